@@ -1,0 +1,154 @@
+"""The values that travel through the SDK. All are frozen; none does work.
+
+Words: a *frame* is one picture; a *prediction* is what one model says of one frame; an *answer* is the word on a frame
+that the application sees, first from the device, perhaps later and finally from the cloud.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_sdk.errors import ImageError
+
+Image = NDArray[np.uint8]
+"""One picture: `uint8`, shape `(H, W, 3)`, RGB order, C-contiguous."""
+
+
+def new_frame_id() -> str:
+    """A fresh id, 32 hexadecimal digits (UUID version 7: sorted by creation time, safe to make on any device)."""
+    milliseconds = time.time_ns() // 1_000_000
+    random = int.from_bytes(os.urandom(10), "big")
+    value = (milliseconds & (1 << 48) - 1) << 80 | 0x7 << 76 | (random >> 68 & 0xFFF) << 64 | 0b10 << 62 | random & (1 << 62) - 1
+    return f"{value:032x}"
+
+
+def check_image(image: object) -> Image:
+    """Return `image` as an `Image`, or raise `ImageError` that says what was expected and what came."""
+    if not isinstance(image, np.ndarray):
+        raise ImageError(f"expected a numpy array, uint8 (height, width, 3) RGB; got {type(image).__name__}")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise ImageError(f"expected uint8 (height, width, 3) RGB; got {image.dtype} {image.shape}")
+    return np.ascontiguousarray(image)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture with its capture time and source.
+
+    Attributes:
+        image: `uint8 (H, W, 3)` RGB.
+        captured_at: when the shutter opened, with a time zone.
+        source: where it came from: a file, a camera's address.
+        frame_id: unique for ever; a frame that is sent twice is counted once by this id.
+        truth: the true label, where the source knows it (the simulated camera, a folder of folders).
+    """
+
+    image: Image
+    captured_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    source: str = ""
+    frame_id: str = field(default_factory=new_frame_id)
+    truth: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "image", check_image(self.image))
+        if self.captured_at.tzinfo is None:
+            raise ImageError(f"expected captured_at with a time zone; got the naive {self.captured_at.isoformat()}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """What one model says of one frame.
+
+    Attributes:
+        labels: the model's C class names.
+        probabilities: `float32 (C,)`, calibrated, summing to 1.
+    """
+
+    labels: tuple[str, ...]
+    probabilities: NDArray[np.float32]
+
+    @property
+    def top(self) -> int:
+        """Index of the most probable class."""
+        return int(self.probabilities.argmax())
+
+    @property
+    def label(self) -> str:
+        """Name of the most probable class."""
+        return self.labels[self.top]
+
+    @property
+    def confidence(self) -> float:
+        """Probability of the most probable class, in [0, 1]."""
+        return float(self.probabilities[self.top])
+
+
+class Origin(StrEnum):
+    """Which model gave an answer."""
+
+    DEVICE = "device"
+    CLOUD = "cloud"
+
+
+class Reason(StrEnum):
+    """Why an answer is as it is."""
+
+    CONFIDENT = "confident"
+    """The little model is sure: the frame exits."""
+    UNSURE = "unsure"
+    """The little model is not sure: the frame goes to the cloud, and this answer stands until the cloud's comes."""
+    EVICTED = "evicted"
+    """The little model was not sure, but the spool was full of frames that are worth more (or refused the frame): final."""
+    REFUSED = "refused"
+    """The cloud refused this frame for good (its message is in the journal); the device's answer is final."""
+    COMPUTE_SPENT = "compute spent"
+    """The compute budget does not pay for another run of the little model: there is no label."""
+    CLOUD = "cloud"
+    """The big model answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The word on one frame.
+
+    Attributes:
+        frame_id: the frame's id.
+        captured_at: the frame's capture time.
+        source: the frame's source.
+        label: the class, or None where no model could be run (`reason` says why).
+        confidence: probability of `label`, in [0, 1].
+        origin: who says so.
+        final: whether this is the last word; False while a cloud answer may come.
+        reason: why.
+    """
+
+    frame_id: str
+    captured_at: datetime
+    source: str
+    label: str | None
+    confidence: float
+    origin: Origin
+    final: bool
+    reason: Reason
+
+
+class LinkState(StrEnum):
+    """State of the way to the cloud."""
+
+    OFF = "off"
+    """No cloud was named: frames wait in the spool."""
+    CONNECTING = "connecting"
+    ONLINE = "online"
+    OFFLINE = "offline"
+    """The server cannot be reached; the next try comes by itself."""
+    BUDGET = "budget spent"
+    """Reached, but a budget holds the next frame back."""
+    MISMATCH = "label mismatch"
+    """The server's labels are not the bundle's: nothing is sent (`link_message` says what to change)."""

@@ -1,0 +1,84 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class DescribeRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Description(_message.Message):
+    __slots__ = ("model", "labels", "macs", "input_width", "input_height", "parameters")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    MACS_FIELD_NUMBER: _ClassVar[int]
+    INPUT_WIDTH_FIELD_NUMBER: _ClassVar[int]
+    INPUT_HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    labels: _containers.RepeatedScalarFieldContainer[str]
+    macs: int
+    input_width: int
+    input_height: int
+    parameters: int
+    def __init__(self, model: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., macs: _Optional[int] = ..., input_width: _Optional[int] = ..., input_height: _Optional[int] = ..., parameters: _Optional[int] = ...) -> None: ...
+
+class ClassifyRequest(_message.Message):
+    __slots__ = ("frame_id", "image", "probabilities")
+    FRAME_ID_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITIES_FIELD_NUMBER: _ClassVar[int]
+    frame_id: str
+    image: bytes
+    probabilities: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, frame_id: _Optional[str] = ..., image: _Optional[bytes] = ..., probabilities: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class ClassifyReply(_message.Message):
+    __slots__ = ("frame_id", "classification", "failure")
+    FRAME_ID_FIELD_NUMBER: _ClassVar[int]
+    CLASSIFICATION_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    frame_id: str
+    classification: Classification
+    failure: Failure
+    def __init__(self, frame_id: _Optional[str] = ..., classification: _Optional[_Union[Classification, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ...) -> None: ...
+
+class Classification(_message.Message):
+    __slots__ = ("label", "confidence", "probabilities", "macs")
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITIES_FIELD_NUMBER: _ClassVar[int]
+    MACS_FIELD_NUMBER: _ClassVar[int]
+    label: str
+    confidence: float
+    probabilities: _containers.RepeatedScalarFieldContainer[float]
+    macs: int
+    def __init__(self, label: _Optional[str] = ..., confidence: _Optional[float] = ..., probabilities: _Optional[_Iterable[float]] = ..., macs: _Optional[int] = ...) -> None: ...
+
+class Failure(_message.Message):
+    __slots__ = ("code", "message")
+    class Code(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        UNKNOWN: _ClassVar[Failure.Code]
+        BAD_IMAGE: _ClassVar[Failure.Code]
+        TOO_LARGE: _ClassVar[Failure.Code]
+        BAD_REQUEST: _ClassVar[Failure.Code]
+        OVERLOADED: _ClassVar[Failure.Code]
+        DRAINING: _ClassVar[Failure.Code]
+        INTERNAL: _ClassVar[Failure.Code]
+    UNKNOWN: Failure.Code
+    BAD_IMAGE: Failure.Code
+    TOO_LARGE: Failure.Code
+    BAD_REQUEST: Failure.Code
+    OVERLOADED: Failure.Code
+    DRAINING: Failure.Code
+    INTERNAL: Failure.Code
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    code: Failure.Code
+    message: str
+    def __init__(self, code: _Optional[_Union[Failure.Code, str]] = ..., message: _Optional[str] = ...) -> None: ...
