@@ -1,0 +1,315 @@
+"""A trained network as one `.safetensors` file that says what it is.
+
+The weights are the tensors; the file's metadata (string values, JSON where it is not a plain string) holds the timm
+architecture, labels, input, MACs, parameters, version and facts of its training, so that no second file can be lost.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib.util
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import torch
+from torch import nn
+
+from edge_sdk.errors import WorkbenchError
+
+FORMAT = "edge-sdk-checkpoint-1"
+_kept_libraries: list[torch.library.Library] = []
+
+
+class InputInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the network's input is made of.
+
+    Attributes:
+        width: pixels.
+        height: pixels.
+        mean: per channel (R, G, B), in units of the 0..1 range: `x = (pixel / 255 - mean) / std`.
+        std: as `mean`.
+        resize: "stretch" scales to width x height whatever the aspect; "crop" scales to cover it and cuts the centre.
+    """
+
+    width: int
+    height: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    resize: Literal["stretch", "crop"] = "stretch"
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.height < 1:
+            raise ValueError(f"expected a positive input size; got {self.width}x{self.height}")
+        if min(self.std) <= 0:
+            raise ValueError(f"expected a positive std; got {self.std}")
+
+
+class CheckpointInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What a network is.
+
+    Attributes:
+        arch: timm's name of the architecture.
+        labels: class names, in the order of the network's outputs.
+        input: what the network takes.
+        macs: multiply-accumulates of one forward pass on one image.
+        parameters: number of weights.
+        version: of this model; where the file has none, loading fills in the start of the file's sha256.
+        training: facts of the training, for the reader.
+    """
+
+    arch: str
+    labels: tuple[str, ...]
+    input: InputInfo
+    macs: int = 0
+    parameters: int = 0
+    version: str = ""
+    training: dict[str, Any] = {}
+
+
+def import_timm() -> Any:
+    """Import timm and return the module; the one place that repairs a CPU-only torch beside a CUDA torchvision.
+
+    The registries' torchvision is a CUDA build. Its compiled part does not load beside a CPU-only torch, and its Python
+    part then fails on import, because the operators which it annotates (`nms`, `qnms`) were never declared. timm needs
+    neither, so their schemas alone are declared here. Where torchvision loads as it is, nothing is declared.
+    """
+    if not _kept_libraries and not _torchvision_loads():
+        library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+        for name in ("nms", "qnms"):
+            schema = f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+            library.define(schema)  # type: ignore[no-untyped-call]
+        _kept_libraries.append(library)  # the schemas live as long as this object
+    import timm
+
+    return timm
+
+
+def _torchvision_loads() -> bool:
+    spec = importlib.util.find_spec("torchvision")
+    if spec is None or not spec.submodule_search_locations:
+        return True  # absent: timm's own import error says so
+    for compiled in Path(spec.submodule_search_locations[0]).glob("_C.*"):
+        try:
+            torch.ops.load_library(compiled)  # type: ignore[no-untyped-call]
+        except OSError:
+            return False
+    return True
+
+
+def create_model(
+    name: str,
+    *,
+    pretrained: bool = False,
+    num_classes: int | None = None,
+    labels: tuple[str, ...] | list[str] | None = None,
+    input: InputInfo | None = None,
+) -> tuple[nn.Module, CheckpointInfo]:
+    """A network from a checkpoint's path or from timm's name, in eval mode, float32, on the CPU.
+
+    Args:
+        name: path of a `.safetensors` checkpoint, or a timm name ("resnet18", "lcnet_050.ra2_in1k").
+        pretrained: load timm's pretrained weights (over the network); only for a timm name.
+        num_classes: outputs of the head; default: as many as `labels`, else as the checkpoint or timm has.
+        labels: class names; default: the checkpoint's, or ImageNet's where timm's head has 1000 classes.
+        input: the input to use instead of the checkpoint's or timm's own.
+
+    Returns:
+        The module and what it is. Where `labels` are given and are not the checkpoint's, the head is a fresh one, to be
+        fine-tuned.
+
+    Raises:
+        WorkbenchError: no such file, not a checkpoint, unknown architecture, or labels that do not fit the head.
+    """
+    wanted = tuple(labels) if labels is not None else None
+    if wanted is not None and num_classes is not None and len(wanted) != num_classes:
+        raise WorkbenchError(
+            f"expected as many labels as classes; got {len(wanted)} labels and num_classes {num_classes}"
+        )
+    classes = len(wanted) if wanted is not None else num_classes
+    if name.endswith(".safetensors") or os.sep in name:
+        if pretrained:
+            raise WorkbenchError(
+                f"expected a timm name with pretrained weights; got the checkpoint {name}, which has its own"
+            )
+        return _from_checkpoint(Path(name), classes, wanted, input)
+    return _from_timm(name, pretrained, classes, wanted, input)
+
+
+def load_checkpoint(path: str | Path) -> tuple[nn.Module, CheckpointInfo]:
+    """Read a checkpoint: the network in eval mode (float32, CPU) and what it is.
+
+    Raises:
+        WorkbenchError: the file is missing, is not a checkpoint, names an architecture that timm lacks, or has weights
+            that do not fit its architecture and labels.
+    """
+    state, info = read_checkpoint(path)
+    module = _create(info.arch, pretrained=False, num_classes=len(info.labels), input=info.input)
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        raise WorkbenchError(
+            f"{path}: weights do not fit {info.arch} with {len(info.labels)} labels: {error}"
+        ) from error
+    return module.eval(), info
+
+
+def read_checkpoint(path: str | Path) -> tuple[dict[str, torch.Tensor], CheckpointInfo]:
+    """The tensors of a checkpoint (floating ones as float32) and what it is, without building the network.
+
+    Raises:
+        WorkbenchError: as `load_checkpoint`.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    if not path.is_file():
+        raise WorkbenchError(f"expected a checkpoint file; there is none at {path}")
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - the file is no mapping
+    except SafetensorError as error:
+        raise WorkbenchError(f"expected a .safetensors file; {path} is none: {error}") from error
+    if metadata.get("format") != FORMAT:
+        raise WorkbenchError(
+            f"expected a checkpoint of format {FORMAT}; {path} has {metadata.get('format')!r} in its metadata"
+        )
+    try:
+        info = msgspec.json.decode(metadata["info"], type=CheckpointInfo)
+    except (KeyError, msgspec.DecodeError, ValueError) as error:
+        raise WorkbenchError(f"{path}: metadata does not describe a checkpoint: {error}") from error
+    if not info.version:
+        info = msgspec.structs.replace(info, version=hashlib.sha256(path.read_bytes()).hexdigest()[:12])
+    return {key: value.float() if value.is_floating_point() else value for key, value in state.items()}, info
+
+
+def save_checkpoint(path: str | Path, module: nn.Module, info: CheckpointInfo, *, half: bool = False) -> Path:
+    """Write the network's weights and what it is; atomically (a reader sees the old file or the new one).
+
+    Args:
+        path: ends in `.safetensors`.
+        module: its `state_dict` is written.
+        info: goes into the metadata; `labels` must be as many as the network's outputs.
+        half: store floating weights in float16: half the size, about 3 decimal digits. They load as float32.
+
+    Raises:
+        WorkbenchError: another suffix, or labels that do not fit the head.
+    """
+    from safetensors.torch import save_file
+
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise WorkbenchError(f"expected a path that ends in .safetensors; got {path}")
+    outputs = getattr(module, "num_classes", None)
+    if outputs is not None and outputs != len(info.labels):
+        raise WorkbenchError(f"expected as many labels as outputs; got {len(info.labels)} labels and {outputs} outputs")
+    state = {}
+    for key, value in module.state_dict().items():
+        value = value.detach().cpu()
+        state[key] = (value.half() if half and value.is_floating_point() else value).clone().contiguous()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    save_file(
+        state, partial, metadata={"format": FORMAT, "arch": info.arch, "info": msgspec.json.encode(info).decode()}
+    )
+    partial.replace(path)
+    return path
+
+
+def _from_checkpoint(
+    path: Path, classes: int | None, labels: tuple[str, ...] | None, new_input: InputInfo | None
+) -> tuple[nn.Module, CheckpointInfo]:
+    state, info = read_checkpoint(path)
+    if classes is None or (classes == len(info.labels) and labels in (None, info.labels)):
+        module, info = load_checkpoint(path)
+        if new_input is not None:
+            info = msgspec.structs.replace(info, input=new_input, macs=0)
+        return module, info
+    if labels is None:
+        raise WorkbenchError(f"expected labels for a head of {classes} classes; {path} has {len(info.labels)} classes")
+    new_input = new_input or info.input
+    module = _create(info.arch, pretrained=False, num_classes=len(labels), input=new_input)
+    own = module.state_dict()
+    module.load_state_dict({k: v for k, v in state.items() if k in own and own[k].shape == v.shape}, strict=False)
+    return module.eval(), CheckpointInfo(
+        arch=info.arch,
+        labels=labels,
+        input=new_input,
+        parameters=count_parameters(module),
+        training={"from": info.version},
+    )
+
+
+def _from_timm(
+    name: str, pretrained: bool, classes: int | None, labels: tuple[str, ...] | None, new_input: InputInfo | None
+) -> tuple[nn.Module, CheckpointInfo]:
+    module = _create(name, pretrained=pretrained, num_classes=classes, input=new_input)
+    config: dict[str, Any] = dict(getattr(module, "pretrained_cfg", {}))
+    outputs = int(getattr(module, "num_classes", 0))
+    if labels is None:
+        labels = _imagenet_labels() if outputs == 1000 else tuple(str(index) for index in range(outputs))
+    if len(labels) != outputs:
+        raise WorkbenchError(
+            f"expected as many labels as outputs of {name}; got {len(labels)} labels and {outputs} outputs"
+        )
+    if new_input is None:
+        _, height, width = config.get("input_size") or (3, 224, 224)
+        new_input = InputInfo(
+            width=width,
+            height=height,
+            mean=tuple(config.get("mean") or (0.485, 0.456, 0.406)),
+            std=tuple(config.get("std") or (0.229, 0.224, 0.225)),
+            resize="crop",
+        )
+    tag = str(config.get("tag") or "") if pretrained else ""
+    return module.eval(), CheckpointInfo(
+        arch=name,
+        labels=labels,
+        input=new_input,
+        parameters=count_parameters(module),
+        version=f"{name}.{tag}" if tag else name,
+    )
+
+
+def _create(name: str, *, pretrained: bool, num_classes: int | None, input: InputInfo | None) -> nn.Module:
+    timm = import_timm()
+    plain = name.split(".", 1)[0]
+    if not timm.is_model(plain):
+        close = difflib.get_close_matches(plain, timm.list_models(), n=5, cutoff=0.4)
+        raise WorkbenchError(
+            f"timm {timm.__version__} knows no architecture {plain!r}; close names: {', '.join(close) or 'none'}"
+        )
+    options: dict[str, Any] = {} if num_classes is None else {"num_classes": num_classes}
+    if input is not None and _is_size_bound(timm, plain):
+        options["img_size"] = (input.height, input.width)
+    try:
+        module: nn.Module = timm.create_model(name, pretrained=pretrained, **options)
+    except (RuntimeError, TypeError, OSError) as error:
+        raise WorkbenchError(f"timm could not make {name} with {options}: {error}") from error
+    return module
+
+
+def _is_size_bound(timm: Any, name: str) -> bool:
+    """Whether the network is built for one input size (transformers with learned positions)."""
+    config = timm.get_pretrained_cfg(name, allow_unregistered=True)
+    return bool(config is not None and config.fixed_input_size)
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Number of weights."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _imagenet_labels() -> tuple[str, ...]:
+    import_timm()
+    from timm.data.imagenet_info import ImageNetInfo
+
+    info: Any = ImageNetInfo()
+    names = [info.index_to_description(index).split(",")[0].strip() for index in range(1000)]
+    return tuple(
+        f"{name} ({info.index_to_label_name(index)})" if names.count(name) > 1 else name
+        for index, name in enumerate(names)  # "crane" is a bird and a machine
+    )
