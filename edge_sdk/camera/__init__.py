@@ -1,0 +1,96 @@
+"""Sources of frames: `open_camera(address)` opens any of them."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from pathlib import Path
+
+from edge_sdk.camera.address import STREAM_SCHEMES, Address, parse_address
+from edge_sdk.camera.base import Camera, Fault, OnFault, PacedCamera, check_fps
+from edge_sdk.errors import CameraError, ConfigError
+
+__all__ = ["Camera", "Fault", "OnFault", "open_camera"]
+
+
+def open_camera(url: str | int | Path, *, fps: float | None = None, on_fault: OnFault | None = None) -> Camera:
+    """Open a source of frames.
+
+    | address | what |
+    |---|---|
+    | `simulated://trailcam?seed=1` | the simulated camera |
+    | `photos/`, `photos/?truth=folders` | all images under a folder; with `truth`, its folders name the classes |
+    | `photo.jpg` | one image |
+    | `clip.mp4?realtime=yes&start=2026-05-01T12:00:00Z` | a video file |
+    | `rtsp://...`, `http://...` | a network camera |
+    | `0`, `/dev/video0?size=1280x720&encoding=MJPG` | a USB camera |
+    | `picamera2`, `picamera2://?size=640x480&number=0` | a Raspberry Pi camera module |
+
+    Network, USB and Raspberry Pi cameras hand out the newest frame and connect again by themselves; the others hand
+    out every frame.
+
+    Args:
+        url: the address; a `Path` is a file or folder.
+        fps: at most so many frames per second: live cameras leave out frames, video files are thinned to so many per
+            second of video, folders and the simulated camera are slowed down.
+        on_fault: called with each broken file and each lost connection; the camera goes on.
+
+    Raises:
+        CameraError: there is nothing at the address, or it gives no pictures.
+        ConfigError: the address, one of its options or `fps` cannot be understood.
+    """
+    if fps is not None:
+        check_fps(fps)
+    address = parse_address(url)
+    if address.scheme == "path":
+        return _open_path(address, fps, on_fault)
+    if address.scheme in STREAM_SCHEMES:
+        from edge_sdk.camera.video import open_stream
+
+        return open_stream(address.target, fps=fps, on_fault=on_fault)
+    if address.scheme == "device":
+        from edge_sdk.camera.device import open_device
+
+        address.check_options("size", "encoding")
+        encoding = address.options.get("encoding")
+        return open_device(int(address.target), size=address.size(), fps=fps, encoding=encoding, on_fault=on_fault)
+    if address.scheme == "picamera2":
+        from edge_sdk.camera.picamera import DEFAULT_SIZE, open_picamera
+
+        address.check_options("size", "number")
+        size = address.size() or DEFAULT_SIZE
+        return open_picamera(address.number("number"), size=size, fps=fps, on_fault=on_fault)
+    from edge_sdk.camera.simulated import SimulatedCamera
+
+    simulated = SimulatedCamera.from_url(address.target)
+    return simulated if fps is None else PacedCamera(simulated, fps)
+
+
+def _open_path(address: Address, fps: float | None, on_fault: OnFault | None) -> Camera:
+    from edge_sdk.camera.folder import FolderCamera
+    from edge_sdk.images import IMAGE_SUFFIXES
+
+    path = Path(address.target).expanduser()
+    if not path.exists():
+        raise CameraError(f"there is no file or folder {path}")
+    if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
+        address.check_options("truth")
+        truth = address.options.get("truth")
+        if truth not in (None, "folders"):
+            raise ConfigError(f"expected truth=folders; got truth={truth}")
+        folder = FolderCamera(path, truth_from_folders=truth is not None, on_fault=on_fault)
+        return folder if fps is None else PacedCamera(folder, fps)
+    from edge_sdk.camera.video import VideoFile
+
+    address.check_options("realtime", "start")
+    return VideoFile(path, fps=fps, start=_start(address), realtime=address.flag("realtime"), on_fault=on_fault)
+
+
+def _start(address: Address) -> datetime | None:
+    text = address.options.get("start")
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(re.sub(r" (?=\d\d:\d\d$)", "+", text))  # a "+" in an address reads as a blank
+    except ValueError:
+        raise ConfigError(f"expected start as a date and time such as 2026-05-01T12:00:00Z; got {text!r}") from None

@@ -1,0 +1,112 @@
+"""The address of a camera: a scheme, a target and options."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
+
+from edge_sdk.errors import ConfigError
+
+STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+_DEVICE = re.compile(r"(?:/dev/video)?(\d{1,3})", re.ASCII)
+_TRUE, _FALSE = ("1", "yes", "true"), ("0", "no", "false")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where frames come from.
+
+    Attributes:
+        scheme: `simulated`, `picamera2`, `device`, `path`, or one of `STREAM_SCHEMES`.
+        target: the device's number, the path, or the whole URL.
+        options: what stood behind the `?`; empty for streams and the simulated camera, whose URL keeps its own.
+    """
+
+    scheme: str
+    target: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def check_options(self, *known: str) -> None:
+        """Raise `ConfigError` for an option that is not among `known`."""
+        unknown = sorted(set(self.options) - set(known))
+        if unknown:
+            expected = ", ".join(known) if known else "no options"
+            raise ConfigError(f"unknown camera option {', '.join(unknown)} for {self.target}: expected {expected}")
+
+    def size(self) -> tuple[int, int] | None:
+        """The option `size=WIDTHxHEIGHT` in pixels, or None."""
+        text = self.options.get("size")
+        if text is None:
+            return None
+        match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text, re.ASCII)
+        if match is None or 0 in (int(match[1]), int(match[2])):
+            raise ConfigError(f"expected size as WIDTHxHEIGHT, such as 640x480; got {text!r}")
+        return int(match[1]), int(match[2])
+
+    def number(self, name: str) -> int:
+        """The option `name` as a whole number from 0; 0 where it is absent."""
+        text = self.options.get(name, "0")
+        if not (text.isascii() and text.isdecimal()):
+            raise ConfigError(f"expected {name} as a whole number from 0; got {text!r}")
+        return int(text)
+
+    def flag(self, name: str) -> bool:
+        """The option `name` as yes or no; no where it is absent."""
+        text = self.options.get(name, "no").lower()
+        if text not in _TRUE + _FALSE:
+            raise ConfigError(f"expected {name}=yes or {name}=no; got {name}={text}")
+        return text in _TRUE
+
+
+def parse_address(url: str | int | Path) -> Address:
+    """Read a camera's address.
+
+    Args:
+        url: as in `open_camera`. A `Path`, and a text that names an existing file or folder, is taken literally, even
+            with a `?` in it.
+
+    Raises:
+        ConfigError: nothing of a kind that can be opened.
+    """
+    if isinstance(url, bool) or not isinstance(url, str | int | Path) or url == "":
+        raise ConfigError(f"expected a camera address: a text, a path or a device number; got {url!r}")
+    if isinstance(url, int):
+        if url < 0:
+            raise ConfigError(f"expected a device number from 0; got {url}")
+        return Address("device", str(url))
+    if isinstance(url, Path):
+        return Address("path", str(url))
+    if match := _SCHEME.match(url):
+        scheme = match[1].lower()
+        if scheme == "simulated" or scheme in STREAM_SCHEMES:
+            return Address(scheme, url)
+        if scheme == "picamera2":
+            return Address(scheme, "picamera2", _options(url[match.end() :].partition("?")[2]))
+        known = ", ".join(f"{name}://" for name in ("simulated", "picamera2", *STREAM_SCHEMES))
+        raise ConfigError(f"expected {known}, a path, or a device number; got {url}")
+    target, _, query = url.partition("?")
+    if target == "picamera2":
+        return Address("picamera2", target, _options(query))
+    if match := _DEVICE.fullmatch(target):
+        return Address("device", match[1], _options(query))
+    if not query or Path(url).exists():
+        return Address("path", url)
+    return Address("path", target, _options(query))
+
+
+def without_password(url: str) -> str:
+    """The URL without user name and password, fit for logs, journals and the wire."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _options(query: str) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(query, strict_parsing=True) if query else []
+    except ValueError:
+        raise ConfigError(f"expected camera options as name=value&name=value; got {query!r}") from None
+    return dict(pairs)

@@ -1,0 +1,187 @@
+"""Cameras that do not wait: a thread reads, the newest frame wins, a lost connection comes back by itself."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from edge_sdk.camera.base import CameraBase, OnFault, check_fps
+from edge_sdk.errors import CameraError
+from edge_sdk.types import Frame, Image
+
+_log = logging.getLogger(__name__)
+_JOIN_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shot:
+    """What a grabber reads.
+
+    Attributes:
+        image: `uint8 (H, W, 3)` RGB.
+        captured_at: when, with a time zone.
+    """
+
+    image: Image
+    captured_at: datetime
+
+
+class Grabber(Protocol):
+    """An open connection to a camera."""
+
+    def read(self) -> Shot:
+        """Wait for the next picture.
+
+        Raises:
+            CameraError: the connection is lost.
+        """
+
+    def close(self) -> None:
+        """Free the camera."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long to wait before connecting again.
+
+    Attributes:
+        first_s: before the first try.
+        longest_s: the wait doubles up to this.
+    """
+
+    first_s: float = 0.5
+    longest_s: float = 30.0
+
+    def waits(self) -> Iterator[float]:
+        """Seconds to wait before each try, without end."""
+        wait_s = self.first_s
+        while True:
+            yield wait_s
+            wait_s = min(2 * wait_s, self.longest_s)
+
+
+class LiveCamera(CameraBase):
+    """A camera with its own pace.
+
+    A thread reads every picture into a mailbox with one place. An iteration takes the newest; what it was too slow for
+    is counted in `dropped`. When the connection is lost, a fault is reported and the thread connects again, for as
+    long as it takes; only the first connection must succeed.
+
+    Args:
+        source: the frames' source.
+        connect: opens the camera; raises `CameraError` where it cannot.
+        fps: hand out at most so many frames per second; None hands out all that the consumer has time for.
+        on_fault: called, on the reading thread, when the connection is lost and at each failed try to connect again.
+        backoff: the waits between these tries.
+        clock: steady seconds.
+
+    Raises:
+        CameraError: the first connection fails.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        connect: Callable[[], Grabber],
+        *,
+        fps: float | None = None,
+        on_fault: OnFault | None = None,
+        backoff: Backoff | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(on_fault)
+        self._source = source
+        self._connect = connect
+        self._interval_s = 0.0 if fps is None else 1 / check_fps(fps)
+        self._backoff = backoff or Backoff()
+        self._clock = clock
+        self._news = threading.Condition()
+        self._shot: Shot | None = None
+        self._failure: BaseException | None = None
+        self._dropped = 0
+        self._reconnects = 0
+        grabber = connect()
+        self._thread = threading.Thread(target=self._run, args=(grabber,), name=f"camera {source}", daemon=True)
+        self._thread.start()
+
+    @property
+    def dropped(self) -> int:
+        """Pictures that came and went while the consumer was busy, or that `fps` held back."""
+        return self._dropped
+
+    @property
+    def reconnects(self) -> int:
+        """How often a lost connection came back."""
+        return self._reconnects
+
+    def __iter__(self) -> Iterator[Frame]:
+        due_s = self._clock()
+        while not self._stopped.wait(max(0.0, due_s - self._clock())):
+            due_s = self._clock() + self._interval_s
+            shot = self._take()
+            if shot is None:
+                return
+            yield Frame(shot.image, shot.captured_at, self._source)
+
+    def close(self) -> None:
+        """Free the camera and end the iteration. A driver that hangs is left behind after 5 s."""
+        super().close()
+        with self._news:
+            self._news.notify_all()
+        if self._thread is not threading.current_thread():
+            self._thread.join(_JOIN_S)
+
+    def _take(self) -> Shot | None:
+        with self._news:
+            self._news.wait_for(lambda: self._shot is not None or self._failure is not None or self._stopped.is_set())
+            if self._stopped.is_set():
+                return None
+            shot, self._shot = self._shot, None
+            if shot is None:
+                raise CameraError(f"reading from {self._source} failed: {self._failure}") from self._failure
+            return shot
+
+    def _run(self, grabber: Grabber | None) -> None:
+        try:
+            while grabber is not None:
+                try:
+                    self._read_until_lost(grabber)
+                finally:
+                    grabber.close()
+                grabber = self._reconnect()
+        except Exception as error:  # a driver's own exception must reach the consumer, not end in a silent thread
+            with self._news:
+                self._failure = error
+                self._news.notify_all()
+
+    def _read_until_lost(self, grabber: Grabber) -> None:
+        while not self._stopped.is_set():
+            try:
+                shot = grabber.read()
+            except CameraError as error:
+                if not self._stopped.is_set():
+                    self._report(self._source, error)
+                return
+            with self._news:
+                self._dropped += self._shot is not None
+                self._shot = shot
+                self._news.notify_all()
+
+    def _reconnect(self) -> Grabber | None:
+        for wait_s in self._backoff.waits():
+            if self._stopped.wait(wait_s):
+                break
+            try:
+                grabber = self._connect()
+            except CameraError as error:
+                self._report(self._source, error)
+                continue
+            self._reconnects += 1
+            _log.info("%s: connected again", self._source)
+            return grabber
+        return None
