@@ -25,7 +25,13 @@ def new_frame_id() -> str:
     """A fresh id, 32 hexadecimal digits (UUID version 7: sorted by creation time, safe to make on any device)."""
     milliseconds = time.time_ns() // 1_000_000
     random = int.from_bytes(os.urandom(10), "big")
-    value = (milliseconds & (1 << 48) - 1) << 80 | 0x7 << 76 | (random >> 68 & 0xFFF) << 64 | 0b10 << 62 | random & (1 << 62) - 1
+    value = (
+        (milliseconds & (1 << 48) - 1) << 80
+        | 0x7 << 76
+        | (random >> 68 & 0xFFF) << 64
+        | 0b10 << 62
+        | random & (1 << 62) - 1
+    )
     return f"{value:032x}"
 
 
@@ -105,7 +111,7 @@ class Reason(StrEnum):
     UNSURE = "unsure"
     """The little model is not sure: the frame goes to the cloud, and this answer stands until the cloud's comes."""
     EVICTED = "evicted"
-    """The little model was not sure, but the spool was full of frames that are worth more (or refused the frame): final."""
+    """The little model was not sure, but the spool was full of frames that are worth more, or failed: final."""
     REFUSED = "refused"
     """The cloud refused this frame for good (its message is in the journal); the device's answer is final."""
     COMPUTE_SPENT = "compute spent"

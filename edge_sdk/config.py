@@ -1,0 +1,49 @@
+"""Settings of the device, frozen and checked once."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformdirs import user_state_path
+
+from edge_sdk.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class UplinkSettings:
+    """How the device talks to the cloud.
+
+    Attributes:
+        connect_timeout_s: how long one try to reach the server may take.
+        reply_timeout_s: how long one frame may wait for its reply before the connection counts as dead.
+        idle_s: a stream with nothing to send is closed after this, so that a thin link carries no keepalives.
+        backoff_s: the first wait after a failure; it doubles, with jitter, up to `max_backoff_s`.
+        max_backoff_s: the longest wait between two tries.
+        window: frames sent and not yet answered, at most.
+    """
+
+    connect_timeout_s: float = 10.0
+    reply_timeout_s: float = 30.0
+    idle_s: float = 60.0
+    backoff_s: float = 0.5
+    max_backoff_s: float = 120.0
+    window: int = 8
+
+
+def check_address(text: str) -> str:
+    """Return `host:port` unchanged, or raise `ConfigError`.
+
+    Args:
+        text: a host name, IPv4 address or bracketed IPv6 address, a colon and a port from 1 to 65535.
+    """
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._-]+):(\d{1,5})", text)
+    if not match or not 1 <= int(match[2]) <= 65535:
+        raise ConfigError(f"expected the cloud's address as host:port, such as vm.example:50051; got {text!r}")
+    return text
+
+
+def default_state_dir() -> Path:
+    """Where spool, journal and ledger live unless the application says otherwise."""
+    return user_state_path("edge-sdk", appauthor=False)

@@ -1,0 +1,296 @@
+"""`EdgeClassifier`: the story of one frame, and nothing else."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from edge_sdk.budget import Budget, parse_compute_budget, parse_upload_budget
+from edge_sdk.bundle import Bundle, open_bundle
+from edge_sdk.config import UplinkSettings, default_state_dir
+from edge_sdk.encode import encode_jpeg
+from edge_sdk.errors import StorageError
+from edge_sdk.journal import Journal
+from edge_sdk.ledger import Ledger, LedgerSnapshot
+from edge_sdk.model import LittleModel
+from edge_sdk.motion import MotionGate
+from edge_sdk.policy import ThresholdPolicy
+from edge_sdk.spool import Spool, SpoolItem
+from edge_sdk.types import Answer, Frame, Image, LinkState, Origin, Prediction, Reason
+
+if TYPE_CHECKING:
+    from edge_sdk.uplink import Uplink
+    from edge_sdk.wire import offload_pb2 as wire
+
+_log = logging.getLogger(__name__)
+
+_LATE_ANSWERS_KEPT = 10_000
+_HOPELESS = frozenset({LinkState.OFF, LinkState.MISMATCH, LinkState.BUDGET})
+_LINK_CHECK_S = 0.5
+
+
+class EdgeClassifier:
+    """A little model on the device and, for the frames it is unsure of, a big one in the cloud.
+
+    Use it as a context manager: leaving the block closes the link and writes everything down. One thread classifies;
+    late answers come from another one.
+
+    Args:
+        bundle: a bundle, its folder, or the name of one that ships ("trailcam").
+        cloud: the server, `host:port`; None: unsure frames wait in the spool until a cloud is named.
+        budget: the hard cap on bytes sent, such as "5MB/day"; None: no cap.
+        compute_budget: the hard cap on multiply-accumulates of both models together, such as "2GMAC/s"; None: no cap.
+        state_dir: folder of spool, journal and ledger; they survive restarts. Default: the user's state folder.
+        gate: lets `watch` pass over frames in which nothing moves; None: every frame is looked at.
+        on_answer: called with each late answer, on the uplink's thread: return quickly.
+        threshold: confidence at or above which a frame exits; None: the bundle's own (`policy.json`).
+        threads: processor threads for the little model.
+        spool_bytes: room for frames that wait.
+        uplink: time-outs and waits of the link.
+
+    Raises:
+        ConfigError: a budget, address or threshold cannot be used.
+        BundleError: the bundle is missing, damaged, or computes wrong results on this processor.
+        RuntimeMissing: there is no ExecuTorch runtime on this machine.
+        StorageError: `state_dir` cannot be written.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle | str | Path = "trailcam",
+        *,
+        cloud: str | None = None,
+        budget: Budget | str | None = None,
+        compute_budget: Budget | str | None = None,
+        state_dir: str | Path | None = None,
+        gate: MotionGate | None = None,
+        on_answer: Callable[[Answer], None] | None = None,
+        threshold: float | None = None,
+        threads: int = 1,
+        spool_bytes: int = 200_000_000,
+        uplink: UplinkSettings | None = None,
+    ) -> None:
+        upload = parse_upload_budget(budget) if isinstance(budget, str) else budget
+        compute = parse_compute_budget(compute_budget) if isinstance(compute_budget, str) else compute_budget
+        self.bundle = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
+        self._policy = ThresholdPolicy(self.bundle.policy.threshold if threshold is None else threshold)
+        self._gate = gate
+        self._on_answer = on_answer
+        self._late: deque[Answer] = deque(maxlen=_LATE_ANSWERS_KEPT)
+        self._news = threading.Condition()
+        self._provisional: dict[str, Answer] = {}
+        self._link: Uplink | None = None
+        self._closed = False
+        if cloud is not None:
+            from edge_sdk.uplink import Uplink, check_address
+
+            check_address(cloud)
+        self._model = LittleModel(self.bundle, threads=threads)
+        state = default_state_dir() if state_dir is None else Path(state_dir)
+        try:
+            state.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"cannot make the state folder {state}: {error}") from error
+        self._ledger = Ledger(state / "ledger.db", upload=upload, compute=compute, big_macs=self.bundle.policy.big_macs)
+        self._journal = Journal(state / "journal.db")
+        self._spool = Spool(state / "spool", max_bytes=spool_bytes)
+        if cloud is not None:
+            self._link = Uplink(cloud, self._spool, self._ledger, self._model.labels, self, uplink)
+            self._link.start()
+
+    def classify(self, frame: Frame | Image, *, wait_s: float = 0.0) -> Answer:
+        """Answer one frame.
+
+        Args:
+            frame: a frame, or just its picture, `uint8 (H, W, 3)` RGB.
+            wait_s: how long to wait for the cloud's answer if the device is unsure; 0 returns the device's at once.
+
+        Returns:
+            The device's answer, or the cloud's where it came in time. `final` says whether it is the last word; a later
+            one comes through `answers()`. Where the compute budget is spent, `label` is None.
+
+        Raises:
+            ImageError: the picture is not an image.
+        """
+        frame = frame if isinstance(frame, Frame) else Frame(frame)
+        if not self._ledger.try_spend_compute(self._model.macs):
+            self._ledger.count_skipped()
+            return self._write(_device_answer(frame, None, 0.0, True, Reason.COMPUTE_SPENT), frame)
+        prediction = self._model.predict(frame.image)
+        decision = self._policy.decide(prediction)
+        self._ledger.count_frame(exited=decision.exits, macs=self._model.macs)
+        answer = _device_answer(frame, prediction.label, prediction.confidence, decision.exits, decision.reason)
+        if decision.exits:
+            return self._write(answer, frame)
+        self._provisional[frame.frame_id] = answer
+        self._write(answer, frame)
+        self._offload(frame, prediction, decision.gain)
+        return self._await(answer, wait_s)
+
+    def watch(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, Answer]]:
+        """Classify each frame that the motion gate admits; ends with the camera.
+
+        Args:
+            frames: a camera, or any iterable of frames.
+        """
+        for frame in frames:
+            if self._gate is None or self._gate.admits(frame):
+                yield frame, self.classify(frame)
+
+    def answers(self, wait_s: float = 0.0) -> Iterator[Answer]:
+        """The late answers that have come, each once, in the order of their coming.
+
+        Args:
+            wait_s: go on waiting for more, this long in all, while frames wait for a cloud that may answer: not where
+                none was named, its labels do not fit, or a budget is spent.
+        """
+        end = time.monotonic() + wait_s
+        while True:
+            with self._news:
+                while not self._late:
+                    left_s = end - time.monotonic()
+                    if left_s <= 0 or self._closed or self.waiting == 0 or self.link in _HOPELESS:
+                        return
+                    self._news.wait(min(left_s, _LINK_CHECK_S))
+                answer = self._late.popleft()
+            yield answer
+
+    @property
+    def threshold(self) -> float:
+        """The confidence at or above which a frame exits."""
+        return self._policy.threshold
+
+    @property
+    def ledger(self) -> LedgerSnapshot:
+        """The running account: exit ratio, bytes, multiply-accumulates, budgets."""
+        return self._ledger.snapshot()
+
+    @property
+    def journal(self) -> Journal:
+        """Every answer so far."""
+        return self._journal
+
+    @property
+    def waiting(self) -> int:
+        """Frames that wait for the cloud."""
+        return len(self._spool)
+
+    @property
+    def link(self) -> LinkState:
+        """State of the way to the cloud."""
+        return self._link.state if self._link else LinkState.OFF
+
+    @property
+    def link_message(self) -> str:
+        """Why the link is as it is; empty when all is well."""
+        return self._link.message if self._link else ""
+
+    def close(self, grace_s: float = 2.0) -> None:
+        """End the link and write everything down; frames without an answer stay in the spool. Idempotent."""
+        with self._news:
+            if self._closed:
+                return
+            self._closed = True
+            self._news.notify_all()
+        if self._link:
+            self._link.close(grace_s)
+        for part in (self._spool, self._journal, self._ledger, self._model):
+            part.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def answered(self, item: SpoolItem, reply: wire.ClassifyReply) -> None:
+        """The uplink's call: the big model's word on a frame."""
+        said = reply.classification
+        self._ledger.count_answer(macs=said.macs, received_bytes=reply.ByteSize())
+        frame = item.frame_id, item.captured_at, item.source
+        self._finish(Answer(*frame, said.label, said.confidence, Origin.CLOUD, True, Reason.CLOUD))
+
+    def refused(self, item: SpoolItem, failure: wire.Failure) -> None:
+        """The uplink's call: the server will never answer this frame."""
+        self._settle(item.frame_id, Reason.REFUSED, failure.message)
+
+    def acked(self) -> None:
+        """The uplink's call: frames have left the spool."""
+        with self._news:
+            self._news.notify_all()
+
+    def flush(self) -> None:
+        """Return when every answer so far is on disk."""
+        self._journal.flush()
+
+    def _offload(self, frame: Frame, prediction: Prediction, gain: float) -> None:
+        upload = self.bundle.policy.upload
+        item = SpoolItem(
+            frame_id=frame.frame_id,
+            image=encode_jpeg(frame.image, max_side=upload.max_side, quality=upload.quality),
+            probabilities=np.asarray(prediction.probabilities, np.float32),
+            gain=gain,
+            captured_at=frame.captured_at,
+            source=frame.source,
+        )
+        try:
+            evicted = self._spool.put(item)
+        except StorageError as error:
+            _log.warning("the device's answer on %s is final: %s", frame.frame_id, error)
+            self._settle(frame.frame_id, Reason.EVICTED, str(error))
+            return
+        if frame.frame_id not in evicted:
+            self._ledger.count_offload()
+        for frame_id in evicted:
+            self._settle(frame_id, Reason.EVICTED, "the spool was full")
+
+    def _settle(self, frame_id: str, reason: Reason, note: str) -> None:
+        """The device's answer becomes final."""
+        provisional = self._provisional.get(frame_id) or self._journal.get(frame_id)
+        if provisional is not None and not provisional.final:
+            self._finish(replace(provisional, final=True, reason=reason), note)
+
+    def _finish(self, answer: Answer, note: str = "") -> None:
+        self._journal.write(answer, note=note)
+        with self._news:
+            self._provisional.pop(answer.frame_id, None)
+            self._late.append(answer)
+            self._news.notify_all()
+        if self._on_answer:
+            try:
+                self._on_answer(answer)
+            except Exception:
+                _log.exception("on_answer failed on %s; the answer is in the journal", answer.frame_id)
+
+    def _await(self, answer: Answer, wait_s: float) -> Answer:
+        """The final answer on a frame, taken out of the late ones, if it comes in time."""
+        end = time.monotonic() + wait_s
+        with self._news:
+            while True:
+                for late in self._late:
+                    if late.frame_id == answer.frame_id:
+                        self._late.remove(late)
+                        return late
+                left_s = end - time.monotonic()
+                if left_s <= 0 or self._closed or not self._link:
+                    return answer
+                self._news.wait(left_s)
+
+    def _write(self, answer: Answer, frame: Frame) -> Answer:
+        self._journal.write(answer, truth=frame.truth)
+        return answer
+
+
+def _device_answer(frame: Frame, label: str | None, confidence: float, final: bool, reason: Reason) -> Answer:
+    return Answer(frame.frame_id, frame.captured_at, frame.source, label, confidence, Origin.DEVICE, final, reason)

@@ -1,0 +1,92 @@
+"""Watch a camera: the device answers what it is sure of, the cloud the rest, within your budgets.
+
+python examples/camera_loop.py                      # simulated camera, and a cloud server that starts on this machine
+python examples/camera_loop.py --camera picamera2 --cloud vm.example:50051 --upload-budget 15GB/month
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from contextlib import ExitStack
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+
+import click
+from rich.logging import RichHandler
+
+from cloud_server.local import start_local_server
+from edge_sdk import EdgeClassifier, EdgeError, MotionGate, open_camera
+from edge_sdk.report import RunReport
+
+CAMERA = "simulated://trailcam?seed=N, a folder, a photo, a video file, rtsp://..., a device index, or picamera2."
+CLOUD = "host:port of a cloud server. Absent: one is started here. none: device only, unsure frames wait in the spool."
+UPLOAD = "Hard cap on bytes sent, such as 5MB/day or 15GB/month; none: no cap."
+COMPUTE = "Hard cap on multiply-accumulates of both models, such as 2GMAC/s or 10TMAC/day; none: no cap."
+FRAMES = "Stop after this many camera frames.  [default: 300 if simulated, else the camera's end]"
+STATE = "Folder of spool, journal and ledger.  [default: the user's; a fresh one where the server is started here]"
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option("--camera", "url", default="simulated://trailcam?seed=1", show_default=True, help=CAMERA)
+@click.option("--bundle", default="trailcam", show_default=True, help="The little model: a folder or a shipped name.")
+@click.option("--cloud", help=CLOUD)
+@click.option("--upload-budget", default="5MB/day", show_default=True, help=UPLOAD)
+@click.option("--compute-budget", default="none", show_default=True, help=COMPUTE)
+@click.option("--frames", type=click.IntRange(min=1), help=FRAMES)
+@click.option("--out", type=FOLDER, default="out", show_default=True, help="Folder for summary.png.")
+@click.option("--state", type=FOLDER, help=STATE)
+@click.option("--drain-s", default=60.0, show_default=True, help="Wait this long at the end for frames on their way.")
+def main(
+    url: str,
+    bundle: str,
+    cloud: str | None,
+    upload_budget: str,
+    compute_budget: str,
+    frames: int | None,
+    out: Path,
+    state: Path | None,
+    drain_s: float,
+) -> None:
+    """Watch a camera: the device answers what it is sure of, the cloud the rest, within your budgets."""
+    if frames is None and url.startswith("simulated:"):
+        frames = 300
+    out.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        camera = stack.enter_context(open_camera(url))
+        local = cloud is None
+        if local:
+            click.echo("starting a cloud server on this machine (--cloud host:port uses yours) ...")
+            cloud = stack.enter_context(start_local_server())
+            state = state or out / f"state-{datetime.now():%Y%m%d-%H%M%S}"
+        edge = stack.enter_context(
+            EdgeClassifier(
+                bundle,
+                cloud=None if cloud == "none" else cloud,
+                budget=None if upload_budget == "none" else upload_budget,
+                compute_budget=None if compute_budget == "none" else compute_budget,
+                state_dir=state,
+                gate=MotionGate(),
+            )
+        )
+        with RunReport(edge, f"{url}  ->  {bundle}  ->  {cloud}") as report:
+            try:
+                for frame, answer in edge.watch(islice(camera, frames)):
+                    report.add(frame, answer)
+                    report.late(edge.answers())
+                report.late(edge.answers(wait_s=drain_s))
+            except KeyboardInterrupt:
+                click.echo("stopped; frames that wait stay in the spool")
+        report.finish(out / "summary.png", ask=cloud if local else None)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[RichHandler(show_path=False)])
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        main()
+    except EdgeError as error:
+        sys.exit(f"camera_loop: {error}")
