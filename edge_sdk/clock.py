@@ -1,0 +1,90 @@
+"""A clock that only counts time that has truly passed, within one process and, as far as can be known, across restarts.
+
+A device's wall clock is no measure of elapsed time: a Raspberry Pi has no battery-backed clock, boots with an old date
+and jumps forward when the network comes. `ElapsedClock` therefore counts:
+
+- within one process: by the steady clock alone (`CLOCK_BOOTTIME` where there is one, which also counts suspend);
+  changes of the wall clock, forwards or backwards, have no effect;
+- across restarts of the process within one boot: by the steady clock too;
+- across a reboot: by the wall clock, which is all there is. A wall clock that was set back counts as no time at all.
+  One that was set forward while the device was off cannot be told from a long time off, and is believed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+_BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+
+
+def steady_s() -> float:
+    """Seconds since some fixed moment of this boot; never runs backwards, counts suspend where the system can."""
+    return time.monotonic() if _BOOTTIME is None else time.clock_gettime(_BOOTTIME)
+
+
+def current_boot_id() -> str:
+    """A name of this boot of the machine, or "" where the system gives none."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClockMark:
+    """A moment that can be stored, and from which a later process goes on counting.
+
+    Attributes:
+        elapsed_ns: the elapsed clock's reading, nanoseconds.
+        wall_s: the wall clock's, seconds since 1970.
+        steady_s: the steady clock's, seconds.
+        boot_id: the boot within which `steady_s` holds; "" where unknown.
+    """
+
+    elapsed_ns: int
+    wall_s: float
+    steady_s: float
+    boot_id: str
+
+
+class ElapsedClock:
+    """Nanoseconds that have passed, from 0 at its first start; goes on from a stored mark.
+
+    Args:
+        mark: where an earlier process left off, or None to begin at 0.
+        wall: wall time in seconds.
+        steady: a clock that never runs backwards within one boot, in seconds.
+        boot_id: names the boot within which `steady` can be compared; "" if unknown.
+    """
+
+    def __init__(
+        self,
+        mark: ClockMark | None = None,
+        *,
+        wall: Callable[[], float] = time.time,
+        steady: Callable[[], float] = steady_s,
+        boot_id: str = "",
+    ) -> None:
+        self._wall = wall
+        self._steady = steady
+        self._boot_id = boot_id
+        self._steady_start_s = steady()
+        self._start_ns = 0
+        self._last_ns = 0
+        if mark is not None:
+            same_boot = boot_id != "" and boot_id == mark.boot_id
+            passed_s = self._steady_start_s - mark.steady_s if same_boot else wall() - mark.wall_s
+            self._start_ns = self._last_ns = mark.elapsed_ns + max(0, int(passed_s * 1e9))
+
+    def now_ns(self) -> int:
+        """Elapsed nanoseconds; never less than an earlier reading."""
+        reading = self._start_ns + int((self._steady() - self._steady_start_s) * 1e9)
+        self._last_ns = max(self._last_ns, reading)
+        return self._last_ns
+
+    def mark(self) -> ClockMark:
+        """This moment, to be stored."""
+        return ClockMark(self.now_ns(), self._wall(), self._steady(), self._boot_id)

@@ -1,0 +1,139 @@
+"""Opening the SQLite files of the device: durable commits, a schema version, and a damaged file set aside."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edge_sdk.errors import StorageError
+
+_log = logging.getLogger(__name__)
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether `error` says that the file itself is damaged (not that it is locked, or the disk full)."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def open_database(
+    path: Path,
+    *,
+    schema: tuple[str, ...],
+    version: int,
+    exclusive: bool,
+    fill: Callable[[sqlite3.Connection], None] | None = None,
+) -> sqlite3.Connection:
+    """Open or create a database in WAL mode whose commits are on the disk when they return.
+
+    A damaged file is renamed to `NAME.damaged-UNIXTIME` beside it, logged, and replaced by a fresh one.
+
+    Args:
+        path: the file; its folder is created.
+        schema: the statements that create the tables.
+        version: number of the schema, kept in `user_version`.
+        exclusive: hold the file for this connection alone; otherwise other processes may read and write it.
+        fill: called on a fresh database, within the transaction that creates it.
+
+    Raises:
+        StorageError: the file cannot be opened, is held by another process, or has a newer schema.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return _open(path, schema, version, exclusive, fill)
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            aside = set_aside(path)
+            _log.error("%s is damaged (%s): set aside as %s, a fresh one is begun", path, error, aside.name)
+            return _open(path, schema, version, exclusive, fill)
+    except sqlite3.OperationalError as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+            raise StorageError(f"expected {path} to be free; another process holds it") from error
+        raise StorageError(f"cannot open {path}: {error}") from error
+    except (OSError, sqlite3.Error) as error:
+        raise StorageError(f"cannot open {path}: {error}") from error
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a damaged database, with its WAL, to `NAME.damaged-UNIXTIME`; return the new path."""
+    aside = path.with_name(f"{path.name}.damaged-{time.time_ns() // 1_000_000_000}")
+    number = 1
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{path.name}.damaged-{time.time_ns() // 1_000_000_000}-{number}")
+    os.replace(path, aside)
+    for suffix in ("-wal", "-shm"):
+        companion = path.with_name(path.name + suffix)
+        if companion.exists():
+            os.replace(companion, aside.with_name(aside.name + suffix))
+    return aside
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All statements within are committed together, or none is."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _open(
+    path: Path,
+    schema: tuple[str, ...],
+    version: int,
+    exclusive: bool,
+    fill: Callable[[sqlite3.Connection], None] | None,
+) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=0.5 if exclusive else 10.0, isolation_level=None, check_same_thread=False
+    )
+    try:
+        if exclusive:
+            connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        with transaction(connection):
+            (found,) = connection.execute("PRAGMA user_version").fetchone()
+            if found > version:
+                raise StorageError(f"expected schema {version} or older in {path}; got {found}, of a newer edge_sdk")
+            if found == 0:
+                for statement in schema:
+                    connection.execute(statement)
+                if fill is not None:
+                    fill(connection)
+                connection.execute(f"PRAGMA user_version={version}")
+        if exclusive and connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+            raise _damaged()
+        if found == 0:
+            sync_folder(path.parent)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _damaged() -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError("quick_check failed")
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error

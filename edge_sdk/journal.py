@@ -1,0 +1,317 @@
+"""The journal: every answer, one row for each frame, queryable, kept across restarts.
+
+`write` costs microseconds; a background thread commits what was written in groups. A row keeps the device's answer and
+the cloud's side by side; the cloud's, once there, is the last word, and a second one changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any, Self
+
+from edge_sdk.database import is_damage, open_database, set_aside, transaction
+from edge_sdk.errors import ConfigError, StorageError
+from edge_sdk.types import Answer, Origin, Reason
+
+_log = logging.getLogger(__name__)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_BACKLOG = 10_000
+_SCHEMA = (
+    """CREATE TABLE frame (
+        number INTEGER PRIMARY KEY,
+        frame_id TEXT NOT NULL UNIQUE,
+        captured_us INTEGER NOT NULL,
+        utc_offset_s INTEGER NOT NULL,
+        source TEXT NOT NULL,
+        truth TEXT,
+        note TEXT NOT NULL,
+        device_label TEXT, device_confidence REAL, device_final INTEGER, device_reason TEXT,
+        cloud_label TEXT, cloud_confidence REAL, cloud_final INTEGER, cloud_reason TEXT,
+        origin TEXT AS (iif(cloud_reason IS NULL, 'device', 'cloud')),
+        label TEXT AS (iif(cloud_reason IS NULL, device_label, cloud_label)),
+        final INTEGER AS (iif(cloud_reason IS NULL, device_final, cloud_final))
+    )""",
+    "CREATE INDEX frame_captured ON frame (captured_us, number)",
+)
+_COLUMNS = (
+    "frame_id, captured_us, utc_offset_s, source, truth, note, device_label, device_confidence, device_final, "
+    "device_reason, cloud_label, cloud_confidence, cloud_final, cloud_reason"
+)
+
+
+def _upsert(origin: str, unsettled: str) -> str:
+    """Write an answer of `origin` unless its row is already settled."""
+    columns = ", ".join(f"{origin}_{name}" for name in ("label", "confidence", "final", "reason"))
+    updates = ", ".join(f"{name} = excluded.{name}" for name in columns.split(", "))
+    return (
+        f"INSERT INTO frame (frame_id, captured_us, utc_offset_s, source, truth, note, {columns}) "
+        f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (frame_id) DO UPDATE SET {updates}, "
+        "truth = coalesce(excluded.truth, truth), note = iif(excluded.note = '', note, excluded.note) "
+        f"WHERE {unsettled}"
+    )
+
+
+_UPSERTS = {
+    Origin.DEVICE: _upsert("device", "device_final IS NOT 1"),
+    Origin.CLOUD: _upsert("cloud", "cloud_reason IS NULL"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """What is known of one frame.
+
+    Attributes:
+        answer: the last word so far.
+        device: the device's answer, None if only the cloud's is known.
+        cloud: the cloud's answer, None if there is none.
+        truth: the true label, where it is known.
+        note: a remark, such as the cloud's message when it refused the frame.
+    """
+
+    answer: Answer
+    device: Answer | None
+    cloud: Answer | None
+    truth: str | None
+    note: str
+
+
+class Journal:
+    """All answers of a device. Threads may share it, and other processes may read the file meanwhile.
+
+    A full disk never stops the caller: answers wait in memory, the latest 10,000 of them, and are written when there is
+    room; `fault` says so meanwhile. A damaged file is set aside as `NAME.damaged-TIME` and a fresh one begun.
+
+    Args:
+        path: the SQLite file, created if missing.
+        flush_interval_s: longest time until an answer is on the disk by itself, seconds.
+        max_rows: most frames that are kept; the first written go first.
+
+    Raises:
+        StorageError: the file cannot be opened.
+        ConfigError: a number is not above 0.
+    """
+
+    def __init__(self, path: Path, *, flush_interval_s: float = 1.0, max_rows: int = 1_000_000) -> None:
+        if flush_interval_s <= 0 or max_rows <= 0:
+            raise ConfigError(
+                f"expected flush_interval_s and max_rows above 0; got {flush_interval_s:g} and {max_rows}"
+            )
+        self._path = path
+        self._flush_interval_s = flush_interval_s
+        self._max_rows = max_rows
+        self._backlog: deque[tuple[Origin, tuple[Any, ...]]] = deque()
+        self._backlog_lock = threading.Lock()
+        self._commit_lock = threading.Lock()
+        self._fault: str | None = None
+        self._lost = 0
+        self._connection: sqlite3.Connection | None = self._open()
+        self._written = threading.Event()
+        self._closing = threading.Event()
+        self._writer = threading.Thread(target=self._write_in_groups, name="journal", daemon=True)
+        self._writer.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def fault(self) -> str | None:
+        """Why answers are kept in memory at present (a full disk), or None."""
+        return self._fault
+
+    def write(self, answer: Answer, *, truth: str | None = None, note: str = "") -> None:
+        """Record an answer; it is on the disk within `flush_interval_s`, or when `flush` returns True.
+
+        The device's final answer replaces its provisional one; the cloud's first answer stands. Late or repeated
+        answers change nothing.
+        """
+        offset = answer.captured_at.utcoffset()
+        if offset is None:
+            raise ConfigError(f"expected captured_at with a time zone; got the naive {answer.captured_at.isoformat()}")
+        row = (
+            answer.frame_id,
+            _microseconds(answer.captured_at),
+            offset.days * 86_400 + offset.seconds,
+            answer.source,
+            truth,
+            note,
+            answer.label,
+            answer.confidence,
+            int(answer.final),
+            answer.reason.value,
+        )
+        with self._backlog_lock:
+            self._backlog.append((answer.origin, row))
+            if len(self._backlog) > _MAX_BACKLOG:
+                self._backlog.popleft()
+                self._lost += 1
+        self._written.set()
+
+    def flush(self) -> bool:
+        """Put on the disk all that was written before. False if that failed (`fault`); it is tried again later."""
+        with self._commit_lock:
+            return self._commit()
+
+    def get(self, frame_id: str) -> Answer | None:
+        """The last word on a frame, or None if the frame is not known."""
+        with closing(self._select("WHERE frame_id = ?", [frame_id])) as entries:
+            return next((entry.answer for entry in entries), None)
+
+    def query(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        label: str | None = None,
+        origin: Origin | None = None,
+        final: bool | None = None,
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> Iterator[JournalEntry]:
+        """The frames that match, by capture time, oldest first.
+
+        Args:
+            since: captured at this time or later, with a time zone.
+            until: captured before this time, with a time zone.
+            label: the last word is this label.
+            origin: the last word is from here.
+            final: whether the last word is final.
+            limit: at most so many.
+            newest_first: turn the order round.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
+        conditions: list[str] = []
+        values: list[object] = []
+        for condition, value in (
+            ("captured_us >= ?", None if since is None else _microseconds(since)),
+            ("captured_us < ?", None if until is None else _microseconds(until)),
+            ("label = ?", label),
+            ("origin = ?", None if origin is None else origin.value),
+            ("final = ?", None if final is None else int(final)),
+        ):
+            if value is not None:
+                conditions.append(condition)
+                values.append(value)
+        order = "DESC" if newest_first else "ASC"
+        where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
+        tail = f"{where}ORDER BY captured_us {order}, number {order} LIMIT ?"
+        return self._select(tail, [*values, -1 if limit is None else limit])
+
+    def counts(self) -> dict[str | None, int]:
+        """How many frames have which label as their last word (None: no model was run), the most frequent first."""
+        self.flush()
+        with closing(self._reader()) as reader:
+            rows = reader.execute("SELECT label, count(*) FROM frame GROUP BY label ORDER BY 2 DESC, 1").fetchall()
+        return dict(rows)
+
+    def close(self) -> None:
+        """Write what is left and release the file. A second call does nothing."""
+        if self._closing.is_set():
+            return
+        self._closing.set()
+        self._written.set()
+        self._writer.join()
+        with self._commit_lock:
+            if not self._commit():
+                _log.error("journal: %d answers are lost: %s", len(self._backlog), self._fault)
+            if self._connection is not None:
+                self._connection.close()
+
+    def _open(self) -> sqlite3.Connection:
+        return open_database(self._path, schema=_SCHEMA, version=1, exclusive=False)
+
+    def _write_in_groups(self) -> None:
+        while not self._closing.is_set():
+            self._written.wait()
+            self._closing.wait(self._flush_interval_s)
+            self._written.clear()
+            if not self.flush():
+                self._written.set()
+
+    def _commit(self) -> bool:
+        """Write the backlog in one transaction; the caller holds the commit lock."""
+        with self._backlog_lock:
+            batch = list(self._backlog)
+            lost = self._lost
+        if not batch:
+            return True
+        try:
+            if self._connection is None:
+                self._connection = self._open()
+            with transaction(self._connection):
+                for origin, row in batch:
+                    self._connection.execute(_UPSERTS[origin], row)
+                self._connection.execute(
+                    "DELETE FROM frame WHERE number <= (SELECT max(number) FROM frame) - ?", (self._max_rows,)
+                )
+        except (sqlite3.Error, StorageError) as error:
+            self._fail(error)
+            return False
+        with self._backlog_lock:
+            for _ in range(len(batch) - (self._lost - lost)):
+                self._backlog.popleft()
+        if self._fault is not None:
+            _log.warning("journal: %s can be written again; %d answers were lost so far", self._path, lost)
+        self._fault = None
+        return True
+
+    def _fail(self, error: Exception) -> None:
+        if self._fault is None:
+            _log.error("journal: cannot write %s: %s", self._path, error)
+        self._fault = f"cannot write {self._path}: {error}"
+        if self._connection is not None and is_damage(error):
+            # The next commit opens the file again, which sets it aside if it is damaged from the start.
+            self._connection.close()
+            self._connection = None
+            _log.error("journal: set aside as %s", set_aside(self._path).name)
+
+    def _select(self, tail: str, values: list[object]) -> Generator[JournalEntry]:
+        self.flush()
+        with closing(self._reader()) as reader:
+            try:
+                for row in reader.execute(f"SELECT {_COLUMNS} FROM frame {tail}", values):
+                    yield _entry(row)
+            except sqlite3.Error as error:
+                raise StorageError(f"cannot read {self._path}: {error}") from error
+
+    def _reader(self) -> sqlite3.Connection:
+        """A connection of its own, so that a long query does not hold up the writer."""
+        try:
+            return sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+        except sqlite3.Error as error:
+            raise StorageError(f"cannot read {self._path}: {error}") from error
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def _entry(row: tuple[Any, ...]) -> JournalEntry:
+    frame_id, captured_us, utc_offset_s, source, truth, note = row[:6]
+    zone = UTC if utc_offset_s == 0 else timezone(timedelta(seconds=utc_offset_s))
+    captured_at = (_EPOCH + timedelta(microseconds=captured_us)).astimezone(zone)
+
+    def answer(origin: Origin, columns: tuple[Any, ...]) -> Answer | None:
+        label, confidence, final, reason = columns
+        if reason is None:
+            return None
+        return Answer(frame_id, captured_at, source, label, confidence, origin, bool(final), Reason(reason))
+
+    device, cloud = answer(Origin.DEVICE, row[6:10]), answer(Origin.CLOUD, row[10:14])
+    last = cloud or device
+    assert last is not None, "a row holds at least one answer"
+    return JournalEntry(answer=last, device=device, cloud=cloud, truth=truth, note=note)
