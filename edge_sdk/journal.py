@@ -279,7 +279,7 @@ class Journal:
             self._connection = None
             _log.error("journal: set aside as %s", set_aside(self._path).name)
 
-    def _select(self, tail: str, values: list[object]) -> Generator[JournalEntry]:
+    def _select(self, tail: str, values: list[object]) -> Generator[JournalEntry, None, None]:
         self.flush()
         with closing(self._reader()) as reader:
             try:
