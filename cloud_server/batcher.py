@@ -1,0 +1,208 @@
+"""Frames into batches: decode in a pool, then one thread that owns the model.
+
+An idle model takes what is there at once, so a lone frame never waits for company; while a batch runs, the next one
+fills up behind it. The number of frames that wait is bounded: one more is refused, with a message that says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_sdk.errors import EdgeError
+from edge_sdk.types import Image
+
+_log = logging.getLogger(__name__)
+
+Probabilities = NDArray[np.float32]
+Prepare = Callable[[bytes], Image]
+Run = Callable[[Sequence[Image]], Probabilities]
+
+
+class Overloaded(EdgeError):
+    """As many frames wait as may."""
+
+
+class Draining(EdgeError):
+    """The server is going down and takes no new frames."""
+
+
+class ModelFailed(EdgeError):
+    """The model raised an exception on a frame, or gave numbers that are none."""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    image: Image
+    result: asyncio.Future[Probabilities]
+
+
+class Batcher:
+    """Runs `prepare` and `run` for many callers on one event loop.
+
+    Args:
+        prepare: encoded picture -> the model's input, `uint8 (h, w, 3)`; runs in a pool of `decoders` threads.
+        run: N inputs -> probabilities `float32 (N, C)`; runs in one thread, always the same.
+        max_batch: frames in one call of `run`.
+        max_queue: frames that may wait, from their arrival until their batch starts.
+        max_wait_s: how long a batch that is not full waits for more; 0 never waits.
+        decoders: threads that decode.
+        on_batch: called with the size of each batch, on the event loop.
+    """
+
+    def __init__(
+        self,
+        prepare: Prepare,
+        run: Run,
+        *,
+        max_batch: int,
+        max_queue: int,
+        max_wait_s: float = 0.0,
+        decoders: int = 2,
+        on_batch: Callable[[int], None] = lambda size: None,
+    ) -> None:
+        self._prepare, self._run = prepare, run
+        self._max_batch, self._max_queue, self._max_wait_s = max_batch, max_queue, max_wait_s
+        self._on_batch = on_batch
+        self._decoders = ThreadPoolExecutor(decoders, thread_name_prefix="decode")
+        self._model = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._ready: deque[_Waiting] = deque()
+        self._arrived = asyncio.Event()
+        self._waiting = 0
+        self._pending = 0
+        self._nothing_pending = asyncio.Event()
+        self._nothing_pending.set()
+        self._open = True
+        self._worker: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Frames that have come and are not in a batch yet."""
+        return self._waiting
+
+    @property
+    def pending(self) -> int:
+        """Frames that have come and have no answer yet."""
+        return self._pending
+
+    async def start(self, warm_up: Callable[[], None] = lambda: None) -> None:
+        """Begin to take frames, after `warm_up` has run on the model's thread."""
+        await asyncio.get_running_loop().run_in_executor(self._model, warm_up)
+        self._worker = asyncio.create_task(self._work(), name="batcher")
+
+    async def submit(self, data: bytes) -> Probabilities:
+        """Decode and classify one picture; cancelling the caller frees its place.
+
+        Returns:
+            Probabilities, `float32 (C,)`.
+
+        Raises:
+            Overloaded: too many frames wait.
+            Draining: `close` was called.
+            ModelFailed: the model failed on this frame.
+            EdgeError: whatever `prepare` raises.
+        """
+        if not self._open:
+            raise Draining("the server is going down: send this frame again later, or elsewhere")
+        if self._waiting >= self._max_queue:
+            raise Overloaded(f"{self._waiting} frames wait already, as many as may: send this frame again later")
+        loop = asyncio.get_running_loop()
+        self._waiting += 1
+        self._pending += 1
+        self._nothing_pending.clear()
+        item: _Waiting | None = None
+        try:
+            image = await loop.run_in_executor(self._decoders, self._prepare, data)
+            item = _Waiting(image, loop.create_future())
+            self._ready.append(item)
+            self._arrived.set()
+            return await item.result
+        finally:
+            if item is None:
+                self._waiting -= 1
+            elif item in self._ready:
+                self._ready.remove(item)
+                self._waiting -= 1
+            self._pending -= 1
+            if not self._pending:
+                self._nothing_pending.set()
+
+    def close(self) -> None:
+        """Take no new frames; those that have come are answered."""
+        self._open = False
+
+    async def drained(self) -> None:
+        """Return when no frame is without an answer."""
+        await self._nothing_pending.wait()
+
+    async def stop(self) -> None:
+        """End the worker; a frame that still waits is cancelled. A run of the model that hangs is left behind."""
+        self.close()
+        if self._worker is not None:
+            self._worker.cancel()
+            await asyncio.gather(self._worker, return_exceptions=True)
+        for item in self._ready:
+            item.result.cancel()
+        self._decoders.shutdown(wait=False, cancel_futures=True)
+        self._model.shutdown(wait=False, cancel_futures=True)
+
+    async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._arrived.wait()
+            if self._max_wait_s and len(self._ready) < self._max_batch:
+                await self._fill()
+            batch = [self._ready.popleft() for _ in range(min(self._max_batch, len(self._ready)))]
+            if not self._ready:
+                self._arrived.clear()
+            if not batch:
+                continue
+            self._waiting -= len(batch)
+            self._on_batch(len(batch))
+            results = await loop.run_in_executor(self._model, self._run_safely, [item.image for item in batch])
+            for item, result in zip(batch, results, strict=True):
+                if item.result.done():  # its caller has gone
+                    continue
+                if isinstance(result, ModelFailed):
+                    item.result.set_exception(result)
+                else:
+                    item.result.set_result(result)
+
+    async def _fill(self) -> None:
+        """Wait until the batch is full or the window has passed."""
+        try:
+            async with asyncio.timeout(self._max_wait_s):
+                while len(self._ready) < self._max_batch:
+                    self._arrived.clear()
+                    await self._arrived.wait()
+        except TimeoutError:
+            self._arrived.set()
+
+    def _run_safely(self, images: list[Image]) -> Sequence[Probabilities | ModelFailed]:
+        """One result for each image; when a batch fails, its frames are tried one by one, so that one spoils none."""
+        try:
+            rows = self._run(images)
+            if len(rows) != len(images):
+                raise ValueError(f"expected {len(images)} rows from the model; got {len(rows)}")
+        except Exception as error:
+            if len(images) == 1:
+                _log.exception("the model failed on a frame")
+                return [ModelFailed(f"the model failed on this frame ({type(error).__name__})")]
+            _log.warning(
+                "a batch of %d failed (%s: %s); its frames are tried one by one",
+                len(images),
+                type(error).__name__,
+                error,
+            )
+            return [result for image in images for result in self._run_safely([image])]
+        return [
+            row if np.isfinite(row).all() else ModelFailed("the model's output for this frame is not finite")
+            for row in rows
+        ]

@@ -1,0 +1,232 @@
+"""The server as a whole: model, batcher, service and health on one port, from start to drained end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+
+import grpc
+import numpy as np
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from cloud_server.batcher import Batcher
+from cloud_server.decode import Limits, decode
+from cloud_server.labels import LabelMap, make_label_map, read_label_map
+from cloud_server.model import BigModel, load_model
+from cloud_server.service import OffloadService
+from cloud_server.stats import Stats
+from edge_sdk.errors import ConfigError
+from edge_sdk.types import Image
+from edge_sdk.wire import offload_pb2 as wire
+from edge_sdk.wire import offload_pb2_grpc as wire_grpc
+
+_log = logging.getLogger(__name__)
+
+SERVICE = wire.DESCRIPTOR.services_by_name["Offload"].full_name
+SUMMARY_EVERY_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """What a server is made of.
+
+    Attributes:
+        model: a shipped model's name, the path of a checkpoint or a bundle, or a timm name.
+        device: "auto", "cpu" or "cuda".
+        threads: CPU threads of the model; None: torch's choice.
+        host: address to listen on.
+        port: 0 takes a free one.
+        max_batch: frames in one run of the model.
+        max_wait_ms: how long a batch that is not full waits for more; 0 dispatches at once.
+        queue: frames that may wait; one more is answered OVERLOADED.
+        stream_window: frames of one stream in flight.
+        decoders: threads that decode pictures.
+        limits: on one picture.
+        label_map: JSON file from the model's labels to the devices'.
+        drain_s: how long frames in flight may take at the end.
+    """
+
+    model: str = "trailcam"
+    device: str = "auto"
+    threads: int | None = None
+    host: str = "127.0.0.1"
+    port: int = 50051
+    max_batch: int = 32
+    max_wait_ms: float = 0.0
+    queue: int = 128
+    stream_window: int = 32
+    decoders: int = 2
+    limits: Limits = field(default_factory=Limits)
+    label_map: Path | None = None
+    drain_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        for name in ("max_batch", "queue", "stream_window", "decoders"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"expected {name} of at least 1; got {getattr(self, name)}")
+        if not 0 <= self.port <= 65535:
+            raise ConfigError(f"expected a port from 0 to 65535; got {self.port}")
+        if self.max_wait_ms < 0 or self.drain_s < 0:
+            raise ConfigError(
+                f"expected times of at least 0; got max_wait_ms {self.max_wait_ms}, drain_s {self.drain_s}"
+            )
+
+
+class CloudServer:
+    """A server to embed: `async with CloudServer(ServerConfig(port=0)) as server: ... server.address`.
+
+    Args:
+        config: what it is made of.
+        model: a model to serve in place of the one that `config.model` names.
+
+    Attributes:
+        address: "host:port", once it has started.
+        stats: what it did.
+    """
+
+    def __init__(self, config: ServerConfig, model: BigModel | None = None) -> None:
+        self._config = config
+        self._given = model
+        self._health = health.aio.HealthServicer()
+        self.stats = Stats()
+        self.address = ""
+
+    async def __aenter__(self) -> CloudServer:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Take the port, load and warm the model, then listen.
+
+        Raises:
+            ConfigError: a setting cannot be used: unknown model, no GPU, bad label map, port taken.
+            EdgeError: a bundle cannot be opened.
+        """
+        self._server = grpc.aio.server(options=_options(self._config))
+        try:
+            await self._start(self._bind())
+        except BaseException:
+            await self._server.stop(None)
+            raise
+
+    async def _start(self, port: int) -> None:
+        config = self._config
+        model = self._given
+        if model is None:
+            model = await asyncio.to_thread(load_model, config.model, config.device, config.threads)
+        labels = _label_map(config, model)
+        self._batcher = _batcher(config, model, self.stats)
+        description = wire.Description(
+            model=model.name,
+            labels=labels.labels,
+            macs=model.macs,
+            input_width=model.input_width,
+            input_height=model.input_height,
+            parameters=model.parameters,
+        )
+        self._service = OffloadService(
+            self._batcher, labels, description, stats=self.stats, stream_window=config.stream_window
+        )
+        wire_grpc.add_OffloadServicer_to_server(self._service, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        await self._batcher.start(partial(_warm_up, model, config.max_batch))
+        for service in ("", SERVICE):
+            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        await self._server.start()
+        self.address = f"{config.host}:{port}"
+        self._reporter = asyncio.create_task(self._report(), name="summary")
+        size = (
+            f"{model.input_width}x{model.input_height}, {model.macs / 1e6:.0f} M MACs, {model.parameters / 1e6:.1f} M"
+        )
+        _log.info("%s on %s: %s parameters, %d labels", model.name, model.device, size, len(labels.labels))
+        _log.info("listening on %s", self.address)
+
+    async def stop(self) -> bool:
+        """Drain and end: new frames are answered DRAINING, those in flight get their answer, within `drain_s`.
+
+        Returns:
+            Whether all in flight were answered.
+        """
+        drained = True
+        await self._health.enter_graceful_shutdown()
+        self._batcher.close()
+        try:
+            async with asyncio.timeout(self._config.drain_s):
+                await self._batcher.drained()
+                await self._service.end_streams()
+        except TimeoutError:
+            drained = False
+            _log.warning(
+                "%d frames were not answered within %g s of draining", self._batcher.pending, self._config.drain_s
+            )
+        # A call that has just returned still has its status to send; a health watcher would wait for ever.
+        await self._server.stop(grace=0.5 if drained else None)
+        await self._batcher.stop()
+        self._reporter.cancel()
+        _log.info("ended: %s", self.stats.take())
+        return drained
+
+    def _bind(self) -> int:
+        where = f"{self._config.host}:{self._config.port}"
+        try:
+            port = int(self._server.add_insecure_port(where))
+        except RuntimeError:
+            port = 0
+        if not port:
+            raise ConfigError(f"cannot listen on {where}: the port is taken, or the host is not this machine's")
+        return port
+
+    async def _report(self) -> None:
+        while True:
+            await asyncio.sleep(SUMMARY_EVERY_S)
+            summary = self.stats.take()
+            if summary.frames or summary.failures:
+                _log.info("%s", summary)
+
+
+def _label_map(config: ServerConfig, model: BigModel) -> LabelMap:
+    if config.label_map is None:
+        return make_label_map(model.labels, {})
+    return read_label_map(config.label_map, model.labels)
+
+
+def _batcher(config: ServerConfig, model: BigModel, stats: Stats) -> Batcher:
+    def prepare(data: bytes) -> Image:
+        return model.prepare(decode(data, config.limits))
+
+    return Batcher(
+        prepare,
+        model.run,
+        max_batch=config.max_batch,
+        max_queue=config.queue,
+        max_wait_s=config.max_wait_ms / 1000,
+        decoders=config.decoders,
+        on_batch=stats.count_batch,
+    )
+
+
+def _warm_up(model: BigModel, max_batch: int) -> None:
+    """Run the smallest and the largest batch once, so that no device waits for allocations and kernel choices."""
+    blank = model.prepare(np.zeros((model.input_height, model.input_width, 3), np.uint8))
+    for size in {1, max_batch}:
+        model.run([blank] * size)
+
+
+def _options(config: ServerConfig) -> list[tuple[str, int]]:
+    return [
+        # A picture over the limit is answered in-band up to twice the limit; beyond that gRPC ends the call.
+        ("grpc.max_receive_message_length", 2 * config.limits.max_bytes + (1 << 20)),
+        ("grpc.so_reuseport", 0),  # two servers on one port would share its devices unnoticed
+        ("grpc.keepalive_time_ms", 60_000),  # finds devices that vanished without a word
+        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 20_000),  # lets devices do the same
+    ]
