@@ -220,8 +220,8 @@ def _check_fit(bundle: Bundle, program: Program) -> None:
     difference = float(np.abs(came - expected).max())
     if not difference <= manifest.golden.tolerance:
         raise BundleError(
-            f"{path}: the runtime computes wrong results on this processor: for {manifest.golden.image} expected logits "
-            f"{list(manifest.golden.logits)} within {manifest.golden.tolerance}; got {came.tolist()}, "
+            f"{path}: the runtime computes wrong results on this processor: for {manifest.golden.image} expected "
+            f"logits {list(manifest.golden.logits)} within {manifest.golden.tolerance}; got {came.tolist()}, "
             f"{difference:.4g} off"
         )
 
