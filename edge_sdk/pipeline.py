@@ -230,9 +230,9 @@ class EdgeClassifier:
         with self._news:
             self._news.notify_all()
 
-    def flush(self) -> None:
-        """Return when every answer so far is on disk."""
-        self._journal.flush()
+    def flush(self) -> bool:
+        """The uplink's call: True when every answer so far is on disk."""
+        return self._journal.flush()
 
     def _offload(self, frame: Frame, prediction: Prediction, gain: float) -> None:
         upload = self.bundle.policy.upload

@@ -7,6 +7,7 @@ that the application sees, first from the device, perhaps later and finally from
 from __future__ import annotations
 
 import os
+import re
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +20,8 @@ from edge_sdk.errors import ImageError
 
 Image = NDArray[np.uint8]
 """One picture: `uint8`, shape `(H, W, 3)`, RGB order, C-contiguous."""
+
+_FRAME_ID = re.compile(r"[0-9a-f]{32}")
 
 
 def new_frame_id() -> str:
@@ -52,8 +55,11 @@ class Frame:
         image: `uint8 (H, W, 3)` RGB.
         captured_at: when the shutter opened, with a time zone.
         source: where it came from: a file, a camera's address.
-        frame_id: unique for ever; a frame that is sent twice is counted once by this id.
+        frame_id: unique for ever, 32 hexadecimal digits; a frame that is sent twice is counted once by this id.
         truth: the true label, where the source knows it (the simulated camera, a folder of folders).
+
+    Raises:
+        ImageError: a value is not as described.
     """
 
     image: Image
@@ -66,6 +72,8 @@ class Frame:
         object.__setattr__(self, "image", check_image(self.image))
         if self.captured_at.tzinfo is None:
             raise ImageError(f"expected captured_at with a time zone; got the naive {self.captured_at.isoformat()}")
+        if not _FRAME_ID.fullmatch(self.frame_id):
+            raise ImageError(f"expected frame_id as 32 lower-case hexadecimal digits; got {self.frame_id!r}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

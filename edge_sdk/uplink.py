@@ -49,8 +49,8 @@ class ReplyHandler(Protocol):
     def refused(self, item: SpoolItem, failure: wire.Failure) -> None:
         """The server will never answer this frame."""
 
-    def flush(self) -> None:
-        """Return when everything handed over so far is on disk."""
+    def flush(self) -> bool:
+        """True when everything handed over so far is on disk."""
 
     def acked(self) -> None:
         """Answered frames have left the spool."""
@@ -330,7 +330,8 @@ class _Session:
 
     async def _settle(self) -> None:
         if done := list(self._done):
-            await asyncio.to_thread(self._up._handler.flush)
+            if not await asyncio.to_thread(self._up._handler.flush):
+                return
             for frame_id in done:
                 self._up._spool.ack(frame_id)
                 self._up._paid_compute.discard(frame_id)

@@ -49,8 +49,8 @@ class Handler:
             self.refusals.append((item.frame_id, failure.message))
             self.changed.notify_all()
 
-    def flush(self) -> None:
-        pass
+    def flush(self) -> bool:
+        return True
 
     def acked(self) -> None:
         with self.changed:
@@ -306,7 +306,7 @@ def test_an_address_is_checked(tmp_path: Path) -> None:
 
 
 class CountingRelay:
-    """A TCP relay that counts the bytes from the device to the server, packet headers of 52 bytes a segment included."""
+    """A TCP relay that counts the bytes from the device to the server, 52 bytes of headers a segment included."""
 
     SEGMENT, HEADERS = 1_448, 52
 

@@ -1,7 +1,7 @@
-"""What leaves the machine, in bytes, for one connection and for one frame: framing, headers and acknowledgements included.
+"""What leaves the machine, in bytes, for one connection and for one frame: framing, headers, acknowledgements included.
 
-A budget that counted request bodies alone would be broken by its envelope. These are upper bounds, charged before anything
-is sent; a test holds them against what a relay on the way counts.
+A budget that counted request bodies alone would be broken by its envelope. These are upper bounds, charged before
+anything is sent; a test holds them against what a relay on the way counts.
 """
 
 from __future__ import annotations

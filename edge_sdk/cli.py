@@ -1,0 +1,175 @@
+"""The command `edge-sdk`: a look at bundles, answers and cameras, and the way into the workbench."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from edge_sdk import __version__
+from edge_sdk.errors import EdgeError
+
+# The workbench imports torch: its commands are loaded when they are called, and named here for the list of commands.
+_WORKBENCH = {
+    "calibrate": "Fit temperature and threshold of a bundle against a big model.",
+    "export": "Quantise a model and write it as a bundle for the device.",
+    "train": "Train or fine-tune a timm model on photos or on the simulated camera.",
+}
+_TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
+
+
+class _Commands(click.Group):
+    """The commands of this module, and those of the workbench by name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *_WORKBENCH])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _WORKBENCH:
+            return super().get_command(ctx, cmd_name)
+        try:
+            command = getattr(import_module("edge_sdk.workbench.cli"), cmd_name)
+        except ModuleNotFoundError as error:
+            if (error.name or "").startswith("edge_sdk"):
+                raise
+            raise click.ClickException(
+                f"`edge-sdk {cmd_name}` needs {error.name}: pip install 'edge-sdk[workbench]' (a workstation's tools)"
+            ) from None
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the workbench's commands without loading them."""
+        own = {name: (self.commands[name].get_short_help_str(80)) for name in self.commands}
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted({**own, **_WORKBENCH}.items()))
+
+
+@click.group(cls=_Commands)
+@click.version_option(__version__, prog_name="edge-sdk")
+def cli() -> None:
+    """A little model on the device, a big one in the cloud."""
+
+
+@cli.command()
+@click.argument("bundle", default="trailcam")
+def info(bundle: str) -> None:
+    """Check a bundle (a folder, or a name that ships) and say what it is and what runs it here."""
+    from edge_sdk.display import macs_text
+    from edge_sdk.model import LittleModel
+
+    with LittleModel(bundle) as model:
+        manifest, opened = model.manifest, model.bundle
+        table = Table(title=f"{manifest.name} {manifest.version}", title_justify="left", show_header=False)
+        size = manifest.input
+        table.add_row("folder", str(opened.path))
+        table.add_row("labels", f"{len(manifest.labels)}: {', '.join(manifest.labels[:20])}")
+        table.add_row("input", f"{size.width}x{size.height}, {size.resize}")
+        table.add_row("size", f"{manifest.parameters:,} parameters, {macs_text(manifest.macs)}, {manifest.precision}")
+        table.add_row("threshold", f"{opened.policy.threshold:.3f} at temperature {opened.policy.temperature:.3f}")
+        table.add_row("upload", f"{opened.policy.upload.max_side} px, quality {opened.policy.upload.quality}")
+        table.add_row("calibration", "  ".join(f"{name} {value}" for name, value in opened.policy.calibration.items()))
+        table.add_row("made with", "  ".join(f"{name} {version}" for name, version in manifest.made_with.items()))
+        table.add_row("runtime here", f"{model.runtime}; the golden frame gives the expected output")
+        Console().print(table)
+
+
+@cli.command()
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--bundle", default="trailcam", show_default=True, help="A bundle's folder, or a name that ships.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def classify(images: tuple[Path, ...], bundle: str, as_json: bool) -> None:
+    """Ask the little model about photos; a broken one is reported, and the rest go on."""
+    from edge_sdk.images import read_image
+    from edge_sdk.model import LittleModel
+    from edge_sdk.policy import ThresholdPolicy
+
+    failed = False
+    with LittleModel(bundle) as model:
+        policy = ThresholdPolicy(model.bundle.policy.threshold)
+        for path in images:
+            try:
+                prediction = model.predict(read_image(path).image)
+            except EdgeError as error:
+                failed = True
+                click.echo(f"{path}: {error}", err=True)
+                continue
+            exits = policy.decide(prediction).exits
+            if as_json:
+                chances = dict(zip(prediction.labels, prediction.probabilities.tolist(), strict=True))
+                line = {"source": str(path), "label": prediction.label, "exits": exits, "probabilities": chances}
+                click.echo(msgspec.json.encode(line).decode())
+            else:
+                word = "exit" if exits else "offload"
+                click.echo(f"{path}: {prediction.label} {prediction.confidence:.2f} ({word})")
+    if failed:
+        sys.exit(1)
+
+
+@cli.command()
+@click.option(
+    "--state", type=click.Path(path_type=Path), help="Folder of the device's state.  [default: the user's state folder]"
+)
+@click.option("--since", type=_TIME, help="Captured at or after this time (UTC).")
+@click.option("--until", type=_TIME, help="Captured before this time (UTC).")
+@click.option("--label", help="Only this label.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most this many.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def journal(
+    state: Path | None,
+    since: datetime | None,
+    until: datetime | None,
+    label: str | None,
+    limit: int | None,
+    as_json: bool,
+) -> None:
+    """Print the answers that a device has given."""
+    from edge_sdk.config import default_state_dir
+    from edge_sdk.display import answer_text
+    from edge_sdk.journal import Journal
+
+    path = (state or default_state_dir()) / "journal.db"
+    if not path.exists():
+        raise click.ClickException(f"no journal at {path}: name the folder with --state")
+    with Journal(path) as answers:
+        for entry in answers.query(since=_utc(since), until=_utc(until), label=label, limit=limit):
+            if as_json:
+                click.echo(msgspec.json.encode(entry).decode())
+            else:
+                word = "" if entry.answer.final else ", waits for the cloud"
+                note = f"  {entry.note}" if entry.note else ""
+                when = f"{entry.answer.captured_at:%Y-%m-%d %H:%M:%S}"
+                click.echo(f"{when}  {entry.answer.source}  {answer_text(entry.answer)}{word}{note}")
+
+
+@cli.command("contact-sheet")
+@click.option("--out", default="contact-sheet.png", show_default=True, type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--seed", default=0, show_default=True, help="Of the simulated camera.")
+def contact_sheet(out: Path, seed: int) -> None:
+    """Draw a sheet of the simulated camera's classes, lights and weathers."""
+    import cv2
+
+    from edge_sdk.camera import simulated
+
+    sheet = simulated.contact_sheet(rows=6, columns=7, seed=seed)
+    if not cv2.imwrite(str(out), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):
+        raise click.ClickException(f"cannot write {out}")
+    click.echo(f"{out}")
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return moment.replace(tzinfo=UTC) if moment else None
+
+
+def main() -> None:
+    """The console script: an error that the SDK foresees is one line, not a traceback."""
+    try:
+        cli()
+    except EdgeError as error:
+        sys.exit(f"edge-sdk: {error}")

@@ -1,0 +1,50 @@
+"""The public surface, and what importing it costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import edge_sdk
+
+HEAVY = ("torch", "timm", "torchvision", "pandas", "executorch", "matplotlib")
+DEVICE_MODULES = [
+    "edge_sdk.pipeline",
+    "edge_sdk.uplink",
+    "edge_sdk.camera",
+    "edge_sdk.cli",
+    "edge_sdk.report",
+    "edge_sdk.model",
+]
+
+
+def run(code: str) -> str:
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_every_public_name_is_there_and_they_are_few() -> None:
+    assert len(edge_sdk.__all__) <= 20
+    for name in edge_sdk.__all__:
+        assert getattr(edge_sdk, name) is not None
+        assert name in dir(edge_sdk)
+    with pytest.raises(AttributeError, match="nothing_like_this"):
+        _ = edge_sdk.nothing_like_this
+
+
+def test_importing_the_package_loads_nothing_else() -> None:
+    code = (
+        "import sys; before = set(sys.modules); import edge_sdk; print(sorted(set(sys.modules) - before - {'typing'}))"
+    )
+    loaded = run(code)
+    assert "numpy" not in loaded
+    assert "cv2" not in loaded
+
+
+@pytest.mark.parametrize("module", DEVICE_MODULES)
+def test_the_device_never_loads_the_workbench(module: str) -> None:
+    loaded = run(f"import sys, {module}; print([name for name in {HEAVY!r} if name in sys.modules])")
+    assert loaded == "[]"
+    assert run(f"import sys, {module}; print('edge_sdk.workbench' in sys.modules)") == "False"
