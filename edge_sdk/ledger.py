@@ -144,7 +144,7 @@ class Ledger:
             To begin afresh, delete the file and the damaged ones.
         upload: limit on bytes sent; None: unlimited.
         compute: limit on MACs run on the device; None: unlimited.
-        big_macs: MACs of the big model for one frame, for the comparison in the snapshot.
+        big_macs: MACs of the big model for one frame, for the comparison in the snapshot; may be set later.
         clock: wall time in seconds since 1970; used only to tell how long the device was off.
         steady: seconds that never run backwards while the machine is up.
         boot_id: names the time the machine is up; None asks the system.
@@ -169,7 +169,7 @@ class Ledger:
     ) -> None:
         self._path = path
         self._budgets = {"upload": upload, "compute": compute}
-        self._big_macs = big_macs
+        self.big_macs = big_macs
         self._wall = clock
         self._steady = steady
         self._boot_id = current_boot_id() if boot_id is None else boot_id
@@ -232,7 +232,7 @@ class Ledger:
             upload, compute = self._budgets["upload"], self._budgets["compute"]
             return LedgerSnapshot(
                 **self._counters,
-                big_macs=self._big_macs,
+                big_macs=self.big_macs,
                 upload_spent_in_period=self._upload.window.spent(now_ns) if self._upload.window else 0,
                 upload_limit=upload.limit if upload else None,
                 upload_period_s=upload.period_s if upload else None,
