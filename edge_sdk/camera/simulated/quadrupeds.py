@@ -1,0 +1,378 @@
+"""Deer, fox and boar: proportions, gaits and coats.
+
+Proportions are in shoulder heights; the builder scales them to metres. Each profile is a list of `(s, top, bottom,
+half_width)` stations, so the side view is the outline a naturalist would draw and the other views follow from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge_sdk.camera.simulated.shape import Colour, Glow, Panel, Solid, Tube, knee, limb, loft
+
+Station = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """What a subject does at one instant.
+
+    Attributes:
+        action: `walk`, `run`, `stand`, `feed` (graze, root, peck), `alert` or `fly`.
+        phase: position in the gait cycle, [0, 1).
+        sway: slow variation in [-1, 1] (head and tail).
+        look: turn of the head to the side in radians.
+    """
+
+    action: str
+    phase: float
+    sway: float = 0.0
+    look: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Build:
+    torso: Sequence[Station]
+    neck_at: tuple[float, float]
+    neck: Sequence[Station]
+    head: Sequence[Station]
+    neck_angles: tuple[float, float, float, float]  # walk, stand/alert, feed, run
+    head_angles: tuple[float, float, float, float]
+    fore_at: tuple[float, float]
+    hind_at: tuple[float, float]
+    stifle: tuple[float, float]
+    fore_bones: tuple[float, float]
+    hind_bones: tuple[float, float]
+    fore_radii: tuple[float, float, float, float]
+    hind_radii: tuple[float, float, float, float, float]
+    spread: float
+    stride: float
+
+
+DEER = _Build(
+    torso=((-0.60, 0.80, 0.72, 0.03), (-0.57, 0.91, 0.60, 0.12), (-0.42, 0.97, 0.54, 0.17), (-0.20, 0.95, 0.575, 0.18),
+           (0.05, 0.94, 0.545, 0.19), (0.26, 0.985, 0.515, 0.17), (0.40, 0.97, 0.54, 0.13), (0.50, 0.88, 0.61, 0.09),
+           (0.555, 0.79, 0.69, 0.03)),
+    neck_at=(0.36, 0.80),
+    neck=((-0.04, 0.15, -0.16, 0.10), (0.14, 0.12, -0.135, 0.085), (0.34, 0.085, -0.09, 0.065), (0.50, 0.07, -0.085, 0.058)),
+    head=((-0.09, 0.045, -0.05, 0.045), (-0.03, 0.085, -0.08, 0.07), (0.06, 0.08, -0.085, 0.07), (0.15, 0.045, -0.068, 0.05),
+          (0.24, 0.028, -0.052, 0.036), (0.295, 0.012, -0.042, 0.03), (0.31, -0.005, -0.03, 0.015)),
+    neck_angles=(0.72, 1.12, -0.95, 0.62), head_angles=(-0.38, -0.22, -1.2, -0.28),
+    fore_at=(0.34, 0.62), hind_at=(-0.41, 0.76), stifle=(0.07, -0.23), fore_bones=(0.32, 0.33), hind_bones=(0.27, 0.36),
+    fore_radii=(0.085, 0.04, 0.026, 0.034), hind_radii=(0.165, 0.115, 0.046, 0.03, 0.034), spread=0.085, stride=0.52,
+)  # fmt: skip
+
+FOX = _Build(
+    torso=((-0.80, 0.84, 0.75, 0.04), (-0.73, 0.93, 0.62, 0.12), (-0.50, 0.97, 0.565, 0.16), (-0.15, 0.95, 0.595, 0.17),
+           (0.20, 0.95, 0.545, 0.19), (0.45, 0.99, 0.52, 0.18), (0.62, 0.95, 0.60, 0.13), (0.70, 0.86, 0.69, 0.06)),
+    neck_at=(0.52, 0.80),
+    neck=((-0.05, 0.19, -0.20, 0.15), (0.15, 0.17, -0.19, 0.15), (0.31, 0.145, -0.16, 0.13)),
+    head=((-0.12, 0.10, -0.09, 0.10), (-0.02, 0.165, -0.15, 0.18), (0.09, 0.16, -0.15, 0.175), (0.18, 0.095, -0.12, 0.10),
+          (0.30, 0.045, -0.085, 0.055), (0.42, 0.022, -0.065, 0.036), (0.48, -0.005, -0.05, 0.02)),
+    neck_angles=(0.42, 0.85, -0.55, 0.30), head_angles=(-0.20, -0.10, -0.75, -0.12),
+    fore_at=(0.50, 0.60), hind_at=(-0.56, 0.76), stifle=(0.10, -0.22), fore_bones=(0.31, 0.32), hind_bones=(0.27, 0.36),
+    fore_radii=(0.085, 0.05, 0.04, 0.048), hind_radii=(0.155, 0.11, 0.05, 0.04, 0.048), spread=0.09, stride=0.62,
+)  # fmt: skip
+
+BOAR = _Build(
+    torso=((-0.82, 0.72, 0.56, 0.05), (-0.77, 0.82, 0.43, 0.15), (-0.50, 0.90, 0.38, 0.22), (-0.15, 0.95, 0.36, 0.25),
+           (0.18, 1.02, 0.335, 0.26), (0.42, 1.04, 0.36, 0.25), (0.60, 0.97, 0.42, 0.21), (0.74, 0.88, 0.48, 0.17)),
+    neck_at=(0.55, 0.70),
+    neck=((-0.05, 0.26, -0.28, 0.22), (0.06, 0.25, -0.27, 0.21), (0.14, 0.235, -0.255, 0.20)),
+    head=((-0.05, 0.235, -0.25, 0.20), (0.10, 0.20, -0.23, 0.18), (0.27, 0.14, -0.19, 0.14), (0.44, 0.09, -0.145, 0.095),
+          (0.58, 0.06, -0.115, 0.072), (0.68, 0.055, -0.10, 0.07), (0.70, 0.035, -0.085, 0.05)),
+    neck_angles=(-0.15, 0.05, -0.55, -0.05), head_angles=(-0.42, -0.28, -0.95, -0.25),
+    fore_at=(0.42, 0.44), hind_at=(-0.56, 0.58), stifle=(0.09, -0.17), fore_bones=(0.23, 0.23), hind_bones=(0.20, 0.25),
+    fore_radii=(0.12, 0.07, 0.045, 0.05), hind_radii=(0.20, 0.14, 0.06, 0.045, 0.05), spread=0.14, stride=0.42,
+)  # fmt: skip
+
+_ORDER = {"walk": 0, "stand": 1, "alert": 1, "feed": 2, "run": 3}
+
+
+def _step(phase: float, stride: float, lift: float, duty: float) -> tuple[float, float]:
+    phase %= 1.0
+    if phase < duty:
+        return stride * (0.5 - phase / duty), 0.0
+    swing = (phase - duty) / (1 - duty)
+    return stride * (swing - 0.5), lift * float(np.sin(np.pi * swing))
+
+
+def _mix(a: Colour, b: Colour, t: float) -> Colour:
+    return a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t, a[2] + (b[2] - a[2]) * t
+
+
+def _scale(colour: Colour, factor: float) -> Colour:
+    return colour[0] * factor, colour[1] * factor, colour[2] * factor
+
+
+class _Animal:
+    """Torso, neck, head and legs of one build in one pose; the species add their own marks."""
+
+    def __init__(self, build: _Build, pose: Pose, coat: Colour, leg: Colour, hoof: Colour) -> None:
+        self.build, self.pose, self.coat = build, pose, coat
+        moving = pose.action in ("walk", "run")
+        running = pose.action == "run"
+        wave = float(np.sin(2 * np.pi * pose.phase))
+        self.bob = (0.035 if running else 0.008 if moving else 0.0) * wave
+        which = _ORDER.get(pose.action, 1)
+        self.neck_angle = build.neck_angles[which] + 0.06 * pose.sway + (0.05 * wave if moving else 0.0)
+        self.head_angle = build.head_angles[which] + 0.08 * pose.sway
+        self.parts: list[Tube | Panel] = []
+        torso = [(s, top + self.bob, bottom + self.bob, half) for s, top, bottom, half in build.torso]
+        self.torso = torso
+        self.parts.append(loft((0, 0, 0), 0.0, torso, coat, samples=18))
+        self._legs(moving, running, leg, hoof)
+        x, y = build.neck_at
+        self.neck_root = (x, y + self.bob, 0.0)
+        self.parts.append(loft(self.neck_root, self.neck_angle, build.neck, coat, turn=pose.look * 0.5, bias_m=0.02))
+        reach = build.neck[-1][0]
+        forward = reach * np.cos(self.neck_angle)
+        self.head_at = (
+            x + float(forward * np.cos(pose.look * 0.5)),
+            y + self.bob + reach * float(np.sin(self.neck_angle)),
+            float(forward * np.sin(pose.look * 0.5)),
+        )
+
+    def on_head(self, s: float, up: float, side: float) -> tuple[float, float, float]:
+        """A point of the head's own frame, in the body's."""
+        a, t = self.head_angle, self.pose.look
+        x, y = s * np.cos(a) - up * np.sin(a), s * np.sin(a) + up * np.cos(a)
+        return (
+            self.head_at[0] + float(x * np.cos(t) - side * np.sin(t)),
+            self.head_at[1] + float(y),
+            self.head_at[2] + float(x * np.sin(t) + side * np.cos(t)),
+        )
+
+    def head_loft(
+        self, stations: Sequence[Station], colours: Sequence[Colour] | Colour, bias_m: float, flat: bool = False
+    ) -> None:
+        """A tube in the head's frame."""
+        self.parts.append(
+            loft(self.head_at, self.head_angle, stations, colours, turn=self.pose.look, bias_m=bias_m, flat=flat)
+        )
+
+    def ear(
+        self,
+        at: tuple[float, float, float],
+        lean: float,
+        splay: float,
+        length: float,
+        width: float,
+        outer: Colour,
+        inner: Colour,
+    ) -> None:
+        """Both ears: a leaf of `length`, leaning back by `lean` and out by `splay` radians."""
+        leaf = ((0.0, 0.35), (0.35, 1.0), (0.65, 0.85), (1.0, 0.05))
+        for side in (-1, 1):
+            base = self.on_head(at[0], at[1], at[2] * side)
+            stations = [(s * length, w * width, -w * width, w * width * 0.55) for s, w in leaf]
+            angle = self.head_angle + np.pi / 2 + lean
+            self.parts.append(loft(base, angle, stations, outer, turn=self.pose.look, roll=side * splay, bias_m=0.03))
+            small = [
+                (s * length * 0.8 + 0.08 * length, w * width * 0.5, -w * width * 0.5, w * width * 0.3) for s, w in leaf
+            ]
+            self.parts.append(
+                loft(base, angle, small, inner, turn=self.pose.look, roll=side * splay, bias_m=0.04, flat=True)
+            )
+
+    def face(
+        self,
+        eye: tuple[float, float, float],
+        eye_radius: float,
+        nose: tuple[float, float],
+        nose_radius: float,
+        shine: Colour,
+    ) -> list[Glow]:
+        """Eyes and nose; returns the eyes as glows."""
+        glows = []
+        for side in (-1, 1):
+            at = self.on_head(eye[0], eye[1], eye[2] * side)
+            self.parts.append(limb([at, at], [eye_radius] * 2, (18, 14, 12), flat=True, bias_m=0.05))
+            aim = self.pose.look + side * 0.9
+            glows.append(Glow(np.array(at), eye_radius * 1.3, np.array([np.cos(aim), 0.0, np.sin(aim)]), shine))
+        tip = self.on_head(nose[0], nose[1], 0.0)
+        self.parts.append(limb([tip, tip], [nose_radius] * 2, (24, 20, 20), flat=True, bias_m=0.06))
+        return glows
+
+    def _legs(self, moving: bool, running: bool, leg: Colour, hoof: Colour) -> None:
+        build, pose = self.build, self.pose
+        stride = build.stride * (1.5 if running else 1.0) if moving else 0.0
+        lift = 0.16 if running else 0.07
+        duty = 0.38 if running else 0.62
+        offsets = (0.55, 0.68, 0.0, 0.12) if running else (0.25, 0.75, 0.0, 0.5)
+        stance = (0.03, -0.04, 0.04, -0.06)
+        for number, side in enumerate((1, -1, 1, -1)):
+            dx, dy = _step(pose.phase + offsets[number], stride, lift, duty) if moving else (stance[number], 0.0)
+            z = side * build.spread
+            if number < 2:
+                root = (build.fore_at[0], build.fore_at[1] + self.bob)
+                foot = (build.fore_at[0] + dx, dy + 0.03)
+                mid = knee(root, foot, *build.fore_bones, 1.0)
+                joints = [(*root, z), (*mid, z), (*foot, z), (foot[0] + 0.03, foot[1] - 0.01, z)]
+                colours = [self.coat, _mix(self.coat, leg, 0.6), leg, hoof]
+                self.parts.append(limb(joints, build.fore_radii, colours, side_m=0.04 * side))
+            else:
+                hip = (build.hind_at[0], build.hind_at[1] + self.bob)
+                stifle = (hip[0] + build.stifle[0] + dx * 0.25, hip[1] + build.stifle[1])
+                foot = (build.hind_at[0] - 0.04 + dx, dy + 0.03)
+                mid = knee(stifle, foot, *build.hind_bones, -1.0)
+                joints = [(*hip, z * 0.6), (*stifle, z), (*mid, z), (*foot, z), (foot[0] + 0.03, foot[1] - 0.01, z)]
+                colours = [self.coat, self.coat, _mix(self.coat, leg, 0.5), leg, hoof]
+                self.parts.append(limb(joints, build.hind_radii, colours, side_m=0.04 * side))
+
+    def under(self, share: float, colour: Colour, first: int, last: int) -> None:
+        """The lower `share` of the torso's flank in another colour."""
+        stations = [
+            (s, bottom + (top - bottom) * share, bottom, half * 0.92) for s, top, bottom, half in self.torso[first:last]
+        ]
+        self.parts.append(loft((0, 0, 0), 0.0, stations, colour, bias_m=0.01))
+
+
+def deer(pose: Pose, rng: np.random.Generator) -> Solid:
+    """A roe or red deer; some are stags."""
+    coat: Colour = [(150, 98, 58), (134, 96, 66), (168, 112, 66), (116, 90, 68)][rng.integers(4)]
+    pale = _mix(coat, (232, 222, 204), 0.62)
+    dark = _scale(coat, 0.55)
+    animal = _Animal(DEER, pose, coat, _scale(coat, 0.74), (30, 26, 24))
+    animal.under(0.24, pale, 2, 7)
+    rump = [
+        (-0.605, 0.84, 0.70, 0.05),
+        (-0.585, 0.90, 0.62, 0.11),
+        (-0.53, 0.86, 0.64, 0.14),
+        (-0.50, 0.80, 0.70, 0.13),
+    ]
+    animal.parts.append(loft((0, animal.bob, 0), 0.0, rump, (240, 234, 222), flat=True, bias_m=0.01))
+    animal.parts.append(
+        loft(
+            (-0.58, 0.90 + animal.bob, 0),
+            4.2 + 0.3 * pose.sway,
+            ((0, 0.03, -0.03, 0.03), (0.08, 0.045, -0.03, 0.04), (0.17, 0.01, -0.01, 0.01)),
+            pale,
+        )
+    )
+    muzzle = _mix(coat, (70, 56, 48), 0.6)
+    animal.head_loft(DEER.head, [coat, coat, coat, _mix(coat, muzzle, 0.4), muzzle, muzzle, muzzle], 0.03)
+    animal.head_loft([(s, bottom * 0.35, bottom, half * 0.9) for s, _, bottom, half in DEER.head[2:6]], pale, 0.035)
+    animal.ear((-0.06, 0.06, 0.055), 0.45, 0.75, 0.21, 0.055, _scale(coat, 0.8), _mix(coat, (226, 206, 190), 0.6))
+    glows = animal.face((0.045, 0.035, 0.062), 0.02, (0.30, -0.005), 0.025, (235, 255, 240))
+    if rng.random() < 0.45:
+        _antlers(animal, rng)
+    stature = float(rng.uniform(0.82, 1.12))
+    del dark
+    return Solid(tuple(animal.parts), tuple(glows), 0.35).scaled(stature)
+
+
+def _antlers(animal: _Animal, rng: np.random.Generator) -> None:
+    size = float(rng.uniform(0.30, 0.55))
+    bone: Colour = (178, 156, 124)
+    beam = ((-0.02, 0.0, 0.03), (-0.12, 0.35, 0.20), (-0.10, 0.75, 0.34), (0.10, 1.0, 0.36))
+    tines = ((0.10, (0.26, 0.30, 0.06)), (0.5, (0.16, 0.72, 0.24)), (0.8, (-0.22, 1.05, 0.36)))
+    root = (-0.02, 0.08, 0.03)
+    for side in (-1, 1):
+        track = [
+            animal.on_head(root[0] + x * size, root[1] + y * size, (root[2] + z * size) * side) for x, y, z in beam
+        ]
+        animal.parts.append(limb(track, (0.022, 0.02, 0.016, 0.006), bone, bias_m=0.02))
+        for at, (x, y, z) in tines[: int(rng.integers(1, 4))]:
+            k = at * (len(beam) - 1)
+            a, b, t = beam[int(k)], beam[int(k) + 1], k - int(k)
+            start = [root[i] + size * (a[i] + (b[i] - a[i]) * t) for i in range(3)]
+            end = (root[0] + x * size, root[1] + y * size, root[2] + z * size)
+            animal.parts.append(
+                limb(
+                    [
+                        animal.on_head(start[0], start[1], start[2] * side),
+                        animal.on_head(end[0], end[1], end[2] * side),
+                    ],
+                    (0.015, 0.005),
+                    bone,
+                    bias_m=0.02,
+                )
+            )
+
+
+def fox(pose: Pose, rng: np.random.Generator) -> Solid:
+    """A red fox."""
+    coat: Colour = [(204, 104, 40), (190, 92, 38), (214, 122, 56), (176, 96, 52)][rng.integers(4)]
+    white: Colour = (240, 234, 224)
+    black: Colour = (34, 28, 26)
+    animal = _Animal(FOX, pose, coat, black, black)
+    animal.under(0.22, _mix(coat, white, 0.55), 1, 7)
+    drop = {"run": 0.06, "walk": 0.30, "feed": 0.40}.get(pose.action, 0.55)
+    brush = (
+        (0.0, 0.06, -0.06, 0.06),
+        (0.18, 0.10, -0.10, 0.10),
+        (0.45, 0.15, -0.15, 0.14),
+        (0.70, 0.165, -0.165, 0.15),
+        (0.88, 0.12, -0.12, 0.11),
+        (1.02, 0.03, -0.03, 0.03),
+    )
+    tints = [coat, coat, _scale(coat, 0.9), _scale(coat, 0.85), white, white]
+    animal.parts.append(
+        loft(
+            (-0.76, 0.86 + animal.bob, 0),
+            np.pi + drop + 0.12 * pose.sway,
+            brush,
+            tints,
+            samples=14,
+            curl=-0.45,
+            turn=0.25 * pose.sway,
+            bias_m=-0.02,
+        )
+    )
+    animal.head_loft(FOX.head, coat, 0.03)
+    animal.head_loft([(s, bottom * 0.25, bottom, half * 1.02) for s, _, bottom, half in FOX.head[1:6]], white, 0.035)
+    chest = ((-0.02, -0.08, -0.20, 0.12), (0.12, -0.06, -0.195, 0.13), (0.28, -0.04, -0.16, 0.10))
+    animal.parts.append(loft(animal.neck_root, animal.neck_angle, chest, white, turn=pose.look * 0.5, bias_m=0.025))
+    animal.ear((-0.04, 0.12, 0.11), 0.18, 0.35, 0.27, 0.085, black, _mix(coat, white, 0.5))
+    glows = animal.face((0.11, 0.05, 0.11), 0.026, (0.475, -0.015), 0.035, (245, 255, 235))
+    return Solid(tuple(animal.parts), tuple(glows), 0.6).scaled(float(rng.uniform(0.36, 0.44)))
+
+
+def boar(pose: Pose, rng: np.random.Generator) -> Solid:
+    """A wild boar with its mane, snout and tusks."""
+    coat: Colour = [(62, 52, 46), (80, 66, 54), (50, 44, 42), (92, 76, 60)][rng.integers(4)]
+    leg = _scale(coat, 0.6)
+    animal = _Animal(BOAR, pose, coat, leg, (24, 22, 20))
+    snout: Colour = _mix(coat, (150, 120, 108), 0.55)
+    animal.head_loft(BOAR.head, [coat, coat, coat, _mix(coat, snout, 0.3), _mix(coat, snout, 0.6), snout, snout], 0.03)
+    disc = [(s, 0.06 * r, -0.10 * r, 0.075 * r) for s, r in ((0.685, 1.0), (0.715, 1.0), (0.72, 0.5))]
+    animal.head_loft(disc, (120, 92, 84), 0.05)
+    animal.ear((0.06, 0.17, 0.13), 0.10, 0.3, 0.21, 0.085, _scale(coat, 0.8), _scale(coat, 1.25))
+    if rng.random() < 0.6:
+        for side in (-1, 1):
+            track = [
+                animal.on_head(0.50, -0.09, 0.075 * side),
+                animal.on_head(0.54, -0.03, 0.10 * side),
+                animal.on_head(0.52, 0.03, 0.105 * side),
+            ]
+            animal.parts.append(limb(track, (0.018, 0.014, 0.004), (236, 228, 206), flat=True, bias_m=0.06))
+    tail_angle = 4.4 + 0.35 * pose.sway
+    animal.parts.append(
+        loft(
+            (-0.81, 0.72 + animal.bob, 0),
+            tail_angle,
+            (
+                (0, 0.02, -0.02, 0.02),
+                (0.2, 0.015, -0.015, 0.015),
+                (0.27, 0.04, -0.04, 0.03),
+                (0.34, 0.005, -0.005, 0.005),
+            ),
+            leg,
+        )
+    )
+    _mane(animal, _scale(coat, 0.62), rng)
+    glows = animal.face((0.20, 0.075, 0.145), 0.02, (0.725, -0.02), 0.022, (240, 235, 225))
+    return Solid(tuple(animal.parts), tuple(glows), 0.8).scaled(float(rng.uniform(0.68, 0.95)))
+
+
+def _mane(animal: _Animal, colour: Colour, rng: np.random.Generator) -> None:
+    xs = np.linspace(-0.55, 0.70, 26)
+    ridge = np.interp(xs, [s for s, *_ in animal.torso], [top for _, top, *_ in animal.torso])
+    heights = rng.uniform(0.03, 0.075, len(xs)) * np.interp(xs, (-0.55, 0.1, 0.5, 0.7), (0.4, 1.0, 1.2, 0.7))
+    for x, y, h in zip(xs, ridge, heights, strict=True):
+        points = np.array([(x - 0.045, y - 0.03, 0.0), (x - 0.05 - h * 0.5, y + h, 0.0), (x + 0.03, y - 0.03, 0.0)])
+        animal.parts.append(Panel(points, colour, bias_m=-0.01))

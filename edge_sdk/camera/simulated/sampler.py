@@ -1,0 +1,90 @@
+"""Frames for training and for looking at: class-balanced, from ever new sites, in all lights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+
+from edge_sdk.camera.simulated.arrivals import LABELS, Actor, plan_visit
+from edge_sdk.camera.simulated.light import WEATHERS, light_at
+from edge_sdk.camera.simulated.scene import make_site
+from edge_sdk.camera.simulated.studio import Shot, Studio
+from edge_sdk.camera.simulated.texture import generator
+from edge_sdk.types import Image
+
+_PER_SITE = 10
+
+
+def _session(rng: np.random.Generator, seed: int, width: int, height: int) -> tuple[Studio, float]:
+    site = make_site(seed, width, height)
+    hour = float(
+        rng.choice(
+            (rng.uniform(7.5, 18), rng.choice((6.3, 19.2)) + rng.uniform(-0.35, 0.35), rng.uniform(21, 28) % 24),
+            p=(0.5, 0.15, 0.35),
+        )
+    )
+    weather = WEATHERS[int(rng.choice(len(WEATHERS), p=(0.4, 0.26, 0.11, 0.13, 0.10)))]
+    if weather == "snow" and site.kind != "snow" and rng.random() < 0.7:
+        weather = "overcast"
+    light = light_at(hour, weather, float(rng.uniform(-1, 1)), float(rng.uniform(5.5, 9.0)))
+    return Studio(site, light), float(rng.beta(2, 3))
+
+
+def _moment(kind: str, rng: np.random.Generator, studio: Studio) -> tuple[Actor, ...]:
+    visit = plan_visit(kind, rng, studio.site.view, 2.0)
+    return visit[int(rng.integers(len(visit)))]
+
+
+def sampled_shots(seed: int, width: int = 640, height: int = 480) -> Iterator[tuple[Shot, Studio]]:
+    """Endless shots with the studio they were taken in; `Shot.label` runs through all classes in turn, in random order."""
+    rng = generator(51, seed)
+    deck: list[str] = []
+    number = 0
+    while True:
+        studio, wind = _session(rng, int(rng.integers(1 << 32)), width, height)
+        for _ in range(_PER_SITE):
+            if not deck:
+                deck = [str(label) for label in rng.permutation(LABELS)]
+            wanted = deck.pop()
+            number += 1
+            for _ in range(6):
+                actors = () if wanted == "empty" else _moment(wanted, rng, studio)
+                shot = studio.shoot(actors, rng, time_s=float(rng.uniform(0, 60)), wind=wind)
+                if (shot.label or "empty") == wanted:
+                    break
+            yield shot, studio
+
+
+def training_frames(seed: int, *, width: int = 640, height: int = 480) -> Iterator[tuple[Image, str]]:
+    """Endless `(image, label)` for training, deterministic per seed, all classes about equally often.
+
+    Args:
+        seed: streams of different seeds share no site.
+        width: picture width in pixels.
+        height: picture height in pixels.
+
+    Yields:
+        `uint8 (height, width, 3)` RGB and its label, one of `LABELS`.
+    """
+    for shot, _ in sampled_shots(seed, width, height):
+        yield shot.image, shot.label or "empty"
+
+
+def contact_sheet(rows: int = 6, columns: int = 7, seed: int = 0, *, tile: tuple[int, int] = (320, 240)) -> Image:
+    """Labelled tiles, one class per column in turn: `uint8 (rows * tile height, columns * tile width, 3)`."""
+    shots = sampled_shots(seed)
+    waiting: dict[str, list[Image]] = {label: [] for label in LABELS}
+    sheet = np.zeros((rows * tile[1], columns * tile[0], 3), np.uint8)
+    for index in range(rows * columns):
+        label = LABELS[index % columns % len(LABELS)]
+        while not waiting[label]:
+            shot, _ = next(shots)
+            waiting[shot.label or "empty"].append(cv2.resize(shot.image, tile, interpolation=cv2.INTER_AREA))
+        picture = waiting[label].pop(0)
+        for thickness, ink in ((3, (0, 0, 0)), (1, (255, 255, 255))):
+            cv2.putText(picture, label, (6, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, ink, thickness, cv2.LINE_AA)
+        row, column = divmod(index, columns)
+        sheet[row * tile[1] : (row + 1) * tile[1], column * tile[0] : (column + 1) * tile[0]] = picture
+    return sheet

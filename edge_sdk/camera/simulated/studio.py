@@ -1,0 +1,293 @@
+"""Puts lit subjects into a lit site and takes the picture: occlusion, shadow, eye shine, motion blur, weather, sensor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_sdk.camera.simulated.arrivals import Actor
+from edge_sdk.camera.simulated.light import Light, flash_gain
+from edge_sdk.camera.simulated.scene import Site, Spray
+from edge_sdk.camera.simulated.shape import Place, Solid, Sprite, View, paint
+from edge_sdk.camera.simulated.texture import crop, fractal, grain, streaks
+from edge_sdk.types import Image
+
+_PHASES = 4
+MIN_PIXELS = 50
+"""A subject counts as visible from this many changed pixels at 640x480 on."""
+MIN_SHARE = 0.12
+"""... and from this share of its whole silhouette on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One picture: `uint8 (H, W, 3)` RGB, the label if a subject is visible enough, else None, and its longest side in pixels."""
+
+    image: Image
+    label: str | None
+    extent_px: float
+
+
+class Studio:
+    """One site in one light; takes pictures of whoever is there."""
+
+    def __init__(self, site: Site, light: Light) -> None:
+        self.site, self.light = site, light
+        self._empty = light.site(site)
+        self._swayed: dict[int, NDArray[np.uint8]] = {}
+        self._vignette = _vignette(site.view)
+
+    def relight(self, light: Light) -> None:
+        """Change the light."""
+        self.light = light
+        self._empty = light.site(self.site)
+        self._swayed.clear()
+
+    def shoot(self, actors: tuple[Actor, ...], rng: np.random.Generator, *, time_s: float, wind: float) -> Shot:
+        """Take one picture.
+
+        Args:
+            actors: who is there, one class.
+            rng: for the sensor and the weather of this picture.
+            time_s: seconds that the wind has blown.
+            wind: strength of the wind in [0, 1].
+        """
+        image = self._background(time_s, wind)
+        label, extent = None, 0.0
+        for actor in sorted(actors, key=lambda one: -one.place.distance_m):
+            seen = self._place(image, actor)
+            if seen:
+                label, extent = actor.kind, max(extent, seen)
+        for spray in self.site.sprays:
+            self._spray(image, spray, time_s, wind)
+        return Shot(self._expose(image, rng), label, extent)
+
+    def _background(self, time_s: float, wind: float) -> NDArray[np.uint8]:
+        phase = int(time_s * 1.7 * _PHASES) % _PHASES if wind > 0.15 else 0
+        if phase not in self._swayed:
+            self._swayed[phase] = _sway(self._empty, self.site, phase, wind) if phase else self._empty
+        return self._swayed[phase].copy()
+
+    def _place(self, image: NDArray[np.uint8], actor: Actor) -> float:
+        view, light, place = self.site.view, self.light, actor.place
+        solid = actor.solid()
+        sprite = paint(solid, view, place)
+        if sprite is None:
+            return 0.0
+        box = _inside(sprite.x, sprite.y, sprite.alpha.shape, view)
+        if box is None:
+            return 0.0
+        x0, y0, x1, y1 = box
+        cut = (slice(y0 - sprite.y, y1 - sprite.y), slice(x0 - sprite.x, x1 - sprite.x))
+        colour = _coat(sprite, solid.fur, actor.seed)
+        colour = self._shape_light(colour, sprite.alpha)
+        colour = light.subject(colour, place.distance_m)
+        alpha = sprite.alpha
+        blur = actor.speed_px * light.blur_s
+        if blur > 1.5:
+            size = (int(min(blur, 45)) | 1, 1)
+            # Colour beyond the outline is the subject's own mean, so blurring it needs no premultiplication.
+            colour, alpha = cv2.blur(colour, size), cv2.blur(alpha, size)
+        colour, alpha = colour[cut], alpha[cut]
+        before = image[y0:y1, x0:x1].copy()
+        shadowed = self._shadow(image, actor, solid)
+        ahead = cv2.compare(self.site.depth[y0:y1, x0:x1], place.distance_m - 0.25, cv2.CMP_GT)
+        ahead = cv2.blur(ahead, (3, 3))
+        mask = cv2.multiply(alpha, ahead, scale=1 / 255)
+        target = image[y0:y1, x0:x1]
+        under = target.copy()
+        weights = cv2.merge([mask, mask, mask])
+        over = cv2.add(
+            cv2.multiply(colour, weights, scale=1 / 255), cv2.multiply(under, cv2.bitwise_not(weights), scale=1 / 255)
+        )
+        changed = cv2.transform(cv2.absdiff(over, before), np.full((1, 3), 0.45, np.float32))
+        changed[mask < 96] = 0
+        visible = cv2.countNonZero(cv2.compare(changed, 7 + light.noise * 0.8, cv2.CMP_GT))
+        unit = view.height * view.width / (640 * 480)
+        if visible < MIN_PIXELS * unit or visible < MIN_SHARE * sprite.area_px:
+            for region, pixels in shadowed:
+                image[region] = pixels
+            return 0.0
+        target[:] = over
+        self._glow(image, sprite, mask, (x0, y0), place)
+        return sprite.extent_px
+
+    def _shape_light(self, colour: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Round the silhouette: top edges catch the sky, undersides fall dark; the flash lights the middle."""
+        radius = max(3, int(min(alpha.shape) * 0.09)) | 1
+        soft = cv2.blur(alpha, (radius, radius))
+        if self.light.infrared:
+            shade = cv2.convertScaleAbs(soft, alpha=0.38, beta=36)
+        else:
+            shift = max(1, radius // 3)
+            up, down = np.roll(soft, -shift, axis=0), np.roll(soft, shift, axis=0)
+            shade = cv2.addWeighted(up, 0.32, down, -0.32, 124.0)
+        return cv2.multiply(colour, cv2.merge([shade, shade, shade]), scale=1 / 124)
+
+    def _shadow(
+        self, image: NDArray[np.uint8], actor: Actor, solid: Solid
+    ) -> list[tuple[tuple[slice, slice], NDArray[np.uint8]]]:
+        """Darken the ground below; returns what was there before."""
+        view, place = self.site.view, actor.place
+        if self.light.infrared or place.lift_m > 0.3:
+            return []
+        saved = []
+        sun = self.light.sun
+        half = actor.length_m * 0.5
+        reach = half * abs(float(np.cos(place.heading))) + 0.3 * half
+        scale = view.focal_px / place.distance_m
+        x, y = view.column(place.across_m, place.distance_m), view.row(place.distance_m)
+        wide, high = int(reach * scale), int(max(reach * scale * view.eye_m / place.distance_m * 0.55, 1.5))
+        soft = max(2, high) | 1
+        box = _inside(int(x - wide - soft), int(y - high - soft), (2 * (high + soft), 2 * (wide + soft)), view)
+        if box is not None:
+            x0, y0, x1, y1 = box
+            patch = np.zeros((y1 - y0, x1 - x0), np.uint8)
+            cv2.ellipse(
+                patch, (int(x) - x0, int(y) - y0), (wide, high), 0, 0, 360, 120 if sun is None else 90, -1, cv2.LINE_AA
+            )
+            saved.append(_darken(image, cv2.blur(patch, (soft, soft)), x0, y0))
+        if sun is not None and scale * actor.length_m > 40:
+            cast = paint(solid, view, place, sun=sun, margin=0)
+            if cast is not None:
+                inside = _inside(cast.x, cast.y, cast.alpha.shape, view)
+                if inside is not None:
+                    x0, y0, x1, y1 = inside
+                    patch = cv2.convertScaleAbs(
+                        cast.alpha[y0 - cast.y : y1 - cast.y, x0 - cast.x : x1 - cast.x], alpha=0.45
+                    )
+                    ahead = cv2.compare(self.site.depth[y0:y1, x0:x1], place.distance_m - 1.2, cv2.CMP_GT)
+                    saved.append(_darken(image, cv2.bitwise_and(cv2.blur(patch, (5, 5)), ahead), x0, y0))
+        return saved[::-1]
+
+    def _glow(
+        self, image: NDArray[np.uint8], sprite: Sprite, mask: NDArray[np.uint8], corner: tuple[int, int], place: Place
+    ) -> None:
+        dark = self.light.infrared or self.light.mode == "dusk"
+        if not dark:
+            return
+        for x, y, radius, towards, colour in sprite.glows:
+            lamp = radius * place.distance_m / self.site.view.focal_px > 0.05
+            if not self.light.infrared and not lamp:
+                continue
+            column, row = int(x) - corner[0], int(y) - corner[1]
+            if not (0 <= row < mask.shape[0] and 0 <= column < mask.shape[1]) or mask[row, column] < 60:
+                continue
+            tint = (250, 250, 250) if self.light.infrared else tuple(int(v) for v in colour)
+            strength = towards if lamp else towards * min(flash_gain(self.light.flash_m, place.distance_m * 0.6), 1.0)
+            size = max(radius * (3.0 if lamp else 1.6), 1.2)
+            _shine(image, x, y, size, strength, tint)
+            if lamp:
+                _shine(image, x, y, size * 4, strength * 0.35, tint)
+
+    def _spray(self, image: NDArray[np.uint8], spray: Spray, time_s: float, wind: float) -> None:
+
+        high, wide = spray.alpha.shape
+        lean = (0.02 + 0.10 * wind) * float(np.sin(time_s * 2.1 + spray.phase)) + 0.04 * wind * float(
+            np.sin(time_s * 5.3 + spray.phase * 2)
+        )
+        root = 0.0 if spray.from_top else float(high)
+        matrix = np.array([[1, lean, -lean * root], [0, 1, 0]], np.float64)
+        alpha = cv2.warpAffine(spray.alpha, matrix, (wide, high))
+        box = _inside(spray.x, spray.y, (high, wide), self.site.view)
+        if box is None:
+            return
+        x0, y0, x1, y1 = box
+        cut = (slice(y0 - spray.y, y1 - spray.y), slice(x0 - spray.x, x1 - spray.x))
+        colour = self.light.subject(
+            np.ascontiguousarray(spray.colour[cut]),
+            max(spray.distance_m, self.light.flash_m * 0.9) if self.light.infrared else spray.distance_m,
+        )
+        weights = cv2.merge([np.ascontiguousarray(alpha[cut])] * 3)
+        target = image[y0:y1, x0:x1]
+        target[:] = cv2.add(
+            cv2.multiply(colour, weights, scale=1 / 255), cv2.multiply(target, cv2.bitwise_not(weights), scale=1 / 255)
+        )
+
+    def _expose(self, image: NDArray[np.uint8], rng: np.random.Generator) -> Image:
+        view, light = self.site.view, self.light
+        if light.weather in ("rain", "snow"):
+            flakes = crop(streaks(light.weather), view.width, view.height, rng)
+            level = 0.75 if light.infrared else 0.55
+            flakes = cv2.convertScaleAbs(flakes, alpha=level if light.weather == "snow" else 0.5 * level + 0.1)
+            image = cv2.add(image, cv2.merge([flakes, flakes, flakes]))
+        image = cv2.multiply(image, self._vignette, scale=1 / 255)
+        bank = grain(not light.infrared)
+        if view.width > bank.shape[1] or view.height > bank.shape[0]:
+            bank = cv2.resize(bank, (view.width, view.height))
+        y, x = int(rng.integers(bank.shape[0] - view.height + 1)), int(rng.integers(bank.shape[1] - view.width + 1))
+        share = light.noise / 32
+        return cv2.addWeighted(image, 1.0, bank[y : y + view.height, x : x + view.width], share, -128 * share)
+
+
+def _inside(x: int, y: int, shape: tuple[int, ...], view: View) -> tuple[int, int, int, int] | None:
+    x0, y0, x1, y1 = max(x, 0), max(y, 0), min(x + shape[1], view.width), min(y + shape[0], view.height)
+    return (x0, y0, x1, y1) if x1 - x0 > 1 and y1 - y0 > 1 else None
+
+
+def _darken(
+    image: NDArray[np.uint8], patch: NDArray[np.uint8], x: int, y: int
+) -> tuple[tuple[slice, slice], NDArray[np.uint8]]:
+    region = (slice(y, y + patch.shape[0]), slice(x, x + patch.shape[1]))
+    before = image[region].copy()
+    light = cv2.bitwise_not(patch)
+    image[region] = cv2.multiply(before, cv2.merge([light, light, light]), scale=1 / 255)
+    return region, before
+
+
+def _shine(
+    image: NDArray[np.uint8], x: float, y: float, radius: float, strength: float, colour: tuple[int, ...]
+) -> None:
+    reach = int(radius * 2.2) + 2
+    x0, y0 = max(int(x) - reach, 0), max(int(y) - reach, 0)
+    target = image[y0 : int(y) + reach + 1, x0 : int(x) + reach + 1]
+    if target.size == 0:
+        return
+    rows = np.arange(y0, y0 + target.shape[0])[:, None] - y
+    columns = np.arange(x0, x0 + target.shape[1])[None, :] - x
+    spot = np.clip(np.exp(-(rows**2 + columns**2) / (radius * radius)) * strength, 0, 1)[..., None]
+    target[:] = (target + (np.array(colour) - target) * spot).clip(0, 255).astype(np.uint8)
+
+
+def _coat(sprite: Sprite, fur: float, seed: int) -> NDArray[np.uint8]:
+    """Soften the joints between parts and lay the grain of fur or cloth over them; roughen a furry outline."""
+    colour = sprite.colour
+    height, width = sprite.alpha.shape
+    extent = sprite.extent_px
+    if fur > 0 and extent > 60:
+        size = max(3, int(extent * 0.018)) | 1
+        colour = cv2.GaussianBlur(colour, (size, size), 0)
+    tile = fractal(96, 4, 1, 17) if fur > 0.2 else fractal(32, 4, 1, 18)
+    rng = np.random.Generator(np.random.PCG64(seed))
+    zoom = max(extent / 260, 0.4)
+    small = crop(tile, max(int(width / zoom), 2), max(int(height / (zoom * 0.6)), 2), rng)
+    hair = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+    strength = 0.30 if fur > 0.2 else 0.25 if fur > 0 else 0.10
+    hair = cv2.addWeighted(hair, strength, hair, 0.0, 128 * (1 - strength))
+    if fur > 0.2 and extent > 90:
+        edge = cv2.blur(sprite.alpha, (3, 3) if extent < 220 else (5, 5))
+        rough = cv2.addWeighted(edge, 2.2, hair, 2.0, -255.0 * 0.6 - 256.0)
+        sprite.alpha = cv2.max(cv2.min(rough, 255), cv2.compare(edge, 200, cv2.CMP_GT))
+    return cv2.multiply(colour, cv2.merge([hair, hair, hair]), scale=1 / 128)
+
+
+def _sway(image: NDArray[np.uint8], site: Site, phase: int, wind: float) -> NDArray[np.uint8]:
+    view = site.view
+    gust = fractal(12, 2, 1, 19)[: view.height, : view.width]
+    if gust.shape != site.leafy.shape:
+        gust = cv2.resize(fractal(12, 2, 1, 19), (view.width, view.height))
+    angle = (gust.astype(np.float32) - 128) * 0.05 + phase * (2 * np.pi / _PHASES)
+    move = np.sin(angle) * site.leafy.astype(np.float32) * (2.6 * wind / 255)
+    columns = np.arange(view.width, dtype=np.float32)[None, :] + move
+    rows = np.arange(view.height, dtype=np.float32)[:, None] + move * 0.3
+    return cv2.remap(image, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _vignette(view: View) -> NDArray[np.uint8]:
+    x = np.linspace(-1, 1, view.width)[None, :]
+    y = np.linspace(-0.8, 0.8, view.height)[:, None]
+    fall = np.clip(255 * (1.02 - 0.20 * (x * x + y * y)), 0, 255).astype(np.uint8)
+    return cv2.merge([fall, fall, fall])
