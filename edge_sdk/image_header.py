@@ -53,7 +53,7 @@ def read_header(data: bytes) -> ImageHeader:
                     f"the {name} file is truncated: it ends within its header ({len(data)} bytes)"
                 ) from None
             if header.width < 1 or header.height < 1:
-                raise ImageError(f"the {name} header gives no usable size: {header.width}x{header.height}")
+                raise ImageError(f"the {name} file is truncated or broken: its size is {header.width}x{header.height}")
             return header
     came = "an empty file" if not data else f"a file that starts with {data[:8].hex(' ')}"
     raise ImageError(f"expected a JPEG, PNG, WebP, BMP or TIFF image; got {came}")

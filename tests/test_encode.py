@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_sdk.encode import encode_jpeg, fit_size
+from edge_sdk.encode import encode_jpeg, fit_size, shrink
 from edge_sdk.errors import ConfigError, ImageError
 from edge_sdk.image_header import read_header
 from edge_sdk.images import decode_image
 from edge_sdk.types import Image
+
+SIDES = st.integers(1, 400)
 
 
 def photo(width: int, height: int) -> Image:
@@ -29,9 +31,7 @@ def test_fit_size_never_enlarges_and_keeps_proportions(width: int, height: int, 
     assert abs(new_height - height * scale) <= 1
 
 
-@given(
-    width=st.integers(1, 400), height=st.integers(1, 400), max_side=st.integers(16, 300), quality=st.integers(1, 100)
-)
+@given(width=SIDES, height=SIDES, max_side=st.integers(16, 300), quality=st.integers(1, 100))
 @settings(max_examples=40, deadline=None)
 def test_the_wire_holds_the_size_asked_for(width: int, height: int, max_side: int, quality: int) -> None:
     header = read_header(encode_jpeg(photo(width, height), max_side=max_side, quality=quality))
@@ -68,3 +68,12 @@ def test_what_is_no_image_or_too_long_for_jpeg() -> None:
         encode_jpeg(np.zeros((4, 4), np.uint8), max_side=64, quality=80)
     with pytest.raises(ImageError, match="70000x1 cannot be encoded as JPEG"):
         encode_jpeg(np.zeros((1, 70_000, 3), np.uint8), max_side=70_000, quality=80)
+
+
+@given(width=st.integers(1, 700), height=st.integers(1, 700), parts=st.tuples(st.floats(0.05, 1), st.floats(0.05, 1)))
+@settings(max_examples=40, deadline=None)
+def test_shrink_is_the_area_average(width: int, height: int, parts: tuple[float, float]) -> None:
+    image = photo(width, height)
+    size = max(1, int(width * parts[0])), max(1, int(height * parts[1]))
+    direct = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    assert np.abs(shrink(image, size).astype(int) - direct).max() <= 3  # each halving rounds once

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from edge_sdk.exif import Exif, parse_exif
 
+Fields = dict[int, int | str]
 ORIGINAL, DIGITIZED, CHANGED = 0x9003, 0x9004, 0x0132
 OFFSET_ORIGINAL, FRACTION_ORIGINAL = 0x9011, 0x9291
 
 
-def directory(order: str, at: int, fields: dict[int, int | str]) -> bytes:
+def directory(order: str, at: int, fields: Fields) -> bytes:
     """A TIFF directory at offset `at`, with its texts behind it."""
     head, tail = struct.pack(order + "H", len(fields)), b""
     texts_at = at + 2 + 12 * len(fields) + 4
@@ -33,9 +34,7 @@ def directory(order: str, at: int, fields: dict[int, int | str]) -> bytes:
     return head + bytes(4) + tail
 
 
-def block(
-    order: str = "<", main: dict[int, int | str] | None = None, shot: dict[int, int | str] | None = None
-) -> bytes:
+def block(order: str = "<", main: Fields | None = None, shot: Fields | None = None) -> bytes:
     main = dict(main or {})
     if shot:
         main[0x8769] = 0
@@ -63,7 +62,7 @@ def test_an_impossible_orientation_is_upright(orientation: int) -> None:
 )
 def test_time_fraction_and_offset_are_read_back(moment: datetime, minutes: int) -> None:
     sign, (hours, rest) = "-" if minutes < 0 else "+", divmod(abs(minutes), 60)
-    shot: dict[int, int | str] = {
+    shot: Fields = {
         ORIGINAL: moment.strftime("%Y:%m:%d %H:%M:%S").rjust(19, "0"),
         FRACTION_ORIGINAL: f"{moment.microsecond // 1000:03d}",
         OFFSET_ORIGINAL: f"{sign}{hours:02d}:{rest:02d}",
@@ -80,7 +79,7 @@ def test_a_time_without_offset_is_in_the_given_zone_or_the_local_one() -> None:
 
 
 def test_the_moment_of_capture_comes_before_other_times() -> None:
-    times: dict[int, int | str] = {DIGITIZED: "2024:05:02 00:00:00", ORIGINAL: "2024:05:01 00:00:00"}
+    times: Fields = {DIGITIZED: "2024:05:02 00:00:00", ORIGINAL: "2024:05:01 00:00:00"}
     both = block(main={CHANGED: "2024:05:03 00:00:00"}, shot=times)
     assert parse_exif(both, zone=UTC).captured_at == datetime(2024, 5, 1, tzinfo=UTC)
     only_changed = block(main={CHANGED: "2024:05:03 00:00:00"})

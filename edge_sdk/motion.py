@@ -1,0 +1,212 @@
+"""The gate before the little model: frames in which nothing moved are not worth a look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_sdk.errors import ConfigError
+from edge_sdk.types import Frame, Image
+
+_FIRST_NOISE = 4.0
+_MOST_NOISE = 40.0
+_WINDOW = 9
+_MEDIAN_CELL = 8
+_GAINS = (0.5, 2.0)
+
+
+class GateReason(StrEnum):
+    """Why the gate let a frame through, or not."""
+
+    LEARNING = "learning"
+    """The background is not known yet: the first frames, and those after a change of scene."""
+    MOTION = "motion"
+    """Something is there that is not the background."""
+    HOLD = "hold"
+    """Something was there a moment ago."""
+    HEARTBEAT = "heartbeat"
+    """Nothing moved for so long that it is time for a look."""
+    SCENE = "scene"
+    """Everything changed: the camera was moved, its infrared light switched, or something fills the view."""
+    STILL = "still"
+    """Nothing moved: refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class MotionSettings:
+    """How the gate decides. The defaults let nearly every arrival through; they are measured in `docs/cameras.md`.
+
+    Attributes:
+        side: longer side of the small grey picture that is compared, in pixels.
+        min_step: smallest difference from the background that counts, in grey levels of 255.
+        noise_factor: a pixel counts when it differs by more than this times its usual difference.
+        min_area: least part of the picture that must differ, within one place, in (0, 1).
+        scene_area: a scene change when more than this part differs, in (0, 1].
+        background_s: the background follows slow changes with this time constant.
+        absorb_s: what stays becomes background with this time constant.
+        learn_frames: so many frames are let through before the background is trusted.
+        hold_frames: so many frames after motion are let through too.
+        heartbeat_s: at the latest after so long, a frame is let through.
+    """
+
+    side: int = 160
+    min_step: float = 9.0
+    noise_factor: float = 4.0
+    min_area: float = 0.0008
+    scene_area: float = 0.6
+    background_s: float = 4.0
+    absorb_s: float = 20.0
+    learn_frames: int = 8
+    hold_frames: int = 5
+    heartbeat_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        for name in ("min_step", "noise_factor", "min_area", "background_s", "absorb_s", "heartbeat_s"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"expected MotionSettings.{name} above 0; got {getattr(self, name)!r}")
+        for name in ("learn_frames", "hold_frames"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"expected MotionSettings.{name} of at least 0; got {getattr(self, name)!r}")
+        if self.min_area >= 1 or not 0 < self.scene_area <= 1 or self.side < 32:
+            raise ConfigError(
+                "expected MotionSettings with min_area below 1, scene_area above 0 and at most 1, side at least 32; "
+                f"got {self.min_area}, {self.scene_area}, {self.side}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """What the gate saw in one frame.
+
+    Attributes:
+        admitted: whether the frame is let through.
+        reason: why.
+        changed: part of the picture that differs from the background, in [0, 1].
+    """
+
+    admitted: bool
+    reason: GateReason
+    changed: float
+
+
+class MotionGate:
+    """Admits frames in which something moved; a fixed camera is assumed.
+
+    A small grey picture is compared with a background that follows the scene: a running average per pixel, and per
+    pixel a running average of the usual difference, which sets the threshold there (so that sensor noise and waving
+    leaves do not count; after the sigma-delta background of Manzanera and Richefeu, "A new motion detection algorithm
+    based on Sigma-Delta background estimation", Pattern Recognition Letters 28, 2007, section 2). A common factor of
+    brightness, the median over the picture, is taken out first, so that a cloud or the camera's exposure does not
+    count. Single pixels are ignored. Time is the frames' own `captured_at`: a frame that is not later than the one
+    before starts a new scene, and frames further apart than the heartbeat are all admitted.
+
+    Not safe for use from several threads at once.
+    """
+
+    def __init__(self, settings: MotionSettings | None = None) -> None:
+        self._settings = settings or MotionSettings()
+        self._shape: tuple[int, ...] = ()
+        self._seen = 0
+        self._hold = 0
+        self._before: datetime | None = None
+        self._admitted_at: datetime | None = None
+        self._last: GateResult | None = None
+
+    @property
+    def last(self) -> GateResult | None:
+        """What the gate saw in the latest frame; None before the first."""
+        return self._last
+
+    def admits(self, frame: Frame) -> bool:
+        """Whether the frame is worth the little model's look."""
+        self._last = result = self._judge(frame)
+        self._before = frame.captured_at
+        if result.admitted:
+            self._admitted_at = frame.captured_at
+        return result.admitted
+
+    def _judge(self, frame: Frame) -> GateResult:
+        settings = self._settings
+        step_s = (frame.captured_at - self._before).total_seconds() if self._before is not None else 0.0
+        small = _shrink(frame.image, settings.side)
+        if frame.image.shape != self._shape or step_s <= 0:
+            first = not self._shape
+            self._learn(small, frame.image.shape)
+            return GateResult(True, GateReason.LEARNING if first else GateReason.SCENE, 1.0)
+        changed, clustered = self._compare(small, step_s)
+        if changed > settings.scene_area:
+            self._learn(small, frame.image.shape)
+            return GateResult(True, GateReason.SCENE, changed)
+        self._seen += 1
+        if self._seen <= settings.learn_frames:
+            return GateResult(True, GateReason.LEARNING, changed)
+        if clustered >= settings.min_area:
+            self._hold = settings.hold_frames
+            return GateResult(True, GateReason.MOTION, changed)
+        if self._hold > 0:
+            self._hold -= 1
+            return GateResult(True, GateReason.HOLD, changed)
+        assert self._admitted_at is not None  # the first frame is always admitted
+        if (frame.captured_at - self._admitted_at).total_seconds() >= settings.heartbeat_s:
+            return GateResult(True, GateReason.HEARTBEAT, changed)
+        return GateResult(False, GateReason.STILL, changed)
+
+    def _learn(self, small: NDArray[np.uint8], shape: tuple[int, ...]) -> None:
+        """Start over with this picture as the background."""
+        self._shape = shape
+        self._seen = self._hold = 0
+        self._background = small.astype(np.float32)
+        self._noise = np.full(small.shape, _FIRST_NOISE, np.float32)
+
+    def _compare(self, small: NDArray[np.uint8], step_s: float) -> tuple[float, float]:
+        """Parts of the picture that differ: in all, and within the fullest window; then learn from the picture."""
+        settings, background, noise = self._settings, self._background, self._noise
+        background *= _gain(small, background)
+        difference = cv2.absdiff(small.astype(np.float32), background)
+        threshold = np.maximum(cv2.dilate(noise, _CROSS) * settings.noise_factor, settings.min_step)
+        moved = cv2.medianBlur(cv2.compare(difference, threshold, cv2.CMP_GT), 3)
+        count = cv2.countNonZero(moved)
+
+        rate = max(1 - np.exp(-step_s / settings.background_s), 1 / (self._seen + 2))
+        rest = moved
+        if count > 0:
+            # What stands out is learned slowly, with a margin for its soft edge.
+            slow = 1 - float(np.exp(-step_s / settings.absorb_s))
+            rest = cv2.dilate(moved, _CROSS)
+            cv2.accumulateWeighted(small, background, slow, rest)
+            cv2.accumulateWeighted(np.minimum(difference, _MOST_NOISE), noise, slow, rest)
+        still = cv2.bitwise_not(rest)
+        cv2.accumulateWeighted(small, background, rate, still)
+        cv2.accumulateWeighted(difference, noise, rate, still)
+        if count < settings.min_area * moved.size:
+            return count / moved.size, 0.0
+        window = cv2.boxFilter(moved, cv2.CV_32F, (_WINDOW, _WINDOW), normalize=False)
+        return count / moved.size, min(count, cv2.minMaxLoc(window)[1] / 255) / moved.size
+
+
+_CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
+
+
+def _shrink(image: Image, side: int) -> NDArray[np.uint8]:
+    """A small, slightly blurred grey picture, `uint8 (h, w)`, its longer side at most `side`."""
+    height, width = image.shape[:2]
+    scale = min(1.0, side / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    grey = cv2.cvtColor(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.blur(grey, (3, 3)), np.uint8)
+
+
+def _gain(small: NDArray[np.uint8], background: NDArray[np.float32]) -> float:
+    """The common factor of brightness between the picture and the background: the median over a coarse grid."""
+    size = max(1, small.shape[1] // _MEDIAN_CELL), max(1, small.shape[0] // _MEDIAN_CELL)
+    now = cv2.resize(small, size, interpolation=cv2.INTER_LINEAR).astype(np.float32)
+    then = cv2.resize(background, size, interpolation=cv2.INTER_LINEAR)
+    ratios = ((now + 1) / (then + 1)).ravel()
+    gain = float(np.partition(ratios, ratios.size // 2)[ratios.size // 2])
+    # Within the rounding of 8 bits a factor means nothing; one that is far off is a change of scene.
+    return gain if abs(gain - 1) > 0.01 and _GAINS[0] < gain < _GAINS[1] else 1.0
