@@ -60,9 +60,9 @@ def open_camera(url: str | int | Path, *, fps: float | None = None, on_fault: On
         address.check_options("size", "number")
         size = address.size() or DEFAULT_SIZE
         return open_picamera(address.number("number"), size=size, fps=fps, on_fault=on_fault)
-    from edge_sdk.camera.simulated import SimulatedCamera
+    from edge_sdk.camera.simulated import from_url
 
-    simulated = SimulatedCamera.from_url(address.target)
+    simulated = from_url(address.target)
     return simulated if fps is None else PacedCamera(simulated, fps)
 
 
