@@ -43,7 +43,8 @@ def test_compute_budgets(text: str, limit: int, period_s: float) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "5MB", "MB/day", "5 Mb/day", "5mb/day", "-5MB/day", "5MB/fortnight", "5MB/0s", "5MB/2month", "5e6B/day",
-     "0.5B/day", "5000PB/s", "5GMAC/s", "5MB/day/day", "5MB per day", "٥MB/day", "9" * 5000 + "B/day"],
+     "0.5B/day", "5000PB/s", "5GMAC/s", "5MB/day/day", "5MB per day", "\N{ARABIC-INDIC DIGIT FIVE}MB/day",
+     "9" * 5000 + "B/day"],
 )  # fmt: skip
 def test_a_bad_upload_budget_says_what_was_expected_and_what_came(text: str) -> None:
     with pytest.raises(ConfigError, match="expected a budget") as caught:
