@@ -22,6 +22,7 @@ class Habit:
     Attributes:
         draw: makes its solid.
         length_m: its longest visible side.
+        stance_m: length of its footprint.
         walk_mps: walking speed.
         run_mps: running speed.
         pause: chance to stop on the way.
@@ -33,6 +34,7 @@ class Habit:
 
     draw: Callable[[Pose, np.random.Generator], Solid]
     length_m: float
+    stance_m: float
     walk_mps: float
     run_mps: float
     pause: float
@@ -43,12 +45,12 @@ class Habit:
 
 
 HABITS: dict[str, Habit] = {
-    "bird": Habit(bird, 0.60, 0.35, 3.0, 0.95, ("feed", "stand", "feed"), 3, 1.5, 0.35),
-    "boar": Habit(boar, 1.40, 1.0, 3.5, 0.8, ("feed", "feed", "alert"), 4, 0.5, 1.6),
-    "deer": Habit(deer, 1.65, 0.9, 4.5, 0.8, ("feed", "alert", "feed"), 3, 1.0, 1.0),
-    "fox": Habit(fox, 0.90, 1.0, 3.2, 0.7, ("alert", "feed", "stand"), 1, 0.6, 1.6),
-    "person": Habit(person, 1.75, 1.2, 2.8, 0.4, ("stand", "stand", "feed"), 2, 1.4, 0.35),
-    "vehicle": Habit(vehicle, 4.40, 2.6, 5.0, 0.35, ("stand",), 1, 0.9, 0.45),
+    "bird": Habit(bird, 0.60, 0.35, 0.35, 3.0, 0.95, ("feed", "stand", "feed"), 3, 1.5, 0.35),
+    "boar": Habit(boar, 1.40, 1.30, 1.0, 3.5, 0.8, ("feed", "feed", "alert"), 4, 0.5, 1.6),
+    "deer": Habit(deer, 1.65, 1.25, 0.9, 4.5, 0.8, ("feed", "alert", "feed"), 3, 1.0, 1.0),
+    "fox": Habit(fox, 0.90, 0.75, 1.0, 3.2, 0.7, ("alert", "feed", "stand"), 1, 0.6, 1.6),
+    "person": Habit(person, 1.75, 0.60, 1.2, 2.8, 0.4, ("stand", "stand", "feed"), 2, 1.4, 0.35),
+    "vehicle": Habit(vehicle, 4.40, 4.40, 2.6, 5.0, 0.35, ("stand",), 1, 0.9, 0.45),
 }
 LABELS: tuple[str, ...] = tuple(sorted((*HABITS, "empty")))
 
@@ -64,9 +66,9 @@ class Actor:
     speed_px: float
 
     @property
-    def length_m(self) -> float:
-        """Its longest side."""
-        return HABITS[self.kind].length_m
+    def stance_m(self) -> float:
+        """Length of its footprint."""
+        return HABITS[self.kind].stance_m
 
     def solid(self) -> Solid:
         """Its shape; the same individual looks the same in every frame."""
@@ -75,30 +77,47 @@ class Actor:
 
 def apparent_px(rng: np.random.Generator, view: View) -> float:
     """How large the next visitor appears: a third far, a third at middle distance, a third near."""
-    low, high = ((24, 58), (58, 140), (140, 360))[int(rng.choice(3, p=(0.34, 0.36, 0.30)))]
+    low, high = ((24, 58), (58, 140), (140, 360))[int(rng.choice(3, p=(0.42, 0.33, 0.25)))]
     return float(np.exp(rng.uniform(np.log(low), np.log(high)))) * view.width / 640
 
 
-def plan_visit(kind: str, rng: np.random.Generator, view: View, fps: float) -> list[tuple[Actor, ...]]:
-    """A whole visit, one tuple of actors per frame, from outside the picture to outside the picture."""
+def plan_visit(
+    kind: str, rng: np.random.Generator, view: View, fps: float, reach_m: float = 75.0
+) -> list[tuple[Actor, ...]]:
+    """A whole visit, one tuple of actors per frame, from outside the picture to outside the picture.
+
+    Args:
+        kind: which class comes.
+        rng: decides everything else.
+        view: the camera.
+        fps: frames per second.
+        reach_m: how far one can see in this light.
+    """
     habit = HABITS[kind]
     nearest = view.focal_px * view.eye_m / (view.height - view.horizon_px) * 0.92
-    distance = float(np.clip(view.focal_px * habit.length_m / apparent_px(rng, view), nearest, 75.0))
+    distance = float(
+        np.clip(
+            view.focal_px * habit.length_m / apparent_px(rng, view), nearest, max(min(reach_m, 75.0), nearest + 1.0)
+        )
+    )
     number = 1 if habit.group == 1 or rng.random() < 0.6 else int(rng.integers(2, habit.group + 1))
     side = 1.0 if rng.random() < 0.5 else -1.0
     running = rng.random() < 0.15
     flying = kind == "bird" and rng.random() < 0.25
+    flock = int(rng.integers(1 << 31))
     tracks = []
     for member in range(number):
         shift = 0.0 if member == 0 else float(rng.normal(0, 0.8)) + 0.8 * member
         away = max(distance * float(1 + (0.0 if member == 0 else rng.normal(0, 0.08))), nearest)
-        tracks.append(_track(kind, habit, rng, view, fps, away, side, shift, running, flying))
+        seed = flock if kind == "bird" else int(rng.integers(1 << 31))
+        tracks.append(_track(kind, seed, habit, rng, view, fps, away, side, shift, running, flying))
     longest = max(len(track) for track in tracks)
     return [tuple(track[step] for track in tracks if step < len(track)) for step in range(longest)]
 
 
 def _track(
     kind: str,
+    seed: int,
     habit: Habit,
     rng: np.random.Generator,
     view: View,
@@ -109,7 +128,6 @@ def _track(
     running: bool,
     flying: bool,
 ) -> list[Actor]:
-    seed = int(rng.integers(1 << 31))
     half = view.width / view.focal_px / 2 * distance
     edge = half + habit.length_m * 0.45
     slope = float(rng.normal(0, 0.35))
@@ -119,6 +137,7 @@ def _track(
     )
     action = "fly" if flying else "run" if running else "walk"
     speed = (habit.run_mps if flying or running else habit.walk_mps) * float(rng.uniform(0.8, 1.25))
+    true_speed = speed
     # Small visits last a handful of frames, distant ones would take minutes: they hurry, or start inside the picture.
     speed *= max(1.0, 2 * half / (speed * 26 / fps))
     lift = float(rng.uniform(0.5, 2.0)) if flying else 0.0
@@ -137,7 +156,7 @@ def _track(
             moving_away = slope if max(nearest, distance * 0.6) < away < distance * 1.7 else 0.0
             heading = float(np.arctan2(-moving_away, 1.0))
             heading = heading if side > 0 else np.pi - heading
-            pace = speed * view.focal_px / away
+            pace = true_speed * view.focal_px / away
             track.append(
                 Actor(kind, seed, Place(side * x, away, float(heading), lift), Pose(action, phase, sway, look), pace)
             )

@@ -76,7 +76,7 @@ class SimulatedCamera:
         self._rng = generator(41, seed)
         self._picture = generator(43, seed)
         self._now = start
-        self._flash_m = float(self._rng.uniform(5.5, 9.0))
+        self._flash_m = float(self._rng.uniform(7.0, 11.0))
         self._sun_side = float(self._rng.uniform(-1, 1))
         self._weather, self._weather_until = "clear", start
         self._wind = 0.3
@@ -139,13 +139,13 @@ class SimulatedCamera:
 
     def _scenes(self) -> Iterator[tuple[Actor, ...]]:
         while True:
-            for _ in range(int(self._rng.poisson(2.0)) + 1):
+            for _ in range(int(self._rng.poisson(0.9)) + 1):
                 burst = int(self._rng.integers(2, 6))
                 self._leap(burst)
                 for _ in range(burst):
                     yield ()
-            night = self._studio.light.infrared
-            visit = plan_visit(next_kind(self._rng, night), self._rng, self._site.view, self.fps)
+            kind = next_kind(self._rng, self._studio.light.infrared)
+            visit = plan_visit(kind, self._rng, self._site.view, self.fps, self._studio.light.reach_m)
             self._leap(len(visit))
             yield from visit
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_sdk.camera.simulated.scene import SKY_M, Site
 from edge_sdk.camera.simulated.shape import Colour
+from edge_sdk.camera.simulated.texture import Raster
 
 WEATHERS = ("clear", "overcast", "fog", "rain", "snow")
 SUNRISE_H, SUNSET_H = 6.0, 19.5
+_FLASH_CAP = 1.0
 _INFRARED = np.array([[0.42, 0.46, 0.12]], np.float32)
 
 
@@ -30,6 +31,7 @@ class Light:
         flash_m: distance at which the flash exposes rightly.
         noise: standard deviation of the sensor noise in levels.
         blur_s: exposure time in seconds.
+        exposure: the flash picture's automatic exposure, set for the site.
     """
 
     mode: str
@@ -41,16 +43,23 @@ class Light:
     flash_m: float
     noise: float
     blur_s: float
+    exposure: float = 1.0
 
     @property
     def infrared(self) -> bool:
         """Whether the picture is monochrome."""
         return self.mode == "night"
 
-    def subject(self, colour: NDArray[np.uint8], distance_m: float) -> NDArray[np.uint8]:
+    @property
+    def reach_m(self) -> float:
+        """Beyond this distance nothing can be made out."""
+        clear_m = 2.0 / self.fog_per_m
+        return min(clear_m, 2.5 * self.flash_m) if self.infrared else clear_m
+
+    def subject(self, colour: Raster, distance_m: float) -> Raster:
         """Light a subject at `distance_m`: `uint8 (h, w, 3)` in, the same out."""
         if self.infrared:
-            gain = flash_gain(self.flash_m, distance_m)
+            gain = flash_gain(self.flash_m, distance_m) * self.exposure
             row = np.concatenate([_INFRARED[0] * gain, [24.0 * gain]]).astype(np.float32)
             return cv2.transform(colour, np.stack([row, row, row]))
         clear = float(np.exp(-self.fog_per_m * distance_m))
@@ -60,7 +69,7 @@ class Light:
             matrix[channel, 3] = self.fog_colour[channel] * (1 - clear)
         return cv2.transform(colour, matrix)
 
-    def site(self, site: Site) -> NDArray[np.uint8]:
+    def site(self, site: Site) -> Raster:
         """Light an empty site: `uint8 (H, W, 3)`."""
         colour = site.colour
         if self.weather == "snow":
@@ -84,13 +93,11 @@ class Light:
             lit[sky] = (lit[sky] * 0.25 + np.array(grey) * 0.75).astype(np.uint8)
         return cv2.blendLinear(lit, air, clear, 1 - clear)
 
-    def _flash(self, site: Site, colour: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _flash(self, site: Site, colour: Raster) -> Raster:
         grey = cv2.transform(colour, _INFRARED)
         plant = cv2.addWeighted(grey, 1.0, site.leafy, 0.10, 14.0)
-        falloff = np.minimum((self.flash_m / np.maximum(site.depth, self.flash_m * 0.45)) ** 1.3, 1.25).astype(
-            np.float32
-        )
-        falloff += 0.02
+        falloff = np.minimum((self.flash_m / np.maximum(site.depth, 0.1)) ** 1.4, _FLASH_CAP).astype(np.float32)
+        falloff = (falloff + 0.02) * np.float32(self.exposure)
         lit = cv2.multiply(plant.astype(np.float32), falloff * _spot(site.view.width, site.view.height))
         mist = (1 - cv2.exp(site.depth * -self.fog_per_m)) * (self.fog_per_m * 900)
         lit = np.clip(lit + np.minimum(mist, 70), 0, 255).astype(np.uint8)
@@ -99,10 +106,16 @@ class Light:
 
 def flash_gain(flash_m: float, distance_m: float) -> float:
     """Brightness that the flash gives at a distance, 1 where the exposure is right."""
-    return float(min(max((flash_m / distance_m) ** 1.5, 0.0), 1.25)) + 0.02
+    return float(min((flash_m / distance_m) ** 1.4, _FLASH_CAP)) + 0.02
 
 
-def _spot(width: int, height: int) -> NDArray[np.float32]:
+def exposed(light: Light, site: Site) -> Light:
+    """`light` with the exposure that the camera would choose at `site` by flash."""
+    mean = float(cv2.mean(cv2.transform(site.colour[int(site.view.horizon_px) :], _INFRARED))[0])
+    return replace(light, exposure=min(max(110.0 / max(mean, 1.0), 0.55), 1.3))
+
+
+def _spot(width: int, height: int) -> Raster:
     x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
     y = np.linspace(-0.9, 0.9, height, dtype=np.float32)[:, None]
     return np.exp(-0.55 * (x * x + y * y)).astype(np.float32) * 1.1
@@ -124,11 +137,11 @@ def light_at(hour: float, weather: str, sun_side: float, flash_m: float) -> Ligh
     )
     fog = {"clear": 0.0012, "overcast": 0.003, "fog": 0.055, "rain": 0.012, "snow": 0.016}[weather]
     if elevation < -0.10:
-        night = Light("night", weather, (1, 1, 1), fog * 0.35, (60, 60, 60), None, flash_m, 7.5, 0.05)
+        night = Light("night", weather, (1, 1, 1), fog * 0.35, (60, 60, 60), None, flash_m, 7.0, 0.03)
         return replace(night, noise=9.0) if weather in ("fog", "rain") else night
     day = min(max((elevation + 0.10) / 0.45, 0.0), 1.0)
     cloudy = weather != "clear"
-    level = 0.40 + 0.62 * day - (0.10 if cloudy else 0.0)
+    level = 0.50 + 0.54 * day - (0.06 if cloudy else 0.0)
     warm = (1 - day) * (0.0 if cloudy else 0.12)
     cool = (1 - day) * 0.10
     gain = (level * (1 + warm - cool * 0.6), level * (1 - cool * 0.2), level * (1 - warm + cool))

@@ -82,8 +82,8 @@ BOAR = _Build(
            (0.18, 1.02, 0.335, 0.26), (0.42, 1.04, 0.36, 0.25), (0.60, 0.97, 0.42, 0.21), (0.74, 0.88, 0.48, 0.17)),
     neck_at=(0.55, 0.70),
     neck=((-0.05, 0.26, -0.28, 0.22), (0.06, 0.25, -0.27, 0.21), (0.14, 0.235, -0.255, 0.20)),
-    head=((-0.05, 0.235, -0.25, 0.20), (0.10, 0.20, -0.23, 0.18), (0.27, 0.14, -0.19, 0.14), (0.44, 0.09, -0.145, 0.095),
-          (0.58, 0.06, -0.115, 0.072), (0.68, 0.055, -0.10, 0.07), (0.70, 0.035, -0.085, 0.05)),
+    head=((-0.06, 0.245, -0.26, 0.20), (0.10, 0.215, -0.25, 0.19), (0.25, 0.150, -0.215, 0.15), (0.39, 0.105, -0.170, 0.105),
+          (0.51, 0.085, -0.135, 0.085), (0.59, 0.08, -0.115, 0.08), (0.61, 0.055, -0.095, 0.06)),
     neck_angles=(-0.15, 0.05, -0.55, -0.05), head_angles=(-0.42, -0.28, -0.95, -0.25),
     fore_at=(0.42, 0.44), hind_at=(-0.56, 0.58), stifle=(0.09, -0.17), fore_bones=(0.23, 0.23), hind_bones=(0.20, 0.25),
     fore_radii=(0.12, 0.07, 0.045, 0.05), hind_radii=(0.20, 0.14, 0.06, 0.045, 0.05), spread=0.14, stride=0.42,
@@ -213,7 +213,7 @@ class _Animal:
                 mid = knee(root, foot, *build.fore_bones, 1.0)
                 joints = [(*root, z), (*mid, z), (*foot, z), (foot[0] + 0.03, foot[1] - 0.01, z)]
                 colours = [self.coat, _mix(self.coat, leg, 0.6), leg, hoof]
-                self.parts.append(limb(joints, build.fore_radii, colours, side_m=0.04 * side))
+                self.parts.append(limb(joints, build.fore_radii, colours, side_m=0.04 * side, soft=True))
             else:
                 hip = (build.hind_at[0], build.hind_at[1] + self.bob)
                 stifle = (hip[0] + build.stifle[0] + dx * 0.25, hip[1] + build.stifle[1])
@@ -221,7 +221,7 @@ class _Animal:
                 mid = knee(stifle, foot, *build.hind_bones, -1.0)
                 joints = [(*hip, z * 0.6), (*stifle, z), (*mid, z), (*foot, z), (foot[0] + 0.03, foot[1] - 0.01, z)]
                 colours = [self.coat, self.coat, _mix(self.coat, leg, 0.5), leg, hoof]
-                self.parts.append(limb(joints, build.hind_radii, colours, side_m=0.04 * side))
+                self.parts.append(limb(joints, build.hind_radii, colours, side_m=0.04 * side, soft=True))
 
     def under(self, share: float, colour: Colour, first: int, last: int) -> None:
         """The lower `share` of the torso's flank in another colour."""
@@ -339,15 +339,15 @@ def boar(pose: Pose, rng: np.random.Generator) -> Solid:
     animal = _Animal(BOAR, pose, coat, leg, (24, 22, 20))
     snout: Colour = _mix(coat, (150, 120, 108), 0.55)
     animal.head_loft(BOAR.head, [coat, coat, coat, _mix(coat, snout, 0.3), _mix(coat, snout, 0.6), snout, snout], 0.03)
-    disc = [(s, 0.06 * r, -0.10 * r, 0.075 * r) for s, r in ((0.685, 1.0), (0.715, 1.0), (0.72, 0.5))]
+    disc = [(s, 0.06 * r, -0.10 * r, 0.075 * r) for s, r in ((0.595, 1.25), (0.625, 1.25), (0.63, 0.7))]
     animal.head_loft(disc, (120, 92, 84), 0.05)
     animal.ear((0.06, 0.17, 0.13), 0.10, 0.3, 0.21, 0.085, _scale(coat, 0.8), _scale(coat, 1.25))
     if rng.random() < 0.6:
         for side in (-1, 1):
             track = [
-                animal.on_head(0.50, -0.09, 0.075 * side),
-                animal.on_head(0.54, -0.03, 0.10 * side),
-                animal.on_head(0.52, 0.03, 0.105 * side),
+                animal.on_head(0.43, -0.10, 0.085 * side),
+                animal.on_head(0.47, -0.03, 0.115 * side),
+                animal.on_head(0.45, 0.05, 0.12 * side),
             ]
             animal.parts.append(limb(track, (0.018, 0.014, 0.004), (236, 228, 206), flat=True, bias_m=0.06))
     tail_angle = 4.4 + 0.35 * pose.sway
@@ -365,7 +365,7 @@ def boar(pose: Pose, rng: np.random.Generator) -> Solid:
         )
     )
     _mane(animal, _scale(coat, 0.62), rng)
-    glows = animal.face((0.20, 0.075, 0.145), 0.02, (0.725, -0.02), 0.022, (240, 235, 225))
+    glows = animal.face((0.20, 0.075, 0.145), 0.02, (0.635, -0.02), 0.022, (240, 235, 225))
     return Solid(tuple(animal.parts), tuple(glows), 0.8).scaled(float(rng.uniform(0.68, 0.95)))
 
 

@@ -28,12 +28,12 @@ def _session(rng: np.random.Generator, seed: int, width: int, height: int) -> tu
     weather = WEATHERS[int(rng.choice(len(WEATHERS), p=(0.4, 0.26, 0.11, 0.13, 0.10)))]
     if weather == "snow" and site.kind != "snow" and rng.random() < 0.7:
         weather = "overcast"
-    light = light_at(hour, weather, float(rng.uniform(-1, 1)), float(rng.uniform(5.5, 9.0)))
+    light = light_at(hour, weather, float(rng.uniform(-1, 1)), float(rng.uniform(7.0, 11.0)))
     return Studio(site, light), float(rng.beta(2, 3))
 
 
 def _moment(kind: str, rng: np.random.Generator, studio: Studio) -> tuple[Actor, ...]:
-    visit = plan_visit(kind, rng, studio.site.view, 2.0)
+    visit = plan_visit(kind, rng, studio.site.view, 2.0, studio.light.reach_m)
     return visit[int(rng.integers(len(visit)))]
 
 

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_sdk.camera.simulated.shape import Colour, View
-from edge_sdk.camera.simulated.texture import crop, fractal, generator
+from edge_sdk.camera.simulated.texture import Raster, crop, fractal, generator
 from edge_sdk.camera.simulated.vegetation import Canvas, blades, bush, canopy, crowns, rock, shade, trunk
 
 KINDS = ("forest", "meadow", "track", "heath", "stream", "snow")
@@ -20,8 +19,8 @@ SKY_M = 4000.0
 class Spray:
     """Vegetation right before the lens: a premultiplied picture with alpha, its place, and how it moves in the wind."""
 
-    colour: NDArray[np.uint8]
-    alpha: NDArray[np.uint8]
+    colour: Raster
+    alpha: Raster
     x: int
     y: int
     from_top: bool
@@ -45,10 +44,10 @@ class Site:
 
     kind: str
     view: View
-    colour: NDArray[np.uint8]
-    depth: NDArray[np.float32]
-    leafy: NDArray[np.uint8]
-    dapple: NDArray[np.uint8]
+    colour: Raster
+    depth: Raster
+    leafy: Raster
+    dapple: Raster
     sprays: tuple[Spray, ...]
 
 
@@ -122,6 +121,13 @@ def _far(canvas: Canvas, rng: np.random.Generator, kind: str, leaf: Colour) -> N
     crowns(canvas, rng, 85.0, hazed(0.22), float(rng.uniform(9, 16)), conifer)
     if kind in ("forest", "snow", "track"):
         crowns(canvas, rng, 62.0, hazed(0.12), float(rng.uniform(9, 16)), conifer)
+    # Leaves too small to draw: mottle the wood, and let the air take its edges.
+    band = slice(0, int(view.horizon_px) + 3)
+    mottle = crop(fractal(128, 3, 1, 6), view.width, int(view.horizon_px) + 3, rng)
+    mottle = np.where(canvas.depth[band] < SKY_M, mottle, 128).astype(np.uint8)
+    mottle = cv2.addWeighted(mottle, 0.55, mottle, 0.0, 128 * 0.45)
+    wood = cv2.multiply(canvas.colour[band], cv2.merge([mottle, mottle, mottle]), scale=1 / 128)
+    canvas.colour[band] = cv2.GaussianBlur(wood, (3, 3), 0.8)
 
 
 def _ground(canvas: Canvas, rng: np.random.Generator, kind: str) -> None:
@@ -133,12 +139,16 @@ def _ground(canvas: Canvas, rng: np.random.Generator, kind: str) -> None:
     one, two = (np.array(c, np.float32) for c in _GROUND[kind])
     mix = _on_ground(view, fractal(8, 4, 1, 9), 26.0)[first:]
     fine = _on_ground(view, fractal(64, 4, 1, 10), 170.0)[first:]
-    fine = cv2.addWeighted(fine, 0.6, crop(fractal(128, 3, 2, 4), view.width, view.height, rng)[first:], 0.4, 0.0)
+    sharp = _on_ground(view, fractal(200, 2, 1, 16), 420.0)[first:]
+    fine = cv2.addWeighted(fine, 0.5, sharp, 0.4, 0.10 * 128)
+    fine = cv2.addWeighted(fine, 0.62, crop(fractal(128, 3, 2, 4), view.width, view.height, rng)[first:], 0.38, 0.0)
     share = cv2.convertScaleAbs(mix, alpha=2.2, beta=-154.0)
     base = np.empty((len(rows), view.width, 3), np.uint8)
     for channel in range(3):
         table = np.clip(one[channel] + (two[channel] - one[channel]) * np.arange(256) / 255, 0, 255).astype(np.uint8)
         base[..., channel] = cv2.LUT(share, table)
+    contrast = 0.45 if kind == "snow" else 1.0
+    fine = cv2.convertScaleAbs(fine, alpha=contrast, beta=128 * (1 - contrast))
     canvas.colour[first:] = cv2.multiply(base, cv2.merge([fine, fine, fine]), scale=1 / 128)
     if kind == "track" or rng.random() < 0.35:
         _path(canvas, rng, wide=1.5 if kind == "track" else 0.45, pale=kind != "snow")
@@ -146,7 +156,7 @@ def _ground(canvas: Canvas, rng: np.random.Generator, kind: str) -> None:
         _water(canvas, rng)
 
 
-def _on_ground(view: View, tile: NDArray[np.uint8], pixels_per_m: float) -> NDArray[np.uint8]:
+def _on_ground(view: View, tile: Raster, pixels_per_m: float) -> Raster:
     k = view.eye_m * pixels_per_m
     matrix = np.array([[k, 0, -k * view.width / 2], [0, 0, k * view.focal_px], [0, 1, -view.horizon_px]], np.float64)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -242,7 +252,7 @@ def _plants(canvas: Canvas, rng: np.random.Generator, kind: str, leaf: Colour) -
         canopy(canvas, rng, 7.0, float(rng.uniform(0.08, 0.26)), leaf)
 
 
-def _leafiness(canvas: Canvas) -> NDArray[np.uint8]:
+def _leafiness(canvas: Canvas) -> Raster:
     """Pixels above the bare ground at their distance are plants: they move."""
     view = canvas.view
     rows = np.arange(view.height, dtype=np.float32)

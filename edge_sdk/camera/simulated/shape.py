@@ -15,6 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_sdk.camera.simulated.texture import Raster
+
 Floats = NDArray[np.float64]
 Colour = tuple[float, float, float]
 _RIM = 12
@@ -23,6 +25,7 @@ _COS, _SIN = np.cos(_ANGLES), np.sin(_ANGLES)
 # From the shadow side to the lit side of a round part: radius, shift towards the light, brightness.
 _PASSES = ((1.0, 0.0, 0.72), (0.78, 0.16, 0.93), (0.46, 0.36, 1.1))
 _FLAT = ((1.0, 0.0, 1.0),)
+_SOFT = ((1.0, 0.0, 0.9), (0.6, 0.2, 1.02))
 _SHIFT = 4
 
 
@@ -74,6 +77,7 @@ class Tube:
     flat: bool = False
     bias_m: float = 0.0
     side_m: float = 0.0
+    soft: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,14 +198,14 @@ def limb(
     flat: bool = False,
     bias_m: float = 0.0,
     side_m: float = 0.0,
+    soft: bool = False,
 ) -> Tube:
     """A chain of tapered capsules through `joints`."""
     centre = np.asarray(joints, dtype=np.float64)
     up = np.zeros_like(centre)
     up[:, 1] = radii
-    return Tube(
-        centre, up, None, np.broadcast_to(np.asarray(colours, dtype=np.float64), centre.shape), flat, bias_m, side_m
-    )
+    tint = np.broadcast_to(np.asarray(colours, dtype=np.float64), centre.shape)
+    return Tube(centre, up, None, tint, flat, bias_m, side_m, soft)
 
 
 def knee(
@@ -223,8 +227,8 @@ class Sprite:
 
     x: int
     y: int
-    colour: NDArray[np.uint8]
-    alpha: NDArray[np.uint8]
+    colour: Raster
+    alpha: Raster
     extent_px: float
     area_px: float
     glows: list[tuple[float, float, float, float, Colour]]
@@ -313,7 +317,7 @@ def paint(
             cv2.fillPoly(canvas, [fixed], (*map(_clip, part.colour), 255), line, _SHIFT)
             continue
         small = float(np.ptp(outline, axis=(0, 1)).max()) < 9 or len(part.colour) > 8 > extent / 8
-        for radius, shift, bright in _FLAT if sun is not None or part.flat or small else steps:
+        for radius, shift, bright in _FLAT if sun is not None or part.flat or small else _SOFT if part.soft else steps:
             rings = outline if radius == 1.0 else _rings(part, project, radius, shift)
             fixed = np.rint((rings - origin) * unit).astype(np.int32)
             pairs = np.concatenate([fixed[:-1], fixed[1:]], axis=1)

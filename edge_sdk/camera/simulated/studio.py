@@ -6,20 +6,21 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_sdk.camera.simulated.arrivals import Actor
-from edge_sdk.camera.simulated.light import Light, flash_gain
+from edge_sdk.camera.simulated.light import Light, exposed, flash_gain
 from edge_sdk.camera.simulated.scene import Site, Spray
 from edge_sdk.camera.simulated.shape import Place, Solid, Sprite, View, paint
-from edge_sdk.camera.simulated.texture import crop, fractal, grain, streaks
+from edge_sdk.camera.simulated.texture import Raster, crop, fractal, grain, streaks
 from edge_sdk.types import Image
 
 _PHASES = 4
-MIN_PIXELS = 50
-"""A subject counts as visible from this many changed pixels at 640x480 on."""
-MIN_SHARE = 0.12
-"""... and from this share of its whole silhouette on."""
+MIN_PIXELS = 70
+"""A subject counts as visible from this many changed pixels at 640x480 on ..."""
+MIN_SHARE = 0.18
+"""... and from this share of its whole silhouette on ..."""
+CLEAR_PIXELS, CLEAR_SHARE = 220, 0.45
+"""... if it also shows either so many pixels or so much of its silhouette."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +36,15 @@ class Studio:
     """One site in one light; takes pictures of whoever is there."""
 
     def __init__(self, site: Site, light: Light) -> None:
-        self.site, self.light = site, light
-        self._empty = light.site(site)
-        self._swayed: dict[int, NDArray[np.uint8]] = {}
+        self.site = site
+        self._swayed: dict[int, Raster] = {}
+        self.relight(light)
         self._vignette = _vignette(site.view)
 
     def relight(self, light: Light) -> None:
         """Change the light."""
-        self.light = light
-        self._empty = light.site(self.site)
+        self.light = exposed(light, self.site)
+        self._empty = self.light.site(self.site)
         self._swayed.clear()
 
     def shoot(self, actors: tuple[Actor, ...], rng: np.random.Generator, *, time_s: float, wind: float) -> Shot:
@@ -65,13 +66,13 @@ class Studio:
             self._spray(image, spray, time_s, wind)
         return Shot(self._expose(image, rng), label, extent)
 
-    def _background(self, time_s: float, wind: float) -> NDArray[np.uint8]:
+    def _background(self, time_s: float, wind: float) -> Raster:
         phase = int(time_s * 1.7 * _PHASES) % _PHASES if wind > 0.15 else 0
         if phase not in self._swayed:
             self._swayed[phase] = _sway(self._empty, self.site, phase, wind) if phase else self._empty
         return self._swayed[phase].copy()
 
-    def _place(self, image: NDArray[np.uint8], actor: Actor) -> float:
+    def _place(self, image: Raster, actor: Actor) -> float:
         view, light, place = self.site.view, self.light, actor.place
         solid = actor.solid()
         sprite = paint(solid, view, place)
@@ -86,9 +87,9 @@ class Studio:
         colour = self._shape_light(colour, sprite.alpha)
         colour = light.subject(colour, place.distance_m)
         alpha = sprite.alpha
-        blur = actor.speed_px * light.blur_s
+        blur = min(actor.speed_px * light.blur_s, 0.09 * sprite.extent_px)
         if blur > 1.5:
-            size = (int(min(blur, 45)) | 1, 1)
+            size = (int(blur) | 1, 1)
             # Colour beyond the outline is the subject's own mean, so blurring it needs no premultiplication.
             colour, alpha = cv2.blur(colour, size), cv2.blur(alpha, size)
         colour, alpha = colour[cut], alpha[cut]
@@ -105,9 +106,11 @@ class Studio:
         )
         changed = cv2.transform(cv2.absdiff(over, before), np.full((1, 3), 0.45, np.float32))
         changed[mask < 96] = 0
-        visible = cv2.countNonZero(cv2.compare(changed, 7 + light.noise * 0.8, cv2.CMP_GT))
+        visible = cv2.countNonZero(cv2.compare(changed, 14 + light.noise * 1.6, cv2.CMP_GT))
         unit = view.height * view.width / (640 * 480)
-        if visible < MIN_PIXELS * unit or visible < MIN_SHARE * sprite.area_px:
+        share = visible / max(sprite.area_px, 1.0)
+        clear = visible >= CLEAR_PIXELS * unit or share >= CLEAR_SHARE
+        if visible < MIN_PIXELS * unit or share < MIN_SHARE or not clear:
             for region, pixels in shadowed:
                 image[region] = pixels
             return 0.0
@@ -115,7 +118,7 @@ class Studio:
         self._glow(image, sprite, mask, (x0, y0), place)
         return sprite.extent_px
 
-    def _shape_light(self, colour: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _shape_light(self, colour: Raster, alpha: Raster) -> Raster:
         """Round the silhouette: top edges catch the sky, undersides fall dark; the flash lights the middle."""
         radius = max(3, int(min(alpha.shape) * 0.09)) | 1
         soft = cv2.blur(alpha, (radius, radius))
@@ -127,17 +130,15 @@ class Studio:
             shade = cv2.addWeighted(up, 0.32, down, -0.32, 124.0)
         return cv2.multiply(colour, cv2.merge([shade, shade, shade]), scale=1 / 124)
 
-    def _shadow(
-        self, image: NDArray[np.uint8], actor: Actor, solid: Solid
-    ) -> list[tuple[tuple[slice, slice], NDArray[np.uint8]]]:
+    def _shadow(self, image: Raster, actor: Actor, solid: Solid) -> list[tuple[tuple[slice, slice], Raster]]:
         """Darken the ground below; returns what was there before."""
         view, place = self.site.view, actor.place
         if self.light.infrared or place.lift_m > 0.3:
             return []
         saved = []
         sun = self.light.sun
-        half = actor.length_m * 0.5
-        reach = half * abs(float(np.cos(place.heading))) + 0.3 * half
+        half = actor.stance_m * 0.5
+        reach = half * (0.3 + 0.8 * abs(float(np.cos(place.heading))))
         scale = view.focal_px / place.distance_m
         x, y = view.column(place.across_m, place.distance_m), view.row(place.distance_m)
         wide, high = int(reach * scale), int(max(reach * scale * view.eye_m / place.distance_m * 0.55, 1.5))
@@ -150,7 +151,7 @@ class Studio:
                 patch, (int(x) - x0, int(y) - y0), (wide, high), 0, 0, 360, 120 if sun is None else 90, -1, cv2.LINE_AA
             )
             saved.append(_darken(image, cv2.blur(patch, (soft, soft)), x0, y0))
-        if sun is not None and scale * actor.length_m > 40:
+        if sun is not None and scale * actor.stance_m > 24:
             cast = paint(solid, view, place, sun=sun, margin=0)
             if cast is not None:
                 inside = _inside(cast.x, cast.y, cast.alpha.shape, view)
@@ -163,9 +164,7 @@ class Studio:
                     saved.append(_darken(image, cv2.bitwise_and(cv2.blur(patch, (5, 5)), ahead), x0, y0))
         return saved[::-1]
 
-    def _glow(
-        self, image: NDArray[np.uint8], sprite: Sprite, mask: NDArray[np.uint8], corner: tuple[int, int], place: Place
-    ) -> None:
+    def _glow(self, image: Raster, sprite: Sprite, mask: Raster, corner: tuple[int, int], place: Place) -> None:
         dark = self.light.infrared or self.light.mode == "dusk"
         if not dark:
             return
@@ -183,7 +182,7 @@ class Studio:
             if lamp:
                 _shine(image, x, y, size * 4, strength * 0.35, tint)
 
-    def _spray(self, image: NDArray[np.uint8], spray: Spray, time_s: float, wind: float) -> None:
+    def _spray(self, image: Raster, spray: Spray, time_s: float, wind: float) -> None:
 
         high, wide = spray.alpha.shape
         lean = (0.02 + 0.10 * wind) * float(np.sin(time_s * 2.1 + spray.phase)) + 0.04 * wind * float(
@@ -207,7 +206,7 @@ class Studio:
             cv2.multiply(colour, weights, scale=1 / 255), cv2.multiply(target, cv2.bitwise_not(weights), scale=1 / 255)
         )
 
-    def _expose(self, image: NDArray[np.uint8], rng: np.random.Generator) -> Image:
+    def _expose(self, image: Raster, rng: np.random.Generator) -> Image:
         view, light = self.site.view, self.light
         if light.weather in ("rain", "snow"):
             flakes = crop(streaks(light.weather), view.width, view.height, rng)
@@ -228,9 +227,7 @@ def _inside(x: int, y: int, shape: tuple[int, ...], view: View) -> tuple[int, in
     return (x0, y0, x1, y1) if x1 - x0 > 1 and y1 - y0 > 1 else None
 
 
-def _darken(
-    image: NDArray[np.uint8], patch: NDArray[np.uint8], x: int, y: int
-) -> tuple[tuple[slice, slice], NDArray[np.uint8]]:
+def _darken(image: Raster, patch: Raster, x: int, y: int) -> tuple[tuple[slice, slice], Raster]:
     region = (slice(y, y + patch.shape[0]), slice(x, x + patch.shape[1]))
     before = image[region].copy()
     light = cv2.bitwise_not(patch)
@@ -238,9 +235,7 @@ def _darken(
     return region, before
 
 
-def _shine(
-    image: NDArray[np.uint8], x: float, y: float, radius: float, strength: float, colour: tuple[int, ...]
-) -> None:
+def _shine(image: Raster, x: float, y: float, radius: float, strength: float, colour: tuple[int, ...]) -> None:
     reach = int(radius * 2.2) + 2
     x0, y0 = max(int(x) - reach, 0), max(int(y) - reach, 0)
     target = image[y0 : int(y) + reach + 1, x0 : int(x) + reach + 1]
@@ -252,7 +247,7 @@ def _shine(
     target[:] = (target + (np.array(colour) - target) * spot).clip(0, 255).astype(np.uint8)
 
 
-def _coat(sprite: Sprite, fur: float, seed: int) -> NDArray[np.uint8]:
+def _coat(sprite: Sprite, fur: float, seed: int) -> Raster:
     """Soften the joints between parts and lay the grain of fur or cloth over them; roughen a furry outline."""
     colour = sprite.colour
     height, width = sprite.alpha.shape
@@ -274,7 +269,7 @@ def _coat(sprite: Sprite, fur: float, seed: int) -> NDArray[np.uint8]:
     return cv2.multiply(colour, cv2.merge([hair, hair, hair]), scale=1 / 128)
 
 
-def _sway(image: NDArray[np.uint8], site: Site, phase: int, wind: float) -> NDArray[np.uint8]:
+def _sway(image: Raster, site: Site, phase: int, wind: float) -> Raster:
     view = site.view
     gust = fractal(12, 2, 1, 19)[: view.height, : view.width]
     if gust.shape != site.leafy.shape:
@@ -286,7 +281,7 @@ def _sway(image: NDArray[np.uint8], site: Site, phase: int, wind: float) -> NDAr
     return cv2.remap(image, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _vignette(view: View) -> NDArray[np.uint8]:
+def _vignette(view: View) -> Raster:
     x = np.linspace(-1, 1, view.width)[None, :]
     y = np.linspace(-0.8, 0.8, view.height)[:, None]
     fall = np.clip(255 * (1.02 - 0.20 * (x * x + y * y)), 0, 255).astype(np.uint8)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Tile = NDArray[np.uint8]
+Raster = NDArray[Any]
+"""Pixels, `uint8` unless said otherwise (OpenCV's own annotations say no more)."""
 _SIDE = 1024
 
 
@@ -18,7 +20,7 @@ def generator(*entropy: int) -> np.random.Generator:
 
 
 @lru_cache(maxsize=16)
-def fractal(coarse: int, octaves: int, stretch: int = 1, seed: int = 1) -> Tile:
+def fractal(coarse: int, octaves: int, stretch: int = 1, seed: int = 1) -> Raster:
     """A wrapping `uint8 (1024, 1024)` tile around 128.
 
     Args:
@@ -43,7 +45,7 @@ def fractal(coarse: int, octaves: int, stretch: int = 1, seed: int = 1) -> Tile:
     return np.clip(total + 128, 0, 255).astype(np.uint8)
 
 
-def crop(tile: Tile, width: int, height: int, rng: np.random.Generator) -> Tile:
+def crop(tile: Raster, width: int, height: int, rng: np.random.Generator) -> Raster:
     """A random window of a tile, mirrored at random; larger windows than the tile are stretched."""
     side = tile.shape[0]
     wide, high = min(width, side), min(height, side)
@@ -57,7 +59,7 @@ def crop(tile: Tile, width: int, height: int, rng: np.random.Generator) -> Tile:
 
 
 @lru_cache(maxsize=4)
-def grain(colour: bool) -> NDArray[np.uint8]:
+def grain(colour: bool) -> Raster:
     """Sensor noise `uint8 (1400, 2000, 3)` around 128 with a standard deviation of 32; the same in all channels for infrared."""
     rng = generator(11, int(colour))
     if colour:
@@ -70,7 +72,7 @@ def grain(colour: bool) -> NDArray[np.uint8]:
 
 
 @lru_cache(maxsize=4)
-def streaks(kind: str) -> Tile:
+def streaks(kind: str) -> Raster:
     """Falling rain or snow, `uint8 (1024, 1024)`, black where there is none."""
     rng = generator(13, len(kind))
     tile = np.zeros((_SIDE, _SIDE), np.uint8)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.camera.simulated.shape import Colour, View
-from edge_sdk.camera.simulated.texture import crop, fractal
+from edge_sdk.camera.simulated.texture import Raster, crop, fractal
 
 _SHIFT = 4
 
@@ -20,8 +20,8 @@ class Canvas:
     """What is painted on: `uint8 (H, W, 3)` RGB and `float32 (H, W)` distance in metres."""
 
     view: View
-    colour: NDArray[np.uint8]
-    depth: NDArray[np.float32]
+    colour: Raster
+    depth: Raster
 
     def polygons(self, shapes: Sequence[NDArray[np.float64]], colour: Colour, distance_m: float) -> None:
         """Fill polygons of one colour at one distance."""
@@ -104,7 +104,7 @@ def blades(
         y = view.horizon_px + view.eye_m * scale + 1
         tall = np.minimum(rng.uniform(0.4, 1.2, number) * height_m * scale, 150)
         lean = rng.normal(0, 0.28, number) * tall
-        wide = np.clip(0.009 * scale, 0.7, 4)
+        wide = np.clip(0.007 * scale, 0.7, 2.8)
         shapes = np.stack(
             [
                 np.stack([x - wide, y], axis=1),
@@ -187,7 +187,7 @@ def crowns(
     view = canvas.view
     scale = view.focal_px / distance_m
     base = view.row(distance_m) + 2
-    step = 0.45 * height_m * scale / density
+    step = 0.30 * height_m * scale / density
     shapes: list[NDArray[np.float64]] = []
     lights: list[NDArray[np.float64]] = []
     for x in np.arange(-step, view.width + step, max(step, 3.0)):
@@ -195,9 +195,9 @@ def crowns(
         tall = height_m * scale * float(rng.uniform(0.65, 1.15))
         if rng.random() < conifer:
             half = tall * float(rng.uniform(0.16, 0.24))
-            tiers = 7
+            tiers = 11
             t = np.repeat(np.arange(tiers + 1) / tiers, 2)
-            wide = half * (1 - t) * np.tile((1.0, 0.72), tiers + 1) * rng.uniform(0.85, 1.15, len(t)) + 1
+            wide = half * (1 - t) * np.tile((0.74, 1.0), tiers + 1) * rng.uniform(0.85, 1.15, len(t)) + 1
             left = np.stack([at - wide, base - tall * t], axis=1)
             right = np.stack([at + wide, base - tall * t], axis=1)
             shapes.append(np.concatenate([left, right[::-1]]))
@@ -237,16 +237,21 @@ def crowns(
 
 
 def canopy(canvas: Canvas, rng: np.random.Generator, distance_m: float, reach: float, colour: Colour) -> None:
-    """Leaves that hang into the picture from above."""
+    """Twigs with leaves that hang into the picture from above."""
     view = canvas.view
-    count = 420
-    x = rng.uniform(-20, view.width + 20, count)
-    ceiling = reach * view.height * (0.45 + 0.55 * np.interp(x, np.linspace(0, view.width, 9), rng.random(9)))
-    y = rng.random(count) ** 1.5 * ceiling
-    size = rng.uniform(3.0, 9.0, count) * view.height / 480
-    shapes = _leaves(np.stack([x, y], axis=1), size, rng.uniform(0, np.pi, count), 0.5)
-    tone = rng.integers(0, 4, count)
+    unit = view.height / 480
+    clumps, each = int(rng.integers(16, 30)), 46
+    root_x = rng.uniform(-20, view.width + 20, clumps)
+    root_y = reach * view.height * rng.random(clumps) ** 1.4
+    for x, y in zip(root_x, root_y, strict=True):
+        sag = float(rng.uniform(-60, 60)) * unit
+        twig = np.array([(x + sag - 1.2, -5), (x + sag + 1.2, -5), (x + 0.8, y + 12 * unit), (x - 0.8, y + 12 * unit)])
+        canvas.polygons([twig], (62, 52, 40), distance_m)
+    x = np.repeat(root_x, each) + rng.normal(0, 30 * unit, clumps * each)
+    y = np.repeat(root_y, each) + rng.normal(0, 16 * unit, clumps * each)
+    size = rng.uniform(2.0, 5.5, clumps * each) * unit
+    shapes = _leaves(np.stack([x, y], axis=1), size, rng.uniform(0, np.pi, clumps * each), 0.5)
+    tone = rng.integers(0, 4, clumps * each)
     for level in range(4):
-        canvas.polygons(
-            list(shapes[tone == level]), shade(colour, 0.55 + 0.2 * level, float(rng.uniform(-0.05, 0.08))), distance_m
-        )
+        leaf = shade(colour, 0.55 + 0.2 * level, float(rng.uniform(-0.05, 0.08)))
+        canvas.polygons(list(shapes[tone == level]), leaf, distance_m)
