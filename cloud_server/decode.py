@@ -68,9 +68,8 @@ def image_size(data: bytes) -> Header:
         elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
             header = _webp(data)
         else:
-            raise ImageError(
-                f"expected a JPEG, PNG or WebP picture; got {len(data)} bytes that start {data[:8].hex(' ')}"
-            )
+            came = f"{len(data)} bytes that start {data[:8].hex(' ')}" if data else "no bytes"
+            raise ImageError(f"expected a JPEG, PNG or WebP picture; got {came}")
     except (IndexError, struct.error):
         raise ImageError(f"expected a whole picture; its header breaks off within {len(data)} bytes") from None
     if header.width == 0 or header.height == 0:

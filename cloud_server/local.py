@@ -58,7 +58,13 @@ def start_local_server(
 
 def _await_ready(process: subprocess.Popen[bytes], log: IO[bytes], timeout_s: float) -> str:
     assert process.stdout is not None
-    timer = threading.Timer(timeout_s, process.kill)
+    late = threading.Event()
+
+    def give_up() -> None:
+        late.set()
+        process.kill()
+
+    timer = threading.Timer(timeout_s, give_up)
     timer.start()
     try:
         line = process.stdout.readline().decode()
@@ -66,8 +72,8 @@ def _await_ready(process: subprocess.Popen[bytes], log: IO[bytes], timeout_s: fl
         timer.cancel()
     if line.startswith(READY):
         return line.removeprefix(READY).strip()
-    code = process.wait()
-    raise ServerStartError(f"the cloud server did not start (exit code {code}): {_tail(log) or 'it said nothing'}")
+    why = f"did not start within {timeout_s:g} s" if late.is_set() else f"did not start (exit code {process.wait()})"
+    raise ServerStartError(f"the cloud server {why}: {_tail(log) or 'it said nothing'}")
 
 
 def _end(process: subprocess.Popen[bytes], timeout_s: float) -> None:

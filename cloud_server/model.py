@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk.bundle import InputSpec
 from edge_sdk.errors import ConfigError, WorkbenchError
 from edge_sdk.model import LittleModel, prepare
 from edge_sdk.types import Image
@@ -65,8 +63,7 @@ class TorchModel:
         self.labels = info.labels
         self.input_width, self.input_height = info.input.width, info.input.height
         self.macs, self.parameters = info.macs, info.parameters
-        # The function that training used: another way of scaling would cost accuracy.
-        self._spec = InputSpec(**msgspec.structs.asdict(info.input))
+        self._spec = info.input
         self._torch = torch
         self._device = torch.device(device)
         on_gpu = self._device.type == "cuda"
@@ -78,7 +75,7 @@ class TorchModel:
         self._shift = (torch.tensor(info.input.mean) / torch.tensor(info.input.std)).to(self._device)[:, None, None]
 
     def prepare(self, image: Image) -> Image:
-        """Bring a picture to the input size by the checkpoint's rule."""
+        """Bring a picture to the input size, by the function that training used."""
         return prepare(image, self._spec)
 
     def run(self, images: Sequence[Image]) -> NDArray[np.float32]:
@@ -172,9 +169,7 @@ def _load_torch(model: str, device: str, threads: int | None) -> BigModel:
             f"a bundle or a timm name; got {model!r}. Close names: {', '.join(close) or 'none'}"
         )
     if path.is_dir():
-        raise ConfigError(
-            f"expected a bundle (a folder with manifest.json) or a checkpoint; {path} is a folder without it"
-        )
+        raise ConfigError(f"expected a checkpoint or a bundle; {path} is a folder without manifest.json")
     try:
         module, info = create_model(str(path.resolve()) if is_file else model, pretrained=not is_file)
     except WorkbenchError as error:

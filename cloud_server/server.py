@@ -112,13 +112,19 @@ class CloudServer:
             EdgeError: a bundle cannot be opened.
         """
         self._server = grpc.aio.server(options=_options(self._config))
+        port = self._bind()
         try:
-            await self._start(self._bind())
+            await self._prepare()
         except BaseException:
+            await self._server.start()  # only a server that has started gives its port back
             await self._server.stop(None)
             raise
+        await self._server.start()
+        self.address = f"{self._config.host}:{port}"
+        self._reporter = asyncio.create_task(self._report(), name="summary")
+        _log.info("listening on %s", self.address)
 
-    async def _start(self, port: int) -> None:
+    async def _prepare(self) -> None:
         config = self._config
         model = self._given
         if model is None:
@@ -141,14 +147,10 @@ class CloudServer:
         await self._batcher.start(partial(_warm_up, model, config.max_batch))
         for service in ("", SERVICE):
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
-        await self._server.start()
-        self.address = f"{config.host}:{port}"
-        self._reporter = asyncio.create_task(self._report(), name="summary")
         size = (
             f"{model.input_width}x{model.input_height}, {model.macs / 1e6:.0f} M MACs, {model.parameters / 1e6:.1f} M"
         )
         _log.info("%s on %s: %s parameters, %d labels", model.name, model.device, size, len(labels.labels))
-        _log.info("listening on %s", self.address)
 
     async def stop(self) -> bool:
         """Drain and end: new frames are answered DRAINING, those in flight get their answer, within `drain_s`.

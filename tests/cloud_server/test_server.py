@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from gated_model import GatedModel, picture
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from cloud_server.model import load_model
+from cloud_server.server import SERVICE, CloudServer, ServerConfig
+from edge_sdk.errors import ConfigError
+from edge_sdk.types import new_frame_id
+from edge_sdk.wire import offload_pb2 as wire
+from edge_sdk.wire import offload_pb2_grpc as wire_grpc
+
+CONFIG = ServerConfig(port=0, max_batch=4)
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+def request(level: int) -> wire.ClassifyRequest:
+    return wire.ClassifyRequest(frame_id=new_frame_id(), image=picture(level))
+
+
+async def test_a_checkpoint_is_served(checkpoint: Path) -> None:
+    model = load_model(str(checkpoint), "cpu")
+    async with (
+        CloudServer(dataclasses.replace(CONFIG, model=str(checkpoint), device="cpu")) as server,
+        grpc.aio.insecure_channel(server.address) as channel,
+    ):
+        reply = await wire_grpc.OffloadStub(channel).Classify(request(77))
+    expected = model.run([model.prepare(np.full((16, 16, 3), 77, np.uint8))])[0]
+    assert np.allclose(reply.classification.probabilities, expected, atol=1e-4)
+    assert reply.classification.label == model.labels[int(expected.argmax())]
+
+
+async def test_the_label_map_is_in_description_and_answers(tmp_path: Path) -> None:
+    path = tmp_path / "map.json"
+    path.write_text(json.dumps({"*": "fox", "deer": "deer"}))
+    async with (
+        CloudServer(dataclasses.replace(CONFIG, label_map=path), GatedModel()) as server,
+        grpc.aio.insecure_channel(server.address) as channel,
+    ):
+        stub = wire_grpc.OffloadStub(channel)
+        assert list((await stub.Describe(wire.DescribeRequest())).labels) == ["fox", "deer"]
+        reply = await stub.Classify(request(1))
+        assert (reply.classification.label, list(reply.classification.probabilities)) == ("fox", [1, 0])
+
+
+async def test_health_follows_the_server_and_a_drain_answers_what_is_in_flight() -> None:
+    model = GatedModel()
+    server = CloudServer(CONFIG, model)
+    await server.start()
+    model.shut()
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        stub, health = wire_grpc.OffloadStub(channel), health_pb2_grpc.HealthStub(channel)
+        watch = health.Watch(health_pb2.HealthCheckRequest(service=SERVICE))
+        assert (await watch.read()).status == SERVING
+        assert (await health.Check(health_pb2.HealthCheckRequest())).status == SERVING
+        stream = stub.Stream()
+        await stream.write(early := request(1))
+        unary = asyncio.ensure_future(stub.Classify(request(2)))
+        while server._batcher.pending < 2:  # noqa: ASYNC110 - what is awaited happens in another task, without an event
+            await asyncio.sleep(0)
+
+        stopping = asyncio.create_task(server.stop())
+        assert (await watch.read()).status == NOT_SERVING
+        await stream.write(late := request(0))
+        reply = await stream.read()
+        assert (reply.frame_id, reply.failure.code) == (late.frame_id, wire.Failure.DRAINING)
+        assert (await stub.Classify(request(0))).failure.code == wire.Failure.DRAINING
+        assert not stopping.done()
+
+        model.gate.set()
+        assert (await stream.read()).frame_id == early.frame_id
+        assert await stream.read() is grpc.aio.EOF
+        assert await stream.code() == grpc.StatusCode.OK
+        assert (await unary).classification.label == "deer"
+        assert await stopping is True
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await stub.Classify(request(0))
+        assert error.value.code() == grpc.StatusCode.UNAVAILABLE
+
+
+async def test_a_drain_ends_in_time_though_the_model_hangs() -> None:
+    model = GatedModel()
+    server = CloudServer(dataclasses.replace(CONFIG, drain_s=0.05), model)
+    await server.start()
+    model.shut()
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        call = asyncio.ensure_future(wire_grpc.OffloadStub(channel).Classify(request(1)))
+        await asyncio.to_thread(model.entered.acquire)
+        assert await server.stop() is False
+        with pytest.raises(grpc.aio.AioRpcError):
+            await call
+    model.gate.set()
+
+
+async def test_a_taken_port_is_explained() -> None:
+    async with CloudServer(CONFIG, GatedModel()) as server:
+        port = int(server.address.rpartition(":")[2])
+        with pytest.raises(ConfigError, match=f"cannot listen on 127.0.0.1:{port}: the port is taken"):
+            await CloudServer(dataclasses.replace(CONFIG, port=port), GatedModel()).start()
+
+
+async def test_a_start_that_fails_gives_its_port_back(tmp_path: Path) -> None:
+    broken = dataclasses.replace(CONFIG, label_map=tmp_path / "none.json")
+    async with CloudServer(CONFIG, GatedModel()) as server:
+        port = int(server.address.rpartition(":")[2])
+    with pytest.raises(ConfigError, match=r"none\.json"):
+        await CloudServer(dataclasses.replace(broken, port=port), GatedModel()).start()
+    async with CloudServer(dataclasses.replace(CONFIG, port=port), GatedModel()) as again:
+        assert again.address == f"127.0.0.1:{port}"
+
+
+async def test_the_model_is_warm_before_the_server_listens() -> None:
+    model = GatedModel()
+    async with CloudServer(CONFIG, model):
+        assert sorted(len(batch) for batch in model.batches) == [1, 4]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"max_batch": 0}, "max_batch of at least 1; got 0"),
+        ({"queue": 0}, "queue"),
+        ({"stream_window": 0}, "stream_window"),
+        ({"port": 65536}, "port from 0 to 65535; got 65536"),
+        ({"drain_s": -1}, "drain_s -1"),
+    ],
+)
+def test_a_bad_setting_is_explained(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        ServerConfig(**change)
