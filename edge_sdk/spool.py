@@ -16,6 +16,7 @@ import re
 import sqlite3
 import threading
 from collections.abc import Callable, Collection
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -41,6 +42,8 @@ _SCHEMA = (
     "bytes INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE INDEX frame_order ON frame (gain DESC, captured_us, frame_id)",
 )
+_IN_ORDER = "SELECT frame_id FROM frame ORDER BY gain DESC, captured_us, frame_id"
+_LAST_FIRST = "SELECT frame_id, gain, captured_us, bytes FROM frame ORDER BY gain, captured_us DESC, frame_id DESC"
 _INSERT = "INSERT OR REPLACE INTO frame VALUES (?, ?, ?, ?)"
 
 
@@ -103,9 +106,9 @@ class Spool:
         try:
             self._frames.mkdir(parents=True, exist_ok=True)
             self._damaged.mkdir(exist_ok=True)
-        except OSError as error:
+            self._open()
+        except (OSError, sqlite3.Error) as error:
             raise StorageError(f"expected a directory that can be written at {directory}; {error}") from error
-        self._open()
 
     def __enter__(self) -> Self:
         return self
@@ -124,8 +127,7 @@ class Spool:
     def ids(self) -> tuple[str, ...]:
         """The ids of all frames, in the order in which `next` gives them."""
         with self._lock:
-            rows = self._connection.execute("SELECT frame_id FROM frame ORDER BY gain DESC, captured_us, frame_id")
-            return tuple(frame_id for (frame_id,) in rows)
+            return tuple(frame_id for (frame_id,) in self._connection.execute(_IN_ORDER))
 
     def add_listener(self, listener: Callable[[], None]) -> None:
         """Call `listener` after each frame that is put, in the thread that puts it."""
@@ -145,24 +147,24 @@ class Spool:
         _check(item)
         content = _encode(item)
         row = (item.frame_id, item.gain, _microseconds(item.captured_at), len(content))
+        path = self._path(item.frame_id)
         with self._lock:
-            if self._connection.execute("SELECT 1 FROM frame WHERE frame_id = ?", row[:1]).fetchone():
-                return ()
-            evicted = self._make_room(row)
-            if item.frame_id in evicted:
-                return (item.frame_id,)
-            path = self._path(item.frame_id)
             try:
+                if self._connection.execute("SELECT 1 FROM frame WHERE frame_id = ?", row[:1]).fetchone():
+                    return ()
+                evicted = self._make_room(row)
+                if item.frame_id in evicted:
+                    return (item.frame_id,)
                 _write_durably(path, content)
                 with transaction(self._connection):
                     self._connection.executemany("DELETE FROM frame WHERE frame_id = ?", [(name,) for name in evicted])
                     self._connection.execute(_INSERT, row)
             except (OSError, sqlite3.Error) as error:
-                path.unlink(missing_ok=True)
+                _remove(path)
                 self._reopen_if_damaged(error)
                 raise StorageError(f"cannot store frame {item.frame_id} in {self._frames}: {error}") from error
             for frame_id, size in evicted.items():
-                self._path(frame_id).unlink(missing_ok=True)
+                _remove(self._path(frame_id))
                 self._forget(size)
             self._count += 1
             self._bytes += len(content)
@@ -201,13 +203,13 @@ class Spool:
         if not _FRAME_ID.fullmatch(frame_id):
             return
         with self._lock:
+            _remove(self._path(frame_id))
             try:
-                self._path(frame_id).unlink(missing_ok=True)
                 found = self._connection.execute("SELECT bytes FROM frame WHERE frame_id = ?", (frame_id,)).fetchone()
                 if found is not None:
                     self._connection.execute("DELETE FROM frame WHERE frame_id = ?", (frame_id,))
                     self._forget(found[0])
-            except (OSError, sqlite3.Error) as error:
+            except sqlite3.Error as error:
                 _log.error("spool: cannot remove frame %s: %s", frame_id, error)
                 self._reopen_if_damaged(error)
 
@@ -224,10 +226,9 @@ class Spool:
         rows = dict(self._connection.execute("SELECT frame_id, bytes FROM frame"))
         files = {path.stem for path in self._frames.glob(f"*{_SUFFIX}")}
         for path in [*self._frames.glob("*.tmp"), *(self._path(name) for name in files - rows.keys())]:
-            path.unlink(missing_ok=True)
-        with transaction(self._connection):
-            lost = [(frame_id,) for frame_id in rows.keys() - files]
-            self._connection.executemany("DELETE FROM frame WHERE frame_id = ?", lost)
+            _remove(path)
+        for frame_id in rows.keys() - files:
+            self._connection.execute("DELETE FROM frame WHERE frame_id = ?", (frame_id,))
         self._count = len(rows.keys() & files)
         self._bytes = sum(rows[frame_id] for frame_id in rows.keys() & files)
 
@@ -256,25 +257,25 @@ class Spool:
             return {frame_id: size}
         excess = self._bytes + size - self._max_bytes
         evicted: dict[str, int] = {}
-        candidates = self._connection.execute(
-            "SELECT frame_id, gain, captured_us, bytes FROM frame ORDER BY gain, captured_us DESC, frame_id DESC"
-        )
-        for other_id, other_gain, other_us, other_size in candidates:
-            if excess <= 0:
-                break
-            if (-other_gain, other_us, other_id) < (-gain, captured_us, frame_id):
-                return {frame_id: size}
-            evicted[other_id] = other_size
-            excess -= other_size
-        candidates.close()
+        with closing(self._connection.execute(_LAST_FIRST)) as candidates:
+            for other_id, other_gain, other_us, other_size in candidates:
+                if excess <= 0:
+                    break
+                if (-other_gain, other_us, other_id) < (-gain, captured_us, frame_id):
+                    return {frame_id: size}
+                evicted[other_id] = other_size
+                excess -= other_size
         return evicted
 
     def _first(self, exclude: Collection[str]) -> str | None:
-        rows = self._connection.execute("SELECT frame_id FROM frame ORDER BY gain DESC, captured_us, frame_id")
-        try:
-            return next((frame_id for (frame_id,) in rows if frame_id not in exclude), None)
-        finally:
-            rows.close()
+        for _ in range(2):  # the second time with a rebuilt index
+            try:
+                with closing(self._connection.execute(_IN_ORDER)) as rows:
+                    return next((frame_id for (frame_id,) in rows if frame_id not in exclude), None)
+            except sqlite3.Error as error:
+                _log.error("spool: cannot read the index: %s", error)
+                self._reopen_if_damaged(error)
+        return None
 
     def _forget(self, size: int) -> None:
         self._count -= 1
@@ -342,6 +343,14 @@ def _decode(content: bytes, frame_id: str) -> SpoolItem:
     )
 
 
+def _remove(path: Path) -> None:
+    """Delete a file; one that cannot be deleted now goes at the next start."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        _log.error("spool: cannot remove %s: %s", path, error)
+
+
 def _write_durably(path: Path, content: bytes) -> None:
     """Write a file so that after any crash it is either there in full under its name or not there."""
     temporary = path.with_suffix(".tmp")
@@ -352,6 +361,6 @@ def _write_durably(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
         raise
     sync_folder(path.parent)
