@@ -10,7 +10,7 @@ import pytest
 import edge_sdk
 
 HEAVY = ("torch", "timm", "torchvision", "pandas", "executorch", "matplotlib")
-DEVICE_MODULES = [
+DEVICE_MODULES = [f"edge_sdk.{name}" for name in ("pipeline", "uplink", "camera", "cli", "report", "model")]
     "edge_sdk.pipeline",
     "edge_sdk.uplink",
     "edge_sdk.camera",

@@ -1,0 +1,150 @@
+"""The main job as a user runs it: the real loop, the real server process, real files."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+
+from edge_sdk.journal import Journal
+from edge_sdk.types import Origin
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+LOOP = REPOSITORY / "examples" / "camera_loop.py"
+
+
+def loop(*arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(LOOP), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    if check:
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        assert "Traceback" not in done.stdout + done.stderr
+    return done
+
+
+def share(text: str, name: str) -> float:
+    match = re.search(rf"accuracy, {name}\s*│\s*([\d.]+)%", text)
+    assert match, text
+    return float(match[1])
+
+
+def test_the_embedded_defaults(tmp_path: Path) -> None:
+    done = loop("--frames", 60, "--out", tmp_path)
+    assert "exit ratio" in done.stdout
+    assert " of 5.0 MB/day" in done.stdout
+    assert "of every frame to the big model" in done.stdout
+    picture = cv2.imread(str(tmp_path / "summary.png"))
+    assert picture is not None
+    assert picture.std() > 10
+    assert share(done.stdout, "device alone") > 50
+    assert share(done.stdout, "cascade") > 50
+    assert share(done.stdout, "cloud alone") > 50
+    (state,) = tmp_path.glob("state-*")
+    with Journal(state / "journal.db") as journal:
+        assert all(entry.answer.final for entry in journal.query())
+        assert any(entry.answer.origin is Origin.CLOUD for entry in journal.query())
+
+
+def test_device_only_keeps_unsure_frames_in_the_spool_for_a_later_cloud(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    shared = ("--out", tmp_path, "--state", state, "--frames", 40)
+    alone = loop("--cloud", "none", *shared)
+    assert "link off" in alone.stdout
+    waiting = len(list((state / "spool").rglob("*.frame")))
+    assert waiting > 0
+    assert f"{waiting} frames wait" in alone.stdout
+    loop(*shared)
+    assert not list((state / "spool").rglob("*.frame"))
+
+
+def test_an_upload_budget_that_is_spent_is_said_and_kept(tmp_path: Path) -> None:
+    done = loop("--frames", 60, "--out", tmp_path, "--upload-budget", "30kB/day", "--state", tmp_path / "state")
+    assert "budget spent" in done.stdout
+    spent = re.findall(r"([\d.]+) (bytes|kB) of 30.0 kB/day", done.stdout)
+    assert spent
+    assert all(unit == "bytes" or float(amount) <= 30.0 for amount, unit in spent)
+
+
+def test_an_unreachable_server_does_not_stop_the_loop(tmp_path: Path) -> None:
+    done = loop("--frames", 20, "--cloud", "127.0.0.1:9", "--out", tmp_path, "--state", tmp_path / "s", "--drain-s", 0)
+    assert "offline" in done.stdout
+    assert "no cloud server answers at 127.0.0.1:9" in done.stdout + done.stderr
+
+
+def test_ctrl_c_ends_in_a_summary(tmp_path: Path) -> None:
+    command = [sys.executable, str(LOOP), "--cloud", "none", "--out", tmp_path, "--state", tmp_path / "state"]
+    command += ["--camera", "simulated://trailcam?seed=1", "--frames", "1000000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert "frames answered" in output
+    assert (tmp_path / "summary.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--no-such-option"], "No such option"),
+        (["--camera", "/no/such/folder"], "/no/such/folder"),
+        (["--camera", "ftp://camera"], "ftp"),
+        (["--camera", "simulated://trailcam?sead=1"], "sead"),
+        (["--bundle", "/no/such/bundle"], "/no/such/bundle"),
+        (["--upload-budget", "5MB"], "5MB/day"),
+        (["--compute-budget", "much"], "GMAC"),
+        (["--cloud", "vm"], "host:port"),
+        (["--frames", "0"], "frames"),
+    ],
+)
+def test_bad_input_is_one_clear_line(tmp_path: Path, arguments: list[str], message: str) -> None:
+    base = ["--out", tmp_path, "--state", tmp_path / "state"]
+    done = loop(*(base if "--cloud" in arguments else [*base, "--cloud", "none"]), *arguments, check=False)
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.data
+def test_real_photos_a_broken_one_among_them(tmp_path: Path, data_dir: Path) -> None:
+    photos = tmp_path / "photos"
+    shutil.copytree(data_dir / "trap_photos", photos)
+    first = next(iter(sorted(photos.rglob("*.jpg"))))
+    first.chmod(0o644)
+    first.parent.chmod(0o755)
+    (first.parent / "broken.jpg").write_bytes(first.read_bytes()[:5000])
+    done = loop("--camera", photos, "--out", tmp_path, "--state", tmp_path / "state")
+    assert "broken.jpg" in done.stdout + done.stderr
+    with Journal(tmp_path / "state" / "journal.db") as journal:
+        entries = list(journal.query())
+    assert len(entries) == 21
+    assert all(entry.answer.final for entry in entries)
+
+
+@pytest.mark.data
+def test_real_video(tmp_path: Path, data_dir: Path) -> None:
+    done = loop("--camera", data_dir / "video" / "road.avi", "--out", tmp_path, "--state", tmp_path / "state")
+    with Journal(tmp_path / "state" / "journal.db") as journal:
+        answered = sum(journal.counts().values())
+    assert 20 < answered <= 374
+    assert f"frames answered       │ {answered}" in re.sub(r" +", " ", done.stdout).replace(
+        "answered │", "answered       │"
+    )
+
+
+def test_the_journal_command_reads_what_the_loop_wrote(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    loop("--cloud", "none", "--frames", 15, "--out", tmp_path, "--state", state)
+    command = [sys.executable, "-P", "-m", "edge_sdk", "journal", "--state", str(state), "--json", "--limit", "3"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    entries = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(entries) == 3
+    assert entries[0]["answer"]["label"]

@@ -1,0 +1,175 @@
+"""EdgeClassifier with the shipped bundle, real state on disk, and a real server whose replies the test decides."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scripted_server import ScriptedServer, answer, failure
+
+from edge_sdk import EdgeClassifier, Frame, LinkState, Origin, Reason, open_bundle
+from edge_sdk.errors import BundleError, ConfigError, ImageError, StorageError
+from edge_sdk.motion import MotionGate
+from edge_sdk.types import Answer
+from edge_sdk.wire import offload_pb2 as wire
+
+LABELS = open_bundle("trailcam").manifest.labels
+NEVER, ALWAYS = 1.01, 0.0  # thresholds: no frame exits, every frame does
+
+
+def frame(seed: int = 0) -> Frame:
+    return Frame(np.random.default_rng(seed).integers(0, 255, (96, 128, 3), np.uint8), source=f"test {seed}")
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with ScriptedServer(lambda request, _: answer(request, "deer"), labels=LABELS) as running:
+        yield running
+
+
+def test_a_sure_frame_exits_with_the_devices_final_answer(tmp_path: Path) -> None:
+    with EdgeClassifier(state_dir=tmp_path, threshold=ALWAYS) as edge:
+        said = edge.classify(frame())
+        assert said.final
+        assert said.label in LABELS
+        assert (said.origin, said.reason) == (Origin.DEVICE, Reason.CONFIDENT)
+        assert edge.waiting == 0
+        assert edge.ledger.exit_ratio == 1.0
+        assert edge.ledger.macs_total == edge.bundle.manifest.macs
+        assert edge.link is LinkState.OFF
+
+
+def test_a_bare_picture_is_enough_and_anything_else_is_refused(tmp_path: Path) -> None:
+    with EdgeClassifier(state_dir=tmp_path) as edge:
+        assert edge.classify(np.zeros((48, 64, 3), np.uint8)).label in LABELS
+        with pytest.raises(ImageError, match="expected uint8"):
+            edge.classify(np.zeros((48, 64), np.uint8))
+
+
+def test_an_unsure_frame_is_answered_at_once_and_later_by_the_cloud(tmp_path: Path, server: ScriptedServer) -> None:
+    told: list[Answer] = []
+    with EdgeClassifier(
+        cloud=server.target, state_dir=tmp_path, threshold=NEVER, on_answer=told.append, budget="5MB/day"
+    ) as edge:
+        firsts = [edge.classify(frame(number)) for number in range(5)]
+        assert all(not first.final and first.origin is Origin.DEVICE for first in firsts)
+        lates = list(edge.answers(wait_s=30))
+        assert {late.frame_id for late in lates} == {first.frame_id for first in firsts}
+        assert all(late.label == "deer" and late.origin is Origin.CLOUD and late.final for late in lates)
+        assert sorted(late.frame_id for late in told) == sorted(late.frame_id for late in lates)
+        assert list(edge.answers()) == []
+        account = edge.ledger
+        assert (account.frames, account.exits, account.offloads, account.answers_cloud) == (5, 0, 5, 5)
+        assert 0 < account.bytes_sent < 5_000_000
+        assert account.macs_big == 5 * 1000
+        entry = next(edge.journal.query(label="deer"))
+        assert entry.device is not None
+        assert entry.device.label in LABELS
+
+
+def test_waiting_gives_the_clouds_answer_once(tmp_path: Path, server: ScriptedServer) -> None:
+    with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=NEVER) as edge:
+        said = edge.classify(frame(), wait_s=30)
+        assert (said.label, said.origin, said.final) == ("deer", Origin.CLOUD, True)
+        assert list(edge.answers()) == []
+
+
+def test_waiting_ends_when_no_answer_comes(tmp_path: Path) -> None:
+    with EdgeClassifier(state_dir=tmp_path, threshold=NEVER) as edge:
+        said = edge.classify(frame(), wait_s=30)  # no cloud: there is nothing to wait for
+        assert (said.origin, said.final) == (Origin.DEVICE, False)
+        assert list(edge.answers(wait_s=30)) == []
+
+
+def test_frames_that_wait_survive_a_restart(tmp_path: Path, server: ScriptedServer) -> None:
+    with EdgeClassifier(state_dir=tmp_path, threshold=NEVER) as edge:
+        firsts = {edge.classify(frame(number)).frame_id for number in range(3)}
+        assert edge.waiting == 3
+    with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=NEVER) as edge:
+        assert {late.frame_id for late in edge.answers(wait_s=30)} == firsts
+        assert edge.ledger.frames == 3
+        assert edge.ledger.answers_cloud == 3
+        assert all(entry.answer.origin is Origin.CLOUD for entry in edge.journal.query())
+
+
+def test_a_full_spool_makes_the_devices_answer_final(tmp_path: Path) -> None:
+    with EdgeClassifier(state_dir=tmp_path, threshold=NEVER, spool_bytes=20_000) as edge:
+        said = [edge.classify(frame(number)) for number in range(20)]
+        evicted = [one for one in said if one.reason is Reason.EVICTED] + list(edge.answers())
+        assert evicted
+        assert all(one.final and one.reason is Reason.EVICTED and one.label in LABELS for one in evicted)
+        assert len(evicted) + edge.waiting == 20
+        assert sum(entry.answer.final for entry in edge.journal.query()) == len(evicted)
+
+
+def test_a_refused_frame_keeps_the_devices_answer(tmp_path: Path) -> None:
+    def refuse(request: wire.ClassifyRequest, _: object) -> wire.ClassifyReply:
+        return failure(request, wire.Failure.TOO_LARGE, "too many pixels")
+
+    with (
+        ScriptedServer(refuse, labels=LABELS) as server,
+        EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=NEVER) as edge,
+    ):
+        said = edge.classify(frame(), wait_s=30)
+        assert (said.origin, said.final, said.reason) == (Origin.DEVICE, True, Reason.REFUSED)
+        assert next(edge.journal.query()).note == "too many pixels"
+
+
+def test_a_spent_compute_budget_is_an_answer_without_a_label(tmp_path: Path) -> None:
+    macs = open_bundle("trailcam").manifest.macs
+    with EdgeClassifier(state_dir=tmp_path, compute_budget=f"{2 * macs}MAC/day", threshold=ALWAYS) as edge:
+        said = [edge.classify(frame(number)) for number in range(4)]
+        assert [one.label is None for one in said] == [False, False, True, True]
+        assert said[-1].reason is Reason.COMPUTE_SPENT
+        assert edge.ledger.skipped_compute == 2
+        assert edge.ledger.macs_little == 2 * macs
+
+
+def test_an_upload_budget_lasts_over_a_restart(tmp_path: Path, server: ScriptedServer) -> None:
+    for _ in range(2):
+        with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=NEVER, budget="20kB/day") as edge:
+            edge.classify(frame(1))
+            list(edge.answers(wait_s=30))
+    assert edge.ledger.bytes_sent <= 20_000
+
+
+def test_a_callback_that_fails_stops_nothing(tmp_path: Path, server: ScriptedServer) -> None:
+    called = threading.Event()
+
+    def fail(_: Answer) -> None:
+        called.set()
+        raise RuntimeError("the application's own")
+
+    with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=NEVER, on_answer=fail) as edge:
+        assert edge.classify(frame(), wait_s=30).origin is Origin.CLOUD
+        assert called.is_set()
+
+
+def test_watch_passes_over_still_frames(tmp_path: Path) -> None:
+    still = np.full((96, 128, 3), 90, np.uint8)
+    with EdgeClassifier(state_dir=tmp_path, threshold=ALWAYS, gate=MotionGate()) as edge:
+        watched = list(edge.watch(Frame(still) for _ in range(10)))
+        assert 1 <= len(watched) < 10
+        assert edge.ledger.frames == len(watched)
+
+
+def test_bad_settings_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    for bad in ({"budget": "5MB"}, {"compute_budget": "lots"}, {"cloud": "vm"}, {"threshold": -1.0}):
+        with pytest.raises(ConfigError, match="expected"):
+            EdgeClassifier(state_dir=state, **bad)  # type: ignore[arg-type]
+    with pytest.raises(BundleError):
+        EdgeClassifier(tmp_path / "no-bundle", state_dir=state)
+    assert not state.exists()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="state folder"):
+        EdgeClassifier(state_dir=tmp_path / "file" / "state")
+
+
+def test_closing_twice_is_closing_once(tmp_path: Path) -> None:
+    edge = EdgeClassifier(state_dir=tmp_path)
+    edge.close()
+    edge.close()
