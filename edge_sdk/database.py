@@ -85,6 +85,11 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def storable(text: str) -> str:
+    """`text` with what has no UTF-8 form (bytes of a file name that is not UTF-8) written as an escape."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """All statements within are committed together, or none is."""

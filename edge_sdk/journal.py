@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Self
 
-from edge_sdk.database import is_damage, open_database, set_aside, transaction
+from edge_sdk.database import is_damage, open_database, set_aside, storable, transaction
 from edge_sdk.errors import ConfigError, StorageError
 from edge_sdk.types import Answer, Origin, Reason
 
@@ -144,11 +144,11 @@ class Journal:
             answer.frame_id,
             _microseconds(answer.captured_at),
             offset.days * 86_400 + offset.seconds,
-            answer.source,
-            truth,
+            storable(answer.source),
+            None if truth is None else storable(truth),
             note,
             answer.label,
-            answer.confidence,
+            float(answer.confidence),
             int(answer.final),
             answer.reason.value,
         )

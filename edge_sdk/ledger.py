@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import math
+import operator
 import sqlite3
 import threading
 import time
@@ -298,6 +299,7 @@ class Ledger:
             account.window.charge(amount, min((minute + 1) * _MINUTE_NS - 1, now_ns))
 
     def _try_spend(self, account: _Account, amount: int, counter: str | None) -> bool:
+        amount = operator.index(amount)  # a numpy integer cannot be stored
         if amount < 0:
             raise ValueError(f"expected an amount of at least 0; got {amount}")
         with self._lock:
@@ -335,7 +337,7 @@ class Ledger:
     def _count(self, **amounts: int) -> None:
         with self._lock:
             for name, amount in amounts.items():
-                self._counters[name] += amount
+                self._counters[name] += operator.index(amount)
             if self._clock.now_ns() - self._committed_ns >= _FLUSH_NS:
                 self._commit()
 

@@ -26,7 +26,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk.database import is_damage, open_database, set_aside, sync_folder, transaction
+from edge_sdk.database import is_damage, open_database, set_aside, storable, sync_folder, transaction
 from edge_sdk.errors import ConfigError, StorageError
 
 _log = logging.getLogger(__name__)
@@ -146,7 +146,7 @@ class Spool:
         """
         _check(item)
         content = _encode(item)
-        row = (item.frame_id, item.gain, _microseconds(item.captured_at), len(content))
+        row = (item.frame_id, float(item.gain), _microseconds(item.captured_at), len(content))
         path = self._path(item.frame_id)
         with self._lock:
             try:
@@ -314,7 +314,7 @@ def _encode(item: SpoolItem) -> bytes:
     stored = _Stored(
         frame_id=item.frame_id,
         captured_at=item.captured_at.isoformat(),
-        source=item.source,
+        source=storable(item.source),
         gain=float(item.gain),
         probabilities=np.ascontiguousarray(item.probabilities, dtype="<f4").tobytes(),
         image=item.image,

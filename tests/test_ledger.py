@@ -12,6 +12,7 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -285,6 +286,14 @@ def test_a_budget_of_nothing_allows_nothing(tmp_path: Path) -> None:
         assert not ledger.try_spend_upload(1)
         assert ledger.upload_wait_s(1) == math.inf
         assert ledger.try_spend_upload(0)
+
+
+def test_numpy_integers_are_amounts(world: World) -> None:
+    assert world.ledger.try_spend_upload(np.int64(10))
+    world.ledger.count_frame(exited=True, macs=np.int64(5))
+    assert world.ledger.flush()
+    assert world.ledger.snapshot().bytes_sent == 10
+    world.close()
 
 
 def test_a_negative_amount_is_refused(tmp_path: Path) -> None:

@@ -58,6 +58,15 @@ def test_what_is_put_comes_back_as_it_was_after_a_restart(tmp_path: Path) -> Non
     assert got.captured_at.utcoffset() == captured_at.utcoffset()
 
 
+def test_numpy_numbers_and_a_source_that_is_no_utf8_are_taken(tmp_path: Path) -> None:
+    source = b"fuchs\xfc.jpg".decode("utf-8", "surrogateescape")
+    with Spool(tmp_path) as spool:
+        spool.put(SpoolItem("a", b"", np.array([1.0]), np.float32(0.5), NOON, source))
+        got = spool.next()
+    assert got is not None
+    assert (got.gain, got.source, got.probabilities.dtype) == (0.5, r"fuchs\udcfc.jpg", np.float32)
+
+
 def test_highest_gain_first_then_the_oldest(tmp_path: Path) -> None:
     with Spool(tmp_path) as spool:
         for one in (item("low", 0.1), item("young", 0.9, minute=2), item("old", 0.9, minute=1), item("mid", 0.5)):
