@@ -176,5 +176,10 @@ def _load_torch(model: str, device: str, threads: int | None) -> BigModel:
         raise ConfigError(f"cannot load the model {model!r}: {error}") from error
     if not info.labels:
         raise ConfigError(f"expected a model with labels; {model!r} ({info.arch}) has none")
-    name = model if not is_file else f"{path.parent.name if path.stem == 'model' else path.stem} ({info.arch})"
-    return TorchModel(module, info, name=name, device=place)
+    return TorchModel(module, info, name=_name(path, info.arch) if is_file else model, device=place)
+
+
+def _name(path: Path, arch: str) -> str:
+    """The checkpoint's own name, or its folder's where it is just called "model", and its architecture."""
+    name = path.parent.name if path.stem == "model" else path.stem
+    return name if name == arch else f"{name} ({arch})"

@@ -12,6 +12,7 @@ import grpc
 import pytest
 from click.testing import CliRunner
 from gated_model import picture
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import cloud_server.__main__ as command
 from edge_sdk.types import new_frame_id
@@ -80,10 +81,10 @@ def test_a_second_signal_ends_it_at_once() -> None:
         )
         assert process.stdout
         assert process.stdout.readline() == "entered\n"
-        watch = wire_grpc.OffloadStub(channel)
+        health = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        assert next(health).status == health_pb2.HealthCheckResponse.SERVING
         process.terminate()
-        while not watch.Classify(wire.ClassifyRequest(frame_id=new_frame_id(), image=picture())).failure.code:
-            pass  # the first call that is answered DRAINING says that the signal has come
+        assert next(health).status == health_pb2.HealthCheckResponse.NOT_SERVING
         process.terminate()
         assert process.wait() == 128 + signal.SIGTERM
         assert call.exception() is not None

@@ -228,6 +228,12 @@ async def test_a_device_that_leaves_frees_its_places(stub: Any, server: CloudSer
     assert len(server._service._known) == 1
 
 
+async def test_a_message_far_over_the_limit_is_not_read(stub: Any) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await stub.Classify(wire.ClassifyRequest(frame_id=new_frame_id(), image=bytes(2 << 20)))
+    assert error.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
 def test_each_error_has_its_code() -> None:
     codes = dict(FAILURE_CODES)
     assert codes == {
