@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 import cv2
@@ -17,7 +17,10 @@ _FIRST_NOISE = 4.0
 _MOST_NOISE = 40.0
 _WINDOW = 9
 _MEDIAN_CELL = 8
+_CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
 _GAINS = (0.5, 2.0)
+# After a long gap the newest picture, with whatever stands in it, must not become the background all at once.
+_LONGEST_STEP_S = 5.0
 
 
 class GateReason(StrEnum):
@@ -56,13 +59,13 @@ class MotionSettings:
 
     side: int = 160
     min_step: float = 9.0
-    noise_factor: float = 4.0
+    noise_factor: float = 3.5
     min_area: float = 0.0008
     scene_area: float = 0.6
-    background_s: float = 4.0
-    absorb_s: float = 20.0
-    learn_frames: int = 8
-    hold_frames: int = 5
+    background_s: float = 3.0
+    absorb_s: float = 60.0
+    learn_frames: int = 5
+    hold_frames: int = 2
     heartbeat_s: float = 30.0
 
     def __post_init__(self) -> None:
@@ -114,7 +117,7 @@ class MotionGate:
         self._seen = 0
         self._hold = 0
         self._before: datetime | None = None
-        self._admitted_at: datetime | None = None
+        self._admitted_at = datetime.min.replace(tzinfo=UTC)
         self._last: GateResult | None = None
 
     @property
@@ -138,7 +141,7 @@ class MotionGate:
             first = not self._shape
             self._learn(small, frame.image.shape)
             return GateResult(True, GateReason.LEARNING if first else GateReason.SCENE, 1.0)
-        changed, clustered = self._compare(small, step_s)
+        changed, clustered = self._compare(small, min(step_s, _LONGEST_STEP_S))
         if changed > settings.scene_area:
             self._learn(small, frame.image.shape)
             return GateResult(True, GateReason.SCENE, changed)
@@ -151,7 +154,6 @@ class MotionGate:
         if self._hold > 0:
             self._hold -= 1
             return GateResult(True, GateReason.HOLD, changed)
-        assert self._admitted_at is not None  # the first frame is always admitted
         if (frame.captured_at - self._admitted_at).total_seconds() >= settings.heartbeat_s:
             return GateResult(True, GateReason.HEARTBEAT, changed)
         return GateResult(False, GateReason.STILL, changed)
@@ -187,9 +189,6 @@ class MotionGate:
             return count / moved.size, 0.0
         window = cv2.boxFilter(moved, cv2.CV_32F, (_WINDOW, _WINDOW), normalize=False)
         return count / moved.size, min(count, cv2.minMaxLoc(window)[1] / 255) / moved.size
-
-
-_CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
 
 
 def _shrink(image: Image, side: int) -> NDArray[np.uint8]:
