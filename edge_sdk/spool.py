@@ -156,6 +156,7 @@ class Spool:
                 if item.frame_id in evicted:
                     return (item.frame_id,)
                 _write_durably(path, content)
+                self._connection.execute("PRAGMA synchronous=FULL")
                 with transaction(self._connection):
                     self._connection.executemany("DELETE FROM frame WHERE frame_id = ?", [(name,) for name in evicted])
                     self._connection.execute(_INSERT, row)
@@ -199,6 +200,7 @@ class Spool:
         """Remove a frame that is settled; an id that is not there changes nothing.
 
         Never raises for a full or failing disk: the file goes first, and a row without a file goes at the next start.
+        A kill does not undo it; a power cut may, and then the frame is sent once more.
         """
         if not _FRAME_ID.fullmatch(frame_id):
             return
@@ -207,6 +209,8 @@ class Spool:
             try:
                 found = self._connection.execute("SELECT bytes FROM frame WHERE frame_id = ?", (frame_id,)).fetchone()
                 if found is not None:
+                    # No disk sync: an acknowledgement that a power cut undoes sends one frame once more.
+                    self._connection.execute("PRAGMA synchronous=NORMAL")
                     self._connection.execute("DELETE FROM frame WHERE frame_id = ?", (frame_id,))
                     self._forget(found[0])
             except sqlite3.Error as error:
