@@ -228,7 +228,11 @@ def _options(config: ServerConfig) -> list[tuple[str, int]]:
         # A picture over the limit is answered in-band up to twice the limit; beyond that gRPC ends the call.
         ("grpc.max_receive_message_length", 2 * config.limits.max_bytes + (1 << 20)),
         ("grpc.so_reuseport", 0),  # two servers on one port would share its devices unnoticed
-        ("grpc.keepalive_time_ms", 60_000),  # finds devices that vanished without a word
-        ("grpc.keepalive_timeout_ms", 20_000),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", 20_000),  # lets devices do the same
+        # A device on a thin link pays for each ping it must answer: no bandwidth probes, a fixed window in their place,
+        # and no keepalive before devices close an idle stream by themselves.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", 1 << 20),
+        ("grpc.keepalive_time_ms", 300_000),  # finds devices that vanished without a word
+        ("grpc.keepalive_timeout_ms", 60_000),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 20_000),  # lets clients do the same
     ]
