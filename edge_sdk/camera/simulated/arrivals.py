@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_sdk.camera.simulated.birds import bird
+from edge_sdk.camera.simulated.mammals import boar, deer, fox
+from edge_sdk.camera.simulated.painter import Place, View
 from edge_sdk.camera.simulated.people import person
-from edge_sdk.camera.simulated.quadrupeds import Pose, boar, deer, fox
-from edge_sdk.camera.simulated.shape import Place, Solid, View
+from edge_sdk.camera.simulated.pose import Pose
+from edge_sdk.camera.simulated.shape import Solid
 from edge_sdk.camera.simulated.texture import generator
 from edge_sdk.camera.simulated.vehicles import vehicle
 
@@ -77,7 +79,7 @@ class Actor:
 
 def apparent_px(rng: np.random.Generator, view: View) -> float:
     """How large the next visitor appears: a third far, a third at middle distance, a third near."""
-    low, high = ((24, 58), (58, 140), (140, 360))[int(rng.choice(3, p=(0.42, 0.33, 0.25)))]
+    low, high = ((28, 60), (60, 140), (140, 360))[int(rng.choice(3, p=(0.42, 0.33, 0.25)))]
     return float(np.exp(rng.uniform(np.log(low), np.log(high)))) * view.width / 640
 
 

@@ -28,7 +28,7 @@ class SimulatedCamera:
     """A trail camera in a made-up wood.
 
     Like a real one it is triggered: frames of one trigger are `1 / fps` apart, and between triggers the clock leaps by
-    minutes, so that about 600 frames make a day. Visitors cause triggers, and so does the wind (those frames are empty).
+    minutes, so that about 600 frames make a day. Visitors cause triggers; so does the wind (those frames are empty).
 
     Args:
         seed: site, weather, visitors: everything. The same seed gives the same pixels in every process.

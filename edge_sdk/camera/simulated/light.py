@@ -14,6 +14,8 @@ from edge_sdk.camera.simulated.texture import Raster
 WEATHERS = ("clear", "overcast", "fog", "rain", "snow")
 SUNRISE_H, SUNSET_H = 6.0, 19.5
 _FLASH_CAP = 1.0
+_SUNLIT = np.diag((1.22, 1.19, 1.10)).astype(np.float32)
+_SHADED = np.diag((0.74, 0.77, 0.84)).astype(np.float32)
 _INFRARED = np.array([[0.42, 0.46, 0.12]], np.float32)
 
 
@@ -79,8 +81,8 @@ class Light:
             return self._flash(site, colour)
         lit = cv2.transform(colour, np.diag(self.gain).astype(np.float32))
         if self.sun is not None:
-            bright = cv2.multiply(lit, (1.22, 1.19, 1.10, 0.0))
-            shaded = cv2.multiply(lit, (0.74, 0.77, 0.84, 0.0))
+            bright = cv2.transform(lit, _SUNLIT)
+            shaded = cv2.transform(lit, _SHADED)
             weight = site.dapple.astype(np.float32) / 255
             near = np.where(site.depth < SKY_M / 2, weight, 1.0).astype(np.float32)
             lit = cv2.blendLinear(bright, shaded, near, 1 - near)
@@ -91,17 +93,18 @@ class Light:
             grey = [min(int(v * g), 255) for v, g in zip((214, 217, 222), self.gain, strict=True)]
             sky = site.depth > SKY_M / 2
             lit[sky] = (lit[sky] * 0.25 + np.array(grey) * 0.75).astype(np.uint8)
-        return cv2.blendLinear(lit, air, clear, 1 - clear)
+        seen: Raster = cv2.blendLinear(lit, air, clear, 1 - clear)
+        return seen
 
     def _flash(self, site: Site, colour: Raster) -> Raster:
         grey = cv2.transform(colour, _INFRARED)
         plant = cv2.addWeighted(grey, 1.0, site.leafy, 0.10, 14.0)
         falloff = np.minimum((self.flash_m / np.maximum(site.depth, 0.1)) ** 1.4, _FLASH_CAP).astype(np.float32)
         falloff = (falloff + 0.02) * np.float32(self.exposure)
-        lit = cv2.multiply(plant.astype(np.float32), falloff * _spot(site.view.width, site.view.height))
-        mist = (1 - cv2.exp(site.depth * -self.fog_per_m)) * (self.fog_per_m * 900)
-        lit = np.clip(lit + np.minimum(mist, 70), 0, 255).astype(np.uint8)
-        return cv2.merge([lit, lit, lit])
+        bright = plant.astype(np.float32) * falloff * _spot(site.view.width, site.view.height)
+        mist = (1 - np.exp(site.depth * -self.fog_per_m)) * (self.fog_per_m * 900)
+        lit: Raster = np.clip(bright + np.minimum(mist, 70), 0, 255).astype(np.uint8)
+        return np.repeat(lit[..., None], 3, axis=2)
 
 
 def flash_gain(flash_m: float, distance_m: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge_sdk.camera.simulated.quadrupeds import Pose
+from edge_sdk.camera.simulated.pose import Pose
 from edge_sdk.camera.simulated.shape import Colour, Panel, Solid, Tube, knee, limb, loft
 
 _JACKETS: tuple[Colour, ...] = (
@@ -49,7 +49,8 @@ def person(pose: Pose, rng: np.random.Generator) -> Solid:
     hip_y = 0.90 + bob
     for side in (-1, 1):
         _leg(parts, pose, side, hip_y, trousers, bulk)
-    torso = ((-0.06, 0.09, -0.09, 0.15), (0.04, 0.115, -0.115, 0.17), (0.20, 0.105, -0.115, 0.155), (0.38, 0.12, -0.13, 0.185),
+    torso = ((-0.06, 0.09, -0.09, 0.15), (0.04, 0.115, -0.115, 0.17), (0.20, 0.105, -0.115, 0.155),
+        (0.38, 0.12, -0.13, 0.185),
              (0.50, 0.105, -0.11, 0.205), (0.57, 0.075, -0.08, 0.16), (0.62, 0.05, -0.05, 0.07))  # fmt: skip
     torso_wide = [(s, top * bulk, bottom * bulk, half * bulk) for s, top, bottom, half in torso]
     parts.append(loft((0, hip_y, 0), np.pi / 2 - lean, torso_wide, jacket))

@@ -38,7 +38,7 @@ def _moment(kind: str, rng: np.random.Generator, studio: Studio) -> tuple[Actor,
 
 
 def sampled_shots(seed: int, width: int = 640, height: int = 480) -> Iterator[tuple[Shot, Studio]]:
-    """Endless shots with the studio they were taken in; `Shot.label` runs through all classes in turn, in random order."""
+    """Endless shots with their studios; `Shot.label` runs through all classes in turn, in random order."""
     rng = generator(51, seed)
     deck: list[str] = []
     number = 0
@@ -81,7 +81,8 @@ def contact_sheet(rows: int = 6, columns: int = 7, seed: int = 0, *, tile: tuple
         label = LABELS[index % columns % len(LABELS)]
         while not waiting[label]:
             shot, _ = next(shots)
-            waiting[shot.label or "empty"].append(cv2.resize(shot.image, tile, interpolation=cv2.INTER_AREA))
+            small: Image = cv2.resize(shot.image, tile, interpolation=cv2.INTER_AREA).astype(np.uint8)
+            waiting[shot.label or "empty"].append(small)
         picture = waiting[label].pop(0)
         for thickness, ink in ((3, (0, 0, 0)), (1, (255, 255, 255))):
             cv2.putText(picture, label, (6, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, ink, thickness, cv2.LINE_AA)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from edge_sdk.camera.simulated.shape import Colour, View
+from edge_sdk.camera.simulated.painter import View
+from edge_sdk.camera.simulated.shape import Colour
 from edge_sdk.camera.simulated.texture import Raster, crop, fractal, generator
 from edge_sdk.camera.simulated.vegetation import Canvas, blades, bush, canopy, crowns, rock, shade, trunk
 
@@ -170,7 +171,7 @@ def _path(canvas: Canvas, rng: np.random.Generator, wide: float, pale: bool) -> 
     middle = start + drift * distance + bend * np.sin(distance / 9)
     soil: Colour = (150, 128, 98) if pale else (178, 178, 184)
     patch = canvas.colour.copy()
-    mask = np.zeros((view.height, view.width), np.uint8)
+    mask: Raster = np.zeros((view.height, view.width), np.uint8)
     for side, half in ((0.0, wide),) if wide < 1 else ((-0.85, 0.42), (0.85, 0.42), (0.0, 0.35)):
         left = np.stack(
             [
@@ -197,7 +198,7 @@ def _water(canvas: Canvas, rng: np.random.Generator) -> None:
     upper = view.row(far) + rng.normal(0, 2, 14)
     lower = view.row(near) + rng.normal(0, 5, 14)
     outline = np.concatenate([np.stack([xs, upper], axis=1), np.stack([xs, lower], axis=1)[::-1]])
-    mask = np.zeros((view.height, view.width), np.uint8)
+    mask: Raster = np.zeros((view.height, view.width), np.uint8)
     cv2.fillPoly(mask, [np.rint(outline).astype(np.int32)], 210)
     mask = cv2.GaussianBlur(mask, (0, 0), 1.5)
     first = int(view.horizon_px)

@@ -1,4 +1,4 @@
-"""Puts lit subjects into a lit site and takes the picture: occlusion, shadow, eye shine, motion blur, weather, sensor."""
+"""Puts lit subjects into a lit site and takes the picture: occlusion, shadow, eye shine, blur, weather, noise."""
 
 from __future__ import annotations
 
@@ -9,23 +9,31 @@ import numpy as np
 
 from edge_sdk.camera.simulated.arrivals import Actor
 from edge_sdk.camera.simulated.light import Light, exposed, flash_gain
+from edge_sdk.camera.simulated.painter import Place, Sprite, View, paint
 from edge_sdk.camera.simulated.scene import Site, Spray
-from edge_sdk.camera.simulated.shape import Place, Solid, Sprite, View, paint
+from edge_sdk.camera.simulated.shape import Solid
+from edge_sdk.camera.simulated.surface import coat, darken, inside, rounded, shine
 from edge_sdk.camera.simulated.texture import Raster, crop, fractal, grain, streaks
 from edge_sdk.types import Image
 
 _PHASES = 4
-MIN_PIXELS = 70
+MIN_PIXELS = 110
 """A subject counts as visible from this many changed pixels at 640x480 on ..."""
 MIN_SHARE = 0.18
 """... and from this share of its whole silhouette on ..."""
-CLEAR_PIXELS, CLEAR_SHARE = 220, 0.45
+CLEAR_PIXELS, CLEAR_SHARE = 260, 0.45
 """... if it also shows either so many pixels or so much of its silhouette."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One picture: `uint8 (H, W, 3)` RGB, the label if a subject is visible enough, else None, and its longest side in pixels."""
+    """One picture.
+
+    Attributes:
+        image: `uint8 (H, W, 3)` RGB.
+        label: the class, if a subject is visible enough; else None.
+        extent_px: the longest side of the largest visible subject.
+    """
 
     image: Image
     label: str | None
@@ -40,6 +48,7 @@ class Studio:
         self._swayed: dict[int, Raster] = {}
         self.relight(light)
         self._vignette = _vignette(site.view)
+        self._screen = _screen(site)
 
     def relight(self, light: Light) -> None:
         """Change the light."""
@@ -78,13 +87,13 @@ class Studio:
         sprite = paint(solid, view, place)
         if sprite is None:
             return 0.0
-        box = _inside(sprite.x, sprite.y, sprite.alpha.shape, view)
+        box = inside(sprite.x, sprite.y, sprite.alpha.shape, view)
         if box is None:
             return 0.0
         x0, y0, x1, y1 = box
         cut = (slice(y0 - sprite.y, y1 - sprite.y), slice(x0 - sprite.x, x1 - sprite.x))
-        colour = _coat(sprite, solid.fur, actor.seed)
-        colour = self._shape_light(colour, sprite.alpha)
+        colour = coat(sprite, solid.fur, actor.seed)
+        colour = rounded(colour, sprite.alpha, light.infrared)
         colour = light.subject(colour, place.distance_m)
         alpha = sprite.alpha
         blur = min(actor.speed_px * light.blur_s, 0.09 * sprite.extent_px)
@@ -95,8 +104,7 @@ class Studio:
         colour, alpha = colour[cut], alpha[cut]
         before = image[y0:y1, x0:x1].copy()
         shadowed = self._shadow(image, actor, solid)
-        ahead = cv2.compare(self.site.depth[y0:y1, x0:x1], place.distance_m - 0.25, cv2.CMP_GT)
-        ahead = cv2.blur(ahead, (3, 3))
+        ahead = cv2.blur(_beyond(self.site.depth[y0:y1, x0:x1], place.distance_m - 0.25), (3, 3))
         mask = cv2.multiply(alpha, ahead, scale=1 / 255)
         target = image[y0:y1, x0:x1]
         under = target.copy()
@@ -104,9 +112,9 @@ class Studio:
         over = cv2.add(
             cv2.multiply(colour, weights, scale=1 / 255), cv2.multiply(under, cv2.bitwise_not(weights), scale=1 / 255)
         )
-        changed = cv2.transform(cv2.absdiff(over, before), np.full((1, 3), 0.45, np.float32))
-        changed[mask < 96] = 0
-        visible = cv2.countNonZero(cv2.compare(changed, 14 + light.noise * 1.6, cv2.CMP_GT))
+        changed: Raster = cv2.transform(cv2.absdiff(over, before), np.full((1, 3), 0.45, np.float32))
+        changed[(mask < 96) | (self._screen[y0:y1, x0:x1] > 128)] = 0
+        visible = int(np.count_nonzero(changed > 14 + light.noise * 1.6))
         unit = view.height * view.width / (640 * 480)
         share = visible / max(sprite.area_px, 1.0)
         clear = visible >= CLEAR_PIXELS * unit or share >= CLEAR_SHARE
@@ -118,24 +126,13 @@ class Studio:
         self._glow(image, sprite, mask, (x0, y0), place)
         return sprite.extent_px
 
-    def _shape_light(self, colour: Raster, alpha: Raster) -> Raster:
-        """Round the silhouette: top edges catch the sky, undersides fall dark; the flash lights the middle."""
-        radius = max(3, int(min(alpha.shape) * 0.09)) | 1
-        soft = cv2.blur(alpha, (radius, radius))
-        if self.light.infrared:
-            shade = cv2.convertScaleAbs(soft, alpha=0.38, beta=36)
-        else:
-            shift = max(1, radius // 3)
-            up, down = np.roll(soft, -shift, axis=0), np.roll(soft, shift, axis=0)
-            shade = cv2.addWeighted(up, 0.32, down, -0.32, 124.0)
-        return cv2.multiply(colour, cv2.merge([shade, shade, shade]), scale=1 / 124)
-
     def _shadow(self, image: Raster, actor: Actor, solid: Solid) -> list[tuple[tuple[slice, slice], Raster]]:
         """Darken the ground below; returns what was there before."""
         view, place = self.site.view, actor.place
         if self.light.infrared or place.lift_m > 0.3:
             return []
         saved = []
+        air = float(np.exp(-self.light.fog_per_m * place.distance_m))
         sun = self.light.sun
         half = actor.stance_m * 0.5
         reach = half * (0.3 + 0.8 * abs(float(np.cos(place.heading))))
@@ -143,25 +140,33 @@ class Studio:
         x, y = view.column(place.across_m, place.distance_m), view.row(place.distance_m)
         wide, high = int(reach * scale), int(max(reach * scale * view.eye_m / place.distance_m * 0.55, 1.5))
         soft = max(2, high) | 1
-        box = _inside(int(x - wide - soft), int(y - high - soft), (2 * (high + soft), 2 * (wide + soft)), view)
+        box = inside(int(x - wide - soft), int(y - high - soft), (2 * (high + soft), 2 * (wide + soft)), view)
         if box is not None:
             x0, y0, x1, y1 = box
-            patch = np.zeros((y1 - y0, x1 - x0), np.uint8)
+            patch: Raster = np.zeros((y1 - y0, x1 - x0), np.uint8)
             cv2.ellipse(
-                patch, (int(x) - x0, int(y) - y0), (wide, high), 0, 0, 360, 120 if sun is None else 90, -1, cv2.LINE_AA
+                patch,
+                (int(x) - x0, int(y) - y0),
+                (wide, high),
+                0,
+                0,
+                360,
+                (110 if sun is None else 90) * air,
+                -1,
+                cv2.LINE_AA,
             )
-            saved.append(_darken(image, cv2.blur(patch, (soft, soft)), x0, y0))
+            saved.append(darken(image, cv2.blur(patch, (soft, soft)), x0, y0))
         if sun is not None and scale * actor.stance_m > 24:
             cast = paint(solid, view, place, sun=sun, margin=0)
             if cast is not None:
-                inside = _inside(cast.x, cast.y, cast.alpha.shape, view)
-                if inside is not None:
-                    x0, y0, x1, y1 = inside
+                part = inside(cast.x, cast.y, cast.alpha.shape, view)
+                if part is not None:
+                    x0, y0, x1, y1 = part
                     patch = cv2.convertScaleAbs(
                         cast.alpha[y0 - cast.y : y1 - cast.y, x0 - cast.x : x1 - cast.x], alpha=0.45
                     )
-                    ahead = cv2.compare(self.site.depth[y0:y1, x0:x1], place.distance_m - 1.2, cv2.CMP_GT)
-                    saved.append(_darken(image, cv2.bitwise_and(cv2.blur(patch, (5, 5)), ahead), x0, y0))
+                    ahead = _beyond(self.site.depth[y0:y1, x0:x1], place.distance_m - 1.2)
+                    saved.append(darken(image, cv2.bitwise_and(cv2.blur(patch, (5, 5)), ahead), x0, y0))
         return saved[::-1]
 
     def _glow(self, image: Raster, sprite: Sprite, mask: Raster, corner: tuple[int, int], place: Place) -> None:
@@ -178,9 +183,9 @@ class Studio:
             tint = (250, 250, 250) if self.light.infrared else tuple(int(v) for v in colour)
             strength = towards if lamp else towards * min(flash_gain(self.light.flash_m, place.distance_m * 0.6), 1.0)
             size = max(radius * (3.0 if lamp else 1.6), 1.2)
-            _shine(image, x, y, size, strength, tint)
+            shine(image, x, y, size, strength, tint)
             if lamp:
-                _shine(image, x, y, size * 4, strength * 0.35, tint)
+                shine(image, x, y, size * 4, strength * 0.35, tint)
 
     def _spray(self, image: Raster, spray: Spray, time_s: float, wind: float) -> None:
 
@@ -191,7 +196,7 @@ class Studio:
         root = 0.0 if spray.from_top else float(high)
         matrix = np.array([[1, lean, -lean * root], [0, 1, 0]], np.float64)
         alpha = cv2.warpAffine(spray.alpha, matrix, (wide, high))
-        box = _inside(spray.x, spray.y, (high, wide), self.site.view)
+        box = inside(spray.x, spray.y, (high, wide), self.site.view)
         if box is None:
             return
         x0, y0, x1, y1 = box
@@ -219,54 +224,26 @@ class Studio:
             bank = cv2.resize(bank, (view.width, view.height))
         y, x = int(rng.integers(bank.shape[0] - view.height + 1)), int(rng.integers(bank.shape[1] - view.width + 1))
         share = light.noise / 32
-        return cv2.addWeighted(image, 1.0, bank[y : y + view.height, x : x + view.width], share, -128 * share)
+        noise = bank[y : y + view.height, x : x + view.width]
+        exposed_image: Raster = cv2.addWeighted(image, 1.0, noise, share, -128 * share)
+        return exposed_image
 
 
-def _inside(x: int, y: int, shape: tuple[int, ...], view: View) -> tuple[int, int, int, int] | None:
-    x0, y0, x1, y1 = max(x, 0), max(y, 0), min(x + shape[1], view.width), min(y + shape[0], view.height)
-    return (x0, y0, x1, y1) if x1 - x0 > 1 and y1 - y0 > 1 else None
+def _screen(site: Site) -> Raster:
+    """What the sprays hide, `uint8 (H, W)`, with the wind at rest."""
+    hidden: Raster = np.zeros((site.view.height, site.view.width), np.uint8)
+    for spray in site.sprays:
+        box = inside(spray.x, spray.y, spray.alpha.shape, site.view)
+        if box is not None:
+            x0, y0, x1, y1 = box
+            part = spray.alpha[y0 - spray.y : y1 - spray.y, x0 - spray.x : x1 - spray.x]
+            hidden[y0:y1, x0:x1] = np.maximum(hidden[y0:y1, x0:x1], part)
+    return hidden
 
 
-def _darken(image: Raster, patch: Raster, x: int, y: int) -> tuple[tuple[slice, slice], Raster]:
-    region = (slice(y, y + patch.shape[0]), slice(x, x + patch.shape[1]))
-    before = image[region].copy()
-    light = cv2.bitwise_not(patch)
-    image[region] = cv2.multiply(before, cv2.merge([light, light, light]), scale=1 / 255)
-    return region, before
-
-
-def _shine(image: Raster, x: float, y: float, radius: float, strength: float, colour: tuple[int, ...]) -> None:
-    reach = int(radius * 2.2) + 2
-    x0, y0 = max(int(x) - reach, 0), max(int(y) - reach, 0)
-    target = image[y0 : int(y) + reach + 1, x0 : int(x) + reach + 1]
-    if target.size == 0:
-        return
-    rows = np.arange(y0, y0 + target.shape[0])[:, None] - y
-    columns = np.arange(x0, x0 + target.shape[1])[None, :] - x
-    spot = np.clip(np.exp(-(rows**2 + columns**2) / (radius * radius)) * strength, 0, 1)[..., None]
-    target[:] = (target + (np.array(colour) - target) * spot).clip(0, 255).astype(np.uint8)
-
-
-def _coat(sprite: Sprite, fur: float, seed: int) -> Raster:
-    """Soften the joints between parts and lay the grain of fur or cloth over them; roughen a furry outline."""
-    colour = sprite.colour
-    height, width = sprite.alpha.shape
-    extent = sprite.extent_px
-    if fur > 0 and extent > 60:
-        size = max(3, int(extent * 0.018)) | 1
-        colour = cv2.GaussianBlur(colour, (size, size), 0)
-    tile = fractal(96, 4, 1, 17) if fur > 0.2 else fractal(32, 4, 1, 18)
-    rng = np.random.Generator(np.random.PCG64(seed))
-    zoom = max(extent / 260, 0.4)
-    small = crop(tile, max(int(width / zoom), 2), max(int(height / (zoom * 0.6)), 2), rng)
-    hair = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
-    strength = 0.30 if fur > 0.2 else 0.25 if fur > 0 else 0.10
-    hair = cv2.addWeighted(hair, strength, hair, 0.0, 128 * (1 - strength))
-    if fur > 0.2 and extent > 90:
-        edge = cv2.blur(sprite.alpha, (3, 3) if extent < 220 else (5, 5))
-        rough = cv2.addWeighted(edge, 2.2, hair, 2.0, -255.0 * 0.6 - 256.0)
-        sprite.alpha = cv2.max(cv2.min(rough, 255), cv2.compare(edge, 200, cv2.CMP_GT))
-    return cv2.multiply(colour, cv2.merge([hair, hair, hair]), scale=1 / 128)
+def _beyond(depth: Raster, distance_m: float) -> Raster:
+    """255 where the site lies farther than `distance_m`."""
+    return (depth > distance_m).astype(np.uint8) * 255
 
 
 def _sway(image: Raster, site: Site, phase: int, wind: float) -> Raster:

@@ -1,4 +1,4 @@
-"""Noise that surfaces, weather and the sensor are made of. Tiles are made once per process, always from the same seeds."""
+"""Noise that surfaces, weather and sensor are made of. Tiles are made once per process, always from the same seeds."""
 
 from __future__ import annotations
 
@@ -60,15 +60,16 @@ def crop(tile: Raster, width: int, height: int, rng: np.random.Generator) -> Ras
 
 @lru_cache(maxsize=4)
 def grain(colour: bool) -> Raster:
-    """Sensor noise `uint8 (1400, 2000, 3)` around 128 with a standard deviation of 32; the same in all channels for infrared."""
+    """Sensor noise `uint8 (1400, 2000, 3)` around 128 with a standard deviation of 32; grey for infrared."""
     rng = generator(11, int(colour))
+    noise: Raster
     if colour:
         noise = rng.standard_normal((1400, 2000, 3), dtype=np.float32)
         noise = 0.75 * noise + 0.65 * rng.standard_normal((1400, 2000, 1), dtype=np.float32)
     else:
         noise = np.repeat(rng.standard_normal((1400, 2000, 1), dtype=np.float32), 3, axis=2)
-    noise = cv2.GaussianBlur(noise, (3, 3), 0.55)
-    return np.clip(noise * (32 / float(noise.std())) + 128, 0, 255).astype(np.uint8)
+    smooth: Raster = cv2.GaussianBlur(noise, (3, 3), 0.55)
+    return (smooth * (32 / float(smooth.std())) + 128).clip(0, 255).astype(np.uint8)
 
 
 @lru_cache(maxsize=4)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk.camera.simulated.shape import Colour, View
+from edge_sdk.camera.simulated.painter import View
+from edge_sdk.camera.simulated.shape import Colour
 from edge_sdk.camera.simulated.texture import Raster, crop, fractal
 
 _SHIFT = 4
@@ -93,7 +95,7 @@ def blades(
     """Grass between two distances, far ones first."""
     view = canvas.view
     bands = np.geomspace(far_m, near_m, 9)
-    for outer, inner in zip(bands[:-1], bands[1:], strict=True):
+    for outer, inner in pairwise(bands):
         middle = float(np.sqrt(outer * inner))
         number = count // 8
         distance = rng.uniform(inner, outer, number)
