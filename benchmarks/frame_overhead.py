@@ -2,7 +2,7 @@
 
     python benchmarks/frame_overhead.py
 
-Prints medians in milliseconds for frames that exit and for frames that are offloaded (encoded and put on the disk, durably).
+Prints medians in milliseconds for frames that exit and for frames that are offloaded (encoded and durably on the disk).
 The forward pass is measured inside the same call, by a clock around the runtime alone, and taken away.
 """
 
@@ -35,6 +35,7 @@ class TimedProgram:
         self.last_s = 0.0
 
     def forward(self, pixels: Image) -> NDArray[np.float32]:
+        """As the runtime does it, timed."""
         start = time.perf_counter()
         logits = self._program.forward(pixels)
         self.last_s = time.perf_counter() - start

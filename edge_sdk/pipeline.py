@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +17,7 @@ import numpy as np
 
 from edge_sdk.budget import Budget, parse_compute_budget, parse_upload_budget
 from edge_sdk.bundle import Bundle, open_bundle
-from edge_sdk.config import UplinkSettings, default_state_dir
+from edge_sdk.config import UplinkSettings, check_address, default_state_dir
 from edge_sdk.encode import encode_jpeg
 from edge_sdk.errors import StorageError
 from edge_sdk.journal import Journal
@@ -91,21 +92,25 @@ class EdgeClassifier:
         self._link: Uplink | None = None
         self._closed = False
         if cloud is not None:
-            from edge_sdk.uplink import Uplink, check_address
-
             check_address(cloud)
-        self._model = LittleModel(self.bundle, threads=threads)
-        state = default_state_dir() if state_dir is None else Path(state_dir)
-        try:
-            state.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageError(f"cannot make the state folder {state}: {error}") from error
-        self._ledger = Ledger(state / "ledger.db", upload=upload, compute=compute, big_macs=self.bundle.policy.big_macs)
-        self._journal = Journal(state / "journal.db")
-        self._spool = Spool(state / "spool", max_bytes=spool_bytes)
-        if cloud is not None:
-            self._link = Uplink(cloud, self._spool, self._ledger, self._model.labels, self, uplink)
-            self._link.start()
+        with ExitStack() as opened:
+            self._model = opened.enter_context(LittleModel(self.bundle, threads=threads))
+            state = default_state_dir() if state_dir is None else Path(state_dir)
+            try:
+                state.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StorageError(f"cannot make the state folder {state}: {error}") from error
+            big_macs = self.bundle.policy.big_macs
+            account = Ledger(state / "ledger.db", upload=upload, compute=compute, big_macs=big_macs)
+            self._ledger = opened.enter_context(account)
+            self._journal = opened.enter_context(Journal(state / "journal.db"))
+            self._spool = opened.enter_context(Spool(state / "spool", max_bytes=spool_bytes))
+            if cloud is not None:
+                from edge_sdk.uplink import Uplink
+
+                self._link = Uplink(cloud, self._spool, self._ledger, self._model.labels, self, uplink)
+                self._link.start()
+            self._opened = opened.pop_all()
 
     def classify(self, frame: Frame | Image, *, wait_s: float = 0.0) -> Answer:
         """Answer one frame.
@@ -203,8 +208,7 @@ class EdgeClassifier:
             self._news.notify_all()
         if self._link:
             self._link.close(grace_s)
-        for part in (self._spool, self._journal, self._ledger, self._model):
-            part.close()
+        self._opened.close()
 
     def __enter__(self) -> Self:
         return self

@@ -38,6 +38,7 @@ _CHANNEL_OPTIONS = [
     ("grpc.http2.bdp_probe", 0),
     ("grpc.max_receive_message_length", 1 << 20),
 ]
+_FLUSH_RETRY_S = 5.0
 
 
 class ReplyHandler(Protocol):
@@ -330,7 +331,8 @@ class _Session:
 
     async def _settle(self) -> None:
         if done := list(self._done):
-            if not await asyncio.to_thread(self._up._handler.flush):
+            if not await asyncio.to_thread(self._up._handler.flush):  # a full disk: the answers stay in memory
+                self._up._loop.call_later(_FLUSH_RETRY_S, self._changed.set)
                 return
             for frame_id in done:
                 self._up._spool.ack(frame_id)
