@@ -47,12 +47,12 @@ class Habit:
 
 
 HABITS: dict[str, Habit] = {
-    "bird": Habit(bird, 0.60, 0.35, 0.35, 3.0, 0.95, ("feed", "stand", "feed"), 3, 1.5, 0.35),
-    "boar": Habit(boar, 1.40, 1.30, 1.0, 3.5, 0.8, ("feed", "feed", "alert"), 4, 0.5, 1.6),
+    "bird": Habit(bird, 0.60, 0.35, 0.35, 3.0, 0.95, ("feed", "stand", "feed"), 3, 1.8, 0.45),
+    "boar": Habit(boar, 1.40, 1.30, 1.0, 3.5, 0.8, ("feed", "feed", "alert"), 4, 0.5, 1.3),
     "deer": Habit(deer, 1.65, 1.25, 0.9, 4.5, 0.8, ("feed", "alert", "feed"), 3, 1.0, 1.0),
     "fox": Habit(fox, 0.90, 0.75, 1.0, 3.2, 0.7, ("alert", "feed", "stand"), 1, 0.6, 1.6),
     "person": Habit(person, 1.75, 0.60, 1.2, 2.8, 0.4, ("stand", "stand", "feed"), 2, 1.4, 0.35),
-    "vehicle": Habit(vehicle, 4.40, 4.40, 2.6, 5.0, 0.35, ("stand",), 1, 0.9, 0.45),
+    "vehicle": Habit(vehicle, 4.40, 4.40, 2.6, 5.0, 0.35, ("stand",), 1, 1.7, 0.9),
 }
 LABELS: tuple[str, ...] = tuple(sorted((*HABITS, "empty")))
 

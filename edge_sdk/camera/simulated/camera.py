@@ -139,7 +139,7 @@ class SimulatedCamera:
 
     def _scenes(self) -> Iterator[tuple[Actor, ...]]:
         while True:
-            for _ in range(int(self._rng.poisson(1.2)) + 1):
+            for _ in range(int(self._rng.poisson(1.5)) + 1):
                 burst = int(self._rng.integers(2, 6))
                 self._leap(burst)
                 for _ in range(burst):
