@@ -83,15 +83,15 @@ class LoopDisplay:
         self._edge = edge
         self._title = title
         self._console = console or Console(highlight=False, soft_wrap=True)
+        self._frames = 0
+        self._now = ""
+        self._late: list[str] = []
+        self._first: dict[str, Answer] = {}
         self._live = (
             Live(console=self._console, refresh_per_second=8, get_renderable=self._render)
             if self._console.is_terminal
             else None
         )
-        self._frames = 0
-        self._now = ""
-        self._late: list[str] = []
-        self._first: dict[str, Answer] = {}
 
     def show(self, frame: Frame, answer: Answer) -> None:
         """A frame was answered by the device."""
