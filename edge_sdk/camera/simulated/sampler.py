@@ -84,8 +84,9 @@ def contact_sheet(rows: int = 6, columns: int = 7, seed: int = 0, *, tile: tuple
             small: Image = cv2.resize(shot.image, tile, interpolation=cv2.INTER_AREA).astype(np.uint8)
             waiting[shot.label or "empty"].append(small)
         picture = waiting[label].pop(0)
-        for thickness, ink in ((3, (0, 0, 0)), (1, (255, 255, 255))):
-            cv2.putText(picture, label, (6, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, ink, thickness, cv2.LINE_AA)
+        (width, height), _ = cv2.getTextSize(label, cv2.FONT_HERSHEY_SIMPLEX, 0.5, 1)
+        cv2.rectangle(picture, (0, 0), (width + 11, height + 11), (0, 0, 0), cv2.FILLED)
+        cv2.putText(picture, label, (6, height + 5), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
         row, column = divmod(index, columns)
         sheet[row * tile[1] : (row + 1) * tile[1], column * tile[0] : (column + 1) * tile[0]] = picture
     return sheet
