@@ -164,13 +164,14 @@ class MotionGate:
         self._seen = self._hold = 0
         self._background = small.astype(np.float32)
         self._noise = np.full(small.shape, _FIRST_NOISE, np.float32)
+        self._least = np.full(small.shape, self._settings.min_step, np.float32)
 
     def _compare(self, small: NDArray[np.uint8], step_s: float) -> tuple[float, float]:
         """Parts of the picture that differ: in all, and within the fullest window; then learn from the picture."""
         settings, background, noise = self._settings, self._background, self._noise
         background *= _gain(small, background)
         difference = cv2.absdiff(small.astype(np.float32), background)
-        threshold = np.maximum(cv2.dilate(noise, _CROSS) * settings.noise_factor, settings.min_step)
+        threshold = cv2.max(cv2.dilate(noise, _CROSS) * settings.noise_factor, self._least)
         moved = cv2.medianBlur(cv2.compare(difference, threshold, cv2.CMP_GT), 3)
         count = cv2.countNonZero(moved)
 
@@ -181,7 +182,8 @@ class MotionGate:
             slow = 1 - float(np.exp(-step_s / settings.absorb_s))
             rest = cv2.dilate(moved, _CROSS)
             cv2.accumulateWeighted(small, background, slow, rest)
-            cv2.accumulateWeighted(np.minimum(difference, _MOST_NOISE), noise, slow, rest)
+            usual = cv2.threshold(difference, _MOST_NOISE, _MOST_NOISE, cv2.THRESH_TRUNC)[1]
+            cv2.accumulateWeighted(usual, noise, slow, rest)
         still = cv2.bitwise_not(rest)
         cv2.accumulateWeighted(small, background, rate, still)
         cv2.accumulateWeighted(difference, noise, rate, still)
