@@ -92,7 +92,8 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS, zone: tzinfo | No
     if pixels is None:
         raise ImageError(f"the {header.format} file is truncated or broken: {len(data)} bytes that cannot be decoded")
     exif = parse_exif(header.exif, zone=zone)
-    orientation = 1 if header.format == "TIFF" else exif.orientation  # OpenCV turns TIFF files itself, whatever the flag
+    # OpenCV turns TIFF files itself, whatever the flag.
+    orientation = 1 if header.format == "TIFF" else exif.orientation
     return LoadedImage(orient(_to_rgb(pixels), orientation), exif.captured_at)
 
 
