@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -297,10 +298,22 @@ def read_golden(bundle: Bundle) -> Image:
 
 
 def _read(path: Path, kind: type[_S]) -> _S:
+    data = _bytes_of(path)
     try:
-        return msgspec.json.decode(_bytes_of(path), type=kind)
+        return msgspec.json.decode(data, type=kind)
     except msgspec.MsgspecError as error:
-        raise BundleError(f"{path}: {error}") from error
+        raise BundleError(f"{path}: {error}{_came(data, str(error))}") from error
+
+
+def _came(data: bytes, message: str) -> str:
+    # msgspec names the field (at `$.input.width`) and what it expected there, and not always what came.
+    field = re.search(r"at `\$\.([\w.]+)`$", message)
+    if field is None or "got " in message:
+        return ""
+    value = msgspec.json.decode(data)
+    for name in field[1].split("."):
+        value = value[name]
+    return f"; got {value!r}"
 
 
 def _bytes_of(path: Path) -> bytes:

@@ -7,7 +7,7 @@ runs in the official `executorch` package instead, which computes the same and l
 from __future__ import annotations
 
 import importlib
-import importlib.util
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from edge_sdk.bundle import Bundle, InputSpec, Manifest, open_bundle, read_golden
 from edge_sdk.errors import BundleError, ConfigError, EdgeError, RuntimeMissing
 from edge_sdk.types import Image, Prediction, check_image
+
+_log = logging.getLogger(__name__)
 
 _Triple = tuple[float, float, float]
 
@@ -160,7 +162,8 @@ class LittleModel:
 class ExecutorchProgram:
     """The network in the official executorch package; the arguments are those of `edge_sdk._native.Program`.
 
-    The package's thread pool is one per process: `threads` resizes it.
+    The package does not tell a program's memory format. It must be channels-last, as the exporter writes it; the golden
+    picture catches any other. The package's thread pool is one per process: `threads` resizes it.
     """
 
     def __init__(self, path: str, mean: _Triple, std: _Triple, threads: int = 1) -> None:
@@ -198,12 +201,16 @@ def _program_class() -> _ProgramClass:
         native = importlib.import_module("edge_sdk._native")
         return cast(_ProgramClass, native.Program)
     except ImportError as error:
-        if importlib.util.find_spec("executorch") is not None:
-            return ExecutorchProgram
+        missing = error
+    try:
+        importlib.import_module("executorch.runtime")
+    except ImportError as error:
         raise RuntimeMissing(
-            f"expected the compiled module edge_sdk._native or the executorch package; got neither ({error}). Either "
-            f'`pip install "edge-sdk[runtime]"`, or install a C++ compiler (g++) and install edge-sdk again'
-        ) from error
+            f"expected the compiled module edge_sdk._native or the executorch package; got neither ({missing}; {error}). "
+            'Either `pip install "edge-sdk[runtime]"`, or install a C++ compiler (g++) and install edge-sdk again'
+        ) from missing
+    _log.warning("running on the executorch package, which loads torch: %s", missing)
+    return ExecutorchProgram
 
 
 def _check_fit(bundle: Bundle, program: Program) -> None:

@@ -56,7 +56,11 @@ void collect_log(et_timestamp_t timestamp, et_pal_log_level_t level, const char*
   if (failure_log == nullptr) {
     default_log(timestamp, level, file, function, line, message, length);
   } else if (level == kError || level == kFatal) {
-    failure_log->append(failure_log->empty() ? "" : "; ").append(message, length);
+    if (!failure_log->empty()) failure_log->append("; ");
+    for (size_t i = 0; i < length; ++i) {  // it may quote bytes of a damaged file
+      const char c = message[i];
+      failure_log->push_back(c >= ' ' && c <= '~' ? c : '?');
+    }
   }
 }
 
@@ -85,6 +89,7 @@ class PoolShare {
   explicit PoolShare(int threads) : holds_(threads > 1) {
     if (!holds_) return;
     const std::lock_guard lock(mutex_);
+    const LogScope log;
     auto* pool = get_threadpool();
     const int size = static_cast<int>(pool->get_thread_count());
     if (size != threads) {
@@ -302,12 +307,15 @@ class Program {
 
 NB_MODULE(_native, module) {
   default_log = et::get_pal_impl()->emit_log_message;
-  et::register_pal(et::PalImpl::create(collect_log, __FILE__));
+  {
+    const LogScope unheard;  // the executorch package, where it is loaded too, has registered its own: that is logged
+    et::register_pal(et::PalImpl::create(collect_log, "edge_sdk._native"));
+  }
 
   nb::class_<Program>(module, "Program", "One loaded .pte program: uint8 pixels in, float32 logits out.")
       .def(nb::init<const std::string&, std::array<float, 3>, std::array<float, 3>, int>(), "path"_a, "mean"_a, "std"_a,
            "threads"_a = 1)
-      .def("forward", &Program::forward, "pixels"_a)
+      .def("forward", &Program::forward, nb::arg("pixels").noconvert())
       .def_prop_ro("threads", &Program::threads)
       .def_prop_ro("width", &Program::width)
       .def_prop_ro("height", &Program::height)
