@@ -174,9 +174,7 @@ class ExecutorchProgram:
             raise ValueError(f"threads: expected 1 or more; got {threads}")
         pool._unsafe_reset_threadpool(threads)
         self._from_numpy: Any = torch.from_numpy
-        # The loader, the program and the method refer to each other by address: all three must live as long as this.
-        self._runtime = runtime.Runtime.get()
-        self._loaded = self._runtime.load_program(path)
+        self._loaded = runtime.Runtime.get().load_program(path)  # kept: the method runs in its memory
         self._method = self._loaded.load_method("forward")
         if self._method is None:
             raise RuntimeError(f'expected a method "forward"; got {sorted(self._loaded.method_names)}')
@@ -206,7 +204,8 @@ def _program_class() -> _ProgramClass:
         importlib.import_module("executorch.runtime")
     except ImportError as error:
         raise RuntimeMissing(
-            f"expected the compiled module edge_sdk._native or the executorch package; got neither ({missing}; {error}). "
+            f"expected the compiled module edge_sdk._native or the executorch package; got neither "
+            f"({missing}; {error}). "
             'Either `pip install "edge-sdk[runtime]"`, or install a C++ compiler (g++) and install edge-sdk again'
         ) from missing
     _log.warning("running on the executorch package, which loads torch: %s", missing)
