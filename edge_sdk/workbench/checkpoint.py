@@ -11,40 +11,18 @@ import hashlib
 import importlib.util
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import torch
 from torch import nn
 
+from edge_sdk.bundle import InputSpec
 from edge_sdk.errors import WorkbenchError
+from edge_sdk.workbench.macs import count_macs, count_parameters
 
 FORMAT = "edge-sdk-checkpoint-1"
 _kept_libraries: list[torch.library.Library] = []
-
-
-class InputInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the network's input is made of.
-
-    Attributes:
-        width: pixels.
-        height: pixels.
-        mean: per channel (R, G, B), in units of the 0..1 range: `x = (pixel / 255 - mean) / std`.
-        std: as `mean`.
-        resize: "stretch" scales to width x height whatever the aspect; "crop" scales to cover it and cuts the centre.
-    """
-
-    width: int
-    height: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    resize: Literal["stretch", "crop"] = "stretch"
-
-    def __post_init__(self) -> None:
-        if self.width < 1 or self.height < 1:
-            raise ValueError(f"expected a positive input size; got {self.width}x{self.height}")
-        if min(self.std) <= 0:
-            raise ValueError(f"expected a positive std; got {self.std}")
 
 
 class CheckpointInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,12 +35,14 @@ class CheckpointInfo(msgspec.Struct, frozen=True, kw_only=True):
         macs: multiply-accumulates of one forward pass on one image.
         parameters: number of weights.
         version: of this model; where the file has none, loading fills in the start of the file's sha256.
+        options: keyword arguments with which timm makes the architecture, such as `{"global_pool": "max"}`.
         training: facts of the training, for the reader.
     """
 
     arch: str
+    options: dict[str, Any] = {}
     labels: tuple[str, ...]
-    input: InputInfo
+    input: InputSpec
     macs: int = 0
     parameters: int = 0
     version: str = ""
@@ -105,7 +85,8 @@ def create_model(
     pretrained: bool = False,
     num_classes: int | None = None,
     labels: tuple[str, ...] | list[str] | None = None,
-    input: InputInfo | None = None,
+    input: InputSpec | None = None,
+    options: dict[str, Any] | None = None,
 ) -> tuple[nn.Module, CheckpointInfo]:
     """A network from a checkpoint's path or from timm's name, in eval mode, float32, on the CPU.
 
@@ -115,6 +96,7 @@ def create_model(
         num_classes: outputs of the head; default: as many as `labels`, else as the checkpoint or timm has.
         labels: class names; default: the checkpoint's, or ImageNet's where timm's head has 1000 classes.
         input: the input to use instead of the checkpoint's or timm's own.
+        options: further keyword arguments for timm's `create_model`; a checkpoint has its own.
 
     Returns:
         The module and what it is. Where `labels` are given and are not the checkpoint's, the head is a fresh one, to be
@@ -135,7 +117,7 @@ def create_model(
                 f"expected a timm name with pretrained weights; got the checkpoint {name}, which has its own"
             )
         return _from_checkpoint(Path(name), classes, wanted, input)
-    return _from_timm(name, pretrained, classes, wanted, input)
+    return _from_timm(name, pretrained, classes, wanted, input, options or {})
 
 
 def load_checkpoint(path: str | Path) -> tuple[nn.Module, CheckpointInfo]:
@@ -146,7 +128,7 @@ def load_checkpoint(path: str | Path) -> tuple[nn.Module, CheckpointInfo]:
             that do not fit its architecture and labels.
     """
     state, info = read_checkpoint(path)
-    module = _create(info.arch, pretrained=False, num_classes=len(info.labels), input=info.input)
+    module = _create(info.arch, info.options, pretrained=False, num_classes=len(info.labels), input=info.input)
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
@@ -220,33 +202,41 @@ def save_checkpoint(path: str | Path, module: nn.Module, info: CheckpointInfo, *
 
 
 def _from_checkpoint(
-    path: Path, classes: int | None, labels: tuple[str, ...] | None, new_input: InputInfo | None
+    path: Path, classes: int | None, labels: tuple[str, ...] | None, new_input: InputSpec | None
 ) -> tuple[nn.Module, CheckpointInfo]:
     state, info = read_checkpoint(path)
     if classes is None or (classes == len(info.labels) and labels in (None, info.labels)):
         module, info = load_checkpoint(path)
         if new_input is not None:
-            info = msgspec.structs.replace(info, input=new_input, macs=0)
+            macs = count_macs(module, new_input.width, new_input.height)
+            info = msgspec.structs.replace(info, input=new_input, macs=macs)
         return module, info
     if labels is None:
         raise WorkbenchError(f"expected labels for a head of {classes} classes; {path} has {len(info.labels)} classes")
     new_input = new_input or info.input
-    module = _create(info.arch, pretrained=False, num_classes=len(labels), input=new_input)
+    module = _create(info.arch, info.options, pretrained=False, num_classes=len(labels), input=new_input)
     own = module.state_dict()
     module.load_state_dict({k: v for k, v in state.items() if k in own and own[k].shape == v.shape}, strict=False)
     return module.eval(), CheckpointInfo(
         arch=info.arch,
+        options=info.options,
         labels=labels,
         input=new_input,
+        macs=count_macs(module, new_input.width, new_input.height),
         parameters=count_parameters(module),
         training={"from": info.version},
     )
 
 
 def _from_timm(
-    name: str, pretrained: bool, classes: int | None, labels: tuple[str, ...] | None, new_input: InputInfo | None
+    name: str,
+    pretrained: bool,
+    classes: int | None,
+    labels: tuple[str, ...] | None,
+    new_input: InputSpec | None,
+    options: dict[str, Any],
 ) -> tuple[nn.Module, CheckpointInfo]:
-    module = _create(name, pretrained=pretrained, num_classes=classes, input=new_input)
+    module = _create(name, options, pretrained=pretrained, num_classes=classes, input=new_input)
     config: dict[str, Any] = dict(getattr(module, "pretrained_cfg", {}))
     outputs = int(getattr(module, "num_classes", 0))
     if labels is None:
@@ -257,7 +247,7 @@ def _from_timm(
         )
     if new_input is None:
         _, height, width = config.get("input_size") or (3, 224, 224)
-        new_input = InputInfo(
+        new_input = InputSpec(
             width=width,
             height=height,
             mean=tuple(config.get("mean") or (0.485, 0.456, 0.406)),
@@ -267,14 +257,18 @@ def _from_timm(
     tag = str(config.get("tag") or "") if pretrained else ""
     return module.eval(), CheckpointInfo(
         arch=name,
+        options=options,
         labels=labels,
         input=new_input,
+        macs=count_macs(module, new_input.width, new_input.height),
         parameters=count_parameters(module),
         version=f"{name}.{tag}" if tag else name,
     )
 
 
-def _create(name: str, *, pretrained: bool, num_classes: int | None, input: InputInfo | None) -> nn.Module:
+def _create(
+    name: str, given: dict[str, Any], *, pretrained: bool, num_classes: int | None, input: InputSpec | None
+) -> nn.Module:
     timm = import_timm()
     plain = name.split(".", 1)[0]
     if not timm.is_model(plain):
@@ -282,7 +276,7 @@ def _create(name: str, *, pretrained: bool, num_classes: int | None, input: Inpu
         raise WorkbenchError(
             f"timm {timm.__version__} knows no architecture {plain!r}; close names: {', '.join(close) or 'none'}"
         )
-    options: dict[str, Any] = {} if num_classes is None else {"num_classes": num_classes}
+    options = dict(given) if num_classes is None else {**given, "num_classes": num_classes}
     if input is not None and _is_size_bound(timm, plain):
         options["img_size"] = (input.height, input.width)
     try:
@@ -296,11 +290,6 @@ def _is_size_bound(timm: Any, name: str) -> bool:
     """Whether the network is built for one input size (transformers with learned positions)."""
     config = timm.get_pretrained_cfg(name, allow_unregistered=True)
     return bool(config is not None and config.fixed_input_size)
-
-
-def count_parameters(module: nn.Module) -> int:
-    """Number of weights."""
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def _imagenet_labels() -> tuple[str, ...]:

@@ -1,0 +1,295 @@
+"""A torch network into a bundle: int8 through PT2E, XNNPACK, ExecuTorch.
+
+The path is the official one: `torch.export`, `prepare_pt2e` with XNNPACK's quantiser (symmetric, weights per channel),
+calibration on the user's pictures, `convert_pt2e`, lowering to XNNPACK's delegate. What the delegate leaves behind runs
+in portable kernels, tens of times slower, so heavy operators among it are an error that names them.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib.metadata
+import logging
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from edge_sdk.bundle import Bundle, Golden, InputSpec, Manifest, Policy, write_bundle
+from edge_sdk.errors import WorkbenchError
+from edge_sdk.model import LittleModel, prepare
+from edge_sdk.types import Image
+from edge_sdk.workbench.data import LabelledImage
+from edge_sdk.workbench.macs import count_macs, count_parameters
+from edge_sdk.workbench.train import to_tensor
+
+_log = logging.getLogger(__name__)
+
+MAX_LIGHT_ELEMENTS = 4096
+"""An operator that handles at most so many numbers at once may stay outside the delegate: the classifier's tail."""
+
+MIN_SAME = 0.95
+"""Share of the pictures on which the device's runtime must name the quantised network's class."""
+
+_HEAVY = ("convolution", "linear", "mm", "addmm", "bmm", "baddbmm", "scaled_dot_product_attention")
+_CHEAP = (
+    "getitem",
+    "executorch_call_delegate",
+    "quantize_per_tensor",
+    "dequantize_per_tensor",
+    "_to_dim_order_copy",
+    "_clone_dim_order",
+    "_to_copy",
+    "clone",
+    "alias_copy",
+    "view_copy",
+    "squeeze_copy",
+    "unsqueeze_copy",
+    "full",
+)  # they move or wrap numbers and compute next to nothing, at any size
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """What came of an export.
+
+    Attributes:
+        bundle: the bundle that was written.
+        pictures: how many pictures were given.
+        agreement: share of them on which the bundle, in the device's runtime, and the float network name one class.
+        float_accuracy: share that the float network names rightly; None without truth.
+        bundle_accuracy: the same for the bundle.
+        model_bytes: size of `model.pte`.
+    """
+
+    bundle: Bundle
+    pictures: int
+    agreement: float
+    float_accuracy: float | None
+    bundle_accuracy: float | None
+    model_bytes: int
+
+
+def export(
+    module: nn.Module,
+    images: Iterable[Image | LabelledImage],
+    out: str | Path,
+    *,
+    labels: Sequence[str],
+    input: InputSpec,
+    name: str,
+    version: str,
+    fp32: bool = False,
+    policy: Policy | None = None,
+    allow: Sequence[str] = (),
+    on_step: Callable[[str], None] | None = None,
+) -> ExportReport:
+    """Quantise a network on the pictures given, lower it, and write a bundle that has been run by the device's runtime.
+
+    Args:
+        module: takes `float32 (1, 3, height, width)`, gives logits `(1, C)`; it is not changed.
+        images: pictures like those that the device will see, a hundred or more; labelled ones also measure accuracy.
+        out: the bundle's folder.
+        labels: C class names in the order of the outputs.
+        input: what the network takes.
+        name: of the model.
+        version: of the model.
+        fp32: leave out the quantisation.
+        policy: for `policy.json`; None writes none: an exported bundle is to be calibrated.
+        allow: operators that may stay outside XNNPACK though they are heavy, such as "native_layer_norm".
+        on_step: told what begins now.
+
+    Raises:
+        WorkbenchError: no pictures; outputs that do not fit the labels; a network that cannot be exported; a heavy
+            operator that XNNPACK did not take, named with its module; or a bundle whose answers are not the network's.
+        BundleError: `out` cannot be written.
+    """
+    tell = on_step or _log.info
+    pictures = [picture if isinstance(picture, LabelledImage) else LabelledImage(picture, None) for picture in images]
+    if not pictures:
+        raise WorkbenchError("expected pictures to calibrate the quantisation on; got none")
+    pixels = np.stack([prepare(picture.image, input) for picture in pictures])
+    original = copy.deepcopy(module).eval()
+    _check_outputs(original, pixels[:1], input, labels)
+    tell("capturing the network")
+    with _quiet():
+        lean = replace_pooling(copy.deepcopy(original))
+        example = (_example(pixels[:1], input),)
+        captured = torch.export.export(lean, example, strict=False).module()
+        if not fp32:
+            tell(f"calibrating int8 on {len(pictures)} pictures")
+            captured = _quantise(captured, pixels, input)
+        tell("lowering to XNNPACK")
+        program = _lower(captured, example, allow)
+    tell("checking the bundle in the device's runtime")
+    expected = _logits(captured, pixels, input)
+    golden = int(np.argsort(_margins(expected))[len(expected) // 2])  # an ordinary picture
+    manifest = Manifest(
+        name=name,
+        version=version,
+        labels=tuple(labels),
+        input=input,
+        macs=count_macs(original, input.width, input.height),
+        parameters=count_parameters(original),
+        precision="fp32" if fp32 else "int8",
+        golden=Golden(
+            "golden.png",
+            tuple(float(value) for value in expected[golden]),
+            tolerance=max(0.02 * float(np.ptp(expected)), 4 * _output_step(captured), 1e-3),
+        ),
+        made_with={package: importlib.metadata.version(package) for package in ("executorch", "torch", "torchao")},
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        trial = write_bundle(Path(folder) / "bundle", model=program, manifest=manifest, golden=pixels[golden])
+        ran = _run(trial, pixels, expected)
+    bundle = write_bundle(out, model=program, manifest=manifest, golden=pixels[golden], policy=policy)
+    truths = np.array([labels.index(p.label) if p.label in labels else -1 for p in pictures])
+    wanted = _logits(original, pixels, input).argmax(1)
+    got = ran.argmax(1)
+    known = truths >= 0
+    return ExportReport(
+        bundle=bundle,
+        pictures=len(pictures),
+        agreement=float((wanted == got).mean()),
+        float_accuracy=float((wanted == truths)[known].mean()) if known.any() else None,
+        bundle_accuracy=float((got == truths)[known].mean()) if known.any() else None,
+        model_bytes=len(program),
+    )
+
+
+class MeanPool(nn.Module):
+    """Global average of `(N, C, H, W)` as `(N, C, 1, 1)`, in the one form that XNNPACK takes in channels-last."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The mean of each channel."""
+        return x.mean((2, 3), keepdim=True)
+
+
+def replace_pooling(module: nn.Module) -> nn.Module:
+    """Put `MeanPool` in the place of global average pooling, whose usual form splits the delegate; returns `module`."""
+    for name, child in module.named_children():
+        if isinstance(child, nn.AdaptiveAvgPool2d) and child.output_size in (1, (1, 1)):
+            setattr(module, name, MeanPool())
+        elif type(child).__name__ == "FastAdaptiveAvgPool":  # timm's
+            setattr(module, name, nn.Sequential(MeanPool(), nn.Flatten(1)) if child.flatten else MeanPool())
+        else:
+            replace_pooling(child)
+    return module
+
+
+def undelegated(graph: torch.fx.Graph) -> list[str]:
+    """The heavy operators that a lowered program would run outside the delegate, each with the module it comes from."""
+    found = []
+    for node in graph.nodes:
+        if node.op != "call_function":
+            continue
+        name = _operator(node)
+        if name in _CHEAP or (name not in _HEAVY and _largest(node) <= MAX_LIGHT_ELEMENTS):
+            continue
+        stack = list((node.meta.get("nn_module_stack") or {}).values())
+        path = str(stack[-1][0]) if stack else ""
+        found.append(f"{name} in {path.removeprefix('L__self__').strip('.') or 'the network itself'}")
+    return found
+
+
+def _operator(node: torch.fx.Node) -> str:
+    schema = getattr(node.target, "_schema", None)
+    name = schema.name if schema is not None else getattr(node.target, "__name__", str(node.target))
+    return str(name).rpartition("::")[2]
+
+
+def _largest(node: torch.fx.Node) -> int:
+    values = [node.meta.get("val"), *(argument.meta.get("val") for argument in node.all_input_nodes)]
+    tensors = [tensor for value in values for tensor in (value if isinstance(value, tuple | list) else [value])]
+    return max((tensor.numel() for tensor in tensors if isinstance(tensor, torch.Tensor)), default=0)
+
+
+def _check_outputs(module: nn.Module, pixels: NDArray[np.uint8], spec: InputSpec, labels: Sequence[str]) -> None:
+    with torch.inference_mode():
+        shape = tuple(module(_example(pixels, spec)).shape)
+    if shape != (1, len(labels)):
+        raise WorkbenchError(f"expected a network that gives (1, {len(labels)}) logits, one per label; got {shape}")
+
+
+def _example(pixels: NDArray[np.uint8], spec: InputSpec) -> torch.Tensor:
+    """One picture as the network's input; channels-last, so that the device's pixels need no turning."""
+    return to_tensor(pixels[:1], spec).contiguous(memory_format=torch.channels_last)
+
+
+def _quantise(captured: Any, pixels: NDArray[np.uint8], spec: InputSpec) -> Any:
+    from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
+        XNNPACKQuantizer,
+        get_symmetric_quantization_config,
+    )
+    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
+    quantizer = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
+    prepared = prepare_pt2e(captured, quantizer)
+    _logits(prepared, pixels, spec)
+    return convert_pt2e(prepared)
+
+
+def _lower(captured: Any, example: tuple[torch.Tensor], allow: Sequence[str]) -> bytes:
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import to_edge_transform_and_lower
+
+    edge = to_edge_transform_and_lower(
+        torch.export.export(captured, example, strict=False), partitioner=[XnnpackPartitioner()]
+    )
+    heavy = [text for text in undelegated(edge.exported_program().graph) if text.split(" in ")[0] not in allow]
+    if heavy:
+        raise WorkbenchError(
+            f"XNNPACK did not take {len(heavy)} heavy operator{'s' * (len(heavy) > 1)}, which would run many times "
+            f"slower outside it: {'; '.join(dict.fromkeys(heavy))}. Use another architecture, or allow them by name"
+        )
+    return bytes(edge.to_executorch().buffer)
+
+
+def _logits(module: Any, pixels: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]:
+    with torch.inference_mode():
+        rows = [module(_example(pixels[index : index + 1], spec)).numpy()[0] for index in range(len(pixels))]
+    return np.stack(rows).astype(np.float32)
+
+
+def _margins(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    ordered = np.sort(logits, axis=1)
+    return ordered[:, -1] - ordered[:, -2]
+
+
+def _output_step(captured: Any) -> float:
+    """The quantisation step of the logits; 0 where they are not quantised."""
+    steps = [
+        float(node.args[1])
+        for node in captured.graph.nodes
+        if node.op == "call_function" and "dequantize_per_tensor" in str(node.target)
+    ]
+    return steps[-1] if steps else 0.0
+
+
+def _run(bundle: Bundle, pixels: NDArray[np.uint8], expected: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The device runtime's logits, `float32 (N, C)`; they must be those of the torch module that was lowered."""
+    with LittleModel(bundle) as model:
+        ran = np.stack([model.logits(image) for image in pixels])
+    same = float((ran.argmax(1) == expected.argmax(1)).mean())
+    if same < MIN_SAME:
+        raise WorkbenchError(
+            f"expected the device's runtime to name the quantised network's class on {MIN_SAME:.0%} of the pictures; "
+            f"it does on {same:.1%}"
+        )
+    return ran
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporter's warnings, none of which a user can act on."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

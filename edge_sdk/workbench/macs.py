@@ -1,0 +1,36 @@
+"""What a network costs: multiply-accumulates and weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def count_macs(module: nn.Module, width: int, height: int) -> int:
+    """Multiply-accumulates of one forward pass on one picture.
+
+    Counted by torch's own counter (`torch.utils.flop_counter`), which sees convolutions, matrix products and attention
+    as they are dispatched and reports two operations for each multiply-accumulate; its figure is halved. Element-wise
+    work (activations, normalisation) is not counted, as is usual.
+
+    Args:
+        module: takes `float32 (1, 3, height, width)`.
+        width: of the input, pixels.
+        height: of the input, pixels.
+    """
+    parameter = next(module.parameters(), None)
+    device = torch.device("cpu") if parameter is None else parameter.device
+    training = module.training
+    module.eval()
+    try:
+        with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+            module(torch.zeros(1, 3, height, width, device=device))
+    finally:
+        module.train(training)
+    return int(counter.get_total_flops()) // 2
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Number of weights."""
+    return sum(parameter.numel() for parameter in module.parameters())

@@ -1,0 +1,131 @@
+"""A source's pictures at a network's input size, kept on disk so that they are decoded or rendered once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from platformdirs import user_cache_path
+
+from edge_sdk.bundle import InputSpec
+from edge_sdk.errors import WorkbenchError
+from edge_sdk.model import prepare
+from edge_sdk.types import Image
+from edge_sdk.workbench.data import Source
+
+OnPart = Callable[[int, int], None]
+"""Called with the number of parts that are done and of all parts."""
+
+
+class Pixels:
+    """N prepared pictures with their classes, mapped from disk.
+
+    Attributes:
+        labels: class names.
+        truths: `int64 (N,)`, index of each picture's class.
+    """
+
+    def __init__(self, labels: tuple[str, ...], parts: list[tuple[NDArray[np.uint8], NDArray[np.int64]]]) -> None:
+        self.labels = labels
+        self.truths: NDArray[np.int64] = np.concatenate([truths for _, truths in parts])
+        self._parts = [images for images, _ in parts]
+        self._ends = np.cumsum([len(images) for images in self._parts])
+
+    def __len__(self) -> int:
+        return len(self.truths)
+
+    def image(self, index: int) -> Image:
+        """Picture `index`, `uint8 (height, width, 3)` RGB; not to be written to."""
+        part = int(np.searchsorted(self._ends, index, side="right"))
+        start = int(self._ends[part]) - len(self._parts[part])
+        image: Image = self._parts[part][index - start]
+        return image
+
+    def batches(self, size: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+        """All pictures in order: `uint8 (n, height, width, 3)` and `int64 (n,)`, n at most `size`."""
+        for start in range(0, len(self), size):
+            stop = min(start + size, len(self))
+            yield np.stack([self.image(index) for index in range(start, stop)]), self.truths[start:stop]
+
+
+def load_pixels(
+    source: Source,
+    spec: InputSpec,
+    *,
+    labels: tuple[str, ...] | None = None,
+    folder: Path | None = None,
+    workers: int = 1,
+    on_part: OnPart | None = None,
+) -> Pixels:
+    """All labelled pictures of a source, prepared as the device does it; made now where they are not on disk yet.
+
+    Interrupted work goes on where it stopped, part by part.
+
+    Args:
+        source: where they come from.
+        spec: size and resize rule.
+        labels: class names in the wanted order; default: the source's. Pictures of other classes are refused.
+        folder: of the cache; default: the user's cache folder.
+        workers: processes that make parts.
+        on_part: told of the progress.
+
+    Raises:
+        WorkbenchError: no labelled pictures, or a class that is not among `labels`.
+    """
+    labels = source.labels if labels is None else labels
+    unknown = sorted(set(source.labels) - set(labels))
+    if unknown:
+        raise WorkbenchError(f"expected classes among {', '.join(labels)}; the data also has {', '.join(unknown)}")
+    folder = user_cache_path("edge-sdk", appauthor=False) / "pixels" if folder is None else folder
+    folder = folder / f"{source.key}-{spec.width}x{spec.height}-{spec.resize}"
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [part for part in range(source.parts) if not _path(folder, source, part, "images").exists()]
+    done = source.parts - len(missing)
+    if missing and workers > 1:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            for future in as_completed([pool.submit(_make_part, source, part, spec, folder) for part in missing]):
+                future.result()
+                done += 1
+                if on_part is not None:
+                    on_part(done, source.parts)
+    else:
+        for part in missing:
+            _make_part(source, part, spec, folder)
+            done += 1
+            if on_part is not None:
+                on_part(done, source.parts)
+    parts = [_open_part(folder, source, part, labels) for part in range(source.parts)]
+    if not any(len(truths) for _, truths in parts):
+        raise WorkbenchError("expected pictures with a class: a folder of class folders, or the simulated camera")
+    return Pixels(labels, parts)
+
+
+def _path(folder: Path, source: Source, part: int, kind: str) -> Path:
+    return folder / f"{part:05d}-{source.size(part)}.{kind}.npy"
+
+
+def _make_part(source: Source, part: int, spec: InputSpec, folder: Path) -> None:
+    images: list[Image] = []
+    truths: list[int] = []
+    for picture in source.read(part):
+        if picture.label is not None:
+            images.append(prepare(picture.image, spec))
+            truths.append(source.labels.index(picture.label))
+    pixels = np.stack(images) if images else np.zeros((0, spec.height, spec.width, 3), np.uint8)
+    np.save(_path(folder, source, part, "truths"), np.array(truths, np.int64))
+    partial = _path(folder, source, part, f"partial-{os.getpid()}")
+    np.save(partial, pixels)
+    partial.replace(_path(folder, source, part, "images"))  # last: where it exists, the part is whole
+
+
+def _open_part(
+    folder: Path, source: Source, part: int, labels: tuple[str, ...]
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    truths = np.load(_path(folder, source, part, "truths"))
+    order = np.array([labels.index(label) for label in source.labels], np.int64)
+    return np.load(_path(folder, source, part, "images"), mmap_mode="r" if len(truths) else None), order[truths]

@@ -1,0 +1,409 @@
+"""Training and fine-tuning of any timm model, with or without a teacher; it can be killed at any moment and goes on.
+
+The recipe is the common one for small networks: AdamW (Loshchilov & Hutter, arXiv 1711.05101), linear warm-up and a
+cosine to zero, label smoothing, and an exponential moving average of the weights, which is what is kept. A teacher's
+softened output is learnt as in Hinton, Vinyals, Dean (arXiv 1503.02531, section 2).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
+
+from edge_sdk.bundle import InputSpec
+from edge_sdk.errors import WorkbenchError
+from edge_sdk.workbench.augment import Augmentation
+from edge_sdk.workbench.checkpoint import CheckpointInfo, create_model, load_checkpoint, save_checkpoint
+from edge_sdk.workbench.data import Split, open_source
+from edge_sdk.workbench.macs import count_macs, count_parameters
+from edge_sdk.workbench.pixels import OnPart, Pixels, load_pixels
+
+_log = logging.getLogger(__name__)
+
+
+class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What to train, on what, and how. Two runs of the same settings draw the same pictures in the same order.
+
+    Attributes:
+        data: address of the training pictures (`edge_sdk.workbench.data`).
+        out: the checkpoint to write, `.safetensors`.
+        model: timm's name, or a checkpoint to go on from.
+        val: address of the validation pictures; default: the validation split of `data`.
+        pretrained: start from timm's pretrained weights.
+        model_options: keyword arguments for timm's `create_model`, such as `{"global_pool": "avgmax"}`.
+        width: of the input, pixels; default: the model's own.
+        height: of the input, pixels; default: the model's own.
+        pictures: width and height at which pictures are kept on disk, so that several trainings share them; default:
+            the larger of the model's and the teacher's input.
+        epochs: passes over the data.
+        batch: pictures per step.
+        learning_rate: the peak.
+        weight_decay: on weights of two dimensions or more.
+        warmup: share of the steps in which the learning rate rises.
+        label_smoothing: in [0, 1).
+        average: decay per step of the moving average of the weights.
+        teacher: a checkpoint whose output is learnt beside the truth.
+        teacher_weight: share of the teacher in the loss.
+        teacher_temperature: both outputs are divided by it before they are compared.
+        seed: of weights, order and augmentation.
+        precision: number format of the forward pass; "bf16" runs it under autocast.
+        device: "cpu" or "cuda".
+        threads: CPU threads; 0: torch's own choice.
+        render_workers: processes that render or decode the pictures, once.
+        save_every: steps between two saves of the state.
+        half: store the weights in float16.
+        version: of the checkpoint.
+    """
+
+    data: str
+    out: Path
+    model: str
+    val: str | None = None
+    pretrained: bool = False
+    model_options: dict[str, Any] = {}
+    width: int | None = None
+    height: int | None = None
+    pictures: tuple[int, int] | None = None
+    epochs: int = 20
+    batch: int = 64
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    warmup: float = 0.05
+    label_smoothing: float = 0.05
+    average: float = 0.998
+    teacher: str | None = None
+    teacher_weight: float = 0.7
+    teacher_temperature: float = 2.0
+    seed: int = 0
+    precision: Literal["fp32", "bf16"] = "fp32"
+    device: Literal["cpu", "cuda"] = "cpu"
+    threads: int = 0
+    render_workers: int = 1
+    save_every: int = 100
+    half: bool = False
+    version: str = ""
+
+    def __post_init__(self) -> None:
+        if self.out.suffix != ".safetensors":
+            raise WorkbenchError(f"expected an output that ends in .safetensors; got {self.out}")
+        for name in ("epochs", "batch", "save_every"):
+            if getattr(self, name) < 1:
+                raise WorkbenchError(f"expected {name} of 1 or more; got {getattr(self, name)}")
+        if (self.width is None) != (self.height is None):
+            raise WorkbenchError(f"expected both width and height or neither; got {self.width} and {self.height}")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a training is.
+
+    Attributes:
+        step: steps done.
+        steps: steps in all.
+        epoch: epochs done.
+        loss: mean of the last steps.
+        accuracy: on the validation pictures, at the end of an epoch; else None.
+    """
+
+    step: int
+    steps: int
+    epoch: int
+    loss: float
+    accuracy: float | None
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def train(
+    config: TrainConfig,
+    *,
+    augmentation: Augmentation | None = None,
+    cache: Path | None = None,
+    on_progress: OnProgress | None = None,
+    on_part: OnPart | None = None,
+) -> Path:
+    """Train, or go on with the training that an earlier call with the same settings began.
+
+    The state lies beside the output, in `OUT.state`, until the training is done.
+
+    Args:
+        config: what and how.
+        augmentation: changes to the pictures; default: `Augmentation()`.
+        cache: folder of prepared pictures; default: the user's cache folder.
+        on_progress: told every few steps and after each epoch.
+        on_part: told while pictures are being rendered or decoded.
+
+    Returns:
+        the checkpoint's path.
+
+    Raises:
+        WorkbenchError: data, model or teacher cannot be used, or the state is of a training with other settings.
+    """
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    run = _Run(config, augmentation or Augmentation(), cache, on_part)
+    run.restore()
+    run.go(on_progress)
+    path = run.finish()
+    run.state_path.unlink(missing_ok=True)
+    return path
+
+
+class _Run:
+    """One training: its data, its networks, and where it stands."""
+
+    def __init__(
+        self, config: TrainConfig, augmentation: Augmentation, cache: Path | None, on_part: OnPart | None
+    ) -> None:
+        self.config, self.augmentation = config, augmentation
+        self.state_path = config.out.with_name(config.out.name + ".state")
+        source = open_source(config.data, Split.TRAIN)
+        torch.manual_seed(config.seed)
+        self.module, self.info = self._student(source.labels)
+        self.teacher, teacher_info = self._teacher(source.labels)
+        spec = self.info.input
+        if teacher_info is not None and teacher_info.input.width > spec.width:
+            spec = teacher_info.input
+        if config.pictures is not None:
+            spec = msgspec.structs.replace(spec, width=config.pictures[0], height=config.pictures[1])
+        self.spec = spec  # of the pictures that are drawn; the smaller network sees them scaled down
+        self.teacher_spec = teacher_info.input if teacher_info is not None else None
+        load = {"labels": self.info.labels, "folder": cache, "workers": config.render_workers, "on_part": on_part}
+        self.pixels = load_pixels(source, spec, **load)  # type: ignore[arg-type]
+        val = open_source(config.val or config.data, Split.ALL if _is_folder(config.val) else Split.VAL)
+        self.val = load_pixels(val, spec, **load)  # type: ignore[arg-type]
+        self.device = torch.device(config.device)
+        self.module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = [tensor.detach().clone() for tensor in _floats(self.module)]
+        matrices = [p for p in self.module.parameters() if p.ndim > 1]
+        others = [p for p in self.module.parameters() if p.ndim <= 1]
+        groups: list[dict[str, Any]] = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
+        self.steps_per_epoch = max(1, len(self.pixels) // config.batch)
+        self.steps = config.epochs * self.steps_per_epoch
+        self.step = 0
+        self.accuracy = math.nan
+
+    def _student(self, labels: tuple[str, ...]) -> tuple[nn.Module, CheckpointInfo]:
+        config = self.config
+        size = None
+        if config.width is not None and config.height is not None:
+            size = InputSpec(config.width, config.height, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+        module, info = create_model(
+            config.model, pretrained=config.pretrained, labels=labels, input=size, options=config.model_options
+        )
+        return module, info
+
+    def _teacher(self, labels: tuple[str, ...]) -> tuple[nn.Module | None, CheckpointInfo | None]:
+        if self.config.teacher is None:
+            return None, None
+        module, info = load_checkpoint(self.config.teacher)
+        if info.labels != labels:
+            raise WorkbenchError(
+                f"expected a teacher with the data's classes ({', '.join(labels)}); "
+                f"{self.config.teacher} has {', '.join(info.labels)}"
+            )
+        module.requires_grad_(False)
+        return module.to(self.config.device, memory_format=torch.channels_last), info  # type: ignore[call-overload]
+
+    def restore(self) -> None:
+        """Take up the saved state, if there is one."""
+        if not self.state_path.exists():
+            return
+        state = torch.load(self.state_path, weights_only=True, map_location=self.device)
+        if state["config"] != _fingerprint(self.config):
+            raise WorkbenchError(
+                f"{self.state_path} is of a training with other settings; give those, or delete it to begin anew"
+            )
+        self.module.load_state_dict(state["module"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        for mine, saved in zip(self.average, state["average"], strict=True):
+            mine.copy_(saved)
+        self.step = int(state["step"])
+        _log.info("goes on at step %d of %d", self.step, self.steps)
+
+    def save(self) -> None:
+        """Write the state, atomically."""
+        self.config.out.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.state_path.with_name(self.state_path.name + ".partial")
+        torch.save(
+            {
+                "config": _fingerprint(self.config),
+                "module": self.module.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "average": self.average,
+                "step": self.step,
+            },
+            partial,
+        )
+        partial.replace(self.state_path)
+
+    def go(self, on_progress: OnProgress | None) -> None:
+        """All remaining steps."""
+        losses: list[float] = []
+        for images, truths in self._batches():
+            losses.append(self._learn(images, truths))
+            self.step += 1
+            epoch, rest = divmod(self.step, self.steps_per_epoch)
+            accuracy = self.validate() if rest == 0 else None
+            if self.step % self.config.save_every == 0 or accuracy is not None:
+                self.save()
+            if on_progress is not None and (self.step % 10 == 0 or accuracy is not None):
+                on_progress(Progress(self.step, self.steps, epoch, sum(losses) / len(losses), accuracy))
+                losses.clear()
+
+    def _batches(self) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+        """The batches of the remaining steps; the next one is made while the last one is learnt."""
+        with ThreadPoolExecutor(1) as maker:
+            upcoming = maker.submit(self._make_batch, self.step)
+            for step in range(self.step, self.steps):
+                batch = upcoming.result()
+                if step + 1 < self.steps:
+                    upcoming = maker.submit(self._make_batch, step + 1)
+                yield batch
+
+    def _make_batch(self, step: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """A function of the seed and the step alone, so that a resumed training sees what it would have seen."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        order = np.random.default_rng([self.config.seed, 1, epoch]).permutation(len(self.pixels))
+        chosen = order[place * self.config.batch : (place + 1) * self.config.batch]
+        rng = np.random.default_rng([self.config.seed, 2, step])
+        images = np.stack([self.augmentation.apply(self.pixels.image(int(index)), rng) for index in chosen])
+        return images, self.pixels.truths[chosen]
+
+    def _learn(self, images: NDArray[np.uint8], truths: NDArray[np.int64]) -> float:
+        config = self.config
+        torch.manual_seed((config.seed << 32) + self.step)  # dropout and drop-path
+        for group in self.optimizer.param_groups:
+            group["lr"] = config.learning_rate * schedule(self.step, self.steps, config.warmup)
+        self.module.train()
+        truth = torch.from_numpy(truths).to(self.device)
+        inputs = to_tensor(_scaled(images, self.info.input), self.info.input, self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            logits = self.module(inputs).float()
+            loss = functional.cross_entropy(logits, truth, label_smoothing=config.label_smoothing)
+            if self.teacher is not None and self.teacher_spec is not None:
+                with torch.no_grad():
+                    teaching = to_tensor(_scaled(images, self.teacher_spec), self.teacher_spec, self.device)
+                    soft = self.teacher(teaching).float() / config.teacher_temperature
+                distance = functional.kl_div(
+                    functional.log_softmax(logits / config.teacher_temperature, 1),
+                    functional.log_softmax(soft, 1),
+                    log_target=True,
+                    reduction="batchmean",
+                )
+                share = config.teacher_weight
+                loss = (1 - share) * loss + share * config.teacher_temperature**2 * distance
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.module.parameters(), 5.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        value = float(loss)
+        if not math.isfinite(value):
+            raise WorkbenchError(f"the loss is {value} at step {self.step}; try a lower learning rate or fp32")
+        decay = min(config.average, (self.step + 1) / (self.step + 10))
+        with torch.no_grad():
+            torch._foreach_lerp_(self.average, _floats(self.module), 1 - decay)
+        return value
+
+    def validate(self) -> float:
+        """Accuracy of the averaged weights on the validation pictures."""
+        own = [tensor.detach().clone() for tensor in _floats(self.module)]
+        self._put(self.average)
+        self.accuracy = accuracy_of(self.module, self.val, self.info.input, bf16=self.config.precision == "bf16")
+        self._put(own)
+        return self.accuracy
+
+    def _put(self, values: list[torch.Tensor]) -> None:
+        with torch.no_grad():
+            for tensor, value in zip(_floats(self.module), values, strict=True):
+                tensor.copy_(value)
+
+    def finish(self) -> Path:
+        """Write the averaged weights as the checkpoint."""
+        if math.isnan(self.accuracy):
+            self.validate()
+        self._put(self.average)
+        config = self.config
+        module = self.module.to("cpu").eval()
+        facts = {
+            "data": config.data,
+            "pictures": len(self.pixels),
+            "epochs": config.epochs,
+            "seed": config.seed,
+            "teacher": Path(config.teacher).name if config.teacher else "",
+            "validation_accuracy": round(self.accuracy, 4),
+        }
+        info = msgspec.structs.replace(
+            self.info,
+            macs=count_macs(module, self.info.input.width, self.info.input.height),
+            parameters=count_parameters(module),
+            version=config.version,
+            training=facts,
+        )
+        return save_checkpoint(config.out, module, info, half=config.half)
+
+
+def schedule(step: int, steps: int, warmup: float) -> float:
+    """Factor on the learning rate at a step: linear up over the first `warmup` of the steps, then a cosine to zero."""
+    rising = max(1, round(steps * warmup))
+    if step < rising:
+        return (step + 1) / rising
+    return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
+
+
+def to_tensor(images: NDArray[np.uint8], spec: InputSpec, device: torch.device | str = "cpu") -> torch.Tensor:
+    """`uint8 (N, H, W, 3)` to the network's `float32 (N, 3, H, W)`, channels-last: `(pixel / 255 - mean) / std`."""
+    tensor = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float()
+    mean = torch.tensor(spec.mean, device=device).view(1, 3, 1, 1)
+    std = torch.tensor(spec.std, device=device).view(1, 3, 1, 1)
+    return (tensor - 255 * mean) / (255 * std)
+
+
+def accuracy_of(module: nn.Module, pixels: Pixels, spec: InputSpec, *, batch: int = 64, bf16: bool = False) -> float:
+    """Share of prepared pictures that the network names rightly, scaled to its size; its mode is kept."""
+    training = module.training
+    device = next(module.parameters()).device
+    module.eval()
+    right = 0
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+        for images, truths in pixels.batches(batch):
+            answers = module(to_tensor(_scaled(images, spec), spec, device)).argmax(1).cpu().numpy()
+            right += int((answers == truths).sum())
+    module.train(training)
+    return right / len(pixels)
+
+
+def _scaled(images: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.uint8]:
+    if images.shape[1:3] == (spec.height, spec.width):
+        return images
+    size = (spec.width, spec.height)
+    return np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images])
+
+
+def _floats(module: nn.Module) -> list[torch.Tensor]:
+    return [tensor for tensor in module.state_dict(keep_vars=True).values() if tensor.is_floating_point()]
+
+
+def _is_folder(address: str | None) -> bool:
+    return address is not None and not address.startswith("simulated://")
+
+
+def _fingerprint(config: TrainConfig) -> str:
+    """The settings that decide the result, as text."""
+    free = ("threads", "render_workers", "save_every", "out")
+    return str(sorted((name, str(value)) for name, value in msgspec.structs.asdict(config).items() if name not in free))
