@@ -16,6 +16,7 @@ from edge_sdk.scorecard import Score
 from edge_sdk.types import Answer, Frame, Origin
 
 _POINTS = 2_000
+_GROUPS = {"device": "answered by the device", "cloud": "answered by the cloud", "waits": "waits for the cloud"}
 _COLOURS = {"device": "#2a9d8f", "cloud": "#e76f51", "waits": "#b8b8b8", "all": "#264653"}
 
 
@@ -30,13 +31,11 @@ class RunHistory:
 
     accounts: list[LedgerSnapshot] = field(default_factory=list)
     answers: dict[str, Answer] = field(default_factory=dict)
-    labels: Counter[str] = field(default_factory=Counter)
     _stride: int = 1
     _seen: int = 0
 
     def add(self, frame: Frame, answer: Answer, account: LedgerSnapshot) -> None:
         """A frame was answered by the device."""
-        self.labels[answer.label or "no answer"] += 1
         if self._seen % self._stride == 0:
             self.accounts.append(account)
             self.answers[frame.frame_id] = answer
@@ -116,17 +115,22 @@ def draw_summary(
         raise EdgeError(f"cannot write {path}: {error}") from error
 
 
+def _group(answer: Answer) -> str:
+    if answer.origin is Origin.CLOUD:
+        return "cloud"
+    return "device" if answer.final else "waits"
+
+
 def _draw_answers(axis: Any, history: RunHistory, threshold: float) -> None:
     numbers = [account.frames for account in history.accounts]
-    groups: dict[str, tuple[list[int], list[float]]] = {"device": ([], []), "cloud": ([], []), "waits": ([], [])}
+    groups: dict[str, tuple[list[int], list[float]]] = {group: ([], []) for group in _GROUPS}
     for number, answer in zip(numbers, history.answers.values(), strict=True):
-        group = "cloud" if answer.origin is Origin.CLOUD else "device" if answer.final else "waits"
-        groups[group][0].append(number)
-        groups[group][1].append(answer.confidence)
-    names = {"device": "device is sure", "cloud": "answered by the cloud", "waits": "waits for the cloud"}
+        groups[_group(answer)][0].append(number)
+        groups[_group(answer)][1].append(answer.confidence)
     for group, (x, y) in groups.items():
         if x:
-            axis.scatter(x, y, s=14, color=_COLOURS[group], label=f"{names[group]} ({len(x)})", alpha=0.8, linewidths=0)
+            label = f"{_GROUPS[group]} ({len(x)})"
+            axis.scatter(x, y, s=14, color=_COLOURS[group], label=label, alpha=0.8, linewidths=0)
     axis.axhline(threshold, color="black", linewidth=0.8, linestyle=":", label=f"threshold {threshold:.2f}")
     axis.plot(
         numbers,
@@ -140,10 +144,19 @@ def _draw_answers(axis: Any, history: RunHistory, threshold: float) -> None:
 
 
 def _draw_labels(axis: Any, history: RunHistory) -> None:
-    final: Counter[str] = Counter(answer.label or "no answer" for answer in history.answers.values())
-    names = [name for name, _ in sorted(final.items(), key=lambda pair: pair[1])]
-    axis.barh(names, [final[name] for name in names], color=_COLOURS["device"])
-    axis.set(title="Final answers", xlabel="frames")
+    final: Counter[tuple[str, str]] = Counter(
+        (answer.label or "no answer", _group(answer)) for answer in history.answers.values()
+    )
+    totals: Counter[str] = Counter()
+    for (label, _), count in final.items():
+        totals[label] += count
+    names = sorted(totals, key=lambda name: totals[name])
+    start = [0] * len(names)
+    for group in _GROUPS:
+        counts = [final[name, group] for name in names]
+        axis.barh(names, counts, left=start, color=_COLOURS[group])
+        start = [before + count for before, count in zip(start, counts, strict=True)]
+    axis.set(title="Answers by label", xlabel="frames")
 
 
 def _draw_upload(axis: Any, history: RunHistory) -> None:
@@ -164,9 +177,10 @@ def _draw_upload(axis: Any, history: RunHistory) -> None:
 
 def _draw_compute(axis: Any, history: RunHistory) -> None:
     numbers = [account.frames for account in history.accounts]
+    big_macs = history.accounts[-1].big_macs if history.accounts else 0  # known once the server has told it
     axis.plot(
         numbers,
-        [account.macs_all_big / 1e9 for account in history.accounts],
+        [number * big_macs / 1e9 for number in numbers],
         color=_COLOURS["waits"],
         label="every frame to the big model",
     )
