@@ -120,6 +120,11 @@ class LittleModel:
         return self.manifest.labels
 
     @property
+    def runtime(self) -> str:
+        """What runs it here: "native" (`edge_sdk._native`) or "executorch" (the Python package)."""
+        return "executorch" if isinstance(self._program, ExecutorchProgram) else "native"
+
+    @property
     def macs(self) -> int:
         """Multiply-accumulates of one forward pass."""
         return self.manifest.macs
