@@ -1,0 +1,299 @@
+"""One int8 network through three runtimes, at one and two threads: ours (ExecuTorch), LiteRT and ONNX Runtime.
+
+    python -m venv /tmp/others
+    /tmp/others/bin/pip install litert-torch ai-edge-litert ai-edge-quantizer onnxruntime onnx onnxscript timm
+    python benchmarks/runtimes.py --others /tmp/others/bin/python [--network mobilenetv2_100] [--size 224]
+
+The converters of the others need versions of torch that ours does not take, hence the second interpreter. All three
+quantise the same float weights statically to int8, weights per channel, on the same pictures: ours by PT2E and
+XNNPACK's quantiser, LiteRT's by ai-edge-quantizer (`static_wi8_ai8`), ONNX Runtime's by `quantize_static` (QDQ,
+unsigned activations). The table says how well the logits agree with the float network's.
+
+Each runtime lives in a process of its own per thread count. One process runs at a time, for a burst of calls; bursts
+of all go round in turn, and the table gives the median of the bursts' medians. Ours is timed from `uint8` pixels to
+logits, layout and normalisation included; the others get a tensor that was prepared before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+RUNTIMES = ("edge-sdk", "LiteRT", "ONNX Runtime")
+MEAN, STD = 0.5, 0.25
+PICTURES = 8
+
+
+def pictures(size: int) -> np.ndarray:
+    """Smooth noise, `uint8 (PICTURES, size, size, 3)`: the same in every process."""
+    coarse = np.random.default_rng(0).integers(0, 256, (PICTURES, size // 8, size // 8, 3), np.uint8)
+    return coarse.repeat(8, 1).repeat(8, 2)
+
+
+def normalised(pixels: np.ndarray) -> np.ndarray:
+    """`float32 (N, size, size, 3)`."""
+    return ((pixels / 255 - MEAN) / STD).astype(np.float32)
+
+
+# Conversion, each in the interpreter that has the tools
+
+
+def make_float(folder: Path, network: str, size: int) -> None:
+    """The float network's weights, and its logits on the pictures."""
+    import torch
+
+    from edge_sdk.workbench.checkpoint import import_timm
+
+    torch.manual_seed(0)
+    model = import_timm().create_model(network)
+    for layer in model.modules():  # spread the activations: a fresh network's all but vanish
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.momentum = None
+    inputs = torch.from_numpy(normalised(pictures(size))).permute(0, 3, 1, 2)
+    with torch.no_grad():
+        model.train()(inputs)
+        torch.save(model.eval().state_dict(), folder / "weights.pt")
+        np.save(folder / "float.npy", model(inputs).numpy())
+
+
+def make_edge_sdk(folder: Path, network: str, size: int) -> None:
+    """A .pte file, made as `edge_sdk.workbench.export` makes it; that also demands a network that was trained."""
+    import torch
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.backends.xnnpack.quantizer import xnnpack_quantizer as xnnpack
+    from executorch.exir import to_edge_transform_and_lower
+    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
+    from edge_sdk.workbench.checkpoint import import_timm
+    from edge_sdk.workbench.export import replace_pooling
+
+    model = import_timm().create_model(network).eval()
+    model.load_state_dict(torch.load(folder / "weights.pt"))
+    inputs = torch.from_numpy(normalised(pictures(size))).permute(0, 3, 1, 2)
+    example = (inputs[:1],)  # NHWC memory, as the device writes it
+    captured = torch.export.export(replace_pooling(model), example, strict=False).module()
+    config = xnnpack.get_symmetric_quantization_config(is_per_channel=True)
+    prepared = prepare_pt2e(captured, xnnpack.XNNPACKQuantizer().set_global(config))
+    for number in range(PICTURES):
+        prepared(inputs[number : number + 1])
+    quantised = torch.export.export(convert_pt2e(prepared), example, strict=False)
+    lowered = to_edge_transform_and_lower(quantised, partitioner=[XnnpackPartitioner()])
+    (folder / "int8.pte").write_bytes(lowered.to_executorch().buffer)
+
+
+def load_elsewhere(folder: Path, network: str) -> Any:
+    """The float network, in the interpreter of the others."""
+    import timm
+    import torch
+
+    model = timm.create_model(network).eval()
+    model.load_state_dict(torch.load(folder / "weights.pt"))
+    return model
+
+
+def make_litert(folder: Path, network: str, size: int) -> None:
+    """A .tflite file with an NHWC input."""
+    import litert_torch
+    import torch
+    from ai_edge_litert.interpreter import Interpreter
+    from ai_edge_quantizer import quantizer, recipe
+
+    wrapped = litert_torch.to_channel_last_io(load_elsewhere(folder, network), args=[0])
+    plain = str(folder / "float.tflite")
+    litert_torch.convert(wrapped, (torch.rand(1, size, size, 3),)).export(plain)
+    signature, ends = next(iter(Interpreter(plain).get_signature_list().items()))
+    quantise = quantizer.Quantizer(plain)
+    quantise.load_quantization_recipe(recipe.static_wi8_ai8())
+    samples = [{ends["inputs"][0]: picture[None]} for picture in normalised(pictures(size))]
+    quantise.quantize(quantise.calibrate({signature: samples})).export_model(
+        str(folder / "int8.tflite"), overwrite=True
+    )
+
+
+def make_onnx_runtime(folder: Path, network: str, size: int) -> None:
+    """An .onnx file."""
+    import torch
+    from onnxruntime import quantization
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    plain, ready = str(folder / "float.onnx"), str(folder / "ready.onnx")
+    torch.onnx.export(load_elsewhere(folder, network), (torch.rand(1, 3, size, size),), plain, dynamo=True)
+    quant_pre_process(plain, ready)
+    name = "x"
+
+    class Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.left = [picture.transpose(2, 0, 1)[None] for picture in normalised(pictures(size))]
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            return {name: self.left.pop()} if self.left else None
+
+    quantization.quantize_static(
+        ready,
+        str(folder / "int8.onnx"),
+        Reader(),
+        quant_format=quantization.QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=quantization.QuantType.QUInt8,
+        weight_type=quantization.QuantType.QInt8,
+    )
+
+
+# Running: each returns a function of the picture's number that gives float logits
+
+
+def run_edge_sdk(folder: Path, size: int, threads: int) -> Callable[[int], np.ndarray]:
+    """Ours."""
+    from edge_sdk._native import Program
+
+    program = Program(str(folder / "int8.pte"), (MEAN,) * 3, (STD,) * 3, threads)
+    inputs = pictures(size)
+    return lambda number: program.forward(inputs[number])
+
+
+def run_litert(folder: Path, size: int, threads: int) -> Callable[[int], np.ndarray]:
+    """LiteRT with its XNNPACK delegate, which is the default."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(folder / "int8.tflite"), num_threads=threads)
+    interpreter.allocate_tensors()
+    source, sink = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    scale, zero = source["quantization"]
+    inputs = np.clip(np.round(normalised(pictures(size)) / scale) + zero, -128, 127).astype(np.int8)[:, None]
+
+    def forward(number: int) -> np.ndarray:
+        interpreter.set_tensor(source["index"], inputs[number])
+        interpreter.invoke()
+        out_scale, out_zero = sink["quantization"]
+        return (interpreter.get_tensor(sink["index"])[0].astype(np.float32) - out_zero) * out_scale
+
+    return forward
+
+
+def run_onnx_runtime(folder: Path, size: int, threads: int) -> Callable[[int], np.ndarray]:
+    """ONNX Runtime on its CPU provider."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(str(folder / "int8.onnx"), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    inputs = np.ascontiguousarray(normalised(pictures(size)).transpose(0, 3, 1, 2))[:, None]
+    return lambda number: session.run(None, {name: inputs[number]})[0][0]
+
+
+MAKE = dict(zip(("float", *RUNTIMES), (make_float, make_edge_sdk, make_litert, make_onnx_runtime), strict=True))
+RUN = dict(zip(RUNTIMES, (run_edge_sdk, run_litert, run_onnx_runtime), strict=True))
+
+
+def work(folder: Path, runtime: str, size: int, threads: int) -> None:
+    """A worker process: for each line with a number of calls on stdin, the median milliseconds on stdout."""
+    forward = RUN[runtime](folder, size, threads)
+    expected = np.load(folder / "float.npy")
+    came = np.stack([forward(number) for number in range(PICTURES)])
+    print(json.dumps(float(np.corrcoef(expected.ravel(), came.ravel())[0, 1])), flush=True)
+    for line in sys.stdin:
+        times = []
+        for call in range(int(line)):
+            start = time.perf_counter()
+            forward(call % PICTURES)
+            times.append((time.perf_counter() - start) * 1e3)
+        print(json.dumps(statistics.median(times)), flush=True)
+
+
+def main() -> None:
+    """Convert, run, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--others", default=sys.executable, help="interpreter that has the others and their converters")
+    parser.add_argument("--network", default="mobilenetv2_100", help="timm's name")
+    parser.add_argument("--size", type=int, default=224, help="side of the input, in pixels")
+    parser.add_argument("--rounds", type=int, default=15, help="bursts of each")
+    parser.add_argument("--calls", type=int, default=30, help="calls per burst")
+    parser.add_argument("--make", choices=MAKE, help=argparse.SUPPRESS)
+    parser.add_argument("--work", choices=RUN, help=argparse.SUPPRESS)
+    parser.add_argument("--threads", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.make:
+        MAKE[options.make](options.folder, options.network, options.size)
+    elif options.work:
+        work(options.folder, options.work, options.size, options.threads)
+    else:
+        compare(options)
+
+
+def compare(options: argparse.Namespace) -> None:
+    """The parent process."""
+    from rich.console import Console
+    from rich.table import Table
+
+    with tempfile.TemporaryDirectory() as name:
+        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+        def command(runtime: str, *arguments: str) -> list[str]:
+            python = sys.executable if runtime in ("float", "edge-sdk") else options.others
+            common = ["--folder", name, "--network", options.network, "--size", str(options.size)]
+            return [python, __file__, *common, *arguments]
+
+        for runtime in MAKE:
+            done = subprocess.run(command(runtime, "--make", runtime), env=environment, capture_output=True, text=True)
+            if done.returncode:
+                raise SystemExit(f"{runtime}: the conversion failed\n{done.stderr[-4000:]}")
+        workers: dict[tuple[str, int], subprocess.Popen[str]] = {}
+        agreement: dict[str, float] = {}
+        bursts: dict[tuple[str, int], list[float]] = {}
+        for threads in (1, 2):
+            for runtime in RUNTIMES:
+                workers[runtime, threads] = worker = subprocess.Popen(
+                    command(runtime, "--work", runtime, "--threads", str(threads)),
+                    env=environment,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    text=True,
+                )
+                agreement[runtime] = ask(worker, None)
+        for burst in range(options.rounds + 1):
+            for key, worker in workers.items():
+                milliseconds = ask(worker, options.calls)
+                if burst:  # the first warms up
+                    bursts.setdefault(key, []).append(milliseconds)
+        for worker in workers.values():
+            worker.communicate()
+    medians = {key: statistics.median(values) for key, values in bursts.items()}
+    table = Table(title=f"{options.network}, {options.size}x{options.size}, int8: median ms per picture")
+    for column in ("", "1 thread", "2 threads", "r, int8 to float logits"):
+        table.add_column(column, justify="right" if column else "left")
+    for runtime in RUNTIMES:
+        row = [f"{medians[runtime, threads]:.3f}" for threads in (1, 2)]
+        table.add_row(runtime, *row, f"{agreement[runtime]:.4f}")
+    row = [medians["edge-sdk", t] / min(medians[other, t] for other in RUNTIMES[1:]) for t in (1, 2)]
+    table.add_row("ours / fastest other", *(f"{ratio:.3f}" for ratio in row))
+    Console().print(table)
+
+
+def ask(worker: subprocess.Popen[str], calls: int | None) -> float:
+    """Have a worker do so many calls (None: hear its first line); its number."""
+    assert worker.stdin is not None and worker.stdout is not None
+    if calls is not None:
+        worker.stdin.write(f"{calls}\n")
+        worker.stdin.flush()
+    line = worker.stdout.readline()
+    if not line:
+        raise SystemExit(f"a worker ended: {' '.join(map(str, worker.args))}")
+    return float(json.loads(line))
+
+
+if __name__ == "__main__":
+    main()
