@@ -4,7 +4,7 @@
 
 Each run is a fresh interpreter that imports OpenCV and grpc, opens the bundle (checksum and golden picture included)
 and classifies one 640x480 picture. The two run alternately; the table gives medians. The official package and torch
-must be installed too: `pip install "edge-sdk[workbench]"`.
+must be installed too: `pip install "edge-sdk[runtime]"`.
 """
 
 from __future__ import annotations
