@@ -18,6 +18,7 @@ class Augmentation:
 
     Attributes:
         scale: the cut-out's share of the picture's sides, from this to 1.
+        stretch: width over height is changed by up to this share.
         turn_deg: turned by up to so many degrees either way.
         flip: probability of a mirror image.
         gain: brightness is multiplied by up to 1 + gain or divided by as much, contrast likewise.
@@ -30,6 +31,7 @@ class Augmentation:
     """
 
     scale: float = 0.85
+    stretch: float = 0.1
     turn_deg: float = 4.0
     flip: float = 0.5
     gain: float = 0.35
@@ -39,6 +41,22 @@ class Augmentation:
     blur: float = 0.15
     jpeg: float = 0.2
     cutout: float = 0.15
+
+    def weaker(self, strength: float) -> Augmentation:
+        """The same changes at a share of their strength in [0, 1]; mirror images stay."""
+        return Augmentation(
+            scale=1 - (1 - self.scale) * strength,
+            stretch=self.stretch * strength,
+            turn_deg=self.turn_deg * strength,
+            flip=self.flip,
+            gain=self.gain * strength,
+            tint=self.tint * strength,
+            grey=self.grey * strength,
+            noise=self.noise * strength,
+            blur=self.blur * strength,
+            jpeg=self.jpeg * strength,
+            cutout=self.cutout * strength,
+        )
 
     def apply(self, image: Image, rng: np.random.Generator) -> Image:
         """A changed copy of `uint8 (H, W, 3)`, the same size."""
@@ -61,7 +79,7 @@ class Augmentation:
     def _geometry(self, image: Image, rng: np.random.Generator) -> Image:
         height, width = image.shape[:2]
         share = rng.uniform(self.scale, 1.0)
-        aspect = np.exp(rng.uniform(-0.1, 0.1))
+        aspect = np.exp(rng.uniform(-self.stretch, self.stretch))
         share_x, share_y = min(1.0, share * aspect), min(1.0, share / aspect)
         centre_x = width * (0.5 + (1 - share_x) * rng.uniform(-0.5, 0.5))
         centre_y = height * (0.5 + (1 - share_y) * rng.uniform(-0.5, 0.5))
@@ -94,6 +112,6 @@ class Augmentation:
         if sigma:
             noise = np.empty(image.shape, np.int16)
             cv2.setRNGSeed(int(rng.integers(1 << 31)))
-            cv2.randn(noise, np.zeros(1), np.full(1, sigma))
+            cv2.randn(noise, np.zeros(3), np.full(3, sigma))
             out = cv2.add(out, noise, dtype=cv2.CV_8U)
         return np.asarray(out, np.uint8)

@@ -58,6 +58,7 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
         teacher: a checkpoint whose output is learnt beside the truth.
         teacher_weight: share of the teacher in the loss.
         teacher_temperature: both outputs are divided by it before they are compared.
+        augment: strength of the changes to pictures, in [0, 1]; small networks and plentiful pictures want less.
         seed: of weights, order and augmentation.
         precision: number format of the forward pass; "bf16" runs it under autocast.
         device: "cpu" or "cuda".
@@ -87,6 +88,7 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
     teacher: str | None = None
     teacher_weight: float = 0.7
     teacher_temperature: float = 2.0
+    augment: float = 1.0
     seed: int = 0
     precision: Literal["fp32", "bf16"] = "fp32"
     device: Literal["cpu", "cuda"] = "cpu"
@@ -131,7 +133,6 @@ OnProgress = Callable[[Progress], None]
 def train(
     config: TrainConfig,
     *,
-    augmentation: Augmentation | None = None,
     cache: Path | None = None,
     on_progress: OnProgress | None = None,
     on_part: OnPart | None = None,
@@ -142,7 +143,6 @@ def train(
 
     Args:
         config: what and how.
-        augmentation: changes to the pictures; default: `Augmentation()`.
         cache: folder of prepared pictures; default: the user's cache folder.
         on_progress: told every few steps and after each epoch.
         on_part: told while pictures are being rendered or decoded.
@@ -155,7 +155,7 @@ def train(
     """
     if config.threads:
         torch.set_num_threads(config.threads)
-    run = _Run(config, augmentation or Augmentation(), cache, on_part)
+    run = _Run(config, cache, on_part)
     run.restore()
     run.go(on_progress)
     path = run.finish()
@@ -166,26 +166,24 @@ def train(
 class _Run:
     """One training: its data, its networks, and where it stands."""
 
-    def __init__(
-        self, config: TrainConfig, augmentation: Augmentation, cache: Path | None, on_part: OnPart | None
-    ) -> None:
-        self.config, self.augmentation = config, augmentation
+    def __init__(self, config: TrainConfig, cache: Path | None, on_part: OnPart | None) -> None:
+        self.config, self.augmentation = config, Augmentation().weaker(config.augment)
         self.state_path = config.out.with_name(config.out.name + ".state")
         source = open_source(config.data, Split.TRAIN)
         torch.manual_seed(config.seed)
         self.module, self.info = self._student(source.labels)
         self.teacher, teacher_info = self._teacher(source.labels)
-        spec = self.info.input
-        if teacher_info is not None and teacher_info.input.width > spec.width:
-            spec = teacher_info.input
+        self.spec = self.info.input  # of the pictures that are changed; the smaller network sees them scaled down
+        if teacher_info is not None and teacher_info.input.width > self.spec.width:
+            self.spec = teacher_info.input
+        kept = self.spec
         if config.pictures is not None:
-            spec = msgspec.structs.replace(spec, width=config.pictures[0], height=config.pictures[1])
-        self.spec = spec  # of the pictures that are drawn; the smaller network sees them scaled down
+            kept = msgspec.structs.replace(kept, width=config.pictures[0], height=config.pictures[1])
         self.teacher_spec = teacher_info.input if teacher_info is not None else None
         load = {"labels": self.info.labels, "folder": cache, "workers": config.render_workers, "on_part": on_part}
-        self.pixels = load_pixels(source, spec, **load)  # type: ignore[arg-type]
+        self.pixels = load_pixels(source, kept, **load)  # type: ignore[arg-type]
         val = open_source(config.val or config.data, Split.ALL if _is_folder(config.val) else Split.VAL)
-        self.val = load_pixels(val, spec, **load)  # type: ignore[arg-type]
+        self.val = load_pixels(val, kept, **load)  # type: ignore[arg-type]
         self.device = torch.device(config.device)
         self.module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = [tensor.detach().clone() for tensor in _floats(self.module)]
@@ -282,8 +280,8 @@ class _Run:
         order = np.random.default_rng([self.config.seed, 1, epoch]).permutation(len(self.pixels))
         chosen = order[place * self.config.batch : (place + 1) * self.config.batch]
         rng = np.random.default_rng([self.config.seed, 2, step])
-        images = np.stack([self.augmentation.apply(self.pixels.image(int(index)), rng) for index in chosen])
-        return images, self.pixels.truths[chosen]
+        images = _scaled(np.stack([self.pixels.image(int(index)) for index in chosen]), self.spec)
+        return np.stack([self.augmentation.apply(image, rng) for image in images]), self.pixels.truths[chosen]
 
     def _learn(self, images: NDArray[np.uint8], truths: NDArray[np.int64]) -> float:
         config = self.config
@@ -312,7 +310,7 @@ class _Run:
         nn.utils.clip_grad_norm_(self.module.parameters(), 5.0)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        value = float(loss)
+        value = float(loss.detach())
         if not math.isfinite(value):
             raise WorkbenchError(f"the loss is {value} at step {self.step}; try a lower learning rate or fp32")
         decay = min(config.average, (self.step + 1) / (self.step + 10))

@@ -1,0 +1,103 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from edge_sdk.bundle import InputSpec, open_bundle
+from edge_sdk.errors import WorkbenchError
+from edge_sdk.model import LittleModel
+from edge_sdk.workbench.data import LabelledImage
+from edge_sdk.workbench.export import MeanPool, export, replace_pooling
+
+SPEC = InputSpec(32, 24, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+LABELS = ("a", "b", "c")
+
+# The exporter's own code warns of what its next release changes; the product's own warnings stay errors elsewhere.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def network(*middle: nn.Module) -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, stride=2, padding=1),
+        nn.ReLU(),
+        *middle,
+        nn.Conv2d(8, 16, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(1),
+        nn.Linear(16, 3),
+    ).eval()
+
+
+def pictures(count: int) -> list[LabelledImage]:
+    rng = np.random.default_rng(0)
+    images = [np.full((48, 64, 3), rng.integers(0, 256, 3), np.uint8) for _ in range(count)]
+    return [LabelledImage(image, LABELS[index % 3]) for index, image in enumerate(images)]
+
+
+def make(module: nn.Module, out: Path, **changes: object):
+    settings = {"labels": LABELS, "input": SPEC, "name": "tiny", "version": "1"}
+    return export(module, pictures(24), out, **{**settings, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("fp32", [False, True])
+def test_the_bundle_says_on_the_device_what_torch_says(tmp_path: Path, fp32: bool) -> None:
+    module = network()
+    report = make(module, tmp_path / "bundle", fp32=fp32)
+    manifest = open_bundle(tmp_path / "bundle").manifest
+    assert (manifest.labels, manifest.precision) == (LABELS, "fp32" if fp32 else "int8")
+    assert manifest.macs == 12 * 16 * 8 * 27 + 6 * 8 * 16 * 72 + 48
+    assert report.agreement >= 0.9
+    assert report.float_accuracy is not None and report.bundle_accuracy is not None
+    with LittleModel(report.bundle) as little:
+        for picture in pictures(6):
+            pixels = picture.image[::2, ::2].astype(np.float32) / 255
+            tensor = torch.from_numpy((pixels - 0.5) / 0.25).permute(2, 0, 1)[None]
+            with torch.inference_mode():
+                wanted = module(tensor).numpy()[0]
+            assert np.abs(little.logits(picture.image) - wanted).max() < (1e-4 if fp32 else 0.1)
+
+
+def test_unlabelled_pictures_give_agreement_alone(tmp_path: Path) -> None:
+    images = [picture.image for picture in pictures(8)]
+    report = export(network(), images, tmp_path / "b", labels=LABELS, input=SPEC, name="tiny", version="1", fp32=True)
+    assert report.float_accuracy is None and report.bundle_accuracy is None and report.agreement == 1
+
+
+class Odd(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.atan(x)
+
+
+def test_a_heavy_operator_outside_xnnpack_is_named_with_its_module(tmp_path: Path) -> None:
+    module = nn.Sequential()
+    module.add_module("front", nn.Conv2d(3, 16, 3, padding=1))
+    module.add_module("odd", Odd())
+    module.add_module("pool", nn.AdaptiveAvgPool2d(1))
+    module.add_module("flat", nn.Flatten(1))
+    module.add_module("head", nn.Linear(16, 3))
+    with pytest.raises(WorkbenchError, match=r"1 heavy operator,.*atan in odd"):
+        make(module.eval(), tmp_path / "bundle", fp32=True)
+    assert not (tmp_path / "bundle").exists()
+    make(module, tmp_path / "bundle", fp32=True, allow=("atan",))
+
+
+def test_outputs_must_be_as_many_as_labels(tmp_path: Path) -> None:
+    with pytest.raises(WorkbenchError, match=r"\(1, 2\) logits.*got \(1, 3\)"):
+        make(network(), tmp_path / "bundle", labels=("a", "b"))
+
+
+def test_pictures_are_needed(tmp_path: Path) -> None:
+    with pytest.raises(WorkbenchError, match="got none"):
+        export(network(), [], tmp_path / "b", labels=LABELS, input=SPEC, name="tiny", version="1")
+
+
+def test_pooling_is_replaced_at_any_depth_and_means_the_same() -> None:
+    module = nn.Sequential(nn.Sequential(nn.AdaptiveAvgPool2d(1)), nn.AdaptiveAvgPool2d((2, 2)))
+    lean = replace_pooling(module)
+    assert isinstance(lean[0][0], MeanPool) and isinstance(lean[1], nn.AdaptiveAvgPool2d)
+    picture = torch.randn(2, 5, 6, 8)
+    torch.testing.assert_close(MeanPool()(picture), nn.AdaptiveAvgPool2d(1)(picture))

@@ -1,0 +1,140 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import cv2
+import msgspec
+import numpy as np
+import pytest
+import torch
+
+from edge_sdk.errors import WorkbenchError
+from edge_sdk.workbench.checkpoint import load_checkpoint
+from edge_sdk.workbench.train import Progress, TrainConfig, schedule, train
+
+MODEL = "lcnet_035"
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    for label, channel in (("blue", 0), ("red", 2)):
+        (root / label).mkdir()
+        for index in range(60):
+            image = rng.integers(0, 90, (48, 64, 3), np.uint8)
+            image[..., channel] += 120
+            cv2.imwrite(str(root / label / f"{index}.png"), image)
+    return root
+
+
+def config(photos: Path, out: Path, **changes: object) -> TrainConfig:
+    settings = {
+        "model": MODEL,
+        "width": 64,
+        "height": 48,
+        "epochs": 2,
+        "batch": 16,
+        "threads": 1,
+        "save_every": 2,
+        "augment": 0.3,
+    }
+    return TrainConfig(data=str(photos), out=out, **{**settings, **changes})  # type: ignore[arg-type]
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    return load_checkpoint(path)[0].state_dict()
+
+
+def test_training_learns_and_says_what_it_did(photos: Path, tmp_path: Path) -> None:
+    seen: list[Progress] = []
+    slow_start = {"average": 0.8, "augment": 0.0, "learning_rate": 5e-4}
+    out = tmp_path / "m.safetensors"
+    settings = config(photos, out, epochs=6, batch=8, model="resnet10t", version="1.0", **slow_start)
+    path = train(settings, cache=tmp_path, on_progress=seen.append)
+    _, info = load_checkpoint(path)
+    assert (info.labels, info.version, info.input.width, info.input.height) == (("blue", "red"), "1.0", 64, 48)
+    assert info.training["validation_accuracy"] > 0.9
+    assert seen[-1].step == seen[-1].steps and seen[-1].epoch == 6
+    assert not path.with_name(path.name + ".state").exists()
+
+
+PROGRAM = """
+import msgspec, sys
+from pathlib import Path
+from edge_sdk.workbench.train import TrainConfig, train
+settings = msgspec.json.decode(sys.argv[1])
+settings["out"] = Path(settings["out"])
+config = TrainConfig(**settings)
+train(config, cache=Path(sys.argv[2]), on_progress=lambda now: print(now.step, flush=True))
+"""
+
+
+def test_a_killed_training_goes_on_and_ends_with_the_same_weights(photos: Path, tmp_path: Path) -> None:
+    whole = train(config(photos, tmp_path / "whole.safetensors"), cache=tmp_path)
+    cut = config(photos, tmp_path / "cut.safetensors")
+    settings = {**msgspec.structs.asdict(cut), "out": str(cut.out)}
+    command = [sys.executable, "-c", PROGRAM, msgspec.json.encode(settings).decode(), str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    watchdog = threading.Timer(120, process.kill)
+    watchdog.start()
+    assert process.stdout is not None
+    first = process.stdout.readline()  # the first epoch is done and saved
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    watchdog.cancel()
+    assert first and not cut.out.exists()
+    assert cut.out.with_name("cut.safetensors.state").exists()
+    steps: list[int] = []
+    train(cut, cache=tmp_path, on_progress=lambda now: steps.append(now.step))
+    assert min(steps) > int(first)
+    one, other = weights(whole), weights(cut.out)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_state_of_other_settings_is_refused(photos: Path, tmp_path: Path) -> None:
+    settings = config(photos, tmp_path / "m.safetensors")
+
+    class Stop(Exception):
+        pass
+
+    def stop(now: Progress) -> None:
+        raise Stop
+
+    with pytest.raises(Stop):
+        train(settings, cache=tmp_path, on_progress=stop)
+    with pytest.raises(WorkbenchError, match="other settings"):
+        train(msgspec.structs.replace(settings, learning_rate=1e-4), cache=tmp_path)
+
+
+def test_a_teacher_is_learnt_from_and_must_know_the_same_classes(photos: Path, tmp_path: Path) -> None:
+    teacher = train(config(photos, tmp_path / "teacher.safetensors", width=96, height=72, epochs=1), cache=tmp_path)
+    pupil = train(config(photos, tmp_path / "pupil.safetensors", epochs=1, teacher=str(teacher)), cache=tmp_path)
+    assert load_checkpoint(pupil)[1].training["teacher"] == "teacher.safetensors"
+    other = photos.parent / "other"
+    (other / "green").mkdir(parents=True, exist_ok=True)
+    for index in range(40):
+        cv2.imwrite(str(other / "green" / f"{index}.png"), np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(WorkbenchError, match="teacher with the data's classes"):
+        train(config(other, tmp_path / "x.safetensors", teacher=str(teacher)), cache=tmp_path)
+
+
+def test_the_learning_rate_rises_and_falls() -> None:
+    rates = [schedule(step, 100, 0.1) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1) and max(rates) == rates[10] == 1
+    assert rates[10:] == sorted(rates[10:], reverse=True) and rates[-1] < 0.01
+
+
+@pytest.mark.parametrize("changes", [{"epochs": 0}, {"batch": 0}, {"height": None}])
+def test_settings_that_make_no_sense_are_refused(tmp_path: Path, changes: dict[str, object]) -> None:
+    with pytest.raises(WorkbenchError, match="expected"):
+        config(tmp_path, tmp_path / "m.safetensors", **changes)
+
+
+def test_the_output_is_a_safetensors_file(tmp_path: Path) -> None:
+    with pytest.raises(WorkbenchError, match="safetensors"):
+        config(tmp_path, tmp_path / "m.pt")
