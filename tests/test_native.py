@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -240,3 +242,34 @@ def test_it_shares_a_process_with_the_executorch_package() -> None:
     package = "import warnings; warnings.simplefilter('ignore'); import executorch.extension.pybindings.portable_lib"
     assert in_fresh_interpreter(f"{native}\n{package}\n{native}") == "3\n3\n"
     assert in_fresh_interpreter(f"{package}\n{native}") == "3\n"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("compiler", [True, False])
+def test_the_package_installs_with_and_without_a_compiler(tmp_path: Path, compiler: bool) -> None:
+    """The wheel with a compiler holds the module and its libraries; without one it is pure Python, and still comes."""
+    source = Path(__file__).resolve().parent.parent
+    environment = dict(os.environ) if compiler else os.environ | {"CC": "/nonexistent", "CXX": "/nonexistent"}
+    options = ["--wheel-dir", tmp_path, f"--config-settings=build-dir={tmp_path / 'build'}"]
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", *options, source],
+        check=True,
+        env=environment,
+        timeout=800,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        archive.extractall(tmp_path / "installed")
+    assert wheel.name.endswith("-py3-none-any.whl") is not compiler
+    models = [path for package in ("edge_sdk", "cloud_server") for path in (source / package / "models").rglob("*")]
+    wanted = {str(path.relative_to(source)) for path in models if path.is_file()}
+    assert wanted | {"edge_sdk/py.typed", "cloud_server/py.typed"} <= set(names)
+    assert not [name for name in names if name.startswith(("tests/", "benchmarks/", "edge_sdk/native/"))]
+    libraries = [Path(name).name for name in names if name.startswith("edge_sdk/_lib/")]
+    assert len(libraries) == (5 if compiler else 0)
+    if compiler:
+        (module,) = (tmp_path / "installed" / "edge_sdk").glob("_native.*.so")
+        dynamic = subprocess.run(["readelf", "-d", module], capture_output=True, text=True, check=True).stdout
+        assert re.findall(r"R(?:UN)?PATH.*\[(.*)\]", dynamic) == ["$ORIGIN/_lib"]
