@@ -44,6 +44,20 @@ def _parse_options(ctx: click.Context, parameter: click.Parameter, texts: tuple[
     return options
 
 
+def _weights(model: str | None, checkpoint: str | None) -> str:
+    """What `create_model` is to make."""
+    if checkpoint is not None:
+        from edge_sdk.workbench.checkpoint import read_checkpoint
+
+        arch = read_checkpoint(checkpoint)[1].arch
+        if model not in (None, arch):
+            raise click.UsageError(f"{checkpoint} is a {arch}; expected that for --model, or none; got {model}")
+        return checkpoint
+    if model is None:
+        raise click.UsageError("expected --model or --checkpoint")
+    return model
+
+
 @contextmanager
 def _bars(console: Console) -> Iterator[Bar]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -52,14 +66,14 @@ def _bars(console: Console) -> Iterator[Bar]:
 
 
 @click.command()
-@click.option("--model", required=True, help="timm's name, or with --checkpoint the name to record.")
+@click.option("--model", help="timm's name; with --checkpoint it may be left out.")
 @click.option("--checkpoint", type=click.Path(exists=True, dir_okay=False), help="Go on from these weights.")
 @click.option("--pretrained", is_flag=True, help="Start from timm's pretrained weights.")
 @click.option(
     "--model-option", multiple=True, callback=_parse_options, metavar="NAME=VALUE", help="For timm's create_model."
 )
 @click.option("--data", required=True, help=_DATA_HELP)
-@click.option("--val", help="Validation pictures.  [default: the validation split of --data]")
+@click.option("--val", help="Validation pictures.  [default: a split of --data]")
 @click.option(
     "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The .safetensors to write."
 )
@@ -73,6 +87,10 @@ def _bars(console: Console) -> Iterator[Bar]:
     "--teacher", type=click.Path(exists=True, dir_okay=False), help="A checkpoint whose output is learnt too."
 )
 @click.option("--teacher-weight", default=0.7, show_default=True, type=click.FloatRange(0, 1))
+@click.option(
+    "--augment", default=1.0, show_default=True, type=click.FloatRange(0, 1), help="Strength of augmentation."
+)
+@click.option("--pictures", callback=_parse_size, metavar="WxH", help="Size at which pictures are kept on disk.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--precision", default="fp32", show_default=True, type=click.Choice(["fp32", "bf16"]))
 @click.option("--device", default="cpu", show_default=True, type=click.Choice(["cpu", "cuda"]))
@@ -84,7 +102,7 @@ def _bars(console: Console) -> Iterator[Bar]:
 @click.option("--version", default="", help="Of the model, for the record.")
 @click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="Folder of prepared pictures.")
 def train(
-    model: str,
+    model: str | None,
     checkpoint: str | None,
     model_option: dict[str, Any],
     size: tuple[int, int] | None,
@@ -97,7 +115,7 @@ def train(
     from edge_sdk.workbench.train import train as run
 
     config = TrainConfig(
-        model=checkpoint or model,
+        model=_weights(model, checkpoint),
         model_options=model_option,
         width=size[0] if size else None,
         height=size[1] if size else None,
@@ -123,8 +141,8 @@ def train(
 
 
 @click.command()
-@click.option("--model", required=True, help="timm's name, or a .safetensors checkpoint.")
-@click.option("--checkpoint", type=click.Path(exists=True, dir_okay=False), help="Weights for --model.")
+@click.option("--model", help="timm's name; with --checkpoint it may be left out.")
+@click.option("--checkpoint", type=click.Path(exists=True, dir_okay=False), help="Export these weights.")
 @click.option("--pretrained", is_flag=True, help="timm's pretrained weights.")
 @click.option("--images", required=True, help=f"To calibrate int8 on. {_DATA_HELP}")
 @click.option("--limit", default=300, show_default=True, type=click.IntRange(1), help="Use so many of them.")
@@ -135,7 +153,7 @@ def train(
 @click.option("--fp32", is_flag=True, help="Do not quantise.")
 @click.option("--allow", multiple=True, metavar="OPERATOR", help="May run outside XNNPACK though it is heavy.")
 def export(
-    model: str,
+    model: str | None,
     checkpoint: str | None,
     pretrained: bool,
     images: str,
@@ -151,7 +169,7 @@ def export(
     from edge_sdk.workbench.checkpoint import create_model
     from edge_sdk.workbench.export import export as run
 
-    module, info = create_model(checkpoint or model, pretrained=pretrained)
+    module, info = create_model(_weights(model, checkpoint), pretrained=pretrained)
     spec = info.input
     if size is not None:
         spec = InputSpec(size[0], size[1], spec.mean, spec.std, spec.resize)

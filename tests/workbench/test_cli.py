@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from edge_sdk.bundle import open_bundle
+from edge_sdk.workbench.checkpoint import load_checkpoint
+from edge_sdk.workbench.cli import calibrate, export, train
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of the exporter's own code
+
+
+def test_photos_become_a_calibrated_bundle(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    photos = tmp_path / "photos"
+    for label, channel in (("blue", 0), ("red", 2)):
+        (photos / label).mkdir(parents=True)
+        for index in range(40):
+            image = rng.integers(0, 90, (48, 64, 3), np.uint8)
+            image[..., channel] += 120
+            cv2.imwrite(str(photos / label / f"{index}.png"), image)
+    weights, bundle = tmp_path / "m.safetensors", tmp_path / "bundle"
+    run = CliRunner()
+    given = ["--model", "lcnet_035", "--data", str(photos), "--out", str(weights), "--size", "64x48"]
+    options = ["--epochs", "1", "--batch", "16", "--threads", "1", "--version", "7", "--cache", str(tmp_path / "cache")]
+    done = run.invoke(train, [*given, *options, "--model-option", "global_pool=avg"], catch_exceptions=False)
+    assert done.exit_code == 0 and "epoch 1" in done.output
+    assert load_checkpoint(weights)[1].options == {"global_pool": "avg"}
+    done = run.invoke(
+        export,
+        ["--checkpoint", str(weights), "--images", str(photos), "--limit", "20", "--out", str(bundle), "--fp32"],
+        catch_exceptions=False,
+    )
+    assert done.exit_code == 0 and "agreement" in done.output
+    assert open_bundle(bundle).manifest.version == "7"
+    done = run.invoke(
+        calibrate,
+        ["--bundle", str(bundle), "--big", str(weights), "--data", str(photos), "--quality", "70"],
+        catch_exceptions=False,
+    )
+    assert done.exit_code == 0 and "of frames exit" in done.output
+    policy = open_bundle(bundle).policy
+    assert (policy.upload.quality, policy.calibration["pictures"]) == (70, 80)
+    assert policy.big_macs == load_checkpoint(weights)[1].macs
+    done = run.invoke(export, ["--model", "resnet18", "--checkpoint", str(weights), "--images", "x", "--out", "y"])
+    assert done.exit_code == 2 and "is a lcnet_035" in done.output
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--size", "12"], "WIDTHxHEIGHT"),
+        (["--model-option", "pool"], "NAME=VALUE"),
+        ([], "--model or --checkpoint"),
+    ],
+)
+def test_bad_options_are_told(tmp_path: Path, options: list[str], message: str) -> None:
+    needed = ["--data", str(tmp_path), "--out", str(tmp_path / "m.safetensors")]
+    done = CliRunner().invoke(train, [*needed, *options])
+    assert done.exit_code == 2 and message in done.output
