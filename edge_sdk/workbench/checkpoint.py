@@ -180,7 +180,7 @@ def save_checkpoint(path: str | Path, module: nn.Module, info: CheckpointInfo, *
     Raises:
         WorkbenchError: another suffix, or labels that do not fit the head.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     path = Path(path)
     if path.suffix != ".safetensors":
@@ -194,9 +194,8 @@ def save_checkpoint(path: str | Path, module: nn.Module, info: CheckpointInfo, *
         state[key] = (value.half() if half and value.is_floating_point() else value).clone().contiguous()
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    save_file(
-        state, partial, metadata={"format": FORMAT, "arch": info.arch, "info": msgspec.json.encode(info).decode()}
-    )
+    metadata = {"format": FORMAT, "arch": info.arch, "info": msgspec.json.encode(info).decode()}
+    partial.write_bytes(save(state, metadata))  # safetensors' own writer makes a file that only its owner can read
     partial.replace(path)
     return path
 

@@ -30,6 +30,13 @@ def test_a_checkpoint_comes_back_whole(small, tmp_path: Path) -> None:
     assert not again.training
 
 
+def test_a_checkpoint_has_the_mode_of_any_new_file(small, tmp_path: Path) -> None:
+    module, info = small
+    (tmp_path / "other").touch()
+    path = save_checkpoint(tmp_path / "m.safetensors", module, info)
+    assert path.stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
 def test_half_precision_is_half_the_file_and_loads_as_float32(small, tmp_path: Path) -> None:
     module, info = small
     whole = save_checkpoint(tmp_path / "whole.safetensors", module, info)
