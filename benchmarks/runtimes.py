@@ -2,7 +2,7 @@
 
     python -m venv /tmp/others
     /tmp/others/bin/pip install litert-torch ai-edge-litert ai-edge-quantizer onnxruntime onnx onnxscript timm
-    python benchmarks/runtimes.py --others /tmp/others/bin/python [--network mobilenetv2_100] [--size 224]
+    python benchmarks/runtimes.py --others /tmp/others/bin/python [--network mobilenetv2_100]
 
 The converters of the others need versions of torch that ours does not take, hence the second interpreter. All three
 quantise the same float weights statically to int8, weights per channel, on the same pictures: ours by PT2E and
@@ -26,7 +26,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -35,39 +35,67 @@ MEAN, STD = 0.5, 0.25
 PICTURES = 8
 
 
-def pictures(size: int) -> np.ndarray:
-    """Smooth noise, `uint8 (PICTURES, size, size, 3)`: the same in every process."""
-    coarse = np.random.default_rng(0).integers(0, 256, (PICTURES, size // 8, size // 8, 3), np.uint8)
-    return coarse.repeat(8, 1).repeat(8, 2)
+def network_of(folder: Path) -> dict[str, Any]:
+    """What `make_float` wrote of the network: architecture, options, classes, width, height."""
+    found: dict[str, Any] = json.loads((folder / "network.json").read_text())
+    return found
 
 
-def normalised(pixels: np.ndarray) -> np.ndarray:
-    """`float32 (N, size, size, 3)`."""
-    return ((pixels / 255 - MEAN) / STD).astype(np.float32)
+def pictures(folder: Path) -> np.ndarray:
+    """Smooth noise, `uint8 (PICTURES, height, width, 3)`: the same in every process."""
+    network = network_of(folder)
+    width, height = network["width"], network["height"]
+    coarse = np.random.default_rng(0).integers(0, 256, (PICTURES, -(-height // 8), -(-width // 8), 3), np.uint8)
+    return np.ascontiguousarray(coarse.repeat(8, 1).repeat(8, 2)[:, :height, :width])
+
+
+def normalised(folder: Path) -> np.ndarray:
+    """The pictures as `float32 (PICTURES, height, width, 3)`."""
+    return ((pictures(folder) / 255 - MEAN) / STD).astype(np.float32)
 
 
 # Conversion, each in the interpreter that has the tools
 
 
-def make_float(folder: Path, network: str, size: int) -> None:
+def make_float(folder: Path, name: str, size: str) -> None:
     """The float network's weights, and its logits on the pictures."""
     import torch
 
-    from edge_sdk.workbench.checkpoint import import_timm
+    from edge_sdk.workbench.checkpoint import create_model, load_checkpoint
 
-    torch.manual_seed(0)
-    model = import_timm().create_model(network)
-    for layer in model.modules():  # spread the activations: a fresh network's all but vanish
-        if isinstance(layer, torch.nn.BatchNorm2d):
-            layer.momentum = None
-    inputs = torch.from_numpy(normalised(pictures(size))).permute(0, 3, 1, 2)
+    trained = Path(name).is_file()
+    model, info = load_checkpoint(name) if trained else create_model(name)
+    width, height = (info.input.width, info.input.height) if trained else map(int, size.split("x"))
+    network = {
+        "arch": info.arch,
+        "options": info.options,
+        "classes": len(info.labels),
+        "width": width,
+        "height": height,
+    }
+    (folder / "network.json").write_text(json.dumps(network))
+    inputs = torch.from_numpy(normalised(folder)).permute(0, 3, 1, 2)
     with torch.no_grad():
-        model.train()(inputs)
+        if not trained:  # take the statistics of the pictures: a fresh network's activations all but vanish
+            for layer in model.modules():
+                if isinstance(layer, torch.nn.BatchNorm2d):
+                    layer.momentum = None
+            model.train()(inputs)
         torch.save(model.eval().state_dict(), folder / "weights.pt")
         np.save(folder / "float.npy", model(inputs).numpy())
 
 
-def make_edge_sdk(folder: Path, network: str, size: int) -> None:
+def load_float(folder: Path, timm: Any) -> Any:
+    """The float network, in any interpreter."""
+    import torch
+
+    network = network_of(folder)
+    model = timm.create_model(network["arch"], num_classes=network["classes"], **network["options"]).eval()
+    model.load_state_dict(torch.load(folder / "weights.pt"))
+    return model
+
+
+def make_edge_sdk(folder: Path) -> None:
     """A .pte file, made as `edge_sdk.workbench.export` makes it; that also demands a network that was trained."""
     import torch
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
@@ -78,9 +106,8 @@ def make_edge_sdk(folder: Path, network: str, size: int) -> None:
     from edge_sdk.workbench.checkpoint import import_timm
     from edge_sdk.workbench.export import replace_pooling
 
-    model = import_timm().create_model(network).eval()
-    model.load_state_dict(torch.load(folder / "weights.pt"))
-    inputs = torch.from_numpy(normalised(pictures(size))).permute(0, 3, 1, 2)
+    model = load_float(folder, import_timm())
+    inputs = torch.from_numpy(normalised(folder)).permute(0, 3, 1, 2)
     example = (inputs[:1],)  # NHWC memory, as the device writes it
     captured = torch.export.export(replace_pooling(model), example, strict=False).module()
     config = xnnpack.get_symmetric_quantization_config(is_per_channel=True)
@@ -92,52 +119,44 @@ def make_edge_sdk(folder: Path, network: str, size: int) -> None:
     (folder / "int8.pte").write_bytes(lowered.to_executorch().buffer)
 
 
-def load_elsewhere(folder: Path, network: str) -> Any:
-    """The float network, in the interpreter of the others."""
-    import timm
-    import torch
-
-    model = timm.create_model(network).eval()
-    model.load_state_dict(torch.load(folder / "weights.pt"))
-    return model
-
-
-def make_litert(folder: Path, network: str, size: int) -> None:
+def make_litert(folder: Path) -> None:
     """A .tflite file with an NHWC input."""
     import litert_torch
+    import timm
     import torch
     from ai_edge_litert.interpreter import Interpreter
     from ai_edge_quantizer import quantizer, recipe
 
-    wrapped = litert_torch.to_channel_last_io(load_elsewhere(folder, network), args=[0])
+    inputs = normalised(folder)
+    wrapped = litert_torch.to_channel_last_io(load_float(folder, timm), args=[0])
     plain = str(folder / "float.tflite")
-    litert_torch.convert(wrapped, (torch.rand(1, size, size, 3),)).export(plain)
+    litert_torch.convert(wrapped, (torch.from_numpy(inputs[:1]),)).export(plain)
     signature, ends = next(iter(Interpreter(plain).get_signature_list().items()))
     quantise = quantizer.Quantizer(plain)
     quantise.load_quantization_recipe(recipe.static_wi8_ai8())
-    samples = [{ends["inputs"][0]: picture[None]} for picture in normalised(pictures(size))]
-    quantise.quantize(quantise.calibrate({signature: samples})).export_model(
-        str(folder / "int8.tflite"), overwrite=True
-    )
+    samples = [{ends["inputs"][0]: picture[None]} for picture in inputs]
+    quantised = quantise.quantize(quantise.calibrate({signature: samples}))
+    quantised.export_model(str(folder / "int8.tflite"))
 
 
-def make_onnx_runtime(folder: Path, network: str, size: int) -> None:
+def make_onnx_runtime(folder: Path) -> None:
     """An .onnx file."""
+    import timm
     import torch
     from onnxruntime import quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
+    inputs = normalised(folder).transpose(0, 3, 1, 2)
     plain, ready = str(folder / "float.onnx"), str(folder / "ready.onnx")
-    torch.onnx.export(load_elsewhere(folder, network), (torch.rand(1, 3, size, size),), plain, dynamo=True)
+    example = torch.from_numpy(np.ascontiguousarray(inputs[:1]))
+    torch.onnx.export(load_float(folder, timm), (example,), plain, input_names=["x"], dynamo=True)
     quant_pre_process(plain, ready)
-    name = "x"
 
     class Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self.left = [picture.transpose(2, 0, 1)[None] for picture in normalised(pictures(size))]
+        left = [picture[None] for picture in inputs]  # noqa: RUF012
 
         def get_next(self) -> dict[str, np.ndarray] | None:
-            return {name: self.left.pop()} if self.left else None
+            return {"x": self.left.pop()} if self.left else None
 
     quantization.quantize_static(
         ready,
@@ -153,16 +172,16 @@ def make_onnx_runtime(folder: Path, network: str, size: int) -> None:
 # Running: each returns a function of the picture's number that gives float logits
 
 
-def run_edge_sdk(folder: Path, size: int, threads: int) -> Callable[[int], np.ndarray]:
+def run_edge_sdk(folder: Path, threads: int) -> Callable[[int], np.ndarray]:
     """Ours."""
     from edge_sdk._native import Program
 
     program = Program(str(folder / "int8.pte"), (MEAN,) * 3, (STD,) * 3, threads)
-    inputs = pictures(size)
+    inputs = pictures(folder)
     return lambda number: program.forward(inputs[number])
 
 
-def run_litert(folder: Path, size: int, threads: int) -> Callable[[int], np.ndarray]:
+def run_litert(folder: Path, threads: int) -> Callable[[int], np.ndarray]:
     """LiteRT with its XNNPACK delegate, which is the default."""
     from ai_edge_litert.interpreter import Interpreter
 
@@ -170,7 +189,7 @@ def run_litert(folder: Path, size: int, threads: int) -> Callable[[int], np.ndar
     interpreter.allocate_tensors()
     source, sink = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     scale, zero = source["quantization"]
-    inputs = np.clip(np.round(normalised(pictures(size)) / scale) + zero, -128, 127).astype(np.int8)[:, None]
+    inputs = np.clip(np.round(normalised(folder) / scale) + zero, -128, 127).astype(np.int8)[:, None]
 
     def forward(number: int) -> np.ndarray:
         interpreter.set_tensor(source["index"], inputs[number])
@@ -181,7 +200,7 @@ def run_litert(folder: Path, size: int, threads: int) -> Callable[[int], np.ndar
     return forward
 
 
-def run_onnx_runtime(folder: Path, size: int, threads: int) -> Callable[[int], np.ndarray]:
+def run_onnx_runtime(folder: Path, threads: int) -> Callable[[int], np.ndarray]:
     """ONNX Runtime on its CPU provider."""
     import onnxruntime
 
@@ -189,17 +208,17 @@ def run_onnx_runtime(folder: Path, size: int, threads: int) -> Callable[[int], n
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(str(folder / "int8.onnx"), options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
-    inputs = np.ascontiguousarray(normalised(pictures(size)).transpose(0, 3, 1, 2))[:, None]
+    inputs = np.ascontiguousarray(normalised(folder).transpose(0, 3, 1, 2))[:, None]
     return lambda number: session.run(None, {name: inputs[number]})[0][0]
 
 
-MAKE = dict(zip(("float", *RUNTIMES), (make_float, make_edge_sdk, make_litert, make_onnx_runtime), strict=True))
+MAKE = dict(zip(RUNTIMES, (make_edge_sdk, make_litert, make_onnx_runtime), strict=True))
 RUN = dict(zip(RUNTIMES, (run_edge_sdk, run_litert, run_onnx_runtime), strict=True))
 
 
-def work(folder: Path, runtime: str, size: int, threads: int) -> None:
+def work(folder: Path, runtime: str, threads: int) -> None:
     """A worker process: for each line with a number of calls on stdin, the median milliseconds on stdout."""
-    forward = RUN[runtime](folder, size, threads)
+    forward = RUN[runtime](folder, threads)
     expected = np.load(folder / "float.npy")
     came = np.stack([forward(number) for number in range(PICTURES)])
     print(json.dumps(float(np.corrcoef(expected.ravel(), came.ravel())[0, 1])), flush=True)
@@ -216,19 +235,23 @@ def main() -> None:
     """Convert, run, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--others", default=sys.executable, help="interpreter that has the others and their converters")
-    parser.add_argument("--network", default="mobilenetv2_100", help="timm's name")
-    parser.add_argument("--size", type=int, default=224, help="side of the input, in pixels")
+    parser.add_argument(
+        "--network", default="mobilenetv2_100", help="timm's name, or a checkpoint that the workbench wrote"
+    )
+    parser.add_argument("--size", default="224x224", help="width and height of the input; a checkpoint has its own")
     parser.add_argument("--rounds", type=int, default=15, help="bursts of each")
     parser.add_argument("--calls", type=int, default=30, help="calls per burst")
-    parser.add_argument("--make", choices=MAKE, help=argparse.SUPPRESS)
+    parser.add_argument("--make", choices=("float", *MAKE), help=argparse.SUPPRESS)
     parser.add_argument("--work", choices=RUN, help=argparse.SUPPRESS)
     parser.add_argument("--threads", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.make:
-        MAKE[options.make](options.folder, options.network, options.size)
+    if options.make == "float":
+        make_float(options.folder, options.network, options.size)
+    elif options.make:
+        MAKE[options.make](options.folder)
     elif options.work:
-        work(options.folder, options.work, options.size, options.threads)
+        work(options.folder, options.work, options.threads)
     else:
         compare(options)
 
@@ -238,18 +261,19 @@ def compare(options: argparse.Namespace) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, open(Path(name) / "errors.txt", "w+") as errors:
         environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
         def command(runtime: str, *arguments: str) -> list[str]:
             python = sys.executable if runtime in ("float", "edge-sdk") else options.others
-            common = ["--folder", name, "--network", options.network, "--size", str(options.size)]
+            common = ["--folder", name, "--network", options.network, "--size", options.size]
             return [python, __file__, *common, *arguments]
 
-        for runtime in MAKE:
+        for runtime in ("float", *MAKE):
             done = subprocess.run(command(runtime, "--make", runtime), env=environment, capture_output=True, text=True)
             if done.returncode:
                 raise SystemExit(f"{runtime}: the conversion failed\n{done.stderr[-4000:]}")
+        network = network_of(Path(name))
         workers: dict[tuple[str, int], subprocess.Popen[str]] = {}
         agreement: dict[str, float] = {}
         bursts: dict[tuple[str, int], list[float]] = {}
@@ -260,19 +284,19 @@ def compare(options: argparse.Namespace) -> None:
                     env=environment,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
-                    stderr=subprocess.DEVNULL,
+                    stderr=errors,
                     text=True,
                 )
-                agreement[runtime] = ask(worker, None)
+                agreement[runtime] = ask(worker, None, errors)
         for burst in range(options.rounds + 1):
             for key, worker in workers.items():
-                milliseconds = ask(worker, options.calls)
+                milliseconds = ask(worker, options.calls, errors)
                 if burst:  # the first warms up
                     bursts.setdefault(key, []).append(milliseconds)
         for worker in workers.values():
             worker.communicate()
     medians = {key: statistics.median(values) for key, values in bursts.items()}
-    table = Table(title=f"{options.network}, {options.size}x{options.size}, int8: median ms per picture")
+    table = Table(title=f"{network['arch']}, {network['width']}x{network['height']}, int8: median ms per picture")
     for column in ("", "1 thread", "2 threads", "r, int8 to float logits"):
         table.add_column(column, justify="right" if column else "left")
     for runtime in RUNTIMES:
@@ -283,7 +307,7 @@ def compare(options: argparse.Namespace) -> None:
     Console().print(table)
 
 
-def ask(worker: subprocess.Popen[str], calls: int | None) -> float:
+def ask(worker: subprocess.Popen[str], calls: int | None, errors: TextIO) -> float:
     """Have a worker do so many calls (None: hear its first line); its number."""
     assert worker.stdin is not None and worker.stdout is not None
     if calls is not None:
@@ -291,7 +315,8 @@ def ask(worker: subprocess.Popen[str], calls: int | None) -> float:
         worker.stdin.flush()
     line = worker.stdout.readline()
     if not line:
-        raise SystemExit(f"a worker ended: {' '.join(map(str, worker.args))}")
+        errors.seek(0)
+        raise SystemExit(f"a worker ended: {worker.args}\n{errors.read()[-4000:]}")
     return float(json.loads(line))
 
 
