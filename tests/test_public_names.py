@@ -11,13 +11,6 @@ import edge_sdk
 
 HEAVY = ("torch", "timm", "torchvision", "pandas", "executorch", "matplotlib")
 DEVICE_MODULES = [f"edge_sdk.{name}" for name in ("pipeline", "uplink", "camera", "cli", "report", "model")]
-    "edge_sdk.pipeline",
-    "edge_sdk.uplink",
-    "edge_sdk.camera",
-    "edge_sdk.cli",
-    "edge_sdk.report",
-    "edge_sdk.model",
-]
 
 
 def run(code: str) -> str:

@@ -204,7 +204,12 @@ def export(
 @click.option("--bundle", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--big", required=True, help="The big model: a .safetensors checkpoint, or timm's name.")
 @click.option("--data", required=True, help=_DATA_HELP)
-@click.option("--margin", default=0.0, show_default=True, help="The cascade must win by this share of the pictures.")
+@click.option(
+    "--margin",
+    default=0.0,
+    show_default=True,
+    help="The cascade must win by this share of the pictures; below 0 it may lose so much.",
+)
 @click.option("--max-side", type=click.IntRange(16), help="Longest side of uploads.  [default: the bundle's]")
 @click.option("--quality", type=click.IntRange(1, 100), help="JPEG quality of uploads.  [default: the bundle's]")
 def calibrate(bundle: Path, big: str, data: str, margin: float, max_side: int | None, quality: int | None) -> None:
