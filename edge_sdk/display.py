@@ -67,7 +67,8 @@ def compute_text(account: LedgerSnapshot) -> str:
 
 def answer_text(answer: Answer) -> str:
     """One answer for people: "deer 0.97 (device, confident)"."""
-    return f"{answer.label or 'no answer'} {answer.confidence:.2f} ({answer.origin}, {answer.reason})"
+    why = answer.origin if answer.origin is Origin.CLOUD else f"{answer.origin}, {answer.reason}"
+    return f"{answer.label or 'no answer'} {answer.confidence:.2f} ({why})"
 
 
 class LoopDisplay:
