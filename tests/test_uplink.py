@@ -22,7 +22,7 @@ from edge_sdk.uplink import Uplink
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire.cost import CONNECTION_BYTES, CONNECTION_TRY_BYTES, frame_bytes
 
-FAST = UplinkSettings(connect_timeout_s=5, reply_timeout_s=20, backoff_s=0.01, max_backoff_s=0.05)
+FAST = UplinkSettings(connect_timeout_s=30, reply_timeout_s=60, backoff_s=0.01, max_backoff_s=0.05)
 
 
 def item(gain: float = 0.5, size: int = 2000) -> SpoolItem:
@@ -317,22 +317,24 @@ class CountingRelay:
         self.sent_bytes = 0
 
     def __enter__(self) -> CountingRelay:
-        self._accepting = threading.Thread(target=self._accept)
-        self._accepting.start()
+        threading.Thread(target=self._accept, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._accepting.join()
 
     def _accept(self) -> None:
-        try:
-            device, _ = self._listener.accept()
-        except OSError:
-            return
+        while True:
+            try:
+                device, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._relay, args=(device,), daemon=True).start()
+
+    def _relay(self, device: socket.socket) -> None:
         with device, socket.create_connection(("127.0.0.1", self._server_port)) as server:
-            back = threading.Thread(target=self._copy, args=(server, device, False))
+            back = threading.Thread(target=self._copy, args=(server, device, False), daemon=True)
             back.start()
             self._copy(device, server, True)
             back.join()
