@@ -84,7 +84,6 @@ class LoopDisplay:
         self._edge = edge
         self._title = title
         self._console = console or Console(highlight=False, soft_wrap=True)
-        self._frames = 0
         self._now = ""
         self._late: list[str] = []
         self._first: dict[str, Answer] = {}
@@ -96,7 +95,6 @@ class LoopDisplay:
 
     def show(self, frame: Frame, answer: Answer) -> None:
         """A frame was answered by the device."""
-        self._frames += 1
         if not answer.final:
             self._first[answer.frame_id] = answer
         self._now = f"{frame.captured_at:%Y-%m-%d %H:%M:%S}  {answer_text(answer)}"

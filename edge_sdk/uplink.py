@@ -152,7 +152,7 @@ class Uplink:
             if first is None:
                 await self._wait_for_work(None)
                 continue
-            needed = CONNECTION_TRY_BYTES + CONNECTION_BYTES + _price(first)
+            needed = CONNECTION_TRY_BYTES + CONNECTION_BYTES + frame_bytes(_request(first).ByteSize())
             if not await self._affordable(needed) or not self._ledger.try_spend_upload(CONNECTION_TRY_BYTES):
                 continue
             session = _Session(self)
@@ -263,28 +263,29 @@ class _Session:
                 if not await self._wait(pause_s if pause_s > 0 else None if busy else up._settings.idle_s) and not busy:
                     return
                 continue
-            paid = await self._pay(item, macs)
+            request = _request(item)
+            paid = await self._pay(item, frame_bytes(request.ByteSize()), macs)
             if paid is None:
                 return
             if not paid:
                 continue
             up._set(LinkState.ONLINE)
             self._in_flight[item.frame_id] = item, time.monotonic() + up._settings.reply_timeout_s
-            await stream.write(_request(item))
+            await stream.write(request)
 
-    async def _pay(self, item: SpoolItem, macs: int) -> bool | None:
+    async def _pay(self, item: SpoolItem, price: int, macs: int) -> bool | None:
         """Charge one frame to both budgets, or neither and wait; None: the wait is not worth an open connection."""
         up = self._up
-        if up._ledger.upload_wait_s(_price(item)) > up._settings.idle_s and not self._in_flight:
+        if up._ledger.upload_wait_s(price) > up._settings.idle_s and not self._in_flight:
             return None
-        if not await up._affordable(_price(item)):
+        if not await up._affordable(price):
             return False
         if item.frame_id not in up._paid_compute:
             if not up._ledger.try_spend_compute(macs):
                 await up._hold("compute", up._ledger.compute_wait_s(macs))
                 return False
             up._paid_compute.add(item.frame_id)
-        return up._ledger.try_spend_upload(_price(item))
+        return up._ledger.try_spend_upload(price)
 
     async def _receive(self, stream: Any) -> None:
         while True:
@@ -359,11 +360,6 @@ async def _connected(channel: Any) -> None:
 
 def _request(item: SpoolItem) -> wire.ClassifyRequest:
     return wire.ClassifyRequest(frame_id=item.frame_id, image=item.image, probabilities=item.probabilities.tolist())
-
-
-def _price(item: SpoolItem) -> int:
-    """Bytes on the wire for one frame, framing and acknowledgements included."""
-    return frame_bytes(_request(item).ByteSize())
 
 
 def _explain(error: BaseException) -> str:
