@@ -12,43 +12,19 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-import torch
 from rich.console import Console
 from rich.table import Table
 
 import cloud_server
 from edge_sdk.bundle import open_bundle
-from edge_sdk.model import LittleModel, prepare
-from edge_sdk.workbench.calibrate import Outcomes, judge, probabilities, run_both
-from edge_sdk.workbench.checkpoint import load_checkpoint
-from edge_sdk.workbench.data import LabelledImage, Split, open_source, read_all
-from edge_sdk.workbench.train import to_tensor
+from edge_sdk.policy import ExitPolicy
+from edge_sdk.types import Prediction
+from edge_sdk.workbench.cascade.gate import ensemble
+from edge_sdk.workbench.data import Split, open_source, read_all
+from edge_sdk.workbench.record import open_subject, run_subjects
 
 BIG = Path(cloud_server.__file__).parent / "models" / "trailcam" / "model.safetensors"
 DATA = "simulated://trailcam?seed=900&frames=3000&streams=1"
-
-
-def part(outcomes: Outcomes, chosen: np.ndarray) -> Outcomes:
-    """The outcomes of the chosen pictures alone."""
-    return Outcomes(
-        outcomes.labels,
-        outcomes.truths[chosen],
-        outcomes.little[chosen],
-        outcomes.big[chosen],
-        outcomes.upload_bytes[chosen],
-        tuple(group for group, keep in zip(outcomes.groups, chosen, strict=True) if keep),
-    )
-
-
-def float_accuracy(checkpoint: str, pictures: list[LabelledImage]) -> float:
-    """Share of the pictures that the float network names rightly."""
-    module, info = load_checkpoint(checkpoint)
-    right = 0
-    with torch.inference_mode():
-        for picture in pictures:
-            pixels = prepare(picture.image, info.input)[np.newaxis]
-            right += info.labels[int(module(to_tensor(pixels, info.input)).argmax())] == picture.label
-    return right / len(pictures)
 
 
 def main() -> None:
@@ -60,33 +36,38 @@ def main() -> None:
     parser.add_argument("--data", default=DATA, help="address of the pictures; the test split of it is used")
     options = parser.parse_args()
     bundle = open_bundle(options.bundle)
-    policy = bundle.policy
-    big, big_info = load_checkpoint(options.big)
-    source = open_source(options.data, Split.TEST)
-    with LittleModel(bundle) as little:
-        outcomes = run_both(little, big, big_info, read_all(source), upload=policy.upload)
-    exits = probabilities(outcomes.little, policy.temperature).max(axis=1) >= policy.threshold
+    settings = bundle.policy
+    subjects = [open_subject(str(bundle.path)), open_subject(options.big, upload=settings.upload)]
+    if options.little:
+        subjects.append(open_subject(options.little))
+    little, big, *rest = run_subjects(subjects, read_all(open_source(options.data, Split.TEST)))
+    chances = little.calibrated(settings.temperature)
+    policy = ExitPolicy(settings)
+    exits = np.array([policy.decide(Prediction(little.info.labels, row)).exits for row in chances])
+    final = big.predicted
+    if settings.ensemble:
+        final = ensemble(chances, big.probabilities.astype(np.float32), settings.ensemble)
+    cascade = np.where(exits, little.predicted, final) == big.truths
 
     table = Table(title=f"{bundle.manifest.name} {bundle.manifest.version} on {options.data}", title_justify="left")
     for column in ("light", "pictures", "little", "cascade", "big", "exit"):
         table.add_column(column, justify="left" if column == "light" else "right")
-    groups = np.array(outcomes.groups)
-    for name in ("all", *sorted(set(outcomes.groups) - {""})):
-        chosen = np.ones(len(groups), bool) if name == "all" else groups == name
-        found = judge(part(outcomes, chosen), policy.temperature, policy.threshold)
-        accuracies = (found.little_accuracy, found.cascade_accuracy, found.big_accuracy, found.exit_ratio)
-        table.add_row(name, str(found.pictures), *(f"{value:.1%}" for value in accuracies))
+    for name in ("all", *sorted(set(little.groups.tolist()))):
+        chosen = np.ones(len(little), bool) if name == "all" else little.groups == name
+        shares = (little.right, cascade, big.right, exits)
+        table.add_row(name, str(int(chosen.sum())), *(f"{share[chosen].mean():.1%}" for share in shares))
     Console().print(table)
 
-    spent = bundle.manifest.macs + (1 - exits.mean()) * big_info.macs
+    spent = little.info.macs + (1 - exits.mean()) * big.info.macs
+    rule = f"gain {settings.gate.exit_at_or_below:.4f} (gate)" if settings.gate else f"T = {settings.threshold:.4f}"
     table = Table(show_header=False)
-    table.add_row("threshold, temperature", f"{policy.threshold:.4f}, {policy.temperature:.3f}")
-    table.add_row("MACs little, big", f"{bundle.manifest.macs / 1e6:.1f} M, {big_info.macs / 1e6:.1f} M")
-    table.add_row("MACs per frame against every frame to the big model", f"{spent / big_info.macs:.1%}")
+    table.add_row("rule", f"{rule}, temperature {settings.temperature:.3f}, ensemble {settings.ensemble:.2f}")
+    table.add_row("MACs little, big", f"{little.info.macs / 1e6:.1f} M, {big.info.macs / 1e6:.1f} M")
+    table.add_row("MACs per frame against every frame to the big model", f"{spent / big.info.macs:.1%}")
     if not exits.all():
-        table.add_row("bytes per offloaded frame", f"{outcomes.upload_bytes[~exits].mean():,.0f}")
-    if options.little:
-        table.add_row("float little", f"{float_accuracy(options.little, list(read_all(source))):.1%}")
+        table.add_row("bytes per offloaded frame", f"{big.upload_bytes[~exits].mean():,.0f}")
+    for one in rest:
+        table.add_row("float little", f"{one.accuracy:.1%}")
     Console().print(table)
 
 

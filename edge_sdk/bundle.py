@@ -25,6 +25,7 @@ import numpy as np
 from msgspec import Meta
 
 from edge_sdk.errors import BundleError
+from edge_sdk.policy import Policy
 from edge_sdk.types import Image, check_image
 
 MODEL_FILE = "model.pte"
@@ -33,7 +34,6 @@ POLICY_FILE = "policy.json"
 _SHIPPED = Path(__file__).parent / "models"
 
 _Positive = Annotated[int, Meta(ge=1)]
-_Count = Annotated[int, Meta(ge=0)]
 _S = TypeVar("_S", bound=msgspec.Struct)
 
 
@@ -114,42 +114,6 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError(
                 f"expected {len(self.labels)} numbers in `golden.logits`, one per label; got {len(self.golden.logits)}"
             )
-
-
-class Upload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How pictures travel to the cloud.
-
-    Attributes:
-        max_side: the longer side is scaled down to this many pixels; smaller pictures stay as they are.
-        quality: of the JPEG, 1 to 100.
-        format: of the picture.
-    """
-
-    max_side: _Positive = 640
-    quality: Annotated[int, Meta(ge=1, le=100)] = 85
-    format: Literal["jpeg"] = "jpeg"
-
-
-class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How to use a little model (`policy.json`), as calibration found it.
-
-    The default is cautious: an uncalibrated network is often overconfident, so it must claim 0.8 before a frame exits.
-
-    Attributes:
-        schema: version of this format.
-        threshold: confidence at or above which a frame exits, in [0, 1].
-        temperature: logits are divided by it before the softmax.
-        upload: how pictures travel.
-        big_macs: multiply-accumulates per frame of the big model it was calibrated against; 0: unknown.
-        calibration: facts of the calibration, for the reader: samples, date, accuracies, exit ratio.
-    """
-
-    schema: Literal[1] = 1
-    threshold: Annotated[float, Meta(ge=0, le=1)] = 0.8
-    temperature: Annotated[float, Meta(gt=0)] = 1.0
-    upload: Upload = Upload()
-    big_macs: _Count = 0
-    calibration: dict[str, float | int | str] = {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,12 @@ from edge_sdk.errors import EdgeError
 
 # The workbench imports torch: its commands are loaded when they are called, and named here for the list of commands.
 _WORKBENCH = {
-    "calibrate": "Fit temperature and threshold of a bundle against a big model.",
+    "calibrate": "Choose a bundle's threshold against a big model, with a guarantee.",
+    "records": "Run models over labelled pictures and keep what each said.",
     "export": "Quantise a model and write it as a bundle for the device.",
     "train": "Train or fine-tune a timm model on photos or on the simulated camera.",
 }
+_MAKING = {"train", "export"}
 _TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 
 
@@ -34,7 +36,8 @@ class _Commands(click.Group):
         if cmd_name not in _WORKBENCH:
             return super().get_command(ctx, cmd_name)
         try:
-            command = getattr(import_module("edge_sdk.workbench.cli"), cmd_name)
+            module = "edge_sdk.workbench.cli" if cmd_name in _MAKING else "edge_sdk.workbench.cascade.cli"
+            command = getattr(import_module(module), cmd_name)
         except ModuleNotFoundError as error:
             if (error.name or "").startswith("edge_sdk"):
                 raise
@@ -72,7 +75,13 @@ def info(bundle: str) -> None:
         table.add_row("labels", f"{len(manifest.labels)}: {', '.join(manifest.labels[:20])}")
         table.add_row("input", f"{size.width}x{size.height}, {size.resize}")
         table.add_row("size", f"{manifest.parameters:,} parameters, {macs_text(manifest.macs)}, {manifest.precision}")
-        table.add_row("threshold", f"{opened.policy.threshold:.3f} at temperature {opened.policy.temperature:.3f}")
+        policy = opened.policy
+        rule = (
+            f"exit at an expected gain of {policy.gate.exit_at_or_below:.4f} or less (learned gate)"
+            if policy.gate
+            else (f"exit at a confidence of {policy.threshold:.3f} or more")
+        )
+        table.add_row("rule", f"{rule}, temperature {policy.temperature:.3f}")
         table.add_row("upload", f"{opened.policy.upload.max_side} px, quality {opened.policy.upload.quality}")
         table.add_row("calibration", "  ".join(f"{name} {value}" for name, value in opened.policy.calibration.items()))
         table.add_row("made with", "  ".join(f"{name} {version}" for name, version in manifest.made_with.items()))
@@ -88,11 +97,11 @@ def classify(images: tuple[Path, ...], bundle: str, as_json: bool) -> None:
     """Ask the little model about photos; a broken one is reported, and the rest go on."""
     from edge_sdk.images import read_image
     from edge_sdk.model import LittleModel
-    from edge_sdk.policy import ThresholdPolicy
+    from edge_sdk.policy import ExitPolicy
 
     failed = False
     with LittleModel(bundle) as model:
-        policy = ThresholdPolicy(model.bundle.policy.threshold)
+        policy = ExitPolicy(model.bundle.policy)
         for path in images:
             try:
                 prediction = model.predict(read_image(path).image)
@@ -146,6 +155,33 @@ def journal(
                 note = f"  {entry.note}" if entry.note else ""
                 when = f"{entry.answer.captured_at:%Y-%m-%d %H:%M:%S}"
                 click.echo(f"{when}  {entry.answer.source}  {answer_text(entry.answer)}{word}{note}")
+
+
+@cli.command()
+@click.option("--bundle", default="trailcam", show_default=True, help="A bundle's folder, or a name that ships.")
+@click.option(
+    "--state", type=click.Path(path_type=Path), help="Folder of the device's state.  [default: the user's state folder]"
+)
+@click.option("--frames", default=1000, show_default=True, type=click.IntRange(min=1), help="Look at so many.")
+def drift(bundle: str, state: Path | None, frames: int) -> None:
+    """Say whether the device's frames still look to the little model as they did at calibration; 1 if not."""
+    from edge_sdk.bundle import open_bundle
+    from edge_sdk.config import default_state_dir
+    from edge_sdk.drift import check_drift
+    from edge_sdk.journal import Journal
+
+    opened = open_bundle(bundle)
+    usual = opened.policy.confidences
+    if usual is None:
+        raise click.ClickException(f"{opened.path}: policy.json holds no confidences: run `edge-sdk calibrate` anew")
+    path = (state or default_state_dir()) / "journal.db"
+    if not path.exists():
+        raise click.ClickException(f"no journal at {path}: name the folder with --state")
+    with Journal(path) as answers:
+        found = check_drift(usual, answers.device_confidences(frames))
+    click.echo(found.sentence())
+    if found.drifted:
+        sys.exit(1)
 
 
 @cli.command("contact-sheet")

@@ -211,6 +211,17 @@ class Journal:
         tail = f"{where}ORDER BY captured_us {order}, number {order} LIMIT ?"
         return self._select(tail, [*values, -1 if limit is None else limit])
 
+    def device_confidences(self, limit: int) -> list[float]:
+        """The little model's confidences of the latest `limit` frames that it saw, in no order."""
+        self.flush()
+        with closing(self._reader()) as reader:
+            rows = reader.execute(
+                "SELECT device_confidence FROM frame WHERE device_label IS NOT NULL "
+                "ORDER BY captured_us DESC, number DESC LIMIT ?",
+                [limit],
+            ).fetchall()
+        return [row[0] for row in rows]
+
     def counts(self) -> dict[str | None, int]:
         """How many frames have which label as their last word (None: no model was run), the most frequent first."""
         self.flush()

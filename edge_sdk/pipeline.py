@@ -18,13 +18,14 @@ import numpy as np
 from edge_sdk.budget import Budget, parse_compute_budget, parse_upload_budget
 from edge_sdk.bundle import Bundle, open_bundle
 from edge_sdk.config import UplinkSettings, check_address, default_state_dir
+from edge_sdk.drift import Drift, check_drift
 from edge_sdk.encode import encode_jpeg
 from edge_sdk.errors import StorageError
 from edge_sdk.journal import Journal
 from edge_sdk.ledger import Ledger, LedgerSnapshot
 from edge_sdk.model import LittleModel
 from edge_sdk.motion import MotionGate
-from edge_sdk.policy import ThresholdPolicy
+from edge_sdk.policy import ExitPolicy
 from edge_sdk.spool import Spool, SpoolItem
 from edge_sdk.types import Answer, Frame, Image, LinkState, Origin, Prediction, Reason
 
@@ -53,7 +54,7 @@ class EdgeClassifier:
         state_dir: folder of spool, journal and ledger; they survive restarts. Default: the user's state folder.
         gate: lets `watch` pass over frames in which nothing moves; None: every frame is looked at.
         on_answer: called with each late answer, on the uplink's thread: return quickly.
-        threshold: confidence at or above which a frame exits; None: the bundle's own (`policy.json`).
+        threshold: confidence at or above which a frame exits; None: the bundle's own rule (`policy.json`).
         threads: processor threads for the little model.
         spool_bytes: room for frames that wait.
         uplink: time-outs and waits of the link.
@@ -83,7 +84,7 @@ class EdgeClassifier:
         upload = parse_upload_budget(budget) if isinstance(budget, str) else budget
         compute = parse_compute_budget(compute_budget) if isinstance(compute_budget, str) else compute_budget
         self.bundle = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
-        self._policy = ThresholdPolicy(self.bundle.policy.threshold if threshold is None else threshold)
+        self._policy = ExitPolicy(self.bundle.policy, threshold)
         self._gate = gate
         self._on_answer = on_answer
         self._late: deque[Answer] = deque(maxlen=_LATE_ANSWERS_KEPT)
@@ -170,8 +171,8 @@ class EdgeClassifier:
             yield answer
 
     @property
-    def threshold(self) -> float:
-        """The confidence at or above which a frame exits."""
+    def threshold(self) -> float | None:
+        """The confidence at or above which a frame exits; None where the bundle's learned gate decides."""
         return self._policy.threshold
 
     @property
@@ -183,6 +184,15 @@ class EdgeClassifier:
     def journal(self) -> Journal:
         """Every answer so far."""
         return self._journal
+
+    def drift(self, frames: int = 1000) -> Drift | None:
+        """Have the frames changed since the bundle was calibrated? None where its policy does not say what was usual.
+
+        Args:
+            frames: look at so many of the latest.
+        """
+        usual = self.bundle.policy.confidences
+        return None if usual is None else check_drift(usual, self._journal.device_confidences(frames))
 
     @property
     def waiting(self) -> int:
@@ -222,8 +232,9 @@ class EdgeClassifier:
         """The uplink's call: the big model's word on a frame."""
         said = reply.classification
         self._ledger.count_answer(macs=said.macs, received_bytes=reply.ByteSize())
+        label, confidence = self._combined(item, said)
         frame = item.frame_id, item.captured_at, item.source
-        self._finish(Answer(*frame, said.label, said.confidence, Origin.CLOUD, True, Reason.CLOUD))
+        self._finish(Answer(*frame, label, confidence, Origin.CLOUD, True, Reason.CLOUD))
 
     def refused(self, item: SpoolItem, failure: wire.Failure) -> None:
         """The uplink's call: the server will never answer this frame."""
@@ -258,6 +269,20 @@ class EdgeClassifier:
             self._ledger.count_offload()
         for frame_id in evicted:
             self._settle(frame_id, Reason.EVICTED, "the spool was full")
+
+    def _combined(self, item: SpoolItem, said: wire.Classification) -> tuple[str, float]:
+        """The big model's answer, or that of both where the policy gives the little model a voice."""
+        weight = self.bundle.policy.ensemble
+        labels = self._link.server_labels if self._link else ()
+        if not weight or len(labels) != len(said.probabilities) or len(item.probabilities) != len(self._model.labels):
+            return said.label, said.confidence
+        little = dict(zip(self._model.labels, item.probabilities.tolist(), strict=True))
+        both = {
+            label: weight * little.get(label, 0.0) + (1 - weight) * chance
+            for label, chance in zip(labels, said.probabilities, strict=True)
+        }
+        top = max(both, key=both.__getitem__)
+        return top, both[top]
 
     def _settle(self, frame_id: str, reason: Reason, note: str) -> None:
         """The device's answer becomes final."""

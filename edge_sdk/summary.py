@@ -78,7 +78,7 @@ def summary_table(account: LedgerSnapshot, score: Score | None, waiting: int, li
 
 
 def draw_summary(
-    path: Path, history: RunHistory, account: LedgerSnapshot, score: Score | None, threshold: float, title: str
+    path: Path, history: RunHistory, account: LedgerSnapshot, score: Score | None, threshold: float | None, title: str
 ) -> None:
     """Draw the run into a PNG.
 
@@ -87,7 +87,7 @@ def draw_summary(
         history: what was collected during the run.
         account: the ledger at the end.
         score: accuracies, where the truth was known.
-        threshold: the confidence at which frames exit.
+        threshold: the confidence at which frames exit; None where a learned gate decides.
         title: the picture's head.
 
     Raises:
@@ -121,7 +121,7 @@ def _group(answer: Answer) -> str:
     return "device" if answer.final else "waits"
 
 
-def _draw_answers(axis: Any, history: RunHistory, threshold: float) -> None:
+def _draw_answers(axis: Any, history: RunHistory, threshold: float | None) -> None:
     numbers = [account.frames for account in history.accounts]
     groups: dict[str, tuple[list[int], list[float]]] = {group: ([], []) for group in _GROUPS}
     for number, answer in zip(numbers, history.answers.values(), strict=True):
@@ -131,7 +131,8 @@ def _draw_answers(axis: Any, history: RunHistory, threshold: float) -> None:
         if x:
             label = f"{_GROUPS[group]} ({len(x)})"
             axis.scatter(x, y, s=14, color=_COLOURS[group], label=label, alpha=0.8, linewidths=0)
-    axis.axhline(threshold, color="black", linewidth=0.8, linestyle=":", label=f"threshold {threshold:.2f}")
+    if threshold is not None:
+        axis.axhline(threshold, color="black", linewidth=0.8, linestyle=":", label=f"threshold {threshold:.2f}")
     axis.plot(
         numbers,
         [account.exit_ratio for account in history.accounts],

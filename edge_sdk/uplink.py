@@ -88,6 +88,7 @@ class Uplink:
         self.target = check_address(target)
         self.state = LinkState.CONNECTING
         self.message = ""
+        self.server_labels: tuple[str, ...] = ()
         self._spool = spool
         self._ledger = ledger
         self._labels = labels
@@ -226,6 +227,7 @@ class _Session:
                 await up._pause(up._settings.max_backoff_s)
                 raise _Reconnect
             up._ledger.big_macs = description.macs
+            up.server_labels = tuple(description.labels)
             up._set(LinkState.ONLINE)
             await self._exchange(stub.Stream(), description)
 

@@ -18,8 +18,6 @@ from edge_sdk.bundle import (
     Golden,
     InputSpec,
     Manifest,
-    Policy,
-    Upload,
     open_bundle,
     read_golden,
     shipped_bundles,
@@ -27,6 +25,7 @@ from edge_sdk.bundle import (
     write_policy,
 )
 from edge_sdk.errors import BundleError
+from edge_sdk.policy import Policy, Upload
 from edge_sdk.types import Image
 
 WIDTH, HEIGHT = 12, 8

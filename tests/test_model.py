@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_network import HEIGHT, LABELS, MEAN, STD, WIDTH, manifest, picture, programs, write_tiny_bundle
 
-from edge_sdk.bundle import Bundle, InputSpec, Policy, write_bundle
+from edge_sdk.bundle import Bundle, InputSpec, write_bundle
 from edge_sdk.errors import BundleError, ConfigError, EdgeError, ImageError
 from edge_sdk.model import LittleModel, prepare
+from edge_sdk.policy import Policy
 
 
 @pytest.fixture(scope="module")

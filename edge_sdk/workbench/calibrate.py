@@ -1,235 +1,300 @@
-"""When may the little model's answer stand? Temperature and threshold, from pictures whose truth is known."""
+"""When may the little model's answer stand? Temperature, rule and threshold from records, with a promise beside them.
+
+The records are dealt, by their source, into two parts. On the first the temperature is fitted, the learned gate is
+fitted and compared with the plain confidence, and thresholds for the plain rules are chosen; on the second, which none
+of that has seen, the guaranteed threshold is chosen and every figure that is reported is measured.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 
+import msgspec
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
+from scipy import stats
 
-from edge_sdk.bundle import Policy, Upload, open_bundle, write_policy
-from edge_sdk.encode import encode_jpeg
+from edge_sdk.bundle import open_bundle, write_policy
+from edge_sdk.drift import confidence_histogram
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.images import decode_image
-from edge_sdk.model import LittleModel, prepare
-from edge_sdk.workbench.checkpoint import CheckpointInfo, create_model
+from edge_sdk.policy import Policy, Upload
+from edge_sdk.workbench.cascade.confidence import expected_calibration_error, fit_temperature
+from edge_sdk.workbench.cascade.curve import Bools, Curve, Floats, Point, cascade_curve, lossless, within
+from edge_sdk.workbench.cascade.gate import (
+    GATE,
+    MAX_SOFTMAX,
+    Comparison,
+    compare_scores,
+    ensemble,
+    fit_ensemble,
+    fit_gate,
+    gains,
+)
+from edge_sdk.workbench.cascade.guarantee import guaranteed_loss, guaranteed_threshold, quantile_candidates
+from edge_sdk.workbench.cascade.hardness import HardnessBin, hardness
 from edge_sdk.workbench.data import LabelledImage
-from edge_sdk.workbench.train import to_tensor
+from edge_sdk.workbench.record import open_subject, run_subjects
+from edge_sdk.workbench.records import Records, check_same
 
-MAX_TEMPERATURE = 20.0
+_FIT_TENTHS = 4
+_FOLDS = 5
+_FEWEST = 100
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """How the threshold is chosen: by the one of these that is given.
+
+    Attributes:
+        eps: the cascade loses at most so much accuracy against the big model, with a guarantee.
+        drop: as `eps`, on the records alone: 0 is Little-Big's lossless rule.
+        offload_ratio: at most this share of the frames goes to the cloud.
+        bytes_per_day: at most so many bytes a day.
+        macs: at most so many MACs per frame, both models together.
+        delta: tolerated chance that a promise fails.
+        frames_per_day: frames that the little model sees a day.
+    """
+
+    eps: float | None = None
+    drop: float | None = None
+    offload_ratio: float | None = None
+    bytes_per_day: float | None = None
+    macs: float | None = None
+    delta: float = 0.05
+    frames_per_day: float = 2000.0
+
+    def __post_init__(self) -> None:
+        given = [name for name in ("eps", "drop", "offload_ratio", "bytes_per_day", "macs") if self.given(name)]
+        if len(given) != 1:
+            raise WorkbenchError(
+                f"expected one of eps, drop, offload_ratio, bytes_per_day, macs; got {', '.join(given) or 'none'}"
+            )
+
+    def given(self, name: str) -> bool:
+        """Whether it is chosen by this."""
+        return getattr(self, name) is not None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Outcomes:
-    """What both models say of N labelled pictures.
-
-    Attributes:
-        labels: the little model's C class names.
-        truths: `int64 (N,)`, index of each picture's class.
-        little: `float32 (N, C)`, the bundle's logits in the device's runtime.
-        big: `int64 (N,)`, the class that the big model names, after the trip through JPEG.
-        upload_bytes: `int64 (N,)`, size of each picture's JPEG.
-        groups: each picture's group, such as its light.
-    """
-
-    labels: tuple[str, ...]
-    truths: NDArray[np.int64]
-    little: NDArray[np.float32]
-    big: NDArray[np.int64]
-    upload_bytes: NDArray[np.int64]
-    groups: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Calibration:
-    """What calibration found.
+    """What calibration found; figures are of the records that no choice but a guaranteed threshold has seen.
 
     Attributes:
-        temperature: logits are divided by it.
-        threshold: confidence at or above which a frame exits.
-        exit_ratio: share of the pictures that exit.
-        little_accuracy: share that the little model names rightly.
-        cascade_accuracy: the same for little and big together.
-        big_accuracy: the same for the big model alone.
-        pictures: how many it was found on.
+        policy: to be written into the bundle.
+        point: the cascade with it: threshold (of the score), exit ratio, accuracy, MACs and bytes per frame.
+        curve: all settings of the chosen score.
+        plain: all settings of the maximum softmax.
+        little_accuracy: of the little model alone.
+        big_accuracy: of the big model alone.
+        promise: the cascade loses at most so much against the big model ...
+        delta: ... except with this probability.
+        guaranteed: whether the threshold was chosen under that promise; else it is what holds for the threshold.
+        calibration_error: expected calibration error of the confidences.
+        comparisons: of the scores, on the fitting records; empty where there were too few.
+        bins: the hardness report.
+        pictures: how many records in all.
+        frames_per_day: for figures a day.
     """
 
-    temperature: float
-    threshold: float
-    exit_ratio: float
+    policy: Policy
+    point: Point
+    curve: Curve
+    plain: Curve
     little_accuracy: float
-    cascade_accuracy: float
     big_accuracy: float
+    promise: float
+    delta: float
+    guaranteed: bool
+    calibration_error: float
+    comparisons: list[Comparison]
+    bins: list[HardnessBin]
     pictures: int
+    frames_per_day: float
 
     def sentence(self) -> str:
         """The result in words."""
+        gate = self.policy.gate
+        where = f"T = {self.policy.threshold:.4f}"
+        if gate is not None:
+            where = f"an expected gain of {gate.exit_at_or_below:.4f}"
+        day = self.point.upload_bytes * self.frames_per_day / 1e6
+        sent = f"about {day:.3g} MB a day at {self.frames_per_day:,.0f} frames"
         return (
-            f"At T = {self.threshold:.4f}, {self.exit_ratio:.1%} of frames exit; "
-            f"accuracy little {self.little_accuracy:.1%}, cascade {self.cascade_accuracy:.1%}, "
-            f"big {self.big_accuracy:.1%} (temperature {self.temperature:.3f}, {self.pictures} pictures)."
+            f"At {where}, {1 - self.point.exit_ratio:.1%} of frames go to the cloud; "
+            f"with {1 - self.delta:.0%} confidence accuracy is at most {100 * self.promise:.2f} points below the big "
+            f"model; {sent}."
         )
 
 
-def run_both(
-    little: LittleModel,
-    big: nn.Module,
-    big_info: CheckpointInfo,
-    pictures: Iterable[LabelledImage],
+def calibrate_records(
+    little: Records,
+    big: Records,
+    rule: Rule,
     *,
-    upload: Upload,
-    batch: int = 32,
-    on_done: Callable[[int], None] | None = None,
-) -> Outcomes:
-    """Run the device's little model and the cloud's big one on the same pictures.
-
-    The big model sees what the cloud would see: the picture after the device's encoding.
+    upload: Upload | None = None,
+    learned_gate: bool = True,
+    allow_ensemble: bool = True,
+    seed: int = 0,
+) -> Calibration:
+    """Find temperature, rule and threshold for a pair of models.
 
     Args:
-        little: the bundle in the device's runtime.
-        big: the big network, in eval mode.
-        big_info: what it is; its labels must be the little model's, in any order.
-        pictures: those without a label are passed over.
-        upload: how pictures travel.
-        batch: pictures per pass of the big network.
-        on_done: told how many pictures are done.
+        little: the bundle's records, with all probabilities.
+        big: the big model's, of the same pictures after the device's encoding.
+        rule: how the threshold is chosen.
+        upload: how pictures travel, for the policy.
+        learned_gate: whether a gate may replace the confidence; it does where it is better beyond noise.
+        allow_ensemble: whether the little model may have a voice in the answer on offloaded frames; it has where that
+            is better beyond noise.
+        seed: of the comparison's folds and draws.
 
     Raises:
-        WorkbenchError: no labelled pictures, a class that the models do not know, or labels of the two that differ.
+        WorkbenchError: records that do not fit one another or are too few, a limit that no threshold keeps, or a
+            guarantee that these records cannot give.
     """
-    labels = little.labels
-    if set(labels) != set(big_info.labels):
-        raise WorkbenchError(
-            f"expected a big model with the little one's labels ({', '.join(labels)}); got {', '.join(big_info.labels)}"
+    check_same(little, big)
+    if len(little) < _FEWEST:
+        raise WorkbenchError(f"expected at least {_FEWEST} labelled pictures; got {len(little)}")
+    fitting = _fitting(little)
+    temperature = fit_temperature(little.logits[fitting], little.truths[fitting])
+    chances = little.calibrated(temperature)
+    little_right, big_right = chances.argmax(axis=1) == little.truths, big.right
+    comparisons = _compare(chances[fitting], little, big, fitting, seed)
+    score, gate = chances.max(axis=1).astype(np.float64), None
+    if learned_gate and any(one.name == GATE and one.better for one in comparisons):
+        gate = fit_gate(chances[fitting], little_right[fitting], big_right[fitting])
+        score = -gains(gate, chances)
+    weight, final = _ensemble(chances, big, fitting) if allow_ensemble else (0.0, big_right)
+    costs = {"little_macs": little.info.macs, "big_macs": big.info.macs}
+
+    def curve(of: Floats, part: Bools) -> Curve:
+        sizes = None if big.upload_bytes is None else big.upload_bytes[part]
+        return cascade_curve(
+            of[part],
+            little_right[part],
+            big_right[part],
+            upload_bytes=sizes,
+            offloaded_right=final[part] if weight else None,
+            **costs,
         )
-    order = np.array([labels.index(label) for label in big_info.labels])
-    truths: list[int] = []
-    logits: list[NDArray[np.float32]] = []
-    answers: list[int] = []
-    sizes: list[int] = []
-    groups: list[str] = []
-    for some in _batches(pictures, batch):
-        seen = []
-        for picture in some:
-            if picture.label not in labels:
-                raise WorkbenchError(
-                    f"expected classes among {', '.join(labels)}; got {picture.label!r} in {picture.source}"
-                )
-            truths.append(labels.index(picture.label))
-            logits.append(little.logits(picture.image))
-            data = encode_jpeg(picture.image, max_side=upload.max_side, quality=upload.quality)
-            sizes.append(len(data))
-            groups.append(picture.group)
-            seen.append(prepare(decode_image(data).image, big_info.input))
-        with torch.inference_mode():
-            named = big(to_tensor(np.stack(seen), big_info.input)).argmax(1).cpu().numpy()
-        answers.extend(int(order[index]) for index in named)
-        if on_done is not None:
-            on_done(len(truths))
-    if not truths:
-        raise WorkbenchError("expected labelled pictures; got none")
-    return Outcomes(labels, np.array(truths), np.stack(logits), np.array(answers), np.array(sizes), tuple(groups))
 
-
-def _batches(pictures: Iterable[LabelledImage], size: int) -> Iterator[list[LabelledImage]]:
-    labelled = (picture for picture in pictures if picture.label is not None)
-    while some := list(islice(labelled, size)):
-        yield some
-
-
-def probabilities(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
-    """Softmax of `float32 (N, C)` logits over the temperature, in the arithmetic of `LittleModel.predict`."""
-    scaled = logits / np.float32(temperature)
-    weights = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    result: NDArray[np.float32] = weights / weights.sum(axis=1, keepdims=True)
-    return result
-
-
-def fit_temperature(logits: NDArray[np.float32], truths: NDArray[np.int64]) -> float:
-    """The temperature, 1/20 to 20, of least negative log-likelihood (Guo et al., arXiv 1706.04599, section 4.2).
-
-    The likelihood is concave in 1 / temperature, so bisection of its slope finds the optimum.
-
-    Args:
-        logits: `float32 (N, C)`.
-        truths: `int64 (N,)`.
-    """
-    exact = logits.astype(np.float64)
-    wanted = exact[np.arange(len(truths)), truths]
-
-    def slope(inverse: float) -> float:
-        weights = np.exp(inverse * (exact - exact.max(axis=1, keepdims=True)))
-        expected = (weights * exact).sum(axis=1) / weights.sum(axis=1)
-        return float((wanted - expected).mean())
-
-    low, high = 1 / MAX_TEMPERATURE, MAX_TEMPERATURE
-    while high - low > 1e-6:
-        middle = (low + high) / 2
-        low, high = (middle, high) if slope(middle) > 0 else (low, middle)
-    return 2 / (low + high)
-
-
-def lossless_threshold(
-    confidences: NDArray[np.float32],
-    little_right: NDArray[np.bool_],
-    big_right: NDArray[np.bool_],
-    *,
-    margin: float = 0.0,
-) -> float:
-    """The lowest threshold at which the cascade is no worse than the big model alone.
-
-    The rule of Little-Big (Liu et al., arXiv 2406.17117, section 3). Exact: every threshold that tells two pictures
-    apart is looked at, after one sort.
-
-    Args:
-        confidences: `float32 (N,)` of the little model.
-        little_right: `bool (N,)`.
-        big_right: `bool (N,)`.
-        margin: the cascade must be better than the big model by this share of the pictures.
-
-    Returns:
-        one of the confidences, or, where none will do, a value above them all (1 at most: only certainty exits).
-    """
-    order = np.argsort(-confidences, kind="stable")
-    ordered = confidences[order]
-    # After the k most confident pictures have exited, the cascade has won so many more than the big model alone.
-    won = np.cumsum(little_right[order].astype(np.int64) - big_right[order].astype(np.int64))
-    last_of_ties = np.append(ordered[1:] != ordered[:-1], True)
-    good = np.flatnonzero(last_of_ties & (won >= margin * len(ordered)))
-    if len(good):
-        return float(ordered[good[-1]])
-    return min(1.0, float(np.nextafter(ordered[0], np.float32(2))))
-
-
-def calibrate(outcomes: Outcomes, *, margin: float = 0.0) -> Calibration:
-    """Temperature and threshold for the outcomes of both models on calibration pictures."""
-    temperature = fit_temperature(outcomes.little, outcomes.truths)
-    confidences = probabilities(outcomes.little, temperature).max(axis=1)
-    little_right = outcomes.little.argmax(axis=1) == outcomes.truths
-    big_right = outcomes.big == outcomes.truths
-    threshold = lossless_threshold(confidences, little_right, big_right, margin=margin)
-    return judge(outcomes, temperature, threshold)
-
-
-def judge(outcomes: Outcomes, temperature: float, threshold: float) -> Calibration:
-    """How little, cascade and big fare at a given temperature and threshold."""
-    exits = probabilities(outcomes.little, temperature).max(axis=1) >= threshold
-    little_right = outcomes.little.argmax(axis=1) == outcomes.truths
-    big_right = outcomes.big == outcomes.truths
-    return Calibration(
+    judging = ~fitting
+    if rule.eps is not None:
+        found = guaranteed_threshold(
+            score[judging],
+            little_right[judging],
+            big_right[judging],
+            eps=rule.eps,
+            delta=rule.delta,
+            candidates=quantile_candidates(score[fitting]),
+            offloaded_right=final[judging],
+        )
+        threshold, promise = found.threshold, rule.eps
+        if not found.holds:
+            raise WorkbenchError(_cannot_promise(rule, curve(score, fitting), score, little_right, big_right, judging))
+    else:
+        threshold = _plain_threshold(rule, curve(score, fitting))
+        cascade_right = np.where(score >= threshold, little_right, final)[judging]
+        lost, won = big_right[judging] & ~cascade_right, cascade_right & ~big_right[judging]
+        promise = guaranteed_loss(int(lost.sum()), int(won.sum()), int(judging.sum()), rule.delta)
+    judged = curve(score, judging)
+    plain = curve(chances.max(axis=1).astype(np.float64), judging)
+    confidence = threshold
+    if gate is not None:
+        gate = msgspec.structs.replace(gate, exit_at_or_below=-threshold)
+        ratio = judged.at(threshold).exit_ratio
+        confidence = float(plain.thresholds[np.searchsorted(plain.exit_ratio, ratio - 1e-12)])
+    point = judged.at(threshold)
+    policy = Policy(
+        threshold=min(max(confidence, 0.0), 1.0),
         temperature=temperature,
-        threshold=threshold,
-        exit_ratio=float(exits.mean()),
-        little_accuracy=float(little_right.mean()),
-        cascade_accuracy=float(np.where(exits, little_right, big_right).mean()),
-        big_accuracy=float(big_right.mean()),
-        pictures=len(outcomes.truths),
+        gate=gate,
+        ensemble=weight,
+        confidences=confidence_histogram(chances.max(axis=1)),
+        upload=upload or Upload(),
+        big_macs=big.info.macs,
+    )
+    top = chances.max(axis=1)[judging]
+    return Calibration(
+        policy=policy,
+        point=point,
+        curve=judged,
+        plain=plain,
+        little_accuracy=judged.little_accuracy,
+        big_accuracy=judged.big_accuracy,
+        promise=promise,
+        delta=rule.delta,
+        guaranteed=rule.eps is not None,
+        calibration_error=expected_calibration_error(top, little_right[judging]),
+        comparisons=comparisons,
+        bins=hardness(np.minimum(top, 1.0), little_right[judging], big_right[judging]),
+        pictures=len(little),
+        frames_per_day=rule.frames_per_day,
+    )
+
+
+def _fitting(records: Records) -> Bools:
+    """Four tenths of the records: by a hash of their source, so that pictures of one camera stay together."""
+    names = records.ids if records.sources is None else records.sources
+    buckets = {name: hashlib.sha256(name.encode()).digest()[0] * 10 // 256 for name in set(names.tolist())}
+    chosen = np.array([buckets[name] < _FIT_TENTHS for name in names.tolist()])
+    if min(chosen.sum(), (~chosen).sum()) < _FEWEST // 4:
+        raise WorkbenchError(
+            f"expected pictures of more sources, to fit on some and judge on others; got {len(buckets)} sources"
+        )
+    return chosen
+
+
+def _compare(chances: Floats, little: Records, big: Records, fitting: Bools, seed: int) -> list[Comparison]:
+    if len(chances) < 20 * _FOLDS:
+        return []
+    macs = {"little_macs": little.info.macs, "big_macs": max(big.info.macs, 1)}
+    logits = little.logits[fitting] if little.energy is not None else None
+    return compare_scores(
+        chances, little.truths[fitting], big.right[fitting], logits=logits, folds=_FOLDS, seed=seed, **macs
+    )
+
+
+def _ensemble(chances: NDArray[np.float32], big: Records, fitting: Bools) -> tuple[float, Bools]:
+    """The little model's weight in answers on offloads, 0 unless it clearly helps, and which of those are right."""
+    if big.probabilities is None:
+        return 0.0, big.right
+    cloud = big.probabilities.astype(np.float32)
+    unsure = chances.max(axis=1) < np.median(chances.max(axis=1)[fitting])
+    weight, _ = fit_ensemble(chances, cloud, big.truths, offloaded=fitting & unsure)
+    right: Bools = ensemble(chances, cloud, weight) == big.truths
+    mine = fitting & unsure
+    won, lost = int((right & ~big.right & mine).sum()), int((big.right & ~right & mine).sum())
+    if weight and stats.binom.sf(won - 1, won + lost, 0.5) < 0.01:
+        return weight, right
+    return 0.0, big.right
+
+
+def _plain_threshold(rule: Rule, curve: Curve) -> float:
+    if rule.drop is not None:
+        return lossless(curve, drop=rule.drop).threshold
+    return within(
+        curve,
+        offload_ratio=rule.offload_ratio,
+        bytes_per_day=rule.bytes_per_day,
+        frames_per_day=rule.frames_per_day,
+        macs=rule.macs,
+    ).threshold
+
+
+def _cannot_promise(rule: Rule, curve: Curve, score: Floats, little: Bools, big: Bools, judging: Bools) -> str:
+    threshold = lossless(curve).threshold
+    exits = judging & (score >= threshold)
+    lost, won = int((exits & big & ~little).sum()), int((exits & little & ~big).sum())
+    least = guaranteed_loss(lost, won, int(judging.sum()), rule.delta)
+    return (
+        f"these {int(judging.sum())} judging pictures cannot promise a loss of at most {100 * (rule.eps or 0):.2f} "
+        f"points with {1 - rule.delta:.0%} confidence while any frame exits; {100 * least:.2f} points can be promised "
+        f"at the lossless threshold (--eps {least:.4f}), more pictures promise more, and --drop 0 promises nothing "
+        "beforehand"
     )
 
 
@@ -237,9 +302,10 @@ def calibrate_bundle(
     path: str | Path,
     big: str,
     pictures: Iterable[LabelledImage],
+    rule: Rule,
     *,
     upload: Upload | None = None,
-    margin: float = 0.0,
+    learned_gate: bool = True,
     on_done: Callable[[int], None] | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Calibration:
@@ -249,38 +315,49 @@ def calibrate_bundle(
         path: the bundle's folder.
         big: the big model's checkpoint, or a timm name (then with pretrained weights).
         pictures: labelled ones; both models must not have been trained on them.
+        rule: how the threshold is chosen.
         upload: how pictures will travel; default: as the bundle's policy says.
-        margin: see `lossless_threshold`.
+        learned_gate: see `calibrate_records`.
         on_done: told how many pictures are done.
         now: the date for the record.
 
     Raises:
         BundleError: the bundle cannot be used or written.
-        WorkbenchError: the big model or the pictures cannot be used.
+        WorkbenchError: the big model or the pictures cannot be used, or see `calibrate_records`.
     """
     bundle = open_bundle(path)
-    module, info = create_model(big, pretrained=not big.endswith(".safetensors"))
     upload = upload or bundle.policy.upload
-    with LittleModel(bundle) as little:
-        outcomes = run_both(little, module, info, pictures, upload=upload, on_done=on_done)
-    found = calibrate(outcomes, margin=margin)
+    subjects = [
+        open_subject(str(bundle.path)),
+        open_subject(big, pretrained=not big.endswith(".safetensors"), upload=upload),
+    ]
+    little, cloud = run_subjects(subjects, pictures, on_done=on_done)
+    found = calibrate_records(little, cloud, rule, upload=upload, learned_gate=learned_gate)
+    return write_calibration(bundle.path, found, big=cloud.info.model, rule=rule, now=now)
+
+
+def write_calibration(
+    path: Path,
+    found: Calibration,
+    *,
+    big: str,
+    rule: Rule,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Calibration:
+    """Write what calibration found into a bundle's `policy.json`, with the facts for its reader."""
     facts: dict[str, float | int | str] = {
-        "rule": "lossless",
-        "margin": margin,
+        "rule": next(name for name in ("eps", "drop", "offload_ratio", "bytes_per_day", "macs") if rule.given(name)),
+        "score": GATE if found.policy.gate else MAX_SOFTMAX,
         "date": now().date().isoformat(),
         "pictures": found.pictures,
-        "exit_ratio": round(found.exit_ratio, 4),
+        "exit_ratio": round(found.point.exit_ratio, 4),
         "little_accuracy": round(found.little_accuracy, 4),
-        "cascade_accuracy": round(found.cascade_accuracy, 4),
+        "cascade_accuracy": round(found.point.accuracy, 4),
         "big_accuracy": round(found.big_accuracy, 4),
-        "big": f"{info.arch} {info.version}",
+        "promised_loss": round(found.promise, 5),
+        "promise_fails_with": found.delta,
+        "big": big,
     }
-    policy = Policy(
-        threshold=found.threshold,
-        temperature=found.temperature,
-        upload=upload,
-        big_macs=info.macs,
-        calibration=facts,
-    )
-    write_policy(bundle.path, policy)
-    return found
+    policy = msgspec.structs.replace(found.policy, calibration=facts)
+    write_policy(path, policy)
+    return replace(found, policy=policy)

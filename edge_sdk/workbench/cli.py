@@ -1,4 +1,4 @@
-"""The workbench's commands: `edge-sdk train`, `edge-sdk export`, `edge-sdk calibrate`."""
+"""The workbench's commands that make models: `edge-sdk train`, `edge-sdk export`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from edge_sdk.bundle import InputSpec, Upload
+from edge_sdk.bundle import InputSpec
 from edge_sdk.workbench.data import Split, open_source, read_all
 
-_DATA_HELP = "A folder of class folders, or simulated://trailcam?seed=0&frames=2000."
+DATA_HELP = "A folder of class folders, or simulated://trailcam?seed=0&frames=2000."
 
 
 def _parse_size(ctx: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, int] | None:
@@ -59,7 +59,8 @@ def _weights(model: str | None, checkpoint: str | None) -> str:
 
 
 @contextmanager
-def _bars(console: Console) -> Iterator[Bar]:
+def progress_bars(console: Console) -> Iterator[Bar]:
+    """Progress bars on a terminal, nothing on a pipe."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bar(*columns, console=console, disable=not console.is_terminal) as bars:
         yield bars
@@ -72,7 +73,7 @@ def _bars(console: Console) -> Iterator[Bar]:
 @click.option(
     "--model-option", multiple=True, callback=_parse_options, metavar="NAME=VALUE", help="For timm's create_model."
 )
-@click.option("--data", required=True, help=_DATA_HELP)
+@click.option("--data", required=True, help=DATA_HELP)
 @click.option("--val", help="Validation pictures.  [default: a split of --data]")
 @click.option(
     "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The .safetensors to write."
@@ -123,7 +124,7 @@ def train(
         **settings,
     )
     console = Console()
-    with _bars(console) as bars:
+    with progress_bars(console) as bars:
         rendering = bars.add_task("pictures", total=None, visible=False)
         training = bars.add_task("training", total=None, visible=False)
 
@@ -144,7 +145,7 @@ def train(
 @click.option("--model", help="timm's name; with --checkpoint it may be left out.")
 @click.option("--checkpoint", type=click.Path(exists=True, dir_okay=False), help="Export these weights.")
 @click.option("--pretrained", is_flag=True, help="timm's pretrained weights.")
-@click.option("--images", required=True, help=f"To calibrate int8 on. {_DATA_HELP}")
+@click.option("--images", required=True, help=f"To calibrate int8 on. {DATA_HELP}")
 @click.option("--limit", default=300, show_default=True, type=click.IntRange(1), help="Use so many of them.")
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="The bundle's folder.")
 @click.option("--name", help="Of the model.  [default: the folder's name]")
@@ -174,7 +175,7 @@ def export(
     if size is not None:
         spec = InputSpec(size[0], size[1], spec.mean, spec.std, spec.resize)
     console = Console()
-    pictures = islice(read_all(open_source(images, _measuring_split(images))), limit)
+    pictures = islice(read_all(open_source(images, measuring_split(images))), limit)
     report = run(
         module,
         pictures,
@@ -200,38 +201,6 @@ def export(
     console.print(f"wrote {report.bundle.path}")
 
 
-@click.command()
-@click.option("--bundle", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--big", required=True, help="The big model: a .safetensors checkpoint, or timm's name.")
-@click.option("--data", required=True, help=_DATA_HELP)
-@click.option(
-    "--margin",
-    default=0.0,
-    show_default=True,
-    help="The cascade must win by this share of the pictures; below 0 it may lose so much.",
-)
-@click.option("--max-side", type=click.IntRange(16), help="Longest side of uploads.  [default: the bundle's]")
-@click.option("--quality", type=click.IntRange(1, 100), help="JPEG quality of uploads.  [default: the bundle's]")
-def calibrate(bundle: Path, big: str, data: str, margin: float, max_side: int | None, quality: int | None) -> None:
-    """Fit a bundle's temperature and its lossless threshold against a big model; writes policy.json."""
-    from edge_sdk.bundle import open_bundle
-    from edge_sdk.workbench.calibrate import calibrate_bundle
-
-    usual = open_bundle(bundle).policy.upload
-    console = Console()
-    with _bars(console) as bars:
-        task = bars.add_task("pictures", total=None)
-        found = calibrate_bundle(
-            bundle,
-            big,
-            read_all(open_source(data, _measuring_split(data))),
-            upload=Upload(max_side or usual.max_side, quality or usual.quality),
-            margin=margin,
-            on_done=lambda done: bars.update(task, completed=done),
-        )
-    console.print(found.sentence(), soft_wrap=True)
-
-
-def _measuring_split(address: str) -> Split:
-    """The simulated camera has frames for this; of a folder all is used."""
+def measuring_split(address: str) -> Split:
+    """The split to measure on: the simulated camera has frames for this; of a folder all is used."""
     return Split.CALIBRATION if address.startswith("simulated://") else Split.ALL

@@ -7,6 +7,7 @@
 | `simulated://trailcam?seed=7&frames=4000&streams=1` | frames of its streams: arrivals, repeats, empty gaps |
 | `simulated://trailcam?seed=7&frames=12000&streams=0.3` | three tenths of the second, the rest of the first |
 | `simulated://trailcam?seed=7&frames=6000&closeups=2` | with two cut-outs around the subject of each |
+| `simulated://trailcam?seed=7&frames=4000&streams=1&stride=10` | every tenth frame of the streams (default: third) |
 
 Splits never share a picture. In a folder, a hash of the file's name decides: a tenth each is for validation,
 calibration and test. For the simulated camera each split has camera seeds of its own (`FIRST_SEED`), and each camera
@@ -22,6 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from itertools import count as count_up
 from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
@@ -55,9 +57,6 @@ SEEDS_PER_ADDRESS = 1000
 """Camera seeds behind one `seed=` of an address: `seed=7` uses the 7000th to 7999th of its split."""
 
 FRAMES_PER_SEED = 100
-STREAM_STRIDE = 3
-"""Every so many frames of a stream are used: neighbours look alike."""
-
 _FILES_PER_PART = 250
 
 
@@ -70,12 +69,14 @@ class LabelledImage:
         label: the true class, or None.
         source: the file, or the camera's address.
         group: what the picture is to be reported under, such as the light; "" where nothing is known.
+        name: tells it from the other pictures of its source: the file below the folder, or camera and number.
     """
 
     image: Image
     label: str | None
     source: str = ""
     group: str = ""
+    name: str = ""
 
 
 class Source(Protocol):
@@ -155,7 +156,8 @@ class FolderSource:
                 _log.warning("left out: %s", error)
                 continue
             inner = path.relative_to(self._root).parts
-            yield LabelledImage(image, inner[0] if len(inner) > 1 else None, str(path))
+            label = inner[0] if len(inner) > 1 else None
+            yield LabelledImage(image, label, str(path), name="/".join(inner))
 
 
 def split_of(name: str) -> Split:
@@ -173,6 +175,7 @@ class SimulatedSource:
         frames: number of pictures.
         streams: share of them that is taken from streams, in [0, 1].
         closeups: cut-outs that follow each balanced frame.
+        stride: every so many frames of a stream are used: neighbours look alike.
         split: which camera seeds.
     """
 
@@ -181,6 +184,7 @@ class SimulatedSource:
     streams: float
     closeups: int
     split: Split
+    stride: int = 3
 
     @classmethod
     def from_address(cls, address: str, split: Split) -> SimulatedSource:
@@ -191,9 +195,11 @@ class SimulatedSource:
         """
         parts = urlsplit(address)
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
-        unknown = sorted(set(options) - {"seed", "frames", "streams", "closeups"})
+        unknown = sorted(set(options) - {"seed", "frames", "streams", "closeups", "stride"})
         if parts.netloc != "trailcam" or unknown:
-            raise WorkbenchError(f"expected simulated://trailcam with seed, frames, streams, closeups; got {address}")
+            raise WorkbenchError(
+                f"expected simulated://trailcam with seed, frames, streams, closeups, stride; got {address}"
+            )
         try:
             source = cls(
                 seed=int(options.get("seed", "0")),
@@ -201,14 +207,21 @@ class SimulatedSource:
                 streams=float(options.get("streams", "0")),
                 closeups=int(options.get("closeups", "0")),
                 split=split,
+                stride=int(options.get("stride", "3")),
             )
         except ValueError as error:
-            raise WorkbenchError(f"expected numbers for seed, frames, streams and closeups; got {address}") from error
+            raise WorkbenchError(
+                f"expected numbers for seed, frames, streams, closeups, stride; got {address}"
+            ) from error
         if not (
-            0 <= source.seed < 1000 and source.frames > 0 and 0 <= source.streams <= 1 and 0 <= source.closeups < 10
+            0 <= source.seed < 1000
+            and source.frames > 0
+            and 0 <= source.streams <= 1
+            and 0 <= source.closeups < 10
+            and 0 < source.stride <= 1000
         ):
             raise WorkbenchError(
-                f"expected seed 0..999, frames of 1 or more, streams 0..1, closeups 0..9; got {address}"
+                f"expected seed 0..999, frames of 1 or more, streams 0..1, closeups 0..9, stride 1..1000; got {address}"
             )
         if source.frames > FRAMES_PER_SEED * SEEDS_PER_ADDRESS:
             raise WorkbenchError(f"expected at most {FRAMES_PER_SEED * SEEDS_PER_ADDRESS} frames; got {source.frames}")
@@ -231,7 +244,8 @@ class SimulatedSource:
         """Changes with the seeds and with the camera's program; not with the number of frames, which adds parts."""
         import edge_sdk.camera.simulated as simulated
 
-        digest = hashlib.sha256(f"{self.seed} {self.streams} {self.closeups} {self.split}".encode())
+        stride = "" if self.stride == 3 else f" {self.stride}"
+        digest = hashlib.sha256(f"{self.seed} {self.streams} {self.closeups} {self.split}{stride}".encode())
         for path in sorted(Path(str(simulated.__file__)).parent.glob("*.py")):
             digest.update(path.read_bytes())
         return digest.hexdigest()[:16]
@@ -244,7 +258,7 @@ class SimulatedSource:
         """The frames of one camera seed."""
         seed = FIRST_SEED[self.split] + self.seed * SEEDS_PER_ADDRESS + part
         if int((part + 1) * self.streams) > int(part * self.streams):
-            return _stream(seed, self._frames(part))
+            return _stream(seed, self._frames(part), self.stride)
         return _balanced(seed, self._frames(part), self.closeups)
 
     def _frames(self, part: int) -> int:
@@ -256,23 +270,27 @@ def _balanced(seed: int, count: int, closeups: int) -> Iterator[LabelledImage]:
 
     address = f"simulated://trailcam?seed={seed}"
     rng = np.random.default_rng(seed)
+    number = count_up()
     for studio, pairs in groupby(islice(sampled_shots(seed), count), key=itemgetter(1)):
         shots = [shot for shot, _ in pairs]
         boxes = find_changes([shot.image for shot in shots]) if closeups else []
         for index, shot in enumerate(shots):
-            label = shot.label or "empty"
-            yield LabelledImage(shot.image, label, address, studio.light.mode)
+            label, light = shot.label or "empty", studio.light.mode
+            name = f"{seed}/{next(number):04d}"
+            yield LabelledImage(shot.image, label, address, light, name)
             if closeups and (boxes[index] is not None or shot.label is None):
-                for _ in range(closeups):
-                    yield LabelledImage(cut_out(shot.image, boxes[index], rng), label, address, studio.light.mode)
+                for cut in range(closeups):
+                    close = cut_out(shot.image, boxes[index], rng)
+                    yield LabelledImage(close, label, address, light, f"{name}/{cut}")
 
 
-def _stream(seed: int, count: int) -> Iterator[LabelledImage]:
+def _stream(seed: int, count: int, stride: int) -> Iterator[LabelledImage]:
     from edge_sdk.camera.simulated import SimulatedCamera
 
-    with SimulatedCamera(seed=seed, frames=count * STREAM_STRIDE) as camera:
-        for frame in islice(camera, 0, None, STREAM_STRIDE):
-            yield LabelledImage(frame.image, frame.truth, frame.source, _light(frame.captured_at))
+    with SimulatedCamera(seed=seed, frames=count * stride) as camera:
+        for index, frame in enumerate(islice(camera, 0, None, stride)):
+            light = _light(frame.captured_at)
+            yield LabelledImage(frame.image, frame.truth, frame.source, light, f"{seed}/{index:04d}")
 
 
 def _light(time: datetime) -> str:

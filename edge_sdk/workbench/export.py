@@ -24,9 +24,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from edge_sdk.bundle import Bundle, Golden, InputSpec, Manifest, Policy, write_bundle
+from edge_sdk.bundle import Bundle, Golden, InputSpec, Manifest, write_bundle
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.model import LittleModel, prepare
+from edge_sdk.policy import Policy
 from edge_sdk.types import Image
 from edge_sdk.workbench.data import LabelledImage
 from edge_sdk.workbench.macs import count_macs, count_parameters

@@ -1,42 +1,127 @@
+"""Calibration of a pair from records: rules, promises, gate, ensemble."""
+
+from __future__ import annotations
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_sdk.workbench.calibrate import Outcomes, calibrate, fit_temperature, lossless_threshold, probabilities
-
-CASES = st.lists(
-    st.tuples(st.sampled_from([0.3, 0.4, 0.5, 0.7, 0.9, 1.0]), st.booleans(), st.booleans()), min_size=1, max_size=12
+from edge_sdk.errors import WorkbenchError
+from edge_sdk.policy import ExitPolicy
+from edge_sdk.types import Prediction
+from edge_sdk.workbench.calibrate import Rule, calibrate_records
+from edge_sdk.workbench.cascade.confidence import (
+    SCORES,
+    energy,
+    expected_calibration_error,
+    fit_temperature,
+    softmax,
+    to_logits,
 )
+from edge_sdk.workbench.records import Records, RecordsInfo, from_logits
+
+LABELS = ("a", "b", "c")
 
 
-def cascade_wins(confidences, little, big, threshold) -> int:
-    return sum(int(a if c >= threshold else b) - int(b) for c, a, b in zip(confidences, little, big, strict=True))
+def pair(count: int = 3000, seed: int = 0, *, hopeless: bool = False, scale: float = 1.0) -> tuple[Records, Records]:
+    """A little model that knows when it is unsure, and a better big one."""
+    rng = np.random.default_rng(seed)
+    truths = rng.integers(0, 3, count)
+    logits = rng.normal(0, 1, (count, 3)).astype(np.float32)
+    logits[np.arange(count), truths] += rng.choice([0.5, 4.0], count)
+    named = logits.argmax(axis=1)
+    cloud = rng.normal(0, 1, (count, 3)).astype(np.float32)
+    cloud[np.arange(count), truths] += 4.0
+    if hopeless:  # where the little model says "a", the big one says the same
+        cloud[named == 0] = logits[named == 0] * 5
+    ids = [f"{index:05d}" for index in range(count)]
+    little = from_logits(RecordsInfo(model="little", labels=LABELS, macs=10), ids, list(truths), logits * scale)
+    sizes = list(rng.integers(9_000, 11_000, count))
+    big = from_logits(RecordsInfo(model="big", labels=LABELS, macs=100), ids, list(truths), cloud, sizes)
+    return little, big
 
 
-@given(CASES, st.sampled_from([0.0, 0.05, 0.2]))
-def test_the_threshold_is_the_lowest_of_all_that_lose_nothing(cases, margin) -> None:
-    confidences = np.array([case[0] for case in cases], np.float32)
-    little, big = (np.array([case[k] for case in cases]) for k in (1, 2))
-    found = lossless_threshold(confidences, little, big, margin=margin)
-    good = [t for t in np.unique(confidences) if cascade_wins(confidences, little, big, t) >= margin * len(cases)]
-    if good:
-        assert found == min(good)
-    else:
-        assert found >= min(1.0, float(confidences.max()))
+def test_the_guaranteed_rule_says_what_it_promises() -> None:
+    found = calibrate_records(*pair(), Rule(eps=0.02, frames_per_day=2000))
+    assert found.guaranteed and found.promise == 0.02
+    assert found.point.accuracy >= found.big_accuracy - 0.02
+    assert 0.2 < found.point.exit_ratio < 1
+    assert "with 95% confidence accuracy is at most 2.00 points below the big model" in found.sentence()
+    assert "MB a day at 2,000 frames" in found.sentence()
+    assert found.policy.big_macs == 100 and found.policy.confidences is not None
 
 
-def test_a_little_model_that_is_never_wrong_lets_every_frame_exit() -> None:
-    confidences = np.array([0.2, 0.9, 0.5], np.float32)
-    right = np.ones(3, bool)
-    assert lossless_threshold(confidences, right, right) == np.float32(0.2)
+@pytest.mark.parametrize(
+    ("rule", "holds"),
+    [
+        (Rule(drop=0.0), lambda found: found.point.accuracy >= found.big_accuracy - 0.01),
+        (Rule(offload_ratio=0.3), lambda found: 1 - found.point.exit_ratio <= 0.33),
+        (Rule(macs=40.0), lambda found: found.point.macs <= 43),
+        (Rule(bytes_per_day=4e6, frames_per_day=1000), lambda found: found.point.upload_bytes <= 4400),
+    ],
+)
+def test_the_plain_rules_hold_on_the_records_they_were_not_chosen_on(rule: Rule, holds) -> None:  # type: ignore[no-untyped-def]
+    found = calibrate_records(*pair(), rule)
+    assert holds(found)
+    assert not found.guaranteed
+    assert found.promise > found.big_accuracy - found.point.accuracy
+
+
+def test_a_promise_that_cannot_be_given_says_which_can() -> None:
+    with pytest.raises(WorkbenchError, match=r"cannot promise a loss of at most 0.10 points .* \(--eps 0.0"):
+        calibrate_records(*pair(400), Rule(eps=0.001))
+
+
+def test_a_gate_is_taken_where_it_is_better_and_decides_as_the_records_say() -> None:
+    little, big = pair(6000, hopeless=True)
+    found = calibrate_records(little, big, Rule(drop=0.0), allow_ensemble=False)
+    assert found.policy.gate is not None
+    plain = calibrate_records(little, big, Rule(drop=0.0), learned_gate=False, allow_ensemble=False)
+    assert plain.policy.gate is None
+    assert found.point.macs < plain.point.macs
+    policy = ExitPolicy(found.policy)
+    assert policy.threshold is None
+    chances = little.calibrated(found.policy.temperature)
+    exits = [policy.decide(Prediction(LABELS, row)).exits for row in chances[:2000]]
+    assert np.mean(exits) == pytest.approx(found.point.exit_ratio, abs=0.03)
+
+
+def test_an_ensemble_is_used_only_where_it_helps() -> None:
+    little, big = pair(6000, seed=3)
+    found = calibrate_records(little, big, Rule(drop=0.0))
+    if found.policy.ensemble:
+        alone = calibrate_records(little, big, Rule(drop=0.0), allow_ensemble=False)
+        assert found.curve.accuracy.max() >= alone.curve.accuracy.max()
+    noise = Records(
+        big.info,
+        big.ids,
+        big.truths,
+        big.truths,
+        np.ones(len(big), np.float32),
+        np.eye(3, dtype=np.float16)[big.truths],
+    )
+    assert calibrate_records(little, noise, Rule(offload_ratio=0.5)).policy.ensemble == 0.0
+
+
+def test_records_that_do_not_fit_are_refused() -> None:
+    little, big = pair(300)
+    with pytest.raises(WorkbenchError, match="expected at least 100 labelled pictures; got 50"):
+        calibrate_records(little.part(np.arange(50)), big.part(np.arange(50)), Rule(drop=0.0))
+    with pytest.raises(WorkbenchError, match="expected the same sample ids of little and big; record 0"):
+        calibrate_records(little, big.part(np.arange(300)[::-1]), Rule(drop=0.0))
+    with pytest.raises(WorkbenchError, match="expected one of eps, drop"):
+        Rule()
+    with pytest.raises(WorkbenchError, match="got eps, drop"):
+        Rule(eps=0.1, drop=0.1)
 
 
 @given(st.integers(0, 2**31), st.floats(0.3, 5.0))
-def test_the_temperature_undoes_a_scaling(seed, scale) -> None:
+@settings(deadline=None)
+def test_the_temperature_undoes_a_scaling(seed: int, scale: float) -> None:
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, 2, (400, 4)).astype(np.float32)
-    chances = probabilities(logits, 1.0).astype(np.float64)
+    chances = softmax(logits).astype(np.float64)
     truths = np.array([rng.choice(4, p=row / row.sum()) for row in chances])
     plain = fit_temperature(logits, truths)
     assert fit_temperature((logits * scale).astype(np.float32), truths) == pytest.approx(plain * scale, rel=1e-3)
@@ -48,21 +133,30 @@ def test_the_temperature_is_the_likeliest_on_a_grid() -> None:
     truths = np.where(rng.random(200) < 0.6, logits.argmax(1), rng.integers(0, 5, 200))
 
     def likelihood(temperature: float) -> float:
-        return float(np.log(probabilities(logits, temperature)[np.arange(200), truths]).mean())
+        return float(np.log(softmax(logits, temperature)[np.arange(200), truths]).mean())
 
     found = fit_temperature(logits, truths)
     assert likelihood(found) >= max(likelihood(t) for t in np.geomspace(0.2, 10, 200)) - 1e-6
 
 
-def test_the_cascade_is_never_below_the_big_model_on_its_own_calibration_set() -> None:
-    rng = np.random.default_rng(5)
-    truths = rng.integers(0, 3, 500)
-    logits = rng.normal(0, 1, (500, 3)).astype(np.float32)
-    logits[np.arange(500), truths] += 1.5
-    big = np.where(rng.random(500) < 0.9, truths, (truths + 1) % 3)
-    outcomes = Outcomes(("a", "b", "c"), truths, logits, big, np.full(500, 9000), ("day",) * 500)
-    found = calibrate(outcomes)
-    assert found.cascade_accuracy >= found.big_accuracy > found.little_accuracy
-    assert 0 < found.exit_ratio < 1
-    assert calibrate(outcomes, margin=0.01).cascade_accuracy >= found.big_accuracy + 0.01
-    assert "500 pictures" in found.sentence()
+@given(st.integers(0, 1000), st.floats(0.5, 8))
+def test_logits_survive_float16_probabilities(seed: int, spread: float) -> None:
+    logits = np.random.default_rng(seed).normal(0, spread, (20, 5)).astype(np.float32)
+    stored = softmax(logits).astype(np.float16)
+    assert softmax(to_logits(stored)) == pytest.approx(softmax(logits), abs=1.5e-3)
+
+
+def test_scores_rise_with_confidence() -> None:
+    chances = np.array([[1.0, 0.0, 0.0], [0.6, 0.3, 0.1], [1 / 3, 1 / 3, 1 / 3]])
+    for name, score in SCORES.items():
+        values = score(chances)
+        assert values[0] > values[1] > values[2], name
+        assert values[0] == pytest.approx(1)
+    assert energy(np.array([[0.0, 0.0]]))[0] == pytest.approx(np.log(2))
+    assert energy(np.array([[1000.0, 0.0]]))[0] == pytest.approx(1000)
+
+
+def test_the_calibration_error_of_an_overconfident_model() -> None:
+    right = np.array([True] * 6 + [False] * 4)
+    assert expected_calibration_error(np.full(10, 0.9), right) == pytest.approx(0.3)
+    assert expected_calibration_error(np.full(10, 0.6), right) == pytest.approx(0.0)

@@ -6,8 +6,9 @@ import pytest
 from click.testing import CliRunner
 
 from edge_sdk.bundle import open_bundle
+from edge_sdk.workbench.cascade.cli import calibrate, records
 from edge_sdk.workbench.checkpoint import load_checkpoint
-from edge_sdk.workbench.cli import calibrate, export, train
+from edge_sdk.workbench.cli import export, train
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the exporter's own code
 
@@ -17,7 +18,7 @@ def test_photos_become_a_calibrated_bundle(tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     for label, channel in (("blue", 0), ("red", 2)):
         (photos / label).mkdir(parents=True)
-        for index in range(40):
+        for index in range(60):
             image = rng.integers(0, 90, (48, 64, 3), np.uint8)
             image[..., channel] += 120
             cv2.imwrite(str(photos / label / f"{index}.png"), image)
@@ -35,15 +36,27 @@ def test_photos_become_a_calibrated_bundle(tmp_path: Path) -> None:
     )
     assert done.exit_code == 0 and "agreement" in done.output
     assert open_bundle(bundle).manifest.version == "7"
+    drawn = ("--drop", "0.1", "--picture", str(tmp_path / "curve.png"))
     done = run.invoke(
         calibrate,
-        ["--bundle", str(bundle), "--big", str(weights), "--data", str(photos), "--quality", "70"],
+        [*("--bundle", str(bundle), "--big", str(weights), "--data", str(photos), "--quality", "70"), *drawn],
         catch_exceptions=False,
     )
-    assert done.exit_code == 0 and "of frames exit" in done.output
+    assert done.exit_code == 0 and "of frames go to the cloud; with 95% confidence" in done.output
+    assert (tmp_path / "curve.png").stat().st_size > 10_000
     policy = open_bundle(bundle).policy
-    assert (policy.upload.quality, policy.calibration["pictures"]) == (70, 80)
+    assert (policy.upload.quality, policy.calibration["pictures"]) == (70, 120)
     assert policy.big_macs == load_checkpoint(weights)[1].macs
+    kept = tmp_path / "records"
+    done = run.invoke(records, [str(bundle), str(weights), "--data", str(photos), "--out", str(kept)])
+    assert done.exit_code == 0 and "120" in done.output
+    pair = [str(path) for path in sorted(kept.glob("*.npz"), reverse=True)]
+    assert len(pair) == 2
+    done = run.invoke(calibrate, ["--bundle", str(bundle), "--big", "m", "--records", *pair, "--macs", "1e12"])
+    assert done.exit_code == 0, done.output
+    assert open_bundle(bundle).policy.calibration["rule"] == "macs"
+    done = run.invoke(calibrate, ["--bundle", str(bundle), "--big", "m"])
+    assert done.exit_code == 2 and "either --data or --records" in done.output
     done = run.invoke(export, ["--model", "resnet18", "--checkpoint", str(weights), "--images", "x", "--out", "y"])
     assert done.exit_code == 2 and "is a lcnet_035" in done.output
 

@@ -56,7 +56,7 @@ class Light:
     def reach_m(self) -> float:
         """Beyond this distance nothing can be made out."""
         clear_m = 2.0 / self.fog_per_m
-        return min(clear_m, 2.5 * self.flash_m) if self.infrared else clear_m
+        return min(clear_m, 2.0 * self.flash_m) if self.infrared else clear_m
 
     def subject(self, colour: Raster, distance_m: float) -> Raster:
         """Light a subject at `distance_m`: `uint8 (h, w, 3)` in, the same out."""

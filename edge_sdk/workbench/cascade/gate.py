@@ -1,0 +1,232 @@
+"""A learned gate: what is a second opinion worth? A table from the little model's output to the expected gain.
+
+The best frames to offload are those with the largest P(big is right) - P(little is right), not those with the smallest
+confidence: where both models fail, a second opinion is worth nothing. The gate estimates that difference from the class
+that the little model names and how sure it is: isotonic regression of the gain on the confidence, per class, drawn
+towards the curve of all classes where a class has few records. It is written as a plain table (`gain` at fixed
+confidences, by class), which the device reads in microseconds.
+
+Which score to use is judged by the area under the accuracy-cost curve, each record scored by a gate that was fitted
+without it (K-fold cross-validation); the difference to the maximum softmax is tested by the bootstrap over records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
+
+from edge_sdk.errors import WorkbenchError
+from edge_sdk.policy import GainTable
+from edge_sdk.workbench.cascade.confidence import SCORES, check_labels, energy
+from edge_sdk.workbench.cascade.curve import Bools, Floats, cascade_curve, check_records, lossless
+
+_KNOTS = 33
+_PRIOR_RECORDS = 200.0
+_SLOPE = 0.02
+MAX_SOFTMAX, GATE = "max softmax", "learned gate"
+
+
+def fit_gate(
+    probabilities: Floats, little_right: Bools, big_right: Bools, *, prior_records: float = _PRIOR_RECORDS
+) -> GainTable:
+    """Fit a gate on N records.
+
+    Args:
+        probabilities: `float (N, C)` of the little model, calibrated.
+        little_right: `bool (N,)`.
+        big_right: `bool (N,)`.
+        prior_records: a class with so many records counts as much as all classes together.
+
+    Raises:
+        WorkbenchError: arrays that do not fit one another.
+    """
+    probabilities = np.asarray(probabilities, np.float64)
+    check_labels(probabilities, np.zeros(len(probabilities), np.int64))
+    named, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    check_records(confidence=confidence, little_right=little_right, big_right=big_right)
+    gain = big_right.astype(np.float64) - little_right
+    # Knots where the confidences are, so that the table is fine where it matters.
+    knots = np.unique(np.quantile(confidence, np.linspace(0, 1, _KNOTS)))
+    if len(knots) < 2:
+        knots = np.array([0.0, 1.0])
+    pooled = _falling(confidence, gain, knots)
+    rows = []
+    for label in range(probabilities.shape[1]):
+        mine = named == label
+        share = mine.sum() / (mine.sum() + prior_records)
+        own = _falling(confidence[mine], gain[mine], knots) if mine.any() else pooled
+        rows.append(share * own + (1 - share) * pooled)
+    return GainTable(
+        confidences=tuple(float(round(knot, 6)) for knot in knots),
+        gains=tuple(tuple(float(round(value, 5)) for value in row) for row in rows),
+    )
+
+
+def _falling(confidence: Floats, gain: Floats, knots: Floats) -> Floats:
+    """Isotonic regression of gain on confidence, falling, read at the knots, with a slight slope to break ties."""
+    order = np.argsort(confidence, kind="stable")
+    fitted = isotonic_regression(gain[order], increasing=False).x
+    at, first = np.unique(confidence[order], return_index=True)
+    ends = np.append(first[1:], len(fitted))
+    means = np.add.reduceat(fitted, first) / (ends - first)
+    result: Floats = np.interp(knots, at, means) + _SLOPE * (0.5 - knots)
+    return result
+
+
+def gains(table: GainTable, probabilities: Floats) -> Floats:
+    """The expected gain of N records, `float64 (N,)`, as the device reads it from the table."""
+    probabilities = np.asarray(probabilities, np.float64)
+    named, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    result = np.empty(len(probabilities))
+    for label, row in enumerate(table.gains):
+        mine = named == label
+        result[mine] = np.interp(confidence[mine], table.confidences, row)
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How a score ranks records, against the maximum softmax.
+
+    Attributes:
+        name: of the score.
+        area: under the curve of accuracy over exit ratio, in [0, 1], cross-validated; higher is better.
+        difference: of the area to that of the maximum softmax.
+        low: 2.5% quantile of the difference over bootstrap draws of the records.
+        high: 97.5% quantile.
+        macs_lossless: MACs per frame at no loss, relative to the big model's.
+    """
+
+    name: str
+    area: float
+    difference: float
+    low: float
+    high: float
+    macs_lossless: float
+
+    @property
+    def better(self) -> bool:
+        """Whether it beats the maximum softmax beyond noise."""
+        return self.low > 0
+
+
+def compare_scores(
+    probabilities: Floats,
+    truths: NDArray[np.integer],
+    big_right: Bools,
+    *,
+    little_macs: float,
+    big_macs: float,
+    logits: Floats | None = None,
+    folds: int = 5,
+    draws: int = 400,
+    seed: int = 0,
+) -> list[Comparison]:
+    """Compare confidences by the area under the accuracy-cost curve; the best is first.
+
+    Args:
+        probabilities: `float (N, C)` of the little model.
+        truths: `int (N,)`.
+        big_right: `bool (N,)`.
+        little_macs: per frame.
+        big_macs: per frame.
+        logits: `float (N, C)`, for the energy; default: it is left out.
+        folds: of the cross-validation; records are dealt to them at random.
+        draws: bootstrap draws.
+        seed: of folds and draws.
+
+    Raises:
+        WorkbenchError: arrays that do not fit, or fewer records than folds.
+    """
+    probabilities = np.asarray(probabilities, np.float64)
+    check_labels(probabilities, truths)
+    check_records(truths=truths, big_right=big_right)
+    if len(truths) < 2 * folds:
+        raise WorkbenchError(f"expected at least {2 * folds} records for {folds} folds; got {len(truths)}")
+    little_right = probabilities.argmax(axis=1) == truths
+    scores = {name: score(probabilities) for name, score in SCORES.items()}
+    if logits is not None:
+        scores["energy"] = energy(logits)
+    rng = np.random.default_rng(seed)
+    fold = rng.permutation(len(truths)) % folds
+    scores[GATE] = _held_out(
+        fold,
+        lambda rest, mine: (
+            -gains(fit_gate(probabilities[rest], little_right[rest], big_right[rest]), probabilities[mine])
+        ),
+    )
+    samples = [rng.integers(len(truths), size=len(truths)) for _ in range(draws)]
+
+    def area(score: Floats, chosen: NDArray[np.intp] | slice) -> float:
+        return cascade_curve(
+            score[chosen], little_right[chosen], big_right[chosen], little_macs=little_macs, big_macs=big_macs
+        ).area()
+
+    whole = slice(None)
+    usual = area(scores[MAX_SOFTMAX], whole)
+    usual_draws = np.array([area(scores[MAX_SOFTMAX], sample) for sample in samples])
+    result = []
+    for name, score in scores.items():
+        gap = np.array([area(score, sample) for sample in samples]) - usual_draws
+        low, high = (float(value) for value in np.quantile(gap, (0.025, 0.975)))
+        cost = _macs_lossless(score, little_right, big_right, little_macs, big_macs) / big_macs
+        mine = area(score, whole)
+        result.append(Comparison(name, mine, mine - usual, low, high, cost))
+    return sorted(result, key=lambda one: -one.area)
+
+
+def _held_out(
+    fold: NDArray[np.integer], scored: Callable[[NDArray[np.intp], NDArray[np.intp]], Floats]
+) -> NDArray[np.float64]:
+    """Scores of all records, each by what was fitted on the other folds."""
+    result = np.empty(len(fold))
+    for number in range(int(fold.max()) + 1):
+        mine = np.flatnonzero(fold == number)
+        result[mine] = scored(np.flatnonzero(fold != number), mine)
+    return result
+
+
+def _macs_lossless(score: Floats, little: Bools, big: Bools, little_macs: float, big_macs: float) -> float:
+    return lossless(cascade_curve(score, little, big, little_macs=little_macs, big_macs=big_macs)).macs
+
+
+def ensemble(little: Floats, big: Floats, weight: float) -> NDArray[np.int64]:
+    """The class of the weighted mean of both models' probabilities, for offloaded frames.
+
+    Args:
+        little: `float (N, C)`.
+        big: `float (N, C)`, of the same labels in the same order.
+        weight: of the little model, in [0, 1]; 0 is the big model alone.
+    """
+    if little.shape != big.shape:
+        raise WorkbenchError(f"expected probabilities of one shape from both models; got {little.shape}, {big.shape}")
+    named: NDArray[np.int64] = (weight * little + (1 - weight) * big).argmax(axis=1)
+    return named
+
+
+def fit_ensemble(
+    little: Floats, big: Floats, truths: NDArray[np.integer], *, offloaded: Bools | None = None
+) -> tuple[float, float]:
+    """The little model's weight in the answer on offloaded frames, of 0, 0.05 .. 0.5, and the accuracy gained by it.
+
+    Args:
+        little: `float (N, C)`.
+        big: `float (N, C)`.
+        truths: `int (N,)`.
+        offloaded: `bool (N,)`, the records to judge by; default: all.
+
+    Returns:
+        weight, and the gain on these records over the big model alone.
+    """
+    check_labels(little, truths)
+    chosen = np.ones(len(truths), np.bool_) if offloaded is None else offloaded
+    if not chosen.any():
+        return 0.0, 0.0
+    weights = np.linspace(0, 0.5, 11)
+    accuracy = [float((ensemble(little[chosen], big[chosen], float(w)) == truths[chosen]).mean()) for w in weights]
+    best = int(np.argmax(accuracy))
+    return float(weights[best]), accuracy[best] - accuracy[0]

@@ -1,0 +1,161 @@
+"""Pictures of a cascade: curves, hard frames, scores, companions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from edge_sdk.errors import WorkbenchError
+from edge_sdk.workbench.calibrate import Calibration
+from edge_sdk.workbench.cascade.companion import Ranked
+from edge_sdk.workbench.cascade.curve import Curve
+from edge_sdk.workbench.cascade.gate import MAX_SOFTMAX, Comparison
+from edge_sdk.workbench.cascade.hardness import HardnessBin
+
+TEAL, CORAL, NAVY, GREY, GOLD = "#2a9d8f", "#e76f51", "#264653", "#b8b8b8", "#e9c46a"
+_MOST_POINTS = 4000
+
+
+def draw_calibration(path: Path, found: Calibration, title: str) -> None:
+    """Draw what calibration found.
+
+    Args:
+        path: the PNG to write.
+        found: the calibration.
+        title: the picture's head.
+
+    Raises:
+        WorkbenchError: the file cannot be written.
+    """
+    figure = Figure(figsize=(13, 8), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    axes = figure.subplot_mosaic([["curve", "ratio"], ["hard", "scores"]])
+    for axis in axes.values():
+        axis.spines[["top", "right"]].set_visible(False)
+    _draw_curve(axes["curve"], found)
+    _draw_ratio(axes["ratio"], found)
+    _draw_hardness(axes["hard"], found.bins)
+    _draw_scores(axes["scores"], found.comparisons)
+    _save(figure, path)
+
+
+def _thin(curve: Curve) -> Any:
+    count = len(curve.thresholds)
+    return np.unique(np.linspace(0, count - 1, min(count, _MOST_POINTS)).astype(int))
+
+
+def _draw_curve(axis: Any, found: Calibration) -> None:
+    curve, plain = found.curve, found.plain
+    some = _thin(plain)
+    if found.policy.gate is not None:
+        axis.plot(plain.macs[some] / 1e6, 100 * plain.accuracy[some], color=GREY, label="maximum softmax")
+    some = _thin(curve)
+    name = "learned gate" if found.policy.gate is not None else "cascade, every threshold"
+    axis.plot(curve.macs[some] / 1e6, 100 * curve.accuracy[some], color=NAVY, label=name)
+    axis.axhline(100 * found.big_accuracy, color=CORAL, linewidth=1, linestyle="--", label="big model alone")
+    axis.axhline(100 * found.little_accuracy, color=TEAL, linewidth=1, linestyle=":", label="little model alone")
+    where = found.point.macs / 1e6, 100 * found.point.accuracy
+    axis.scatter(*where, s=60, color=GOLD, edgecolor="black", zorder=5, label="chosen")
+    axis.axvline(curve.big_macs / 1e6, color=CORAL, linewidth=0.8, alpha=0.4)
+    axis.set(title="Accuracy against compute", xlabel="MMAC per frame, both models", ylabel="accuracy, %")
+    axis.legend(fontsize=8, loc="lower right")
+
+
+def _draw_ratio(axis: Any, found: Calibration) -> None:
+    curve = found.curve
+    some = _thin(curve)[1:]
+    axis.plot(curve.thresholds[some], 100 * curve.exit_ratio[some], color=TEAL, label="exit ratio")
+    axis.plot(curve.thresholds[some], 100 * curve.accuracy[some], color=NAVY, label="accuracy")
+    axis.axvline(found.point.threshold, color="black", linewidth=0.9, linestyle=":", label="chosen")
+    score = "minus the expected gain" if found.policy.gate is not None else "confidence"
+    axis.set(title="Exit ratio and accuracy by threshold", xlabel=f"threshold on {score}", ylabel="%")
+    axis.legend(fontsize=8)
+
+
+def _draw_hardness(axis: Any, bins: Sequence[HardnessBin]) -> None:
+    used = [one for one in bins if one.records]
+    names = [f"{one.low:.1f}-{one.high:.1f}" for one in used]
+    start = np.zeros(len(used))
+    for name, colour in (
+        ("both_right", TEAL),
+        ("correctable", GOLD),
+        ("broken", CORAL),
+        ("both_wrong", GREY),
+    ):
+        share = np.array([100 * getattr(one, name) / one.records for one in used])
+        label = {
+            "both_right": "both right",
+            "correctable": "an offload mends it",
+            "broken": "an offload breaks it",
+            "both_wrong": "both wrong",
+        }[name]
+        axis.bar(names, share, bottom=start, color=colour, label=label, width=0.85)
+        start += share
+    for index, one in enumerate(used):
+        axis.text(index, 101, str(one.records), ha="center", va="bottom", fontsize=7)
+    axis.set(title="What a second opinion does (frames above the bars)", xlabel="confidence", ylabel="%", ylim=(0, 108))
+    axis.legend(fontsize=8, loc="lower left", framealpha=0.9)
+
+
+def _draw_scores(axis: Any, comparisons: Sequence[Comparison]) -> None:
+    shown = [one for one in comparisons if one.name != MAX_SOFTMAX]
+    if not shown:
+        axis.axis("off")
+        axis.text(0.5, 0.5, "too few records\nto compare scores", ha="center", va="center", fontsize=12)
+        return
+    names = [one.name for one in shown]
+    middle = np.array([100 * one.difference for one in shown])
+    low = middle - np.array([100 * one.low for one in shown])
+    high = np.array([100 * one.high for one in shown]) - middle
+    axis.errorbar(middle, names, xerr=np.maximum(0, np.stack([low, high])), fmt="o", color=NAVY, ecolor=GREY, capsize=4)
+    axis.axvline(0, color="black", linewidth=0.8)
+    axis.invert_yaxis()
+    axis.set(
+        title="Scores against the maximum softmax",
+        xlabel="difference of the mean accuracy over all exit ratios, points (95% of bootstrap draws)",
+    )
+
+
+def draw_companions(path: Path, ranked: Sequence[Ranked], title: str) -> None:
+    """Draw ranked companions: what each saves and what it costs in accuracy.
+
+    Args:
+        path: the PNG to write.
+        ranked: from `rank_companions`, not empty.
+        title: the picture's head.
+
+    Raises:
+        WorkbenchError: nothing to draw, or the file cannot be written.
+    """
+    if not ranked:
+        raise WorkbenchError("expected at least one companion to draw; got none")
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    left, right = figure.subplots(1, 2)
+    for axis in (left, right):
+        axis.spines[["top", "right"]].set_visible(False)
+    names = [one.name for one in ranked]
+    bars = left.barh(names, [100 * one.relative_macs for one in ranked], color=TEAL)
+    left.bar_label(bars, fmt="%.1f%%", padding=2, fontsize=8)
+    left.axvline(100, color=CORAL, linewidth=1, linestyle="--", label="big model alone")
+    left.invert_yaxis()
+    left.set(title="Compute per frame, test records", xlabel="% of the big model's MACs", xlim=(0, 118))
+    left.legend(fontsize=8, loc="lower right")
+    for index, one in enumerate(ranked):
+        right.scatter(100 * one.exit_ratio, 100 * one.cascade_accuracy, s=55, label=one.name, color=f"C{index}")
+    right.axhline(100 * ranked[0].big_accuracy, color=CORAL, linewidth=1, linestyle="--", label="big model alone")
+    right.set(title="Cascade, test records", xlabel="exit ratio, %", ylabel="accuracy, %")
+    right.legend(fontsize=8)
+    _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=110)
+    except OSError as error:
+        raise WorkbenchError(f"cannot write {path}: {error}") from error

@@ -1,0 +1,327 @@
+"""Records: what one model said of N labelled pictures, and what it costs to ask it; one `.npz` per model.
+
+All that chooses thresholds, companions and exits works on records alone: no model is run twice for another question.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_sdk.errors import WorkbenchError
+from edge_sdk.workbench.cascade.confidence import softmax, to_logits
+
+FORMAT = "edge-sdk-records-1"
+_ARRAYS = ("ids", "truths", "predicted", "confidence", "probabilities", "energy", "upload_bytes", "groups", "sources")
+
+
+class RecordsInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What was run.
+
+    Attributes:
+        model: its name.
+        labels: class names, in the order of the probabilities and of the numbers in `truths` and `predicted`.
+        macs: multiply-accumulates per picture at the model's own resolution, counted by `count_macs`; 0: unknown.
+        parameters: number of weights; 0: unknown.
+        width: of the input, pixels; 0: unknown.
+        height: of the input, pixels; 0: unknown.
+        latency_ms: median time of one picture (batch 1) on the machine that ran it; 0: not measured.
+        precision: "fp32", "int8" ...
+        runtime: what ran it, with the number of threads.
+        data: address and split of the pictures, and how they were encoded.
+    """
+
+    format: str = FORMAT
+    model: str
+    labels: tuple[str, ...]
+    macs: int = 0
+    parameters: int = 0
+    width: int = 0
+    height: int = 0
+    latency_ms: float = 0.0
+    precision: str = ""
+    runtime: str = ""
+    data: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Records:
+    """What one model said of N pictures.
+
+    Attributes:
+        info: the model.
+        ids: `str (N,)`, one per picture, unique.
+        truths: `int64 (N,)`, index of the true class.
+        predicted: `int64 (N,)`, index of the class that the model names.
+        confidence: `float32 (N,)`, the model's probability of that class.
+        probabilities: `float16 (N, C)`, or None where only the top class is known.
+        energy: `float32 (N,)`, log of the sum of exponentials of the logits, or None.
+        upload_bytes: `int64 (N,)`, size of the encoded picture, or None where it was not encoded.
+        groups: `str (N,)`, what each picture is to be reported under, such as its light; or None.
+        sources: `str (N,)`, where each picture comes from: those of one camera look alike; or None.
+
+    Raises:
+        WorkbenchError: arrays that do not fit one another, labels out of range, probabilities that are none.
+    """
+
+    info: RecordsInfo
+    ids: NDArray[np.str_]
+    truths: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    confidence: NDArray[np.float32]
+    probabilities: NDArray[np.float16] | None = None
+    energy: NDArray[np.float32] | None = None
+    upload_bytes: NDArray[np.int64] | None = None
+    groups: NDArray[np.str_] | None = None
+    sources: NDArray[np.str_] | None = None
+
+    def __post_init__(self) -> None:
+        name, count, classes = self.info.model, len(self.ids), len(self.info.labels)
+        if classes < 2:
+            raise WorkbenchError(f"{name}: expected two or more labels; got {classes}")
+        if not count:
+            raise WorkbenchError(f"{name}: expected at least one record; got none")
+        if len(np.unique(self.ids)) != count:
+            raise WorkbenchError(f"{name}: expected unique sample ids; some come twice")
+        shapes = {"truths": (count,), "predicted": (count,), "confidence": (count,), "probabilities": (count, classes)}
+        shapes |= {"energy": (count,), "upload_bytes": (count,), "groups": (count,), "sources": (count,)}
+        for field, shape in shapes.items():
+            array = getattr(self, field)
+            if array is not None and array.shape != shape:
+                raise WorkbenchError(f"{name}: expected {field} of shape {shape}; got {array.shape}")
+        for field in ("truths", "predicted"):
+            array = getattr(self, field)
+            if array.min() < 0 or array.max() >= classes:
+                raise WorkbenchError(
+                    f"{name}: expected {field} from 0 to {classes - 1}; got {array.min()} to {array.max()}"
+                )
+        for field in ("confidence", "probabilities"):
+            array = getattr(self, field)
+            if array is not None and not ((array >= 0) & (array <= 1.001)).all():
+                row = int(np.flatnonzero(~((array >= 0) & (array <= 1.001)).reshape(count, -1).all(axis=1))[0])
+                raise WorkbenchError(f"{name}: expected {field} from 0 to 1; record {str(self.ids[row])!r} has others")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """`bool (N,)`: the model names the true class."""
+        right: NDArray[np.bool_] = self.predicted == self.truths
+        return right
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the records that the model names rightly."""
+        return float(self.right.mean())
+
+    @property
+    def logits(self) -> NDArray[np.float32]:
+        """`float32 (N, C)` logits, up to a constant per row where the energy is not known.
+
+        Raises:
+            WorkbenchError: only the top class is known.
+        """
+        if self.probabilities is None:
+            raise WorkbenchError(f"{self.info.model}: expected records with all probabilities; these have the top one")
+        logits = to_logits(self.probabilities)
+        return logits if self.energy is None else logits + self.energy[:, None]
+
+    def calibrated(self, temperature: float) -> NDArray[np.float32]:
+        """`float32 (N, C)` probabilities at another temperature."""
+        return softmax(self.logits, temperature)
+
+    def part(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Records:
+        """The chosen records alone, in that order."""
+
+        def cut(array: NDArray[Any] | None) -> Any:
+            return None if array is None else array[chosen]
+
+        return Records(
+            self.info,
+            self.ids[chosen],
+            self.truths[chosen],
+            self.predicted[chosen],
+            self.confidence[chosen],
+            cut(self.probabilities),
+            cut(self.energy),
+            cut(self.upload_bytes),
+            cut(self.groups),
+            cut(self.sources),
+        )
+
+
+def from_logits(
+    info: RecordsInfo,
+    ids: Sequence[str],
+    truths: Sequence[int],
+    logits: NDArray[np.floating],
+    upload_bytes: Sequence[int] | None = None,
+    groups: Sequence[str] | None = None,
+    sources: Sequence[str] | None = None,
+) -> Records:
+    """Records from a model's `(N, C)` logits."""
+    probabilities = softmax(logits)
+    top = np.asarray(logits).max(axis=1)
+    energy = top - np.log(probabilities.max(axis=1))
+    return Records(
+        info,
+        np.array(ids, dtype=np.str_),
+        np.array(truths, np.int64),
+        np.asarray(logits).argmax(axis=1).astype(np.int64),
+        probabilities.max(axis=1),
+        probabilities.astype(np.float16),
+        energy.astype(np.float32),
+        None if upload_bytes is None else np.array(upload_bytes, np.int64),
+        None if groups is None else np.array(groups, dtype=np.str_),
+        None if sources is None else np.array(sources, dtype=np.str_),
+    )
+
+
+def save_records(path: str | Path, records: Records) -> Path:
+    """Write records to a `.npz`: all of it or nothing.
+
+    Raises:
+        WorkbenchError: it cannot be written.
+    """
+    path = Path(path)
+    arrays = {name: array for name in _ARRAYS if (array := getattr(records, name)) is not None}
+    partial = path.with_name(f".{path.name}.partial.npz")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(partial, info=np.array(msgspec.json.encode(records.info).decode()), **arrays)
+        partial.replace(path)
+    except OSError as error:
+        raise WorkbenchError(f"cannot write {path}: {error}") from error
+    return path
+
+
+def load_records(path: str | Path) -> Records:
+    """Read records from a `.npz`.
+
+    Raises:
+        WorkbenchError: it is missing, is no file of records, or holds arrays that do not fit.
+    """
+    path = Path(path)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        info = msgspec.json.decode(str(arrays.pop("info")), type=RecordsInfo)
+        if info.format != FORMAT:
+            raise WorkbenchError(f"{path}: expected {FORMAT}; got {info.format}")
+        return Records(info, **arrays)
+    except FileNotFoundError:
+        raise WorkbenchError(f"expected a file of records; {path} does not exist") from None
+    except (OSError, ValueError, KeyError, TypeError, EOFError, msgspec.MsgspecError) as error:
+        raise WorkbenchError(f"{path}: expected records that `edge-sdk records` wrote: {error}") from error
+
+
+def read_csv(path: str | Path, truth: Records | Path | str, *, model: str = "", macs: int = 0) -> Records:
+    """Records of a third party: a CSV with the columns `id`, `predicted` (a class name or number), `probability`.
+
+    Args:
+        path: the CSV, with a heading.
+        truth: records (or their file) of any model on the same pictures: they give ids, labels and truths.
+        model: its name; default: the file's.
+        macs: its cost per picture, where known.
+
+    Returns:
+        records in the order of `truth`.
+
+    Raises:
+        WorkbenchError: a column, a picture or a class is missing or unknown, or a value is no probability.
+    """
+    path = Path(path)
+    known = truth if isinstance(truth, Records) else load_records(truth)
+    labels = known.info.labels
+    rows: dict[str, tuple[int, float]] = {}
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            missing = {"id", "predicted", "probability"} - set(reader.fieldnames or ())
+            if missing:
+                raise WorkbenchError(
+                    f"{path}: expected the columns id, predicted, probability; got {', '.join(reader.fieldnames or ())}"
+                )
+            for line, row in enumerate(reader, 2):
+                rows[row["id"]] = _class_of(row["predicted"], labels, path, line), _chance(row, path, line)
+    except (OSError, UnicodeDecodeError) as error:
+        raise WorkbenchError(f"cannot read {path}: {error}") from error
+    absent = [name for name in known.ids.tolist() if name not in rows]
+    if absent or len(rows) != len(known):
+        raise WorkbenchError(
+            f"{path}: expected the {len(known)} sample ids of {known.info.model}; got {len(rows)}"
+            + (f", without {absent[0]!r}" if absent else "")
+        )
+    found = [rows[name] for name in known.ids.tolist()]
+    info = RecordsInfo(model=model or path.stem, labels=labels, macs=macs, data=known.info.data, runtime="imported")
+    return replace(
+        known,
+        info=info,
+        predicted=np.array([one[0] for one in found], np.int64),
+        confidence=np.array([one[1] for one in found], np.float32),
+        probabilities=None,
+        energy=None,
+    )
+
+
+def _class_of(text: str | None, labels: tuple[str, ...], path: Path, line: int) -> int:
+    if text in labels:
+        return labels.index(str(text))
+    if text is not None and text.isascii() and text.isdigit() and int(text) < len(labels):
+        return int(text)
+    raise WorkbenchError(f"{path}, line {line}: expected a class among {', '.join(labels[:10])} ...; got {text!r}")
+
+
+def _chance(row: dict[str, str], path: Path, line: int) -> float:
+    try:
+        value = float(row["probability"])
+    except (TypeError, ValueError):
+        value = float("nan")
+    if not 0 <= value <= 1:
+        raise WorkbenchError(f"{path}, line {line}: expected a probability from 0 to 1; got {row['probability']!r}")
+    return value
+
+
+def join(parts: Sequence[Records]) -> Records:
+    """Records of one model on parts of its pictures, as one."""
+
+    def whole(name: str) -> Any:
+        arrays = [getattr(part, name) for part in parts]
+        return None if any(array is None for array in arrays) else np.concatenate(arrays)
+
+    return Records(parts[0].info, *(whole(name) for name in _ARRAYS))
+
+
+def check_same(*records: Records) -> None:
+    """Check that records of several models are of the same pictures, labels and truths, in the same order.
+
+    Raises:
+        WorkbenchError: they are not; the message names the models and the first difference.
+    """
+    first = records[0]
+    for other in records[1:]:
+        names = f"{first.info.model} and {other.info.model}"
+        if first.info.labels != other.info.labels:
+            raise WorkbenchError(
+                f"expected the same labels of {names}; got {', '.join(first.info.labels)} and "
+                f"{', '.join(other.info.labels)}"
+            )
+        if len(first) != len(other):
+            raise WorkbenchError(f"expected the same pictures of {names}; got {len(first)} and {len(other)} records")
+        apart = np.flatnonzero(first.ids != other.ids)
+        if len(apart):
+            row = int(apart[0])
+            raise WorkbenchError(
+                f"expected the same sample ids of {names}; record {row} is {first.ids[row]} and {other.ids[row]}"
+            )
+        apart = np.flatnonzero(first.truths != other.truths)
+        if len(apart):
+            raise WorkbenchError(f"expected the same truths of {names}; they differ at {first.ids[int(apart[0])]}")

@@ -1,0 +1,84 @@
+"""The learned gate, the comparison of scores, and ensembles."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_sdk.errors import WorkbenchError
+from edge_sdk.workbench.cascade.gate import GATE, compare_scores, ensemble, fit_ensemble, fit_gate, gains
+
+
+def made(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Probabilities, truths and the big model's rightness, with a class on which no second opinion helps."""
+    rng = np.random.default_rng(seed)
+    truths = rng.integers(0, 3, count)
+    logits = rng.normal(0, 1, (count, 3))
+    logits[np.arange(count), truths] += 1.2
+    chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    named = chances.argmax(axis=1)
+    hopeless = named == 0  # where the little model says 0, the big one is right exactly when it is
+    big = np.where(hopeless, named == truths, rng.random(count) < 0.95)
+    return chances, truths, big
+
+
+def test_a_gate_learns_where_a_second_opinion_is_worth_nothing() -> None:
+    chances, truths, big = made(6000)
+    table = fit_gate(chances, chances.argmax(axis=1) == truths, big)
+    named = chances.argmax(axis=1)
+    worth = gains(table, chances)
+    assert np.abs(worth[named == 0]).mean() < 0.08
+    assert worth[named == 1].mean() > 0.2
+    found = compare_scores(chances, truths, big, little_macs=1, big_macs=10, logits=np.log(chances), draws=60)
+    assert found[0].name == GATE and found[0].better
+    assert {one.name for one in found} == {GATE, "max softmax", "margin", "entropy", "energy"}
+
+
+def test_a_gate_is_not_called_better_where_confidence_says_all() -> None:
+    rng = np.random.default_rng(5)
+    count = 1500
+    top = rng.uniform(0.4, 1.0, count)
+    chances = np.stack([top, 1 - top], axis=1)
+    named = chances.argmax(axis=1)
+    truths = np.where(rng.random(count) < chances.max(axis=1), named, 1 - named)
+    found = compare_scores(chances, truths, rng.random(count) < 0.97, little_macs=1, big_macs=10, draws=80)
+    assert not any(one.better for one in found)
+
+
+@given(st.integers(0, 1000), st.integers(0, 2), st.floats(0, 1))
+def test_the_device_reads_the_table_as_the_workbench_does(seed: int, label: int, confidence: float) -> None:
+    chances, truths, big = made(200, seed % 5)
+    table = fit_gate(chances, chances.argmax(axis=1) == truths, big)
+    rest = (1 - confidence) / 2
+    if confidence < rest:
+        return
+    row = np.full((1, 3), rest)
+    row[0, label] = confidence
+    if row.argmax() == label:
+        assert table.gain(label, confidence) == pytest.approx(float(gains(table, row)[0]), abs=1e-12)
+    for gain in table.gains:
+        assert all(a >= b for a, b in pairwise(gain))
+
+
+def test_an_ensemble_is_the_weighted_mean() -> None:
+    little, big = np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([[0.4, 0.6], [0.4, 0.6]])
+    assert ensemble(little, big, 0.0).tolist() == [1, 1]
+    assert ensemble(little, big, 0.5).tolist() == [0, 1]
+    weight, gained = fit_ensemble(little, big, np.array([0, 1]))
+    assert 0 < weight <= 0.5 and gained == 0.5
+    with pytest.raises(WorkbenchError, match="expected probabilities of one shape"):
+        ensemble(little, big[:, :1], 0.5)
+
+
+def test_scores_of_too_few_records_are_refused() -> None:
+    chances, truths, big = made(8)
+    with pytest.raises(WorkbenchError, match="expected at least 10 records for 5 folds"):
+        compare_scores(chances, truths, big, little_macs=1, big_macs=2)
+    with pytest.raises(WorkbenchError, match="expected labels from 0 to 2"):
+        compare_scores(chances, truths + 1, big, little_macs=1, big_macs=2)
+    with pytest.raises(WorkbenchError, match="two or more classes"):
+        fit_gate(np.ones((4, 1)), big[:4], big[:4])
