@@ -23,7 +23,22 @@ _log = logging.getLogger(__name__)
 
 Probabilities = NDArray[np.float32]
 Prepare = Callable[[bytes], Image]
-Run = Callable[[Sequence[Image]], Probabilities]
+Little = NDArray[np.float32] | None
+"""The little model's probabilities that came with a frame, `float32 (C,)`, or None."""
+Run = Callable[[Sequence[Image], Sequence[Little]], tuple[Probabilities, NDArray[np.int64]]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answered:
+    """What the model says of one frame.
+
+    Attributes:
+        probabilities: `float32 (C,)`.
+        macs: multiply-accumulates spent on it.
+    """
+
+    probabilities: Probabilities
+    macs: int
 
 
 class Overloaded(EdgeError):
@@ -41,7 +56,8 @@ class ModelFailed(EdgeError):
 @dataclass(slots=True, eq=False)
 class _Waiting:
     image: Image
-    result: asyncio.Future[Probabilities]
+    little: Little
+    result: asyncio.Future[Answered]
 
 
 class Batcher:
@@ -49,7 +65,8 @@ class Batcher:
 
     Args:
         prepare: encoded picture -> the model's input, `uint8 (h, w, 3)`; runs in a pool of `decoders` threads.
-        run: N inputs -> probabilities `float32 (N, C)`; runs in one thread, always the same.
+        run: N inputs and what the little model said of each -> probabilities `float32 (N, C)` and multiply-accumulates
+            `int64 (N,)`; runs in one thread, always the same.
         max_batch: frames in one call of `run`.
         max_queue: frames that may wait, from their arrival until their batch starts.
         max_wait_s: how long a batch that is not full waits for more; 0 never waits.
@@ -97,11 +114,12 @@ class Batcher:
         await asyncio.get_running_loop().run_in_executor(self._model, warm_up)
         self._worker = asyncio.create_task(self._work(), name="batcher")
 
-    async def submit(self, data: bytes) -> Probabilities:
+    async def submit(self, data: bytes, little: Little = None) -> Answered:
         """Decode and classify one picture; cancelling the caller frees its place.
 
-        Returns:
-            Probabilities, `float32 (C,)`.
+        Args:
+            data: the encoded picture.
+            little: what the little model said of it.
 
         Raises:
             Overloaded: too many frames wait.
@@ -120,7 +138,7 @@ class Batcher:
         item: _Waiting | None = None
         try:
             image = await loop.run_in_executor(self._decoders, self._prepare, data)
-            item = _Waiting(image, loop.create_future())
+            item = _Waiting(image, little, loop.create_future())
             self._ready.append(item)
             self._arrived.set()
             return await item.result
@@ -166,7 +184,7 @@ class Batcher:
                 continue
             self._waiting -= len(batch)
             self._on_batch(len(batch))
-            results = await loop.run_in_executor(self._model, self._run_safely, [item.image for item in batch])
+            results = await loop.run_in_executor(self._model, self._run_safely, batch)
             for item, result in zip(batch, results, strict=True):
                 if item.result.done():  # its caller has gone
                     continue
@@ -185,24 +203,26 @@ class Batcher:
         except TimeoutError:
             self._arrived.set()
 
-    def _run_safely(self, images: list[Image]) -> Sequence[Probabilities | ModelFailed]:
+    def _run_safely(self, batch: list[_Waiting]) -> Sequence[Answered | ModelFailed]:
         """One result for each image; when a batch fails, its frames are tried one by one, so that one spoils none."""
         try:
-            rows = self._run(images)
-            if len(rows) != len(images):
-                raise ValueError(f"expected {len(images)} rows from the model; got {len(rows)}")
+            rows, macs = self._run([item.image for item in batch], [item.little for item in batch])
+            if len(rows) != len(batch) or len(macs) != len(batch):
+                raise ValueError(f"expected {len(batch)} rows from the model; got {len(rows)}")
         except Exception as error:
-            if len(images) == 1:
+            if len(batch) == 1:
                 _log.exception("the model failed on a frame")
                 return [ModelFailed(f"the model failed on this frame ({type(error).__name__})")]
             _log.warning(
                 "a batch of %d failed (%s: %s); its frames are tried one by one",
-                len(images),
+                len(batch),
                 type(error).__name__,
                 error,
             )
-            return [result for image in images for result in self._run_safely([image])]
+            return [result for item in batch for result in self._run_safely([item])]
         return [
-            row if np.isfinite(row).all() else ModelFailed("the model's output for this frame is not finite")
-            for row in rows
+            Answered(row, int(spent))
+            if np.isfinite(row).all()
+            else ModelFailed("the model's output for this frame is not finite")
+            for row, spent in zip(rows, macs, strict=True)
         ]

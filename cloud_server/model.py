@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from cloud_server.batcher import Little
 from edge_sdk.errors import ConfigError, WorkbenchError
 from edge_sdk.model import LittleModel, prepare
 from edge_sdk.types import Image
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import torch
 
     from edge_sdk.workbench.checkpoint import CheckpointInfo
+    from edge_sdk.workbench.sequence.network import SequenceModel as ExitSequence
 
 SHIPPED = Path(__file__).parent / "models"
 DEVICES = ("auto", "cpu", "cuda")
@@ -48,8 +50,16 @@ class BigModel(Protocol):
         """Bring a picture to the model's input size; called from many threads."""
         ...
 
-    def run(self, images: Sequence[Image]) -> NDArray[np.float32]:
-        """Classify N prepared pictures; called from one thread. Returns probabilities, `float32 (N, C)`."""
+    def run(self, images: Sequence[Image], little: Sequence[Little]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Classify N prepared pictures; called from one thread.
+
+        Args:
+            images: the pictures.
+            little: what the little model said of each, `float32 (C,)` in its own order of labels, or None.
+
+        Returns:
+            Probabilities, `float32 (N, C)`, and multiply-accumulates spent, `int64 (N,)`.
+        """
         ...
 
 
@@ -78,15 +88,43 @@ class TorchModel:
         """Bring a picture to the input size, by the function that training used."""
         return prepare(image, self._spec)
 
-    def run(self, images: Sequence[Image]) -> NDArray[np.float32]:
-        """Classify N prepared pictures; returns probabilities, `float32 (N, C)`."""
+    def run(self, images: Sequence[Image], little: Sequence[Little]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Classify N prepared pictures; what the little model said is not used."""
         torch = self._torch
         with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
-            pixels = torch.from_numpy(np.stack(images)).to(self._device)
-            batch = pixels.permute(0, 3, 1, 2).float() * self._scale - self._shift  # NHWC seen as channels-last NCHW
-            logits = self._module(batch)
+            logits = self._module(self._inputs(images))
             probabilities: NDArray[np.float32] = logits.float().softmax(dim=1).cpu().numpy()
-        return probabilities
+        return probabilities, np.full(len(images), self.macs, np.int64)
+
+    def _inputs(self, images: Sequence[Image]) -> torch.Tensor:
+        pixels = self._torch.from_numpy(np.stack(images)).to(self._device)
+        return pixels.permute(0, 3, 1, 2).float() * self._scale - self._shift  # NHWC seen as channels-last NCHW
+
+
+class SequenceModel(TorchModel):
+    """A big model with exits: a frame leaves at the first exit that is sure enough, and its MACs are those spent.
+
+    A frame without the little model's probabilities, or with another number of them, goes all the way.
+    """
+
+    def __init__(self, sequence: ExitSequence, *, name: str, device: str) -> None:
+        super().__init__(sequence, sequence.info.big, name=name, device=device)
+        self._sequence = sequence
+
+    def run(self, images: Sequence[Image], little: Sequence[Little]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Classify N prepared pictures, each from what the little model said of it."""
+        torch = self._torch
+        classes = len(self.labels)
+        knows = np.array([one is not None and len(one) == classes for one in little], np.bool_)
+        told = np.array(
+            [one if known else np.full(classes, 1 / classes) for one, known in zip(little, knows, strict=True)],
+            np.float32,
+        )
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
+            said = self._sequence.run(
+                self._inputs(images), torch.from_numpy(told).to(self._device), torch.from_numpy(knows).to(self._device)
+            )
+        return said.probabilities.float().cpu().numpy(), said.macs.cpu().numpy()
 
 
 class BundleModel:
@@ -110,9 +148,10 @@ class BundleModel:
         """Bring a picture to the input size by the bundle's rule."""
         return prepare(image, self._model.manifest.input)
 
-    def run(self, images: Sequence[Image]) -> NDArray[np.float32]:
-        """Classify N prepared pictures; returns probabilities, `float32 (N, C)`."""
-        return np.stack([self._model.predict(image).probabilities for image in images])
+    def run(self, images: Sequence[Image], little: Sequence[Little]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Classify N prepared pictures; what the little model said is not used."""
+        rows = np.stack([self._model.predict(image).probabilities for image in images])
+        return rows, np.full(len(images), self.macs, np.int64)
 
 
 def load_model(model: str, device: str = "auto", threads: int | None = None) -> BigModel:
@@ -170,6 +209,10 @@ def _load_torch(model: str, device: str, threads: int | None) -> BigModel:
         )
     if path.is_dir():
         raise ConfigError(f"expected a checkpoint or a bundle; {path} is a folder without manifest.json")
+    from edge_sdk.workbench.sequence.network import is_sequence, load_sequence
+
+    if is_file and is_sequence(path):
+        return SequenceModel(load_sequence(path), name=path.stem, device=place)
     try:
         module, info = create_model(str(path.resolve()) if is_file else model, pretrained=not is_file)
     except WorkbenchError as error:

@@ -220,7 +220,7 @@ def _warm_up(model: BigModel, max_batch: int) -> None:
     """Run the smallest and the largest batch once, so that no device waits for allocations and kernel choices."""
     blank = model.prepare(np.zeros((model.input_height, model.input_width, 3), np.uint8))
     for size in {1, max_batch}:
-        model.run([blank] * size)
+        model.run([blank] * size, [None] * size)
 
 
 def _options(config: ServerConfig) -> list[tuple[str, int]]:

@@ -20,7 +20,7 @@ from typing import Any
 import grpc
 import numpy as np
 
-from cloud_server.batcher import Batcher, Draining, ModelFailed, Overloaded
+from cloud_server.batcher import Batcher, Draining, Little, ModelFailed, Overloaded
 from cloud_server.decode import TooLarge
 from cloud_server.labels import LabelMap
 from cloud_server.stats import Stats
@@ -160,11 +160,11 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         return wire.ClassifyReply(frame_id=request.frame_id, classification=classification)
 
     async def _classify(self, request: wire.ClassifyRequest) -> wire.Classification:
-        frame_id, image = _check(request)
+        frame_id, image, little = _check(request)
         digest = hashlib.blake2b(image, digest_size=16).digest()
         known = self._known.get(frame_id)
         if known is None:
-            known = _Known(digest, asyncio.create_task(self._run(image)))
+            known = _Known(digest, asyncio.create_task(self._run(image, little)))
             self._known[frame_id] = known
         elif known.digest != digest:
             raise BadRequest(f"expected one picture for each frame id; {frame_id} came before with other bytes")
@@ -179,16 +179,17 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
             if not known.callers:
                 self._settle(frame_id, known)
 
-    async def _run(self, image: bytes) -> wire.Classification:
+    async def _run(self, image: bytes, little: Little) -> wire.Classification:
         began = self._clock()
-        probabilities = self._labels.apply(await self._batcher.submit(image))
+        said = await self._batcher.submit(image, little)
+        probabilities = self._labels.apply(said.probabilities)
         self._stats.answered(self._clock() - began)
         top = int(np.argmax(probabilities))
         return wire.Classification(
             label=self._labels.labels[top],
             confidence=float(probabilities[top]),
             probabilities=probabilities.tolist(),
-            macs=self._description.macs,
+            macs=said.macs,
         )
 
     def _settle(self, frame_id: str, known: _Known) -> None:
@@ -206,14 +207,15 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
             del self._known[oldest]
 
 
-def _check(request: wire.ClassifyRequest) -> tuple[str, bytes]:
+def _check(request: wire.ClassifyRequest) -> tuple[str, bytes, Little]:
     if not _FRAME_ID.fullmatch(request.frame_id):
         raise BadRequest(f"expected a frame id of 32 hexadecimal digits; got {request.frame_id[:64]!r}")
+    values = None
     if len(request.probabilities):
-        values = np.fromiter(request.probabilities, np.float64, len(request.probabilities))
+        values = np.fromiter(request.probabilities, np.float32, len(request.probabilities))
         if not ((values >= 0) & (values <= 1.001)).all():
             raise BadRequest("expected the little model's probabilities, each from 0 to 1; got others")
-    return request.frame_id.lower(), request.image
+    return request.frame_id.lower(), request.image, values
 
 
 def _failure(error: Exception) -> wire.Failure:

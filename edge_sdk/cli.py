@@ -18,11 +18,13 @@ from edge_sdk.errors import EdgeError
 # The workbench imports torch: its commands are loaded when they are called, and named here for the list of commands.
 _WORKBENCH = {
     "calibrate": "Choose a bundle's threshold against a big model, with a guarantee.",
+    "companion": "Find the little model that saves a big one most (TinySaver).",
     "records": "Run models over labelled pictures and keep what each said.",
     "export": "Quantise a model and write it as a bundle for the device.",
+    "sequence": "Attach early exits to a big model, that go on from the little model's answer.",
     "train": "Train or fine-tune a timm model on photos or on the simulated camera.",
 }
-_MAKING = {"train", "export"}
+_ROOMS = {"train": "cli", "export": "cli", "sequence": "sequence.cli"}
 _TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 
 
@@ -36,7 +38,7 @@ class _Commands(click.Group):
         if cmd_name not in _WORKBENCH:
             return super().get_command(ctx, cmd_name)
         try:
-            module = "edge_sdk.workbench.cli" if cmd_name in _MAKING else "edge_sdk.workbench.cascade.cli"
+            module = f"edge_sdk.workbench.{_ROOMS.get(cmd_name, 'cascade.cli')}"
             command = getattr(import_module(module), cmd_name)
         except ModuleNotFoundError as error:
             if (error.name or "").startswith("edge_sdk"):

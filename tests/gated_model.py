@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cloud_server.batcher import Little
 from edge_sdk.types import Image
 
 LABELS = ("red fox", "grey fox", "deer")
@@ -35,7 +36,9 @@ class GatedModel:
     def prepare(self, image: Image) -> Image:
         return np.ascontiguousarray(image[:8, :8])
 
-    def run(self, images: Sequence[Image]) -> NDArray[np.float32]:
+    def run(
+        self, images: Sequence[Image], little: Sequence[Little] = ()
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         levels = [int(np.median(image)) for image in images]
         self.batches.append(levels)
         self.entered.release()
@@ -45,7 +48,7 @@ class GatedModel:
         rows = np.zeros((len(levels), 3), np.float32)
         for row, level in zip(rows, levels, strict=True):
             row[level % 3] = np.nan if level == NAN else 1.0
-        return rows
+        return rows, np.full(len(rows), self.macs, np.int64)
 
     def shut(self) -> None:
         """Hold the next run until `gate.set()`, and forget what ran so far."""

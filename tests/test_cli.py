@@ -26,14 +26,25 @@ def test_help_lists_all_commands_without_loading_torch() -> None:
     code = "import sys; from click.testing import CliRunner; from edge_sdk.cli import cli; "
     code += "print(CliRunner().invoke(cli, ['--help']).output); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
-    for name in ("info", "classify", "journal", "contact-sheet", "train", "export", "calibrate"):
+    for name in (
+        "info",
+        "classify",
+        "journal",
+        "contact-sheet",
+        "train",
+        "export",
+        "calibrate",
+        "records",
+        "companion",
+        "sequence",
+    ):
         assert f"  {name}" in done.stdout
     assert done.stdout.strip().endswith("False")
 
 
 def test_info_describes_the_shipped_bundle() -> None:
     text = run("info")
-    for part in ("deer", "int8", "threshold", "golden"):
+    for part in ("deer", "int8", "rule", "golden"):
         assert part in text
     with pytest.raises(BundleError, match="no-such"):
         run("info", "/no-such")

@@ -128,7 +128,7 @@ def load_checkpoint(path: str | Path) -> tuple[nn.Module, CheckpointInfo]:
             that do not fit its architecture and labels.
     """
     state, info = read_checkpoint(path)
-    module = _create(info.arch, info.options, pretrained=False, num_classes=len(info.labels), input=info.input)
+    module = create_architecture(info)
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
@@ -136,6 +136,15 @@ def load_checkpoint(path: str | Path) -> tuple[nn.Module, CheckpointInfo]:
             f"{path}: weights do not fit {info.arch} with {len(info.labels)} labels: {error}"
         ) from error
     return module.eval(), info
+
+
+def create_architecture(info: CheckpointInfo) -> nn.Module:
+    """The network that `info` describes, with fresh weights, in eval mode.
+
+    Raises:
+        WorkbenchError: timm lacks the architecture.
+    """
+    return _create(info.arch, info.options, pretrained=False, num_classes=len(info.labels), input=info.input).eval()
 
 
 def read_checkpoint(path: str | Path) -> tuple[dict[str, torch.Tensor], CheckpointInfo]:

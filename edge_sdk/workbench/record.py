@@ -6,7 +6,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -249,9 +249,14 @@ def record(
         raise WorkbenchError(f"expected models of different names; got {', '.join(names)}")
     work = out / ".parts"
     paths = {name: out / f"{name}.npz" for name in names}
-    for part in range(source.parts):
+    todo = [
+        (name, subject)
+        for name, subject in zip(names, subjects, strict=True)
+        if not _done(paths[name], subject, source)
+    ]
+    for part in range(source.parts if todo else 0):
         missing = []
-        for name, subject in zip(names, subjects, strict=True):
+        for name, subject in todo:
             if not _part(work, name, source, subject, part).exists():
                 missing.append((name, subject))
         if missing:
@@ -263,12 +268,14 @@ def record(
                     save_records(_part(work, name, source, subject, part), records)
         if on_part is not None:
             on_part(part + 1, source.parts)
-    for name, subject in zip(names, subjects, strict=True):
+    for name, subject in todo:
         files = [_part(work, name, source, subject, part) for part in range(source.parts)]
         whole = [load_records(path) for path in files if path.exists()]
         if not whole:
             raise WorkbenchError("expected labelled pictures; got none")
-        save_records(paths[name], join(whole))
+        records = join(whole)
+        info = msgspec.structs.replace(records.info, data=_data(source, subject))
+        save_records(paths[name], replace(records, info=info))
     shutil.rmtree(work, ignore_errors=True)
     return list(paths.values())
 
@@ -276,6 +283,21 @@ def record(
 def file_name(model: str) -> str:
     """A model's name as the name of a file."""
     return re.sub(r"[^\w.-]+", "_", model).strip("._") or "model"
+
+
+def _data(source: Source, subject: Subject) -> str:
+    """Names what a model has seen."""
+    upload = subject.upload
+    return f"{source.key} {f'{upload.max_side}@{upload.quality}' if upload else 'as they are'}"
+
+
+def _done(path: Path, subject: Subject, source: Source) -> bool:
+    """Whether these records are on disk already."""
+    if not path.exists():
+        return False
+    old, new = load_records(path).info, subject.info
+    same = (old.macs, old.parameters, old.precision) == (new.macs, new.parameters, new.precision)
+    return same and old.data == _data(source, subject)
 
 
 def _part(work: Path, name: str, source: Source, subject: Subject, part: int) -> Path:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from gated_model import NAN, POISON, GatedModel
 
-from cloud_server.batcher import Batcher, Draining, ModelFailed, Overloaded
+from cloud_server.batcher import Answered, Batcher, Draining, ModelFailed, Overloaded
 from edge_sdk.errors import ImageError
 from edge_sdk.types import Image
 
@@ -58,7 +58,7 @@ async def test_a_lone_frame_starts_at_once_and_the_next_batch_fills_behind_it() 
         model.gate.set()
         rows = await asyncio.gather(first, *rest)
     assert [len(batch) for batch in model.batches] == [1, 4, 2]
-    assert [int(row.argmax()) for row in rows] == [level % 3 for level in range(7)]
+    assert [int(row.probabilities.argmax()) for row in rows] == [level % 3 for level in range(7)]
 
 
 async def test_one_more_than_may_wait_is_refused() -> None:
@@ -74,7 +74,7 @@ async def test_one_more_than_may_wait_is_refused() -> None:
         assert batcher.pending == 4
         model.gate.set()
         await asyncio.gather(*tasks)
-        assert (await batcher.submit(b"\1")).argmax() == 1
+        assert (await batcher.submit(b"\1")).probabilities.argmax() == 1
         assert (batcher.waiting, batcher.pending) == (0, 0)
 
 
@@ -93,7 +93,7 @@ async def test_a_caller_that_leaves_frees_its_place() -> None:
         await until(lambda: len(batcher._ready) == 2)
         running_one.cancel()  # in the model already: its row is dropped
         model.gate.set()
-        assert [int(row.argmax()) for row in await asyncio.gather(staying, late)] == [2, 2]
+        assert [int(row.probabilities.argmax()) for row in await asyncio.gather(staying, late)] == [2, 2]
     assert model.batches == [[0], [2, 5]]
 
 
@@ -107,18 +107,18 @@ async def test_one_poisoned_frame_spoils_no_other() -> None:
         await until(lambda: len(batcher._ready) == 4)
         model.gate.set()
         results = await asyncio.gather(first, *rest, return_exceptions=True)
-    assert [result.argmax() for result in (results[0], results[1], results[3]) if isinstance(result, np.ndarray)] == [
-        0,
-        1,
-        2,
-    ]
+    kept = [result for result in (results[0], results[1], results[3]) if isinstance(result, Answered)]
+    assert [result.probabilities.argmax() for result in kept] == [0, 1, 2]
     assert isinstance(results[2], ModelFailed) and "RuntimeError" in str(results[2])
     assert isinstance(results[4], ModelFailed) and "not finite" in str(results[4])
     assert model.batches[1:] == [[1, POISON, 2, NAN], [1], [POISON], [2], [NAN]]
 
 
 async def test_a_model_with_too_few_rows_has_failed() -> None:
-    batcher = Batcher(prepare, lambda images: np.zeros((0, 3), np.float32), max_batch=4, max_queue=8)
+    def nothing(images: object, little: object) -> tuple[np.ndarray, np.ndarray]:
+        return np.zeros((0, 3), np.float32), np.zeros(0, np.int64)
+
+    batcher = Batcher(prepare, nothing, max_batch=4, max_queue=8)
     await batcher.start()
     with pytest.raises(ModelFailed, match="ValueError"):
         await batcher.submit(b"\0")
@@ -131,7 +131,7 @@ async def test_an_error_of_prepare_reaches_its_caller_alone() -> None:
         with pytest.raises(ImageError, match="broken"):
             await batcher.submit(b"broken")
         assert (batcher.waiting, batcher.pending) == (0, 0)
-        assert (await batcher.submit(b"\2")).argmax() == 2
+        assert (await batcher.submit(b"\2")).probabilities.argmax() == 2
 
 
 async def test_a_window_waits_for_a_full_batch() -> None:
@@ -144,7 +144,7 @@ async def test_a_window_waits_for_a_full_batch() -> None:
 async def test_a_window_ends() -> None:
     model = GatedModel()
     async with running(model, max_wait_s=0.001) as batcher:
-        assert (await batcher.submit(b"\1")).argmax() == 1
+        assert (await batcher.submit(b"\1")).probabilities.argmax() == 1
 
 
 async def test_closing_refuses_the_new_and_answers_the_old() -> None:
@@ -162,7 +162,7 @@ async def test_closing_refuses_the_new_and_answers_the_old() -> None:
         assert not drained.done()
         model.gate.set()
         await drained
-        assert [int(row.argmax()) for row in await asyncio.gather(*tasks)] == [0, 1, 2]
+        assert [int(row.probabilities.argmax()) for row in await asyncio.gather(*tasks)] == [0, 1, 2]
 
 
 async def test_warm_up_comes_first_on_the_models_thread() -> None:
@@ -170,7 +170,7 @@ async def test_warm_up_comes_first_on_the_models_thread() -> None:
 
     def note(*args: Any) -> Any:
         threads.append(threading.current_thread().name)
-        return np.ones((1, 3), np.float32)
+        return np.ones((1, 3), np.float32), np.ones(1, np.int64)
 
     sizes: list[int] = []
     batcher = Batcher(prepare, note, max_batch=4, max_queue=8, on_batch=sizes.append)

@@ -23,7 +23,8 @@ def test_a_batch_gives_what_the_network_gives_one_by_one(checkpoint: Path) -> No
     model = load_model(str(checkpoint), "cpu", threads=1)
     module, info = load_checkpoint(checkpoint)
     inputs = [model.prepare(image) for image in pictures(5)]
-    got = model.run(inputs)
+    got, macs = model.run(inputs, [None] * len(inputs))
+    assert (macs == model.macs).all()
     assert got.dtype == np.float32 and got.shape == (5, 4)
     assert np.allclose(got.sum(axis=1), 1, atol=1e-5)
     assert np.ptp(got, axis=0).max() > 0.05
@@ -47,7 +48,7 @@ def test_other_architectures_run(arch: str, tmp_path: Path) -> None:
     size = InputSpec(width=32, height=32, mean=(0.5,) * 3, std=(0.5,) * 3, resize="crop")
     module, info = create_model(arch, labels=["a", "b"], input=size)
     model = load_model(str(save_checkpoint(tmp_path / "x.safetensors", module, info)), "cpu")
-    assert model.run([model.prepare(image) for image in pictures(2)]).shape == (2, 2)
+    assert model.run([model.prepare(image) for image in pictures(2)], [None] * 2)[0].shape == (2, 2)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def test_a_missing_gpu_is_explained(checkpoint: Path) -> None:
 def test_the_gpu_agrees_with_the_cpu(checkpoint: Path) -> None:
     on_gpu, on_cpu = load_model(str(checkpoint), "cuda"), load_model(str(checkpoint), "cpu")
     inputs = [on_cpu.prepare(image) for image in pictures(5)]
-    assert np.allclose(on_gpu.run(inputs), on_cpu.run(inputs), atol=0.05)
+    assert np.allclose(on_gpu.run(inputs, [None] * 3)[0], on_cpu.run(inputs, [None] * 3)[0], atol=0.05)
     assert "cpu" not in on_gpu.device
 
 
@@ -107,7 +108,7 @@ def test_a_bundle_is_served_by_the_devices_runtime() -> None:
     folder = edge_sdk.bundle.open_bundle(names[0]).model_path.parent
     model = load_model(str(folder))
     assert isinstance(model, BundleModel)
-    rows = model.run([model.prepare(image) for image in pictures(3)])
+    rows, _ = model.run([model.prepare(image) for image in pictures(3)], [None] * 3)
     assert rows.shape == (3, len(model.labels)) and np.allclose(rows.sum(axis=1), 1, atol=1e-5)
     with pytest.raises(ConfigError, match="a bundle runs on the CPU alone"):
         load_model(str(folder), "cuda")

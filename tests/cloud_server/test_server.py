@@ -35,7 +35,7 @@ async def test_a_checkpoint_is_served(checkpoint: Path) -> None:
         grpc.aio.insecure_channel(server.address) as channel,
     ):
         reply = await wire_grpc.OffloadStub(channel).Classify(request(77))
-    expected = model.run([model.prepare(np.full((16, 16, 3), 77, np.uint8))])[0]
+    expected = model.run([model.prepare(np.full((16, 16, 3), 77, np.uint8))], [None])[0][0]
     assert np.allclose(reply.classification.probabilities, expected, atol=1e-4)
     assert reply.classification.label == model.labels[int(expected.argmax())]
 

@@ -197,3 +197,86 @@ def _hardness_table(bins: Sequence[Any]) -> Table:
             counts = (one.records, one.both_right, one.correctable, one.broken, one.both_wrong)
             table.add_row(f"{one.low:.1f} - {one.high:.1f}", *(str(count) for count in counts), f"{one.gain:+.3f}")
     return table
+
+
+@click.command()
+@click.option("--big", required=True, help="The big model: a checkpoint, timm's name or a bundle.")
+@click.option("--candidates", required=True, multiple=True, help="Bundle, checkpoint or timm name; may be repeated.")
+@click.option("--data", required=True, help=DATA_HELP)
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder of all it makes.")
+@click.option("--pretrained", is_flag=True, help="timm names: with their pretrained weights.")
+@click.option("--float", "as_float", is_flag=True, help="Judge candidates in torch, without an export to int8.")
+@click.option("--rule", default="robust", show_default=True, type=click.Choice(["paper", "robust"]))
+@click.option("--top", default=5, show_default=True, type=click.IntRange(1))
+@click.option("--as-uploaded", callback=_parse_upload, metavar="SIDE@QUALITY", help="What the big model sees.")
+@click.option("--watts", default=3.0, show_default=True, help="The device draws so much while it computes.")
+@click.option("--joules-per-byte", default=5e-6, show_default=True, help="Of sending.")
+@click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Of the device's runtime.")
+def companion(
+    big: str,
+    candidates: tuple[str, ...],
+    data: str,
+    out: Path,
+    pretrained: bool,
+    as_float: bool,
+    rule: str,
+    top: int,
+    as_uploaded: Upload | None,
+    watts: float,
+    joules_per_byte: float,
+    threads: int,
+) -> None:
+    """Find the little model that saves a big one most (TinySaver).
+
+    Candidates are exported to int8 and measured in the device's runtime. Chosen on the data's calibration split, judged
+    on its test split.
+    """
+    from edge_sdk.workbench.cascade.companion import advice
+    from edge_sdk.workbench.companion import Power, find_companions
+    from edge_sdk.workbench.draw import draw_companions
+
+    console = Console()
+    with progress_bars(console) as bars:
+        task = bars.add_task("records", total=None)
+        found = find_companions(
+            big,
+            candidates,
+            data,
+            out,
+            pretrained=pretrained,
+            as_float=as_float,
+            upload=as_uploaded,
+            power=Power(watts, joules_per_byte),
+            rule=rule,
+            top=top,
+            threads=threads,
+            on_step=lambda text: console.print(f"{text} ..."),
+            on_part=lambda done, parts: bars.update(task, completed=done, total=parts),
+        )
+    table = Table(title=f"Companions of {found.big.info.model} ({rule} rule)", title_justify="left")
+    columns = ("model", "delta-C", "T", "exits", "alone", "cascade", "MACs", "latency", "energy", "upload", "size")
+    for column in columns:
+        table.add_column(column, justify="left" if column == "model" else "right")
+    for one in found.ranked:
+        table.add_row(
+            one.name,
+            f"{one.choice.saving:+.3f}",
+            f"{one.choice.threshold:.3f}",
+            f"{one.exit_ratio:.1%}",
+            f"{one.accuracy:.1%}",
+            f"{one.cascade_accuracy:.1%}",
+            f"{one.relative_macs:.1%}",
+            f"{one.latency_ms:.2f} ms",
+            f"{one.energy_mj:.2f} mJ",
+            f"{one.upload_bytes / 1e3:.2f} kB",
+            f"{one.model_bytes / 1e6:.2f} MB" if one.model_bytes else "?",
+        )
+    console.print(table)
+    console.print(f"big model alone: {found.big.accuracy:.1%}; all but delta-C and T are of the test split")
+    for name, reason in found.left_out.items():
+        console.print(f"left out: {name}: {reason}", markup=False, soft_wrap=True)
+    console.print(advice(found.ranked), soft_wrap=True)
+    if found.ranked:
+        picture = out / "companions.png"
+        draw_companions(picture, found.ranked, f"Companions of {found.big.info.model}")
+        console.print(f"picture: {picture}")

@@ -87,8 +87,8 @@ def loss_p_value(
     upper = np.where(apart < records, stats.beta.isf(beta, apart + 1, np.maximum(records - apart, 1)), 1.0)
     result = np.full(len(lost), beta)  # where q <= eps, R <= q <= eps holds whenever the bound on q does
     for index in np.flatnonzero(upper > eps):
-        total, apart = int(lost[index] - won[index]), float(upper[index])
-        tail = _tail(total, records, apart, eps) if apart <= _MOST_APART else _hoeffding(total, records, eps)
+        total, share = int(lost[index] - won[index]), float(upper[index])
+        tail = _tail(total, records, share, eps) if share <= _MOST_APART else _hoeffding(total, records, eps)
         result[index] = min(1.0, tail + beta)
     return result
 
@@ -100,8 +100,8 @@ def _hoeffding(total: int, count: int, mean: float) -> float:
 
 def _tail(total: int, count: int, apart: float, mean: float) -> float:
     """P(S <= total) for the sum S of `count` draws from {-1, 0, 1} with P(not 0) = `apart` and the given mean."""
-    low, high = stats.binom.ppf((_TAIL / 2, 1 - _TAIL / 2), count, apart)
-    moves = np.arange(int(low), int(high) + 1)
+    ends = stats.binom.ppf((_TAIL / 2, 1 - _TAIL / 2), count, apart)
+    moves = np.arange(int(ends[0]), int(ends[1]) + 1)
     up = (1 + mean / apart) / 2
     return float(
         np.dot(stats.binom.pmf(moves, count, apart), stats.binom.cdf(np.floor((moves + total) / 2), moves, up)) + _TAIL

@@ -1,0 +1,171 @@
+"""From a list of candidates to a ranked table: exports, records on two splits, and the rule of TinySaver.
+
+Candidates are judged as the device would run them: exported to int8, in the device's runtime, with the latency measured
+there. What is on disk already is not made again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from edge_sdk.bundle import MANIFEST_FILE, MODEL_FILE, shipped_bundles
+from edge_sdk.errors import WorkbenchError
+from edge_sdk.policy import Upload
+from edge_sdk.workbench.cascade.companion import Candidate, Ranked, rank_companions
+from edge_sdk.workbench.cascade.confidence import fit_temperature
+from edge_sdk.workbench.data import Split, open_source, read_all
+from edge_sdk.workbench.record import Subject, file_name, open_subject, record
+from edge_sdk.workbench.records import Records, check_same, load_records
+
+_CALIBRATION_PICTURES = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """A stated power model: what the device draws.
+
+    Attributes:
+        active_watts: while the little model runs, above idling.
+        joules_per_byte: of sending.
+    """
+
+    active_watts: float = 3.0
+    joules_per_byte: float = 5e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Companions:
+    """What the search found.
+
+    Attributes:
+        ranked: the best first, judged on the test split.
+        left_out: candidates that were not ranked, with the reason.
+        big: the big model's records on the test split.
+    """
+
+    ranked: list[Ranked]
+    left_out: dict[str, str]
+    big: Records
+
+
+def find_companions(
+    big: str,
+    candidates: Sequence[str],
+    data: str,
+    out: Path,
+    *,
+    pretrained: bool = False,
+    as_float: bool = False,
+    upload: Upload | None = None,
+    power: Power | None = None,
+    rule: str = "robust",
+    top: int = 5,
+    threads: int = 1,
+    on_step: Callable[[str], None] = lambda text: None,
+    on_part: Callable[[int, int], None] | None = None,
+) -> Companions:
+    """Rank candidates as companions of a big model: chosen on the calibration split, judged on the test split.
+
+    Args:
+        big: a checkpoint, a timm name or a bundle.
+        candidates: bundles, checkpoints or timm names.
+        data: address of labelled pictures that none of them was trained on.
+        out: folder of bundles and records.
+        pretrained: timm names come with their pretrained weights.
+        as_float: judge candidates as they are, in torch, instead of exporting them.
+        upload: the big model sees pictures after this encoding.
+        power: for energies.
+        rule: "paper" or "robust".
+        top: how many are kept.
+        threads: of the device's runtime.
+        on_step: told what begins now.
+        on_part: told how far the records of one split are.
+
+    Raises:
+        WorkbenchError: nothing to rank, or models and data that do not fit one another.
+    """
+    power, upload = power or Power(), upload or Upload()
+    subjects: list[Subject] = []
+    left_out: dict[str, str] = {}
+    for name in candidates:
+        try:
+            subjects.append(_little(name, data, out, pretrained, as_float, threads, on_step))
+        except WorkbenchError as error:
+            left_out[name] = str(error)
+    if not subjects:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
+        raise WorkbenchError(f"expected at least one candidate that can be run; {reasons or 'none was given'}")
+    whole = open_subject(big, pretrained=pretrained, threads=threads, upload=upload)
+    found: dict[Split, list[Records]] = {}
+    for split in (Split.CALIBRATION, Split.TEST):
+        on_step(f"records on the {split} split")
+        paths = record([whole, *subjects], open_source(data, split), out / split.value, on_part=on_part)
+        found[split] = [load_records(path) for path in paths]
+        check_same(*found[split])
+    cloud, *littles = found[Split.CALIBRATION]
+    cloud_test, *littles_test = found[Split.TEST]
+    for subject in subjects:
+        if subject.info.macs >= cloud.info.macs:
+            left_out[subject.info.model] = f"costs {subject.info.macs:,} MACs, the big model {cloud.info.macs:,}"
+    ranked = rank_companions(
+        [_candidate(one, two, out, power) for one, two in zip(littles, littles_test, strict=True)],
+        big_right=cloud.right,
+        test_big_right=cloud_test.right,
+        big_macs=cloud.info.macs,
+        rule=rule,
+        upload_bytes=None if cloud_test.upload_bytes is None else cloud_test.upload_bytes.astype(np.float64),
+        joules_per_byte=power.joules_per_byte,
+        top=top,
+    )
+    return Companions(ranked, left_out, cloud_test)
+
+
+def _little(
+    name: str,
+    data: str,
+    out: Path,
+    pretrained: bool,
+    as_float: bool,
+    threads: int,
+    on_step: Callable[[str], None],
+) -> Subject:
+    """A candidate as the device would run it."""
+    ready = name in shipped_bundles() or (Path(name) / MANIFEST_FILE).is_file()
+    if ready or as_float:
+        return open_subject(name, pretrained=pretrained, threads=threads)
+    from edge_sdk.workbench.checkpoint import create_model
+    from edge_sdk.workbench.export import export
+
+    plain = file_name(Path(name).stem if name.endswith(".safetensors") else name)
+    bundle = out / "bundles" / plain
+    if not (bundle / MANIFEST_FILE).is_file():
+        on_step(f"exporting {plain} to int8")
+        module, info = create_model(name, pretrained=pretrained)
+        pictures = islice(read_all(open_source(data, Split.CALIBRATION)), _CALIBRATION_PICTURES)
+        version = info.version or "0"
+        export(module, pictures, bundle, labels=info.labels, input=info.input, name=plain, version=version)
+    return open_subject(str(bundle), threads=threads)
+
+
+def _candidate(calibration: Records, test: Records, out: Path, power: Power) -> Candidate:
+    """Confidences at the temperature that fits the calibration records."""
+    temperature = fit_temperature(calibration.logits, calibration.truths)
+    info = calibration.info
+    program = out / "bundles" / file_name(info.model.removesuffix("-int8")) / MODEL_FILE
+    latency_ms = min(info.latency_ms, test.info.latency_ms)
+    return Candidate(
+        info.model,
+        calibration.calibrated(temperature).max(axis=1).astype(np.float64),
+        calibration.right,
+        test.calibrated(temperature).max(axis=1).astype(np.float64),
+        test.right,
+        macs=info.macs,
+        latency_ms=latency_ms,
+        energy_mj=latency_ms * power.active_watts,
+        model_bytes=program.stat().st_size if program.is_file() else 0,
+    )

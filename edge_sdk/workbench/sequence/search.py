@@ -1,0 +1,133 @@
+"""Which exits of a sequence to use, and when to leave: DyCE's search on calibration records, judged on test records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from edge_sdk.workbench.cascade.chain import UNUSED, Outcome, Stage, evaluate, search
+from edge_sdk.workbench.cascade.curve import Point, cascade_curve, lossless
+from edge_sdk.workbench.sequence.network import SequenceModel
+from edge_sdk.workbench.sequence.train import Features, confidences, exit_logits
+
+_CANDIDATES = 128
+_WEIGHTS = 1 - np.geomspace(1e-3, 0.7, 24)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What a search found for one tolerated loss.
+
+    Attributes:
+        drop: tolerated loss against the big model on the calibration records.
+        chosen: the sequence on the calibration records; its first threshold is the device's.
+        judged: the same on the test records.
+        single: the plain cascade (exit on the device or the whole big model), chosen by the same rule, on the test
+            records.
+        big_accuracy: on the test records.
+        big_macs: of the big model.
+        weight: lambda of the search.
+    """
+
+    drop: float
+    chosen: Outcome
+    judged: Outcome
+    single: Point
+    big_accuracy: float
+    big_macs: float
+    weight: float
+
+
+def stages(model: SequenceModel, features: Features, little_macs: float) -> list[Stage]:
+    """The device, every exit and the big model's head as stages of a chain.
+
+    Args:
+        model: the sequence, with its temperatures.
+        features: of the records.
+        little_macs: of the device's model.
+    """
+    info = model.info
+    order = np.array([info.little_labels.index(label) for label in info.big.labels])
+    little = features.little[:, order]
+    found = [Stage(little.max(1), little.argmax(1) == features.truths, little_macs, 0.0, "device")]
+    logits = exit_logits(model, features)
+    for index in range(len(info.modules)):
+        answer = logits[:, index]
+        found.append(
+            Stage(
+                confidences(answer, info.temperatures[index]),
+                answer.argmax(1) == features.truths,
+                info.exit_macs[index],
+                info.way_macs[index],
+                info.modules[index],
+            )
+        )
+    right = features.big.argmax(1) == features.truths
+    found.append(Stage(np.ones(len(features)), right, 0.0, info.way_macs[-1], "big model"))
+    return found
+
+
+def find_exits(
+    model: SequenceModel,
+    calibration: Features,
+    test: Features,
+    *,
+    little_macs: float,
+    drop: float = 0.0,
+    method: str = "circular",
+    conservative: float | None = None,
+) -> Found:
+    """The cheapest sequence that loses at most `drop` on the calibration records, over a range of lambda.
+
+    Args:
+        model: with fitted temperatures.
+        calibration: records to search on.
+        test: records to judge on.
+        little_macs: of the device's model.
+        drop: tolerated loss of accuracy.
+        method: see `edge_sdk.workbench.cascade.chain.search`.
+        conservative: as there.
+    """
+    here, there = stages(model, calibration, little_macs), stages(model, test, little_macs)
+    wanted = float(here[-1].right.mean()) - drop - 1e-9
+    whole = [UNUSED] * (len(here) - 1)
+    best, weight = evaluate(here, whole), 1.0
+    for lam in _WEIGHTS:
+        found = search(here, float(lam), method=method, conservative=conservative, candidates=_CANDIDATES)
+        if found.accuracy >= wanted and found.macs < best.macs:
+            best, weight = found, float(lam)
+    big_macs = float(sum(model.info.way_macs))
+    plain, judged = (
+        cascade_curve(some[0].confidence, some[0].right, some[-1].right, little_macs=little_macs, big_macs=big_macs)
+        for some in (here, there)
+    )
+    single = lossless(plain, drop=drop)
+    return Found(
+        drop,
+        best,
+        evaluate(there, best.thresholds),
+        judged.at(single.threshold),
+        judged.big_accuracy,
+        big_macs,
+        weight,
+    )
+
+
+def with_exits(model: SequenceModel, found: Found) -> SequenceModel:
+    """The sequence with the thresholds that a search found; the first of them is the device's own."""
+    info = msgspec.structs.replace(
+        model.info,
+        thresholds=found.chosen.thresholds[1:],
+        facts={
+            **model.info.facts,
+            "device_threshold": min(found.chosen.thresholds[0], 2.0),
+            "drop": found.drop,
+            "lambda": round(found.weight, 5),
+            "accuracy": round(found.judged.accuracy, 4),
+            "big_accuracy": round(found.big_accuracy, 4),
+            "macs": round(found.judged.macs),
+        },
+    )
+    return SequenceModel(model.big, model.exits, info)

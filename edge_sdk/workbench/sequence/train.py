@@ -1,0 +1,259 @@
+"""Training of exit sequences: features once, then the exits alone, which takes minutes.
+
+The big model is frozen, so its features, its logits and the little model's probabilities are computed once for each
+picture and kept on disk; a training that was stopped goes on from its last epoch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from edge_sdk.encode import encode_jpeg
+from edge_sdk.errors import WorkbenchError
+from edge_sdk.images import decode_image
+from edge_sdk.model import LittleModel, prepare
+from edge_sdk.policy import Upload
+from edge_sdk.workbench.cascade.confidence import fit_temperature, softmax
+from edge_sdk.workbench.data import LabelledImage, Source
+from edge_sdk.workbench.sequence.network import SequenceModel
+from edge_sdk.workbench.train import schedule, to_tensor
+
+_BATCH = 32
+_MIN_WEIGHT = 0.05
+
+OnPart = Callable[[int, int], None]
+OnEpoch = Callable[[int, int, float], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Features:
+    """What is known of N pictures.
+
+    Attributes:
+        exits: per exit `float32 (N, C_i)`, pooled features.
+        big: `float32 (N, C)`, logits of the big model, in its order of labels.
+        little: `float32 (N, C)`, calibrated probabilities of the little model, in its own order.
+        truths: `int64 (N,)`, in the big model's order.
+    """
+
+    exits: tuple[NDArray[np.float32], ...]
+    big: NDArray[np.float32]
+    little: NDArray[np.float32]
+    truths: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.truths)
+
+
+def collect_features(
+    model: SequenceModel,
+    little: LittleModel,
+    source: Source,
+    folder: Path,
+    *,
+    upload: Upload,
+    on_part: OnPart | None = None,
+) -> Features:
+    """Features of all labelled pictures of a source; parts that are on disk already are read from there.
+
+    Args:
+        model: the big model with its exits' places.
+        little: the bundle, which sees each picture as it is.
+        source: labelled pictures.
+        folder: where parts are kept.
+        upload: the big model sees each picture after this encoding, as the server does.
+        on_part: told how many parts are done, of how many.
+
+    Raises:
+        WorkbenchError: no labelled picture, or a class that the models do not know.
+    """
+    key = _key(model, little, source, upload)
+    parts = []
+    for part in range(source.parts):
+        path = folder / key / f"{part:05d}-{source.size(part)}.npz"
+        if not path.exists():
+            _write_part(model, little, list(source.read(part)), path, upload)
+        with np.load(path) as file:
+            parts.append({name: file[name] for name in file.files})
+        if on_part is not None:
+            on_part(part + 1, source.parts)
+    if not any(len(part["truths"]) for part in parts):
+        raise WorkbenchError("expected labelled pictures; got none")
+    whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    exits = tuple(whole[f"exit{index}"] for index in range(len(model.info.modules)))
+    return Features(exits, whole["big"], whole["little"], whole["truths"])
+
+
+def _key(model: SequenceModel, little: LittleModel, source: Source, upload: Upload) -> str:
+    digest = hashlib.sha256()
+    digest.update(msgspec.json.encode((model.info.modules, model.info.big, upload, little.bundle.policy.temperature)))
+    for name, tensor in sorted(model.big.state_dict().items()):
+        digest.update(f"{name} {float(tensor.double().sum())!r}".encode())
+    digest.update(f"{little.manifest.sha256} {source.key}".encode())
+    return digest.hexdigest()[:16]
+
+
+def _write_part(
+    model: SequenceModel, little: LittleModel, pictures: list[LabelledImage], path: Path, upload: Upload
+) -> None:
+    labels, spec = model.info.big.labels, model.info.big.input
+    kept = [picture for picture in pictures if picture.label is not None]
+    unknown = sorted({str(picture.label) for picture in kept} - set(labels))
+    if unknown:
+        raise WorkbenchError(f"expected classes among {', '.join(labels)}; the data also has {', '.join(unknown)}")
+    exits: list[list[NDArray[np.float32]]] = [[np.zeros((0, c), np.float32)] for c in model.info.channels]
+    big = [np.zeros((0, len(labels)), np.float32)]
+    for start in range(0, len(kept), _BATCH):
+        seen = []
+        for picture in kept[start : start + _BATCH]:
+            data = encode_jpeg(picture.image, max_side=upload.max_side, quality=upload.quality)
+            seen.append(prepare(decode_image(data).image, spec))
+        found, logits = model.features(to_tensor(np.stack(seen), spec))
+        for index, one in enumerate(found):
+            exits[index].append(one.numpy())
+        big.append(logits.numpy())
+    said = [little.predict(picture.image).probabilities for picture in kept]
+    arrays = {f"exit{index}": np.concatenate(values) for index, values in enumerate(exits)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial.npz")
+    np.savez(
+        partial,
+        big=np.concatenate(big),
+        little=np.stack(said) if said else np.zeros((0, len(labels)), np.float32),
+        truths=np.array([labels.index(str(picture.label)) for picture in kept], np.int64),
+        **arrays,  # type: ignore[arg-type]
+    )
+    partial.replace(path)
+
+
+def train_exits(
+    model: SequenceModel,
+    features: Features,
+    *,
+    epochs: int = 40,
+    batch: int = 256,
+    learning_rate: float = 2e-3,
+    teacher_weight: float = 0.5,
+    seed: int = 0,
+    state: Path | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> None:
+    """Train the exits in place; the big model stays as it is.
+
+    The loss at each exit is the cross-entropy, mixed with the distance to the big model's output, and weighted by how
+    unsure the little model was of the picture (arXiv 2403.17726, section 3.3): frames that it is sure of never come.
+
+    Args:
+        model: its exits are trained.
+        features: of the training pictures.
+        epochs: passes over them.
+        batch: pictures per step.
+        learning_rate: the peak of a cosine with warm-up.
+        teacher_weight: share of the big model's output in the loss.
+        seed: of order and dropout.
+        state: file of the state, to go on from; removed at the end.
+        on_epoch: told the epoch, of how many, and its mean loss.
+
+    Raises:
+        WorkbenchError: the state is of another training.
+    """
+    exits = model.exits
+    optimizer = torch.optim.AdamW(exits.parameters(), lr=learning_rate, weight_decay=0.02)
+    inputs = [torch.from_numpy(one) for one in features.exits]
+    truths, teacher = torch.from_numpy(features.truths), functional.softmax(torch.from_numpy(features.big), dim=1)
+    chances = torch.from_numpy(features.little)
+    little = model.little_logits(chances)
+    weights = (1 - chances.amax(1)).clamp(min=_MIN_WEIGHT)
+    settings = [epochs, batch, learning_rate, teacher_weight, seed, len(features), list(model.info.modules)]
+    steps_per_epoch = max(1, -(-len(features) // batch))
+    first = 0
+    if state is not None and state.exists():
+        saved = torch.load(state, weights_only=True)
+        if saved["settings"] != settings:
+            raise WorkbenchError(f"{state} is of a training with other settings; give those, or delete it")
+        exits.load_state_dict(saved["exits"])
+        optimizer.load_state_dict(saved["optimizer"])
+        first = int(saved["epoch"])
+    for epoch in range(first, epochs):
+        order = np.random.default_rng([seed, epoch]).permutation(len(features))
+        torch.manual_seed((seed << 20) + epoch)  # dropout
+        exits.train()
+        total = 0.0
+        for step in range(steps_per_epoch):
+            mine = torch.from_numpy(order[step * batch : (step + 1) * batch])
+            for group in optimizer.param_groups:
+                rate = schedule(epoch * steps_per_epoch + step, epochs * steps_per_epoch, 0.05)
+                group["lr"] = learning_rate * rate
+            logits = exits([one[mine] for one in inputs], little[mine])
+            loss = _loss(logits, truths[mine], teacher[mine], weights[mine], teacher_weight)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            total += float(loss.detach())
+        if not math.isfinite(total):
+            raise WorkbenchError(f"the loss is {total} in epoch {epoch + 1}; try a lower learning rate")
+        if state is not None:
+            _save_state(state, settings, exits, optimizer, epoch + 1)
+        if on_epoch is not None:
+            on_epoch(epoch + 1, epochs, total / steps_per_epoch)
+    exits.eval()
+    if state is not None:
+        state.unlink(missing_ok=True)
+
+
+def _loss(
+    logits: torch.Tensor, truths: torch.Tensor, teacher: torch.Tensor, weights: torch.Tensor, teacher_weight: float
+) -> torch.Tensor:
+    """Mean over pictures and exits of the weighted mixture."""
+    exits = logits.shape[1]
+    flat = logits.flatten(0, 1)
+    truth = functional.cross_entropy(flat, truths.repeat_interleave(exits), reduction="none")
+    soft = functional.cross_entropy(flat, teacher.repeat_interleave(exits, 0), reduction="none")
+    mixed = (1 - teacher_weight) * truth + teacher_weight * soft
+    weighted = mixed * weights.repeat_interleave(exits)
+    return weighted.sum() / weights.sum() / exits
+
+
+def _save_state(path: Path, settings: list[object], exits: torch.nn.Module, optimizer: object, epoch: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    torch.save(
+        {
+            "settings": settings,
+            "exits": exits.state_dict(),
+            "optimizer": optimizer.state_dict(),  # type: ignore[attr-defined]
+            "epoch": epoch,
+        },
+        partial,
+    )
+    partial.replace(path)
+
+
+@torch.inference_mode()
+def exit_logits(model: SequenceModel, features: Features) -> NDArray[np.float32]:
+    """`float32 (N, exits, C)` logits of every exit, in the big model's order of labels."""
+    little = model.little_logits(torch.from_numpy(features.little))
+    result: NDArray[np.float32] = model.exits([torch.from_numpy(one) for one in features.exits], little).numpy()
+    return result
+
+
+def fit_temperatures(model: SequenceModel, features: Features) -> tuple[float, ...]:
+    """The temperature of each exit on held-out pictures."""
+    logits = exit_logits(model, features)
+    return tuple(fit_temperature(logits[:, index], features.truths) for index in range(logits.shape[1]))
+
+
+def confidences(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """The top probability of `(N, C)` logits at a temperature."""
+    result: NDArray[np.float32] = softmax(logits, temperature).max(axis=1)
+    return result
