@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scripted_server import ScriptedServer, answer, failure
+from tiny_network import write_tiny_bundle
 
 from edge_sdk import EdgeClassifier, Frame, LinkState, Origin, Reason, open_bundle
 from edge_sdk.errors import BundleError, ConfigError, ImageError, StorageError
 from edge_sdk.motion import MotionGate
+from edge_sdk.policy import GainTable, Histogram, Policy
 from edge_sdk.types import Answer
 from edge_sdk.wire import offload_pb2 as wire
 
@@ -173,3 +175,55 @@ def test_closing_twice_is_closing_once(tmp_path: Path) -> None:
     edge = EdgeClassifier(state_dir=tmp_path)
     edge.close()
     edge.close()
+
+
+def with_policy(tmp_path: Path, policy: Policy) -> Path:
+    """A tiny bundle with a policy of its own."""
+    return write_tiny_bundle(tmp_path / "bundle", policy).path
+
+
+def test_a_learned_gate_decides_by_the_expected_gain(tmp_path: Path) -> None:
+    def gate(gain: float, limit: float) -> Policy:
+        return Policy(threshold=0.0, gate=GainTable((0.0, 1.0), ((gain, gain),) * 3, exit_at_or_below=limit))
+
+    with EdgeClassifier(with_policy(tmp_path, gate(0.2, 0.1)), state_dir=tmp_path / "a") as edge:
+        assert edge.threshold is None
+        said = edge.classify(frame())
+        assert (said.final, said.reason) == (False, Reason.UNSURE)
+    with EdgeClassifier(with_policy(tmp_path, gate(0.05, 0.1)), state_dir=tmp_path / "b") as edge:
+        assert edge.classify(frame()).final
+    with EdgeClassifier(tmp_path / "bundle", state_dir=tmp_path / "b", threshold=NEVER) as edge:
+        assert not edge.classify(frame()).final  # a threshold of one's own wins over the gate
+
+
+def test_the_little_model_has_a_voice_where_the_policy_gives_it_one(tmp_path: Path) -> None:
+    labels = ("fox", "empty", "deer")
+
+    def nearly_even(request: wire.ClassifyRequest, _: object) -> wire.ClassifyReply:
+        chances = [1 / 3 + 0.001 * (label == "fox") for label in labels]
+        said = wire.Classification(label="fox", confidence=chances[0], probabilities=chances, macs=1000)
+        return wire.ClassifyReply(frame_id=request.frame_id, classification=said)
+
+    bundle = with_policy(tmp_path, Policy(threshold=1.0, temperature=0.01, ensemble=0.5))
+    with (
+        ScriptedServer(nearly_even, labels=labels) as server,
+        EdgeClassifier(bundle, cloud=server.target, state_dir=tmp_path / "s", threshold=NEVER) as edge,
+    ):
+        first = edge.classify(frame())
+        late = next(iter(edge.answers(wait_s=30)))
+    assert late.origin is Origin.CLOUD
+    assert late.label == first.label  # the little model's certainty outweighs a tie
+    assert late.confidence == pytest.approx(0.5 * first.confidence + 0.5 / 3, abs=0.01)
+
+
+def test_a_device_notices_that_its_frames_have_changed(tmp_path: Path) -> None:
+    usual = Histogram((0.2, 0.9999), (500, 500, 0))
+    with EdgeClassifier(with_policy(tmp_path, Policy(confidences=usual)), state_dir=tmp_path / "s") as edge:
+        for number in range(210):
+            edge.classify(frame(number))
+        found = edge.drift()
+        assert found is not None and found.frames == 210
+        assert found.distance >= 0.4
+        assert edge.drift(50) is not None and not edge.drift(50).drifted  # too few
+    with EdgeClassifier(write_tiny_bundle(tmp_path / "plain"), state_dir=tmp_path / "s") as edge:
+        assert edge.drift() is None

@@ -83,6 +83,7 @@ def progress_bars(console: Console) -> Iterator[Bar]:
 @click.option("--batch", default=64, show_default=True, type=click.IntRange(1))
 @click.option("--learning-rate", default=2e-3, show_default=True)
 @click.option("--weight-decay", default=0.05, show_default=True)
+@click.option("--average", default=0.998, show_default=True, help="Decay per step of the average of the weights.")
 @click.option("--label-smoothing", default=0.05, show_default=True)
 @click.option(
     "--teacher", type=click.Path(exists=True, dir_okay=False), help="A checkpoint whose output is learnt too."

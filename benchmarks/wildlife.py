@@ -1,0 +1,274 @@
+"""Little-Big, companions, gate and exit sequences on real photos: 40 classes, trained from nothing, 64x64 pixels.
+
+    python benchmarks/wildlife.py [--data FOLDER] [--out FOLDER] [--epochs 1.0] [--device cpu]
+
+FOLDER is an unpacked `wildlife64/train` (CLASS/*.JPEG); without --data, `wildlife64-train.tar` of EDGE_SDK_DATA is
+unpacked into --out. A hash of each file's name splits off a tenth each for validation, calibration and test. Stopped at
+any moment, the same command goes on where it was. Everything is chosen on calibration photos and judged on test photos.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tarfile
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from edge_sdk.policy import Upload
+from edge_sdk.workbench.cascade.companion import advice
+from edge_sdk.workbench.cascade.confidence import fit_temperature
+from edge_sdk.workbench.cascade.curve import Curve, cascade_curve, lossless
+from edge_sdk.workbench.cascade.gate import compare_scores, fit_gate, gains
+from edge_sdk.workbench.cascade.guarantee import guaranteed_threshold
+from edge_sdk.workbench.companion import find_companions
+from edge_sdk.workbench.data import Split, open_source
+from edge_sdk.workbench.draw import draw_companions
+from edge_sdk.workbench.records import Records, load_records
+from edge_sdk.workbench.train import Progress, TrainConfig, train
+
+UPLOAD = Upload(64, 90)
+SLIM = {"avg_down": False, "stem_width": 16}
+TWICE = {"layers": [2, 2, 2, 2]}
+# name: timm architecture, its options, side of the input, epochs, learning rate
+LITTLES: dict[str, tuple[str, dict[str, Any], int, int, float]] = {
+    "slim10-3M": ("resnet10t", {**SLIM, "stem_width": 8, "channels": [16, 24, 48, 96]}, 48, 10, 3e-3),
+    "slim10-16M": ("resnet10t", {**SLIM, "channels": [24, 48, 96, 160]}, 64, 10, 3e-3),
+    "slim10-23M": ("resnet10t", {**SLIM, "channels": [32, 64, 128, 256]}, 64, 10, 3e-3),
+    "slim18-41M": ("resnet10t", {**SLIM, **TWICE, "channels": [32, 64, 128, 256]}, 64, 10, 3e-3),
+}
+BIGS: dict[str, tuple[str, dict[str, Any], int, int, float]] = {
+    "resnet18": ("resnet18", {}, 96, 9, 2e-3),
+    "regnety": ("regnety_008", {}, 96, 9, 2e-3),
+}
+DROPS = (0.0, 0.005, 0.01)
+
+
+def unpacked(options: argparse.Namespace) -> Path:
+    """The folder of class folders."""
+    if options.data:
+        return Path(options.data)
+    folder = Path(options.out) / "wildlife64" / "train"
+    if not folder.is_dir():
+        archive = Path(os.environ.get("EDGE_SDK_DATA", "../shared/data")) / "wildlife64-train.tar"
+        with tarfile.open(archive) as tar:
+            tar.extractall(options.out, filter="data")
+    return folder
+
+
+def train_all(data: Path, out: Path, options: argparse.Namespace, console: Console) -> None:
+    """Train what is not there yet."""
+    for name, (arch, extra, side, epochs, rate) in (LITTLES | BIGS).items():
+        path = out / f"{name}.safetensors"
+        if path.exists():
+            continue
+        config = TrainConfig(
+            data=str(data),
+            out=path,
+            model=arch,
+            model_options=extra,
+            width=side,
+            height=side,
+            pictures=(96, 96),
+            epochs=max(1, round(epochs * options.epochs)),
+            learning_rate=rate,
+            augment=0.6,
+            precision="bf16",
+            device=options.device,
+            version="1",
+        )
+        began = time.monotonic()
+
+        def tell(now: Progress, name: str = name, began: float = began) -> None:
+            if now.accuracy is not None:
+                passed = time.monotonic() - began
+                console.print(f"{name}: epoch {now.epoch}, validation {now.accuracy:.1%}, {passed:.0f} s")
+
+        train(config, cache=out / "pixels", on_progress=tell)
+
+
+def calibrated(calibration: Records, test: Records) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities on both splits at the temperature that fits the first."""
+    temperature = fit_temperature(calibration.logits, calibration.truths)
+    return calibration.calibrated(temperature), test.calibrated(temperature)
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", help="folder of class folders")
+    parser.add_argument("--out", default="wildlife", help="folder of checkpoints, bundles, records and pictures")
+    parser.add_argument("--epochs", type=float, default=1.0, help="factor on the epochs")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    options = parser.parse_args()
+    out = Path(options.out)
+    out.mkdir(parents=True, exist_ok=True)
+    console = Console(width=120)
+    data = unpacked(options)
+    train_all(data, out, options, console)
+    checkpoints = {name: str(out / f"{name}.safetensors") for name in (LITTLES | BIGS)}
+    for big in BIGS:
+        for rule in ("paper", "robust"):
+            found = find_companions(
+                checkpoints[big], [checkpoints[name] for name in LITTLES], str(data), out, upload=UPLOAD, rule=rule
+            )
+            table = Table(title=f"Companions of {big}, {rule} rule", title_justify="left")
+            for column in ("little", "delta-C", "exits", "alone", "cascade", "MACs", "latency", "energy", "size"):
+                table.add_column(column, justify="left" if column == "little" else "right")
+            for one in found.ranked:
+                table.add_row(
+                    one.name,
+                    f"{one.choice.saving:+.3f}",
+                    f"{one.exit_ratio:.1%}",
+                    f"{one.accuracy:.1%}",
+                    f"{one.cascade_accuracy:.1%}",
+                    f"{one.relative_macs:.1%}",
+                    f"{one.latency_ms:.2f} ms",
+                    f"{one.energy_mj:.2f} mJ",
+                    f"{one.model_bytes / 1e6:.2f} MB",
+                )
+            console.print(table)
+            console.print(f"{big} alone: {found.big.accuracy:.1%}. {advice(found.ranked)}")
+        draw_companions(out / f"companions-{big}.png", found.ranked, f"Companions of {big}")
+    little_big(out, console)
+    gates(out, console)
+    sequences(data, out, console)
+
+
+def pairs(out: Path) -> list[tuple[str, str, Records, Records, Records, Records]]:
+    """Every pair with its records on calibration and test photos."""
+    found = []
+    for big in BIGS:
+        for little in LITTLES:
+            four = [
+                load_records(out / split / f"{name}.npz")
+                for split in ("calibration", "test")
+                for name in (f"{little}-int8", big)
+            ]
+            found.append((big, little, *four))
+    return found  # type: ignore[return-value]
+
+
+def little_big(out: Path, console: Console) -> None:
+    """MACs saved at no loss and at half a point and a point, plain and guaranteed."""
+    table = Table(title="Little-Big: MACs saved / points lost on test photos", title_justify="left")
+    names = ["big", "little"]
+    for drop in DROPS:
+        names += [f"plain, {100 * drop:g} points"] + ([f"guaranteed 95%, {100 * drop:g}"] if drop else [])
+    names += ["guaranteed 95%, 2"]
+    for column in names:
+        table.add_column(column, justify="left" if column in ("big", "little") else "right")
+    for big_name, little_name, little, big, little_test, big_test in pairs(out):
+        here, there = calibrated(little, little_test)
+        macs = {"little_macs": little.info.macs, "big_macs": big.info.macs}
+        score = here.max(1).astype(np.float64)
+        curve = cascade_curve(score, here.argmax(1) == little.truths, big.right, **macs)
+        test = cascade_curve(there.max(1).astype(np.float64), little_test.right, big_test.right, **macs)
+        row = []
+        for drop in DROPS:
+            row.append(_saved(test, lossless(curve, drop=drop).threshold))
+            if drop:
+                sure = guaranteed_threshold(score, little.right, big.right, eps=drop, delta=0.05)
+                row.append(_saved(test, sure.threshold) if sure.holds else "none exits")
+        sure = guaranteed_threshold(score, little.right, big.right, eps=0.02, delta=0.05)
+        row.append(_saved(test, sure.threshold) if sure.holds else "none exits")
+        table.add_row(big_name, little_name, *row)
+    console.print(table)
+
+
+def _saved(curve: Curve, threshold: float) -> str:
+    point = curve.at(threshold)
+    return f"{1 - point.macs / curve.big_macs:.1%} / {100 * (curve.big_accuracy - point.accuracy):+.2f}"
+
+
+def gates(out: Path, console: Console) -> None:
+    """The learned gate and other scores against the maximum softmax."""
+    table = Table(title="Scores against the maximum softmax: area, points", title_justify="left")
+    for column in ("big", "little", "score", "cross-validated", "95%", "on test photos, lossless MACs"):
+        table.add_column(column, justify="left" if column in ("big", "little", "score") else "right")
+    for big_name, little_name, little, big, little_test, big_test in pairs(out):
+        here, there = calibrated(little, little_test)
+        macs = {"little_macs": little.info.macs, "big_macs": big.info.macs}
+        right, right_test = here.argmax(1) == little.truths, there.argmax(1) == little_test.truths
+        compared = compare_scores(here, little.truths, big.right, logits=little.logits, **macs)
+        gate = fit_gate(here, right, big.right)
+        scores = {
+            "max softmax": (here.max(1).astype(np.float64), there.max(1).astype(np.float64)),
+            "learned gate": (-gains(gate, here), -gains(gate, there)),
+        }
+        for one in compared:
+            cost = ""
+            if one.name in scores:
+                mine, other = scores[one.name]
+                threshold = lossless(cascade_curve(mine, right, big.right, **macs)).threshold
+                point = cascade_curve(other, right_test, big_test.right, **macs).at(threshold)
+                loss = 100 * (big_test.accuracy - point.accuracy)
+                cost = f"{point.macs / big.info.macs:.1%} / {loss:+.2f}"
+            spread = f"{100 * one.low:+.2f} .. {100 * one.high:+.2f}"
+            name = f"{one.name}, better" if one.better else one.name
+            table.add_row(big_name, little_name, name, f"{100 * one.difference:+.2f}", spread, cost)
+    console.print(table)
+
+
+def sequences(data: Path, out: Path, console: Console) -> None:
+    """Exit sequences against a single exit, for each big model and its best companion."""
+    from edge_sdk.model import LittleModel
+    from edge_sdk.workbench.checkpoint import load_checkpoint
+    from edge_sdk.workbench.sequence.network import SequenceModel, attach_exits, save_sequence
+    from edge_sdk.workbench.sequence.search import find_exits, with_exits
+    from edge_sdk.workbench.sequence.taps import find_taps
+    from edge_sdk.workbench.sequence.train import collect_features, fit_temperatures, train_exits
+
+    table = Table(title="Exit sequence against a single exit, test photos", title_justify="left")
+    for column in (
+        "big",
+        "little",
+        "drop",
+        "method",
+        "big alone",
+        "single: acc. / MACs",
+        "sequence: acc. / MACs",
+        "used",
+    ):
+        table.add_column(column, justify="left" if column in ("big", "little", "method") else "right")
+    for big_name in BIGS:
+        for little_name in list(LITTLES)[:2]:
+            module, info = load_checkpoint(out / f"{big_name}.safetensors")
+            with LittleModel(out / "bundles" / little_name) as little:
+                taps = find_taps(module, info.input.width, info.input.height)
+                model = attach_exits(module, info, taps, little.labels)
+                splits = (Split.TRAIN, Split.CALIBRATION, Split.TEST)
+                train_part, calibration, test = (
+                    collect_features(model, little, open_source(str(data), split), out / "features", upload=UPLOAD)
+                    for split in splits
+                )
+                train_exits(model, train_part, state=out / f"{big_name}-{little_name}.state")
+                temperatures = fit_temperatures(model, calibration)
+                tempered = msgspec.structs.replace(model.info, temperatures=temperatures)
+                model = SequenceModel(model.big, model.exits, tempered)
+                for drop in (0.0, 0.01):
+                    for method in ("one-pass", "circular", "same threshold"):
+                        found = find_exits(model, calibration, test, little_macs=little.macs, drop=drop, method=method)
+                        used = sum(value <= 1 for value in found.chosen.thresholds[1:])
+                        table.add_row(
+                            big_name,
+                            little_name,
+                            f"{100 * drop:g}",
+                            method,
+                            f"{found.big_accuracy:.1%}",
+                            f"{found.single.accuracy:.1%} / {found.single.macs / found.big_macs:.1%}",
+                            f"{found.judged.accuracy:.1%} / {found.judged.macs / found.big_macs:.1%}",
+                            f"{used} of {len(found.chosen.thresholds) - 1}",
+                        )
+                save_sequence(out / f"{big_name}-{little_name}-sequence.safetensors", with_exits(model, found))
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()
