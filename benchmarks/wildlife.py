@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edge_sdk.policy import Upload
+from edge_sdk.workbench.cascade.cli import companion_table
 from edge_sdk.workbench.cascade.companion import advice
 from edge_sdk.workbench.cascade.confidence import fit_temperature
 from edge_sdk.workbench.cascade.curve import Curve, cascade_curve, lossless
@@ -118,21 +119,7 @@ def main() -> None:
             found = find_companions(
                 checkpoints[big], [checkpoints[name] for name in LITTLES], str(data), out, upload=UPLOAD, rule=rule
             )
-            table = Table(title=f"Companions of {big}, {rule} rule", title_justify="left")
-            for column in ("little", "delta-C", "exits", "alone", "cascade", "MACs", "latency", "energy", "size"):
-                table.add_column(column, justify="left" if column == "little" else "right")
-            for one in found.ranked:
-                table.add_row(
-                    one.name,
-                    f"{one.choice.saving:+.3f}",
-                    f"{one.exit_ratio:.1%}",
-                    f"{one.accuracy:.1%}",
-                    f"{one.cascade_accuracy:.1%}",
-                    f"{one.relative_macs:.1%}",
-                    f"{one.latency_ms:.2f} ms",
-                    f"{one.energy_mj:.2f} mJ",
-                    f"{one.model_bytes / 1e6:.2f} MB",
-                )
+            table = companion_table(found.ranked, f"Companions of {big}, {rule} rule")
             console.print(table)
             console.print(f"{big} alone: {found.big.accuracy:.1%}. {advice(found.ranked)}")
         draw_companions(out / f"companions-{big}.png", found.ranked, f"Companions of {big}")

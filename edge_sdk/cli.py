@@ -18,13 +18,14 @@ from edge_sdk.errors import EdgeError
 # The workbench imports torch: its commands are loaded when they are called, and named here for the list of commands.
 _WORKBENCH = {
     "calibrate": "Choose a bundle's threshold against a big model, with a guarantee.",
+    "cascade": "Thresholds for two or more models from their records.",
     "companion": "Find the little model that saves a big one most (TinySaver).",
     "records": "Run models over labelled pictures and keep what each said.",
     "export": "Quantise a model and write it as a bundle for the device.",
     "sequence": "Attach early exits to a big model, that go on from the little model's answer.",
     "train": "Train or fine-tune a timm model on photos or on the simulated camera.",
 }
-_ROOMS = {"train": "cli", "export": "cli", "sequence": "sequence.cli"}
+_ROOMS = {"train": "cli", "export": "cli", "calibrate": "cascade.calibrate_cli", "sequence": "sequence.cli"}
 _TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 
 

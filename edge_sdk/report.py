@@ -76,6 +76,9 @@ class RunReport:
         score = self._scorecard.score()
         link = f"{self._edge.link}{f': {self._edge.link_message}' if self._edge.link_message else ''}"
         self._console.print(summary_table(account, score, self._edge.waiting, link))
+        drift = self._edge.drift()
+        if drift is not None and drift.drifted:
+            self._console.print(drift.sentence(), markup=False)
         try:
             draw_summary(picture, self._history, account, score, self._edge.threshold, self._title)
             self._console.print(f"picture: {picture}")

@@ -37,6 +37,8 @@ def test_help_lists_all_commands_without_loading_torch() -> None:
         "records",
         "companion",
         "sequence",
+        "cascade",
+        "drift",
     ):
         assert f"  {name}" in done.stdout
     assert done.stdout.strip().endswith("False")

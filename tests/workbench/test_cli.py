@@ -6,7 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from edge_sdk.bundle import open_bundle
-from edge_sdk.workbench.cascade.cli import calibrate, records
+from edge_sdk.workbench.cascade.calibrate_cli import calibrate
+from edge_sdk.workbench.cascade.cli import cascade, records
 from edge_sdk.workbench.checkpoint import load_checkpoint
 from edge_sdk.workbench.cli import export, train
 
@@ -55,6 +56,8 @@ def test_photos_become_a_calibrated_bundle(tmp_path: Path) -> None:
     done = run.invoke(calibrate, ["--bundle", str(bundle), "--big", "m", "--records", *pair, "--macs", "1e12"])
     assert done.exit_code == 0, done.output
     assert open_bundle(bundle).policy.calibration["rule"] == "macs"
+    done = run.invoke(cascade, [*pair, "--judge", pair[0], "--judge", pair[1]])
+    assert done.exit_code == 0 and "elsewhere" in done.output and "0.5 points" in done.output
     done = run.invoke(calibrate, ["--bundle", str(bundle), "--big", "m"])
     assert done.exit_code == 2 and "either --data or --records" in done.output
     done = run.invoke(export, ["--model", "resnet18", "--checkpoint", str(weights), "--images", "x", "--out", "y"])
