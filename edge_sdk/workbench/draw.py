@@ -97,8 +97,12 @@ def _draw_hardness(axis: Any, bins: Sequence[HardnessBin]) -> None:
         start += share
     for index, one in enumerate(used):
         axis.text(index, 101, str(one.records), ha="center", va="bottom", fontsize=7)
-    axis.set(title="What a second opinion does (frames above the bars)", xlabel="confidence", ylabel="%", ylim=(0, 108))
-    axis.legend(fontsize=8, loc="lower left", framealpha=0.9)
+    axis.set(
+        title="What a second opinion does (frames above the bars)",
+        ylabel="% of the frames of each confidence",
+        ylim=(0, 108),
+    )
+    axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=4, frameon=False)
 
 
 def _draw_scores(axis: Any, comparisons: Sequence[Comparison]) -> None:
@@ -116,7 +120,7 @@ def _draw_scores(axis: Any, comparisons: Sequence[Comparison]) -> None:
     axis.invert_yaxis()
     axis.set(
         title="Scores against the maximum softmax",
-        xlabel="difference of the mean accuracy over all exit ratios, points (95% of bootstrap draws)",
+        xlabel="points of mean accuracy over all exit ratios (95% interval)",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import time
@@ -71,7 +72,10 @@ def open_subject(name: str, *, pretrained: bool = False, threads: int = 1, uploa
     from edge_sdk.workbench.checkpoint import create_model
 
     module, info = create_model(name, pretrained=pretrained)
-    return torch_subject(module, info, Path(name).stem if name.endswith(".safetensors") else name, upload=upload)
+    path = Path(name)
+    if path.suffix == ".safetensors":
+        name = path.absolute().parent.name if path.stem == "model" else path.stem
+    return torch_subject(module, info, name, upload=upload)
 
 
 def bundle_subject(model: LittleModel, *, upload: Upload | None = None) -> Subject:
@@ -261,22 +265,28 @@ def record(
                 missing.append((name, subject))
         if missing:
             pictures = list(source.read(part))
-            if any(picture.label is not None for picture in pictures):
-                for (name, subject), records in zip(
-                    missing, run_subjects([one for _, one in missing], pictures), strict=True
-                ):
-                    save_records(_part(work, name, source, subject, part), records)
+            labelled = any(picture.label is not None for picture in pictures)
+            said = run_subjects([one for _, one in missing], pictures) if labelled else [None] * len(missing)
+            for (name, subject), records in zip(missing, said, strict=True):
+                path = _part(work, name, source, subject, part)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if records is None:
+                    path.touch()
+                else:
+                    save_records(path, records)
         if on_part is not None:
             on_part(part + 1, source.parts)
     for name, subject in todo:
         files = [_part(work, name, source, subject, part) for part in range(source.parts)]
-        whole = [load_records(path) for path in files if path.exists()]
+        whole = [load_records(path) for path in files if path.stat().st_size]
         if not whole:
             raise WorkbenchError("expected labelled pictures; got none")
         records = join(whole)
         info = msgspec.structs.replace(records.info, data=_data(source, subject))
         save_records(paths[name], replace(records, info=info))
-    shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(files[0].parent, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        work.rmdir()  # unless another run has parts there
     return list(paths.values())
 
 
