@@ -15,6 +15,8 @@ from edge_sdk.camera.simulated.texture import generator
 from edge_sdk.types import Image
 
 _PER_SITE = 10
+_SHOWN_PX = 85
+"""On a contact sheet subjects are at least so long, at 640 pixels a row."""
 
 
 def _session(rng: np.random.Generator, seed: int, width: int, height: int) -> tuple[Studio, float]:
@@ -73,20 +75,23 @@ def training_frames(seed: int, *, width: int = 640, height: int = 480) -> Iterat
 
 
 def contact_sheet(rows: int = 6, columns: int = 7, seed: int = 0, *, tile: tuple[int, int] = (320, 240)) -> Image:
-    """Labelled tiles, one class per column in turn: `uint8 (rows * tile height, columns * tile width, 3)`."""
-    shots = sampled_shots(seed)
-    waiting: dict[str, list[Image]] = {label: [] for label in LABELS}
+    """Labelled tiles, a column a class, each row from places of its own: `uint8 (rows * tile height, columns * tile width, 3)`."""
     sheet = np.zeros((rows * tile[1], columns * tile[0], 3), np.uint8)
     for index in range(rows * columns):
-        label = LABELS[index % columns % len(LABELS)]
+        row, column = divmod(index, columns)
+        if column == 0:
+            shots = sampled_shots(1000 * seed + row)
+            waiting: dict[str, list[Image]] = {label: [] for label in LABELS}
+        label = LABELS[column % len(LABELS)]
         while not waiting[label]:
             shot, _ = next(shots)
+            if shot.label is not None and shot.extent_px < _SHOWN_PX * shot.image.shape[1] / 640:
+                continue
             small: Image = cv2.resize(shot.image, tile, interpolation=cv2.INTER_AREA).astype(np.uint8)
             waiting[shot.label or "empty"].append(small)
         picture = waiting[label].pop(0)
         (width, height), _ = cv2.getTextSize(label, cv2.FONT_HERSHEY_SIMPLEX, 0.5, 1)
         cv2.rectangle(picture, (0, 0), (width + 11, height + 11), (0, 0, 0), cv2.FILLED)
         cv2.putText(picture, label, (6, height + 5), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
-        row, column = divmod(index, columns)
         sheet[row * tile[1] : (row + 1) * tile[1], column * tile[0] : (column + 1) * tile[0]] = picture
     return sheet
