@@ -75,7 +75,11 @@ def training_frames(seed: int, *, width: int = 640, height: int = 480) -> Iterat
 
 
 def contact_sheet(rows: int = 6, columns: int = 7, seed: int = 0, *, tile: tuple[int, int] = (320, 240)) -> Image:
-    """Labelled tiles, a column a class, each row from places of its own: `uint8 (rows * tile height, columns * tile width, 3)`."""
+    """Labelled tiles, a column a class, each row from places of its own.
+
+    Returns:
+        `uint8 (rows * tile height, columns * tile width, 3)`.
+    """
     sheet = np.zeros((rows * tile[1], columns * tile[0], 3), np.uint8)
     for index in range(rows * columns):
         row, column = divmod(index, columns)
