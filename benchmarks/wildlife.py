@@ -22,12 +22,12 @@ from rich.console import Console
 from rich.table import Table
 
 from edge_sdk.policy import Upload
-from edge_sdk.workbench.cascade.cli import companion_table
 from edge_sdk.workbench.cascade.companion import advice
 from edge_sdk.workbench.cascade.confidence import fit_temperature
 from edge_sdk.workbench.cascade.curve import Curve, cascade_curve, lossless
 from edge_sdk.workbench.cascade.gate import compare_scores, fit_gate, gains
 from edge_sdk.workbench.cascade.guarantee import guaranteed_threshold
+from edge_sdk.workbench.commands.records import companion_table
 from edge_sdk.workbench.companion import find_companions
 from edge_sdk.workbench.data import Split, open_source
 from edge_sdk.workbench.draw import draw_companions

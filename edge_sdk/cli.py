@@ -25,7 +25,7 @@ _WORKBENCH = {
     "sequence": "Attach early exits to a big model, that go on from the little model's answer.",
     "train": "Train or fine-tune a timm model on photos or on the simulated camera.",
 }
-_ROOMS = {"train": "cli", "export": "cli", "calibrate": "cascade.calibrate_cli", "sequence": "sequence.cli"}
+_ROOMS = {"train": "models", "export": "models", "calibrate": "calibrate", "sequence": "sequence"}
 _TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 
 
@@ -39,7 +39,7 @@ class _Commands(click.Group):
         if cmd_name not in _WORKBENCH:
             return super().get_command(ctx, cmd_name)
         try:
-            module = f"edge_sdk.workbench.{_ROOMS.get(cmd_name, 'cascade.cli')}"
+            module = f"edge_sdk.workbench.commands.{_ROOMS.get(cmd_name, 'records')}"
             command = getattr(import_module(module), cmd_name)
         except ModuleNotFoundError as error:
             if (error.name or "").startswith("edge_sdk"):
@@ -66,7 +66,7 @@ def cli() -> None:
 @cli.command()
 @click.argument("bundle", default="trailcam")
 def info(bundle: str) -> None:
-    """Check a bundle (a folder, or a name that ships) and say what it is and what runs it here."""
+    """Check a bundle, a folder or a name that ships, and describe it."""
     from edge_sdk.display import macs_text
     from edge_sdk.model import LittleModel
 
@@ -167,7 +167,7 @@ def journal(
 )
 @click.option("--frames", default=1000, show_default=True, type=click.IntRange(min=1), help="Look at so many.")
 def drift(bundle: str, state: Path | None, frames: int) -> None:
-    """Say whether the device's frames still look to the little model as they did at calibration; 1 if not."""
+    """Say whether frames still look as they did at calibration; exits with 1 if not."""
     from edge_sdk.bundle import open_bundle
     from edge_sdk.config import default_state_dir
     from edge_sdk.drift import check_drift

@@ -6,10 +6,10 @@ import pytest
 from click.testing import CliRunner
 
 from edge_sdk.bundle import open_bundle
-from edge_sdk.workbench.cascade.calibrate_cli import calibrate
-from edge_sdk.workbench.cascade.cli import cascade, records
 from edge_sdk.workbench.checkpoint import load_checkpoint
-from edge_sdk.workbench.cli import export, train
+from edge_sdk.workbench.commands.calibrate import calibrate
+from edge_sdk.workbench.commands.models import export, train
+from edge_sdk.workbench.commands.records import cascade, records
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the exporter's own code
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edge_sdk.workbench.cascade.chain import METHODS, UNUSED
-from edge_sdk.workbench.cli import DATA_HELP, progress_bars
+from edge_sdk.workbench.commands.options import DATA_HELP, progress_bars
 from edge_sdk.workbench.data import Split, open_source
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,17 +12,8 @@ from rich.table import Table
 
 from edge_sdk.policy import Upload
 from edge_sdk.workbench.cascade.companion import Ranked, advice
-from edge_sdk.workbench.cli import DATA_HELP, measuring_split, progress_bars
+from edge_sdk.workbench.commands.options import DATA_HELP, measuring_split, parse_upload, progress_bars
 from edge_sdk.workbench.data import Split, open_source
-
-
-def _parse_upload(ctx: click.Context, parameter: click.Parameter, text: str | None) -> Upload | None:
-    if text is None:
-        return None
-    match = re.fullmatch(r"(\d{2,5})@(\d{1,3})", text, re.ASCII)
-    if match is None or not 1 <= int(match[2]) <= 100 or int(match[1]) < 16:
-        raise click.BadParameter(f"expected LONGER_SIDE@QUALITY, such as 640@85; got {text!r}")
-    return Upload(int(match[1]), int(match[2]))
 
 
 @click.command()
@@ -33,7 +23,7 @@ def _parse_upload(ctx: click.Context, parameter: click.Parameter, text: str | No
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder of the records.")
 @click.option("--pretrained", is_flag=True, help="timm names: with their pretrained weights.")
 @click.option(
-    "--as-uploaded", callback=_parse_upload, metavar="SIDE@QUALITY", help="Models see pictures after this encoding."
+    "--as-uploaded", callback=parse_upload, metavar="SIDE@QUALITY", help="Models see pictures after this encoding."
 )
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Of bundles.")
 @click.option("--csv", "csvs", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -93,7 +83,7 @@ def records(
 @click.option("--float", "as_float", is_flag=True, help="Judge candidates in torch, without an export to int8.")
 @click.option("--rule", default="robust", show_default=True, type=click.Choice(["paper", "robust"]))
 @click.option("--top", default=5, show_default=True, type=click.IntRange(1))
-@click.option("--as-uploaded", callback=_parse_upload, metavar="SIDE@QUALITY", help="What the big model sees.")
+@click.option("--as-uploaded", callback=parse_upload, metavar="SIDE@QUALITY", help="What the big model sees.")
 @click.option("--watts", default=3.0, show_default=True, help="The device draws so much while it computes.")
 @click.option("--joules-per-byte", default=5e-6, show_default=True, help="Of sending.")
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Of the device's runtime.")

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edge_sdk.policy import Upload
-from edge_sdk.workbench.cli import DATA_HELP, measuring_split, progress_bars
+from edge_sdk.workbench.commands.options import DATA_HELP, measuring_split, progress_bars
 from edge_sdk.workbench.data import open_source, read_all
 
 _RULES = ("eps", "drop", "offload_ratio", "bytes_per_day", "macs")

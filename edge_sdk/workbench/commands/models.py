@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 from rich.table import Table
 
 from edge_sdk.bundle import InputSpec
-from edge_sdk.workbench.data import Split, open_source, read_all
-
-DATA_HELP = "A folder of class folders, or simulated://trailcam?seed=0&frames=2000."
+from edge_sdk.workbench.commands.options import DATA_HELP, measuring_split, progress_bars
+from edge_sdk.workbench.data import open_source, read_all
 
 
 def _parse_size(ctx: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, int] | None:
@@ -56,14 +51,6 @@ def _weights(model: str | None, checkpoint: str | None) -> str:
     if model is None:
         raise click.UsageError("expected --model or --checkpoint")
     return model
-
-
-@contextmanager
-def progress_bars(console: Console) -> Iterator[Bar]:
-    """Progress bars on a terminal, nothing on a pipe."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=console, disable=not console.is_terminal) as bars:
-        yield bars
 
 
 @click.command()
@@ -200,8 +187,3 @@ def export(
     table.add_row("size", f"{4 * manifest.parameters / 1e6:.2f} MB", f"{report.model_bytes / 1e6:.2f} MB")
     console.print(table)
     console.print(f"wrote {report.bundle.path}")
-
-
-def measuring_split(address: str) -> Split:
-    """The split to measure on: the simulated camera has frames for this; of a folder all is used."""
-    return Split.CALIBRATION if address.startswith("simulated://") else Split.ALL

@@ -1,0 +1,1 @@
+"""The workbench's commands, as `edge-sdk` runs them."""
