@@ -101,6 +101,12 @@ def find_companions(
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
         raise WorkbenchError(f"expected at least one candidate that can be run; {reasons or 'none was given'}")
     whole = open_subject(big, pretrained=pretrained, threads=threads, upload=upload)
+    for subject in subjects:
+        if set(subject.info.labels) != set(whole.info.labels):
+            raise WorkbenchError(
+                f"expected candidates with the big model's labels ({', '.join(whole.info.labels)}); "
+                f"{subject.info.model} has {', '.join(subject.info.labels)}"
+            )
     found: dict[Split, list[Records]] = {}
     for split in (Split.CALIBRATION, Split.TEST):
         on_step(f"records on the {split} split")

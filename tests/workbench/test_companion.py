@@ -57,7 +57,7 @@ def test_companions_are_found_measured_and_drawn(photos: Path, tmp_path: Path) -
     stamp = (tmp_path / "out" / "test" / "thin.npz").stat().st_mtime_ns
     assert find_companions(big, [thin], str(photos), tmp_path / "out", as_float=True).ranked[0].name == "thin"
     assert (tmp_path / "out" / "test" / "thin.npz").stat().st_mtime_ns == stamp  # not made again
-    with pytest.raises(WorkbenchError, match="models of the same labels"):
+    with pytest.raises(WorkbenchError, match="candidates with the big model's labels"):
         find_companions(big, [other], str(photos), tmp_path / "out", as_float=True)
     with pytest.raises(WorkbenchError, match="expected at least one candidate"):
         find_companions(big, ["no_such_network"], str(photos), tmp_path / "out", as_float=True)

@@ -183,23 +183,27 @@ def cascade(files: tuple[Path, ...], judge: tuple[Path, ...]) -> None:
     stages, temperatures = _stages(files, None)
     elsewhere = _stages(judge, temperatures)[0] if judge else None
     table = Table(title=" -> ".join(stage.name for stage in stages), title_justify="left")
-    for column in ("may lose", "thresholds", "leave at each", "accuracy", "MACs of the big model"):
+    judged = Table(title="elsewhere", title_justify="left")
+    for column in ("may lose", "thresholds", "leave at each", "accuracy", "MACs"):
         table.add_column(column, justify="right")
-    if elsewhere is not None:
-        table.add_column("elsewhere: lost, points", justify="right")
-        table.add_column("MACs", justify="right")
+    for column in ("may lose", "lost", "accuracy", "MACs"):
+        judged.add_column(column, justify="right")
     whole = stages[-1].macs
     for drop in (0.0, 0.005, 0.01):
         found = cheapest_chain(stages, drop=drop)
         named = ["unused" if value == UNUSED else f"{value:.4f}" for value in found.thresholds]
         row = [f"{100 * drop:g} points", ", ".join(named), ", ".join(f"{share:.1%}" for share in found.shares)]
         row += [f"{found.accuracy:.1%}", f"{found.macs / whole:.1%}"]
+        table.add_row(*row)
         if elsewhere is not None:
             there = evaluate(elsewhere, found.thresholds)
-            lost = float(elsewhere[-1].right.mean()) - there.accuracy
-            row += [f"{100 * lost:+.2f}", f"{there.macs / whole:.1%}"]
-        table.add_row(*row)
-    Console().print(table)
+            lost = 100 * (float(elsewhere[-1].right.mean()) - there.accuracy)
+            judged.add_row(row[0], f"{lost:+.2f} points", f"{there.accuracy:.1%}", f"{there.macs / whole:.1%}")
+    console = Console()
+    console.print(table)
+    if elsewhere is not None:
+        console.print(judged)
+    console.print(f"MACs are shares of those of {stages[-1].name}, which is right on {stages[-1].right.mean():.1%}")
 
 
 def _stages(files: Sequence[Path], temperatures: list[float] | None) -> tuple[list[Any], list[float]]:
