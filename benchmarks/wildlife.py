@@ -25,7 +25,7 @@ from edge_sdk.policy import Upload
 from edge_sdk.workbench.cascade.companion import advice
 from edge_sdk.workbench.cascade.confidence import fit_temperature
 from edge_sdk.workbench.cascade.curve import Curve, cascade_curve, lossless
-from edge_sdk.workbench.cascade.gate import compare_scores, fit_gate, gains
+from edge_sdk.workbench.cascade.gate import compare_scores, fit_gate, gains, held_out_gains
 from edge_sdk.workbench.cascade.guarantee import guaranteed_threshold
 from edge_sdk.workbench.commands.records import companion_table
 from edge_sdk.workbench.companion import find_companions
@@ -187,7 +187,7 @@ def gates(out: Path, console: Console) -> None:
         gate = fit_gate(here, right, big.right)
         scores = {
             "max softmax": (here.max(1).astype(np.float64), there.max(1).astype(np.float64)),
-            "learned gate": (-gains(gate, here), -gains(gate, there)),
+            "learned gate": (-held_out_gains(here, right, big.right), -gains(gate, there)),
         }
         for one in compared:
             cost = ""

@@ -33,6 +33,7 @@ from edge_sdk.workbench.cascade.gate import (
     fit_ensemble,
     fit_gate,
     gains,
+    held_out_gains,
 )
 from edge_sdk.workbench.cascade.guarantee import guaranteed_loss, guaranteed_threshold, quantile_candidates
 from edge_sdk.workbench.cascade.hardness import HardnessBin, hardness
@@ -167,6 +168,8 @@ def calibrate_records(
     if learned_gate and any(one.name == GATE and one.better for one in comparisons):
         gate = fit_gate(chances[fitting], little_right[fitting], big_right[fitting])
         score = -gains(gate, chances)
+        mine = chances[fitting], little_right[fitting], big_right[fitting]
+        score[fitting] = -held_out_gains(*mine, folds=_FOLDS, seed=seed)  # a plain threshold is chosen on these
     weight, final = _ensemble(chances, big, fitting) if allow_ensemble else (0.0, big_right)
     costs = {"little_macs": little.info.macs, "big_macs": big.info.macs}
 
