@@ -142,14 +142,10 @@ def journal(
     as_json: bool,
 ) -> None:
     """Print the answers that a device has given."""
-    from edge_sdk.config import default_state_dir
     from edge_sdk.display import answer_text
     from edge_sdk.journal import Journal
 
-    path = (state or default_state_dir()) / "journal.db"
-    if not path.exists():
-        raise click.ClickException(f"no journal at {path}: name the folder with --state")
-    with Journal(path) as answers:
+    with Journal(_journal_path(state)) as answers:
         for entry in answers.query(since=_utc(since), until=_utc(until), label=label, limit=limit):
             if as_json:
                 click.echo(msgspec.json.encode(entry).decode())
@@ -169,7 +165,6 @@ def journal(
 def drift(bundle: str, state: Path | None, frames: int) -> None:
     """Say whether frames still look as they did at calibration; exits with 1 if not."""
     from edge_sdk.bundle import open_bundle
-    from edge_sdk.config import default_state_dir
     from edge_sdk.drift import check_drift
     from edge_sdk.journal import Journal
 
@@ -177,10 +172,7 @@ def drift(bundle: str, state: Path | None, frames: int) -> None:
     usual = opened.policy.confidences
     if usual is None:
         raise click.ClickException(f"{opened.path}: policy.json holds no confidences: run `edge-sdk calibrate` anew")
-    path = (state or default_state_dir()) / "journal.db"
-    if not path.exists():
-        raise click.ClickException(f"no journal at {path}: name the folder with --state")
-    with Journal(path) as answers:
+    with Journal(_journal_path(state)) as answers:
         found = check_drift(usual, answers.device_confidences(frames))
     click.echo(found.sentence())
     if found.drifted:
@@ -200,6 +192,15 @@ def contact_sheet(out: Path, seed: int) -> None:
     if not cv2.imwrite(str(out), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):
         raise click.ClickException(f"cannot write {out}")
     click.echo(f"{out}")
+
+
+def _journal_path(state: Path | None) -> Path:
+    from edge_sdk.config import default_state_dir
+
+    path = (state or default_state_dir()) / "journal.db"
+    if not path.exists():
+        raise click.ClickException(f"no journal at {path}: name the folder with --state")
+    return path
 
 
 def _utc(moment: datetime | None) -> datetime | None:

@@ -41,6 +41,7 @@ from edge_sdk.workbench.data import LabelledImage
 from edge_sdk.workbench.record import open_subject, run_subjects
 from edge_sdk.workbench.records import Records, check_same
 
+_RULES = ("eps", "drop", "offload_ratio", "bytes_per_day", "macs")
 _FIT_TENTHS = 4
 _FOLDS = 5
 _FEWEST = 100
@@ -68,15 +69,14 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     frames_per_day: float = 2000.0
 
     def __post_init__(self) -> None:
-        given = [name for name in ("eps", "drop", "offload_ratio", "bytes_per_day", "macs") if self.given(name)]
+        given = [name for name in _RULES if getattr(self, name) is not None]
         if len(given) != 1:
-            raise WorkbenchError(
-                f"expected one of eps, drop, offload_ratio, bytes_per_day, macs; got {', '.join(given) or 'none'}"
-            )
+            raise WorkbenchError(f"expected one of {', '.join(_RULES)}; got {', '.join(given) or 'none'}")
 
-    def given(self, name: str) -> bool:
-        """Whether it is chosen by this."""
-        return getattr(self, name) is not None
+    @property
+    def name(self) -> str:
+        """Which of them is given."""
+        return next(name for name in _RULES if getattr(self, name) is not None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -349,7 +349,7 @@ def write_calibration(
 ) -> Calibration:
     """Write what calibration found into a bundle's `policy.json`, with the facts for its reader."""
     facts: dict[str, float | int | str] = {
-        "rule": next(name for name in ("eps", "drop", "offload_ratio", "bytes_per_day", "macs") if rule.given(name)),
+        "rule": rule.name,
         "score": GATE if found.policy.gate else MAX_SOFTMAX,
         "date": now().date().isoformat(),
         "pictures": found.pictures,

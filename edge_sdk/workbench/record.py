@@ -51,6 +51,10 @@ class Subject:
     logits: Callable[[Sequence[Image]], NDArray[np.float32]]
     upload: Upload | None = None
 
+    def timed(self, latency_ms: float) -> Subject:
+        """The same model with a known latency, which is not measured again."""
+        return replace(self, info=msgspec.structs.replace(self.info, latency_ms=latency_ms))
+
 
 def open_subject(name: str, *, pretrained: bool = False, threads: int = 1, upload: Upload | None = None) -> Subject:
     """A model by name: a bundle (run in the device's runtime), a checkpoint, or a timm name.
@@ -145,23 +149,28 @@ def callable_subject(
 
 
 def run_subjects(
-    subjects: Sequence[Subject], pictures: Iterable[LabelledImage], *, on_done: Callable[[int], None] | None = None
+    subjects: Sequence[Subject],
+    pictures: Iterable[LabelledImage],
+    *,
+    labels: tuple[str, ...] | None = None,
+    on_done: Callable[[int], None] | None = None,
 ) -> list[Records]:
     """Run models over the same labelled pictures; those without a label are passed over.
 
     Args:
-        subjects: models with the same labels, in any order; the records have the first one's order.
+        subjects: models with the same labels, in any order.
         pictures: what they are run on.
+        labels: their order in the records; default: the first model's.
         on_done: told how many pictures are done.
 
     Raises:
         WorkbenchError: labels of the models that differ, a picture of another class, or no labelled picture.
     """
-    labels = subjects[0].info.labels
+    labels = labels or subjects[0].info.labels
     for subject in subjects:
         if set(subject.info.labels) != set(labels):
             raise WorkbenchError(
-                f"expected models of the same labels; {subjects[0].info.model} has {', '.join(labels)}, "
+                f"expected models of the same labels ({', '.join(labels)}); "
                 f"{subject.info.model} has {', '.join(subject.info.labels)}"
             )
     runs = [_Run(subject, labels) for subject in subjects]
@@ -251,6 +260,8 @@ def record(
     names = [file_name(subject.info.model) for subject in subjects]
     if len(set(names)) != len(names):
         raise WorkbenchError(f"expected models of different names; got {', '.join(names)}")
+    labels = subjects[0].info.labels  # the order in every part, whichever models are run for it
+    timed: dict[str, float] = {}
     work = out / ".parts"
     paths = {name: out / f"{name}.npz" for name in names}
     todo = [
@@ -262,11 +273,12 @@ def record(
         missing = []
         for name, subject in todo:
             if not _part(work, name, source, subject, part).exists():
-                missing.append((name, subject))
+                missing.append((name, subject.timed(timed[name]) if name in timed else subject))
         if missing:
             pictures = list(source.read(part))
             labelled = any(picture.label is not None for picture in pictures)
-            said = run_subjects([one for _, one in missing], pictures) if labelled else [None] * len(missing)
+            running = [one for _, one in missing]
+            said = run_subjects(running, pictures, labels=labels) if labelled else [None] * len(missing)
             for (name, subject), records in zip(missing, said, strict=True):
                 path = _part(work, name, source, subject, part)
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -274,6 +286,7 @@ def record(
                     path.touch()
                 else:
                     save_records(path, records)
+                    timed[name] = records.info.latency_ms
         if on_part is not None:
             on_part(part + 1, source.parts)
     for name, subject in todo:

@@ -189,3 +189,23 @@ def test_models_that_do_not_fit_are_refused(photos: Path, tmp_path: Path) -> Non
     with pytest.raises(WorkbenchError):
         open_subject("no_such_network")
     assert file_name("hf_hub:timm/x") == "hf_hub_timm_x"
+
+
+def test_labels_keep_their_order_when_only_some_models_lack_a_part(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_sdk.workbench.data._FILES_PER_PART", 5)
+    source = open_source(str(photos), Split.ALL)
+    turned = callable_subject("turned", lambda images: images.mean((1, 2)), LABELS[::-1], SPEC)
+
+    class Stop(Exception):
+        pass
+
+    def stop(done: int, parts: int) -> None:
+        raise Stop
+
+    with pytest.raises(Stop):
+        record([colours()], source, tmp_path / "out", on_part=stop)
+    one, two = (load_records(path) for path in record([colours(), turned], source, tmp_path / "out"))
+    check_same(one, two)
+    assert one.accuracy == two.accuracy == 1.0

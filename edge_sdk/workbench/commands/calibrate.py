@@ -15,8 +15,6 @@ from edge_sdk.policy import Upload
 from edge_sdk.workbench.commands.options import DATA_HELP, measuring_split, progress_bars
 from edge_sdk.workbench.data import open_source, read_all
 
-_RULES = ("eps", "drop", "offload_ratio", "bytes_per_day", "macs")
-
 
 def _parse_size(ctx: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
     if text is None:
@@ -75,7 +73,7 @@ def calibrate(
 
     if (data is None) == (files is None):
         raise click.UsageError("expected either --data or --records")
-    given = {name: limits[name] for name in _RULES if limits[name] is not None} or {"eps": 0.01}
+    given = {name: value for name, value in limits.items() if value is not None} or {"eps": 0.01}
     rule = Rule(**given, delta=delta, frames_per_day=frames_per_day)
     usual = open_bundle(bundle).policy.upload
     upload = Upload(max_side or usual.max_side, quality or usual.quality)

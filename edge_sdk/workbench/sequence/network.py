@@ -134,13 +134,15 @@ class SequenceModel(nn.Module):
         big: the network.
         exits: what hangs on it.
         info: where, at what cost, and when a frame leaves.
+
+    Attributes:
+        order: where each of the big model's labels is among the little one's.
     """
 
     def __init__(self, big: nn.Module, exits: Exits, info: SequenceInfo) -> None:
         super().__init__()
         self.big, self.exits, self.info = big.eval().requires_grad_(False), exits, info
-        order = [info.little_labels.index(label) for label in info.big.labels]
-        self._order = torch.tensor(order)
+        self.order = [info.little_labels.index(label) for label in info.big.labels]
 
     @torch.inference_mode()
     def features(self, inputs: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
@@ -152,8 +154,7 @@ class SequenceModel(nn.Module):
 
     def little_logits(self, probabilities: torch.Tensor) -> torch.Tensor:
         """The little model's logits in the big model's order, from its `(N, C)` probabilities in its own."""
-        order = self._order.to(probabilities.device)
-        return torch.log(probabilities.clamp(min=_SMALLEST))[:, order]
+        return torch.log(probabilities.clamp(min=_SMALLEST))[:, self.order]
 
     @torch.inference_mode()
     def run(self, inputs: torch.Tensor, little: torch.Tensor, may_exit: torch.Tensor | None = None) -> Answered:

@@ -8,9 +8,10 @@ import msgspec
 import numpy as np
 
 from edge_sdk.workbench.cascade.chain import UNUSED, Outcome, Stage, evaluate, search
+from edge_sdk.workbench.cascade.confidence import max_softmax, softmax
 from edge_sdk.workbench.cascade.curve import Point, cascade_curve, lossless
 from edge_sdk.workbench.sequence.network import SequenceModel
-from edge_sdk.workbench.sequence.train import Features, confidences, exit_logits
+from edge_sdk.workbench.sequence.train import Features, exit_logits
 
 _CANDIDATES = 128
 _WEIGHTS = 1 - np.geomspace(1e-3, 0.7, 24)
@@ -49,15 +50,14 @@ def stages(model: SequenceModel, features: Features, little_macs: float) -> list
         little_macs: of the device's model.
     """
     info = model.info
-    order = np.array([info.little_labels.index(label) for label in info.big.labels])
-    little = features.little[:, order]
+    little = features.little[:, model.order]
     found = [Stage(little.max(1), little.argmax(1) == features.truths, little_macs, 0.0, "device")]
     logits = exit_logits(model, features)
     for index in range(len(info.modules)):
         answer = logits[:, index]
         found.append(
             Stage(
-                confidences(answer, info.temperatures[index]),
+                max_softmax(softmax(answer, info.temperatures[index])),
                 answer.argmax(1) == features.truths,
                 info.exit_macs[index],
                 info.way_macs[index],

@@ -23,7 +23,7 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.images import decode_image
 from edge_sdk.model import LittleModel, prepare
 from edge_sdk.policy import Upload
-from edge_sdk.workbench.cascade.confidence import fit_temperature, softmax
+from edge_sdk.workbench.cascade.confidence import fit_temperature
 from edge_sdk.workbench.data import LabelledImage, Source
 from edge_sdk.workbench.sequence.network import SequenceModel
 from edge_sdk.workbench.train import schedule, to_tensor
@@ -251,9 +251,3 @@ def fit_temperatures(model: SequenceModel, features: Features) -> tuple[float, .
     """The temperature of each exit on held-out pictures."""
     logits = exit_logits(model, features)
     return tuple(fit_temperature(logits[:, index], features.truths) for index in range(logits.shape[1]))
-
-
-def confidences(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
-    """The top probability of `(N, C)` logits at a temperature."""
-    result: NDArray[np.float32] = softmax(logits, temperature).max(axis=1)
-    return result
