@@ -39,14 +39,14 @@ SLIM = {"avg_down": False, "stem_width": 16}
 TWICE = {"layers": [2, 2, 2, 2]}
 # name: timm architecture, its options, side of the input, epochs, learning rate
 LITTLES: dict[str, tuple[str, dict[str, Any], int, int, float]] = {
-    "slim10-3M": ("resnet10t", {**SLIM, "stem_width": 8, "channels": [16, 24, 48, 96]}, 48, 8, 3e-3),
-    "slim10-16M": ("resnet10t", {**SLIM, "channels": [24, 48, 96, 160]}, 64, 8, 3e-3),
-    "slim10-23M": ("resnet10t", {**SLIM, "channels": [32, 64, 128, 256]}, 64, 8, 3e-3),
-    "slim18-41M": ("resnet10t", {**SLIM, **TWICE, "channels": [32, 64, 128, 256]}, 64, 8, 3e-3),
+    "slim10-3M": ("resnet10t", {**SLIM, "stem_width": 8, "channels": [16, 24, 48, 96]}, 48, 12, 3e-3),
+    "slim10-16M": ("resnet10t", {**SLIM, "channels": [24, 48, 96, 160]}, 64, 12, 3e-3),
+    "slim10-23M": ("resnet10t", {**SLIM, "channels": [32, 64, 128, 256]}, 64, 12, 3e-3),
+    "slim18-60M": ("resnet10t", {**SLIM, **TWICE, "channels": [40, 80, 160, 288]}, 64, 12, 3e-3),
 }
 BIGS: dict[str, tuple[str, dict[str, Any], int, int, float]] = {
-    "resnet18": ("resnet18", {}, 96, 6, 2e-3),
-    "regnety": ("regnety_008", {}, 96, 6, 2e-3),
+    "resnet18": ("resnet18", {}, 96, 12, 2e-3),
+    "regnety": ("regnety_008", {}, 96, 12, 2e-3),
 }
 DROPS = (0.0, 0.005, 0.01)
 

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.workbench.cascade.chain import METHODS, UNUSED, Stage, cheapest_chain, evaluate, search
+from edge_sdk.workbench.cascade.chain import (
+    METHODS,
+    UNUSED,
+    Stage,
+    advantage,
+    cheapest_chain,
+    evaluate,
+    search,
+)
 from edge_sdk.workbench.cascade.curve import cascade_curve, lossless
 
 
@@ -137,3 +145,33 @@ def test_bad_searches_are_refused(options: dict, message: str) -> None:
         evaluate([stage, stage], [])
     with pytest.raises(WorkbenchError, match="of stage 2"):
         evaluate([stage, Stage(np.array([0.5, 0.6]), np.array([True, False]), 1.0)], [0.5])
+
+
+@given(st.permutations(range(12)), st.data())
+def test_a_single_exit_has_no_advantage_over_itself(order: list[int], data: st.DataObject) -> None:
+    right = [np.array(data.draw(st.lists(st.booleans(), min_size=12, max_size=12))) for _ in range(3)]
+    stages = [
+        Stage(np.array(order) / 12, right[0], 1.0),
+        Stage(np.zeros(12), right[1], 2.0, 5.0),
+        Stage(np.ones(12), right[2], 0.0, 7.0),
+    ]
+    threshold = data.draw(st.sampled_from([value / 12 for value in range(13)]))
+    found = advantage(stages, (threshold, UNUSED), draws=20)
+    assert found.value == pytest.approx(0.0, abs=1e-9)
+    assert found.low <= found.value + 1e-9 and found.high >= found.value - 1e-9
+
+
+def test_an_exit_that_is_always_right_has_an_advantage() -> None:
+    rng = np.random.default_rng(0)
+    sure, right = rng.random(400), rng.random(400) < 0.5
+    stages = [
+        Stage(sure, right, 1.0),
+        Stage(np.ones(400), np.ones(400, np.bool_), 1.0, 10.0),
+        Stage(np.ones(400), np.ones(400, np.bool_), 0.0, 90.0),
+    ]
+    found = advantage(stages, (0.5, 0.5), draws=200)
+    here = evaluate(stages, (0.5, 0.5))
+    share = (here.macs - 1) / 100  # the plain cascade offloads this many, the least sure first
+    kept = np.sort(sure)[round(400 * share)]
+    assert found.value == pytest.approx(here.accuracy - np.where(sure < kept, True, right).mean(), abs=0.003)
+    assert 0 < found.low < found.value < found.high

@@ -121,4 +121,10 @@ def sequence(
     for name, accuracy, macs in rows:
         table.add_row(name, f"{accuracy:.1%}", f"{macs / 1e6:.1f} M", f"{macs / found.big_macs:.1%}")
     console.print(table)
+    gain = found.advantage
+    console.print(
+        f"at equal MACs {100 * gain.value:+.2f} points over little and big "
+        f"(95%: {100 * gain.low:+.2f} to {100 * gain.high:+.2f})",
+        soft_wrap=True,
+    )
     console.print(f"wrote {out}; serve it with: cloud-server --model {out}", soft_wrap=True)

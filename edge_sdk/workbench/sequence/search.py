@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from edge_sdk.workbench.cascade.chain import UNUSED, Outcome, Stage, evaluate, search
+from edge_sdk.workbench.cascade.chain import UNUSED, Advantage, Outcome, Stage, advantage, evaluate, search
 from edge_sdk.workbench.cascade.confidence import max_softmax, softmax
 from edge_sdk.workbench.cascade.curve import Point, cascade_curve, lossless
 from edge_sdk.workbench.sequence.network import SequenceModel
@@ -27,6 +27,7 @@ class Found:
         judged: the same on the test records.
         single: the plain cascade (exit on the device or the whole big model), chosen by the same rule, on the test
             records.
+        advantage: of the sequence over a single exit of the same cost, on the test records.
         big_accuracy: on the test records.
         big_macs: of the big model.
         weight: lambda of the search.
@@ -36,6 +37,7 @@ class Found:
     chosen: Outcome
     judged: Outcome
     single: Point
+    advantage: Advantage
     big_accuracy: float
     big_macs: float
     weight: float
@@ -109,6 +111,7 @@ def find_exits(
         best,
         evaluate(there, best.thresholds),
         judged.at(single.threshold),
+        advantage(there, best.thresholds),
         judged.big_accuracy,
         big_macs,
         weight,
