@@ -25,7 +25,14 @@ from edge_sdk.policy import Upload
 from edge_sdk.workbench.cascade.companion import advice
 from edge_sdk.workbench.cascade.confidence import fit_temperature
 from edge_sdk.workbench.cascade.curve import Curve, cascade_curve, lossless
-from edge_sdk.workbench.cascade.gate import compare_scores, fit_gate, gains, held_out_gains
+from edge_sdk.workbench.cascade.gate import (
+    compare_scores,
+    ensemble,
+    fit_ensemble,
+    fit_gate,
+    gains,
+    held_out_gains,
+)
 from edge_sdk.workbench.cascade.guarantee import guaranteed_threshold
 from edge_sdk.workbench.commands.records import companion_table
 from edge_sdk.workbench.companion import find_companions
@@ -110,7 +117,7 @@ def main() -> None:
     options = parser.parse_args()
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
-    console = Console(width=120)
+    console = Console(width=160)
     data = unpacked(options)
     train_all(data, out, options, console)
     checkpoints = {name: str(out / f"{name}.safetensors") for name in (LITTLES | BIGS)}
@@ -148,7 +155,7 @@ def little_big(out: Path, console: Console) -> None:
     names = ["big", "little"]
     for drop in DROPS:
         names += [f"plain, {100 * drop:g} points"] + ([f"guaranteed 95%, {100 * drop:g}"] if drop else [])
-    names += ["guaranteed 95%, 2"]
+    names += ["guaranteed 95%, 2", "ensemble, 0 points"]
     for column in names:
         table.add_column(column, justify="left" if column in ("big", "little") else "right")
     for big_name, little_name, little, big, little_test, big_test in pairs(out):
@@ -165,8 +172,28 @@ def little_big(out: Path, console: Console) -> None:
                 row.append(_saved(test, sure.threshold) if sure.holds else "none exits")
         sure = guaranteed_threshold(score, little.right, big.right, eps=0.02, delta=0.05)
         row.append(_saved(test, sure.threshold) if sure.holds else "none exits")
+        row.append(_with_ensemble(here, there, (little, big), (little_test, big_test)))
         table.add_row(big_name, little_name, *row)
     console.print(table)
+
+
+def _with_ensemble(
+    here: np.ndarray, there: np.ndarray, calibration: tuple[Records, Records], test: tuple[Records, Records]
+) -> str:
+    """The plain lossless threshold where both models have a voice on offloaded photos."""
+    little, big = calibration
+    macs = {"little_macs": little.info.macs, "big_macs": big.info.macs}
+    assert big.probabilities is not None and test[1].probabilities is not None
+    unsure = here.max(1) < np.median(here.max(1))
+    weight, _ = fit_ensemble(here, big.probabilities.astype(np.float32), big.truths, offloaded=unsure)
+
+    def curve(chances: np.ndarray, of: tuple[Records, Records]) -> Curve:
+        assert of[1].probabilities is not None
+        final = ensemble(chances, of[1].probabilities.astype(np.float32), weight) == of[1].truths
+        right = chances.argmax(1) == of[0].truths
+        return cascade_curve(chances.max(1).astype(np.float64), right, of[1].right, offloaded_right=final, **macs)
+
+    return f"{_saved(curve(there, test), lossless(curve(here, calibration)).threshold)} (weight {weight:g})"
 
 
 def _saved(curve: Curve, threshold: float) -> str:
@@ -221,6 +248,7 @@ def sequences(data: Path, out: Path, console: Console) -> None:
         "big alone",
         "single: acc. / MACs",
         "sequence: acc. / MACs",
+        "points at equal MACs, 95%",
         "used",
     ):
         table.add_column(column, justify="left" if column in ("big", "little", "method") else "right")
@@ -243,6 +271,7 @@ def sequences(data: Path, out: Path, console: Console) -> None:
                     for method in ("one-pass", "circular", "same threshold"):
                         found = find_exits(model, calibration, test, little_macs=little.macs, drop=drop, method=method)
                         used = sum(value <= 1 for value in found.chosen.thresholds[1:])
+                        gain = found.advantage
                         table.add_row(
                             big_name,
                             little_name,
@@ -251,6 +280,7 @@ def sequences(data: Path, out: Path, console: Console) -> None:
                             f"{found.big_accuracy:.1%}",
                             f"{found.single.accuracy:.1%} / {found.single.macs / found.big_macs:.1%}",
                             f"{found.judged.accuracy:.1%} / {found.judged.macs / found.big_macs:.1%}",
+                            f"{100 * gain.value:+.2f} ({100 * gain.low:+.2f} .. {100 * gain.high:+.2f})",
                             f"{used} of {len(found.chosen.thresholds) - 1}",
                         )
                 save_sequence(out / f"{big_name}-{little_name}-sequence.safetensors", with_exits(model, found))
