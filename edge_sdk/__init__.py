@@ -14,12 +14,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edge_sdk.account import LedgerSnapshot
     from edge_sdk.budget import Budget
     from edge_sdk.bundle import Bundle, open_bundle
     from edge_sdk.camera import open_camera
     from edge_sdk.errors import EdgeError
     from edge_sdk.journal import Journal
-    from edge_sdk.ledger import LedgerSnapshot
     from edge_sdk.model import LittleModel
     from edge_sdk.motion import MotionGate
     from edge_sdk.pipeline import EdgeClassifier
@@ -53,7 +53,7 @@ _HOME = {
     "EdgeClassifier": "pipeline",
     "EdgeError": "errors",
     "Journal": "journal",
-    "LedgerSnapshot": "ledger",
+    "LedgerSnapshot": "account",
     "LittleModel": "model",
     "MotionGate": "motion",
     "open_bundle": "bundle",

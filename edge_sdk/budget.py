@@ -1,11 +1,13 @@
-"""A budget: a hard limit on an amount (bytes sent, multiply-accumulates run) in every window of a period."""
+"""A budget: a hard limit on an amount (bytes, frames, compute, energy) in every window of a period."""
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
 
 from edge_sdk.errors import ConfigError
 
@@ -28,8 +30,46 @@ _PERIOD_WORDS = {
 }
 _PERIOD_BY_WORD = {word: _PERIODS_S[name] for name, words in _PERIOD_WORDS.items() for word in words}
 _NUMBER = r"\d{1,18}(?:\.\d{1,18})?"
-_UPLOAD = re.compile(rf"({_NUMBER})\s*([kKMGTP]?|[KMGTP]i)(?:B|bytes?)\s*/\s*({_NUMBER})?\s*([a-z]+)", re.ASCII)
-_COMPUTE = re.compile(rf"({_NUMBER})\s*([kKMGTP]?|[KMGTP]i)MACs?\s*/\s*({_NUMBER})?\s*([a-z]+)", re.ASCII)
+_UNIT = "B|bytes?|frames?|MACs?|J|joules?"
+_BUDGET = re.compile(rf"({_NUMBER})\s*([kKMGTP]?|[KMGTP]i)({_UNIT})\s*/\s*({_NUMBER})?\s*([a-z]+)", re.ASCII)
+
+
+class Resource(StrEnum):
+    """What a budget limits."""
+
+    UPLOAD = "upload"
+    """Bytes that leave the device."""
+    FRAMES = "frames"
+    """Frames sent to the cloud."""
+    COMPUTE = "compute"
+    """Multiply-accumulates run on the device."""
+    CLOUD = "cloud"
+    """Multiply-accumulates run by the big model in the cloud."""
+    ENERGY = "energy"
+    """Microjoules that the device spends, by its `PowerModel`."""
+
+
+_UNITS = {
+    Resource.UPLOAD: "B",
+    Resource.FRAMES: "frames",
+    Resource.COMPUTE: "MAC",
+    Resource.CLOUD: "MAC",
+    Resource.ENERGY: "J",
+}
+_WORDS = {
+    Resource.UPLOAD: "B|bytes?",
+    Resource.FRAMES: "frames?",
+    Resource.COMPUTE: "MACs?",
+    Resource.CLOUD: "MACs?",
+    Resource.ENERGY: "J|joules?",
+}
+_FORMS = {
+    Resource.UPLOAD: "5MB/day",
+    Resource.FRAMES: "200 frames/day",
+    Resource.COMPUTE: "2GMAC/s",
+    Resource.CLOUD: "10TMAC/day",
+    Resource.ENERGY: "3kJ/h",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +77,9 @@ class Budget:
     """At most `limit` in every window of `period_s` seconds, wherever the window begins.
 
     Attributes:
-        limit: the amount, at least 0: bytes for an upload budget, MACs for a compute budget. 0 allows nothing.
+        limit: the amount in the resource's unit, at least 0. 0 allows nothing.
         period_s: length of the window in seconds, above 0, at most 31 days.
+        resource: what is limited.
 
     Raises:
         ConfigError: a value is out of range.
@@ -46,6 +87,7 @@ class Budget:
 
     limit: int
     period_s: float
+    resource: Resource = Resource.UPLOAD
 
     def __post_init__(self) -> None:
         if not 0 <= self.limit <= MAX_LIMIT:
@@ -53,50 +95,66 @@ class Budget:
         if not (math.isfinite(self.period_s) and 0 < self.period_s <= MAX_PERIOD_S):
             raise ConfigError(f"expected a budget's period above 0 and at most 31 days; got {self.period_s:g} s")
 
-    def describe(self, unit: str = "B") -> str:
-        """The budget in words that the parsers read back exactly, such as "5 MB/day"; `unit` is "B" or "MAC"."""
-        prefix = next((name for name in reversed(_DECIMAL) if _DECIMAL[name] <= self.limit), "")
+    def describe(self) -> str:
+        """The budget in words that `parse_budget` reads back exactly, such as "5 MB/day"."""
+        unit = _UNITS[self.resource]
+        limit = Decimal(self.limit) / (10**6 if self.resource is Resource.ENERGY else 1)
+        prefix = next((name for name in reversed(_DECIMAL) if _DECIMAL[name] <= limit), "")
         name = next((name for name in reversed(_PERIODS_S) if self.period_s % _PERIODS_S[name] == 0), "s")
         count = Decimal(repr(self.period_s)) / _PERIODS_S[name]
         period = name if count == 1 else f"{_plain(count)} {name}"
-        return f"{_plain(Decimal(self.limit) / _DECIMAL[prefix])} {prefix}{unit}/{period}"
+        return f"{_plain(limit / _DECIMAL[prefix])} {prefix}{unit}/{period}"
 
 
-def parse_upload_budget(text: str) -> Budget:
-    """The budget that `text` names, in bytes: "5MB/day", "2 MiB/h", "15GB/month", "500kB/10min".
+def parse_budget(text: str, *resources: Resource) -> Budget:
+    """The budget that `text` names, of one of `resources`; the unit says of which.
 
-    Prefixes k, M, G, T, P are decimal, Ki, Mi, Gi, Ti, Pi binary. Periods are s, min, h, day, week (7 days) and
-    month (30 days), with a number before them if wanted.
+    "5MB/day", "2 MiB/h", "15GB/month", "500kB/10min": bytes. "200 frames/day": frames. "2GMAC/s", "500 GMACs/h":
+    multiply-accumulates, of the device or the cloud. "3kJ/h": energy. Prefixes k, M, G, T, P are decimal, Ki, Mi, Gi,
+    Ti, Pi binary. Periods are s, min, h, day, week (7 days) and month (30 days), with a number before them if wanted.
+
+    Args:
+        text: the words.
+        resources: those that may be meant; default: all, MACs being the device's.
 
     Raises:
         ConfigError: `text` is none of these; bits ("5Mb") are refused too.
     """
-    return _parse(text, _UPLOAD, 'such as "5MB/day", "2 MiB/h", "15GB/month" or "500kB/10min" (B: bytes)')
-
-
-def parse_compute_budget(text: str) -> Budget:
-    """The budget that `text` names, in multiply-accumulates: "2GMAC/s", "500 GMACs/h", "10TMAC/day".
-
-    Prefixes and periods are those of `parse_upload_budget`.
-
-    Raises:
-        ConfigError: `text` is none of these.
-    """
-    return _parse(text, _COMPUTE, 'such as "2GMAC/s", "500 GMACs/h" or "10TMAC/day"')
-
-
-def _parse(text: str, pattern: re.Pattern[str], forms: str) -> Budget:
-    match = pattern.fullmatch(text.strip())
-    if match is None or match[4] not in _PERIOD_BY_WORD:
-        raise ConfigError(f"expected a budget {forms}, per s, min, h, day, week or month; got {text!r}")
+    wanted = resources or tuple(Resource)
+    forms = " or ".join(dict.fromkeys(f'"{_FORMS[resource]}"' for resource in wanted))
+    match = _BUDGET.fullmatch(text.strip())
+    found = next((one for one in wanted if match and re.fullmatch(_WORDS[one], match[3])), None)
+    if match is None or found is None or match[5] not in _PERIOD_BY_WORD:
+        raise ConfigError(f"expected a budget such as {forms}, per s, min, h, day, week or month; got {text!r}")
     prefix = "k" if match[2] == "K" else match[2]
-    limit = Decimal(match[1]) * (_DECIMAL | _BINARY)[prefix]
+    limit = Decimal(match[1]) * (_DECIMAL | _BINARY)[prefix] * (10**6 if found is Resource.ENERGY else 1)
     if limit and limit < 1:
         raise ConfigError(f"expected a budget of 0 or at least 1 in its unit; got {text!r}")
     try:
-        return Budget(limit=int(limit), period_s=float(Decimal(match[3] or 1) * _PERIOD_BY_WORD[match[4]]))
+        return Budget(int(limit), float(Decimal(match[4] or 1) * _PERIOD_BY_WORD[match[5]]), found)
     except ConfigError as error:
         raise ConfigError(f"{error}, from {text!r}") from None
+
+
+def parse_budgets(given: str | Budget | Iterable[str | Budget] | None, *resources: Resource) -> tuple[Budget, ...]:
+    """The budgets that `given` names, several separated by commas: "5MB/day, 100MB/month, 200 frames/day".
+
+    Args:
+        given: words, budgets, or several of them; None: no budget.
+        resources: those that may be meant.
+
+    Raises:
+        ConfigError: one of them cannot be read, or is of another resource.
+    """
+    if given is None:
+        return ()
+    if isinstance(given, str):
+        return tuple(parse_budget(part, *resources) for part in given.split(","))
+    if not isinstance(given, Budget):
+        return tuple(budget for part in given for budget in parse_budgets(part, *resources))
+    if resources and given.resource not in resources:
+        raise ConfigError(f"expected a budget of {' or '.join(resources)}; got one of {given.resource}")
+    return (given,)
 
 
 def _plain(value: Decimal) -> str:

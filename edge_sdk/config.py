@@ -22,6 +22,9 @@ class UplinkSettings:
         backoff_s: the first wait after a failure; it doubles, with jitter, up to `max_backoff_s`.
         max_backoff_s: the longest wait between two tries.
         window: frames sent and not yet answered, at most.
+        interface: the network interface of the way to the cloud, such as "wwan0": whatever it sends counts against the
+            upload budget, other programs' bytes too (Linux). None: the SDK's own connections count, by the kernel's
+            account of each.
     """
 
     connect_timeout_s: float = 10.0
@@ -30,6 +33,7 @@ class UplinkSettings:
     backoff_s: float = 0.5
     max_backoff_s: float = 120.0
     window: int = 8
+    interface: str | None = None
 
 
 def check_address(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -13,7 +14,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from edge_sdk.ledger import LedgerSnapshot
+from edge_sdk.account import BudgetState, LedgerSnapshot
+from edge_sdk.budget import Resource
 from edge_sdk.pipeline import EdgeClassifier
 from edge_sdk.types import Answer, Frame, LinkState, Origin
 
@@ -48,10 +50,8 @@ def period_text(seconds: float) -> str:
 
 def upload_text(account: LedgerSnapshot) -> str:
     """Bytes sent against the budget: "412 kB of 5 MB/day"."""
-    if account.upload_limit is None:
-        return f"{decimal(account.bytes_sent)}, no limit"
-    limit = f"{decimal(account.upload_limit)}/{period_text(account.upload_period_s or 1)}"
-    return f"{decimal(account.upload_spent_in_period)} of {limit}"
+    found = account.budget(Resource.UPLOAD)
+    return _against(found) if found else f"{decimal(account.bytes_sent)}, no limit"
 
 
 def compute_text(account: LedgerSnapshot) -> str:
@@ -59,10 +59,32 @@ def compute_text(account: LedgerSnapshot) -> str:
     text = macs_text(account.macs_total)
     if account.macs_all_big:
         text += f", {account.macs_total / account.macs_all_big:.0%} of every frame to the big model"
-    if account.compute_limit is not None:
-        limit = f"{macs_text(account.compute_limit)}/{period_text(account.compute_period_s or 1)}"
-        text += f"; {macs_text(account.compute_spent_in_period)} of {limit}"
+    for resource in (Resource.COMPUTE, Resource.CLOUD, Resource.ENERGY, Resource.FRAMES):
+        if found := account.budget(resource):
+            text += f"; {_against(found)}{' in the cloud' if resource is Resource.CLOUD else ''}"
     return text
+
+
+def joules_text(microjoules: float) -> str:
+    """An energy for people: "1.2 kJ"."""
+    joules = microjoules / 1e6
+    return f"{joules / 1000:.3g} kJ" if joules >= 999.5 else f"{joules:.3g} J"
+
+
+_AMOUNT_TEXT: dict[Resource, Callable[[int], str]] = {
+    Resource.UPLOAD: decimal,
+    Resource.FRAMES: "{} frames".format,
+    Resource.COMPUTE: macs_text,
+    Resource.CLOUD: macs_text,
+    Resource.ENERGY: joules_text,
+}
+
+
+def _against(state: BudgetState) -> str:
+    """A budget's state for people: "412 kB of 5 MB/day"."""
+    budget = state.budget
+    text = _AMOUNT_TEXT[budget.resource]
+    return f"{text(state.spent)} of {text(budget.limit)}/{period_text(budget.period_s)}"
 
 
 def answer_text(answer: Answer) -> str:
@@ -132,9 +154,8 @@ class LoopDisplay:
         table.add_row(
             "exit ratio", f"{account.exit_ratio:.1%} of {account.frames} frames", _bar(account.exit_ratio, "green")
         )
-        table.add_row(
-            "upload", upload_text(account), _bar(_share(account.upload_spent_in_period, account.upload_limit), "cyan")
-        )
+        upload = account.budget(Resource.UPLOAD)
+        table.add_row("upload", upload_text(account), _bar(upload.share if upload else None, "cyan"))
         table.add_row(
             "compute", compute_text(account), _bar(_share(account.macs_total, account.macs_all_big or None), "magenta")
         )

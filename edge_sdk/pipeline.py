@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from edge_sdk.budget import Budget, parse_compute_budget, parse_upload_budget
+from edge_sdk.account import LedgerSnapshot
+from edge_sdk.budget import Budget, Resource, parse_budgets
 from edge_sdk.bundle import Bundle, open_bundle
 from edge_sdk.config import UplinkSettings, check_address, default_state_dir
 from edge_sdk.drift import Drift, check_drift
 from edge_sdk.encode import encode_jpeg
 from edge_sdk.errors import StorageError
 from edge_sdk.journal import Journal
-from edge_sdk.ledger import Ledger, LedgerSnapshot
+from edge_sdk.ledger import Ledger
 from edge_sdk.model import LittleModel
 from edge_sdk.motion import MotionGate
 from edge_sdk.policy import ExitPolicy
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from edge_sdk.wire import offload_pb2 as wire
 
 _log = logging.getLogger(__name__)
+
+Budgets = Budget | str | Iterable[Budget | str] | None
+"""One budget or several, as values or in words."""
 
 _LATE_ANSWERS_KEPT = 10_000
 _HOPELESS = frozenset({LinkState.OFF, LinkState.MISMATCH, LinkState.BUDGET})
@@ -49,8 +53,9 @@ class EdgeClassifier:
     Args:
         bundle: a bundle, its folder, or the name of one that ships ("trailcam").
         cloud: the server, `host:port`; None: unsure frames wait in the spool until a cloud is named.
-        budget: the hard cap on bytes sent, such as "5MB/day"; None: no cap.
-        compute_budget: the hard cap on multiply-accumulates of both models together, such as "2GMAC/s"; None: no cap.
+        budget: hard caps on what is sent, such as "5MB/day" or "5MB/day, 100MB/month, 200 frames/day"; None: no cap.
+        compute_budget: hard caps on the device's own work, such as "2GMAC/s" or "3kJ/h"; None: no cap.
+        cloud_budget: hard cap on the big model's multiply-accumulates, such as "10TMAC/day"; None: no cap.
         state_dir: folder of spool, journal and ledger; they survive restarts. Default: the user's state folder.
         gate: lets `watch` pass over frames in which nothing moves; None: every frame is looked at.
         on_answer: called with each late answer, on the uplink's thread: return quickly.
@@ -71,8 +76,9 @@ class EdgeClassifier:
         bundle: Bundle | str | Path = "trailcam",
         *,
         cloud: str | None = None,
-        budget: Budget | str | None = None,
-        compute_budget: Budget | str | None = None,
+        budget: Budgets = None,
+        compute_budget: Budgets = None,
+        cloud_budget: Budgets = None,
         state_dir: str | Path | None = None,
         gate: MotionGate | None = None,
         on_answer: Callable[[Answer], None] | None = None,
@@ -81,8 +87,11 @@ class EdgeClassifier:
         spool_bytes: int = 200_000_000,
         uplink: UplinkSettings | None = None,
     ) -> None:
-        upload = parse_upload_budget(budget) if isinstance(budget, str) else budget
-        compute = parse_compute_budget(compute_budget) if isinstance(compute_budget, str) else compute_budget
+        budgets = (
+            *parse_budgets(budget, Resource.UPLOAD, Resource.FRAMES),
+            *parse_budgets(compute_budget, Resource.COMPUTE, Resource.ENERGY),
+            *parse_budgets(cloud_budget, Resource.CLOUD),
+        )
         self.bundle = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
         self._policy = ExitPolicy(self.bundle.policy, threshold)
         self._gate = gate
@@ -102,7 +111,7 @@ class EdgeClassifier:
             except OSError as error:
                 raise StorageError(f"cannot make the state folder {state}: {error}") from error
             big_macs = self.bundle.policy.big_macs
-            account = Ledger(state / "ledger.db", upload=upload, compute=compute, big_macs=big_macs)
+            account = Ledger(state / "ledger.db", budgets=budgets, big_macs=big_macs)
             self._ledger = opened.enter_context(account)
             self._journal = opened.enter_context(Journal(state / "journal.db"))
             self._spool = opened.enter_context(Spool(state / "spool", max_bytes=spool_bytes))
@@ -128,7 +137,7 @@ class EdgeClassifier:
             ImageError: the picture is not an image.
         """
         frame = frame if isinstance(frame, Frame) else Frame(frame)
-        if not self._ledger.try_spend_compute(self._model.macs):
+        if not self._ledger.try_spend(compute=self._model.macs):
             self._ledger.count_skipped()
             return self._write(_device_answer(frame, None, 0.0, True, Reason.COMPUTE_SPENT), frame)
         prediction = self._model.predict(frame.image)

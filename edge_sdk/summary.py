@@ -9,9 +9,10 @@ from typing import Any
 
 from rich.table import Table
 
+from edge_sdk.account import LedgerSnapshot
+from edge_sdk.budget import Resource
 from edge_sdk.display import compute_text, macs_text, upload_text
 from edge_sdk.errors import EdgeError
-from edge_sdk.ledger import LedgerSnapshot
 from edge_sdk.scorecard import Score
 from edge_sdk.types import Answer, Frame, Origin
 
@@ -164,13 +165,13 @@ def _draw_upload(axis: Any, history: RunHistory) -> None:
     numbers = [account.frames for account in history.accounts]
     axis.plot(
         numbers,
-        [account.upload_spent_in_period / 1e6 for account in history.accounts],
+        [(account.spent(Resource.UPLOAD) or account.bytes_sent) / 1e6 for account in history.accounts],
         color=_COLOURS["cloud"],
         label="sent in this period",
     )
-    limit = history.accounts[-1].upload_limit if history.accounts else None
-    if limit is not None:
-        axis.axhline(limit / 1e6, color="black", linewidth=0.8, linestyle="--", label="budget")
+    state = history.accounts[-1].budget(Resource.UPLOAD) if history.accounts else None
+    if state is not None:
+        axis.axhline(state.budget.limit / 1e6, color="black", linewidth=0.8, linestyle="--", label="budget")
         axis.legend(fontsize=8)
     axis.set(title="Upload against the budget", xlabel="frame", ylabel="MB")
     axis.set_ylim(bottom=0)

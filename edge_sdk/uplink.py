@@ -1,9 +1,10 @@
 """The way to the cloud: one long-lived bidirectional gRPC stream, run by a thread of its own.
 
-The uplink takes frames from the spool, most valuable first, charges the ledger *before* the bytes leave, sends, and
-hands each reply to its handler. A frame leaves the spool only after its answer is on disk, so that a crash at any
-moment means a frame sent twice (the server knows its id), never a frame lost. Being offline is not an error: the
-state says so, and the next try comes by itself, after a wait that doubles.
+The uplink takes frames from the spool, most valuable first, sends those that the budgets pay for, and hands each reply
+to its handler. Its bytes pass a `Relay`, which charges the ledger *before* they leave. A frame leaves the spool only
+after its answer is on disk, so that a crash at any moment means a frame sent twice (the server knows its id), never a
+frame lost. Being offline is not an error: the state says so, and the next try comes by itself, after a wait that
+doubles.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ from typing import Any, Protocol
 
 import grpc
 
+from edge_sdk.budget import Resource
 from edge_sdk.config import UplinkSettings, check_address
 from edge_sdk.ledger import Ledger
+from edge_sdk.relay import Relay
 from edge_sdk.spool import Spool, SpoolItem
 from edge_sdk.types import LinkState
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
-from edge_sdk.wire.cost import CONNECTION_BYTES, CONNECTION_TRY_BYTES, frame_bytes
+from edge_sdk.wire.cost import CONNECTION_BYTES, frame_bytes
 
 _log = logging.getLogger(__name__)
 
@@ -94,7 +97,7 @@ class Uplink:
         self._labels = labels
         self._handler = handler
         self._settings = settings or UplinkSettings()
-        self._paid_compute: set[str] = set()
+        self._paid: set[str] = set()
         self._closing = False
         self._loop = asyncio.new_event_loop()
         self._work = asyncio.Event()
@@ -147,14 +150,21 @@ class Uplink:
         self.state, self.message = state, message
 
     async def _serve(self) -> None:
+        settings = self._settings
+        relay = Relay(self.target, self._ledger, interface=settings.interface, timeout_s=settings.reply_timeout_s)
+        async with relay:
+            self._relay = relay
+            await self._send_all()
+
+    async def _send_all(self) -> None:
         backoff_s = self._settings.backoff_s
         while not self._closing:
             first = self._spool.next()
             if first is None:
                 await self._wait_for_work(None)
                 continue
-            needed = CONNECTION_TRY_BYTES + CONNECTION_BYTES + frame_bytes(_request(first).ByteSize())
-            if not await self._affordable(needed) or not self._ledger.try_spend_upload(CONNECTION_TRY_BYTES):
+            self._relay.promised = 0
+            if not await self._affordable(CONNECTION_BYTES + frame_bytes(_request(first).ByteSize())):
                 continue
             session = _Session(self)
             try:
@@ -184,7 +194,8 @@ class Uplink:
 
     async def _affordable(self, n_bytes: int) -> bool:
         """True when the upload budget pays for `n_bytes` now; otherwise say so, wait a while, and return False."""
-        wait_s = self._ledger.upload_wait_s(n_bytes)
+        self._relay.reconcile()
+        wait_s = self._relay.room_for(n_bytes)
         if wait_s <= 0:
             return True
         await self._hold("upload", wait_s)
@@ -213,13 +224,12 @@ class _Session:
     async def run(self) -> None:
         up = self._up
         up._set(LinkState.CONNECTING)
-        async with grpc.aio.insecure_channel(up.target, options=_CHANNEL_OPTIONS) as channel:
+        options = [*_CHANNEL_OPTIONS, ("grpc.default_authority", up.target)]
+        async with grpc.aio.insecure_channel(up._relay.address, options=options) as channel:
             try:
                 await asyncio.wait_for(_connected(channel), up._settings.connect_timeout_s)
             except (TimeoutError, ConnectionError):
                 raise ConnectionError(f"no cloud server answers at {up.target}") from None
-            if not up._ledger.try_spend_upload(CONNECTION_BYTES):
-                return
             stub = wire_grpc.OffloadStub(channel)
             description = await stub.Describe(wire.DescribeRequest(), timeout=up._settings.reply_timeout_s)
             if missing := [label for label in up._labels if label not in set(description.labels)]:
@@ -273,21 +283,28 @@ class _Session:
                 continue
             up._set(LinkState.ONLINE)
             self._in_flight[item.frame_id] = item, time.monotonic() + up._settings.reply_timeout_s
-            await stream.write(request)
+            try:
+                await stream.write(request)
+            except asyncio.InvalidStateError:  # the call has ended meanwhile
+                raise ConnectionError("the server ended the stream") from None
 
     async def _pay(self, item: SpoolItem, price: int, macs: int) -> bool | None:
-        """Charge one frame to both budgets, or neither and wait; None: the wait is not worth an open connection."""
+        """Whether the budgets pay for one frame now; None: the wait is not worth an open connection."""
         up = self._up
-        if up._ledger.upload_wait_s(price) > up._settings.idle_s and not self._in_flight:
+        if up._relay.room_for(price) > up._settings.idle_s and not self._in_flight:
             return None
         if not await up._affordable(price):
             return False
-        if item.frame_id not in up._paid_compute:
-            if not up._ledger.try_spend_compute(macs):
-                await up._hold("compute", up._ledger.compute_wait_s(macs))
+        if item.frame_id not in up._paid:
+            for resource, amount in ((Resource.FRAMES, 1), (Resource.CLOUD, macs)):
+                if wait_s := up._ledger.wait_s(**{resource: amount}):
+                    await up._hold(resource, wait_s)
+                    return False
+            if not up._ledger.try_spend(frames=1, cloud=macs):
                 return False
-            up._paid_compute.add(item.frame_id)
-        return up._ledger.try_spend_upload(price)
+            up._paid.add(item.frame_id)
+        up._relay.promised += price
+        return True
 
     async def _receive(self, stream: Any) -> None:
         while True:
@@ -339,7 +356,7 @@ class _Session:
                 return
             for frame_id in done:
                 self._up._spool.ack(frame_id)
-                self._up._paid_compute.discard(frame_id)
+                self._up._paid.discard(frame_id)
             del self._done[: len(done)]
             self._up._handler.acked()
 

@@ -23,8 +23,9 @@ from edge_sdk.report import RunReport
 
 CAMERA = "simulated://trailcam?seed=N, a folder, a photo, a video file, rtsp://..., a device index, or picamera2."
 CLOUD = "host:port of a cloud server. Absent: one is started here. none: device only, unsure frames wait in the spool."
-UPLOAD = "Hard cap on bytes sent, such as 5MB/day or 15GB/month; none: no cap."
-COMPUTE = "Hard cap on multiply-accumulates of both models, such as 2GMAC/s or 10TMAC/day; none: no cap."
+UPLOAD = "Hard caps on what is sent, such as 5MB/day or 5MB/day,100MB/month,200frames/day; none: no cap."
+CLOUD_COMPUTE = "Hard cap on the big model's multiply-accumulates, such as 10TMAC/day; none: no cap."
+COMPUTE = "Hard cap on the device's own work, such as 2GMAC/s, 10TMAC/day or 3kJ/h; none: no cap."
 FRAMES = "Stop after this many camera frames.  [default: 300 if simulated, else the camera's end]"
 STATE = "Folder of spool, journal and ledger.  [default: the user's; a fresh one where the server is started here]"
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -36,6 +37,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--cloud", help=CLOUD)
 @click.option("--upload-budget", default="5MB/day", show_default=True, help=UPLOAD)
 @click.option("--compute-budget", default="none", show_default=True, help=COMPUTE)
+@click.option("--cloud-budget", default="none", show_default=True, help=CLOUD_COMPUTE)
 @click.option("--frames", type=click.IntRange(min=1), help=FRAMES)
 @click.option("--out", type=FOLDER, default="out", show_default=True, help="Folder for summary.png.")
 @click.option("--state", type=FOLDER, help=STATE)
@@ -46,6 +48,7 @@ def main(
     cloud: str | None,
     upload_budget: str,
     compute_budget: str,
+    cloud_budget: str,
     frames: int | None,
     out: Path,
     state: Path | None,
@@ -68,6 +71,7 @@ def main(
                 cloud=None if cloud == "none" else cloud,
                 budget=None if upload_budget == "none" else upload_budget,
                 compute_budget=None if compute_budget == "none" else compute_budget,
+                cloud_budget=None if cloud_budget == "none" else cloud_budget,
                 state_dir=state,
                 gate=MotionGate(),
             )

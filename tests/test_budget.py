@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_sdk.budget import MAX_LIMIT, MAX_PERIOD_S, Budget, parse_compute_budget, parse_upload_budget
+from edge_sdk.budget import MAX_LIMIT, MAX_PERIOD_S, Budget, Resource, parse_budget, parse_budgets
 from edge_sdk.errors import ConfigError
 
 
@@ -23,7 +23,7 @@ from edge_sdk.errors import ConfigError
     ],
 )
 def test_upload_budgets(text: str, limit: int, period_s: float) -> None:
-    assert parse_upload_budget(text) == Budget(limit, period_s)
+    assert parse_budget(text, Resource.UPLOAD) == Budget(limit, period_s)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,22 @@ def test_upload_budgets(text: str, limit: int, period_s: float) -> None:
     ],
 )
 def test_compute_budgets(text: str, limit: int, period_s: float) -> None:
-    assert parse_compute_budget(text) == Budget(limit, period_s)
+    assert parse_budget(text) == Budget(limit, period_s, Resource.COMPUTE)
+    assert parse_budget(text, Resource.CLOUD) == Budget(limit, period_s, Resource.CLOUD)
+
+
+def test_frames_and_joules() -> None:
+    assert parse_budget("200 frames/day") == Budget(200, 86_400, Resource.FRAMES)
+    assert parse_budget("1.5kJ/h") == Budget(1_500_000_000, 3_600, Resource.ENERGY)
+
+
+def test_several_budgets_in_one_text() -> None:
+    both = parse_budgets("5MB/day, 20 frames/h", Resource.UPLOAD, Resource.FRAMES)
+    assert both == (Budget(5_000_000, 86_400), Budget(20, 3_600, Resource.FRAMES))
+    assert parse_budgets(["5MB/day", both[1]]) == both
+    assert parse_budgets(None) == ()
+    with pytest.raises(ConfigError, match="expected a budget of upload; got one of frames"):
+        parse_budgets(both[1], Resource.UPLOAD)
 
 
 @pytest.mark.parametrize(
@@ -48,13 +63,13 @@ def test_compute_budgets(text: str, limit: int, period_s: float) -> None:
 )  # fmt: skip
 def test_a_bad_upload_budget_says_what_was_expected_and_what_came(text: str) -> None:
     with pytest.raises(ConfigError, match="expected a budget") as caught:
-        parse_upload_budget(text)
+        parse_budget(text, Resource.UPLOAD)
     assert repr(text) in str(caught.value)
 
 
 def test_bytes_are_no_compute() -> None:
     with pytest.raises(ConfigError, match=r'"2GMAC/s".*got \'5MB/day\''):
-        parse_compute_budget("5MB/day")
+        parse_budget("5MB/day", Resource.COMPUTE)
 
 
 @pytest.mark.parametrize(
@@ -67,24 +82,26 @@ def test_a_budget_out_of_range_is_refused(limit: int, period_s: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("budget", "unit", "words"),
+    ("budget", "words"),
     [
-        (Budget(5_000_000, 86_400), "B", "5 MB/day"),
-        (Budget(500_000, 600.0), "B", "500 kB/10 min"),
-        (Budget(2_097_152, 3_600), "B", "2.097152 MB/h"),
-        (Budget(2 * 10**9, 1.0), "MAC", "2 GMAC/s"),
-        (Budget(0, 1.5), "B", "0 B/1.5 s"),
+        (Budget(5_000_000, 86_400), "5 MB/day"),
+        (Budget(500_000, 600.0), "500 kB/10 min"),
+        (Budget(2_097_152, 3_600), "2.097152 MB/h"),
+        (Budget(2 * 10**9, 1.0, Resource.COMPUTE), "2 GMAC/s"),
+        (Budget(40, 3_600, Resource.FRAMES), "40 frames/h"),
+        (Budget(1_500_000, 60, Resource.ENERGY), "1.5 J/min"),
+        (Budget(0, 1.5), "0 B/1.5 s"),
     ],
 )
-def test_describe(budget: Budget, unit: str, words: str) -> None:
-    assert budget.describe(unit) == words
+def test_describe(budget: Budget, words: str) -> None:
+    assert budget.describe() == words
 
 
 @given(
+    resource=st.sampled_from(Resource),
     limit=st.integers(0, MAX_LIMIT),
     period_s=st.one_of(st.integers(1, int(MAX_PERIOD_S)), st.integers(1, 10**6).map(lambda ms: ms / 1000)),
 )
-def test_what_describe_says_is_read_back_exactly(limit: int, period_s: float) -> None:
-    budget = Budget(limit, period_s)
-    assert parse_upload_budget(budget.describe("B")) == budget
-    assert parse_compute_budget(budget.describe("MAC")) == budget
+def test_what_describe_says_is_read_back_exactly(resource: Resource, limit: int, period_s: float) -> None:
+    budget = Budget(limit, period_s, resource)
+    assert parse_budget(budget.describe(), resource) == budget

@@ -10,8 +10,9 @@ import pytest
 from rich.console import Console
 
 from edge_sdk import EdgeClassifier, Frame
+from edge_sdk.account import BudgetState, LedgerSnapshot
+from edge_sdk.budget import Budget, Resource
 from edge_sdk.display import LoopDisplay, compute_text, macs_text, period_text, upload_text
-from edge_sdk.ledger import LedgerSnapshot
 
 
 @pytest.mark.parametrize(
@@ -33,9 +34,12 @@ def test_the_account_for_people() -> None:
     free = LedgerSnapshot(frames=10, bytes_sent=1500, macs_little=50, macs_big=150, big_macs=100)
     assert upload_text(free) == "1.5 kB, no limit"
     assert compute_text(free) == "200 MAC, 20% of every frame to the big model"
-    tight = LedgerSnapshot(upload_spent_in_period=1500, upload_limit=5_000_000, upload_period_s=86_400)
+    tight = LedgerSnapshot(budgets=(BudgetState(Budget(5_000_000, 86_400), 1500),))
     assert upload_text(tight) == "1.5 kB of 5.0 MB/day"
-    assert compute_text(LedgerSnapshot(compute_limit=2_000, compute_period_s=1)) == "0 MAC; 0 MAC of 2 kMAC/s"
+    assert (
+        compute_text(LedgerSnapshot(budgets=(BudgetState(Budget(2_000, 1, Resource.COMPUTE), 0),)))
+        == "0 MAC; 0 MAC of 2 kMAC/s"
+    )
 
 
 @pytest.mark.parametrize("terminal", [True, False])

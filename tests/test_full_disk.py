@@ -133,26 +133,26 @@ def test_ledger(tmp_path: Path) -> None:
     run_on_a_small_disk(
         tmp_path,
         """
-from edge_sdk.budget import Budget
+from edge_sdk.budget import Budget, Resource
 from edge_sdk.ledger import Ledger
 path, budget = folder / "ledger.db", Budget(10**9, 86_400.0)
-with Ledger(path, upload=budget) as ledger:
+with Ledger(path, budgets=[budget]) as ledger:
     fill_up()
     charged = 0
-    while ledger.try_spend_upload(50_000):
+    while ledger.try_spend(upload=50_000):
         charged += 50_000
     assert charged < 10**9
     assert "full" in ledger.fault, ledger.fault
-    assert ledger.snapshot().upload_spent_in_period == charged
-    assert ledger.upload_wait_s(50_000) > 0
+    assert ledger.snapshot().spent(Resource.UPLOAD) == charged
+    assert ledger.wait_s(upload=50_000) > 0
     ledger.count_frame(exited=True, macs=1)
     assert not ledger.flush()
     make_room()
-    assert ledger.try_spend_upload(50_000)
+    assert ledger.try_spend(upload=50_000)
     assert ledger.fault is None
-    assert ledger.upload_wait_s(50_000) == 0
-with Ledger(path, upload=budget) as ledger:
-    assert ledger.snapshot().upload_spent_in_period == charged + 50_000
+    assert ledger.wait_s(upload=50_000) == 0
+with Ledger(path, budgets=[budget]) as ledger:
+    assert ledger.snapshot().spent(Resource.UPLOAD) == charged + 50_000
     assert ledger.snapshot().frames == 1
 """,
     )

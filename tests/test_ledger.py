@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_sdk.budget import Budget, parse_compute_budget, parse_upload_budget
+from edge_sdk.budget import Budget, Resource, parse_budget
 from edge_sdk.errors import StorageError
 from edge_sdk.ledger import Ledger
 
@@ -45,14 +45,14 @@ class World:
     def open(self) -> Ledger:
         return Ledger(
             self.path,
-            upload=self.budget,
+            budgets=[self.budget] if self.budget else [],
             clock=lambda: self.true_s + self.wall_offset_s,
             steady=lambda: self.true_s - self.booted_s,
             boot_id=f"boot {self.boot}",
         )
 
     def spend(self, amount: int) -> bool:
-        if not self.ledger.try_spend_upload(amount):
+        if not self.ledger.try_spend(upload=amount):
             return False
         self.granted.append((self.true_s, amount))
         return True
@@ -160,22 +160,22 @@ def test_a_calendar_or_bucket_would_pay_twice_here(world: World) -> None:
 def test_a_refused_charge_changes_nothing(world: World) -> None:
     assert world.spend(900)
     assert not world.spend(101)
-    assert world.ledger.snapshot().upload_spent_in_period == 900
+    assert world.ledger.snapshot().spent(Resource.UPLOAD) == 900
     assert world.ledger.snapshot().bytes_sent == 900
     assert world.spend(100)
     world.close()
 
 
 def test_the_wait_says_when_it_fits(world: World) -> None:
-    assert world.ledger.upload_wait_s(1000) == 0.0
-    assert world.ledger.upload_wait_s(1001) == math.inf
+    assert world.ledger.wait_s(upload=1000) == 0.0
+    assert world.ledger.wait_s(upload=1001) == math.inf
     assert world.spend(600)
     world.true_s += 1800.0
     assert world.spend(400)
-    wait_s = world.ledger.upload_wait_s(500)
+    wait_s = world.ledger.wait_s(upload=500)
     assert 1800.0 < wait_s <= 1800.0 + 2 * 3600.0 / 256
     world.true_s += wait_s + 1e-6
-    assert world.ledger.upload_wait_s(500) == 0.0
+    assert world.ledger.wait_s(upload=500) == 0.0
     assert world.spend(500)
     world.close()
 
@@ -188,7 +188,7 @@ def test_after_a_kill_the_rest_of_the_lease_counts_as_spent(world: World) -> Non
         assert world.spend(1000)
     world.kill()
     world.ledger = world.open()
-    assert 10_000 < world.ledger.snapshot().upload_spent_in_period <= 10_000 + 10**6 // 20
+    assert 10_000 < world.ledger.snapshot().spent(Resource.UPLOAD) <= 10_000 + 10**6 // 20
     world.close()
 
 
@@ -200,7 +200,7 @@ def test_a_lease_that_is_used_late_is_not_dated_early(world: World) -> None:
     world.kill()
     world.true_s += 1800.0 + 120.0
     world.ledger = world.open()
-    assert world.ledger.snapshot().upload_spent_in_period >= 40
+    assert world.ledger.snapshot().spent(Resource.UPLOAD) >= 40
     world.close()
 
 
@@ -209,7 +209,7 @@ def test_small_charges_beyond_a_lease_are_covered_by_the_next(world: World) -> N
         assert world.spend(1)
     world.kill()
     world.ledger = world.open()
-    assert 500 <= world.ledger.snapshot().upload_spent_in_period <= 550
+    assert 500 <= world.ledger.snapshot().spent(Resource.UPLOAD) <= 550
     world.close()
 
 
@@ -218,7 +218,7 @@ def test_a_clean_close_gives_the_lease_back(world: World) -> None:
     for _ in range(3):
         world.close()
         world.ledger = world.open()
-        assert world.ledger.snapshot().upload_spent_in_period == 7
+        assert world.ledger.snapshot().spent(Resource.UPLOAD) == 7
     world.close()
 
 
@@ -228,7 +228,7 @@ def test_restarts_do_not_prolong_what_was_spent(world: World) -> None:
         world.true_s += 50.0
         world.close()
         world.ledger = world.open()
-    assert world.ledger.snapshot().upload_spent_in_period == 0
+    assert world.ledger.snapshot().spent(Resource.UPLOAD) == 0
     world.close()
 
 
@@ -252,7 +252,7 @@ def test_history_is_judged_by_a_new_budget(world: World) -> None:
     world.close()
     world.budget = Budget(2000, 86_400.0)
     world.ledger = world.open()
-    assert world.ledger.snapshot().upload_spent_in_period == 1500
+    assert world.ledger.snapshot().spent(Resource.UPLOAD) == 1500
     assert not world.spend(501)
     assert world.spend(500)
     world.close()
@@ -261,7 +261,7 @@ def test_history_is_judged_by_a_new_budget(world: World) -> None:
 def test_what_was_sent_without_a_budget_counts_once_there_is_one(tmp_path: Path) -> None:
     world = World(tmp_path, None)
     assert world.spend(10**12)
-    assert world.ledger.upload_wait_s(10**15) == 0.0
+    assert world.ledger.wait_s(upload=10**15) == 0.0
     world.close()
     world.budget = Budget(1000, 3600.0)
     world.ledger = world.open()
@@ -270,26 +270,24 @@ def test_what_was_sent_without_a_budget_counts_once_there_is_one(tmp_path: Path)
 
 
 def test_upload_and_compute_are_separate_accounts(tmp_path: Path) -> None:
-    with Ledger(
-        tmp_path / "ledger.db", upload=parse_upload_budget("1kB/day"), compute=parse_compute_budget("2GMAC/s")
-    ) as ledger:
-        assert ledger.try_spend_upload(1000)
-        assert not ledger.try_spend_upload(1)
-        assert ledger.try_spend_compute(2 * 10**9)
-        assert ledger.compute_wait_s(3 * 10**9) == math.inf
-        assert ledger.snapshot().compute_limit == 2 * 10**9
-        assert ledger.snapshot().upload_period_s == 86_400.0
+    with Ledger(tmp_path / "ledger.db", budgets=[parse_budget("1kB/day"), parse_budget("2GMAC/s")]) as ledger:
+        assert ledger.try_spend(upload=1000)
+        assert not ledger.try_spend(upload=1)
+        assert ledger.try_spend(compute=2 * 10**9)
+        assert ledger.wait_s(compute=3 * 10**9) == math.inf
+        assert ledger.limit(Resource.COMPUTE) == 2 * 10**9
+        assert [one.budget.period_s for one in ledger.snapshot().budgets] == [86_400.0, 1.0]
 
 
 def test_a_budget_of_nothing_allows_nothing(tmp_path: Path) -> None:
-    with Ledger(tmp_path / "ledger.db", upload=Budget(0, 60.0)) as ledger:
-        assert not ledger.try_spend_upload(1)
-        assert ledger.upload_wait_s(1) == math.inf
-        assert ledger.try_spend_upload(0)
+    with Ledger(tmp_path / "ledger.db", budgets=[Budget(0, 60.0)]) as ledger:
+        assert not ledger.try_spend(upload=1)
+        assert ledger.wait_s(upload=1) == math.inf
+        assert ledger.try_spend(upload=0)
 
 
 def test_numpy_integers_are_amounts(world: World) -> None:
-    assert world.ledger.try_spend_upload(np.int64(10))
+    assert world.ledger.try_spend(upload=np.int64(10))
     world.ledger.count_frame(exited=True, macs=np.int64(5))
     assert world.ledger.flush()
     assert world.ledger.snapshot().bytes_sent == 10
@@ -298,7 +296,7 @@ def test_numpy_integers_are_amounts(world: World) -> None:
 
 def test_a_negative_amount_is_refused(tmp_path: Path) -> None:
     with Ledger(tmp_path / "ledger.db") as ledger, pytest.raises(ValueError, match="at least 0; got -1"):
-        ledger.try_spend_upload(-1)
+        ledger.try_spend(upload=-1)
 
 
 def test_the_counters_add_up_and_survive_a_restart(tmp_path: Path) -> None:
@@ -306,11 +304,11 @@ def test_the_counters_add_up_and_survive_a_restart(tmp_path: Path) -> None:
         with Ledger(tmp_path / "ledger.db", big_macs=1000) as ledger:
             before = ledger.snapshot()
             for index in range(10):
-                assert ledger.try_spend_compute(50)
+                assert ledger.try_spend(compute=50)
                 ledger.count_frame(exited=index >= 3, macs=50)
             for _ in range(3):
                 ledger.count_offload()
-                assert ledger.try_spend_upload(400)
+                assert ledger.try_spend(upload=400)
             ledger.count_answer(macs=1000, received_bytes=90)
             ledger.count_skipped()
             total = ledger.snapshot()
@@ -339,11 +337,11 @@ def test_the_counters_are_written_now_and_then_without_being_asked(world: World)
 
 
 def test_threads_share_one_limit(tmp_path: Path) -> None:
-    with Ledger(tmp_path / "ledger.db", upload=Budget(1000, 3600.0)) as ledger:
+    with Ledger(tmp_path / "ledger.db", budgets=[Budget(1000, 3600.0)]) as ledger:
         granted: list[int] = []
 
         def spend() -> None:
-            granted.append(sum(ledger.try_spend_upload(3) for _ in range(200)))
+            granted.append(sum(ledger.try_spend(upload=3) for _ in range(200)))
 
         threads = [threading.Thread(target=spend) for _ in range(4)]
         for thread in threads:
@@ -351,7 +349,7 @@ def test_threads_share_one_limit(tmp_path: Path) -> None:
         for thread in threads:
             thread.join()
         assert sum(granted) == 333
-        assert ledger.snapshot().upload_spent_in_period == 999
+        assert ledger.snapshot().spent(Resource.UPLOAD) == 999
 
 
 @pytest.mark.parametrize("damage", [b"this is no database" * 100, b"SQLite format 3\0" + bytes(range(256)) * 40])
@@ -415,10 +413,10 @@ def test_close_twice(world: World) -> None:
 _SPENDER = """
 import os, sys
 from pathlib import Path
-from edge_sdk.budget import Budget
+from edge_sdk.budget import Budget, Resource
 from edge_sdk.ledger import Ledger
-ledger = Ledger(Path(sys.argv[1]), upload=Budget(10_000_000, 86_400.0))
-while ledger.try_spend_upload(1700):
+ledger = Ledger(Path(sys.argv[1]), budgets=[Budget(10_000_000, 86_400.0)])
+while ledger.try_spend(upload=1700):
     os.write(1, b"1")
 """
 
@@ -434,5 +432,5 @@ def test_every_charge_survives_sigkill(tmp_path: Path) -> None:
             child.send_signal(signal.SIGKILL)
             charged += 1700 * len(pipe.read())
         child.wait()
-    with Ledger(path, upload=Budget(10_000_000, 86_400.0)) as ledger:
-        assert charged <= ledger.snapshot().upload_spent_in_period <= charged + 4 * 65_536
+    with Ledger(path, budgets=[Budget(10_000_000, 86_400.0)]) as ledger:
+        assert charged <= ledger.snapshot().spent(Resource.UPLOAD) <= charged + 4 * 65_536

@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from edge_sdk import Frame, Origin, Reason
+from edge_sdk.account import LedgerSnapshot
 from edge_sdk.errors import EdgeError
-from edge_sdk.ledger import LedgerSnapshot
 from edge_sdk.scorecard import Score
 from edge_sdk.summary import RunHistory, draw_summary, summary_table
 from edge_sdk.types import Answer

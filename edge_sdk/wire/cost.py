@@ -1,7 +1,6 @@
 """What leaves the machine, in bytes, for one connection and for one frame: framing, headers, acknowledgements included.
 
-A budget that counted request bodies alone would be broken by its envelope. These are upper bounds, charged before
-anything is sent; a test holds them against what a relay on the way counts.
+Upper estimates, by which the uplink decides whether to begin; what is charged is what `Relay` counts.
 """
 
 from __future__ import annotations
@@ -12,11 +11,8 @@ _PACKET_HEADERS = 40 + 32  # IPv6 and TCP with timestamps
 _PACKET_PAYLOAD = 1_200  # what is left of the smallest MTU that IPv6 allows
 _PER_REPLY = 5 * _PACKET_HEADERS  # acknowledgements of the reply, window updates, answers to the server's pings
 
-CONNECTION_TRY_BYTES = 700
-"""One try to connect: SYNs, and the HTTP/2 preface and settings that open a connection."""
-
-CONNECTION_BYTES = 3_000
-"""An opened connection: the `Describe` call, the stream's headers, and its end."""
+CONNECTION_BYTES = 3_700
+"""An opened connection: its SYNs, the HTTP/2 preface and settings, `Describe`, the stream's headers, and its end."""
 
 
 def frame_bytes(message_bytes: int) -> int:

@@ -1,0 +1,128 @@
+"""What one TCP connection puts on the wire, in bytes: read from the kernel, headers and retransmissions included.
+
+The kernel's own account (`TCP_INFO`, Linux 4.19 and newer) says how many bytes and segments have left, repeats and
+acknowledgements too. Where there is none, an upper estimate takes its place.
+"""
+
+from __future__ import annotations
+
+import array
+import math
+import socket
+import struct
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+LINK_HEADER = 14
+"""Ethernet's; links without one cost less than is charged."""
+
+_IPV4, _IPV6 = 20, 40
+_TCP_DATA, _TCP_ACK, _TCP_SYN = 32, 60, 40  # with timestamps; with timestamps and three SACK blocks; with options
+_ARP_BYTES, _ARP_EVERY_S = 42, 15.0
+_DEFAULT_MSS = 1_200
+_UNKNOWN_LOSS = 1.1  # without TCP_INFO: room for retransmissions
+
+SYN_TRIES = 3
+"""SYNs of one try to connect (`TCP_SYNCNT` is one less)."""
+
+SYN_BYTES = SYN_TRIES * (LINK_HEADER + _IPV6 + _TCP_SYN)
+"""Most bytes of these."""
+
+CONNECT_BYTES = SYN_BYTES + 400
+"""Most bytes of one try to connect: the SYNs, and the questions to the name server."""
+
+END_BYTES = 4 * (LINK_HEADER + _IPV6 + _TCP_DATA)
+"""Most bytes of a connection's end."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kernel:
+    """What `TCP_INFO` says."""
+
+    mss: int
+    segments: int
+    data_segments: int
+    bytes_sent: int
+    not_sent: int
+
+    @classmethod
+    def read(cls, connection: socket.socket) -> _Kernel | None:
+        if not sys.platform.startswith("linux"):
+            return None
+        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+        if len(info) < 208:
+            return None
+        (mss,) = struct.unpack_from("=I", info, 16)
+        segments, _, not_sent, _, _, data_segments = struct.unpack_from("=6I", info, 136)
+        (bytes_sent,) = struct.unpack_from("=Q", info, 200)
+        return cls(mss, segments, data_segments, bytes_sent, not_sent)
+
+
+class WireMeter:
+    """The bytes of one connection, from its opening on.
+
+    Args:
+        connection: a connected TCP socket.
+        steady: seconds that never run backwards.
+    """
+
+    def __init__(self, connection: socket.socket, *, steady: Callable[[], float] = time.monotonic) -> None:
+        self._connection = connection
+        self._steady = steady
+        self._opened_s = steady()
+        self._headers = LINK_HEADER + (_IPV6 if connection.family == socket.AF_INET6 else _IPV4)
+        self._written = 0
+        self._received = 0
+        self.mss = _DEFAULT_MSS
+        self.wire_bytes()
+
+    @property
+    def segment_bytes(self) -> int:
+        """One full segment with its headers."""
+        return self.mss + self._headers + _TCP_DATA
+
+    def cost(self, n_bytes: int) -> int:
+        """What `n_bytes` of payload cost if nothing is lost."""
+        return n_bytes + math.ceil(n_bytes / self.mss) * (self._headers + _TCP_DATA)
+
+    def wrote(self, n_bytes: int) -> None:
+        """Payload was given to the kernel."""
+        self._written += n_bytes
+
+    def received(self, n_bytes: int) -> None:
+        """Payload has come; it is acknowledged."""
+        self._received += n_bytes
+
+    def wire_bytes(self) -> int:
+        """Bytes that have left, and those that the kernel will send of what it was given, at the least their sum."""
+        arp = _ARP_BYTES * (1 + int((self._steady() - self._opened_s) / _ARP_EVERY_S))
+        found = _Kernel.read(self._connection)
+        if found is None:
+            acks = (self._received // self.mss + 2) * (self._headers + _TCP_ACK)
+            return arp + acks + int(self.cost(self._written) * _UNKNOWN_LOSS)
+        self.mss = max(found.mss, 64)
+        data = found.bytes_sent + found.data_segments * (self._headers + _TCP_DATA)
+        acks = max(0, found.segments - found.data_segments) * (self._headers + _TCP_ACK)
+        return arp + data + acks + self.cost(found.not_sent)
+
+    def unacknowledged(self) -> int:
+        """Payload that the other side has not acknowledged: it may be sent again. 0 where the system does not say."""
+        if not sys.platform.startswith("linux"):
+            return 0
+        import fcntl
+        import termios
+
+        waiting = array.array("i", [0])
+        fcntl.ioctl(self._connection.fileno(), termios.TIOCOUTQ, waiting)
+        return waiting[0]
+
+
+def interface_bytes(interface: str) -> int | None:
+    """Bytes that a network interface has sent since the machine's start, by the kernel; None if there is none."""
+    try:
+        return int(Path(f"/sys/class/net/{interface}/statistics/tx_bytes").read_text("ascii"))
+    except (OSError, ValueError):
+        return None
