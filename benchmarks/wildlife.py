@@ -52,8 +52,8 @@ LITTLES: dict[str, tuple[str, dict[str, Any], int, int, float]] = {
     "slim18-60M": ("resnet10t", {**SLIM, **TWICE, "channels": [40, 80, 160, 288]}, 64, 12, 3e-3),
 }
 BIGS: dict[str, tuple[str, dict[str, Any], int, int, float]] = {
-    "resnet18": ("resnet18", {}, 96, 12, 2e-3),
-    "regnety": ("regnety_008", {}, 96, 12, 2e-3),
+    "resnet18": ("resnet18", {}, 96, 10, 2e-3),
+    "regnety": ("regnety_008", {}, 96, 10, 2e-3),
 }
 DROPS = (0.0, 0.005, 0.01)
 

@@ -36,6 +36,26 @@ class UplinkSettings:
     interface: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class PowerModel:
+    """What the device's work costs in energy, for budgets in joules. Measure it with a meter on the supply line.
+
+    Attributes:
+        active_watts: what the device draws while the little model runs, beyond what it draws idle.
+        joules_per_byte: what sending a byte costs; some 1e-6 for Wi-Fi, 1e-5 for LTE.
+
+    Raises:
+        ConfigError: a value is negative.
+    """
+
+    active_watts: float = 3.0
+    joules_per_byte: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (self.active_watts >= 0 and self.joules_per_byte >= 0):
+            raise ConfigError(f"expected a PowerModel of values of at least 0; got {self}")
+
+
 def check_address(text: str) -> str:
     """Return `host:port` unchanged, or raise `ConfigError`.
 

@@ -220,15 +220,22 @@ class Ledger:
     def snapshot(self) -> LedgerSnapshot:
         """The account now."""
         with self._lock:
+            return LedgerSnapshot(**self._counters, big_macs=self.big_macs, budgets=self.states())
+
+    @property
+    def budgets(self) -> tuple[Budget, ...]:
+        """All budgets."""
+        return self._budgets
+
+    def states(self) -> tuple[BudgetState, ...]:
+        """Every budget, and what counts against it now."""
+        with self._lock:
             now_ns = self._clock.now_ns()
-            states = []
-            for account in self._accounts.values():
-                mine = [budget for budget in self._budgets if budget.resource is account.resource]
-                states += [
-                    BudgetState(budget, window.spent(now_ns))
-                    for budget, window in zip(mine, account.windows, strict=True)
-                ]
-            return LedgerSnapshot(**self._counters, big_macs=self.big_macs, budgets=tuple(states))
+            return tuple(
+                BudgetState(window.budget, window.spent(now_ns))
+                for account in self._accounts.values()
+                for window in account.windows
+            )
 
     def flush(self) -> bool:
         """Write the counters too; they are otherwise written every ten seconds. False if that failed (`fault`)."""

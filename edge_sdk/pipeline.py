@@ -18,17 +18,20 @@ import numpy as np
 from edge_sdk.account import LedgerSnapshot
 from edge_sdk.budget import Budget, Resource, parse_budgets
 from edge_sdk.bundle import Bundle, open_bundle
-from edge_sdk.config import UplinkSettings, check_address, default_state_dir
+from edge_sdk.config import PowerModel, UplinkSettings, check_address, default_state_dir
 from edge_sdk.drift import Drift, check_drift
 from edge_sdk.encode import encode_jpeg
-from edge_sdk.errors import StorageError
+from edge_sdk.errors import ConfigError, StorageError
 from edge_sdk.journal import Journal
 from edge_sdk.ledger import Ledger
 from edge_sdk.model import LittleModel
 from edge_sdk.motion import MotionGate
-from edge_sdk.policy import ExitPolicy
+from edge_sdk.policy import Decision, ExitPolicy, Preferences
+from edge_sdk.price import Prices
 from edge_sdk.spool import Spool, SpoolItem
+from edge_sdk.thrift import Thrift
 from edge_sdk.types import Answer, Frame, Image, LinkState, Origin, Prediction, Reason
+from edge_sdk.wire.cost import frame_bytes
 
 if TYPE_CHECKING:
     from edge_sdk.uplink import Uplink
@@ -40,8 +43,9 @@ Budgets = Budget | str | Iterable[Budget | str] | None
 """One budget or several, as values or in words."""
 
 _LATE_ANSWERS_KEPT = 10_000
-_HOPELESS = frozenset({LinkState.OFF, LinkState.MISMATCH, LinkState.BUDGET})
+_HOPELESS = frozenset({LinkState.OFF, LinkState.MISMATCH, LinkState.BUDGET, LinkState.SAVING})
 _LINK_CHECK_S = 0.5
+_FIRST_PREDICT_S = 0.02
 
 
 class EdgeClassifier:
@@ -62,6 +66,8 @@ class EdgeClassifier:
         threshold: confidence at or above which a frame exits; None: the bundle's own rule (`policy.json`).
         threads: processor threads for the little model.
         spool_bytes: room for frames that wait.
+        preferences: classes worth more than others or never to be uploaded, bounds on the threshold.
+        power: what the device's work costs in energy; needed for a budget in joules.
         uplink: time-outs and waits of the link.
 
     Raises:
@@ -85,6 +91,8 @@ class EdgeClassifier:
         threshold: float | None = None,
         threads: int = 1,
         spool_bytes: int = 200_000_000,
+        preferences: Preferences | None = None,
+        power: PowerModel | None = None,
         uplink: UplinkSettings | None = None,
     ) -> None:
         budgets = (
@@ -93,7 +101,13 @@ class EdgeClassifier:
             *parse_budgets(cloud_budget, Resource.CLOUD),
         )
         self.bundle = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
-        self._policy = ExitPolicy(self.bundle.policy, threshold)
+        self._wants = preferences or Preferences()
+        self._policy = ExitPolicy(self.bundle.policy, threshold, self._wants, self.bundle.manifest.labels)
+        if power is None and any(budget.resource is Resource.ENERGY for budget in budgets):
+            raise ConfigError("expected a PowerModel (power=...) beside a budget in joules")
+        self._power = power or PowerModel(0.0)
+        self._predict_s = _FIRST_PREDICT_S
+        self._thrift = Thrift()
         self._gate = gate
         self._on_answer = on_answer
         self._late: deque[Answer] = deque(maxlen=_LATE_ANSWERS_KEPT)
@@ -113,12 +127,22 @@ class EdgeClassifier:
             big_macs = self.bundle.policy.big_macs
             account = Ledger(state / "ledger.db", budgets=budgets, big_macs=big_macs)
             self._ledger = opened.enter_context(account)
+            self._prices = Prices(self._ledger)
             self._journal = opened.enter_context(Journal(state / "journal.db"))
             self._spool = opened.enter_context(Spool(state / "spool", max_bytes=spool_bytes))
             if cloud is not None:
                 from edge_sdk.uplink import Uplink
 
-                self._link = Uplink(cloud, self._spool, self._ledger, self._model.labels, self, uplink)
+                self._link = Uplink(
+                    cloud,
+                    self._spool,
+                    self._ledger,
+                    self._model.labels,
+                    self,
+                    uplink,
+                    worth=self._is_worth,
+                    joules_per_byte=self._power.joules_per_byte,
+                )
                 self._link.start()
             self._opened = opened.pop_all()
 
@@ -137,28 +161,35 @@ class EdgeClassifier:
             ImageError: the picture is not an image.
         """
         frame = frame if isinstance(frame, Frame) else Frame(frame)
-        if not self._ledger.try_spend(compute=self._model.macs):
+        prediction = self._predict(frame.image)
+        if prediction is None:
             self._ledger.count_skipped()
             return self._write(_device_answer(frame, None, 0.0, True, Reason.COMPUTE_SPENT), frame)
-        prediction = self._model.predict(frame.image)
         decision = self._policy.decide(prediction)
+        item = None
+        if not decision.exits:
+            item = self._item(frame, prediction, decision.gain)
+            if decision.gain < self._wants.reserve * self._prices.ask(decision.gain, self._costs(item)):
+                decision = Decision(True, Reason.NOT_WORTH, decision.gain)
         self._ledger.count_frame(exited=decision.exits, macs=self._model.macs)
         answer = _device_answer(frame, prediction.label, prediction.confidence, decision.exits, decision.reason)
-        if decision.exits:
+        if decision.exits or item is None:
             return self._write(answer, frame)
         self._provisional[frame.frame_id] = answer
         self._write(answer, frame)
-        self._offload(frame, prediction, decision.gain)
+        self._offload(item)
         return self._await(answer, wait_s)
 
     def watch(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, Answer]]:
         """Classify each frame that the motion gate admits; ends with the camera.
 
+        Where a compute or energy budget runs low, frames are passed over in a stated order (`edge_sdk.thrift`).
+
         Args:
             frames: a camera, or any iterable of frames.
         """
         for frame in frames:
-            if self._gate is None or self._gate.admits(frame):
+            if (self._gate is None or self._gate.admits(frame)) and not self._spares():
                 yield frame, self.classify(frame)
 
     def answers(self, wait_s: float = 0.0) -> Iterator[Answer]:
@@ -258,9 +289,44 @@ class EdgeClassifier:
         """The uplink's call: True when every answer so far is on disk."""
         return self._journal.flush()
 
-    def _offload(self, frame: Frame, prediction: Prediction, gain: float) -> None:
+    def _predict(self, image: Image) -> Prediction | None:
+        """The little model's word; None where a budget does not pay for it."""
+        watts = self._power.active_watts
+        energy = round(1e6 * watts * self._predict_s)
+        if not self._ledger.try_spend(compute=self._model.macs, energy=energy):
+            return None
+        began_s = time.perf_counter()
+        prediction = self._model.predict(image)
+        took_s = time.perf_counter() - began_s
+        self._predict_s += (took_s - self._predict_s) / 16
+        if (more := round(1e6 * watts * took_s) - energy) > 0:
+            self._ledger.charge(energy=more)
+        return prediction
+
+    def _spares(self) -> bool:
+        """Whether this frame gives way because the device's own budgets run low."""
+        own = (Resource.COMPUTE, Resource.ENERGY)
+        share = max((one.share for one in self._ledger.states() if one.budget.resource in own), default=0.0)
+        last = self._gate.last if self._gate else None
+        return self._thrift.passes_over(share, last.reason if last else None)
+
+    def _is_worth(self, item: SpoolItem) -> bool:
+        """The uplink's question: does the frame bring what it costs at today's prices?"""
+        return item.gain >= self._prices.cost(self._costs(item))
+
+    def _costs(self, item: SpoolItem) -> dict[Resource, float]:
+        """What sending a frame spends, by resource."""
+        n_bytes = frame_bytes(len(item.image) + 5 * len(item.probabilities) + len(item.frame_id))
+        return {
+            Resource.UPLOAD: n_bytes,
+            Resource.FRAMES: 1,
+            Resource.CLOUD: self._ledger.big_macs,
+            Resource.ENERGY: n_bytes * self._power.joules_per_byte * 1e6,
+        }
+
+    def _item(self, frame: Frame, prediction: Prediction, gain: float) -> SpoolItem:
         upload = self.bundle.policy.upload
-        item = SpoolItem(
+        return SpoolItem(
             frame_id=frame.frame_id,
             image=encode_jpeg(frame.image, max_side=upload.max_side, quality=upload.quality),
             probabilities=np.asarray(prediction.probabilities, np.float32),
@@ -268,13 +334,15 @@ class EdgeClassifier:
             captured_at=frame.captured_at,
             source=frame.source,
         )
+
+    def _offload(self, item: SpoolItem) -> None:
         try:
             evicted = self._spool.put(item)
         except StorageError as error:
-            _log.warning("the device's answer on %s is final: %s", frame.frame_id, error)
-            self._settle(frame.frame_id, Reason.EVICTED, str(error))
+            _log.warning("the device's answer on %s is final: %s", item.frame_id, error)
+            self._settle(item.frame_id, Reason.EVICTED, str(error))
             return
-        if frame.frame_id not in evicted:
+        if item.frame_id not in evicted:
             self._ledger.count_offload()
         for frame_id in evicted:
             self._settle(frame_id, Reason.EVICTED, "the spool was full")

@@ -9,12 +9,15 @@ second opinion is at or below a limit. Threshold, temperature and gate come from
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Annotated, Literal
 
 import msgspec
+import numpy as np
 from msgspec import Meta
 
 from edge_sdk.errors import ConfigError
@@ -96,6 +99,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         threshold: confidence at or above which a frame exits, in [0, 1]; not used where there is a gate.
         temperature: logits are divided by it before the softmax.
         gate: the learned gate; None: the threshold decides.
+        gains: the gain that a second opinion is expected to bring, where there is no gate; it orders what is offloaded.
         ensemble: weight of the little model's probabilities in the answer on an offloaded frame; 0: the big model's
             answer stands alone.
         confidences: of the calibration frames; None: unknown.
@@ -108,11 +112,48 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     threshold: Annotated[float, Meta(ge=0, le=1)] = 0.8
     temperature: Annotated[float, Meta(gt=0)] = 1.0
     gate: GainTable | None = None
+    gains: GainTable | None = None
     ensemble: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     confidences: Histogram | None = None
     upload: Upload = Upload()
     big_macs: Annotated[int, Meta(ge=0)] = 0
     calibration: dict[str, float | int | str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What the application wants of the cloud, beyond the bundle's calibration.
+
+    Attributes:
+        weights: what a right answer is worth, by class; 1 for a class that is not named. A frame's gain is multiplied
+            by the expected weight, over the little model's probabilities.
+        never_upload: classes whose frames never leave the device.
+        private_above: a frame counts as one of these when the little model gives them so much probability together.
+        floor: a frame of less confidence is offloaded before all others, whatever its price.
+        ceiling: a frame of so much confidence or more exits, whatever the calibration says.
+        reserve: unsure frames that are worth less than this part of today's price exit at once; the others wait in the
+            spool for the price to fall. 0 keeps all, which writes most to the disk and chooses best.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+
+    weights: Mapping[str, float] = field(default_factory=dict)
+    never_upload: tuple[str, ...] = ()
+    private_above: float = 0.2
+    floor: float = 0.0
+    ceiling: float = 1.0
+    reserve: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not all(math.isfinite(weight) and weight >= 0 for weight in self.weights.values()):
+            raise ConfigError(f"expected weights of at least 0; got {dict(self.weights)}")
+        if not (0 <= self.floor <= self.ceiling <= 1):
+            raise ConfigError(f"expected 0 <= floor <= ceiling <= 1; got {self.floor}, {self.ceiling}")
+        if not (0 < self.private_above <= 1 and 0 <= self.reserve <= 1):
+            raise ConfigError(
+                f"expected private_above in (0, 1] and reserve in [0, 1]; got {self.private_above}, {self.reserve}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +163,9 @@ class Decision:
     Attributes:
         exits: True: the device's answer is final. False: the frame is to be offloaded.
         reason: why.
-        gain: what a second opinion is expected to be worth, in [0, 1]: the gate's estimate, or without one 1 -
-            confidence, the little model's own estimate of its chance to be wrong. Frames of higher gain leave first and
-            are dropped last.
+        gain: what a second opinion is expected to be worth: the calibrated chance that the big model is right less
+            the chance that the little one is, or 1 - confidence without calibration; times the frame's weight. Frames
+            of higher gain per byte leave first and are dropped last.
     """
 
     exits: bool
@@ -138,14 +179,29 @@ class ExitPolicy:
     Args:
         settings: the bundle's `policy.json`.
         threshold: a confidence to use instead of the bundle's own rule: 0 lets every frame exit, a value above 1 none.
+        preferences: the application's.
+        labels: the bundle's, which the preferences name.
 
     Raises:
-        ConfigError: the threshold is negative or not a number.
+        ConfigError: the threshold is negative or not a number, or a preference names a class that is not the bundle's.
     """
 
-    def __init__(self, settings: Policy, threshold: float | None = None) -> None:
+    def __init__(
+        self,
+        settings: Policy,
+        threshold: float | None = None,
+        preferences: Preferences | None = None,
+        labels: tuple[str, ...] = (),
+    ) -> None:
         if threshold is not None and not threshold >= 0:
             raise ConfigError(f"expected a threshold of 0 or more; got {threshold!r}")
+        self._wants = wants = preferences or Preferences()
+        named = {*wants.weights, *wants.never_upload}
+        if unknown := sorted(named.difference(labels)):
+            raise ConfigError(f"expected classes of the bundle ({', '.join(labels)}); got {', '.join(unknown)}")
+        self._private = [labels.index(label) for label in wants.never_upload]
+        self._weights = np.array([wants.weights.get(label, 1.0) for label in labels]) if wants.weights else None
+        self._gains = settings.gate or settings.gains
         self._gate = settings.gate if threshold is None else None
         self._threshold = settings.threshold if threshold is None else threshold
 
@@ -158,10 +214,18 @@ class ExitPolicy:
         """Judge one prediction."""
         top = prediction.top
         confidence = float(prediction.probabilities[top])
-        if self._gate is not None:
-            gain = self._gate.gain(top, confidence)
-            exits = gain <= self._gate.exit_at_or_below
-        else:
-            gain = 1.0 - confidence
-            exits = confidence >= self._threshold
-        return Decision(exits, Reason.CONFIDENT if exits else Reason.UNSURE, max(0.0, gain))
+        gain = self._gains.gain(top, confidence) if self._gains is not None else 1.0 - confidence
+        exits = gain <= self._gate.exit_at_or_below if self._gate is not None else confidence >= self._threshold
+        wants = self._wants
+        if confidence < wants.floor:
+            exits, gain = False, 1.0
+        elif confidence >= wants.ceiling < 1.0:
+            exits = True
+        worth = max(0.0, gain)
+        if self._weights is not None:
+            worth *= float(self._weights @ prediction.probabilities)
+        if exits:
+            return Decision(True, Reason.CONFIDENT, worth)
+        if self._private and float(prediction.probabilities[self._private].sum()) >= wants.private_above:
+            return Decision(True, Reason.PRIVATE, worth)
+        return Decision(False, Reason.UNSURE, worth)

@@ -14,7 +14,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import grpc
@@ -42,6 +42,8 @@ _CHANNEL_OPTIONS = [
     ("grpc.max_receive_message_length", 1 << 20),
 ]
 _FLUSH_RETRY_S = 5.0
+_PRICE_CHECK_S = 5.0
+_SAVING = "the frames that wait are not worth the budget at present"
 
 
 class ReplyHandler(Protocol):
@@ -74,6 +76,8 @@ class Uplink:
         labels: the little model's labels; a server that does not know them all is not used (`LinkState.MISMATCH`).
         handler: gets the replies.
         settings: time-outs, waits, window.
+        worth: whether a frame is worth its price now; None: every frame is.
+        joules_per_byte: energy charged with each byte.
 
     Raises:
         ConfigError: `target` is not an address.
@@ -87,6 +91,9 @@ class Uplink:
         labels: tuple[str, ...],
         handler: ReplyHandler,
         settings: UplinkSettings | None = None,
+        *,
+        worth: Callable[[SpoolItem], bool] | None = None,
+        joules_per_byte: float = 0.0,
     ) -> None:
         self.target = check_address(target)
         self.state = LinkState.CONNECTING
@@ -97,6 +104,8 @@ class Uplink:
         self._labels = labels
         self._handler = handler
         self._settings = settings or UplinkSettings()
+        self._worth = worth or (lambda item: True)
+        self._joules_per_byte = joules_per_byte
         self._paid: set[str] = set()
         self._closing = False
         self._loop = asyncio.new_event_loop()
@@ -151,9 +160,14 @@ class Uplink:
 
     async def _serve(self) -> None:
         settings = self._settings
-        relay = Relay(self.target, self._ledger, interface=settings.interface, timeout_s=settings.reply_timeout_s)
-        async with relay:
-            self._relay = relay
+        self._relay = Relay(
+            self.target,
+            self._ledger,
+            interface=settings.interface,
+            timeout_s=settings.reply_timeout_s,
+            joules_per_byte=self._joules_per_byte,
+        )
+        async with self._relay:
             await self._send_all()
 
     async def _send_all(self) -> None:
@@ -162,6 +176,10 @@ class Uplink:
             first = self._spool.next()
             if first is None:
                 await self._wait_for_work(None)
+                continue
+            if not self._worth(first):
+                self._set(LinkState.SAVING, _SAVING)
+                await self._wait_for_work(_PRICE_CHECK_S)
                 continue
             self._relay.promised = 0
             if not await self._affordable(CONNECTION_BYTES + frame_bytes(_request(first).ByteSize())):
@@ -270,6 +288,10 @@ class _Session:
             item = None
             if pause_s <= 0 and len(self._in_flight) < up._settings.window:
                 item = up._spool.next(exclude={*self._in_flight, *self._done})
+            if item is not None and not up._worth(item):
+                item = None
+                if not self._in_flight:
+                    up._set(LinkState.SAVING, _SAVING)
             if item is None:
                 busy = bool(self._in_flight) or pause_s > 0
                 if not await self._wait(pause_s if pause_s > 0 else None if busy else up._settings.idle_s) and not busy:

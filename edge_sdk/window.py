@@ -27,6 +27,7 @@ class SlidingWindow:
     """
 
     def __init__(self, budget: Budget) -> None:
+        self.budget = budget
         self.limit = budget.limit
         self.period_ns = math.ceil(budget.period_s * 1e9)
         self._slot_ns = -(-self.period_ns // SLOTS)

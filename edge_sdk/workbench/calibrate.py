@@ -211,10 +211,12 @@ def calibrate_records(
         ratio = judged.at(threshold).exit_ratio
         confidence = float(plain.thresholds[np.searchsorted(plain.exit_ratio, ratio - 1e-12)])
     point = judged.at(threshold)
+    table = gate or fit_gate(chances[fitting], little_right[fitting], big_right[fitting])
     policy = Policy(
         threshold=min(max(confidence, 0.0), 1.0),
         temperature=temperature,
         gate=gate,
+        gains=None if gate else table,
         ensemble=weight,
         confidences=confidence_histogram(chances.max(axis=1)),
         upload=upload or Upload(),
