@@ -85,7 +85,10 @@ def info(bundle: str) -> None:
             else (f"exit at a confidence of {policy.threshold:.3f} or more")
         )
         table.add_row("rule", f"{rule}, temperature {policy.temperature:.3f}")
-        table.add_row("upload", f"{opened.policy.upload.max_side} px, quality {opened.policy.upload.quality}")
+        table.add_row("upload", opened.policy.upload.name)
+        if policy.ladder:
+            rungs = (f"{rung.upload.name} ({rung.mean_bytes / 1e3:.1f} kB, {rung.kept:.0%})" for rung in policy.ladder)
+            table.add_row("ladder", "  ".join(rungs))
         table.add_row("calibration", "  ".join(f"{name} {value}" for name, value in opened.policy.calibration.items()))
         table.add_row("made with", "  ".join(f"{name} {version}" for name, version in manifest.made_with.items()))
         table.add_row("runtime here", f"{model.runtime}; the golden frame gives the expected output")

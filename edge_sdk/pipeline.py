@@ -19,7 +19,7 @@ from edge_sdk.budget import Budget, parse_compute_budget, parse_upload_budget
 from edge_sdk.bundle import Bundle, open_bundle
 from edge_sdk.config import UplinkSettings, check_address, default_state_dir
 from edge_sdk.drift import Drift, check_drift
-from edge_sdk.encode import encode_jpeg
+from edge_sdk.encode import encode
 from edge_sdk.errors import StorageError
 from edge_sdk.journal import Journal
 from edge_sdk.ledger import Ledger, LedgerSnapshot
@@ -250,10 +250,9 @@ class EdgeClassifier:
         return self._journal.flush()
 
     def _offload(self, frame: Frame, prediction: Prediction, gain: float) -> None:
-        upload = self.bundle.policy.upload
         item = SpoolItem(
             frame_id=frame.frame_id,
-            image=encode_jpeg(frame.image, max_side=upload.max_side, quality=upload.quality),
+            image=encode(frame.image, self.bundle.policy.upload),
             probabilities=np.asarray(prediction.probabilities, np.float32),
             gain=gain,
             captured_at=frame.captured_at,

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.bundle import InputSpec
-from edge_sdk.encode import encode_jpeg
+from edge_sdk.encode import encode
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.images import decode_image
 from edge_sdk.model import LittleModel, prepare
@@ -213,7 +213,7 @@ class _Run:
     def add(self, image: Image) -> None:
         upload = self._subject.upload
         if upload is not None:
-            data = encode_jpeg(image, max_side=upload.max_side, quality=upload.quality)
+            data = encode(image, upload)
             self._sizes.append(len(data))
             image = decode_image(data).image
         self._waiting.append(self._subject.prepare(image))
@@ -311,7 +311,7 @@ def file_name(model: str) -> str:
 def _data(source: Source, subject: Subject) -> str:
     """Names what a model has seen."""
     upload = subject.upload
-    return f"{source.key} {f'{upload.max_side}@{upload.quality}' if upload else 'as they are'}"
+    return f"{source.key} {upload.name if upload else 'as they are'}"
 
 
 def _done(path: Path, subject: Subject, source: Source) -> bool:
@@ -327,5 +327,5 @@ def _part(work: Path, name: str, source: Source, subject: Subject, part: int) ->
     """Where a part of a model's records lies: another source, model or encoding, another place."""
     info = subject.info
     upload = subject.upload
-    seen = f"{upload.max_side}at{upload.quality}" if upload else "plain"
+    seen = upload.name if upload else "plain"
     return work / f"{name}-{info.macs}-{info.parameters}-{seen}-{source.key}" / f"{part:05d}-{source.size(part)}.npz"
