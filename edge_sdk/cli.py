@@ -20,12 +20,13 @@ _WORKBENCH = {
     "calibrate": "Choose a bundle's threshold against a big model, with a guarantee.",
     "cascade": "Thresholds for two or more models from their records.",
     "companion": "Find the little model that saves a big one most (TinySaver).",
+    "ladder": "Choose how pictures travel: accuracy against bytes over sizes, qualities, formats.",
     "records": "Run models over labelled pictures and keep what each said.",
     "export": "Quantise a model and write it as a bundle for the device.",
     "sequence": "Attach early exits to a big model, that go on from the little model's answer.",
     "train": "Train or fine-tune a timm model on photos or on the simulated camera.",
 }
-_ROOMS = {"train": "models", "export": "models", "calibrate": "calibrate", "sequence": "sequence"}
+_ROOMS = {"train": "models", "export": "models", "calibrate": "calibrate", "sequence": "sequence", "ladder": "ladder"}
 _TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 
 

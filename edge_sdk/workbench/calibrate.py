@@ -335,7 +335,10 @@ def write_calibration(
     rule: Rule,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Calibration:
-    """Write what calibration found into a bundle's `policy.json`, with the facts for its reader."""
+    """Write what calibration found into a bundle's `policy.json`, with the facts for its reader.
+
+    A ladder of encodings that was measured for the same big model stays.
+    """
     facts: dict[str, float | int | str] = {
         "rule": rule.name,
         "score": GATE if found.policy.gate else MAX_SOFTMAX,
@@ -349,6 +352,10 @@ def write_calibration(
         "promise_fails_with": found.delta,
         "big": big,
     }
+    old = open_bundle(path).policy
     policy = msgspec.structs.replace(found.policy, calibration=facts)
+    if old.calibration.get("ladder_big") == big:
+        facts |= {name: fact for name, fact in old.calibration.items() if name.startswith("ladder_")}
+        policy = msgspec.structs.replace(policy, ladder=old.ladder)
     write_policy(path, policy)
     return replace(found, policy=policy)

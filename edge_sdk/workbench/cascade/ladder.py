@@ -208,6 +208,7 @@ class Choice:
         ladder: indices by rising bytes, each keeping more than the one before; empty where the big model is no better
             than the little one after any encoding.
         safe: the cheapest rung that loses at most `drop`, or None where that can be promised of none.
+        safest: where the walk to it began: by the choosing part, the rung that is the least likely to lose too much.
         judged: the K rungs.
         little_accuracy: on the judging part's offloaded pictures.
         original_accuracy: of the big model on them as they are.
@@ -215,6 +216,7 @@ class Choice:
 
     ladder: list[int]
     safe: int | None
+    safest: int
     judged: list[Judged]
     little_accuracy: float
     original_accuracy: float
@@ -247,7 +249,8 @@ def choose_ladder(
     fitted = loss_p_value(*trials.changed(choosing), trials.choosing_frames, drop, delta)
     lost, won = trials.changed(judging)
     tested = loss_p_value(lost, won, trials.judging_frames, drop, delta)
-    safe = last_safe(safest_first(costs, fitted), tested, delta)
+    order = safest_first(costs, fitted)
+    safe = last_safe(order, tested, delta)
     if raw:
         front = raw_front(costs, trials.accuracy(choosing))
     else:
@@ -268,4 +271,4 @@ def choose_ladder(
         )
         for index in range(len(accuracy))
     ]
-    return Choice(ladder, safe, judged, little, float(trials.original_right[judging].mean()))
+    return Choice(ladder, safe, order[0], judged, little, float(trials.original_right[judging].mean()))
