@@ -51,8 +51,8 @@ def shrink(image: Image, size: tuple[int, int]) -> Image:
 def encode(image: Image, upload: Upload) -> bytes:
     """Cut, shrink and encode a picture as JPEG (baseline, 4:2:0) or lossy WebP, without any metadata.
 
-    The same picture gives the same bytes on the same version of OpenCV. WebP is smaller than JPEG at equal accuracy and
-    costs some thirty times the processor time (`edge-sdk ladder` measures both).
+    The same picture gives the same bytes on the same version of OpenCV. WebP is smaller than JPEG at equal quality and
+    costs four to thirty times the processor time (`edge-sdk ladder` measures both).
 
     Args:
         image: `uint8 (H, W, 3)` RGB.

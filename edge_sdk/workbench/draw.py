@@ -190,9 +190,15 @@ def draw_ladder(path: Path, found: Ladder, title: str) -> None:
         one = choice.judged[index].difference
         reach = 100 * np.array([[one.value - one.low], [one.high - one.value]])
         axis.errorbar(kilobytes[index], accuracy[index], yerr=reach, color=GREY, capsize=3, zorder=0)
+        above = index in choice.ladder or index == choice.safe
         axis.annotate(
-            found.uploads[index].name, (kilobytes[index], accuracy[index]), xytext=(6, -11), textcoords="offset points"
-        ).set_fontsize(8)
+            found.uploads[index].name,
+            (kilobytes[index], accuracy[index]),
+            xytext=(-7, 5) if above else (9, -11),
+            textcoords="offset points",
+            ha="right" if above else "left",
+            fontsize=8,
+        )
     place = kilobytes[found.usual], accuracy[found.usual]
     axis.scatter(*place, s=110, facecolor="none", edgecolor="black", linewidth=1.2, label="the bundle's until now")
     if choice.safe is not None:
