@@ -27,7 +27,8 @@ from rich.console import Console
 from rich.table import Table
 
 from cloud_server.local import start_local_server
-from edge_sdk.encode import encode_jpeg
+from edge_sdk.encode import encode
+from edge_sdk.policy import Upload
 from edge_sdk.types import new_frame_id
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
@@ -42,7 +43,7 @@ def pictures(count: int = 16) -> list[bytes]:
     result = []
     for _ in range(count):
         layers = [cv2.resize(rng.normal(0, 40 / 2**k, (15 << k, 20 << k, 3)), (640, 480)) for k in range(5)]
-        result.append(encode_jpeg(np.clip(128 + sum(layers), 0, 255).astype(np.uint8), max_side=640, quality=85))
+        result.append(encode(np.clip(128 + sum(layers), 0, 255).astype(np.uint8), Upload()))
     return result
 
 

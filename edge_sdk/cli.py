@@ -20,12 +20,13 @@ _WORKBENCH = {
     "calibrate": "Choose a bundle's threshold against a big model, with a guarantee.",
     "cascade": "Thresholds for two or more models from their records.",
     "companion": "Find the little model that saves a big one most (TinySaver).",
+    "ladder": "Choose how pictures travel: accuracy against bytes over sizes, qualities, formats.",
     "records": "Run models over labelled pictures and keep what each said.",
     "export": "Quantise a model and write it as a bundle for the device.",
     "sequence": "Attach early exits to a big model, that go on from the little model's answer.",
     "train": "Train or fine-tune a timm model on photos or on the simulated camera.",
 }
-_ROOMS = {"train": "models", "export": "models", "calibrate": "calibrate", "sequence": "sequence"}
+_ROOMS = {"train": "models", "export": "models", "calibrate": "calibrate", "sequence": "sequence", "ladder": "ladder"}
 _TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 
 
@@ -85,7 +86,10 @@ def info(bundle: str) -> None:
             else (f"exit at a confidence of {policy.threshold:.3f} or more")
         )
         table.add_row("rule", f"{rule}, temperature {policy.temperature:.3f}")
-        table.add_row("upload", f"{opened.policy.upload.max_side} px, quality {opened.policy.upload.quality}")
+        table.add_row("upload", opened.policy.upload.name)
+        if policy.ladder:
+            rungs = (f"{rung.upload.name} ({rung.mean_bytes / 1e3:.1f} kB, {rung.kept:.0%})" for rung in policy.ladder)
+            table.add_row("ladder", "  ".join(rungs))
         table.add_row("calibration", "  ".join(f"{name} {value}" for name, value in opened.policy.calibration.items()))
         table.add_row("made with", "  ".join(f"{name} {version}" for name, version in manifest.made_with.items()))
         table.add_row("runtime here", f"{model.runtime}; the golden frame gives the expected output")

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.bundle import Bundle, InputSpec, Manifest, open_bundle, read_golden
+from edge_sdk.crop import centre_crop
 from edge_sdk.errors import BundleError, ConfigError, EdgeError, RuntimeMissing
 from edge_sdk.types import Image, Prediction, check_image
 
@@ -66,12 +67,9 @@ def prepare(image: Image, spec: InputSpec) -> Image:
         return image
     if spec.resize == "stretch":
         return _scale(image, width, height)
-    image_height, image_width = image.shape[:2]
     if spec.resize == "crop":
-        ratio = min(image_width / width, image_height / height)
-        cut_width, cut_height = max(1, round(width * ratio)), max(1, round(height * ratio))
-        left, top = (image_width - cut_width) // 2, (image_height - cut_height) // 2
-        return _scale(image[top : top + cut_height, left : left + cut_width], width, height)
+        return _scale(centre_crop(image, width, height), width, height)
+    image_height, image_width = image.shape[:2]
     ratio = max(image_width / width, image_height / height)
     fit_width, fit_height = max(1, round(image_width / ratio)), max(1, round(image_height / ratio))
     left, top = (width - fit_width) // 2, (height - fit_height) // 2

@@ -13,25 +13,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-import numpy as np
-
 from edge_sdk.account import LedgerSnapshot
+from edge_sdk.admission import Admission
 from edge_sdk.budget import Budget, Resource, parse_budgets
 from edge_sdk.bundle import Bundle, open_bundle
 from edge_sdk.config import PowerModel, UplinkSettings, check_address, default_state_dir
 from edge_sdk.drift import Drift, check_drift
-from edge_sdk.encode import encode_jpeg
 from edge_sdk.errors import ConfigError, StorageError
 from edge_sdk.journal import Journal
 from edge_sdk.ledger import Ledger
 from edge_sdk.model import LittleModel
 from edge_sdk.motion import MotionGate
 from edge_sdk.policy import Decision, ExitPolicy, Preferences
-from edge_sdk.price import Prices
 from edge_sdk.spool import Spool, SpoolItem
 from edge_sdk.thrift import Thrift
-from edge_sdk.types import Answer, Frame, Image, LinkState, Origin, Prediction, Reason
-from edge_sdk.wire.cost import frame_bytes
+from edge_sdk.types import Answer, Frame, Image, LinkState, Origin, Reason
 
 if TYPE_CHECKING:
     from edge_sdk.uplink import Uplink
@@ -45,7 +41,6 @@ Budgets = Budget | str | Iterable[Budget | str] | None
 _LATE_ANSWERS_KEPT = 10_000
 _HOPELESS = frozenset({LinkState.OFF, LinkState.MISMATCH, LinkState.BUDGET, LinkState.SAVING})
 _LINK_CHECK_S = 0.5
-_FIRST_PREDICT_S = 0.02
 
 
 class EdgeClassifier:
@@ -101,13 +96,11 @@ class EdgeClassifier:
             *parse_budgets(cloud_budget, Resource.CLOUD),
         )
         self.bundle = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
-        self._wants = preferences or Preferences()
-        self._policy = ExitPolicy(self.bundle.policy, threshold, self._wants, self.bundle.manifest.labels)
+        wants = preferences or Preferences()
+        self._policy = ExitPolicy(self.bundle.policy, threshold, wants, self.bundle.manifest.labels)
         if power is None and any(budget.resource is Resource.ENERGY for budget in budgets):
             raise ConfigError("expected a PowerModel (power=...) beside a budget in joules")
-        self._power = power or PowerModel(0.0)
-        self._predict_s = _FIRST_PREDICT_S
-        self._thrift = Thrift()
+        power = power or PowerModel(0.0)
         self._gate = gate
         self._on_answer = on_answer
         self._late: deque[Answer] = deque(maxlen=_LATE_ANSWERS_KEPT)
@@ -127,7 +120,8 @@ class EdgeClassifier:
             big_macs = self.bundle.policy.big_macs
             account = Ledger(state / "ledger.db", budgets=budgets, big_macs=big_macs)
             self._ledger = opened.enter_context(account)
-            self._prices = Prices(self._ledger)
+            self._thrift = Thrift(self._model, account, power)
+            self._admission = Admission(self.bundle.policy, account, reserve=wants.reserve, power=power)
             self._journal = opened.enter_context(Journal(state / "journal.db"))
             self._spool = opened.enter_context(Spool(state / "spool", max_bytes=spool_bytes))
             if cloud is not None:
@@ -140,8 +134,8 @@ class EdgeClassifier:
                     self._model.labels,
                     self,
                     uplink,
-                    worth=self._is_worth,
-                    joules_per_byte=self._power.joules_per_byte,
+                    worth=self._admission.may_leave,
+                    joules_per_byte=power.joules_per_byte,
                 )
                 self._link.start()
             self._opened = opened.pop_all()
@@ -161,15 +155,15 @@ class EdgeClassifier:
             ImageError: the picture is not an image.
         """
         frame = frame if isinstance(frame, Frame) else Frame(frame)
-        prediction = self._predict(frame.image)
+        prediction = self._thrift.predict(frame.image)
         if prediction is None:
             self._ledger.count_skipped()
             return self._write(_device_answer(frame, None, 0.0, True, Reason.COMPUTE_SPENT), frame)
         decision = self._policy.decide(prediction)
         item = None
         if not decision.exits:
-            item = self._item(frame, prediction, decision.gain)
-            if decision.gain < self._wants.reserve * self._prices.ask(decision.gain, self._costs(item)):
+            item = self._admission.offer(frame, prediction, decision.gain)
+            if item is None:
                 decision = Decision(True, Reason.NOT_WORTH, decision.gain)
         self._ledger.count_frame(exited=decision.exits, macs=self._model.macs)
         answer = _device_answer(frame, prediction.label, prediction.confidence, decision.exits, decision.reason)
@@ -189,7 +183,10 @@ class EdgeClassifier:
             frames: a camera, or any iterable of frames.
         """
         for frame in frames:
-            if (self._gate is None or self._gate.admits(frame)) and not self._spares():
+            if self._gate is not None and not self._gate.admits(frame):
+                continue
+            last = self._gate.last if self._gate else None
+            if not self._thrift.passes_over(last.reason if last else None):
                 yield frame, self.classify(frame)
 
     def answers(self, wait_s: float = 0.0) -> Iterator[Answer]:
@@ -288,52 +285,6 @@ class EdgeClassifier:
     def flush(self) -> bool:
         """The uplink's call: True when every answer so far is on disk."""
         return self._journal.flush()
-
-    def _predict(self, image: Image) -> Prediction | None:
-        """The little model's word; None where a budget does not pay for it."""
-        watts = self._power.active_watts
-        energy = round(1e6 * watts * self._predict_s)
-        if not self._ledger.try_spend(compute=self._model.macs, energy=energy):
-            return None
-        began_s = time.perf_counter()
-        prediction = self._model.predict(image)
-        took_s = time.perf_counter() - began_s
-        self._predict_s += (took_s - self._predict_s) / 16
-        if (more := round(1e6 * watts * took_s) - energy) > 0:
-            self._ledger.charge(energy=more)
-        return prediction
-
-    def _spares(self) -> bool:
-        """Whether this frame gives way because the device's own budgets run low."""
-        own = (Resource.COMPUTE, Resource.ENERGY)
-        share = max((one.share for one in self._ledger.states() if one.budget.resource in own), default=0.0)
-        last = self._gate.last if self._gate else None
-        return self._thrift.passes_over(share, last.reason if last else None)
-
-    def _is_worth(self, item: SpoolItem) -> bool:
-        """The uplink's question: does the frame bring what it costs at today's prices?"""
-        return item.gain >= self._prices.cost(self._costs(item))
-
-    def _costs(self, item: SpoolItem) -> dict[Resource, float]:
-        """What sending a frame spends, by resource."""
-        n_bytes = frame_bytes(len(item.image) + 5 * len(item.probabilities) + len(item.frame_id))
-        return {
-            Resource.UPLOAD: n_bytes,
-            Resource.FRAMES: 1,
-            Resource.CLOUD: self._ledger.big_macs,
-            Resource.ENERGY: n_bytes * self._power.joules_per_byte * 1e6,
-        }
-
-    def _item(self, frame: Frame, prediction: Prediction, gain: float) -> SpoolItem:
-        upload = self.bundle.policy.upload
-        return SpoolItem(
-            frame_id=frame.frame_id,
-            image=encode_jpeg(frame.image, max_side=upload.max_side, quality=upload.quality),
-            probabilities=np.asarray(prediction.probabilities, np.float32),
-            gain=gain,
-            captured_at=frame.captured_at,
-            source=frame.source,
-        )
 
     def _offload(self, item: SpoolItem) -> None:
         try:

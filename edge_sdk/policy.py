@@ -23,19 +23,50 @@ from msgspec import Meta
 from edge_sdk.errors import ConfigError
 from edge_sdk.types import Prediction, Reason
 
+_Positive = Annotated[int, Meta(ge=1)]
+
+
+MIN_SIDE = 16
+"""Least longest side of a picture that travels, pixels."""
+
 
 class Upload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How pictures travel to the cloud.
+    """How a picture travels to the cloud.
 
     Attributes:
         max_side: the longer side is scaled down to this many pixels; smaller pictures stay as they are.
-        quality: of the JPEG, 1 to 100.
+        quality: of the JPEG or the lossy WebP, 1 to 100.
         format: of the picture.
+        crop: width and height, in any unit: the largest centred part of these proportions travels, which is all that a
+            big model sees whose own preprocessing cuts the margins off; None: the whole frame.
     """
 
-    max_side: Annotated[int, Meta(ge=1)] = 640
+    max_side: Annotated[int, Meta(ge=MIN_SIDE)] = 640
     quality: Annotated[int, Meta(ge=1, le=100)] = 85
-    format: Literal["jpeg"] = "jpeg"
+    format: Literal["jpeg", "webp"] = "jpeg"
+    crop: tuple[_Positive, _Positive] | None = None
+
+    @property
+    def name(self) -> str:
+        """Short and unique, such as "640@85", "320@75.webp" or "224@75+crop1x1"."""
+        cut = f"+crop{self.crop[0]}x{self.crop[1]}" if self.crop else ""
+        return f"{self.max_side}@{self.quality}{'' if self.format == 'jpeg' else '.' + self.format}{cut}"
+
+
+class Rung(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One way for a picture to travel, what it costs and what it keeps.
+
+    Attributes:
+        upload: the encoding.
+        mean_bytes: of the encoded pictures that it was measured on.
+        kept: how much of a second opinion's worth is kept, against the best rung, in (0, 1]: the big model's accuracy
+            less the little one's on the offloaded pictures, over the same at the best rung. So a frame whose second
+            opinion is worth `gain` at the best rung is worth `gain * kept` at this one.
+    """
+
+    upload: Upload
+    mean_bytes: Annotated[float, Meta(gt=0)]
+    kept: Annotated[float, Meta(gt=0, le=1)]
 
 
 class GainTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -104,6 +135,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             answer stands alone.
         confidences: of the calibration frames; None: unknown.
         upload: how pictures travel.
+        ladder: encodings to choose from for each frame; each is dearer than the one before and keeps more. Empty: not
+            measured, `upload` is for all.
         big_macs: multiply-accumulates per frame of the big model it was calibrated against; 0: unknown.
         calibration: facts of the calibration, for the reader: samples, date, accuracies, exit ratio.
     """
@@ -116,8 +149,14 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ensemble: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     confidences: Histogram | None = None
     upload: Upload = Upload()
+    ladder: tuple[Rung, ...] = ()
     big_macs: Annotated[int, Meta(ge=0)] = 0
     calibration: dict[str, float | int | str] = {}
+
+    def __post_init__(self) -> None:
+        if any(not (one.mean_bytes < two.mean_bytes and one.kept < two.kept) for one, two in pairwise(self.ladder)):
+            came = [(one.mean_bytes, one.kept) for one in self.ladder]
+            raise ValueError(f"expected a `ladder` of rising `mean_bytes` and rising `kept`; got {came}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import grpc
 import numpy as np
 
 from edge_sdk.bundle import Bundle
-from edge_sdk.encode import encode_jpeg
+from edge_sdk.encode import encode
 from edge_sdk.types import Answer, Frame, Origin
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
@@ -48,7 +48,7 @@ class Scorecard:
     seen (reservoir sampling; Vitter, "Random Sampling with a Reservoir", 1985, algorithm R).
 
     Args:
-        bundle: gives the size and quality at which pictures travel.
+        bundle: says how pictures travel.
         max_frames: how many frames are kept.
     """
 
@@ -69,7 +69,7 @@ class Scorecard:
             if place >= self._max_frames:
                 return
             del self._samples[list(self._samples)[place]]
-        image = encode_jpeg(frame.image, max_side=self._upload.max_side, quality=self._upload.quality)
+        image = encode(frame.image, self._upload)
         self._samples[frame.frame_id] = _Sample(frame.truth, answer.label, None, None, image)
         self.revise(answer)
 

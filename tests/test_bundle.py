@@ -168,6 +168,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "temperature": (edit(POLICY_JSON, temperature=0), r"policy.json: Expected `float` > 0.0 - at `\$.temperature`"),
     "quality": (edit(POLICY_JSON, upload__quality=101), r"policy.json: Expected `int` <= 100 - at `\$.upload.quality`"),
     "format": (edit(POLICY_JSON, upload__format="gif"), r"Invalid enum value 'gif' - at `\$.upload.format`"),
+    "side": (edit(POLICY_JSON, upload__max_side=15), r"Expected `int` >= 16 - at `\$.upload.max_side`; got 15"),
     "policy empty": (put(POLICY_JSON, b""), "policy.json: Input data was truncated"),
 }
 
@@ -262,7 +263,13 @@ def test_a_reader_never_sees_half_a_policy(bundle: Bundle) -> None:
         Policy,
         threshold=st.floats(0, 1),
         temperature=st.floats(0.01, 100),
-        upload=st.builds(Upload, max_side=st.integers(1, 10_000), quality=st.integers(1, 100)),
+        upload=st.builds(
+            Upload,
+            max_side=st.integers(16, 10_000),
+            quality=st.integers(1, 100),
+            format=st.sampled_from(["jpeg", "webp"]),
+            crop=st.one_of(st.none(), st.tuples(st.integers(1, 999), st.integers(1, 999))),
+        ),
         big_macs=st.integers(0, 10**15),
         calibration=st.dictionaries(
             st.text(), st.one_of(st.floats(-1e9, 1e9), st.integers(-(2**53), 2**53), st.text())

@@ -7,7 +7,6 @@ of that has seen, the guaranteed threshold is chosen and every figure that is re
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -24,6 +23,7 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.policy import Policy, Upload
 from edge_sdk.workbench.cascade.confidence import expected_calibration_error, fit_temperature
 from edge_sdk.workbench.cascade.curve import Bools, Curve, Floats, Point, cascade_curve, lossless, within
+from edge_sdk.workbench.cascade.deal import choosing_part
 from edge_sdk.workbench.cascade.gate import (
     GATE,
     MAX_SOFTMAX,
@@ -42,7 +42,6 @@ from edge_sdk.workbench.record import open_subject, run_subjects
 from edge_sdk.workbench.records import Records, check_same
 
 _RULES = ("eps", "drop", "offload_ratio", "bytes_per_day", "macs")
-_FIT_TENTHS = 4
 _FOLDS = 5
 _FEWEST = 100
 
@@ -159,7 +158,8 @@ def calibrate_records(
     check_same(little, big)
     if len(little) < _FEWEST:
         raise WorkbenchError(f"expected at least {_FEWEST} labelled pictures; got {len(little)}")
-    fitting = _fitting(little)
+    names = little.ids if little.sources is None else little.sources
+    fitting = choosing_part(names.tolist(), fewest=_FEWEST // 4)
     temperature = fit_temperature(little.logits[fitting], little.truths[fitting])
     chances = little.calibrated(temperature)
     little_right, big_right = chances.argmax(axis=1) == little.truths, big.right
@@ -239,18 +239,6 @@ def calibrate_records(
         pictures=len(little),
         frames_per_day=rule.frames_per_day,
     )
-
-
-def _fitting(records: Records) -> Bools:
-    """Four tenths of the records: by a hash of their source, so that pictures of one camera stay together."""
-    names = records.ids if records.sources is None else records.sources
-    buckets = {name: hashlib.sha256(name.encode()).digest()[0] * 10 // 256 for name in set(names.tolist())}
-    chosen = np.array([buckets[name] < _FIT_TENTHS for name in names.tolist()])
-    if min(chosen.sum(), (~chosen).sum()) < _FEWEST // 4:
-        raise WorkbenchError(
-            f"expected pictures of more sources, to fit on some and judge on others; got {len(buckets)} sources"
-        )
-    return chosen
 
 
 def _compare(chances: Floats, little: Records, big: Records, fitting: Bools, seed: int) -> list[Comparison]:
@@ -349,7 +337,10 @@ def write_calibration(
     rule: Rule,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Calibration:
-    """Write what calibration found into a bundle's `policy.json`, with the facts for its reader."""
+    """Write what calibration found into a bundle's `policy.json`, with the facts for its reader.
+
+    A ladder of encodings that was measured for the same big model stays.
+    """
     facts: dict[str, float | int | str] = {
         "rule": rule.name,
         "score": GATE if found.policy.gate else MAX_SOFTMAX,
@@ -363,6 +354,10 @@ def write_calibration(
         "promise_fails_with": found.delta,
         "big": big,
     }
+    old = open_bundle(path).policy
     policy = msgspec.structs.replace(found.policy, calibration=facts)
+    if old.calibration.get("ladder_big") == big:
+        facts |= {name: fact for name, fact in old.calibration.items() if name.startswith("ladder_")}
+        policy = msgspec.structs.replace(policy, ladder=old.ladder)
     write_policy(path, policy)
     return replace(found, policy=policy)

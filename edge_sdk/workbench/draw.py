@@ -1,4 +1,4 @@
-"""Pictures of a cascade: curves, hard frames, scores, companions."""
+"""Pictures of a cascade: curves, hard frames, scores, companions, encodings."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from edge_sdk.workbench.cascade.companion import Ranked
 from edge_sdk.workbench.cascade.curve import Curve
 from edge_sdk.workbench.cascade.gate import MAX_SOFTMAX, Comparison
 from edge_sdk.workbench.cascade.hardness import HardnessBin
+from edge_sdk.workbench.ladder import Ladder
 
 TEAL, CORAL, NAVY, GREY, GOLD = "#2a9d8f", "#e76f51", "#264653", "#b8b8b8", "#e9c46a"
 _MOST_POINTS = 4000
@@ -154,6 +155,70 @@ def draw_companions(path: Path, ranked: Sequence[Ranked], title: str) -> None:
     right.axhline(100 * ranked[0].big_accuracy, color=CORAL, linewidth=1, linestyle="--", label="big model alone")
     right.set(title="Cascade, test records", xlabel="exit ratio, %", ylabel="accuracy, %")
     right.legend(fontsize=8)
+    _save(figure, path)
+
+
+def draw_ladder(path: Path, found: Ladder, title: str) -> None:
+    """Draw accuracy against bytes for every encoding that was tried.
+
+    Args:
+        path: the PNG to write.
+        found: from `measure_ladder`.
+        title: the picture's head.
+
+    Raises:
+        WorkbenchError: the file cannot be written.
+    """
+    figure = Figure(figsize=(11, 6), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    axis = figure.subplots()
+    axis.spines[["top", "right"]].set_visible(False)
+    choice = found.choice
+    kilobytes = np.array([one.mean_bytes / 1e3 for one in choice.judged])
+    accuracy = np.array([100 * one.accuracy for one in choice.judged])
+    for name, kind, cut, mark, colour in (
+        ("JPEG", "jpeg", False, "o", TEAL),
+        ("WebP", "webp", False, "s", CORAL),
+        ("JPEG, cut to the model's view", "jpeg", True, "^", TEAL),
+        ("WebP, cut to the model's view", "webp", True, "D", CORAL),
+    ):
+        mine = np.array([one.format == kind and (one.crop is not None) is cut for one in found.uploads])
+        if mine.any():
+            axis.scatter(kilobytes[mine], accuracy[mine], s=28, marker=mark, color=colour, alpha=0.75, label=name)
+    axis.plot(kilobytes[choice.ladder], accuracy[choice.ladder], color=NAVY, linewidth=1.2, label="ladder")
+    for index in dict.fromkeys([*choice.ladder, found.usual, *([] if choice.safe is None else [choice.safe])]):
+        one = choice.judged[index].difference
+        reach = 100 * np.array([[one.value - one.low], [one.high - one.value]])
+        axis.errorbar(kilobytes[index], accuracy[index], yerr=reach, color=GREY, capsize=3, zorder=0)
+        above = index in choice.ladder or index == choice.safe
+        axis.annotate(
+            found.uploads[index].name,
+            (kilobytes[index], accuracy[index]),
+            xytext=(-7, 5) if above else (9, -11),
+            textcoords="offset points",
+            ha="right" if above else "left",
+            fontsize=8,
+        )
+    place = kilobytes[found.usual], accuracy[found.usual]
+    axis.scatter(*place, s=110, facecolor="none", edgecolor="black", linewidth=1.2, label="the bundle's until now")
+    if choice.safe is not None:
+        place = kilobytes[choice.safe], accuracy[choice.safe]
+        axis.scatter(*place, s=75, color=GOLD, edgecolor="black", zorder=5, label="cheapest that is safe")
+    axis.axhline(
+        100 * choice.original_accuracy, color=NAVY, linewidth=1, linestyle="--", label="big model, pictures as they are"
+    )
+    axis.axhline(100 * choice.little_accuracy, color=GREY, linewidth=1, linestyle=":", label="little model")
+    axis.set(xscale="log", xlabel="kB a frame (log scale)", ylabel="accuracy on offloaded frames, %")
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter("{x:g}")
+    axis.tick_params(axis="x", which="minor", labelsize=7)
+    axis.set_title(
+        "judging part; bars: 95% interval of the difference to pictures as they are",
+        loc="left",
+        fontsize=9,
+        color="grey",
+    )
+    axis.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     _save(figure, path)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.bundle import InputSpec
-from edge_sdk.encode import encode_jpeg
+from edge_sdk.encode import encode
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.images import decode_image
 from edge_sdk.model import LittleModel, prepare
@@ -44,12 +44,14 @@ class Subject:
         prepare: brings a picture to its input.
         logits: N prepared pictures -> `float32 (N, C)`.
         upload: the model sees each picture after this encoding; None: as it is.
+        input: what the network takes; None: not known.
     """
 
     info: RecordsInfo
     prepare: Callable[[Image], Image]
     logits: Callable[[Sequence[Image]], NDArray[np.float32]]
     upload: Upload | None = None
+    input: InputSpec | None = None
 
     def timed(self, latency_ms: float) -> Subject:
         """The same model with a known latency, which is not measured again."""
@@ -96,9 +98,11 @@ def bundle_subject(model: LittleModel, *, upload: Upload | None = None) -> Subje
         runtime=model.runtime,
     )
     spec = manifest.input
-    return Subject(
-        info, lambda image: prepare(image, spec), lambda images: np.stack([model.logits(i) for i in images]), upload
-    )
+
+    def logits(images: Sequence[Image]) -> NDArray[np.float32]:
+        return np.stack([model.logits(image) for image in images])
+
+    return Subject(info, lambda image: prepare(image, spec), logits, upload, spec)
 
 
 def torch_subject(module: nn.Module, checkpoint: CheckpointInfo, name: str, *, upload: Upload | None = None) -> Subject:
@@ -125,7 +129,7 @@ def torch_subject(module: nn.Module, checkpoint: CheckpointInfo, name: str, *, u
             result: NDArray[np.float32] = module(to_tensor(np.stack(images), checkpoint.input)).float().numpy()
         return result
 
-    return Subject(info, lambda image: prepare(image, checkpoint.input), logits, upload)
+    return Subject(info, lambda image: prepare(image, checkpoint.input), logits, upload, checkpoint.input)
 
 
 def callable_subject(
@@ -145,7 +149,7 @@ def callable_subject(
     def logits(images: Sequence[Image]) -> NDArray[np.float32]:
         return np.asarray(function(np.stack(images)), np.float32)
 
-    return Subject(info, lambda image: prepare(image, spec), logits)
+    return Subject(info, lambda image: prepare(image, spec), logits, input=spec)
 
 
 def run_subjects(
@@ -213,12 +217,12 @@ class _Run:
     def add(self, image: Image) -> None:
         upload = self._subject.upload
         if upload is not None:
-            data = encode_jpeg(image, max_side=upload.max_side, quality=upload.quality)
+            data = encode(image, upload)
             self._sizes.append(len(data))
             image = decode_image(data).image
         self._waiting.append(self._subject.prepare(image))
         if not self._logits and not self._info.latency_ms:
-            self._info = msgspec.structs.replace(self._info, latency_ms=_latency_ms(self._subject, self._waiting[0]))
+            self._info = msgspec.structs.replace(self._info, latency_ms=latency_ms(self._subject, self._waiting[0]))
         if len(self._waiting) == _BATCH:
             self._flush()
 
@@ -233,8 +237,8 @@ class _Run:
         return from_logits(self._info, ids, truths, np.concatenate(self._logits), sizes, groups, sources)
 
 
-def _latency_ms(subject: Subject, picture: Image) -> float:
-    """Median time of one prepared picture, milliseconds."""
+def latency_ms(subject: Subject, picture: Image) -> float:
+    """Median time of one prepared picture (batch 1), milliseconds."""
     times = []
     for _ in range(_WARM_UP + _TIMED_RUNS):
         start = time.perf_counter()
@@ -311,7 +315,8 @@ def file_name(model: str) -> str:
 def _data(source: Source, subject: Subject) -> str:
     """Names what a model has seen."""
     upload = subject.upload
-    return f"{source.key} {f'{upload.max_side}@{upload.quality}' if upload else 'as they are'}"
+    pictures = sum(source.size(part) for part in range(source.parts))  # a simulated source's key does not tell
+    return f"{source.key} {pictures} {upload.name if upload else 'as they are'}"
 
 
 def _done(path: Path, subject: Subject, source: Source) -> bool:
@@ -327,5 +332,5 @@ def _part(work: Path, name: str, source: Source, subject: Subject, part: int) ->
     """Where a part of a model's records lies: another source, model or encoding, another place."""
     info = subject.info
     upload = subject.upload
-    seen = f"{upload.max_side}at{upload.quality}" if upload else "plain"
+    seen = upload.name if upload else "plain"
     return work / f"{name}-{info.macs}-{info.parameters}-{seen}-{source.key}" / f"{part:05d}-{source.size(part)}.npz"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge_sdk.bundle import Golden, InputSpec, Manifest, open_bundle, write_bundle
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.policy import ExitPolicy
+from edge_sdk.policy import ExitPolicy, Policy, Rung, Upload
 from edge_sdk.types import Prediction
-from edge_sdk.workbench.calibrate import Rule, calibrate_records
+from edge_sdk.workbench.calibrate import Rule, calibrate_records, write_calibration
 from edge_sdk.workbench.cascade.confidence import (
     SCORES,
     energy,
@@ -160,3 +163,22 @@ def test_the_calibration_error_of_an_overconfident_model() -> None:
     right = np.array([True] * 6 + [False] * 4)
     assert expected_calibration_error(np.full(10, 0.9), right) == pytest.approx(0.3)
     assert expected_calibration_error(np.full(10, 0.6), right) == pytest.approx(0.0)
+
+
+def test_a_ladder_stays_as_long_as_the_big_model_does(tmp_path: Path) -> None:
+    little, big = pair()
+    found = calibrate_records(little, big, Rule(drop=0.0))
+    golden = Golden("golden.png", (0.0, 0.0, 0.0), 0.1)
+    spec = InputSpec(4, 4, (0.5,) * 3, (0.5,) * 3)
+    manifest = Manifest(name="m", version="1", labels=LABELS, input=spec, macs=1, parameters=1, golden=golden)
+    ladder = (Rung(Upload(64), 900.0, 0.5), Rung(Upload(128), 2500.0, 1.0))
+    before = Policy(ladder=ladder, calibration={"ladder_big": "big", "ladder_frames": 7})
+    path = tmp_path / "bundle"
+    write_bundle(path, model=b"program", manifest=manifest, golden=np.zeros((4, 4, 3), np.uint8), policy=before)
+    write_calibration(path, found, big="big", rule=Rule(drop=0.0))
+    policy = open_bundle(path).policy
+    assert policy.ladder == ladder
+    assert (policy.calibration["ladder_frames"], policy.calibration["rule"]) == (7, "drop")
+    write_calibration(path, found, big="another", rule=Rule(drop=0.0))
+    policy = open_bundle(path).policy
+    assert policy.ladder == () and "ladder_big" not in policy.calibration

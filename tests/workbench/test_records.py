@@ -209,3 +209,11 @@ def test_labels_keep_their_order_when_only_some_models_lack_a_part(
     one, two = (load_records(path) for path in record([colours(), turned], source, tmp_path / "out"))
     check_same(one, two)
     assert one.accuracy == two.accuracy == 1.0
+
+
+def test_more_frames_of_the_same_cameras_are_more_records(tmp_path: Path) -> None:
+    labels = open_source("simulated://trailcam?frames=1", Split.CALIBRATION).labels
+    subject = callable_subject("c", lambda images: np.ones((len(images), len(labels))), labels, SPEC)
+    for frames in (2, 4):
+        source = open_source(f"simulated://trailcam?seed=3&frames={frames}", Split.CALIBRATION)
+        assert len(load_records(record([subject], source, tmp_path)[0])) == frames

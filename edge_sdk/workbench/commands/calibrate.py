@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
 
-from edge_sdk.policy import Upload
 from edge_sdk.workbench.commands.options import DATA_HELP, measuring_split, progress_bars
 from edge_sdk.workbench.data import open_source, read_all
 
@@ -46,7 +46,7 @@ def _parse_size(ctx: click.Context, parameter: click.Parameter, text: str | None
 @click.option("--frames-per-day", default=2000.0, show_default=True, help="That the little model sees.")
 @click.option("--no-gate", is_flag=True, help="Keep to the plain confidence.")
 @click.option("--max-side", type=click.IntRange(16), help="Longest side of uploads.  [default: the bundle's]")
-@click.option("--quality", type=click.IntRange(1, 100), help="JPEG quality of uploads.  [default: the bundle's]")
+@click.option("--quality", type=click.IntRange(1, 100), help="Quality of uploads.  [default: the bundle's]")
 @click.option("--picture", type=click.Path(dir_okay=False, path_type=Path), help="Draw the curve into this PNG.")
 def calibrate(
     bundle: Path,
@@ -76,7 +76,7 @@ def calibrate(
     given = {name: value for name, value in limits.items() if value is not None} or {"eps": 0.01}
     rule = Rule(**given, delta=delta, frames_per_day=frames_per_day)
     usual = open_bundle(bundle).policy.upload
-    upload = Upload(max_side or usual.max_side, quality or usual.quality)
+    upload = replace(usual, max_side=max_side or usual.max_side, quality=quality or usual.quality)
     console = Console()
     if files is not None:
         little, cloud = (load_records(path) for path in files)

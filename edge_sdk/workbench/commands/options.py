@@ -23,13 +23,13 @@ def measuring_split(address: str) -> Split:
 
 
 def parse_upload(ctx: click.Context, parameter: click.Parameter, text: str | None) -> Upload | None:
-    """Read SIDE@QUALITY."""
+    """Read SIDE@QUALITY or SIDE@QUALITY.webp."""
     if text is None:
         return None
-    match = re.fullmatch(r"(\d{2,5})@(\d{1,3})", text, re.ASCII)
+    match = re.fullmatch(r"(\d{2,5})@(\d{1,3})(?:\.(jpeg|webp))?", text, re.ASCII)
     if match is None or not 1 <= int(match[2]) <= 100 or int(match[1]) < 16:
-        raise click.BadParameter(f"expected LONGER_SIDE@QUALITY, such as 640@85; got {text!r}")
-    return Upload(int(match[1]), int(match[2]))
+        raise click.BadParameter(f"expected LONGER_SIDE@QUALITY, such as 640@85 or 640@85.webp; got {text!r}")
+    return Upload(int(match[1]), int(match[2]), "webp" if match[3] == "webp" else "jpeg")
 
 
 @contextmanager

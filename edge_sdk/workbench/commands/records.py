@@ -23,7 +23,10 @@ from edge_sdk.workbench.data import Split, open_source
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder of the records.")
 @click.option("--pretrained", is_flag=True, help="timm names: with their pretrained weights.")
 @click.option(
-    "--as-uploaded", callback=parse_upload, metavar="SIDE@QUALITY", help="Models see pictures after this encoding."
+    "--as-uploaded",
+    callback=parse_upload,
+    metavar="SIDE@QUALITY[.webp]",
+    help="Models see pictures after this encoding.",
 )
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Of bundles.")
 @click.option("--csv", "csvs", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -83,7 +86,7 @@ def records(
 @click.option("--float", "as_float", is_flag=True, help="Judge candidates in torch, without an export to int8.")
 @click.option("--rule", default="robust", show_default=True, type=click.Choice(["paper", "robust"]))
 @click.option("--top", default=5, show_default=True, type=click.IntRange(1))
-@click.option("--as-uploaded", callback=parse_upload, metavar="SIDE@QUALITY", help="What the big model sees.")
+@click.option("--as-uploaded", callback=parse_upload, metavar="SIDE@QUALITY[.webp]", help="What the big model sees.")
 @click.option("--watts", default=3.0, show_default=True, help="The device draws so much while it computes.")
 @click.option("--joules-per-byte", default=5e-6, show_default=True, help="Of sending.")
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Of the device's runtime.")

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from edge_sdk.encode import encode_jpeg
+from edge_sdk.encode import encode
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.images import decode_image
 from edge_sdk.model import LittleModel, prepare
@@ -116,7 +116,7 @@ def _write_part(
     for start in range(0, len(kept), _BATCH):
         seen = []
         for picture in kept[start : start + _BATCH]:
-            data = encode_jpeg(picture.image, max_side=upload.max_side, quality=upload.quality)
+            data = encode(picture.image, upload)
             seen.append(prepare(decode_image(data).image, spec))
         found, logits = model.features(to_tensor(np.stack(seen), spec))
         for index, one in enumerate(found):
