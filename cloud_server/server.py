@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,13 +14,18 @@ import grpc
 import numpy as np
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from cloud_server.auth import Door
 from cloud_server.batcher import Batcher
 from cloud_server.decode import Limits, decode
 from cloud_server.labels import LabelMap, make_label_map, read_label_map
 from cloud_server.model import BigModel, load_model
+from cloud_server.rates import FrameRates
 from cloud_server.service import OffloadService
 from cloud_server.stats import Stats
+from cloud_server.store import ROWS, AnswerStore, rows_within
+from cloud_server.tls import TlsFiles, server_credentials
 from edge_sdk.errors import ConfigError
+from edge_sdk.security import is_loopback
 from edge_sdk.types import Image
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
@@ -48,6 +54,15 @@ class ServerConfig:
         limits: on one picture.
         label_map: JSON file from the model's labels to the devices'.
         drain_s: how long frames in flight may take at the end.
+        tls: certificate and key of the server; None: the link is not encrypted.
+        insecure: serve other machines without encryption.
+        tokens: file of the devices' token hashes; None: calls need no token.
+        max_frames_per_s: how fast one device may send; None: no limit. Beyond it frames are answered OVERLOADED.
+        burst: frames that one device may send at once after a pause.
+        max_streams: open streams of all devices.
+        max_streams_per_device: open streams of one device.
+        state: folder in which the answers given so far outlive a restart; None: they are kept in memory.
+        remember: answers that are known by their frame's id.
     """
 
     model: str = "trailcam"
@@ -63,9 +78,27 @@ class ServerConfig:
     limits: Limits = field(default_factory=Limits)
     label_map: Path | None = None
     drain_s: float = 10.0
+    tls: TlsFiles | None = None
+    insecure: bool = False
+    tokens: Path | None = None
+    max_frames_per_s: float | None = None
+    burst: int = 32
+    max_streams: int = 1000
+    max_streams_per_device: int = 4
+    state: Path | None = None
+    remember: int = ROWS
 
     def __post_init__(self) -> None:
-        for name in ("max_batch", "queue", "stream_window", "decoders"):
+        for name in (
+            "max_batch",
+            "queue",
+            "stream_window",
+            "decoders",
+            "burst",
+            "max_streams",
+            "max_streams_per_device",
+            "remember",
+        ):
             if getattr(self, name) < 1:
                 raise ConfigError(f"expected {name} of at least 1; got {getattr(self, name)}")
         if not 0 <= self.port <= 65535:
@@ -73,6 +106,14 @@ class ServerConfig:
         if self.max_wait_ms < 0 or self.drain_s < 0:
             raise ConfigError(
                 f"expected times of at least 0; got max_wait_ms {self.max_wait_ms}, drain_s {self.drain_s}"
+            )
+        if self.max_frames_per_s is not None and self.max_frames_per_s <= 0:
+            raise ConfigError(f"expected max_frames_per_s above 0, or None; got {self.max_frames_per_s}")
+        if self.tls is None and not self.insecure and not is_loopback(self.host):
+            raise ConfigError(
+                f"expected an encrypted link on {self.host}, which other machines reach; got no certificate: give "
+                "--tls-cert and --tls-key (`edge-sdk keys make` makes them), listen on 127.0.0.1, or say --insecure "
+                "inside a private network"
             )
 
 
@@ -111,10 +152,15 @@ class CloudServer:
             ConfigError: a setting cannot be used: unknown model, no GPU, bad label map, port taken.
             EdgeError: a bundle cannot be opened.
         """
+        door = Door(
+            self._config.tokens,
+            max_streams=self._config.max_streams,
+            max_streams_per_device=self._config.max_streams_per_device,
+        )
         self._server = grpc.aio.server(options=_options(self._config))
         port = self._bind()
         try:
-            await self._prepare()
+            await self._prepare(door)
         except BaseException:
             await self._server.start()  # only a server that has started gives its port back
             await self._server.stop(None)
@@ -124,7 +170,7 @@ class CloudServer:
         self._reporter = asyncio.create_task(self._report(), name="summary")
         _log.info("listening on %s", self.address)
 
-    async def _prepare(self) -> None:
+    async def _prepare(self, door: Door) -> None:
         config = self._config
         model = self._given
         if model is None:
@@ -140,7 +186,14 @@ class CloudServer:
             parameters=model.parameters,
         )
         self._service = OffloadService(
-            self._batcher, labels, description, stats=self.stats, stream_window=config.stream_window
+            self._batcher,
+            labels,
+            description,
+            store=await asyncio.to_thread(_store, config, model, labels),
+            door=door,
+            rates=FrameRates(config.max_frames_per_s, config.burst),
+            stats=self.stats,
+            stream_window=config.stream_window,
         )
         wire_grpc.add_OffloadServicer_to_server(self._service, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
@@ -172,6 +225,7 @@ class CloudServer:
             )
         # A call that has just returned still has its status to send; a health watcher would wait for ever.
         await self._server.stop(grace=0.5 if drained else None)
+        await self._service.close()
         await self._batcher.stop()
         self._reporter.cancel()
         _log.info("ended: %s", self.stats.take())
@@ -179,8 +233,12 @@ class CloudServer:
 
     def _bind(self) -> int:
         where = f"{self._config.host}:{self._config.port}"
+        credentials = None if self._config.tls is None else server_credentials(self._config.tls)
         try:
-            port = int(self._server.add_insecure_port(where))
+            if credentials is None:
+                port = int(self._server.add_insecure_port(where))
+            else:
+                port = int(self._server.add_secure_port(where, credentials))
         except RuntimeError:
             port = 0
         if not port:
@@ -199,6 +257,13 @@ def _label_map(config: ServerConfig, model: BigModel) -> LabelMap:
     if config.label_map is None:
         return make_label_map(model.labels, {})
     return read_label_map(config.label_map, model.labels)
+
+
+def _store(config: ServerConfig, model: BigModel, labels: LabelMap) -> AnswerStore:
+    digest = hashlib.sha256(f"{model.name}\n{model.fingerprint}\n".encode())
+    digest.update(repr((labels.labels, labels.index.tolist())).encode())
+    path = None if config.state is None else config.state / "answers.db"
+    return AnswerStore(path, digest.hexdigest(), rows=rows_within(len(labels.labels), rows=config.remember))
 
 
 def _batcher(config: ServerConfig, model: BigModel, stats: Stats) -> Batcher:
@@ -227,6 +292,11 @@ def _options(config: ServerConfig) -> list[tuple[str, int]]:
     return [
         # A picture over the limit is answered in-band up to twice the limit; beyond that gRPC ends the call.
         ("grpc.max_receive_message_length", 2 * config.limits.max_bytes + (1 << 20)),
+        # Pictures are compressed already; a compressed message could only be a bomb. gRPC refuses it: UNIMPLEMENTED.
+        ("grpc.compression_enabled_algorithms_bitset", 1),
+        ("grpc.max_concurrent_streams", 128),  # of one connection
+        ("grpc.max_metadata_size", 8 << 10),
+        ("grpc.absolute_max_metadata_size", 16 << 10),
         ("grpc.so_reuseport", 0),  # two servers on one port would share its devices unnoticed
         # A device on a thin link pays for each ping it must answer: no bandwidth probes, a fixed window in their place,
         # and no keepalive before devices close an idle stream by themselves.

@@ -26,6 +26,7 @@ from edge_sdk.ledger import Ledger, LedgerSnapshot
 from edge_sdk.model import LittleModel
 from edge_sdk.motion import MotionGate
 from edge_sdk.policy import ExitPolicy
+from edge_sdk.security import Security
 from edge_sdk.spool import Spool, SpoolItem
 from edge_sdk.types import Answer, Frame, Image, LinkState, Origin, Prediction, Reason
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _LATE_ANSWERS_KEPT = 10_000
-_HOPELESS = frozenset({LinkState.OFF, LinkState.MISMATCH, LinkState.BUDGET})
+_HOPELESS = frozenset({LinkState.OFF, LinkState.MISMATCH, LinkState.DENIED, LinkState.BUDGET})
 _LINK_CHECK_S = 0.5
 
 
@@ -58,9 +59,12 @@ class EdgeClassifier:
         threads: processor threads for the little model.
         spool_bytes: room for frames that wait.
         uplink: time-outs and waits of the link.
+        security: the server's authority, the device's certificate and token; None: a token from the environment alone,
+            and no encryption, which only a server on this machine may have.
 
     Raises:
-        ConfigError: a budget, address or threshold cannot be used.
+        ConfigError: a budget, address or threshold cannot be used, a file of `security` neither, or the link to another
+            machine would not be encrypted.
         BundleError: the bundle is missing, damaged, or computes wrong results on this processor.
         RuntimeMissing: there is no ExecuTorch runtime on this machine.
         StorageError: `state_dir` cannot be written.
@@ -80,6 +84,7 @@ class EdgeClassifier:
         threads: int = 1,
         spool_bytes: int = 200_000_000,
         uplink: UplinkSettings | None = None,
+        security: Security | None = None,
     ) -> None:
         upload = parse_upload_budget(budget) if isinstance(budget, str) else budget
         compute = parse_compute_budget(compute_budget) if isinstance(compute_budget, str) else compute_budget
@@ -93,7 +98,7 @@ class EdgeClassifier:
         self._link: Uplink | None = None
         self._closed = False
         if cloud is not None:
-            check_address(cloud)
+            (security or Security()).check(check_address(cloud))
         with ExitStack() as opened:
             self._model = opened.enter_context(LittleModel(self.bundle, threads=threads))
             state = default_state_dir() if state_dir is None else Path(state_dir)
@@ -109,7 +114,7 @@ class EdgeClassifier:
             if cloud is not None:
                 from edge_sdk.uplink import Uplink
 
-                self._link = Uplink(cloud, self._spool, self._ledger, self._model.labels, self, uplink)
+                self._link = Uplink(cloud, self._spool, self._ledger, self._model.labels, self, uplink, security)
                 self._link.start()
             self._opened = opened.pop_all()
 

@@ -166,3 +166,6 @@ class LinkState(StrEnum):
     """Reached, but a budget holds the next frame back."""
     MISMATCH = "label mismatch"
     """The server's labels are not the bundle's: nothing is sent (`link_message` says what to change)."""
+    DENIED = "access denied"
+    """The server does not accept the device's token, or one of the two the other's certificate: nothing is sent
+    (`link_message` says what to do)."""
