@@ -15,7 +15,7 @@ import click
 from platformdirs import user_state_path
 
 if TYPE_CHECKING:
-    from cloud_server.server import ServerConfig
+    from cloud_server.config import ServerConfig
     from cloud_server.tls import TlsFiles
 
 EXTRAS = ("torch", "timm", "safetensors", "grpc_health")
@@ -48,7 +48,7 @@ STATE = "Folder in which answers outlive a restart; none: memory.  [default: the
 @click.option("--max-frames-per-s", type=click.FloatRange(0, min_open=True), help=RATE)
 @click.option("--burst", type=click.IntRange(1), default=32, help="Frames one device may send at once after a pause.")
 @click.option("--max-streams", type=click.IntRange(1), default=1000, help="Open streams of all devices.")
-@click.option("--max-streams-per-device", type=click.IntRange(1), default=4, help="Open streams of one device.")
+@click.option("--max-streams-per-device", type=click.IntRange(1), default=16, help="Open streams of one device.")
 @click.option("--state", type=click.Path(file_okay=False), help=STATE)
 @click.option("--remember", type=click.IntRange(1), default=65_536, help="Answers that are known by their frame's id.")
 @click.option("--drain-s", type=click.FloatRange(0), default=10.0, help="Time for frames in flight at the end.")
@@ -95,8 +95,8 @@ def main(
 
     import cv2
 
+    from cloud_server.config import ServerConfig
     from cloud_server.decode import Limits
-    from cloud_server.server import ServerConfig
     from edge_sdk.errors import EdgeError
 
     cv2.setNumThreads(1)  # pictures are decoded side by side; the cores are the model's

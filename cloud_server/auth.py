@@ -54,7 +54,9 @@ class Door:
         ConfigError: the tokens file cannot be read, or a line of it.
     """
 
-    def __init__(self, tokens: Path | None = None, *, max_streams: int = 1000, max_streams_per_device: int = 4) -> None:
+    def __init__(
+        self, tokens: Path | None = None, *, max_streams: int = 1000, max_streams_per_device: int = 16
+    ) -> None:
         self._path = tokens
         self._max_streams, self._max_streams_per_device = max_streams, max_streams_per_device
         self._streams: Counter[str] = Counter()

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from types import TracebackType
 
 import grpc
@@ -16,16 +14,16 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from cloud_server.auth import Door
 from cloud_server.batcher import Batcher
-from cloud_server.decode import Limits, decode
+from cloud_server.config import ServerConfig
+from cloud_server.decode import decode
 from cloud_server.labels import LabelMap, make_label_map, read_label_map
 from cloud_server.model import BigModel, load_model
 from cloud_server.rates import FrameRates
 from cloud_server.service import OffloadService
 from cloud_server.stats import Stats
-from cloud_server.store import ROWS, AnswerStore, rows_within
-from cloud_server.tls import TlsFiles, server_credentials
+from cloud_server.store import AnswerStore, rows_within
+from cloud_server.tls import server_credentials
 from edge_sdk.errors import ConfigError
-from edge_sdk.security import is_loopback
 from edge_sdk.types import Image
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
@@ -34,87 +32,6 @@ _log = logging.getLogger(__name__)
 
 SERVICE = wire.DESCRIPTOR.services_by_name["Offload"].full_name
 SUMMARY_EVERY_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class ServerConfig:
-    """What a server is made of.
-
-    Attributes:
-        model: a shipped model's name, the path of a checkpoint or a bundle, or a timm name.
-        device: "auto", "cpu" or "cuda".
-        threads: CPU threads of the model; None: torch's choice.
-        host: address to listen on.
-        port: 0 takes a free one.
-        max_batch: frames in one run of the model.
-        max_wait_ms: how long a batch that is not full waits for more; 0 dispatches at once.
-        queue: frames that may wait; one more is answered OVERLOADED.
-        stream_window: frames of one stream in flight.
-        decoders: threads that decode pictures.
-        limits: on one picture.
-        label_map: JSON file from the model's labels to the devices'.
-        drain_s: how long frames in flight may take at the end.
-        tls: certificate and key of the server; None: the link is not encrypted.
-        insecure: serve other machines without encryption.
-        tokens: file of the devices' token hashes; None: calls need no token.
-        max_frames_per_s: how fast one device may send; None: no limit. Beyond it frames are answered OVERLOADED.
-        burst: frames that one device may send at once after a pause.
-        max_streams: open streams of all devices.
-        max_streams_per_device: open streams of one device.
-        state: folder in which the answers given so far outlive a restart; None: they are kept in memory.
-        remember: answers that are known by their frame's id.
-    """
-
-    model: str = "trailcam"
-    device: str = "auto"
-    threads: int | None = None
-    host: str = "127.0.0.1"
-    port: int = 50051
-    max_batch: int = 32
-    max_wait_ms: float = 0.0
-    queue: int = 128
-    stream_window: int = 32
-    decoders: int = 2
-    limits: Limits = field(default_factory=Limits)
-    label_map: Path | None = None
-    drain_s: float = 10.0
-    tls: TlsFiles | None = None
-    insecure: bool = False
-    tokens: Path | None = None
-    max_frames_per_s: float | None = None
-    burst: int = 32
-    max_streams: int = 1000
-    max_streams_per_device: int = 4
-    state: Path | None = None
-    remember: int = ROWS
-
-    def __post_init__(self) -> None:
-        for name in (
-            "max_batch",
-            "queue",
-            "stream_window",
-            "decoders",
-            "burst",
-            "max_streams",
-            "max_streams_per_device",
-            "remember",
-        ):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"expected {name} of at least 1; got {getattr(self, name)}")
-        if not 0 <= self.port <= 65535:
-            raise ConfigError(f"expected a port from 0 to 65535; got {self.port}")
-        if self.max_wait_ms < 0 or self.drain_s < 0:
-            raise ConfigError(
-                f"expected times of at least 0; got max_wait_ms {self.max_wait_ms}, drain_s {self.drain_s}"
-            )
-        if self.max_frames_per_s is not None and self.max_frames_per_s <= 0:
-            raise ConfigError(f"expected max_frames_per_s above 0, or None; got {self.max_frames_per_s}")
-        if self.tls is None and not self.insecure and not is_loopback(self.host):
-            raise ConfigError(
-                f"expected an encrypted link on {self.host}, which other machines reach; got no certificate: give "
-                "--tls-cert and --tls-key (`edge-sdk keys make` makes them), listen on 127.0.0.1, or say --insecure "
-                "inside a private network"
-            )
 
 
 class CloudServer:
@@ -260,10 +177,11 @@ def _label_map(config: ServerConfig, model: BigModel) -> LabelMap:
 
 
 def _store(config: ServerConfig, model: BigModel, labels: LabelMap) -> AnswerStore:
-    digest = hashlib.sha256(f"{model.name}\n{model.fingerprint}\n".encode())
-    digest.update(repr((labels.labels, labels.index.tolist())).encode())
-    path = None if config.state is None else config.state / "answers.db"
-    return AnswerStore(path, digest.hexdigest(), rows=rows_within(len(labels.labels), rows=config.remember))
+    rows = rows_within(len(labels.labels), rows=config.remember)
+    if config.state is None:
+        return AnswerStore(None, "", rows=rows)
+    source = repr((model.name, model.fingerprint, labels.labels, labels.index.tolist()))
+    return AnswerStore(config.state / "answers.db", hashlib.sha256(source.encode()).hexdigest(), rows=rows)
 
 
 def _batcher(config: ServerConfig, model: BigModel, stats: Stats) -> Batcher:

@@ -1,7 +1,7 @@
 """Watch a camera: the device answers what it is sure of, the cloud the rest, within your budgets.
 
 python examples/camera_loop.py                      # simulated camera, and a cloud server that starts on this machine
-python examples/camera_loop.py --camera picamera2 --cloud vm.example:50051 --upload-budget 15GB/month
+python examples/camera_loop.py --camera picamera2 --cloud vm.example:50051 --ca ca.pem --token-file cam-1.token
 """
 
 from __future__ import annotations
