@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,9 +74,18 @@ class Door:
         Raises:
             Unauthenticated: tokens are demanded, and the call has none that is known.
         """
+        known = self.token_of(context.invocation_metadata())
+        return known or _by_certificate(context) or Caller(f"address {_address(context.peer())}", is_proven=False)
+
+    def token_of(self, metadata: Iterable[tuple[str, str | bytes]] | None) -> Caller | None:
+        """The caller by the token in a call's metadata; None where no tokens are demanded.
+
+        Raises:
+            Unauthenticated: tokens are demanded, and there is none that is known.
+        """
         if self._path is None:
-            return _by_certificate(context) or Caller(f"address {_address(context.peer())}", is_proven=False)
-        headers = [value for key, value in context.invocation_metadata() or () if key == "authorization"]
+            return None
+        headers = [value for key, value in metadata or () if key == "authorization"]
         if len(headers) != 1 or not isinstance(headers[0], str) or headers[0][: len(_SCHEME)].lower() != _SCHEME:
             raise Unauthenticated(
                 "expected `authorization: Bearer TOKEN` with the call; got none: give the device its token "

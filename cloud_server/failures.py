@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 
@@ -11,6 +12,7 @@ from cloud_server.auth import TooManyStreams, Unauthenticated
 from cloud_server.batcher import Draining, ModelFailed, Overloaded
 from cloud_server.decode import TooLarge
 from cloud_server.rates import TooFast
+from cloud_server.stats import Stats
 from edge_sdk.errors import EdgeError, ImageError
 from edge_sdk.wire import offload_pb2 as wire
 
@@ -65,3 +67,10 @@ def failure_of(error: Exception) -> wire.Failure:
         message = f"the server failed on this frame ({type(error).__name__})"
         return wire.Failure(code=outcome.code, message=message)
     return wire.Failure(code=outcome.code, message=str(error))
+
+
+async def end_call(context: Any, error: Exception, stats: Stats) -> None:
+    """End a call that is not let in, or no longer, with its status; never returns."""
+    stats.refusals += 1
+    _log.debug("refused a call of %s: %s", context.peer(), error)
+    await context.abort(outcome_of(error).status, str(error))

@@ -16,6 +16,7 @@ from cloud_server.auth import Door
 from cloud_server.batcher import Batcher
 from cloud_server.config import ServerConfig
 from cloud_server.decode import decode
+from cloud_server.interceptor import TokenInterceptor
 from cloud_server.labels import LabelMap, make_label_map, read_label_map
 from cloud_server.model import BigModel, load_model
 from cloud_server.rates import FrameRates
@@ -74,7 +75,8 @@ class CloudServer:
             max_streams=self._config.max_streams,
             max_streams_per_device=self._config.max_streams_per_device,
         )
-        self._server = grpc.aio.server(options=_options(self._config))
+        guard = TokenInterceptor(SERVICE, door, self.stats)
+        self._server = grpc.aio.server(options=_options(self._config), interceptors=[guard])
         port = self._bind()
         try:
             await self._prepare(door)

@@ -22,7 +22,7 @@ import numpy as np
 
 from cloud_server.auth import Caller, Door, TooManyStreams, Unauthenticated
 from cloud_server.batcher import Batcher, Little
-from cloud_server.failures import BadRequest, failure_of, outcome_of
+from cloud_server.failures import BadRequest, end_call, failure_of
 from cloud_server.labels import LabelMap
 from cloud_server.rates import FrameRates
 from cloud_server.stats import Stats
@@ -111,7 +111,7 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
             except* grpc.aio.BaseError as gone:
                 _log.debug("a device left its stream: %r", gone.exceptions[0])
         if refusal is not None:
-            await self._refuse(context, refusal)
+            await end_call(context, refusal, self._stats)
 
     async def _serve(self, caller: Caller, context: Any) -> None:
         places = asyncio.Semaphore(self._stream_window)
@@ -144,13 +144,8 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         try:
             return self._door.admit(context)
         except Unauthenticated as error:
-            await self._refuse(context, error)
+            await end_call(context, error, self._stats)
             raise  # not reached: `abort` raises
-
-    async def _refuse(self, context: Any, error: Exception) -> None:
-        self._stats.refusals += 1
-        _log.debug("refused a call of %s: %s", context.peer(), error)
-        await context.abort(outcome_of(error).status, str(error))
 
     async def end_streams(self) -> None:
         """Stop reading the streams, write what is ready, and return when no call is left and all is remembered."""

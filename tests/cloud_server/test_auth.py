@@ -86,6 +86,13 @@ async def test_a_known_token_is_let_in_and_no_other(tmp_path: Path, tokens: dict
         assert server.stats.take().refusals == 18
 
 
+async def test_a_stranger_is_turned_away_before_its_message_is_read(tmp_path: Path, tokens: dict[str, str]) -> None:
+    async with serving(tokens=tmp_path / "tokens") as (server, _), grpc.aio.insecure_channel(server.address) as channel:
+        call = channel.stream_unary("/edge_sdk.v1.Offload/Classify", request_serializer=bytes)()
+        assert (await status_of(call))[0] is grpc.StatusCode.UNAUTHENTICATED  # though no message was ever sent
+        assert server.stats.take().refusals == 1
+
+
 async def test_health_needs_no_token(tmp_path: Path, tokens: dict[str, str]) -> None:
     async with serving(tokens=tmp_path / "tokens") as (server, _), grpc.aio.insecure_channel(server.address) as channel:
         said = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
