@@ -116,7 +116,11 @@ class CloudServer:
         )
         wire_grpc.add_OffloadServicer_to_server(self._service, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        await self._batcher.start(partial(_warm_up, model, config.max_batch))
+        try:
+            await self._batcher.start(partial(_warm_up, model, config.max_batch))
+        except BaseException:
+            await self._service.close()
+            raise
         for service in ("", SERVICE):
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
         size = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 import stat
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ from edge_sdk.tokens import check_token
 
 if TYPE_CHECKING:
     import grpc
+
+_log = logging.getLogger(__name__)
 
 TOKEN_VARIABLE = "EDGE_SDK_TOKEN"
 HANDSHAKE_BYTES = 4_000
@@ -87,7 +90,8 @@ class Security:
                 "--insecure) inside a private network"
             )
         self.credentials()
-        self.metadata()
+        if self.metadata() and self.insecure and not is_loopback(host_of(target)):
+            _log.warning("the token goes to %s unencrypted, as insecure says: whoever listens can use it", target)
 
     def credentials(self) -> grpc.ChannelCredentials | None:
         """The channel's credentials, None for an unencrypted link.

@@ -94,6 +94,15 @@ def test_the_token_comes_from_the_file_or_the_environment(tmp_path: Path, monkey
         Security().check("localhost:1")
 
 
+def test_a_token_in_the_clear_is_warned_of(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setenv(TOKEN_VARIABLE, token := new_token())
+    Security(insecure=True).check("127.0.0.1:1")
+    assert not caplog.records
+    Security(insecure=True).check("vm.example:1")
+    assert "vm.example:1 unencrypted" in caplog.text
+    assert token not in caplog.text
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o644])
 def test_a_token_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> None:
     path = tmp_path / "token"

@@ -330,7 +330,7 @@ async def test_reflection_is_off() -> None:
 
 
 @pytest.mark.parametrize("algorithm", [grpc.Compression.Gzip, grpc.Compression.Deflate])
-async def test_a_compressed_message_is_refused_before_it_is_unpacked(algorithm: grpc.Compression) -> None:
+async def test_a_compressed_message_is_refused(algorithm: grpc.Compression) -> None:
     model = GatedModel()
     async with serving(model) as (_, stub):
         model.batches.clear()

@@ -207,3 +207,15 @@ async def test_a_state_that_another_server_holds_is_explained(tmp_path: Path) ->
     async with CloudServer(config, GatedModel()):
         with pytest.raises(ConfigError, match="name another folder with --state"):
             await CloudServer(config, GatedModel()).start()
+
+
+async def test_a_model_that_fails_to_warm_up_gives_its_state_back(tmp_path: Path) -> None:
+    class Cold(GatedModel):
+        def run(self, images: Any, little: Any = ()) -> Any:
+            raise RuntimeError("cold")
+
+    config = dataclasses.replace(CONFIG, state=tmp_path / "state")
+    with pytest.raises(RuntimeError, match="cold"):
+        await CloudServer(config, Cold()).start()
+    async with CloudServer(config, GatedModel()) as server:
+        assert server.address
