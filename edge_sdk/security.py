@@ -172,7 +172,7 @@ def explain_failure(details: str, target: str, security: Security) -> Connection
             f"the certificate of {target} is not accepted ({reason}): check {security.ca}, the server's --tls-cert and "
             "this device's clock"
         )
-    if "Hostname Verification" in details:
+    if "Hostname Verification" in details or "not in peer certificate" in details:  # by gRPC's release
         return Denied(
             f"the certificate of {target} is for another host: make one for {host_of(target)} "
             f"(`edge-sdk keys make --server {host_of(target)} --replace`)"
@@ -186,6 +186,8 @@ def explain_failure(details: str, target: str, security: Security) -> Connection
         if not security.encrypted:
             hint = "speaks TLS (name its authority: ca)"
         return ConnectionError(f"{target} ends each connection at once: it may be that it {hint}")
+    if "handshake failed" in details.lower():
+        return ConnectionError(f"no encrypted link to {target}: {details.rpartition('last error: ')[2]}")
     return ConnectionError(f"no cloud server answers at {target}")
 
 

@@ -120,6 +120,13 @@ def test_a_failure_says_whether_a_person_must_act() -> None:
     for details, security, kind, words in (
         ("SSL: CERTIFICATE_VERIFY_FAILED: certificate has expired: OK", tls, Denied, "(certificate has expired)"),
         ("Hostname Verification Check failed.", tls, Denied, "--server vm --replace"),
+        ("Peer name vm is not in peer certificate", tls, Denied, "--server vm --replace"),
+        (
+            "all addresses; last error: Ssl handshake failed: odd",
+            tls,
+            ConnectionError,
+            "vm:1: Ssl handshake failed: odd",
+        ),
         ("SSL_ERROR_SSL: WRONG_VERSION_NUMBER: Invalid", tls, Denied, "does not speak TLS"),
         ("last error: UNAVAILABLE: Socket closed", tls, ConnectionError, "demands a device certificate"),
         ("last error: UNAVAILABLE: Socket closed", plain, ConnectionError, "speaks TLS"),

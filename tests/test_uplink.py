@@ -423,7 +423,6 @@ def test_a_refused_token_is_a_state_and_not_tried_again_soon(
         path.write_text(new)  # read again with the next connection
         again.set()
         edge.until_empty()
-    assert len(pauses) == 1
     assert pauses[0] >= 750
     assert old not in caplog.text
     assert new not in caplog.text
