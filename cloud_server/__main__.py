@@ -12,14 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from platformdirs import user_state_path
 
 if TYPE_CHECKING:
-    from cloud_server.server import ServerConfig
+    from cloud_server.config import ServerConfig
+    from cloud_server.tls import TlsFiles
 
 EXTRAS = ("torch", "timm", "safetensors", "grpc_health")
 DEVICES = ("auto", "cpu", "cuda")
 LEVELS = ("debug", "info", "warning", "error")
 INSTALL = "pip install 'edge-sdk[cloud]'"
+PATH = click.Path(path_type=Path)
+RATE = "Frames a second from one device; one more is OVERLOADED.  [default: no limit]"
+STATE = "Folder in which answers outlive a restart; none: memory.  [default: the user's state folder, for each port]"
 
 
 @click.command(context_settings={"show_default": True})
@@ -34,7 +39,18 @@ INSTALL = "pip install 'edge-sdk[cloud]'"
 @click.option("--queue", type=click.IntRange(1), default=128, help="Frames that may wait; one more is OVERLOADED.")
 @click.option("--max-pixels", type=click.IntRange(1), default=32_000_000, help="Largest picture, width x height.")
 @click.option("--max-image-bytes", type=click.IntRange(1), default=8 << 20, help="Largest encoded picture.")
-@click.option("--label-map", type=click.Path(path_type=Path), help='JSON {"fine": "coarse", "*": "other"}.')
+@click.option("--label-map", type=PATH, help='JSON {"fine": "coarse", "*": "other"}.')
+@click.option("--tls-cert", type=PATH, help="PEM certificate of this server: the link is encrypted.")
+@click.option("--tls-key", type=PATH, help="PEM key of --tls-cert.")
+@click.option("--client-ca", type=PATH, help="PEM authority of the devices: each must show a certificate of it.")
+@click.option("--tokens", type=PATH, help="File of the devices' token hashes (edge-sdk keys token): each needs one.")
+@click.option("--insecure", is_flag=True, help="Serve other machines without encryption.")
+@click.option("--max-frames-per-s", type=click.FloatRange(0, min_open=True), help=RATE)
+@click.option("--burst", type=click.IntRange(1), default=32, help="Frames one device may send at once after a pause.")
+@click.option("--max-streams", type=click.IntRange(1), default=1000, help="Open streams of all devices.")
+@click.option("--max-streams-per-device", type=click.IntRange(1), default=16, help="Open streams of one device.")
+@click.option("--state", type=click.Path(file_okay=False), help=STATE)
+@click.option("--remember", type=click.IntRange(1), default=65_536, help="Answers that are known by their frame's id.")
 @click.option("--drain-s", type=click.FloatRange(0), default=10.0, help="Time for frames in flight at the end.")
 @click.option("--exit-with-parent", is_flag=True, help="Drain and end when standard input closes.")
 @click.option("--log-level", type=click.Choice(LEVELS), default="info", help="Least level of log lines.")
@@ -51,6 +67,17 @@ def main(
     max_pixels: int,
     max_image_bytes: int,
     label_map: Path | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    client_ca: Path | None,
+    tokens: Path | None,
+    insecure: bool,
+    max_frames_per_s: float | None,
+    burst: int,
+    max_streams: int,
+    max_streams_per_device: int,
+    state: str | None,
+    remember: int,
     drain_s: float,
     exit_with_parent: bool,
     log_level: str,
@@ -68,8 +95,8 @@ def main(
 
     import cv2
 
+    from cloud_server.config import ServerConfig
     from cloud_server.decode import Limits
-    from cloud_server.server import ServerConfig
     from edge_sdk.errors import EdgeError
 
     cv2.setNumThreads(1)  # pictures are decoded side by side; the cores are the model's
@@ -85,6 +112,15 @@ def main(
             queue=queue,
             limits=Limits(max_bytes=max_image_bytes, max_pixels=max_pixels),
             label_map=label_map,
+            tls=_tls(tls_cert, tls_key, client_ca),
+            tokens=tokens,
+            insecure=insecure,
+            max_frames_per_s=max_frames_per_s,
+            burst=burst,
+            max_streams=max_streams,
+            max_streams_per_device=max_streams_per_device,
+            state=_state_folder(state, port),
+            remember=remember,
             drain_s=drain_s,
         )
         drained = asyncio.run(_serve(config, port_file))
@@ -118,6 +154,27 @@ async def _serve(config: ServerConfig, port_file: Path | None) -> bool:
     sys.stdout.flush()
     await stop.wait()
     return await server.stop()
+
+
+def _tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> TlsFiles | None:
+    from cloud_server.tls import TlsFiles
+    from edge_sdk.errors import ConfigError
+
+    if cert is not None and key is not None:
+        return TlsFiles(cert, key, client_ca)
+    if cert is None and key is None and client_ca is None:
+        return None
+    raise ConfigError(
+        f"expected --tls-cert and --tls-key together, and --client-ca with them; got --tls-cert {cert}, "
+        f"--tls-key {key}, --client-ca {client_ca}"
+    )
+
+
+def _state_folder(state: str | None, port: int) -> Path | None:
+    """Where answers are kept: servers on two ports never share a folder; one on a free port is not found again."""
+    if state is not None:
+        return None if state == "none" else Path(state)
+    return user_state_path("cloud-server", appauthor=False) / str(port) if port else None
 
 
 def _require_extras() -> None:

@@ -58,6 +58,7 @@ class _Waiting:
     image: Image
     little: Little
     result: asyncio.Future[Answered]
+    on_start: Callable[[], None]
 
 
 class Batcher:
@@ -114,12 +115,13 @@ class Batcher:
         await asyncio.get_running_loop().run_in_executor(self._model, warm_up)
         self._worker = asyncio.create_task(self._work(), name="batcher")
 
-    async def submit(self, data: bytes, little: Little = None) -> Answered:
+    async def submit(self, data: bytes, little: Little = None, on_start: Callable[[], None] = lambda: None) -> Answered:
         """Decode and classify one picture; cancelling the caller frees its place.
 
         Args:
             data: the encoded picture.
             little: what the little model said of it.
+            on_start: called when its batch goes to the model: from then on cancelling saves nothing.
 
         Raises:
             Overloaded: too many frames wait.
@@ -138,7 +140,7 @@ class Batcher:
         item: _Waiting | None = None
         try:
             image = await loop.run_in_executor(self._decoders, self._prepare, data)
-            item = _Waiting(image, little, loop.create_future())
+            item = _Waiting(image, little, loop.create_future(), on_start)
             self._ready.append(item)
             self._arrived.set()
             return await item.result
@@ -184,6 +186,8 @@ class Batcher:
                 continue
             self._waiting -= len(batch)
             self._on_batch(len(batch))
+            for item in batch:
+                item.on_start()
             results = await loop.run_in_executor(self._model, self._run_safely, batch)
             for item, result in zip(batch, results, strict=True):
                 if item.result.done():  # its caller has gone

@@ -31,7 +31,8 @@ def start_local_server(
 
     Args:
         model: as `--model`.
-        options: further options of the command, such as "--device", "cpu".
+        options: further options of the command, such as "--device", "cpu"; its answers are kept in memory unless
+            "--state" names a folder.
         start_timeout_s: how long loading the model may take.
         stop_timeout_s: how long draining may take before the process is killed.
 
@@ -41,7 +42,18 @@ def start_local_server(
     Raises:
         ServerStartError: it did not start; the message says why.
     """
-    arguments = ["--model", model, "--host", "127.0.0.1", "--port", "0", "--exit-with-parent", *options]
+    arguments = [
+        "--model",
+        model,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+        "--state",
+        "none",
+        "--exit-with-parent",
+        *options,
+    ]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "cloud_server", *arguments],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -46,6 +47,11 @@ class BigModel(Protocol):
     parameters: int
     device: str
 
+    @property
+    def fingerprint(self) -> str:
+        """Another text where weights or settings are others: answers of one model are never taken for another's."""
+        ...
+
     def prepare(self, image: Image) -> Image:
         """Bring a picture to the model's input size; called from many threads."""
         ...
@@ -73,6 +79,7 @@ class TorchModel:
         self.labels = info.labels
         self.input_width, self.input_height = info.input.width, info.input.height
         self.macs, self.parameters = info.macs, info.parameters
+        self._info = repr(info)
         self._spec = info.input
         self._torch = torch
         self._device = torch.device(device)
@@ -83,6 +90,15 @@ class TorchModel:
         self._module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._scale = 1 / (255 * torch.tensor(info.input.std, device=self._device))[:, None, None]
         self._shift = (torch.tensor(info.input.mean) / torch.tensor(info.input.std)).to(self._device)[:, None, None]
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the network's description and of all its weights, hexadecimal."""
+        digest = hashlib.blake2b(self._info.encode(), digest_size=16)
+        for name, tensor in self._module.state_dict().items():
+            digest.update(name.encode())
+            digest.update(tensor.cpu().contiguous().reshape(-1).view(self._torch.uint8).numpy())
+        return digest.hexdigest()
 
     def prepare(self, image: Image) -> Image:
         """Bring a picture to the input size, by the function that training used."""
@@ -109,6 +125,7 @@ class SequenceModel(TorchModel):
 
     def __init__(self, sequence: ExitSequence, *, name: str, device: str) -> None:
         super().__init__(sequence, sequence.info.big, name=name, device=device)
+        self._info = repr(sequence.info)
         self._sequence = sequence
 
     def run(self, images: Sequence[Image], little: Sequence[Little]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -143,6 +160,11 @@ class BundleModel:
         self.input_width, self.input_height = manifest.input.width, manifest.input.height
         self.macs, self.parameters = manifest.macs, manifest.parameters
         self.device = f"cpu, {manifest.precision}"
+
+    @property
+    def fingerprint(self) -> str:
+        """The manifest, with the program's sha256, and the temperature."""
+        return f"{self._model.manifest!r} {self._model.bundle.policy.temperature!r}"
 
     def prepare(self, image: Image) -> Image:
         """Bring a picture to the input size by the bundle's rule."""

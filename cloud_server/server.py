@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
-from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from types import TracebackType
 
 import grpc
 import numpy as np
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from cloud_server.auth import Door
 from cloud_server.batcher import Batcher
-from cloud_server.decode import Limits, decode
+from cloud_server.config import ServerConfig
+from cloud_server.decode import decode
+from cloud_server.interceptor import TokenInterceptor
 from cloud_server.labels import LabelMap, make_label_map, read_label_map
 from cloud_server.model import BigModel, load_model
+from cloud_server.rates import FrameRates
 from cloud_server.service import OffloadService
 from cloud_server.stats import Stats
+from cloud_server.store import AnswerStore, rows_within
+from cloud_server.tls import server_credentials
 from edge_sdk.errors import ConfigError
 from edge_sdk.types import Image
 from edge_sdk.wire import offload_pb2 as wire
@@ -28,52 +33,6 @@ _log = logging.getLogger(__name__)
 
 SERVICE = wire.DESCRIPTOR.services_by_name["Offload"].full_name
 SUMMARY_EVERY_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class ServerConfig:
-    """What a server is made of.
-
-    Attributes:
-        model: a shipped model's name, the path of a checkpoint or a bundle, or a timm name.
-        device: "auto", "cpu" or "cuda".
-        threads: CPU threads of the model; None: torch's choice.
-        host: address to listen on.
-        port: 0 takes a free one.
-        max_batch: frames in one run of the model.
-        max_wait_ms: how long a batch that is not full waits for more; 0 dispatches at once.
-        queue: frames that may wait; one more is answered OVERLOADED.
-        stream_window: frames of one stream in flight.
-        decoders: threads that decode pictures.
-        limits: on one picture.
-        label_map: JSON file from the model's labels to the devices'.
-        drain_s: how long frames in flight may take at the end.
-    """
-
-    model: str = "trailcam"
-    device: str = "auto"
-    threads: int | None = None
-    host: str = "127.0.0.1"
-    port: int = 50051
-    max_batch: int = 32
-    max_wait_ms: float = 0.0
-    queue: int = 128
-    stream_window: int = 32
-    decoders: int = 2
-    limits: Limits = field(default_factory=Limits)
-    label_map: Path | None = None
-    drain_s: float = 10.0
-
-    def __post_init__(self) -> None:
-        for name in ("max_batch", "queue", "stream_window", "decoders"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"expected {name} of at least 1; got {getattr(self, name)}")
-        if not 0 <= self.port <= 65535:
-            raise ConfigError(f"expected a port from 0 to 65535; got {self.port}")
-        if self.max_wait_ms < 0 or self.drain_s < 0:
-            raise ConfigError(
-                f"expected times of at least 0; got max_wait_ms {self.max_wait_ms}, drain_s {self.drain_s}"
-            )
 
 
 class CloudServer:
@@ -111,10 +70,16 @@ class CloudServer:
             ConfigError: a setting cannot be used: unknown model, no GPU, bad label map, port taken.
             EdgeError: a bundle cannot be opened.
         """
-        self._server = grpc.aio.server(options=_options(self._config))
+        door = Door(
+            self._config.tokens,
+            max_streams=self._config.max_streams,
+            max_streams_per_device=self._config.max_streams_per_device,
+        )
+        guard = TokenInterceptor(SERVICE, door, self.stats)
+        self._server = grpc.aio.server(options=_options(self._config), interceptors=[guard])
         port = self._bind()
         try:
-            await self._prepare()
+            await self._prepare(door)
         except BaseException:
             await self._server.start()  # only a server that has started gives its port back
             await self._server.stop(None)
@@ -124,7 +89,7 @@ class CloudServer:
         self._reporter = asyncio.create_task(self._report(), name="summary")
         _log.info("listening on %s", self.address)
 
-    async def _prepare(self) -> None:
+    async def _prepare(self, door: Door) -> None:
         config = self._config
         model = self._given
         if model is None:
@@ -140,11 +105,22 @@ class CloudServer:
             parameters=model.parameters,
         )
         self._service = OffloadService(
-            self._batcher, labels, description, stats=self.stats, stream_window=config.stream_window
+            self._batcher,
+            labels,
+            description,
+            store=await asyncio.to_thread(_store, config, model, labels),
+            door=door,
+            rates=FrameRates(config.max_frames_per_s, config.burst),
+            stats=self.stats,
+            stream_window=config.stream_window,
         )
         wire_grpc.add_OffloadServicer_to_server(self._service, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        await self._batcher.start(partial(_warm_up, model, config.max_batch))
+        try:
+            await self._batcher.start(partial(_warm_up, model, config.max_batch))
+        except BaseException:
+            await self._service.close()
+            raise
         for service in ("", SERVICE):
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
         size = (
@@ -172,6 +148,7 @@ class CloudServer:
             )
         # A call that has just returned still has its status to send; a health watcher would wait for ever.
         await self._server.stop(grace=0.5 if drained else None)
+        await self._service.close()
         await self._batcher.stop()
         self._reporter.cancel()
         _log.info("ended: %s", self.stats.take())
@@ -179,8 +156,12 @@ class CloudServer:
 
     def _bind(self) -> int:
         where = f"{self._config.host}:{self._config.port}"
+        credentials = None if self._config.tls is None else server_credentials(self._config.tls)
         try:
-            port = int(self._server.add_insecure_port(where))
+            if credentials is None:
+                port = int(self._server.add_insecure_port(where))
+            else:
+                port = int(self._server.add_secure_port(where, credentials))
         except RuntimeError:
             port = 0
         if not port:
@@ -199,6 +180,14 @@ def _label_map(config: ServerConfig, model: BigModel) -> LabelMap:
     if config.label_map is None:
         return make_label_map(model.labels, {})
     return read_label_map(config.label_map, model.labels)
+
+
+def _store(config: ServerConfig, model: BigModel, labels: LabelMap) -> AnswerStore:
+    rows = rows_within(len(labels.labels), rows=config.remember)
+    if config.state is None:
+        return AnswerStore(None, "", rows=rows)
+    source = repr((model.name, model.fingerprint, labels.labels, labels.index.tolist()))
+    return AnswerStore(config.state / "answers.db", hashlib.sha256(source.encode()).hexdigest(), rows=rows)
 
 
 def _batcher(config: ServerConfig, model: BigModel, stats: Stats) -> Batcher:
@@ -227,6 +216,11 @@ def _options(config: ServerConfig) -> list[tuple[str, int]]:
     return [
         # A picture over the limit is answered in-band up to twice the limit; beyond that gRPC ends the call.
         ("grpc.max_receive_message_length", 2 * config.limits.max_bytes + (1 << 20)),
+        # Pictures are compressed already; a compressed message could only be a bomb. gRPC refuses it: UNIMPLEMENTED.
+        ("grpc.compression_enabled_algorithms_bitset", 1),
+        ("grpc.max_concurrent_streams", 128),  # of one connection
+        ("grpc.max_metadata_size", 8 << 10),
+        ("grpc.absolute_max_metadata_size", 16 << 10),
         ("grpc.so_reuseport", 0),  # two servers on one port would share its devices unnoticed
         # A device on a thin link pays for each ping it must answer: no bandwidth probes, a fixed window in their place,
         # and no keepalive before devices close an idle stream by themselves.

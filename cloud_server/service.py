@@ -1,7 +1,8 @@
 """The three calls of the wire: Describe, Classify and Stream.
 
-Every frame is answered in-band, in a unary call as in a stream: a `Failure` with a code of `FAILURE_CODES` and a
-message, never a gRPC status, so that a device handles both alike and one bad frame never ends a stream.
+Every frame is answered in-band, in a unary call as in a stream: a `Failure` with a code and a message, never a gRPC
+status, so that a device handles both alike and one bad frame never ends a stream. Only a caller that is not let in, or
+no longer, gets a status (`failures.py` has the table).
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import hashlib
 import logging
 import re
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,55 +20,48 @@ from typing import Any
 import grpc
 import numpy as np
 
-from cloud_server.batcher import Batcher, Draining, Little, ModelFailed, Overloaded
-from cloud_server.decode import TooLarge
+from cloud_server.auth import Caller, Door, TooManyStreams, Unauthenticated
+from cloud_server.batcher import Batcher, Little
+from cloud_server.failures import BadRequest, end_call, failure_of
 from cloud_server.labels import LabelMap
+from cloud_server.rates import FrameRates
 from cloud_server.stats import Stats
-from edge_sdk.errors import EdgeError, ImageError
+from cloud_server.store import AnswerStore, Remembered, key_of
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
 
 _log = logging.getLogger(__name__)
 _FRAME_ID = re.compile(r"[0-9a-fA-F]{32}")
-
-
-class BadRequest(EdgeError):
-    """A request is malformed: its frame id or its probabilities."""
-
-
-FAILURE_CODES: tuple[tuple[type[Exception], wire.Failure.Code], ...] = (
-    (TooLarge, wire.Failure.TOO_LARGE),
-    (ImageError, wire.Failure.BAD_IMAGE),
-    (BadRequest, wire.Failure.BAD_REQUEST),
-    (Overloaded, wire.Failure.OVERLOADED),
-    (Draining, wire.Failure.DRAINING),
-    (ModelFailed, wire.Failure.INTERNAL),
-)
-"""Which code answers which error; the first that fits counts, and any other error is INTERNAL."""
+_ANYONE = ""
+"""Whose frames those of devices without a proven name are: their addresses change under way."""
 
 
 @dataclass(slots=True, eq=False)
-class _Known:
-    """A frame that is being answered, or was."""
+class _Flying:
+    """A frame that is being answered."""
 
     digest: bytes
     task: asyncio.Task[wire.Classification]
     callers: int = 0
+    started: bool = False
 
 
 class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
     """Answers frames, each id once.
 
     A repeated id joins the frame that is in flight, or gets the remembered answer: no second run of the model. The
-    same id with other bytes is refused. Only classifications are remembered, `remember` of them.
+    same id with other bytes is refused. Only classifications are remembered. A frame that the model has begun is
+    finished and remembered though its caller has left; one that waits is dropped with its last caller.
 
     Args:
         batcher: decodes and classifies.
         labels: from the model's labels to those of the wire.
         description: what `Describe` says.
+        store: the answers given so far.
+        door: lets calls in.
+        rates: how fast a device may send.
         stats: counts what happens.
         stream_window: frames of one stream in flight; beyond it the stream is not read: HTTP/2 holds the sender back.
-        remember: answered frames that are known by their id.
         clock: seconds, monotonic.
     """
 
@@ -78,14 +71,17 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         labels: LabelMap,
         description: wire.Description,
         *,
+        store: AnswerStore,
+        door: Door,
+        rates: FrameRates,
         stats: Stats,
         stream_window: int = 32,
-        remember: int = 16_384,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._batcher, self._labels, self._description = batcher, labels, description
-        self._stats, self._stream_window, self._remember, self._clock = stats, stream_window, remember, clock
-        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._store, self._door, self._rates = store, door, rates
+        self._stats, self._stream_window, self._clock = stats, stream_window, clock
+        self._flying: dict[bytes, _Flying] = {}
         self._ending = asyncio.Event()
         self._calls = 0
         self._no_calls = asyncio.Event()
@@ -93,20 +89,36 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
 
     async def Describe(self, request: wire.DescribeRequest, context: Any) -> wire.Description:
         """What the model is and which labels it answers with."""
+        await self._admit(context)
         return self._description
 
     async def Classify(self, request: wire.ClassifyRequest, context: Any) -> wire.ClassifyReply:
         """One frame, one reply."""
+        caller = await self._admit(context)
         with self._call():
-            return await self.answer(request)
+            return await self.answer(request, caller)
 
     async def Stream(self, requests: AsyncIterator[wire.ClassifyRequest], context: Any) -> None:
         """Many frames; replies are written as they are ready. Ends when the device ends it, or after `end_streams`."""
+        caller = await self._admit(context)
+        refusal: Exception | None = None
+        with self._call():
+            try:
+                with self._door.stream(caller):
+                    await self._serve(caller, context)
+            except* (TooManyStreams, Unauthenticated) as refused:
+                refusal = refused.exceptions[0]
+            except* grpc.aio.BaseError as gone:
+                _log.debug("a device left its stream: %r", gone.exceptions[0])
+        if refusal is not None:
+            await end_call(context, refusal, self._stats)
+
+    async def _serve(self, caller: Caller, context: Any) -> None:
         places = asyncio.Semaphore(self._stream_window)
         writing = asyncio.Lock()
 
         async def reply_to(request: wire.ClassifyRequest) -> None:
-            reply = await self.answer(request)
+            reply = await self.answer(request, caller)
             async with writing:  # gRPC allows one write at a time
                 await context.write(reply)
             places.release()
@@ -117,26 +129,37 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
                 request = await context.read()
                 if request is grpc.aio.EOF:
                     return
+                self._door.check(caller)
                 group.create_task(reply_to(request))
 
-        async def serve() -> None:
-            async with asyncio.TaskGroup() as group:
-                reader = group.create_task(read(group))
-                ending = group.create_task(self._ending.wait())
-                await asyncio.wait((reader, ending), return_when=asyncio.FIRST_COMPLETED)
-                reader.cancel()
-                ending.cancel()
+        async with asyncio.TaskGroup() as group:
+            reader = group.create_task(read(group))
+            ending = group.create_task(self._ending.wait())
+            await asyncio.wait((reader, ending), return_when=asyncio.FIRST_COMPLETED)
+            reader.cancel()
+            ending.cancel()
 
-        with self._call():
-            try:
-                await serve()
-            except* grpc.aio.BaseError as gone:
-                _log.debug("a device left its stream: %r", gone.exceptions[0])
+    async def _admit(self, context: Any) -> Caller:
+        """The caller; one that is not let in gets its status, and the call ends here."""
+        try:
+            return self._door.admit(context)
+        except Unauthenticated as error:
+            await end_call(context, error, self._stats)
+            raise  # not reached: `abort` raises
 
     async def end_streams(self) -> None:
-        """Stop reading the streams, write what is ready, and return when no call is left."""
+        """Stop reading the streams, write what is ready, and return when no call is left and all is remembered."""
         self._ending.set()
         await self._no_calls.wait()
+        await asyncio.gather(*(flying.task for flying in self._flying.values()), return_exceptions=True)
+
+    async def close(self) -> None:
+        """Give up what is still running; what was answered is on the disk afterwards."""
+        left = [flying.task for flying in self._flying.values()]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        await self._store.close()
 
     @contextmanager
     def _call(self) -> Iterator[None]:
@@ -150,61 +173,80 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
             if not self._calls:
                 self._no_calls.set()
 
-    async def answer(self, request: wire.ClassifyRequest) -> wire.ClassifyReply:
+    async def answer(self, request: wire.ClassifyRequest, caller: Caller) -> wire.ClassifyReply:
         """The reply to one request; never raises but for cancellation."""
         try:
-            classification = await self._classify(request)
+            self._rates.spend(caller.name)
+            classification = await self._classify(request, caller)
         except Exception as error:
             self._stats.failures += 1
-            return wire.ClassifyReply(frame_id=request.frame_id, failure=_failure(error))
+            return wire.ClassifyReply(frame_id=request.frame_id, failure=failure_of(error))
         return wire.ClassifyReply(frame_id=request.frame_id, classification=classification)
 
-    async def _classify(self, request: wire.ClassifyRequest) -> wire.Classification:
+    async def _classify(self, request: wire.ClassifyRequest, caller: Caller) -> wire.Classification:
         frame_id, image, little = _check(request)
+        key = key_of(caller.name if caller.is_proven else _ANYONE, frame_id)
         digest = hashlib.blake2b(image, digest_size=16).digest()
-        known = self._known.get(frame_id)
-        if known is None:
-            known = _Known(digest, asyncio.create_task(self._run(image, little)))
-            self._known[frame_id] = known
-        elif known.digest != digest:
-            raise BadRequest(f"expected one picture for each frame id; {frame_id} came before with other bytes")
-        else:
+        if key not in self._flying and (known := await self._store.get(key)) is not None:
+            _check_same(frame_id, digest, known.digest)
             self._stats.repeats += 1
-            self._known.move_to_end(frame_id)
-        known.callers += 1
+            classification = wire.Classification()
+            classification.ParseFromString(known.classification)
+            return classification
+        flying = self._flying.get(key)
+        if flying is None:
+            flying = self._start(key, digest, image, little)
+        else:
+            _check_same(frame_id, digest, flying.digest)
+            self._stats.repeats += 1
+        flying.callers += 1
         try:
-            return await asyncio.shield(known.task)
+            return await asyncio.shield(flying.task)
         finally:
-            known.callers -= 1
-            if not known.callers:
-                self._settle(frame_id, known)
+            flying.callers -= 1
+            if not flying.callers and not flying.started:
+                flying.task.cancel()  # no one waits for it, and it has cost nothing yet
+                self._forget(key, flying)
 
-    async def _run(self, image: bytes, little: Little) -> wire.Classification:
+    def _start(self, key: bytes, digest: bytes, image: bytes, little: Little) -> _Flying:
+        def on_start() -> None:
+            flying.started = True
+
+        def on_end(task: asyncio.Task[wire.Classification]) -> None:
+            self._forget(key, flying)
+            if not task.cancelled():
+                task.exception()  # seen by its callers, if there are any left
+
+        flying = _Flying(digest, asyncio.create_task(self._run(key, digest, image, little, on_start)))
+        flying.task.add_done_callback(on_end)
+        self._flying[key] = flying
+        return flying
+
+    def _forget(self, key: bytes, flying: _Flying) -> None:
+        if self._flying.get(key) is flying:
+            del self._flying[key]
+
+    async def _run(
+        self, key: bytes, digest: bytes, image: bytes, little: Little, on_start: Callable[[], None]
+    ) -> wire.Classification:
         began = self._clock()
-        said = await self._batcher.submit(image, little)
+        said = await self._batcher.submit(image, little, on_start)
         probabilities = self._labels.apply(said.probabilities)
         self._stats.answered(self._clock() - began)
         top = int(np.argmax(probabilities))
-        return wire.Classification(
+        classification = wire.Classification(
             label=self._labels.labels[top],
             confidence=float(probabilities[top]),
             probabilities=probabilities.tolist(),
             macs=said.macs,
         )
+        await self._store.put(key, Remembered(digest, classification.SerializeToString()))
+        return classification
 
-    def _settle(self, frame_id: str, known: _Known) -> None:
-        """After its last caller: keep an answer, forget a failure, and stop what no one waits for."""
-        answered = known.task.done() and not known.task.cancelled() and known.task.exception() is None
-        if not answered:
-            known.task.cancel()
-            if self._known.get(frame_id) is known:
-                del self._known[frame_id]
-        while len(self._known) > self._remember:
-            oldest, entry = next(iter(self._known.items()))
-            if entry.callers:
-                self._known.move_to_end(oldest)
-                break
-            del self._known[oldest]
+
+def _check_same(frame_id: str, digest: bytes, known: bytes) -> None:
+    if digest != known:
+        raise BadRequest(f"expected one picture for each frame id; {frame_id} came before with other bytes")
 
 
 def _check(request: wire.ClassifyRequest) -> tuple[str, bytes, Little]:
@@ -216,11 +258,3 @@ def _check(request: wire.ClassifyRequest) -> tuple[str, bytes, Little]:
         if not ((values >= 0) & (values <= 1.001)).all():
             raise BadRequest("expected the little model's probabilities, each from 0 to 1; got others")
     return request.frame_id.lower(), request.image, values
-
-
-def _failure(error: Exception) -> wire.Failure:
-    for kind, code in FAILURE_CODES:
-        if isinstance(error, kind):
-            return wire.Failure(code=code, message=str(error))
-    _log.error("a frame could not be answered", exc_info=error)
-    return wire.Failure(code=wire.Failure.INTERNAL, message=f"the server failed on this frame ({type(error).__name__})")

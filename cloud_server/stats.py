@@ -19,6 +19,7 @@ class Summary:
         batches: runs of the model.
         failures: frames that got no classification.
         repeats: frames answered from memory.
+        refusals: calls that were not let in, or no longer.
         p50_ms: median time from a frame's arrival to its answer, over the latest 10,000 of them; 0 without frames.
         p95_ms: the 95th percentile of it.
     """
@@ -27,6 +28,7 @@ class Summary:
     batches: int
     failures: int
     repeats: int
+    refusals: int
     p50_ms: float
     p95_ms: float
 
@@ -34,7 +36,8 @@ class Summary:
         mean = self.frames / self.batches if self.batches else 0.0
         return (
             f"{self.frames} frames in {self.batches} batches (mean {mean:.1f}), {self.repeats} repeats, "
-            f"{self.failures} failures, p50 {self.p50_ms:.1f} ms, p95 {self.p95_ms:.1f} ms"
+            f"{self.failures} failures, {self.refusals} calls refused, "
+            f"p50 {self.p50_ms:.1f} ms, p95 {self.p95_ms:.1f} ms"
         )
 
 
@@ -50,6 +53,7 @@ class Stats:
         self._batches = 0
         self.failures = 0
         self.repeats = 0
+        self.refusals = 0
         self._latency_s.clear()
 
     def count_batch(self, size: int) -> None:
@@ -64,6 +68,8 @@ class Stats:
     def take(self) -> Summary:
         """The counts since the last call."""
         p50, p95 = np.percentile(self._latency_s, (50, 95)) * 1000 if self._latency_s else (0.0, 0.0)
-        summary = Summary(self._frames, self._batches, self.failures, self.repeats, float(p50), float(p95))
+        summary = Summary(
+            self._frames, self._batches, self.failures, self.repeats, self.refusals, float(p50), float(p95)
+        )
         self._reset()
         return summary

@@ -2,7 +2,7 @@
 
     from edge_sdk import EdgeClassifier, open_camera
 
-    with EdgeClassifier("trailcam", cloud="vm.example:50051", budget="5MB/day") as edge:
+    with EdgeClassifier("trailcam", cloud="127.0.0.1:50051", budget="5MB/day") as edge:
         for frame in open_camera("picamera2"):
             print(edge.classify(frame))
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from edge_sdk.model import LittleModel
     from edge_sdk.motion import MotionGate
     from edge_sdk.pipeline import EdgeClassifier
+    from edge_sdk.security import Security
     from edge_sdk.types import Answer, Frame, Image, LinkState, Origin, Prediction, Reason
 
 __version__ = "0.1.0"
@@ -43,6 +44,7 @@ __all__ = [
     "Origin",
     "Prediction",
     "Reason",
+    "Security",
     "open_bundle",
     "open_camera",
 ]
@@ -56,6 +58,7 @@ _HOME = {
     "LedgerSnapshot": "account",
     "LittleModel": "model",
     "MotionGate": "motion",
+    "Security": "security",
     "open_bundle": "bundle",
     "open_camera": "camera",
 }

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from edge_sdk import __version__
 from edge_sdk.errors import EdgeError
+from edge_sdk.keys import keys
 
 # The workbench imports torch: its commands are loaded when they are called, and named here for the list of commands.
 _WORKBENCH = {
@@ -62,6 +63,9 @@ class _Commands(click.Group):
 @click.version_option(__version__, prog_name="edge-sdk")
 def cli() -> None:
     """A little model on the device, a big one in the cloud."""
+
+
+cli.add_command(keys)
 
 
 @cli.command()

@@ -25,6 +25,7 @@ _LINK_STYLE = {
     LinkState.OFFLINE: "red",
     LinkState.BUDGET: "yellow",
     LinkState.MISMATCH: "red",
+    LinkState.DENIED: "red",
     LinkState.OFF: "dim",
 }
 _LATE_SHOWN = 4

@@ -25,6 +25,7 @@ from edge_sdk.ledger import Ledger
 from edge_sdk.model import LittleModel
 from edge_sdk.motion import MotionGate
 from edge_sdk.policy import Decision, ExitPolicy, Preferences
+from edge_sdk.security import Security
 from edge_sdk.spool import Spool, SpoolItem
 from edge_sdk.thrift import Thrift
 from edge_sdk.types import Answer, Frame, Image, LinkState, Origin, Reason
@@ -39,7 +40,7 @@ Budgets = Budget | str | Iterable[Budget | str] | None
 """One budget or several, as values or in words."""
 
 _LATE_ANSWERS_KEPT = 10_000
-_HOPELESS = frozenset({LinkState.OFF, LinkState.MISMATCH, LinkState.BUDGET, LinkState.SAVING})
+_HOPELESS = frozenset({LinkState.OFF, LinkState.MISMATCH, LinkState.DENIED, LinkState.BUDGET, LinkState.SAVING})
 _LINK_CHECK_S = 0.5
 
 
@@ -64,9 +65,12 @@ class EdgeClassifier:
         preferences: classes worth more than others or never to be uploaded, bounds on the threshold.
         power: what the device's work costs in energy; needed for a budget in joules.
         uplink: time-outs and waits of the link.
+        security: the server's authority, the device's certificate and token; None: a token from the environment alone,
+            and no encryption, which only a server on this machine may have.
 
     Raises:
-        ConfigError: a budget, address or threshold cannot be used.
+        ConfigError: a budget, address or threshold cannot be used, a file of `security` neither, or the link to another
+            machine would not be encrypted.
         BundleError: the bundle is missing, damaged, or computes wrong results on this processor.
         RuntimeMissing: there is no ExecuTorch runtime on this machine.
         StorageError: `state_dir` cannot be written.
@@ -89,6 +93,7 @@ class EdgeClassifier:
         preferences: Preferences | None = None,
         power: PowerModel | None = None,
         uplink: UplinkSettings | None = None,
+        security: Security | None = None,
     ) -> None:
         budgets = (
             *parse_budgets(budget, Resource.UPLOAD, Resource.FRAMES),
@@ -109,7 +114,7 @@ class EdgeClassifier:
         self._link: Uplink | None = None
         self._closed = False
         if cloud is not None:
-            check_address(cloud)
+            (security or Security()).check(check_address(cloud))
         with ExitStack() as opened:
             self._model = opened.enter_context(LittleModel(self.bundle, threads=threads))
             state = default_state_dir() if state_dir is None else Path(state_dir)
@@ -134,6 +139,7 @@ class EdgeClassifier:
                     self._model.labels,
                     self,
                     uplink,
+                    security,
                     worth=self._admission.may_leave,
                     joules_per_byte=power.joules_per_byte,
                 )

@@ -54,6 +54,7 @@ class Relay:
         joules_per_byte: energy charged with each byte.
 
     Attributes:
+        unreachable: whether the latest try to reach the server failed.
         promised: bytes that the caller has given to gRPC and the relay has not seen yet; the relay counts them down.
     """
 
@@ -76,6 +77,7 @@ class Relay:
         self._counted = 0  # bytes charged since the last look at the interface, less what has left since
         self._seen: int | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self.unreachable = False
         self.promised = 0
         self.segment_bytes = 1_600
 
@@ -144,7 +146,9 @@ class Relay:
                 remote = await self._dial()
             except OSError as error:
                 _log.debug("cannot reach %s:%d: %s", self._host, self._port, error)
+                self.unreachable = True
                 return
+            self.unreachable = False
             with remote:
                 await _Connection(self, local, remote).run()
 

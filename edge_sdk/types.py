@@ -172,3 +172,6 @@ class LinkState(StrEnum):
     """What waits is not worth today's price of the budget; it goes when the price falls."""
     MISMATCH = "label mismatch"
     """The server's labels are not the bundle's: nothing is sent (`link_message` says what to change)."""
+    DENIED = "access denied"
+    """The server does not accept the device's token, or one of the two the other's certificate: nothing is sent
+    (`link_message` says what to do)."""

@@ -21,8 +21,10 @@ import grpc
 
 from edge_sdk.budget import Resource
 from edge_sdk.config import UplinkSettings, check_address
+from edge_sdk.errors import ConfigError
 from edge_sdk.ledger import Ledger
 from edge_sdk.relay import Relay
+from edge_sdk.security import Denied, Security, explain_failure, open_channel
 from edge_sdk.spool import Spool, SpoolItem
 from edge_sdk.types import LinkState
 from edge_sdk.wire import offload_pb2 as wire
@@ -76,11 +78,12 @@ class Uplink:
         labels: the little model's labels; a server that does not know them all is not used (`LinkState.MISMATCH`).
         handler: gets the replies.
         settings: time-outs, waits, window.
+        security: certificates and token; None: a token from the environment alone, and no encryption.
         worth: whether a frame is worth its price now; None: every frame is.
         joules_per_byte: energy charged with each byte.
 
     Raises:
-        ConfigError: `target` is not an address.
+        ConfigError: `target` is not an address, or `security` does not do for it.
     """
 
     def __init__(
@@ -91,6 +94,7 @@ class Uplink:
         labels: tuple[str, ...],
         handler: ReplyHandler,
         settings: UplinkSettings | None = None,
+        security: Security | None = None,
         *,
         worth: Callable[[SpoolItem], bool] | None = None,
         joules_per_byte: float = 0.0,
@@ -104,6 +108,8 @@ class Uplink:
         self._labels = labels
         self._handler = handler
         self._settings = settings or UplinkSettings()
+        self._security = security or Security()
+        self._security.check(self.target)
         self._worth = worth or (lambda item: True)
         self._joules_per_byte = joules_per_byte
         self._paid: set[str] = set()
@@ -182,16 +188,20 @@ class Uplink:
                 await self._wait_for_work(_PRICE_CHECK_S)
                 continue
             self._relay.promised = 0
-            if not await self._affordable(CONNECTION_BYTES + frame_bytes(_request(first).ByteSize())):
+            opening = CONNECTION_BYTES + self._security.handshake_bytes
+            if not await self._affordable(opening + frame_bytes(_request(first).ByteSize())):
                 continue
             session = _Session(self)
             try:
                 await session.run()
                 backoff_s = self._settings.backoff_s
-            except (grpc.aio.AioRpcError, _Reconnect, TimeoutError, OSError) as error:
+            except (grpc.aio.AioRpcError, _Reconnect, TimeoutError, OSError, ConfigError, Denied) as error:
                 if session.answered:
                     backoff_s = self._settings.backoff_s
-                if not isinstance(error, _Reconnect):
+                if (denial := _denial(error)) is not None:
+                    self._set(LinkState.DENIED, denial)
+                    backoff_s = self._settings.max_backoff_s  # a person must act
+                elif not isinstance(error, _Reconnect):
                     self._set(LinkState.OFFLINE, _explain(error))
                 await self._pause(backoff_s * random.uniform(0.75, 1.25))
                 backoff_s = min(backoff_s * 2, self._settings.max_backoff_s)
@@ -242,14 +252,19 @@ class _Session:
     async def run(self) -> None:
         up = self._up
         up._set(LinkState.CONNECTING)
-        options = [*_CHANNEL_OPTIONS, ("grpc.default_authority", up.target)]
-        async with grpc.aio.insecure_channel(up._relay.address, options=options) as channel:
+        async with open_channel(up._relay.address, up.target, up._security, _CHANNEL_OPTIONS) as channel:
             try:
                 await asyncio.wait_for(_connected(channel), up._settings.connect_timeout_s)
-            except (TimeoutError, ConnectionError):
+            except TimeoutError:
                 raise ConnectionError(f"no cloud server answers at {up.target}") from None
-            stub = wire_grpc.OffloadStub(channel)
-            description = await stub.Describe(wire.DescribeRequest(), timeout=up._settings.reply_timeout_s)
+            except ConnectionError:
+                if up._relay.unreachable:
+                    raise ConnectionError(f"no cloud server answers at {up.target}") from None
+                raise explain_failure(await _last_error(channel), up.target, up._security) from None
+            stub, token = wire_grpc.OffloadStub(channel), up._security.metadata()
+            description = await stub.Describe(
+                wire.DescribeRequest(), timeout=up._settings.reply_timeout_s, metadata=token
+            )
             if missing := [label for label in up._labels if label not in set(description.labels)]:
                 up._set(LinkState.MISMATCH, _mismatch(up.target, description, missing))
                 await up._pause(up._settings.max_backoff_s)
@@ -257,7 +272,7 @@ class _Session:
             up._ledger.big_macs = description.macs
             up.server_labels = tuple(description.labels)
             up._set(LinkState.ONLINE)
-            await self._exchange(stub.Stream(), description)
+            await self._exchange(stub.Stream(metadata=token), description)
 
     async def _exchange(self, stream: Any, description: wire.Description) -> None:
         tasks = [asyncio.ensure_future(part) for part in self._parts(stream, description)]
@@ -399,8 +414,25 @@ async def _connected(channel: Any) -> None:
         state = channel.get_state(try_to_connect=True)
 
 
+async def _last_error(channel: Any) -> str:
+    """Why a channel failed to connect: a call on it ends at once with the reason."""
+    try:
+        await wire_grpc.OffloadStub(channel).Describe(wire.DescribeRequest(), timeout=1.0)
+    except grpc.aio.AioRpcError as error:
+        return error.details() or ""
+    return ""
+
+
 def _request(item: SpoolItem) -> wire.ClassifyRequest:
     return wire.ClassifyRequest(frame_id=item.frame_id, image=item.image, probabilities=item.probabilities.tolist())
+
+
+def _denial(error: BaseException) -> str | None:
+    """What a person must do about `error`, or None where waiting may help."""
+    if isinstance(error, grpc.aio.AioRpcError):
+        denied = error.code() in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
+        return error.details() or error.code().name if denied else None
+    return str(error) if isinstance(error, (ConfigError, Denied)) else None
 
 
 def _explain(error: BaseException) -> str:

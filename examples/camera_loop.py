@@ -1,7 +1,7 @@
 """Watch a camera: the device answers what it is sure of, the cloud the rest, within your budgets.
 
 python examples/camera_loop.py                      # simulated camera, and a cloud server that starts on this machine
-python examples/camera_loop.py --camera picamera2 --cloud vm.example:50051 --upload-budget 15GB/month
+python examples/camera_loop.py --camera picamera2 --cloud vm.example:50051 --ca ca.pem --token-file cam-1.token
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from rich.logging import RichHandler
 from cloud_server.local import start_local_server
 from edge_sdk import EdgeClassifier, EdgeError, MotionGate, open_camera
 from edge_sdk.report import RunReport
+from edge_sdk.security import Security
 
 CAMERA = "simulated://trailcam?seed=N, a folder, a photo, a video file, rtsp://..., a device index, or picamera2."
 CLOUD = "host:port of a cloud server. Absent: one is started here. none: device only, unsure frames wait in the spool."
@@ -28,13 +29,20 @@ CLOUD_COMPUTE = "Hard cap on the big model's multiply-accumulates, such as 10TMA
 COMPUTE = "Hard cap on the device's own work, such as 2GMAC/s, 10TMAC/day or 3kJ/h; none: no cap."
 FRAMES = "Stop after this many camera frames.  [default: 300 if simulated, else the camera's end]"
 STATE = "Folder of spool, journal and ledger.  [default: the user's; a fresh one where the server is started here]"
+TOKEN = "File with this device's token, readable by its owner alone.  [default: the variable EDGE_SDK_TOKEN]"
 FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command()
 @click.option("--camera", "url", default="simulated://trailcam?seed=1", show_default=True, help=CAMERA)
 @click.option("--bundle", default="trailcam", show_default=True, help="The little model: a folder or a shipped name.")
 @click.option("--cloud", help=CLOUD)
+@click.option("--ca", type=FILE, help="PEM authority of the cloud server's certificate: the link is encrypted.")
+@click.option("--cert", type=FILE, help="PEM certificate of this device, for a server that demands one.")
+@click.option("--key", type=FILE, help="PEM key of --cert.")
+@click.option("--token-file", type=FILE, help=TOKEN)
+@click.option("--insecure", is_flag=True, help="Speak unencrypted with a server that is not on this machine.")
 @click.option("--upload-budget", default="5MB/day", show_default=True, help=UPLOAD)
 @click.option("--compute-budget", default="none", show_default=True, help=COMPUTE)
 @click.option("--cloud-budget", default="none", show_default=True, help=CLOUD_COMPUTE)
@@ -46,6 +54,11 @@ def main(
     url: str,
     bundle: str,
     cloud: str | None,
+    ca: Path | None,
+    cert: Path | None,
+    key: Path | None,
+    token_file: Path | None,
+    insecure: bool,
     upload_budget: str,
     compute_budget: str,
     cloud_budget: str,
@@ -61,6 +74,8 @@ def main(
     with ExitStack() as stack:
         camera = stack.enter_context(open_camera(url))
         local = cloud is None
+        if local and (ca or cert or token_file):
+            raise click.UsageError("--ca, --cert and --token-file are for a server that --cloud names")
         if local:
             click.echo("starting a cloud server on this machine (--cloud host:port uses yours) ...")
             cloud = stack.enter_context(start_local_server())
@@ -74,6 +89,7 @@ def main(
                 cloud_budget=None if cloud_budget == "none" else cloud_budget,
                 state_dir=state,
                 gate=MotionGate(),
+                security=Security(ca=ca, cert=cert, key=key, token_file=token_file, insecure=insecure),
             )
         )
         with RunReport(edge, f"{url}  ->  {bundle}  ->  {cloud}") as report:

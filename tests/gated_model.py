@@ -23,9 +23,10 @@ class GatedModel:
     """Answers with the picture's grey level: class `level % 3` for sure. Runs wait while the gate is shut."""
 
     name, device = "gated", "cpu"
-    labels = LABELS
+    labels: tuple[str, ...] = LABELS
     input_width = input_height = 8
     macs, parameters = 1000, 10
+    fingerprint = "gated"
 
     def __init__(self) -> None:
         self.gate = threading.Event()
@@ -45,7 +46,7 @@ class GatedModel:
         self.gate.wait()
         if POISON in levels:
             raise RuntimeError("poisoned")
-        rows = np.zeros((len(levels), 3), np.float32)
+        rows = np.zeros((len(levels), len(self.labels)), np.float32)
         for row, level in zip(rows, levels, strict=True):
             row[level % 3] = np.nan if level == NAN else 1.0
         return rows, np.full(len(rows), self.macs, np.int64)

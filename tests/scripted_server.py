@@ -24,12 +24,22 @@ def failure(request: wire.ClassifyRequest, code: int, message: str = "no") -> wi
 
 
 class ScriptedServer(wire_grpc.OffloadServicer):
-    """Runs while its `with` block does. `script` gives the reply to a request; None: no reply."""
+    """Runs while its `with` block does.
+
+    `script` gives the reply to a request; None: no reply. With `credentials` it speaks TLS; with `token` it demands it.
+    """
 
     def __init__(
-        self, script: Script = lambda request, _: answer(request), labels: tuple[str, ...] = ("a", "b")
+        self,
+        script: Script = lambda request, _: answer(request),
+        labels: tuple[str, ...] = ("a", "b"),
+        credentials: grpc.ServerCredentials | None = None,
+        token: str | None = None,
     ) -> None:
         self.script = script
+        self.credentials = credentials
+        self.token = token
+        self.describes = 0
         self.labels = labels
         self.requests: list[wire.ClassifyRequest] = []
         self.streams = 0
@@ -39,7 +49,11 @@ class ScriptedServer(wire_grpc.OffloadServicer):
     def start(self) -> None:
         self._server = grpc.server(futures.ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)])
         wire_grpc.add_OffloadServicer_to_server(self, self._server)
-        self.port = self._server.add_insecure_port(f"127.0.0.1:{self.port}")
+        where = f"127.0.0.1:{self.port}"
+        if self.credentials is None:
+            self.port = self._server.add_insecure_port(where)
+        else:
+            self.port = self._server.add_secure_port(where, self.credentials)
         self._server.start()
 
     def stop(self) -> None:
@@ -61,6 +75,9 @@ class ScriptedServer(wire_grpc.OffloadServicer):
         self.stop()
 
     def Describe(self, request: wire.DescribeRequest, context: grpc.ServicerContext) -> wire.Description:
+        self.describes += 1
+        if self.token is not None and ("authorization", f"Bearer {self.token}") not in context.invocation_metadata():
+            context.abort(grpc.StatusCode.UNAUTHENTICATED, "no such token")
         return wire.Description(model="scripted", labels=self.labels, macs=1000, input_width=32, input_height=32)
 
     def Classify(self, request: wire.ClassifyRequest, context: grpc.ServicerContext) -> wire.ClassifyReply:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import grpc
 import numpy as np
 import pytest
 from scripted_server import ScriptedServer, answer, failure
 
 from edge_sdk.budget import Budget, Resource
+from edge_sdk.certificates import Authority
 from edge_sdk.config import UplinkSettings
 from edge_sdk.errors import ConfigError
 from edge_sdk.ledger import Ledger
+from edge_sdk.security import Security
 from edge_sdk.spool import Spool, SpoolItem
+from edge_sdk.tokens import new_token
 from edge_sdk.types import LinkState, new_frame_id
 from edge_sdk.uplink import Uplink
 from edge_sdk.wire import offload_pb2 as wire
@@ -70,7 +76,8 @@ class Device:
         self.spool = Spool(folder / "spool")
         self.ledger = Ledger(folder / "ledger.db", budgets=options.pop("budgets", ()))  # type: ignore[arg-type]
         settings = options.pop("settings", FAST)
-        self.uplink = Uplink(target, self.spool, self.ledger, ("a", "b"), self.handler, settings)  # type: ignore[arg-type]
+        security = options.pop("security", None)
+        self.uplink = Uplink(target, self.spool, self.ledger, ("a", "b"), self.handler, settings, security)  # type: ignore[arg-type]
         self.states: list[LinkState] = []
         self.state_changed = threading.Condition()
         told = self.uplink._set
@@ -295,6 +302,146 @@ def test_what_a_relay_counts_is_never_more_than_what_was_charged(device: Callabl
         charged = edge.ledger.snapshot().bytes_sent
         assert relay.sent_bytes <= charged
         assert charged < 1.1 * relay.sent_bytes
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path / "keys")
+
+
+def tls(authority: Authority, host: str = "127.0.0.1", *, mutual: bool = False) -> grpc.ServerCredentials:
+    pair, ca = authority.issue_server([host], replace=True), authority.files.cert.read_bytes() if mutual else None
+    return grpc.ssl_server_credentials([(pair.key.read_bytes(), pair.cert.read_bytes())], ca, mutual)
+
+
+def test_a_relay_counts_no_more_than_what_was_charged_for_an_encrypted_link(
+    device: Callable[..., Device], authority: Authority, tmp_path: Path
+) -> None:
+    pair = authority.issue_device("cam")
+    path = tmp_path / "token"
+    path.write_text(token := new_token())
+    path.chmod(0o600)
+    security = Security(ca=authority.files.cert, cert=pair.cert, key=pair.key, token_file=path)
+    server = ScriptedServer(credentials=tls(authority, mutual=True), token=token)
+    with server, CountingRelay(server.port) as relay:
+        edge = device(f"127.0.0.1:{relay.port}", security=security)
+        for size in (1, 100, 5_000, 40_000, 200_000):
+            edge.spool.put(item(size=size))
+        edge.uplink.start()
+        edge.until_empty()
+        edge.uplink.close()
+        charged = edge.ledger.snapshot().bytes_sent
+        assert relay.sent_bytes <= charged
+        assert charged < 1.2 * relay.sent_bytes
+
+
+def test_a_handshake_alone_costs_no_more_than_its_charge(device: Callable[..., Device], authority: Authority) -> None:
+    """Tries that the server ends: each is charged as a try, and nothing else is."""
+    other = Authority(authority.files.cert.parent / "other")
+    pair = other.issue_device("cam")
+    security = Security(ca=authority.files.cert, cert=pair.cert, key=pair.key)
+    with ScriptedServer(credentials=tls(authority, mutual=True)) as server, CountingRelay(server.port) as relay:
+        edge = device(f"127.0.0.1:{relay.port}", security=security)
+        edge.spool.put(item())
+        edge.uplink.start()
+        edge.until_state(LinkState.OFFLINE)
+        edge.uplink.close()
+        assert 0 < relay.sent_bytes <= edge.ledger.snapshot().bytes_sent
+
+
+def other_authority(authority: Authority) -> Security:
+    return Security(ca=Authority(authority.files.cert.parent / "other").files.cert)
+
+
+def same_authority(authority: Authority) -> Security:
+    return Security(ca=authority.files.cert)
+
+
+def expired(authority: Authority) -> grpc.ServerCredentials:
+    old = Authority(authority.files.cert.parent, now=datetime.now(UTC) - timedelta(days=900))
+    return tls(old)
+
+
+@pytest.mark.parametrize(
+    ("served", "security", "state", "words"),
+    [
+        (tls, other_authority, LinkState.DENIED, "unable to get local issuer certificate"),
+        (expired, same_authority, LinkState.DENIED, "certificate has expired"),
+        (lambda one: tls(one, "vm.example"), same_authority, LinkState.DENIED, "for another host"),
+        (lambda _: None, same_authority, LinkState.DENIED, "does not speak TLS"),
+        (lambda one: tls(one, mutual=True), same_authority, LinkState.OFFLINE, "demands a device certificate"),
+        (tls, lambda _: Security(), LinkState.OFFLINE, "speaks TLS"),
+    ],
+    ids=["wrong-ca", "expired", "wrong-host", "plaintext-server", "no-certificate", "plaintext-device"],
+)
+def test_a_link_that_cannot_be_trusted_says_why_and_sends_nothing(
+    device: Callable[..., Device],
+    authority: Authority,
+    served: Callable[[Authority], grpc.ServerCredentials | None],
+    security: Callable[[Authority], Security],
+    state: LinkState,
+    words: str,
+) -> None:
+    with ScriptedServer(credentials=served(authority)) as server:
+        edge = device(
+            server.target, security=security(authority), settings=UplinkSettings(backoff_s=1000, max_backoff_s=1000)
+        )
+        edge.spool.put(item())
+        edge.uplink.start()
+        edge.until_state(state)
+        assert words in edge.uplink.message
+        assert server.describes == 0
+        assert len(edge.spool) == 1
+
+
+def test_a_refused_token_is_a_state_and_not_tried_again_soon(
+    device: Callable[..., Device], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    path = tmp_path / "token"
+    path.write_text(old := new_token())
+    path.chmod(0o600)
+    pauses: list[float] = []
+    with ScriptedServer(token=(new := new_token())) as server:
+        settings = UplinkSettings(backoff_s=0.01, max_backoff_s=1000)
+        edge = device(server.target, security=Security(token_file=path), settings=settings)
+        edge.spool.put(item())
+        again = threading.Event()
+
+        async def pause(seconds: float) -> None:
+            pauses.append(seconds)
+            edge.states.append(edge.uplink.state)
+            await asyncio.to_thread(again.wait)
+
+        edge.uplink._pause = pause  # type: ignore[method-assign]
+        edge.uplink.start()
+        edge.until_state(LinkState.DENIED)
+        assert edge.uplink.message == "no such token"
+        assert server.describes == 1
+        path.write_text(new)  # read again with the next connection
+        again.set()
+        edge.until_empty()
+    assert pauses[0] >= 750
+    assert old not in caplog.text
+    assert new not in caplog.text
+
+
+def test_a_token_file_that_is_gone_is_a_state(device: Callable[..., Device], tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text(new_token())
+    path.chmod(0o600)
+    with ScriptedServer() as server:
+        edge = device(server.target, security=Security(token_file=path), settings=UplinkSettings(backoff_s=1000))
+        path.unlink()
+        edge.spool.put(item())
+        edge.uplink.start()
+        edge.until_state(LinkState.DENIED)
+        assert "cannot read the token file" in edge.uplink.message
+
+
+def test_other_machines_are_not_dialled_in_the_clear(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="expected an encrypted link"):
+        Device(tmp_path, "vm.example:50051")
 
 
 def test_an_address_is_checked(tmp_path: Path) -> None:

@@ -179,3 +179,19 @@ async def test_warm_up_comes_first_on_the_models_thread() -> None:
     await batcher.stop()
     assert len(threads) == 2 and len(set(threads)) == 1 and threads[0].startswith("model")
     assert sizes == [1]
+
+
+async def test_a_start_is_told_when_the_batch_goes_to_the_model_and_not_before() -> None:
+    model, started = GatedModel(), []
+    model.shut()
+    async with running(model, max_batch=1) as batcher:
+        first, second = (
+            asyncio.create_task(batcher.submit(bytes([level]), None, lambda level=level: started.append(level)))  # type: ignore[misc]
+            for level in (1, 2)
+        )
+        await entered(model)
+        await until(lambda: len(batcher._ready) == 1)
+        assert started == [1]
+        model.gate.set()
+        await asyncio.gather(first, second)
+        assert started == [1, 2]

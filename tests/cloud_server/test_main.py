@@ -124,3 +124,27 @@ def test_an_unknown_option_is_explained() -> None:
     result = CliRunner().invoke(command.main, ["--prot", "1"])
     assert result.exit_code == 2
     assert "--port" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--host", "0.0.0.0"], "expected an encrypted link on 0.0.0.0"),
+        (["--tls-cert", "server.pem"], "expected --tls-cert and --tls-key together"),
+        (["--client-ca", "ca.pem"], "--client-ca with them"),
+        (["--tokens", "/no/such/file"], "cannot read the tokens file /no/such/file"),
+        (["--tls-cert", "/no/such.pem", "--tls-key", "/no/such.key"], "No such file"),
+    ],
+)
+def test_a_link_that_cannot_be_made_safe_is_explained(arguments: list[str], message: str) -> None:
+    result = CliRunner().invoke(command.main, ["--port", "0", *arguments])
+    assert result.exit_code == 1
+    assert message in result.output
+
+
+def test_answers_are_kept_for_each_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert command._state_folder(None, 50051) == tmp_path / "cloud-server" / "50051"
+    assert command._state_folder(None, 0) is None
+    assert command._state_folder("none", 50051) is None
+    assert command._state_folder("/var/lib/cloud", 0) == Path("/var/lib/cloud")

@@ -112,3 +112,18 @@ def test_a_bundle_is_served_by_the_devices_runtime() -> None:
     assert rows.shape == (3, len(model.labels)) and np.allclose(rows.sum(axis=1), 1, atol=1e-5)
     with pytest.raises(ConfigError, match="a bundle runs on the CPU alone"):
         load_model(str(folder), "cuda")
+
+
+def test_a_fingerprint_follows_weights_and_labels(checkpoint: Path, tmp_path: Path) -> None:
+    import torch
+
+    from edge_sdk.workbench.checkpoint import create_model, save_checkpoint
+
+    first, again = (load_model(str(checkpoint), "cpu").fingerprint for _ in range(2))
+    assert first == again
+    module, info = create_model(str(checkpoint))
+    with torch.no_grad():
+        next(module.parameters()).view(-1)[0] += 1e-3
+    changed = save_checkpoint(tmp_path / "tiny.safetensors", module, info)
+    assert load_model(str(changed), "cpu").fingerprint != first
+    assert load_model("trailcam", "cpu").fingerprint != first

@@ -133,8 +133,89 @@ async def test_the_model_is_warm_before_the_server_listens() -> None:
         ({"stream_window": 0}, "stream_window"),
         ({"port": 65536}, "port from 0 to 65535; got 65536"),
         ({"drain_s": -1}, "drain_s -1"),
+        ({"burst": 0}, "burst"),
+        ({"max_frames_per_s": 0.0}, "max_frames_per_s above 0, or None; got 0"),
+        ({"max_streams_per_device": 0}, "max_streams_per_device"),
     ],
 )
 def test_a_bad_setting_is_explained(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         ServerConfig(**change)
+
+
+async def test_a_repeat_after_a_restart_is_answered_from_the_disk_and_counted_once(tmp_path: Path) -> None:
+    config, asked = dataclasses.replace(CONFIG, state=tmp_path / "state"), request(1)
+    replies, batches, repeats = [], [], []
+    for _ in range(2):
+        model = GatedModel()
+        async with CloudServer(config, model) as server, grpc.aio.insecure_channel(server.address) as channel:
+            model.batches.clear()
+            replies.append(await wire_grpc.OffloadStub(channel).Classify(asked))
+            batches.append(list(model.batches))
+            repeats.append(server.stats.take().repeats)
+    assert replies[0] == replies[1]
+    assert batches == [[[1]], []]
+    assert repeats == [0, 1]
+
+
+async def test_a_run_whose_device_left_outlives_the_server(tmp_path: Path) -> None:
+    config, asked = dataclasses.replace(CONFIG, state=tmp_path / "state"), request(2)
+    model = GatedModel()
+    server = CloudServer(config, model)
+    await server.start()
+    model.shut()
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        call = asyncio.ensure_future(wire_grpc.OffloadStub(channel).Classify(asked))
+        await asyncio.to_thread(model.entered.acquire)
+        (flying,) = server._service._flying.values()
+        call.cancel()
+        while flying.callers:  # noqa: ASYNC110 - what is awaited happens in another task, without an event
+            await asyncio.sleep(0)
+        stopping = asyncio.create_task(server.stop())
+        await asyncio.sleep(0)
+        model.gate.set()
+        assert await stopping is True
+    model = GatedModel()
+    async with CloudServer(config, model) as server, grpc.aio.insecure_channel(server.address) as channel:
+        model.batches.clear()
+        assert (await wire_grpc.OffloadStub(channel).Classify(asked)).classification.label == "deer"
+        assert model.batches == []
+        assert server.stats.take().repeats == 1
+
+
+@pytest.mark.parametrize("changed", ["model", "label map"])
+async def test_another_model_or_label_map_serves_no_old_answers(tmp_path: Path, changed: str) -> None:
+    config, asked = dataclasses.replace(CONFIG, state=tmp_path / "state"), request(1)
+    async with CloudServer(config, GatedModel()) as server, grpc.aio.insecure_channel(server.address) as channel:
+        assert (await wire_grpc.OffloadStub(channel).Classify(asked)).classification.label == "grey fox"
+    model = GatedModel()
+    if changed == "model":
+        model.fingerprint = "gated, trained anew"
+    else:
+        path = tmp_path / "map.json"
+        path.write_text(json.dumps({"red fox": "fox", "grey fox": "fox"}))
+        config = dataclasses.replace(config, label_map=path)
+    async with CloudServer(config, model) as server, grpc.aio.insecure_channel(server.address) as channel:
+        model.batches.clear()
+        reply = await wire_grpc.OffloadStub(channel).Classify(asked)
+        assert reply.classification.label == ("grey fox" if changed == "model" else "fox")
+        assert model.batches == [[1]]
+
+
+async def test_a_state_that_another_server_holds_is_explained(tmp_path: Path) -> None:
+    config = dataclasses.replace(CONFIG, state=tmp_path / "state")
+    async with CloudServer(config, GatedModel()):
+        with pytest.raises(ConfigError, match="name another folder with --state"):
+            await CloudServer(config, GatedModel()).start()
+
+
+async def test_a_model_that_fails_to_warm_up_gives_its_state_back(tmp_path: Path) -> None:
+    class Cold(GatedModel):
+        def run(self, images: Any, little: Any = ()) -> Any:
+            raise RuntimeError("cold")
+
+    config = dataclasses.replace(CONFIG, state=tmp_path / "state")
+    with pytest.raises(RuntimeError, match="cold"):
+        await CloudServer(config, Cold()).start()
+    async with CloudServer(config, GatedModel()) as server:
+        assert server.address

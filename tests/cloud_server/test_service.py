@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -8,11 +9,9 @@ import grpc
 import pytest
 from gated_model import POISON, GatedModel, picture
 
-from cloud_server.batcher import Draining, ModelFailed, Overloaded
-from cloud_server.decode import Limits, TooLarge
+from cloud_server.decode import Limits
 from cloud_server.server import CloudServer, ServerConfig
-from cloud_server.service import FAILURE_CODES, BadRequest
-from edge_sdk.errors import ImageError
+from cloud_server.store import key_of
 from edge_sdk.types import new_frame_id
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
@@ -185,11 +184,17 @@ async def test_a_failed_frame_may_come_again(stub: Any, model: GatedModel) -> No
     assert len(model.batches) == 2
 
 
-async def test_only_the_latest_answers_are_remembered(stub: Any, server: CloudServer, model: GatedModel) -> None:
-    server._service._remember = 2
-    frames = [request(level) for level in range(3)]
-    for asked in [*frames, frames[2], frames[1], frames[0]]:
-        await stub.Classify(asked)
+async def test_only_the_latest_answers_are_remembered() -> None:
+    model = GatedModel()
+    async with (
+        CloudServer(dataclasses.replace(CONFIG, remember=2), model) as server,
+        grpc.aio.insecure_channel(server.address) as channel,
+    ):
+        model.batches.clear()
+        stub = wire_grpc.OffloadStub(channel)
+        frames = [request(level) for level in range(3)]
+        for asked in [*frames, frames[2], frames[1], frames[0]]:
+            await stub.Classify(asked)
     assert model.batches == [[0], [1], [2], [0]]
 
 
@@ -201,7 +206,7 @@ async def test_a_stream_is_not_read_beyond_its_window(stub: Any, server: CloudSe
     await entered(model)
     asked = request(0)
     other = asyncio.ensure_future(stub.Classify(asked))  # another device still gets in
-    await until(lambda: asked.frame_id in server._service._known and server._batcher.pending >= 5)
+    await until(lambda: key_of("", asked.frame_id) in server._service._flying and server._batcher.pending >= 5)
     for _ in range(20):  # as many round trips as the stream would need to bring in the rest
         await stub.Describe(wire.DescribeRequest())
     assert server._batcher.pending == 5
@@ -213,7 +218,8 @@ async def test_a_stream_is_not_read_beyond_its_window(stub: Any, server: CloudSe
 
 async def test_a_device_that_leaves_frees_its_places(stub: Any, server: CloudServer, model: GatedModel) -> None:
     model.shut()
-    unary = asyncio.ensure_future(stub.Classify(request(0)))
+    running = request(0)
+    unary = asyncio.ensure_future(stub.Classify(running))
     await entered(model)
     call = stub.Stream()
     for level in range(1, 4):
@@ -221,27 +227,30 @@ async def test_a_device_that_leaves_frees_its_places(stub: Any, server: CloudSer
     await until(lambda: server._batcher.waiting == 3)
     call.cancel()
     unary.cancel()
-    await until(lambda: server._batcher.pending == 0)
+    await until(lambda: server._batcher.waiting == 0)
     model.gate.set()
     assert (await stub.Classify(request(5))).HasField("classification")
     assert model.batches == [[0], [5]]
-    assert len(server._service._known) == 1
+
+
+async def test_a_run_that_has_begun_is_remembered_though_its_device_left(
+    stub: Any, server: CloudServer, model: GatedModel
+) -> None:
+    model.shut()
+    asked = request(1)
+    call = asyncio.ensure_future(stub.Classify(asked))
+    await entered(model)
+    (flying,) = server._service._flying.values()
+    call.cancel()
+    await until(lambda: flying.callers == 0)
+    model.gate.set()
+    assert (await stub.Classify(asked)).classification.label == "grey fox"
+    assert (await stub.Classify(asked)).classification.label == "grey fox"
+    assert model.batches == [[1]]
+    assert server.stats.take().repeats == 2
 
 
 async def test_a_message_far_over_the_limit_is_not_read(stub: Any) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as error:
         await stub.Classify(wire.ClassifyRequest(frame_id=new_frame_id(), image=bytes(2 << 20)))
     assert error.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
-
-
-def test_each_error_has_its_code() -> None:
-    codes = dict(FAILURE_CODES)
-    assert codes == {
-        TooLarge: Code.TOO_LARGE,
-        ImageError: Code.BAD_IMAGE,
-        BadRequest: Code.BAD_REQUEST,
-        Overloaded: Code.OVERLOADED,
-        Draining: Code.DRAINING,
-        ModelFailed: Code.INTERNAL,
-    }
-    assert set(codes.values()) == set(Code.values()) - {Code.UNKNOWN}

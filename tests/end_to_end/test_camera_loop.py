@@ -102,6 +102,9 @@ def test_ctrl_c_ends_in_a_summary(tmp_path: Path) -> None:
         (["--upload-budget", "5MB"], "5MB/day"),
         (["--compute-budget", "much"], "GMAC"),
         (["--cloud", "vm"], "host:port"),
+        (["--cloud", "vm.example:50051"], "expected an encrypted link to vm.example:50051"),
+        (["--cloud", "127.0.0.1:9", "--ca", "/no/such.pem"], "cannot read the ca /no/such.pem"),
+        (["--cloud", "127.0.0.1:9", "--key", "some.pem"], "expected cert and key together"),
         (["--frames", "0"], "frames"),
     ],
 )

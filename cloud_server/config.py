@@ -1,0 +1,93 @@
+"""Settings of the server, frozen and checked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cloud_server.decode import Limits
+from cloud_server.store import ROWS
+from cloud_server.tls import TlsFiles
+from edge_sdk.errors import ConfigError
+from edge_sdk.security import is_loopback
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """What a server is made of.
+
+    Attributes:
+        model: a shipped model's name, the path of a checkpoint or a bundle, or a timm name.
+        device: "auto", "cpu" or "cuda".
+        threads: CPU threads of the model; None: torch's choice.
+        host: address to listen on.
+        port: 0 takes a free one.
+        max_batch: frames in one run of the model.
+        max_wait_ms: how long a batch that is not full waits for more; 0 dispatches at once.
+        queue: frames that may wait; one more is answered OVERLOADED.
+        stream_window: frames of one stream in flight.
+        decoders: threads that decode pictures.
+        limits: on one picture.
+        label_map: JSON file from the model's labels to the devices'.
+        drain_s: how long frames in flight may take at the end.
+        tls: certificate and key of the server; None: the link is not encrypted.
+        insecure: serve other machines without encryption.
+        tokens: file of the devices' token hashes; None: calls need no token.
+        max_frames_per_s: how fast one device may send; None: no limit. Beyond it frames are answered OVERLOADED.
+        burst: frames that one device may send at once after a pause.
+        max_streams: open streams of all devices.
+        max_streams_per_device: open streams of one device.
+        state: folder in which the answers given so far outlive a restart; None: they are kept in memory.
+        remember: answers that are known by their frame's id.
+    """
+
+    model: str = "trailcam"
+    device: str = "auto"
+    threads: int | None = None
+    host: str = "127.0.0.1"
+    port: int = 50051
+    max_batch: int = 32
+    max_wait_ms: float = 0.0
+    queue: int = 128
+    stream_window: int = 32
+    decoders: int = 2
+    limits: Limits = field(default_factory=Limits)
+    label_map: Path | None = None
+    drain_s: float = 10.0
+    tls: TlsFiles | None = None
+    insecure: bool = False
+    tokens: Path | None = None
+    max_frames_per_s: float | None = None
+    burst: int = 32
+    max_streams: int = 1000
+    max_streams_per_device: int = 16
+    state: Path | None = None
+    remember: int = ROWS
+
+    def __post_init__(self) -> None:
+        for name in (
+            "max_batch",
+            "queue",
+            "stream_window",
+            "decoders",
+            "burst",
+            "max_streams",
+            "max_streams_per_device",
+            "remember",
+        ):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"expected {name} of at least 1; got {getattr(self, name)}")
+        if not 0 <= self.port <= 65535:
+            raise ConfigError(f"expected a port from 0 to 65535; got {self.port}")
+        if self.max_wait_ms < 0 or self.drain_s < 0:
+            raise ConfigError(
+                f"expected times of at least 0; got max_wait_ms {self.max_wait_ms}, drain_s {self.drain_s}"
+            )
+        if self.max_frames_per_s is not None and self.max_frames_per_s <= 0:
+            raise ConfigError(f"expected max_frames_per_s above 0, or None; got {self.max_frames_per_s}")
+        if self.tls is None and not self.insecure and not is_loopback(self.host):
+            raise ConfigError(
+                f"expected an encrypted link on {self.host}, which other machines reach; got no certificate: give "
+                "--tls-cert and --tls-key (`edge-sdk keys make` makes them), listen on 127.0.0.1, or say --insecure "
+                "inside a private network"
+            )

@@ -1,0 +1,146 @@
+"""Device tokens: random bearer tokens, and the server's file of their hashes.
+
+One line a device in the file: its name and the SHA-256 of its token. A slow password hash would add nothing: a token
+holds 256 random bits, which no one can guess from a fast hash, and the server checks it with every frame.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import re
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_sdk.errors import ConfigError, StorageError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_HASH = re.compile(r"[0-9a-f]{64}")
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{32,512}")
+_HEAD = "# One device a line: its name and the SHA-256 of its token. A line that is taken out locks its device out.\n"
+
+
+def new_token() -> str:
+    """A fresh token: 256 random bits, 43 characters that are safe in URLs, headers and shells."""
+    return secrets.token_urlsafe(32)
+
+
+def hash_token(token: str) -> str:
+    """The SHA-256 of a token, 64 lower-case hexadecimal digits."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def check_token(text: str, where: str) -> str:
+    """Return the token in `text`, or raise `ConfigError` that names `where` it came from, and not what it was."""
+    token = text.strip()
+    if not _TOKEN.fullmatch(token):
+        raise ConfigError(f"expected one token of 32 to 512 letters, digits and ._~+/=- in {where}; got another text")
+    return token
+
+
+def check_device_name(name: str) -> str:
+    """Return a device's name, or raise `ConfigError`."""
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"expected a device name of 1 to 64 letters, digits, dots and dashes; got {name!r}")
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class TokenList:
+    """The devices that may call.
+
+    Attributes:
+        hashes: name -> SHA-256 of its token, hexadecimal.
+        faults: lines that could not be read, each with its number; what they name may not call.
+    """
+
+    hashes: dict[str, str]
+    faults: tuple[str, ...] = ()
+
+    def device_of(self, token_hash: str) -> str | None:
+        """The device whose token has this hash, or None.
+
+        Each hash of the list is compared, each in constant time: how long it takes says nothing of where they differ.
+        """
+        found = None
+        for name, known in self.hashes.items():
+            if hmac.compare_digest(known, token_hash):
+                found = name
+        return found
+
+
+def read_tokens(path: Path) -> TokenList:
+    """Read the server's tokens file.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        raise ConfigError(f"cannot read the tokens file {path}: {error.strerror}") from error
+    hashes: dict[str, str] = {}
+    faults = []
+    for number, line in enumerate(lines, 1):
+        words = line.split("#", 1)[0].split()
+        if not words:
+            continue
+        if len(words) != 2 or not _NAME.fullmatch(words[0]) or not _HASH.fullmatch(words[1]):
+            faults.append(f"{path}, line {number}: expected a device name and 64 hexadecimal digits")
+        elif words[0] in hashes:
+            faults.append(f"{path}, line {number}: expected each device once; {words[0]} stands above already")
+        else:
+            hashes[words[0]] = words[1]
+    return TokenList(hashes, tuple(faults))
+
+
+def add_token(path: Path, device: str, token: str, *, replace: bool = False) -> None:
+    """Put the hash of a device's token into the server's file; made with mode 0600 where there is none.
+
+    Raises:
+        ConfigError: the device has a token already and `replace` is not set, or the file cannot be understood.
+        StorageError: the file cannot be written.
+    """
+    check_device_name(device)
+    known = _read_to_change(path) if path.exists() else {}
+    if device in known and not replace:
+        raise ConfigError(f"expected a device that {path} does not know; {device} has a token: --replace ends it")
+    _write(path, {**known, device: hash_token(token)})
+
+
+def remove_token(path: Path, device: str) -> None:
+    """Take a device out of the server's file: its next frame is refused.
+
+    Raises:
+        ConfigError: the file does not know the device, or cannot be understood.
+        StorageError: the file cannot be written.
+    """
+    known = _read_to_change(path)
+    if device not in known:
+        raise ConfigError(f"expected a device of {path} ({', '.join(sorted(known)) or 'it has none'}); got {device!r}")
+    _write(path, {name: known[name] for name in known if name != device})
+
+
+def _read_to_change(path: Path) -> dict[str, str]:
+    found = read_tokens(path)
+    if found.faults:
+        raise ConfigError(found.faults[0])
+    return found.hashes
+
+
+def _write(path: Path, hashes: dict[str, str]) -> None:
+    """Write the whole file anew beside the old one and rename it: a server never reads half of it."""
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
+        partial.unlink(missing_ok=True)
+        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(_HEAD + "".join(f"{name} {digest}\n" for name, digest in hashes.items()))
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        raise StorageError(f"cannot write the tokens file {path}: {error}") from error
