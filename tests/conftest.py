@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine makes no test wrong.
+settings.register_profile("no deadlines", deadline=None)
+settings.load_profile("no deadlines")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("EDGE_SDK_DATA", REPOSITORY.parent / "shared" / "data"))

@@ -2,7 +2,7 @@
 
 The best frames to offload are those with the largest P(big is right) - P(little is right), not those with the smallest
 confidence: where both models fail, a second opinion is worth nothing. The gate estimates that difference from the class
-that the little model names and how sure it is: isotonic regression of the gain on the confidence, per class, drawn
+that the little model names and how sure it is: a falling curve of the gain over the confidence, per class, drawn
 towards the curve of all classes where a class has few records. It is written as a plain table (`gain` at fixed
 confidences, by class), which the device reads in microseconds.
 
@@ -25,7 +25,8 @@ from edge_sdk.workbench.cascade.curve import Bools, Floats, cascade_curve, check
 
 _KNOTS = 33
 _PRIOR_RECORDS = 200.0
-_SLOPE = 0.02
+_SLOPE = 0.0005
+_DRAWS = 24
 MAX_SOFTMAX, GATE = "max softmax", "learned gate"
 
 
@@ -66,13 +67,29 @@ def fit_gate(
 
 
 def _falling(confidence: Floats, gain: Floats, knots: Floats) -> Floats:
-    """Isotonic regression of gain on confidence, falling, read at the knots, with a slight slope to break ties."""
+    """Gain as a falling function of confidence, read at the knots.
+
+    The mean of two fits: isotonic regression, which follows any falling shape but is constant in steps and leans
+    outwards at both ends (so it is averaged over bootstrap draws), and a straight line, which is what a little model of
+    calibrated confidence p gives if the big one mends a fixed part of its mistakes and breaks a fixed part of the rest:
+    gain = (1 - p) a - p b. On held-out records the mean has a smaller squared error and a larger area than either fit
+    with few records.
+    """
+    rng = np.random.default_rng(0)
     order = np.argsort(confidence, kind="stable")
-    fitted = isotonic_regression(gain[order], increasing=False).x
-    at, first = np.unique(confidence[order], return_index=True)
-    ends = np.append(first[1:], len(fitted))
-    means = np.add.reduceat(fitted, first) / (ends - first)
-    result: Floats = np.interp(knots, at, means) + _SLOPE * (0.5 - knots)
+    sure, rise = confidence[order], gain[order]
+    steps = np.zeros(len(knots))
+    for _ in range(_DRAWS):
+        weights = rng.multinomial(len(sure), np.full(len(sure), 1 / len(sure)))
+        kept = weights > 0
+        fitted = isotonic_regression(rise[kept], weights=weights[kept], increasing=False).x
+        at, first = np.unique(sure[kept], return_index=True)
+        ends = np.append(first[1:], len(fitted))
+        steps += np.interp(knots, at, np.add.reduceat(fitted, first) / (ends - first)) / _DRAWS
+    spread = float(np.var(sure))
+    slope = min(0.0, float(np.mean((sure - sure.mean()) * (rise - rise.mean()))) / spread) if spread else 0.0
+    line = rise.mean() + slope * (knots - sure.mean())
+    result: Floats = (steps + line) / 2 + _SLOPE * (0.5 - knots)
     return result
 
 
