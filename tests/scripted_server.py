@@ -27,9 +27,13 @@ class ScriptedServer(wire_grpc.OffloadServicer):
     """Runs while its `with` block does. `script` gives the reply to a request; None: no reply."""
 
     def __init__(
-        self, script: Script = lambda request, _: answer(request), labels: tuple[str, ...] = ("a", "b")
+        self,
+        script: Script = lambda request, _: answer(request),
+        labels: tuple[str, ...] = ("a", "b"),
+        host: str = "127.0.0.1",
     ) -> None:
         self.script = script
+        self.host = host
         self.labels = labels
         self.requests: list[wire.ClassifyRequest] = []
         self.streams = 0
@@ -39,7 +43,7 @@ class ScriptedServer(wire_grpc.OffloadServicer):
     def start(self) -> None:
         self._server = grpc.server(futures.ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)])
         wire_grpc.add_OffloadServicer_to_server(self, self._server)
-        self.port = self._server.add_insecure_port(f"127.0.0.1:{self.port}")
+        self.port = self._server.add_insecure_port(f"{self.host}:{self.port}")
         self._server.start()
 
     def stop(self) -> None:
@@ -47,7 +51,7 @@ class ScriptedServer(wire_grpc.OffloadServicer):
 
     @property
     def target(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     @property
     def ids(self) -> list[str]:
