@@ -30,6 +30,7 @@ from soaking.faults import databases, fill_up, final_answers, flip_bit, small_di
 from soaking.link import Relay
 
 from edge_sdk.journal import Journal
+from edge_sdk.recovery import NOT_IN_SPOOL
 from edge_sdk.types import Origin
 
 FAULTS = {
@@ -59,7 +60,7 @@ class Tally:
         cloud: of these, answered by the cloud.
         device: of these, the device's answer is final, by reason.
         provisional: of these, neither.
-        lost: of these, unknown to the journal, though no bit of it was flipped after their answer.
+        lost: of these, unknown to the journal, or found missing from the spool without a cause.
         destroyed: of these, their final answer was in a journal that a bit flip damaged.
         twice: answers counted or recorded more than once.
         inferences: runs of the big model.
@@ -233,30 +234,34 @@ def tally(soak: Soak, said: dict[str, int], cycles: int) -> Tally:
         found.lost = len(promised - set(answers))
         return found
     with Journal(soak.state / "journal.db") as journal:
-        answers_by_id = {entry.answer.frame_id: entry.answer for entry in journal.query()}
+        entries = list(journal.query())
+    answers_by_id = {entry.answer.frame_id: entry.answer for entry in entries}
+    vanished = promised & {entry.answer.frame_id for entry in entries if entry.note == NOT_IN_SPOOL}
     known = [answers_by_id[frame_id] for frame_id in promised & answers_by_id.keys()]
     found.cloud = sum(answer.origin is Origin.CLOUD for answer in known)
     found.device = dict(Counter(a.reason.value for a in known if a.origin is Origin.DEVICE and a.final))
     found.provisional = sum(not answer.final for answer in known)
     missing = promised - answers_by_id.keys()
-    found.destroyed, found.lost = len(missing & soak.destroyed), len(missing - soak.destroyed)
+    found.destroyed, found.lost = len(missing & soak.destroyed), len(missing - soak.destroyed) + len(vanished)
     cloud_answers = sum(answer.origin is Origin.CLOUD for answer in answers_by_id.values())
     found.twice = max(0, said["answers_cloud"] - cloud_answers - len(soak.destroyed - answers_by_id.keys()))
     return found
 
 
-def run(program: str, work: Path, cycles: int, seed: int, path: str | None = None) -> Tally:
+def run(program: str, work: Path, options: argparse.Namespace, path: str | None = None) -> Tally:
     """The whole soak of one device program."""
     soak = Soak(work, program, path)
     with small_disk(soak.state, 48) as small, soak.serving():
-        faults = {name: weight for name, weight in FAULTS.items() if small or name != "disk full"}
+        faults = {name: weight for name, weight in FAULTS.items() if name not in options.without}
+        if not small:
+            faults.pop("disk full", None)
         if program == "soaking.queue_device":
-            del faults["bit flip in a frame"]  # its frames are in its database
-        for number in range(cycles):
-            soak.cycle(number, seed, faults)
+            faults.pop("bit flip in a frame", None)  # its frames are in its database
+        for number in range(options.cycles):
+            soak.cycle(number, options.seed, faults)
             if number % 50 == 49:
-                print(f"{program}: {number + 1} of {cycles} cycles", file=sys.stderr)
-        return tally(soak, soak.drain(), cycles)
+                print(f"{program}: {number + 1} of {options.cycles} cycles", file=sys.stderr)
+        return tally(soak, soak.drain(), options.cycles)
 
 
 def show(results: dict[str, Tally]) -> None:
@@ -278,6 +283,9 @@ def main() -> None:
     parser.add_argument("--cycles", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--persist-queue", metavar="FOLDER", help="where persist-queue is installed: run it too")
+    parser.add_argument(
+        "--without", nargs="+", choices=FAULTS, default=[], metavar="FAULT", help="leave these faults out"
+    )
     parser.add_argument("--work", type=Path, help="keep logs and files here")
     parser.add_argument("--json", action="store_true", help="print the counts as JSON")
     options = parser.parse_args()
@@ -289,7 +297,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="soak-") as folder:
             work = (options.work or Path(folder)) / name
             work.mkdir(parents=True)
-            results[name] = run(program, work, options.cycles, options.seed, path)
+            results[name] = run(program, work, options, path)
     if options.json:
         print(json.dumps({name: asdict(found) for name, found in results.items()}))
     else:

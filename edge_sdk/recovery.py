@@ -20,6 +20,9 @@ from edge_sdk.types import Answer, Origin, Reason
 
 _log = logging.getLogger(__name__)
 
+NOT_IN_SPOOL = "not in the spool at a start"
+"""The note on a frame that was on its way to the spool when the device stopped."""
+
 
 def lost_answer(loss: Loss) -> Answer:
     """The final word on a lost frame of which nothing else is known: no label."""
@@ -40,7 +43,7 @@ def recover(spool: Spool, journal: Journal, labels: tuple[str, ...]) -> None:
     finality = journal.finality([*waiting, *losses])
     for frame_id in open_answers.keys() - set(waiting):
         lost = losses.get(frame_id)
-        reason, note = (Reason.EVICTED, "not in the spool at a start") if lost is None else (lost.reason, "")
+        reason, note = (Reason.EVICTED, NOT_IN_SPOOL) if lost is None else (lost.reason, "")
         journal.write(replace(open_answers[frame_id], final=True, reason=reason), note=note)
     for frame_id in losses.keys() - finality.keys():
         journal.write(lost_answer(losses[frame_id]), note="nothing else is known of this frame")

@@ -37,7 +37,7 @@ def main() -> None:
     file = os.open(acked, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     target = f"127.0.0.1:{port}"
     with EdgeClassifier(
-        cloud=target, state_dir=Path(state), threshold=1.01, budget="50MB/s", spool_bytes=4_000_000, uplink=SETTINGS
+        cloud=target, state_dir=Path(state), threshold=1.01, budget="50MB/s", spool_bytes=20_000_000, uplink=SETTINGS
     ) as edge:
         print("ready", flush=True)
         if sys.argv[5:] == ["drain"]:
