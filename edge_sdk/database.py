@@ -14,6 +14,7 @@ from edge_sdk.errors import StorageError
 
 _log = logging.getLogger(__name__)
 
+_PAGE_BYTES = 1024  # a commit writes whole pages, a few rows each time: small ones spare the SD card
 _SALVAGE_STEPS = 100
 
 
@@ -168,6 +169,7 @@ def _open(
     try:
         if exclusive:
             connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+        connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")  # of a fresh file; an older one keeps its own
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         with transaction(connection):
