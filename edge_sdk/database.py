@@ -11,11 +11,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from edge_sdk.errors import StorageError
+from edge_sdk.wal import is_damaged, mend
 
 _log = logging.getLogger(__name__)
 
 _PAGE_BYTES = 1024  # a commit writes whole pages, a few rows each time: small ones spare the SD card
 _SALVAGE_STEPS = 100
+_LOOKS, _BETWEEN_LOOKS_S = 3, 0.05
 
 
 def is_damage(error: Exception) -> bool:
@@ -32,6 +34,7 @@ def open_database(
     exclusive: bool,
     fill: Callable[[sqlite3.Connection], None] | None = None,
     save: Callable[[Path, sqlite3.Connection], None] | None = None,
+    checks_log: bool = False,
 ) -> sqlite3.Connection:
     """Open or create a database in WAL mode whose commits are on the disk when they return.
 
@@ -44,6 +47,8 @@ def open_database(
         exclusive: hold the file for this connection alone; otherwise other processes may read and write it.
         fill: called after `schema`, within the same transaction.
         save: called after that with the damaged file, where there was one.
+        checks_log: a write-ahead log that was damaged after it had been whole counts as damage, where SQLite would drop
+            its end without a word. Only for a file whose every commit is synced.
 
     Raises:
         StorageError: the file cannot be opened, is held by another process, or has a newer schema.
@@ -51,6 +56,8 @@ def open_database(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            if checks_log and _log_is_damaged(path):
+                raise _damage("the write-ahead log is damaged")
             return _open(path, schema, version, exclusive, fill)
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
@@ -104,6 +111,8 @@ def salvage(damaged: Path, connection: sqlite3.Connection, *, table: str, key: s
     """
     copied = 0
     try:
+        if is_damaged(damaged):
+            mend(damaged)
         with closing(sqlite3.connect(damaged, isolation_level=None)) as source:
             names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
             there = {row[1] for row in source.execute(f"PRAGMA table_info({table})")}
@@ -123,7 +132,7 @@ def salvage(damaged: Path, connection: sqlite3.Connection, *, table: str, key: s
                 except (sqlite3.Error, TypeError):
                     failures += 1
                     at += 1 if failures <= 64 else 2 ** (failures - 64)
-    except sqlite3.Error as error:
+    except (OSError, sqlite3.Error) as error:
         _log.error("%s cannot be read: %s", damaged, error)
     _log.warning("%d rows were saved from %s", copied, damaged.name)
     return copied
@@ -183,7 +192,7 @@ def _open(
                     fill(connection)
                 connection.execute(f"PRAGMA user_version={version}")
         if exclusive and connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-            raise _damaged()
+            raise _damage("quick_check failed")
         if found == 0:
             sync_folder(path.parent)
     except BaseException:
@@ -192,7 +201,16 @@ def _open(
     return connection
 
 
-def _damaged() -> sqlite3.DatabaseError:
-    error = sqlite3.DatabaseError("quick_check failed")
+def _log_is_damaged(path: Path) -> bool:
+    """Looked at again before it is believed: another process may have been writing meanwhile."""
+    for _ in range(_LOOKS):
+        if not is_damaged(path):
+            return False
+        time.sleep(_BETWEEN_LOOKS_S)
+    return True
+
+
+def _damage(what: str) -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError(what)
     error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
     return error

@@ -289,7 +289,9 @@ class Journal:
         def save(damaged: Path, connection: sqlite3.Connection) -> None:
             salvage(damaged, connection, table="frame", key="number")
 
-        opened = open_database(self._path, schema=_SCHEMA, version=2, exclusive=False, fill=fill, save=save)
+        opened = open_database(
+            self._path, schema=_SCHEMA, version=2, exclusive=False, fill=fill, save=save, checks_log=True
+        )
         self._aside = None
         return opened
 

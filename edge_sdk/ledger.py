@@ -263,7 +263,9 @@ class Ledger:
         self._upload = _Account("upload", self._budgets["upload"])
         self._compute = _Account("compute", self._budgets["compute"])
         self._accounts = (self._upload, self._compute)
-        self._connection = open_database(self._path, schema=_SCHEMA, version=1, exclusive=True, fill=self._fill)
+        self._connection = open_database(
+            self._path, schema=_SCHEMA, version=1, exclusive=True, fill=self._fill, checks_log=True
+        )
         row = self._connection.execute("SELECT elapsed_ns, wall_s, steady_s, boot_id FROM clock").fetchone()
         mark = ClockMark(*row) if row is not None else None
         self._clock = ElapsedClock(mark, wall=self._wall, steady=self._steady, boot_id=self._boot_id)

@@ -397,3 +397,30 @@ def test_a_file_of_the_first_version_is_taken_over(path: Path) -> None:
         journal.write(cloud("a"))
         journal.write(device("b"))
         assert [entry.answer.frame_id for entry in journal.query()] == ["a", "b"]
+
+
+_KILLED_WRITER = """
+import os, signal, sys
+from pathlib import Path
+sys.path[:0] = [sys.argv[2]]
+from test_journal import Journal, device
+journal = Journal(Path(sys.argv[1]), flush_interval_s=3600.0)
+for number in range(40):
+    journal.write(device(f"f{number:02d}"))
+    assert journal.flush()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5])
+def test_a_bit_flipped_in_the_log_takes_little_with_it(path: Path, share: float) -> None:
+    subprocess.run([sys.executable, "-c", _KILLED_WRITER, str(path), str(Path(__file__).parent)])
+    log = path.with_name(f"{path.name}-wal")
+    content = bytearray(log.read_bytes())
+    content[int(share * len(content))] ^= 4
+    log.write_bytes(content)
+    with Journal(path) as journal:
+        kept = {entry.answer.frame_id for entry in journal.query()}
+    assert len(kept) >= 35
+    assert "f39" in kept
+    assert len(list(path.parent.glob("journal.db.damaged-*"))) >= 1

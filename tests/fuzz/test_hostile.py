@@ -44,11 +44,9 @@ async def attack(address: str, count: int, seed: int) -> Counter[str]:
 
         async def send() -> None:
             for method, content in pending:
-                call = channel.unary_unary(
-                    SERVICE + method, request_serializer=bytes, response_deserializer=wire.ClassifyReply.FromString
-                )
+                call = channel.unary_unary(SERVICE + method, request_serializer=bytes, response_deserializer=bytes)
                 try:
-                    reply = await call(content, timeout=TIMEOUT_S)
+                    content = await call(content, timeout=TIMEOUT_S)
                 except grpc.aio.AioRpcError as error:
                     assert error.code() in STATUSES, f"{error.code()}: {error.details()}"
                     said[error.code().name] += 1
@@ -56,6 +54,7 @@ async def attack(address: str, count: int, seed: int) -> Counter[str]:
                 if method == "Describe":
                     said["described"] += 1
                     continue
+                reply = wire.ClassifyReply.FromString(content)
                 kind = reply.WhichOneof("result")
                 assert kind is not None
                 said[kind if kind == "classification" else wire.Failure.Code.Name(reply.failure.code)] += 1
