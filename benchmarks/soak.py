@@ -26,7 +26,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from soaking.faults import databases, fill_up, final_answers, flip_bit, small_disk
+from soaking.faults import all_entries, databases, fill_up, final_answers, flip_bit, small_disk
 from soaking.link import Relay
 
 from edge_sdk.journal import Journal
@@ -203,7 +203,8 @@ class Soak:
 
 def free_port() -> int:
     """A free port that no outgoing connection is given, so that the server finds it free again after a kill."""
-    for port in range(20_000, 30_000):
+    for offset in range(10_000):
+        port = 20_000 + (os.getpid() + offset) % 10_000  # another soak may run beside this one
         with socket.socket() as free, contextlib.suppress(OSError):
             free.bind(("127.0.0.1", port))
             return port
@@ -234,7 +235,7 @@ def tally(soak: Soak, said: dict[str, int], cycles: int) -> Tally:
         found.lost = len(promised - set(answers))
         return found
     with Journal(soak.state / "journal.db") as journal:
-        entries = list(journal.query())
+        entries = all_entries(journal)
     answers_by_id = {entry.answer.frame_id: entry.answer for entry in entries}
     vanished = promised & {entry.answer.frame_id for entry in entries if entry.note == NOT_IN_SPOOL}
     known = [answers_by_id[frame_id] for frame_id in promised & answers_by_id.keys()]

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edge_sdk.errors import StorageError
-from edge_sdk.journal import Journal
+from edge_sdk.journal import Journal, JournalEntry
 
 
 def flip_bit(path: Path, chance: random.Random) -> None:
@@ -38,11 +38,16 @@ def final_answers(state: Path) -> set[str]:
         for path in state.glob("journal.db*"):
             if "damaged" not in path.name:
                 shutil.copy(path, folder)
-        try:
-            with Journal(Path(folder) / "journal.db") as journal:
-                return {entry.answer.frame_id for entry in journal.query(final=True)}
-        except StorageError:
-            return set()
+        with Journal(Path(folder) / "journal.db") as journal:
+            return {entry.answer.frame_id for entry in all_entries(journal) if entry.answer.final}
+
+
+def all_entries(journal: Journal) -> list[JournalEntry]:
+    """Everything in a journal; where it turns out to be damaged, everything that was saved of it."""
+    try:
+        return list(journal.query())
+    except StorageError:
+        return list(journal.query())
 
 
 @contextmanager
