@@ -10,88 +10,35 @@ import logging
 import sqlite3
 import threading
 import time
-import zlib
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
 from edge_sdk.database import is_damage, open_database, salvage, set_aside, storable, transaction
 from edge_sdk.errors import ConfigError, StorageError
 from edge_sdk.journal_limits import JournalLimits
-from edge_sdk.types import Answer, Origin, Reason
+from edge_sdk.journal_rows import (
+    COLUMNS,
+    OPEN,
+    SCHEMA,
+    UPSERTS,
+    JournalEntry,
+    checksum,
+    entry_of,
+    is_sound,
+    microseconds,
+)
+from edge_sdk.types import Answer, Origin
+
+__all__ = ["Journal", "JournalEntry"]
 
 _log = logging.getLogger(__name__)
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_BACKLOG = 10_000
-_SCHEMA = (
-    """CREATE TABLE IF NOT EXISTS frame (
-        number INTEGER PRIMARY KEY,
-        frame_id TEXT NOT NULL UNIQUE,
-        captured_us INTEGER NOT NULL,
-        utc_offset_s INTEGER NOT NULL,
-        source TEXT NOT NULL,
-        truth TEXT,
-        note TEXT NOT NULL,
-        device_label TEXT, device_confidence REAL, device_final INTEGER, device_reason TEXT,
-        cloud_label TEXT, cloud_confidence REAL, cloud_final INTEGER, cloud_reason TEXT,
-        origin TEXT AS (iif(cloud_reason IS NULL, 'device', 'cloud')),
-        label TEXT AS (iif(cloud_reason IS NULL, device_label, cloud_label)),
-        final INTEGER AS (iif(cloud_reason IS NULL, device_final, cloud_final))
-    )""",
-    "CREATE INDEX IF NOT EXISTS frame_captured ON frame (captured_us, number)",
-    # Since version 2: each answer's checksum, NULL in older rows, and what waits for another word.
-    "ALTER TABLE frame ADD COLUMN device_check INTEGER",
-    "ALTER TABLE frame ADD COLUMN cloud_check INTEGER",
-    "CREATE INDEX frame_open ON frame (number) WHERE cloud_reason IS NULL AND device_final = 0",
-)
-_OPEN = "cloud_reason IS NULL AND device_final = 0"
 _IDS_AT_ONCE = 500
-_COLUMNS = (
-    "frame_id, captured_us, utc_offset_s, source, truth, note, device_label, device_confidence, device_final, "
-    "device_reason, device_check, cloud_label, cloud_confidence, cloud_final, cloud_reason, cloud_check"
-)
-
-
-def _upsert(origin: str, unsettled: str) -> str:
-    """Write an answer of `origin` unless its row is already settled."""
-    columns = ", ".join(f"{origin}_{name}" for name in ("label", "confidence", "final", "reason", "check"))
-    updates = ", ".join(f"{name} = excluded.{name}" for name in columns.split(", "))
-    return (
-        f"INSERT INTO frame (frame_id, captured_us, utc_offset_s, source, truth, note, {columns}) "
-        f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (frame_id) DO UPDATE SET {updates}, "
-        "truth = coalesce(excluded.truth, truth), note = iif(excluded.note = '', note, excluded.note) "
-        f"WHERE {unsettled}"
-    )
-
-
-_UPSERTS = {
-    Origin.DEVICE: _upsert("device", "device_final IS NOT 1"),
-    Origin.CLOUD: _upsert("cloud", "cloud_reason IS NULL"),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class JournalEntry:
-    """What is known of one frame.
-
-    Attributes:
-        answer: the last word so far.
-        device: the device's answer, None if only the cloud's is known.
-        cloud: the cloud's answer, None if there is none.
-        truth: the true label, where it is known.
-        note: a remark, such as the cloud's message when it refused the frame.
-    """
-
-    answer: Answer
-    device: Answer | None
-    cloud: Answer | None
-    truth: str | None
-    note: str
 
 
 class Journal:
@@ -173,13 +120,13 @@ class Journal:
         said = (answer.label, float(answer.confidence), int(answer.final), answer.reason.value)
         row = (
             answer.frame_id,
-            _microseconds(answer.captured_at),
+            microseconds(answer.captured_at),
             offset.days * 86_400 + offset.seconds,
             storable(answer.source),
             None if truth is None else storable(truth),
             note,
             *said,
-            _checksum(answer.frame_id, said),
+            checksum(answer.frame_id, said),
         )
         with self._backlog_lock:
             self._backlog.append((answer.origin, row))
@@ -200,7 +147,7 @@ class Journal:
 
     def unsettled(self) -> list[Answer]:
         """The provisional answers of the frames that wait for another word, the first written first."""
-        with closing(self._select(f"WHERE {_OPEN} ORDER BY number", [])) as entries:
+        with closing(self._select(f"WHERE {OPEN} ORDER BY number", [])) as entries:
             return [entry.answer for entry in entries]
 
     def finality(self, frame_ids: Collection[str]) -> dict[str, bool]:
@@ -242,8 +189,8 @@ class Journal:
         conditions: list[str] = []
         values: list[object] = []
         for condition, value in (
-            ("captured_us >= ?", None if since is None else _microseconds(since)),
-            ("captured_us < ?", None if until is None else _microseconds(until)),
+            ("captured_us >= ?", None if since is None else microseconds(since)),
+            ("captured_us < ?", None if until is None else microseconds(until)),
             ("label = ?", label),
             ("origin = ?", None if origin is None else origin.value),
             ("final = ?", None if final is None else int(final)),
@@ -290,7 +237,7 @@ class Journal:
             salvage(damaged, connection, table="frame", key="number")
 
         opened = open_database(
-            self._path, schema=_SCHEMA, version=2, exclusive=False, fill=fill, save=save, checks_log=True
+            self._path, schema=SCHEMA, version=2, exclusive=False, fill=fill, save=save, checks_log=True
         )
         self._aside = None
         return opened
@@ -315,7 +262,7 @@ class Journal:
                 self._connection = self._open()
             with transaction(self._connection):
                 for origin, row in batch:
-                    self._connection.execute(_UPSERTS[origin], row)
+                    self._connection.execute(UPSERTS[origin], row)
                 self._limits.enforce(self._connection)
         except (sqlite3.Error, StorageError) as error:
             self._fail(error)
@@ -343,9 +290,9 @@ class Journal:
         self.flush()
         with closing(self._reader()) as reader:
             try:
-                for row in reader.execute(f"SELECT {_COLUMNS} FROM frame {tail}", values):
-                    if _is_sound(row):
-                        yield _entry(row)
+                for row in reader.execute(f"SELECT {COLUMNS} FROM frame {tail}", values):
+                    if is_sound(row):
+                        yield entry_of(row)
                     else:
                         _log.error("journal: the answer on frame %s is damaged and passed over", row[0])
             except sqlite3.Error as error:
@@ -382,33 +329,3 @@ class Journal:
             return sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
         except sqlite3.Error as error:
             raise StorageError(f"cannot read {self._path}: {error}") from error
-
-
-def _microseconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1)
-
-
-def _checksum(frame_id: str, said: tuple[Any, ...]) -> int:
-    """Of one answer: SQLite notices damage to its own structure, not to what it keeps."""
-    return zlib.crc32(repr((frame_id, said)).encode())
-
-
-def _is_sound(row: tuple[Any, ...]) -> bool:
-    return all(check is None or check == _checksum(row[0], tuple(said)) for *said, check in (row[6:11], row[11:16]))
-
-
-def _entry(row: tuple[Any, ...]) -> JournalEntry:
-    frame_id, captured_us, utc_offset_s, source, truth, note = row[:6]
-    zone = UTC if utc_offset_s == 0 else timezone(timedelta(seconds=utc_offset_s))
-    captured_at = (_EPOCH + timedelta(microseconds=captured_us)).astimezone(zone)
-
-    def answer(origin: Origin, columns: tuple[Any, ...]) -> Answer | None:
-        label, confidence, final, reason, _ = columns
-        if reason is None:
-            return None
-        return Answer(frame_id, captured_at, source, label, confidence, origin, bool(final), Reason(reason))
-
-    device, cloud = answer(Origin.DEVICE, row[6:11]), answer(Origin.CLOUD, row[11:16])
-    last = cloud or device
-    assert last is not None, "a row holds at least one answer"
-    return JournalEntry(answer=last, device=device, cloud=cloud, truth=truth, note=note)

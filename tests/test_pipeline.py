@@ -267,3 +267,13 @@ def test_an_answer_that_comes_again_is_counted_once(tmp_path: Path, server: Scri
         list(edge.answers(wait_s=30))
         assert edge.ledger.answers_cloud == 1
     assert server.ids == [waiting]
+
+
+def test_losses_without_a_cloud_do_not_pile_up(tmp_path: Path) -> None:
+    with EdgeClassifier(state_dir=tmp_path, threshold=NEVER, spool_bytes=20_000) as edge:
+        said = [edge.classify(frame(number)) for number in range(90)]
+        assert len(edge._spool.losses()) < 64
+        settled = edge.journal.finality([one.frame_id for one in said])
+        assert sum(settled.values()) == 90 - edge.waiting
+    with EdgeClassifier(state_dir=tmp_path) as edge:
+        assert edge._spool.losses() == ()
