@@ -59,7 +59,8 @@ class Tally:
         promised: frames reported as waiting.
         cloud: of these, answered by the cloud.
         device: of these, the device's answer is final, by reason.
-        provisional: of these, neither.
+        waiting: frames that still wait after the drain; -1: the device did not start any more.
+        provisional: of the promised, neither.
         lost: of these, unknown to the journal, or found missing from the spool without a cause.
         destroyed: of these, their final answer was in a journal that a bit flip damaged.
         twice: answers counted or recorded more than once.
@@ -73,6 +74,7 @@ class Tally:
     promised: int = 0
     cloud: int = 0
     device: dict[str, int] = field(default_factory=dict)
+    waiting: int = 0
     provisional: int = 0
     lost: int = 0
     destroyed: int = 0
@@ -228,6 +230,7 @@ def tally(soak: Soak, said: dict[str, int], cycles: int) -> Tally:
     """Compare what was promised with what the device has."""
     promised, inferences = set(lines(soak.work / "promised")), lines(soak.work / "inferences")
     found = Tally(cycles=cycles, promised=len(promised), faults=dict(soak.faults), bad_starts=soak.bad_starts)
+    found.waiting = said["waiting"]
     found.inferences, found.repeated = len(inferences), len(inferences) - len(set(inferences))
     if soak._program == "soaking.queue_device":
         answers = lines(soak.work / "answers")
@@ -287,11 +290,12 @@ def main() -> None:
     parser.add_argument(
         "--without", nargs="+", choices=FAULTS, default=[], metavar="FAULT", help="leave these faults out"
     )
+    parser.add_argument("--only-queue", action="store_true", help="with --persist-queue: run it alone")
     parser.add_argument("--work", type=Path, help="keep logs and files here")
     parser.add_argument("--json", action="store_true", help="print the counts as JSON")
     options = parser.parse_args()
     results = {}
-    programs = {"edge-sdk": ("soaking.device", None)}
+    programs: dict[str, tuple[str, str | None]] = {} if options.only_queue else {"edge-sdk": ("soaking.device", None)}
     if options.persist_queue:
         programs["persist-queue"] = ("soaking.queue_device", options.persist_queue)
     for name, (program, path) in programs.items():
