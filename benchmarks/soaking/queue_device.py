@@ -64,7 +64,7 @@ def main() -> None:
     threading.Thread(target=send, args=(queue, port, answers), daemon=True).start()
     if sys.argv[5:] == ["drain"]:
         end = time.monotonic() + DRAIN_S
-        while (left := queue.size + queue.unack_count()) and time.monotonic() < end:
+        while (left := max(0, queue.size) + queue.unack_count()) and time.monotonic() < end:
             time.sleep(0.1)
         print(json.dumps({"waiting": left, "answers_cloud": 0}), flush=True)
         os._exit(0)
