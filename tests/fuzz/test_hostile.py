@@ -50,7 +50,7 @@ async def attack(address: str, count: int, seed: int) -> Counter[str]:
                     content = await call(content, timeout=TIMEOUT_S)
                 except grpc.aio.AioRpcError as error:
                     assert error.code() in STATUSES, f"{error.code()}: {error.details()}"
-                    said[error.code().name] += 1
+                    said[f"status {error.code().name}"] += 1
                     continue
                 if method == "Describe":
                     said["described"] += 1
