@@ -22,6 +22,8 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # "start of frame"; the three are tables and a reserved code
 _MARKER = re.compile(rb"\xff[^\x00\xff]")
 _MAX_SEGMENTS = 4096  # 64 KB each: what no honest picture needs
+_MAX_SCANS = 100  # a progressive JPEG has some ten
+_MAX_SCANS_AT_FULL_SIZE = 16
 _BARE = frozenset({0x01, *range(0xD0, 0xD8)})  # markers without a length
 
 
@@ -94,6 +96,8 @@ def check(data: bytes, limits: Limits) -> Header:
             f"expected a picture of at most {limits.max_pixels:,} pixels; got {header.width}x{header.height}, "
             f"{header.width * header.height:,} pixels"
         )
+    if header.format == "JPEG":
+        _check_scans(data, header, limits)
     if not _is_whole(data, header.format):
         raise ImageError(f"expected a whole picture; this {header.format} of {len(data):,} bytes was cut off")
     return header
@@ -117,6 +121,14 @@ def decode(data: bytes, limits: Limits) -> Image:
     if bgr.shape[0] * bgr.shape[1] != header.width * header.height:
         raise ImageError(f"expected {what}, as its header says; the decoder found {bgr.shape[1]}x{bgr.shape[0]}")
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def _check_scans(data: bytes, header: Header, limits: Limits) -> None:
+    """Each scan of a progressive JPEG goes over all pixels: 8 MB can hold scans enough for minutes of decoding."""
+    scans = data.count(b"\xff\xda", _jpeg_frame_at(data))
+    most = min(_MAX_SCANS, _MAX_SCANS_AT_FULL_SIZE * limits.max_pixels // (header.width * header.height))
+    if scans > most:
+        raise TooLarge(f"expected a JPEG of at most {most} scans at this size; got {scans}")
 
 
 def _jpeg(data: bytes) -> Header:

@@ -56,6 +56,23 @@ class PowerModel:
             raise ConfigError(f"expected a PowerModel of values of at least 0; got {self}")
 
 
+@dataclass(frozen=True, slots=True)
+class StorageSettings:
+    """What the device keeps, beside the bytes of its spool.
+
+    Attributes:
+        spool_age_s: a frame that has waited for the cloud longer leaves, and the device's answer is final; None: none.
+        journal_rows: most frames in the journal; the oldest with a final answer go first.
+        journal_bytes: most bytes of the journal; None: no limit beside `journal_rows`.
+        journal_age_s: frames captured longer ago leave the journal; None: none do.
+    """
+
+    spool_age_s: float | None = 30 * 86_400.0
+    journal_rows: int = 1_000_000
+    journal_bytes: int | None = 500_000_000
+    journal_age_s: float | None = None
+
+
 def check_address(text: str) -> str:
     """Return `host:port` unchanged, or raise `ConfigError`.
 

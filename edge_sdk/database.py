@@ -7,12 +7,17 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from edge_sdk.errors import StorageError
+from edge_sdk.wal import is_damaged, mend
 
 _log = logging.getLogger(__name__)
+
+_PAGE_BYTES = 1024  # a commit writes whole pages, a few rows each time: small ones spare the SD card
+_SALVAGE_STEPS = 100
+_LOOKS, _BETWEEN_LOOKS_S = 3, 0.05
 
 
 def is_damage(error: Exception) -> bool:
@@ -28,6 +33,8 @@ def open_database(
     version: int,
     exclusive: bool,
     fill: Callable[[sqlite3.Connection], None] | None = None,
+    save: Callable[[Path, sqlite3.Connection], None] | None = None,
+    checks_log: bool = False,
 ) -> sqlite3.Connection:
     """Open or create a database in WAL mode whose commits are on the disk when they return.
 
@@ -35,10 +42,13 @@ def open_database(
 
     Args:
         path: the file; its folder is created.
-        schema: the statements that create the tables.
+        schema: the statements that create the tables; run on a file of an older version too.
         version: number of the schema, kept in `user_version`.
         exclusive: hold the file for this connection alone; otherwise other processes may read and write it.
-        fill: called on a fresh database, within the transaction that creates it.
+        fill: called after `schema`, within the same transaction.
+        save: called after that with the damaged file, where there was one.
+        checks_log: a write-ahead log that was damaged after it had been whole counts as damage, where SQLite would drop
+            its end without a word. Only for a file whose every commit is synced.
 
     Raises:
         StorageError: the file cannot be opened, is held by another process, or has a newer schema.
@@ -46,13 +56,22 @@ def open_database(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            if checks_log and _log_is_damaged(path):
+                raise _damage("the write-ahead log is damaged")
             return _open(path, schema, version, exclusive, fill)
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise
             aside = set_aside(path)
             _log.error("%s is damaged (%s): set aside as %s, a fresh one is begun", path, error, aside.name)
-            return _open(path, schema, version, exclusive, fill)
+
+            def fill_and_save(connection: sqlite3.Connection) -> None:
+                if fill is not None:
+                    fill(connection)
+                if save is not None:
+                    save(aside, connection)
+
+            return _open(path, schema, version, exclusive, fill_and_save)
     except sqlite3.OperationalError as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
             raise StorageError(f"expected {path} to be free; another process holds it") from error
@@ -74,6 +93,49 @@ def set_aside(path: Path) -> Path:
         if companion.exists():
             os.replace(companion, aside.with_name(aside.name + suffix))
     return aside
+
+
+def salvage(damaged: Path, connection: sqlite3.Connection, *, table: str, key: str) -> int:
+    """Copy into `connection` the rows of a damaged file that can still be read.
+
+    The table is walked by its integer key, never by an index; where a page cannot be read, its rows are skipped.
+
+    Args:
+        damaged: the file, with its write-ahead log beside it.
+        connection: the fresh database, with the same table, within a transaction.
+        table: its name.
+        key: its INTEGER PRIMARY KEY.
+
+    Returns:
+        The number of rows copied.
+    """
+    copied = 0
+    try:
+        if is_damaged(damaged):
+            mend(damaged)
+        with closing(sqlite3.connect(damaged, isolation_level=None)) as source:
+            names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+            there = {row[1] for row in source.execute(f"PRAGMA table_info({table})")}
+            columns = ", ".join(name for name in names if name in there)
+            marks = ", ".join("?" for name in names if name in there)
+            walk = f"SELECT {key}, {columns} FROM {table} NOT INDEXED WHERE {key} > ? ORDER BY {key}"
+            at, failures = 0, 0
+            while failures < _SALVAGE_STEPS:
+                try:
+                    for row in source.execute(walk, [at]):
+                        inserted = connection.execute(
+                            f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})", row[1:]
+                        )
+                        copied += inserted.rowcount
+                        at, failures = max(at, row[0]), 0
+                    break
+                except (sqlite3.Error, TypeError):
+                    failures += 1
+                    at += 1 if failures <= 64 else 2 ** (failures - 64)
+    except (OSError, sqlite3.Error) as error:
+        _log.error("%s cannot be read: %s", damaged, error)
+    _log.warning("%d rows were saved from %s", copied, damaged.name)
+    return copied
 
 
 def sync_folder(folder: Path) -> None:
@@ -116,20 +178,21 @@ def _open(
     try:
         if exclusive:
             connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+        connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")  # of a fresh file; an older one keeps its own
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         with transaction(connection):
             (found,) = connection.execute("PRAGMA user_version").fetchone()
             if found > version:
                 raise StorageError(f"expected schema {version} or older in {path}; got {found}, of a newer edge_sdk")
-            if found == 0:
+            if found < version:
                 for statement in schema:
                     connection.execute(statement)
                 if fill is not None:
                     fill(connection)
                 connection.execute(f"PRAGMA user_version={version}")
         if exclusive and connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-            raise _damaged()
+            raise _damage("quick_check failed")
         if found == 0:
             sync_folder(path.parent)
     except BaseException:
@@ -138,7 +201,16 @@ def _open(
     return connection
 
 
-def _damaged() -> sqlite3.DatabaseError:
-    error = sqlite3.DatabaseError("quick_check failed")
+def _log_is_damaged(path: Path) -> bool:
+    """Looked at again before it is believed: another process may have been writing meanwhile."""
+    for _ in range(_LOOKS):
+        if not is_damaged(path):
+            return False
+        time.sleep(_BETWEEN_LOOKS_S)
+    return True
+
+
+def _damage(what: str) -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError(what)
     error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
     return error

@@ -9,80 +9,36 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+import time
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from edge_sdk.database import is_damage, open_database, set_aside, storable, transaction
+from edge_sdk.database import is_damage, open_database, salvage, set_aside, storable, transaction
 from edge_sdk.errors import ConfigError, StorageError
-from edge_sdk.types import Answer, Origin, Reason
+from edge_sdk.journal_limits import JournalLimits
+from edge_sdk.journal_rows import (
+    COLUMNS,
+    OPEN,
+    SCHEMA,
+    UPSERTS,
+    JournalEntry,
+    checksum,
+    entry_of,
+    is_sound,
+    microseconds,
+)
+from edge_sdk.types import Answer, Origin
+
+__all__ = ["Journal", "JournalEntry"]
 
 _log = logging.getLogger(__name__)
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_BACKLOG = 10_000
-_SCHEMA = (
-    """CREATE TABLE frame (
-        number INTEGER PRIMARY KEY,
-        frame_id TEXT NOT NULL UNIQUE,
-        captured_us INTEGER NOT NULL,
-        utc_offset_s INTEGER NOT NULL,
-        source TEXT NOT NULL,
-        truth TEXT,
-        note TEXT NOT NULL,
-        device_label TEXT, device_confidence REAL, device_final INTEGER, device_reason TEXT,
-        cloud_label TEXT, cloud_confidence REAL, cloud_final INTEGER, cloud_reason TEXT,
-        origin TEXT AS (iif(cloud_reason IS NULL, 'device', 'cloud')),
-        label TEXT AS (iif(cloud_reason IS NULL, device_label, cloud_label)),
-        final INTEGER AS (iif(cloud_reason IS NULL, device_final, cloud_final))
-    )""",
-    "CREATE INDEX frame_captured ON frame (captured_us, number)",
-)
-_COLUMNS = (
-    "frame_id, captured_us, utc_offset_s, source, truth, note, device_label, device_confidence, device_final, "
-    "device_reason, cloud_label, cloud_confidence, cloud_final, cloud_reason"
-)
-
-
-def _upsert(origin: str, unsettled: str) -> str:
-    """Write an answer of `origin` unless its row is already settled."""
-    columns = ", ".join(f"{origin}_{name}" for name in ("label", "confidence", "final", "reason"))
-    updates = ", ".join(f"{name} = excluded.{name}" for name in columns.split(", "))
-    return (
-        f"INSERT INTO frame (frame_id, captured_us, utc_offset_s, source, truth, note, {columns}) "
-        f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (frame_id) DO UPDATE SET {updates}, "
-        "truth = coalesce(excluded.truth, truth), note = iif(excluded.note = '', note, excluded.note) "
-        f"WHERE {unsettled}"
-    )
-
-
-_UPSERTS = {
-    Origin.DEVICE: _upsert("device", "device_final IS NOT 1"),
-    Origin.CLOUD: _upsert("cloud", "cloud_reason IS NULL"),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class JournalEntry:
-    """What is known of one frame.
-
-    Attributes:
-        answer: the last word so far.
-        device: the device's answer, None if only the cloud's is known.
-        cloud: the cloud's answer, None if there is none.
-        truth: the true label, where it is known.
-        note: a remark, such as the cloud's message when it refused the frame.
-    """
-
-    answer: Answer
-    device: Answer | None
-    cloud: Answer | None
-    truth: str | None
-    note: str
+_IDS_AT_ONCE = 500
 
 
 class Journal:
@@ -94,26 +50,47 @@ class Journal:
     Args:
         path: the SQLite file, created if missing.
         flush_interval_s: longest time until an answer is on the disk by itself, seconds.
-        max_rows: most frames that are kept; the first written go first.
+        max_rows: most frames that are kept.
+        max_bytes: most bytes of the file's used pages; None: no limit. The write-ahead log (some 4 MB) comes on top.
+        max_age_s: frames captured longer ago by the wall clock go; None: none do.
+        clock: wall time in seconds since 1970.
+
+    Where a limit is reached, the frames that were written first go first. Frames that may still be answered by the
+    cloud are kept, whatever the limits; the spool bounds their number.
 
     Raises:
         StorageError: the file cannot be opened.
         ConfigError: a number is not above 0.
     """
 
-    def __init__(self, path: Path, *, flush_interval_s: float = 1.0, max_rows: int = 1_000_000) -> None:
-        if flush_interval_s <= 0 or max_rows <= 0:
-            raise ConfigError(
-                f"expected flush_interval_s and max_rows above 0; got {flush_interval_s:g} and {max_rows}"
-            )
+    def __init__(
+        self,
+        path: Path,
+        *,
+        flush_interval_s: float = 1.0,
+        max_rows: int = 1_000_000,
+        max_bytes: int | None = None,
+        max_age_s: float | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        limits = {
+            "flush_interval_s": flush_interval_s,
+            "max_rows": max_rows,
+            "max_bytes": max_bytes,
+            "max_age_s": max_age_s,
+        }
+        for name, value in limits.items():
+            if value is not None and not value > 0:
+                raise ConfigError(f"expected {name} above 0; got {value:g}")
         self._path = path
         self._flush_interval_s = flush_interval_s
-        self._max_rows = max_rows
+        self._limits = JournalLimits(max_rows, max_bytes, max_age_s, clock)
         self._backlog: deque[tuple[Origin, tuple[Any, ...]]] = deque()
         self._backlog_lock = threading.Lock()
         self._commit_lock = threading.Lock()
         self._fault: str | None = None
         self._lost = 0
+        self._aside: Path | None = None
         self._connection: sqlite3.Connection | None = self._open()
         self._written = threading.Event()
         self._closing = threading.Event()
@@ -140,17 +117,16 @@ class Journal:
         offset = answer.captured_at.utcoffset()
         if offset is None:
             raise ConfigError(f"expected captured_at with a time zone; got the naive {answer.captured_at.isoformat()}")
+        said = (answer.label, float(answer.confidence), int(answer.final), answer.reason.value)
         row = (
             answer.frame_id,
-            _microseconds(answer.captured_at),
+            microseconds(answer.captured_at),
             offset.days * 86_400 + offset.seconds,
             storable(answer.source),
             None if truth is None else storable(truth),
             note,
-            answer.label,
-            float(answer.confidence),
-            int(answer.final),
-            answer.reason.value,
+            *said,
+            checksum(answer.frame_id, said),
         )
         with self._backlog_lock:
             self._backlog.append((answer.origin, row))
@@ -162,12 +138,28 @@ class Journal:
     def flush(self) -> bool:
         """Put on the disk all that was written before. False if that failed (`fault`); it is tried again later."""
         with self._commit_lock:
-            return self._commit()
+            return self._commit() or (self._connection is None and self._commit())  # a damaged file was set aside
 
     def get(self, frame_id: str) -> Answer | None:
         """The last word on a frame, or None if the frame is not known."""
         with closing(self._select("WHERE frame_id = ?", [frame_id])) as entries:
             return next((entry.answer for entry in entries), None)
+
+    def unsettled(self) -> list[Answer]:
+        """The provisional answers of the frames that wait for another word, the first written first."""
+        with closing(self._select(f"WHERE {OPEN} ORDER BY number", [])) as entries:
+            return [entry.answer for entry in entries]
+
+    def finality(self, frame_ids: Collection[str]) -> dict[str, bool]:
+        """Whether the last word on each frame is final; frames that are not known are left out."""
+        ids = list(frame_ids)
+        found: dict[str, bool] = {}
+        for start in range(0, len(ids), _IDS_AT_ONCE):
+            some = ids[start : start + _IDS_AT_ONCE]
+            marks = ", ".join("?" * len(some))
+            rows = self._read(f"SELECT frame_id, final FROM frame WHERE frame_id IN ({marks})", some)
+            found.update((frame_id, bool(final)) for frame_id, final in rows)
+        return found
 
     def query(
         self,
@@ -197,8 +189,8 @@ class Journal:
         conditions: list[str] = []
         values: list[object] = []
         for condition, value in (
-            ("captured_us >= ?", None if since is None else _microseconds(since)),
-            ("captured_us < ?", None if until is None else _microseconds(until)),
+            ("captured_us >= ?", None if since is None else microseconds(since)),
+            ("captured_us < ?", None if until is None else microseconds(until)),
             ("label = ?", label),
             ("origin = ?", None if origin is None else origin.value),
             ("final = ?", None if final is None else int(final)),
@@ -213,21 +205,15 @@ class Journal:
 
     def device_confidences(self, limit: int) -> list[float]:
         """The little model's confidences of the latest `limit` frames that it saw, in no order."""
-        self.flush()
-        with closing(self._reader()) as reader:
-            rows = reader.execute(
-                "SELECT device_confidence FROM frame WHERE device_label IS NOT NULL "
-                "ORDER BY captured_us DESC, number DESC LIMIT ?",
-                [limit],
-            ).fetchall()
-        return [row[0] for row in rows]
+        sql = (
+            "SELECT device_confidence FROM frame WHERE device_label IS NOT NULL "
+            "ORDER BY captured_us DESC, number DESC LIMIT ?"
+        )
+        return [row[0] for row in self._read(sql, [limit])]
 
     def counts(self) -> dict[str | None, int]:
         """How many frames have which label as their last word (None: no model was run), the most frequent first."""
-        self.flush()
-        with closing(self._reader()) as reader:
-            rows = reader.execute("SELECT label, count(*) FROM frame GROUP BY label ORDER BY 2 DESC, 1").fetchall()
-        return dict(rows)
+        return dict(self._read("SELECT label, count(*) FROM frame GROUP BY label ORDER BY 2 DESC, 1", []))
 
     def close(self) -> None:
         """Write what is left and release the file. A second call does nothing."""
@@ -243,7 +229,18 @@ class Journal:
                 self._connection.close()
 
     def _open(self) -> sqlite3.Connection:
-        return open_database(self._path, schema=_SCHEMA, version=1, exclusive=False)
+        def fill(connection: sqlite3.Connection) -> None:
+            if self._aside is not None:
+                save(self._aside, connection)
+
+        def save(damaged: Path, connection: sqlite3.Connection) -> None:
+            salvage(damaged, connection, table="frame", key="number")
+
+        opened = open_database(
+            self._path, schema=SCHEMA, version=2, exclusive=False, fill=fill, save=save, checks_log=True
+        )
+        self._aside = None
+        return opened
 
     def _write_in_groups(self) -> None:
         while not self._closing.is_set():
@@ -258,17 +255,15 @@ class Journal:
         with self._backlog_lock:
             batch = list(self._backlog)
             lost = self._lost
-        if not batch:
+        if not batch and self._connection is not None:
             return True
         try:
             if self._connection is None:
                 self._connection = self._open()
             with transaction(self._connection):
                 for origin, row in batch:
-                    self._connection.execute(_UPSERTS[origin], row)
-                self._connection.execute(
-                    "DELETE FROM frame WHERE number <= (SELECT max(number) FROM frame) - ?", (self._max_rows,)
-                )
+                    self._connection.execute(UPSERTS[origin], row)
+                self._limits.enforce(self._connection)
         except (sqlite3.Error, StorageError) as error:
             self._fail(error)
             return False
@@ -288,16 +283,45 @@ class Journal:
             # The next commit opens the file again, which sets it aside if it is damaged from the start.
             self._connection.close()
             self._connection = None
-            _log.error("journal: set aside as %s", set_aside(self._path).name)
+            self._aside = set_aside(self._path)
+            _log.error("journal: set aside as %s", self._aside.name)
 
     def _select(self, tail: str, values: list[object]) -> Generator[JournalEntry, None, None]:
         self.flush()
         with closing(self._reader()) as reader:
             try:
-                for row in reader.execute(f"SELECT {_COLUMNS} FROM frame {tail}", values):
-                    yield _entry(row)
+                for row in reader.execute(f"SELECT {COLUMNS} FROM frame {tail}", values):
+                    if is_sound(row):
+                        yield entry_of(row)
+                    else:
+                        _log.error("journal: the answer on frame %s is damaged and passed over", row[0])
             except sqlite3.Error as error:
+                self._quarantine(error)
                 raise StorageError(f"cannot read {self._path}: {error}") from error
+
+    def _read(self, sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+        """All rows at once; a damaged file is set aside, and what was saved of it is read."""
+        for last in (False, True):
+            self.flush()
+            with closing(self._reader()) as reader:
+                try:
+                    return reader.execute(sql, values).fetchall()
+                except sqlite3.Error as error:
+                    if last or not self._quarantine(error):
+                        raise StorageError(f"cannot read {self._path}: {error}") from error
+        raise AssertionError("unreachable")
+
+    def _quarantine(self, error: sqlite3.Error) -> bool:
+        """Set the file aside if `error`, met when reading, says that it is damaged, and begin a fresh one."""
+        if not is_damage(error):
+            return False
+        with self._commit_lock:
+            self._fail(error)
+            try:
+                self._connection = self._connection or self._open()
+            except StorageError as failure:
+                self._fail(failure)
+        return self._connection is not None
 
     def _reader(self) -> sqlite3.Connection:
         """A connection of its own, so that a long query does not hold up the writer."""
@@ -305,24 +329,3 @@ class Journal:
             return sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
         except sqlite3.Error as error:
             raise StorageError(f"cannot read {self._path}: {error}") from error
-
-
-def _microseconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1)
-
-
-def _entry(row: tuple[Any, ...]) -> JournalEntry:
-    frame_id, captured_us, utc_offset_s, source, truth, note = row[:6]
-    zone = UTC if utc_offset_s == 0 else timezone(timedelta(seconds=utc_offset_s))
-    captured_at = (_EPOCH + timedelta(microseconds=captured_us)).astimezone(zone)
-
-    def answer(origin: Origin, columns: tuple[Any, ...]) -> Answer | None:
-        label, confidence, final, reason = columns
-        if reason is None:
-            return None
-        return Answer(frame_id, captured_at, source, label, confidence, origin, bool(final), Reason(reason))
-
-    device, cloud = answer(Origin.DEVICE, row[6:10]), answer(Origin.CLOUD, row[10:14])
-    last = cloud or device
-    assert last is not None, "a row holds at least one answer"
-    return JournalEntry(answer=last, device=device, cloud=cloud, truth=truth, note=note)

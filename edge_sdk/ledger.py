@@ -256,7 +256,9 @@ class Ledger:
     def _open(self) -> None:
         """Open the file and take over what it says."""
         self._accounts = {resource: _Account(resource, self._budgets) for resource in Resource}
-        self._connection = open_database(self._path, schema=_SCHEMA, version=1, exclusive=True, fill=self._fill)
+        self._connection = open_database(
+            self._path, schema=_SCHEMA, version=1, exclusive=True, fill=self._fill, checks_log=True
+        )
         row = self._connection.execute("SELECT elapsed_ns, wall_s, steady_s, boot_id FROM clock").fetchone()
         mark = ClockMark(*row) if row is not None else None
         self._clock = ElapsedClock(mark, wall=self._wall, steady=self._steady, boot_id=self._boot_id)

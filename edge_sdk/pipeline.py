@@ -17,7 +17,7 @@ from edge_sdk.account import LedgerSnapshot
 from edge_sdk.admission import Admission
 from edge_sdk.budget import Budget, Resource, parse_budgets
 from edge_sdk.bundle import Bundle, open_bundle
-from edge_sdk.config import PowerModel, UplinkSettings, check_address, default_state_dir
+from edge_sdk.config import PowerModel, StorageSettings, UplinkSettings, check_address, default_state_dir
 from edge_sdk.drift import Drift, check_drift
 from edge_sdk.errors import ConfigError, StorageError
 from edge_sdk.journal import Journal
@@ -25,6 +25,7 @@ from edge_sdk.ledger import Ledger
 from edge_sdk.model import LittleModel
 from edge_sdk.motion import MotionGate
 from edge_sdk.policy import Decision, ExitPolicy, Preferences
+from edge_sdk.recovery import lost_answer, recover
 from edge_sdk.security import Security
 from edge_sdk.spool import Spool, SpoolItem
 from edge_sdk.thrift import Thrift
@@ -42,6 +43,7 @@ Budgets = Budget | str | Iterable[Budget | str] | None
 _LATE_ANSWERS_KEPT = 10_000
 _HOPELESS = frozenset({LinkState.OFF, LinkState.MISMATCH, LinkState.DENIED, LinkState.BUDGET, LinkState.SAVING})
 _LINK_CHECK_S = 0.5
+_LOSSES_AT_ONCE = 64
 
 
 class EdgeClassifier:
@@ -64,6 +66,7 @@ class EdgeClassifier:
         spool_bytes: room for frames that wait.
         preferences: classes worth more than others or never to be uploaded, bounds on the threshold.
         power: what the device's work costs in energy; needed for a budget in joules.
+        storage: how long frames wait, and how much the journal keeps.
         uplink: time-outs and waits of the link.
         security: the server's authority, the device's certificate and token; None: a token from the environment alone,
             and no encryption, which only a server on this machine may have.
@@ -92,6 +95,7 @@ class EdgeClassifier:
         spool_bytes: int = 200_000_000,
         preferences: Preferences | None = None,
         power: PowerModel | None = None,
+        storage: StorageSettings | None = None,
         uplink: UplinkSettings | None = None,
         security: Security | None = None,
     ) -> None:
@@ -111,6 +115,8 @@ class EdgeClassifier:
         self._late: deque[Answer] = deque(maxlen=_LATE_ANSWERS_KEPT)
         self._news = threading.Condition()
         self._provisional: dict[str, Answer] = {}
+        self._uncounted: deque[tuple[str, int, int]] = deque()
+        self._lost: set[str] = set()
         self._link: Uplink | None = None
         self._closed = False
         if cloud is not None:
@@ -127,8 +133,20 @@ class EdgeClassifier:
             self._ledger = opened.enter_context(account)
             self._thrift = Thrift(self._model, account, power)
             self._admission = Admission(self.bundle.policy, account, reserve=wants.reserve, power=power)
-            self._journal = opened.enter_context(Journal(state / "journal.db"))
-            self._spool = opened.enter_context(Spool(state / "spool", max_bytes=spool_bytes))
+            keep = storage or StorageSettings()
+            self._journal = opened.enter_context(
+                Journal(
+                    state / "journal.db",
+                    max_rows=keep.journal_rows,
+                    max_bytes=keep.journal_bytes,
+                    max_age_s=keep.journal_age_s,
+                )
+            )
+            self._spool = opened.enter_context(
+                Spool(state / "spool", max_bytes=spool_bytes, max_age_s=keep.spool_age_s)
+            )
+            recover(self._spool, self._journal, self._model.labels)
+            self._spool.add_loss_listener(self._settle_losses)
             if cloud is not None:
                 from edge_sdk.uplink import Uplink
 
@@ -274,10 +292,10 @@ class EdgeClassifier:
     def answered(self, item: SpoolItem, reply: wire.ClassifyReply) -> None:
         """The uplink's call: the big model's word on a frame."""
         said = reply.classification
-        self._ledger.count_answer(macs=said.macs, received_bytes=reply.ByteSize())
         label, confidence = self._combined(item, said)
         frame = item.frame_id, item.captured_at, item.source
         self._finish(Answer(*frame, label, confidence, Origin.CLOUD, True, Reason.CLOUD))
+        self._uncounted.append((item.frame_id, said.macs, reply.ByteSize()))
 
     def refused(self, item: SpoolItem, failure: wire.Failure) -> None:
         """The uplink's call: the server will never answer this frame."""
@@ -289,8 +307,14 @@ class EdgeClassifier:
             self._news.notify_all()
 
     def flush(self) -> bool:
-        """The uplink's call: True when every answer so far is on disk."""
-        return self._journal.flush()
+        """The uplink's call: True when every answer so far is on disk. Only then it is counted: it may come again."""
+        come = [self._uncounted.popleft() for _ in range(len(self._uncounted))]
+        if not self._journal.flush():
+            self._uncounted.extendleft(reversed(come))
+            return False
+        for macs, received_bytes in {frame_id: said for frame_id, *said in come}.values():
+            self._ledger.count_answer(macs=macs, received_bytes=received_bytes)
+        return True
 
     def _offload(self, item: SpoolItem) -> None:
         try:
@@ -303,6 +327,8 @@ class EdgeClassifier:
             self._ledger.count_offload()
         for frame_id in evicted:
             self._settle(frame_id, Reason.EVICTED, "the spool was full")
+        self._lost.update(evicted)
+        self._settle_losses()
 
     def _combined(self, item: SpoolItem, said: wire.Classification) -> tuple[str, float]:
         """The big model's answer, or that of both where the policy gives the little model a voice."""
@@ -318,11 +344,22 @@ class EdgeClassifier:
         top = max(both, key=both.__getitem__)
         return top, both[top]
 
-    def _settle(self, frame_id: str, reason: Reason, note: str) -> None:
-        """The device's answer becomes final."""
+    def _settle(self, frame_id: str, reason: Reason, note: str) -> bool:
+        """The device's answer becomes final; False: there is none."""
         provisional = self._provisional.get(frame_id) or self._journal.get(frame_id)
         if provisional is not None and not provisional.final:
             self._finish(replace(provisional, final=True, reason=reason), note)
+        return provisional is not None
+
+    def _settle_losses(self) -> None:
+        """The device's answers on lost frames become final; the spool forgets the losses once that is on disk."""
+        losses = {loss.frame_id: loss for loss in self._spool.losses()}
+        for frame_id in losses.keys() - self._lost:
+            if not self._settle(frame_id, losses[frame_id].reason, ""):
+                self._finish(lost_answer(losses[frame_id]))
+        self._lost = set(losses)
+        if len(losses) >= _LOSSES_AT_ONCE and self._journal.flush():
+            self._spool.ack(*losses)
 
     def _finish(self, answer: Answer, note: str = "") -> None:
         self._journal.write(answer, note=note)

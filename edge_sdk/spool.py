@@ -1,82 +1,74 @@
 """The spool: the durable, bounded queue of frames that wait for the cloud.
 
 Each frame is one file that carries all there is to know of it (metadata, encoded image, checksum); an SQLite index
-beside the files orders them. A frame is on the disk, and in the index, when `put` returns. The order of the steps makes
-every crash harmless: a file without a row was never promised or is already acknowledged and is deleted at the next
-start; a row without a file is acknowledged and goes too. A damaged index is rebuilt from the files.
+beside the files orders them. A frame is on the disk, and in the index, when `put` returns: the file is written, synced
+and renamed, its folder synced, then its row is committed. The order of the steps makes every crash harmless: a file
+without a row is taken into the index at the next start, since it was never acknowledged; a row without a file is a
+loss, or was acknowledged. A damaged index is rebuilt from the files.
+
+A frame that leaves without an answer (evicted, too old, damaged) is remembered as a `Loss` until `ack`, so that no
+crash makes anyone forget to say what became of it.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
-import os
 import re
 import sqlite3
 import threading
-from collections.abc import Callable, Collection
+import time
+from collections.abc import Callable, Collection, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
 
-import msgspec
-import numpy as np
-from numpy.typing import NDArray
-
-from edge_sdk.database import is_damage, open_database, set_aside, storable, sync_folder, transaction
+from edge_sdk.clock import ClockMark, ElapsedClock, current_boot_id, steady_s
+from edge_sdk.database import is_damage, open_database, set_aside, transaction
 from edge_sdk.errors import ConfigError, StorageError
+from edge_sdk.frame_file import SpoolItem, decode_item, encode_item, put_aside, remove, write_durably
+from edge_sdk.types import Reason
+
+__all__ = ["Loss", "Spool", "SpoolItem"]
 
 _log = logging.getLogger(__name__)
 
-_MAGIC = b"ESPOOL1\n"
-_DIGEST_BYTES = 16
 _SUFFIX = ".frame"
 _FRAME_ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
-_MAX_DAMAGED_FILES = 16
+_EXPIRY_CHECK_NS = 60_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SCHEMA = (
+    "DROP TABLE IF EXISTS frame",
+    # The last four columns are the clock's mark when the frame was put; the newest row's is where the clock goes on.
     "CREATE TABLE frame (frame_id TEXT PRIMARY KEY, gain REAL NOT NULL, captured_us INTEGER NOT NULL, "
-    "bytes INTEGER NOT NULL) WITHOUT ROWID",
+    "bytes INTEGER NOT NULL, put_ns INTEGER NOT NULL, wall_s REAL NOT NULL, steady_s REAL NOT NULL, "
+    "boot_id TEXT NOT NULL) WITHOUT ROWID",
     "CREATE INDEX frame_order ON frame (gain DESC, captured_us, frame_id)",
+    "CREATE TABLE IF NOT EXISTS lost (frame_id TEXT PRIMARY KEY, captured_us INTEGER NOT NULL, reason TEXT NOT NULL) "
+    "WITHOUT ROWID",
 )
 _IN_ORDER = "SELECT frame_id FROM frame ORDER BY gain DESC, captured_us, frame_id"
 _LAST_FIRST = "SELECT frame_id, gain, captured_us, bytes FROM frame ORDER BY gain, captured_us DESC, frame_id DESC"
-_INSERT = "INSERT OR REPLACE INTO frame VALUES (?, ?, ?, ?)"
+_INSERT = "INSERT OR REPLACE INTO frame VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_LOSE = "INSERT OR REPLACE INTO lost SELECT frame_id, captured_us, ? FROM frame WHERE frame_id = ?"
+_NEWEST_MARK = "SELECT put_ns, wall_s, steady_s, boot_id FROM frame ORDER BY put_ns DESC LIMIT 1"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SpoolItem:
-    """A frame that waits for the cloud.
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A frame that left the queue without an answer from the cloud.
 
     Attributes:
-        frame_id: the frame's id: 1 to 64 letters, digits, "-" or "_".
-        image: the encoded picture, as it goes over the wire.
-        probabilities: `float32 (C,)`, the little model's.
-        gain: expected rise in correctness if the big model answers; a number, the higher the more urgent.
-        captured_at: the frame's capture time, with a time zone.
-        source: the frame's source.
+        frame_id: the frame's id.
+        captured_at: its capture time, in UTC.
+        reason: `EVICTED`, `EXPIRED` or `DAMAGED`.
     """
 
     frame_id: str
-    image: bytes
-    probabilities: NDArray[np.float32]
-    gain: float
     captured_at: datetime
-    source: str
-
-
-class _Stored(msgspec.Struct, array_like=True, frozen=True):
-    """A `SpoolItem` as it stands in a file."""
-
-    frame_id: str
-    captured_at: str
-    source: str
-    gain: float
-    probabilities: bytes
-    image: bytes
+    reason: Reason
 
 
 class Spool:
@@ -85,21 +77,45 @@ class Spool:
     Args:
         directory: where it lives; created if missing.
         max_bytes: most bytes of frame files that are kept; the least valuable frames are evicted beyond that. The index
-            (some 100 bytes for a frame) and at most 16 damaged files come on top.
+            (some 200 bytes for a frame) and at most 16 damaged files come on top.
+        max_age_s: a frame that has waited longer leaves; None: none does. Time is `ElapsedClock`'s: a wall clock that
+            is changed makes no frame older, and time switched off counts only if the wall clock knows of it.
+        clock: wall time in seconds since 1970.
+        steady: seconds that never run backwards while the machine is up.
+        boot_id: names the time the machine is up; None asks the system.
 
     Raises:
         StorageError: the directory cannot be used, or another process holds it.
+        ConfigError: a number is not above 0.
     """
 
-    def __init__(self, directory: Path, *, max_bytes: int = 200_000_000) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        max_bytes: int = 200_000_000,
+        max_age_s: float | None = None,
+        clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = steady_s,
+        boot_id: str | None = None,
+    ) -> None:
         if max_bytes <= 0:
             raise ConfigError(f"expected a spool of more than 0 bytes; got {max_bytes}")
+        if max_age_s is not None and not max_age_s > 0:
+            raise ConfigError(f"expected max_age_s above 0, or None; got {max_age_s:g}")
         self._index = directory / "index.sqlite3"
         self._frames = directory / "frames"
         self._damaged = directory / "damaged"
         self._max_bytes = max_bytes
+        self._max_age_ns = None if max_age_s is None else int(max_age_s * 1e9)
+        self._wall, self._steady = clock, steady
+        self._boot_id = current_boot_id() if boot_id is None else boot_id
+        self._clock = self._new_clock(None)
+        self._expiry_due_ns = 0
         self._lock = threading.RLock()
         self._listeners: list[Callable[[], None]] = []
+        self._loss_listeners: list[Callable[[], None]] = []
+        self._lost: dict[str, Loss] = {}
         self._closed = False
         self._count = 0
         self._bytes = 0
@@ -129,9 +145,18 @@ class Spool:
         with self._lock:
             return tuple(frame_id for (frame_id,) in self._connection.execute(_IN_ORDER))
 
+    def losses(self) -> tuple[Loss, ...]:
+        """The frames that left without an answer and were not acknowledged since; a restart remembers them."""
+        with self._lock:
+            return tuple(self._lost.values())
+
     def add_listener(self, listener: Callable[[], None]) -> None:
         """Call `listener` after each frame that is put, in the thread that puts it."""
         self._listeners.append(listener)
+
+    def add_loss_listener(self, listener: Callable[[], None]) -> None:
+        """Call `listener` after `next` has found frames too old or damaged, in its thread; `losses` has them."""
+        self._loss_listeners.append(listener)
 
     def put(self, item: SpoolItem) -> tuple[str, ...]:
         """Store `item`; it is durable when this returns. A frame id that is already there changes nothing.
@@ -145,7 +170,7 @@ class Spool:
             ConfigError: the item's id, gain or capture time cannot be stored.
         """
         _check(item)
-        content = _encode(item)
+        content = encode_item(item)
         row = (item.frame_id, float(item.gain), _microseconds(item.captured_at), len(content))
         path = self._path(item.frame_id)
         with self._lock:
@@ -155,17 +180,18 @@ class Spool:
                 evicted = self._make_room(row)
                 if item.frame_id in evicted:
                     return (item.frame_id,)
-                _write_durably(path, content)
+                write_durably(path, content)
                 self._connection.execute("PRAGMA synchronous=FULL")
                 with transaction(self._connection):
-                    self._connection.executemany("DELETE FROM frame WHERE frame_id = ?", [(name,) for name in evicted])
-                    self._connection.execute(_INSERT, row)
+                    losses = self._lose(evicted, Reason.EVICTED)
+                    self._connection.execute(_INSERT, (*row, *self._mark()))
             except (OSError, sqlite3.Error) as error:
-                _remove(path)
+                remove(path)
                 self._reopen_if_damaged(error)
                 raise StorageError(f"cannot store frame {item.frame_id} in {self._frames}: {error}") from error
+            self._lost.update(losses)
             for frame_id, size in evicted.items():
-                _remove(self._path(frame_id))
+                remove(self._path(frame_id))
                 self._forget(size)
             self._count += 1
             self._bytes += len(content)
@@ -176,45 +202,55 @@ class Spool:
     def next(self, exclude: Collection[str] = ()) -> SpoolItem | None:
         """The frame of the highest gain, among equals the oldest, whose id is not in `exclude`; None if there is none.
 
-        The frame stays in the spool until `ack`. A damaged file is moved to the folder `damaged`, logged, and passed
-        over.
+        The frame stays in the spool until `ack`. Frames that are too old leave, and damaged ones: their files are moved
+        to the folder `damaged`, and logged. `losses` has both.
         """
         passed_over = set(exclude)
+        before = len(self._lost)
         with self._lock:
-            while (frame_id := self._first(passed_over)) is not None:
-                path = self._path(frame_id)
-                try:
-                    return _decode(path.read_bytes(), frame_id)
-                except FileNotFoundError:
-                    _log.warning("spool: %s is missing, the frame is passed over", path)
-                    self.ack(frame_id)
-                except ValueError as error:
-                    self._put_aside(path, error)
-                    self.ack(frame_id)
-                except OSError as error:
-                    _log.warning("spool: cannot read %s at present: %s", path, error)
-                passed_over.add(frame_id)
-            return None
+            self._expire(passed_over)
+            found = self._first_sound(passed_over)
+        if len(self._lost) > before:
+            for listener in self._loss_listeners:
+                listener()
+        return found
 
-    def ack(self, frame_id: str) -> None:
-        """Remove a frame that is settled; an id that is not there changes nothing.
+    def peek(self, frame_id: str) -> SpoolItem | None:
+        """The frame of this id, or None if it does not wait here or cannot be read."""
+        with self._lock:
+            try:
+                return (
+                    decode_item(self._path(frame_id).read_bytes(), frame_id) if _FRAME_ID.fullmatch(frame_id) else None
+                )
+            except (OSError, ValueError):
+                return None
+
+    def ack(self, *frame_ids: str) -> None:
+        """Remove frames that are settled, or forget their loss; an id that is not there changes nothing.
 
         Never raises for a full or failing disk: the file goes first, and a row without a file goes at the next start.
         A kill does not undo it; a power cut may, and then the frame is sent once more.
         """
-        if not _FRAME_ID.fullmatch(frame_id):
+        known = [(frame_id,) for frame_id in frame_ids if _FRAME_ID.fullmatch(frame_id)]
+        if not known:
             return
         with self._lock:
-            _remove(self._path(frame_id))
+            for (frame_id,) in known:
+                remove(self._path(frame_id))
             try:
-                found = self._connection.execute("SELECT bytes FROM frame WHERE frame_id = ?", (frame_id,)).fetchone()
-                if found is not None:
-                    # No disk sync: an acknowledgement that a power cut undoes sends one frame once more.
-                    self._connection.execute("PRAGMA synchronous=NORMAL")
-                    self._connection.execute("DELETE FROM frame WHERE frame_id = ?", (frame_id,))
-                    self._forget(found[0])
+                # No disk sync: an acknowledgement that a power cut undoes sends one frame once more.
+                self._connection.execute("PRAGMA synchronous=NORMAL")
+                with transaction(self._connection):
+                    for row in known:
+                        size = self._connection.execute("SELECT bytes FROM frame WHERE frame_id = ?", row).fetchone()
+                        if size is not None:
+                            self._connection.execute("DELETE FROM frame WHERE frame_id = ?", row)
+                            self._forget(size[0])
+                        if self._lost.pop(row[0], None) is not None:
+                            self._connection.execute("DELETE FROM lost WHERE frame_id = ?", row)
             except sqlite3.Error as error:
-                _log.error("spool: cannot remove frame %s: %s", frame_id, error)
+                _log.error("spool: cannot remove %s: %s", ", ".join(frame_ids), error)
+                self._recount()
                 self._reopen_if_damaged(error)
 
     def close(self) -> None:
@@ -226,26 +262,42 @@ class Spool:
 
     def _open(self) -> None:
         """Open the index and bring it and the files to agree."""
-        self._connection = open_database(self._index, schema=_SCHEMA, version=1, exclusive=True, fill=self._rebuild)
-        rows = dict(self._connection.execute("SELECT frame_id, bytes FROM frame"))
+        self._connection = open_database(self._index, schema=_SCHEMA, version=2, exclusive=True, fill=self._rebuild)
+        mark = self._connection.execute(_NEWEST_MARK).fetchone()
+        self._clock = self._new_clock(ClockMark(*mark) if mark else None)
+        rows = {frame_id for (frame_id,) in self._connection.execute("SELECT frame_id FROM frame")}
+        lost = self._connection.execute("SELECT frame_id, captured_us, reason FROM lost")
+        self._lost = {row[0]: Loss(row[0], _moment(row[1]), Reason(row[2])) for row in lost}
         files = {path.stem for path in self._frames.glob(f"*{_SUFFIX}")}
-        for path in [*self._frames.glob("*.tmp"), *(self._path(name) for name in files - rows.keys())]:
-            _remove(path)
-        for frame_id in rows.keys() - files:
-            self._connection.execute("DELETE FROM frame WHERE frame_id = ?", (frame_id,))
-        self._count = len(rows.keys() & files)
-        self._bytes = sum(rows[frame_id] for frame_id in rows.keys() & files)
+        for path in [*self._frames.glob("*.tmp"), *(self._path(name) for name in files & self._lost.keys() - rows)]:
+            remove(path)
+        with transaction(self._connection):
+            self._adopt(self._connection, files - rows - self._lost.keys())
+            missing = self._lose(rows - files, Reason.DAMAGED)
+        self._lost.update(missing)
+        self._recount()
 
     def _rebuild(self, connection: sqlite3.Connection) -> None:
         """Fill a fresh index from the files that are there."""
-        for path in self._frames.glob(f"*{_SUFFIX}"):
+        self._adopt(connection, {path.stem for path in self._frames.glob(f"*{_SUFFIX}")})
+
+    def _adopt(self, connection: sqlite3.Connection, frame_ids: Iterable[str]) -> None:
+        """Take files that have no row into the index; a damaged one is put aside and is a loss."""
+        for frame_id in frame_ids:
+            path = self._path(frame_id)
             try:
+                captured_us = int(path.stat().st_mtime * 1e6)
                 content = path.read_bytes()
-                item = _decode(content, path.stem)
+                item = decode_item(content, frame_id)
             except (OSError, ValueError) as error:
-                self._put_aside(path, error)
+                put_aside(path, self._damaged, error)
+                connection.execute(
+                    "INSERT OR REPLACE INTO lost VALUES (?, ?, ?)", (frame_id, captured_us, Reason.DAMAGED)
+                )
+                self._lost[frame_id] = Loss(frame_id, _moment(captured_us), Reason.DAMAGED)
             else:
-                connection.execute(_INSERT, (item.frame_id, item.gain, _microseconds(item.captured_at), len(content)))
+                row = (frame_id, item.gain, _microseconds(item.captured_at), len(content), *self._mark())
+                connection.execute(_INSERT, row)
 
     def _reopen_if_damaged(self, error: Exception) -> None:
         if is_damage(error):
@@ -253,6 +305,13 @@ class Spool:
             aside = set_aside(self._index)
             _log.error("spool: the index is damaged (%s): set aside as %s and rebuilt", error, aside.name)
             self._open()
+
+    def _new_clock(self, mark: ClockMark | None) -> ElapsedClock:
+        return ElapsedClock(mark, wall=self._wall, steady=self._steady, boot_id=self._boot_id)
+
+    def _mark(self) -> tuple[int, float, float, str]:
+        mark = self._clock.mark()
+        return mark.elapsed_ns, mark.wall_s, mark.steady_s, mark.boot_id
 
     def _make_room(self, row: tuple[str, float, int, int]) -> dict[str, int]:
         """Ids and sizes of what must go so that `row` fits: the least valuable frames, or `row` itself."""
@@ -271,6 +330,22 @@ class Spool:
                 excess -= other_size
         return evicted
 
+    def _first_sound(self, passed_over: set[str]) -> SpoolItem | None:
+        while (frame_id := self._first(passed_over)) is not None:
+            path = self._path(frame_id)
+            try:
+                return decode_item(path.read_bytes(), frame_id)
+            except FileNotFoundError:
+                _log.warning("spool: %s is missing, the frame is passed over", path)
+                self._drop([frame_id], Reason.DAMAGED)
+            except ValueError as error:
+                put_aside(path, self._damaged, error)
+                self._drop([frame_id], Reason.DAMAGED)
+            except OSError as error:
+                _log.warning("spool: cannot read %s at present: %s", path, error)
+            passed_over.add(frame_id)
+        return None
+
     def _first(self, exclude: Collection[str]) -> str | None:
         for _ in range(2):  # the second time with a rebuilt index
             try:
@@ -281,23 +356,62 @@ class Spool:
                 self._reopen_if_damaged(error)
         return None
 
+    def _expire(self, exclude: Collection[str]) -> None:
+        """Drop the frames that have waited too long, but not those in `exclude`: an answer may be on its way."""
+        now_ns = self._clock.now_ns()
+        if self._max_age_ns is None or now_ns < self._expiry_due_ns:
+            return
+        self._expiry_due_ns = now_ns + min(_EXPIRY_CHECK_NS, self._max_age_ns)
+        try:
+            rows = self._connection.execute("SELECT frame_id FROM frame WHERE put_ns < ?", [now_ns - self._max_age_ns])
+            expired = [frame_id for (frame_id,) in rows if frame_id not in exclude]
+        except sqlite3.Error as error:
+            _log.error("spool: cannot read the index: %s", error)
+            self._reopen_if_damaged(error)
+            return
+        if expired:
+            _log.warning("spool: %d frames have waited too long and leave", len(expired))
+            self._drop(expired, Reason.EXPIRED)
+
+    def _drop(self, frame_ids: Collection[str], reason: Reason) -> None:
+        """Frames leave without an answer; where the index cannot be written, they do so again at the next start."""
+        try:
+            with transaction(self._connection):
+                losses = self._lose(frame_ids, reason)
+        except sqlite3.Error as error:
+            _log.error("spool: cannot take %d frames out of the index: %s", len(frame_ids), error)
+            self._reopen_if_damaged(error)
+            return
+        self._lost.update(losses)
+        for frame_id in frame_ids:
+            remove(self._path(frame_id))
+        self._recount()
+
+    def _lose(self, frame_ids: Iterable[str], reason: Reason) -> dict[str, Loss]:
+        """Move rows from the queue to the losses, within the caller's transaction."""
+        losses = {}
+        for frame_id in frame_ids:
+            self._connection.execute(_LOSE, (reason, frame_id))
+            (captured_us,) = self._connection.execute(
+                "DELETE FROM frame WHERE frame_id = ? RETURNING captured_us", (frame_id,)
+            ).fetchone()
+            losses[frame_id] = Loss(frame_id, _moment(captured_us), reason)
+        return losses
+
+    def _recount(self) -> None:
+        try:
+            found = self._connection.execute("SELECT count(*), coalesce(sum(bytes), 0) FROM frame").fetchone()
+        except sqlite3.Error as error:
+            _log.error("spool: cannot read the index: %s", error)
+        else:
+            self._count, self._bytes = found
+
     def _forget(self, size: int) -> None:
         self._count -= 1
         self._bytes -= size
 
     def _path(self, frame_id: str) -> Path:
         return self._frames / f"{frame_id}{_SUFFIX}"
-
-    def _put_aside(self, path: Path, error: Exception) -> None:
-        """Keep a damaged file for inspection, the newest few only."""
-        _log.error("spool: %s is damaged (%s), moved to %s", path.name, error, self._damaged)
-        try:
-            os.replace(path, self._damaged / path.name)
-            kept = sorted(self._damaged.iterdir(), key=lambda file: file.stat().st_mtime, reverse=True)
-            for file in kept[_MAX_DAMAGED_FILES:]:
-                file.unlink(missing_ok=True)
-        except OSError as failure:
-            _log.error("spool: cannot move %s: %s", path.name, failure)
 
 
 def _check(item: SpoolItem) -> None:
@@ -313,58 +427,5 @@ def _microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
-def _encode(item: SpoolItem) -> bytes:
-    """The content of the item's file: magic, checksum of the rest, MessagePack."""
-    stored = _Stored(
-        frame_id=item.frame_id,
-        captured_at=item.captured_at.isoformat(),
-        source=storable(item.source),
-        gain=float(item.gain),
-        probabilities=np.ascontiguousarray(item.probabilities, dtype="<f4").tobytes(),
-        image=item.image,
-    )
-    body = msgspec.msgpack.encode(stored)
-    return _MAGIC + hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest() + body
-
-
-def _decode(content: bytes, frame_id: str) -> SpoolItem:
-    """The item in a file's content; ValueError if it is damaged."""
-    start = len(_MAGIC) + _DIGEST_BYTES
-    body = content[start:]
-    digest = hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest()
-    if content[:start] != _MAGIC + digest:
-        raise ValueError(f"checksum of {len(content)} bytes is wrong")
-    stored = msgspec.msgpack.decode(body, type=_Stored)
-    if stored.frame_id != frame_id:
-        raise ValueError(f"holds frame {stored.frame_id}")
-    return SpoolItem(
-        frame_id=stored.frame_id,
-        image=stored.image,
-        probabilities=np.frombuffer(stored.probabilities, dtype="<f4").astype(np.float32),
-        gain=stored.gain,
-        captured_at=datetime.fromisoformat(stored.captured_at),
-        source=stored.source,
-    )
-
-
-def _remove(path: Path) -> None:
-    """Delete a file; one that cannot be deleted now goes at the next start."""
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        _log.error("spool: cannot remove %s: %s", path, error)
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    """Write a file so that after any crash it is either there in full under its name or not there."""
-    temporary = path.with_suffix(".tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError:
-        _remove(temporary)
-        raise
-    sync_folder(path.parent)
+def _moment(microseconds: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=microseconds)

@@ -391,9 +391,8 @@ class _Session:
             if not await asyncio.to_thread(self._up._handler.flush):  # a full disk: the answers stay in memory
                 self._up._loop.call_later(_FLUSH_RETRY_S, self._changed.set)
                 return
-            for frame_id in done:
-                self._up._spool.ack(frame_id)
-                self._up._paid.discard(frame_id)
+            self._up._spool.ack(*done)
+            self._up._paid.difference_update(done)
             del self._done[: len(done)]
             self._up._handler.acked()
 

@@ -35,10 +35,12 @@ class ScriptedServer(wire_grpc.OffloadServicer):
         labels: tuple[str, ...] = ("a", "b"),
         credentials: grpc.ServerCredentials | None = None,
         token: str | None = None,
+        host: str = "127.0.0.1",
     ) -> None:
         self.script = script
         self.credentials = credentials
         self.token = token
+        self.host = host
         self.describes = 0
         self.labels = labels
         self.requests: list[wire.ClassifyRequest] = []
@@ -49,7 +51,7 @@ class ScriptedServer(wire_grpc.OffloadServicer):
     def start(self) -> None:
         self._server = grpc.server(futures.ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)])
         wire_grpc.add_OffloadServicer_to_server(self, self._server)
-        where = f"127.0.0.1:{self.port}"
+        where = f"{self.host}:{self.port}"
         if self.credentials is None:
             self.port = self._server.add_insecure_port(where)
         else:
@@ -61,7 +63,7 @@ class ScriptedServer(wire_grpc.OffloadServicer):
 
     @property
     def target(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     @property
     def ids(self) -> list[str]:

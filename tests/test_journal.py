@@ -309,3 +309,118 @@ def test_what_was_flushed_survives_sigkill(path: Path) -> None:
             ids = {entry.answer.frame_id for entry in journal.query()}
         assert {f"f{number}" for number in range(start, flushed + 1)} <= ids
         start = flushed + 1000
+
+
+def test_frames_that_wait_are_kept_beyond_the_limits(path: Path) -> None:
+    with Journal(path, max_rows=5) as journal:
+        journal.write(device("waits", final=False))
+        for number in range(20):
+            journal.write(device(f"f{number:02d}"))
+            journal.flush()
+        assert [entry.answer.frame_id for entry in journal.query()] == ["waits", *(f"f{n}" for n in range(16, 20))]
+        assert [answer.frame_id for answer in journal.unsettled()] == ["waits"]
+        journal.write(cloud("waits"))
+        assert journal.unsettled() == []
+
+
+def test_the_file_is_bounded_in_bytes(path: Path) -> None:
+    with Journal(path, flush_interval_s=3600.0, max_bytes=200_000) as journal:
+        for number in range(5_000):
+            journal.write(device(f"{number:032d}"))
+            if number % 50 == 0:
+                journal.flush()
+        kept = [entry.answer.frame_id for entry in journal.query()]
+    assert path.stat().st_size < 260_000
+    assert 300 < len(kept) < 2_000
+    assert kept == [f"{number:032d}" for number in range(5_000 - len(kept), 5_000)]
+
+
+def test_old_frames_leave_by_the_wall_clock(path: Path) -> None:
+    now = NOON + timedelta(minutes=100)
+    with Journal(path, max_age_s=3600.0, clock=now.timestamp) as journal:
+        for number in range(100):
+            journal.write(device(f"f{number:02d}", final=number != 3, minute=number))
+        kept = [entry.answer.frame_id for entry in journal.query()]
+    assert kept == ["f03", *(f"f{number}" for number in range(40, 100))]
+
+
+def test_it_says_whose_word_is_final(path: Path) -> None:
+    with Journal(path) as journal:
+        for answer in (device("a"), device("b", final=False), device("c", final=False), cloud("c"), cloud("d")):
+            journal.write(answer)
+        assert journal.finality(["a", "b", "c", "d", "e"]) == {"a": True, "b": False, "c": True, "d": True}
+
+
+def test_a_damaged_answer_is_passed_over(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with Journal(path) as journal:
+        journal.write(device("a", "woodpigeon"))
+        journal.write(device("b"))
+    content = path.read_bytes()
+    assert content.count(b"woodpigeon") == 1
+    path.write_bytes(content.replace(b"woodpigeon", b"woodqigeon"))
+    with Journal(path) as journal:
+        assert [entry.answer.frame_id for entry in journal.query()] == ["b"]
+    assert "the answer on frame a is damaged" in caplog.text
+
+
+@pytest.mark.parametrize("where", [0.0, 0.3, 0.6, 0.95])
+def test_what_can_be_read_of_a_damaged_file_is_kept(path: Path, where: float) -> None:
+    ids = {f"{number:032d}" for number in range(2_000)}
+    with Journal(path) as journal:
+        for frame_id in sorted(ids):
+            journal.write(device(frame_id))
+    with path.open("r+b") as file:
+        page = max(1, int(where * (path.stat().st_size // 4096)))  # the first page is the file's header
+        file.seek(page * 4096)
+        file.write(b"\xa5" * 4096)
+    with Journal(path) as journal:
+        journal.write(device("later"))
+        journal.finality(sorted(ids))
+        try:
+            list(journal.query(newest_first=True))
+        except StorageError as error:
+            assert "cannot read" in str(error)
+        kept = {entry.answer.frame_id for entry in journal.query()}
+    assert "later" in kept
+    assert len(ids & kept) >= 1_900 or page == 1
+
+
+def test_a_file_of_the_first_version_is_taken_over(path: Path) -> None:
+    with Journal(path) as journal:
+        journal.write(device("a", final=False))
+    with closing(sqlite3.connect(path, isolation_level=None)) as file:
+        file.executescript(
+            "DROP INDEX frame_open; ALTER TABLE frame DROP COLUMN device_check; "
+            "ALTER TABLE frame DROP COLUMN cloud_check; PRAGMA user_version=1"
+        )
+    with Journal(path) as journal:
+        journal.write(cloud("a"))
+        journal.write(device("b"))
+        assert [entry.answer.frame_id for entry in journal.query()] == ["a", "b"]
+
+
+_KILLED_WRITER = """
+import os, signal, sys
+from pathlib import Path
+sys.path[:0] = [sys.argv[2]]
+from test_journal import Journal, device
+journal = Journal(Path(sys.argv[1]), flush_interval_s=3600.0)
+for number in range(40):
+    journal.write(device(f"f{number:02d}"))
+    assert journal.flush()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5])
+def test_a_bit_flipped_in_the_log_takes_little_with_it(path: Path, share: float) -> None:
+    subprocess.run([sys.executable, "-c", _KILLED_WRITER, str(path), str(Path(__file__).parent)])
+    log = path.with_name(f"{path.name}-wal")
+    content = bytearray(log.read_bytes())
+    content[int(share * len(content))] ^= 4
+    log.write_bytes(content)
+    with Journal(path) as journal:
+        kept = {entry.answer.frame_id for entry in journal.query()}
+    assert len(kept) >= 35
+    assert "f39" in kept
+    assert len(list(path.parent.glob("journal.db.damaged-*"))) >= 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ from scripted_server import ScriptedServer, answer, failure
 from tiny_network import write_tiny_bundle
 
 from edge_sdk import EdgeClassifier, Frame, LinkState, Origin, Reason, open_bundle
+from edge_sdk.config import StorageSettings
 from edge_sdk.errors import BundleError, ConfigError, ImageError, StorageError
 from edge_sdk.motion import MotionGate
 from edge_sdk.policy import GainTable, Histogram, Policy
+from edge_sdk.spool import Spool, SpoolItem
 from edge_sdk.types import Answer
 from edge_sdk.wire import offload_pb2 as wire
 
@@ -227,3 +230,50 @@ def test_a_device_notices_that_its_frames_have_changed(tmp_path: Path) -> None:
         assert edge.drift(50) is not None and not edge.drift(50).drifted  # too few
     with EdgeClassifier(write_tiny_bundle(tmp_path / "plain"), state_dir=tmp_path / "s") as edge:
         assert edge.drift() is None
+
+
+def test_a_frame_damaged_while_it_waits_makes_the_devices_answer_final(tmp_path: Path, server: ScriptedServer) -> None:
+    with EdgeClassifier(state_dir=tmp_path, threshold=NEVER) as edge:
+        bad, good = (edge.classify(frame(number)).frame_id for number in range(2))
+    (tmp_path / "spool" / "frames" / f"{bad}.frame").write_bytes(b"damaged")
+    with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=NEVER) as edge:
+        said = {late.frame_id: late for late in edge.answers(wait_s=30)}
+        assert (said[bad].final, said[bad].origin, said[bad].reason) == (True, Origin.DEVICE, Reason.DAMAGED)
+        assert said[bad].label in LABELS
+        assert said[good].origin is Origin.CLOUD
+
+
+def test_a_frame_that_is_too_old_makes_the_devices_answer_final(tmp_path: Path, server: ScriptedServer) -> None:
+    with EdgeClassifier(state_dir=tmp_path, threshold=NEVER) as edge:
+        old = edge.classify(frame()).frame_id
+    keep = StorageSettings(spool_age_s=1e-6)
+    with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=NEVER, storage=keep) as edge:
+        said = {late.frame_id: late for late in edge.answers(wait_s=30)}
+        late = said.get(old) or edge.journal.get(old)
+        assert late is not None
+        assert (late.final, late.origin, late.reason) == (True, Origin.DEVICE, Reason.EXPIRED)
+    assert server.ids == []
+
+
+def test_an_answer_that_comes_again_is_counted_once(tmp_path: Path, server: ScriptedServer) -> None:
+    """A stop after the answer was written and before its frame left the spool."""
+    with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=NEVER) as edge:
+        waiting = edge.classify(frame(), wait_s=30).frame_id
+        list(edge.answers(wait_s=30))
+    item = SpoolItem(waiting, b"jpeg", np.zeros(3, np.float32), 0.5, datetime.now(UTC), "test")
+    with Spool(tmp_path / "spool") as spool:
+        spool.put(item)
+    with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=NEVER) as edge:
+        list(edge.answers(wait_s=30))
+        assert edge.ledger.answers_cloud == 1
+    assert server.ids == [waiting]
+
+
+def test_losses_without_a_cloud_do_not_pile_up(tmp_path: Path) -> None:
+    with EdgeClassifier(state_dir=tmp_path, threshold=NEVER, spool_bytes=20_000) as edge:
+        said = [edge.classify(frame(number)) for number in range(90)]
+        assert len(edge._spool.losses()) < 64
+        settled = edge.journal.finality([one.frame_id for one in said])
+        assert sum(settled.values()) == 90 - edge.waiting
+    with EdgeClassifier(state_dir=tmp_path) as edge:
+        assert edge._spool.losses() == ()

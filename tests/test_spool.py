@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -14,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_sdk.errors import ConfigError, StorageError
-from edge_sdk.spool import Spool, SpoolItem
+from edge_sdk.spool import Loss, Spool, SpoolItem
+from edge_sdk.types import Reason
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -406,3 +409,109 @@ def test_nothing_promised_is_lost_when_killed_at_any_moment(tmp_path: Path) -> N
     assert promised - acked <= found
     assert said["count"] == len(said["found"]) == len(frame_files(tmp_path))
     assert not list((tmp_path / "damaged").iterdir())
+
+
+def test_what_leaves_without_an_answer_is_remembered_until_it_is_acknowledged(tmp_path: Path) -> None:
+    size = stored_bytes(tmp_path, item("a"))
+    heard: list[int] = []
+    with Spool(tmp_path, max_bytes=2 * size) as spool:
+        spool.add_loss_listener(lambda: heard.append(len(spool.losses())))
+        for frame_id, gain in (("evicted", 0.1), ("damaged", 0.2), ("whole", 0.3)):
+            spool.put(item(frame_id, gain, size=1000 - len(frame_id)))
+        (tmp_path / "frames" / "damaged.frame").write_bytes(b"")
+        assert spool.next(exclude=["whole"]) is None
+        assert heard == [2]
+        assert len(spool) == 1
+    expected = {Loss("evicted", NOON, Reason.EVICTED), Loss("damaged", NOON, Reason.DAMAGED)}
+    with Spool(tmp_path) as spool:
+        assert set(spool.losses()) == expected
+        assert spool.ids() == ("whole",)
+        spool.ack("evicted", "damaged", "whole")
+        assert (len(spool), spool.losses()) == (0, ())
+    with Spool(tmp_path) as spool:
+        assert spool.losses() == ()
+
+
+def test_a_row_whose_file_is_gone_is_a_loss_at_the_next_start(tmp_path: Path) -> None:
+    with Spool(tmp_path) as spool:
+        spool.put(item("a"))
+    (tmp_path / "frames" / "a.frame").unlink()
+    with Spool(tmp_path) as spool:
+        assert spool.losses() == (Loss("a", NOON, Reason.DAMAGED),)
+        assert len(spool) == 0
+
+
+def test_a_whole_file_without_a_row_is_taken_in(tmp_path: Path) -> None:
+    """A row can vanish without an error: SQLite ends its log at the first record that is damaged."""
+    with Spool(tmp_path) as spool:
+        spool.put(item("a"))
+        spool.put(item("b"))
+        spool._connection.execute("DELETE FROM frame WHERE frame_id = 'a'")
+    with Spool(tmp_path) as spool:
+        assert set(spool.ids()) == {"a", "b"}
+        assert spool.size_bytes == sum(path.stat().st_size for path in (tmp_path / "frames").iterdir())
+
+
+def test_an_evicted_frame_whose_file_stayed_does_not_come_back(tmp_path: Path) -> None:
+    size = stored_bytes(tmp_path, item("a"))
+    with Spool(tmp_path, max_bytes=size) as spool:
+        spool.put(item("a", 0.1))
+        kept = (tmp_path / "frames" / "a.frame").read_bytes()
+        assert spool.put(item("b", 0.9)) == ("a",)
+    (tmp_path / "frames" / "a.frame").write_bytes(kept)
+    with Spool(tmp_path) as spool:
+        assert spool.ids() == ("b",)
+        assert frame_files(tmp_path) == {"b.frame"}
+
+
+def test_a_damaged_file_that_a_rebuilt_index_finds_is_a_loss(tmp_path: Path) -> None:
+    with Spool(tmp_path) as spool:
+        spool.put(item("a"))
+        spool.put(item("b"))
+    (tmp_path / "frames" / "a.frame").write_bytes(b"damaged")
+    (tmp_path / "index.sqlite3").write_bytes(b"no database" * 1000)
+    with Spool(tmp_path) as spool:
+        assert spool.ids() == ("b",)
+        assert [(loss.frame_id, loss.reason) for loss in spool.losses()] == [("a", Reason.DAMAGED)]
+
+
+def test_a_frame_that_has_waited_too_long_leaves(tmp_path: Path) -> None:
+    now = [1000.0]
+    clocks = {"steady": lambda: now[0], "clock": lambda: 5e8, "boot_id": "boot"}
+    with Spool(tmp_path, max_age_s=100, **clocks) as spool:  # type: ignore[arg-type]
+        spool.put(item("old", 0.9))
+        now[0] += 80
+        spool.put(item("young", 0.1))
+        got = spool.next()
+        assert got is not None and got.frame_id == "old"
+    with Spool(tmp_path, max_age_s=100, **clocks) as spool:  # type: ignore[arg-type]
+        now[0] += 30
+        assert spool.next(exclude=["old"]) is not None  # on its way: it may still be answered
+        now[0] += 61
+        got = spool.next()
+        assert got is not None and got.frame_id == "young"
+        assert [(loss.frame_id, loss.reason) for loss in spool.losses()] == [("old", Reason.EXPIRED)]
+        assert frame_files(tmp_path) == {"young.frame"}
+
+
+def test_a_wall_clock_that_jumps_makes_no_frame_older(tmp_path: Path) -> None:
+    wall = [0.0]
+    clocks = {"steady": lambda: 1000.0, "clock": lambda: wall[0], "boot_id": "boot"}
+    for year in (0, 56, -1):
+        wall[0] = year * 3.15e7
+        with Spool(tmp_path, max_age_s=100, **clocks) as spool:  # type: ignore[arg-type]
+            spool.put(item("a"))
+            assert spool.next() is not None
+
+
+def test_an_index_of_the_first_version_is_rebuilt_from_the_files(tmp_path: Path) -> None:
+    with Spool(tmp_path) as spool:
+        spool.put(item("a"))
+    with closing(sqlite3.connect(tmp_path / "index.sqlite3", isolation_level=None)) as index:
+        index.executescript(
+            "DROP TABLE frame; DROP TABLE lost; PRAGMA user_version=1; CREATE TABLE frame (frame_id TEXT PRIMARY KEY, "
+            "gain REAL NOT NULL, captured_us INTEGER NOT NULL, bytes INTEGER NOT NULL) WITHOUT ROWID; "
+            "CREATE INDEX frame_order ON frame (gain DESC, captured_us, frame_id)"
+        )
+    with Spool(tmp_path) as spool:
+        assert spool.ids() == ("a",)

@@ -6,6 +6,7 @@ import zlib
 import cv2
 import numpy as np
 import pytest
+from fuzz.corpus import scan_bomb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -180,3 +181,11 @@ def test_damaged_pictures_give_a_picture_or_an_image_error(name: str, damage: li
     except ImageError:
         return
     assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3
+
+
+@pytest.mark.parametrize(("side", "scans"), [(16, 101), (2_000, 40), (5_000, 20)])
+def test_a_jpeg_that_is_scanned_again_and_again_is_refused_before_it_is_decoded(side: int, scans: int) -> None:
+    limits = Limits(max_pixels=min(side * side * 2, 25_000_000))
+    with pytest.raises(TooLarge, match=r"at most \d+ scans at this size; got"):
+        check(scan_bomb(side, side, scans), limits)
+    assert check(encode(scene(side, side), ".jpg", cv2.IMWRITE_JPEG_PROGRESSIVE, 1), limits).width == side

@@ -1,0 +1,1 @@
+"""The parts of the soak: device programs, server, link, faults."""

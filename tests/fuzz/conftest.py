@@ -1,0 +1,20 @@
+"""One server for the tests that do not count its memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from fuzz.victim import Victim, serving
+
+
+@pytest.fixture(scope="module")
+def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
+    with serving(tmp_path_factory.mktemp("victim") / "log") as running:
+        yield running
+
+
+@pytest.fixture
+def fuzz_count(pytestconfig: pytest.Config) -> int:
+    return int(pytestconfig.getoption("--fuzz"))

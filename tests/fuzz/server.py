@@ -1,0 +1,23 @@
+"""The real service around a model that looks at next to nothing: `python server.py` prints its address."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from gated_model import GatedModel
+
+from cloud_server.server import CloudServer, ServerConfig
+
+
+async def main() -> None:
+    async with CloudServer(ServerConfig(port=0), GatedModel()) as server:
+        print(server.address, flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
