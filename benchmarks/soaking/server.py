@@ -22,11 +22,14 @@ import grpc
 import numpy as np
 from numpy.typing import NDArray
 
+from cloud_server.auth import Caller, Door
 from cloud_server.batcher import Batcher, Little
 from cloud_server.decode import Limits, decode
 from cloud_server.labels import make_label_map
+from cloud_server.rates import FrameRates
 from cloud_server.service import OffloadService
 from cloud_server.stats import Stats
+from cloud_server.store import AnswerStore
 from edge_sdk import open_bundle
 from edge_sdk.types import Image
 from edge_sdk.wire import offload_pb2 as wire
@@ -46,16 +49,16 @@ class SoakService(OffloadService):
         self.shuffles = False
         self.dies = False
 
-    async def answer(self, request: wire.ClassifyRequest) -> wire.ClassifyReply:
+    async def answer(self, request: wire.ClassifyRequest, caller: Caller) -> wire.ClassifyReply:
         """The reply, late by chance where replies are to be reordered."""
         _current.set(request.frame_id)
-        reply = await super().answer(request)
+        reply = await super().answer(request, caller)
         if self.shuffles:
             await asyncio.sleep(self._chance.uniform(0, 0.05))
         return reply
 
-    async def _run(self, image: bytes, little: Little) -> wire.Classification:
-        said = await super()._run(image, little)
+    async def _run(self, *arguments: Any) -> wire.Classification:
+        said = await super()._run(*arguments)
         os.write(self._log, f"{_current.get()}\n".encode())
         if self.dies:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -72,7 +75,16 @@ async def serve(port: int, log: Path) -> None:
 
     batcher = Batcher(lambda data: decode(data, Limits()), run, max_batch=8, max_queue=128)
     description = wire.Description(model="soak", labels=labels, macs=MACS, input_width=8, input_height=8)
-    service = SoakService(log, batcher, make_label_map(labels, {}), description, stats=Stats())
+    service = SoakService(
+        log,
+        batcher,
+        make_label_map(labels, {}),
+        description,
+        store=AnswerStore(log.with_name("answers.db"), "soak"),
+        door=Door(),
+        rates=FrameRates(None, 1),
+        stats=Stats(),
+    )
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     wire_grpc.add_OffloadServicer_to_server(service, server)
     if not server.add_insecure_port(f"127.0.0.1:{port}"):

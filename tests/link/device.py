@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_sdk import EdgeClassifier
+from edge_sdk import EdgeClassifier, Security
 from edge_sdk.config import UplinkSettings
 
 SETTINGS = UplinkSettings(connect_timeout_s=2, reply_timeout_s=3, backoff_s=0.2, max_backoff_s=0.5)
@@ -25,7 +25,13 @@ def main() -> None:
     state, target, budget, seconds = sys.argv[1:]
     chance = np.random.default_rng(1)
     with EdgeClassifier(
-        cloud=target, state_dir=Path(state), threshold=1.01, budget=budget, spool_bytes=2_000_000, uplink=SETTINGS
+        security=Security(insecure=True),
+        cloud=target,
+        state_dir=Path(state),
+        threshold=1.01,
+        budget=budget,
+        spool_bytes=2_000_000,
+        uplink=SETTINGS,
     ) as edge:
         print("ready", flush=True)
         end = time.monotonic() + float(seconds)
