@@ -20,6 +20,7 @@ import struct
 import sys
 import tempfile
 import time
+from collections import OrderedDict
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Self
@@ -55,7 +56,6 @@ class Relay:
 
     Attributes:
         unreachable: whether the latest try to reach the server failed.
-        promised: bytes that the caller has given to gRPC and the relay has not seen yet; the relay counts them down.
     """
 
     def __init__(
@@ -78,8 +78,8 @@ class Relay:
         self._seen: int | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.unreachable = False
-        self.promised = 0
         self.segment_bytes = 1_600
+        self._promised: OrderedDict[str, int] = OrderedDict()
 
     async def __aenter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="edge-sdk-")
@@ -102,13 +102,31 @@ class Relay:
     @property
     def reserve(self) -> int:
         """Room that the upload budget must have beyond what is sent: for acknowledgements and repeats."""
-        if self._limit is None:
-            return 0
-        return self._window + self._window // 16 + min(_SPARE_SEGMENTS * self.segment_bytes, self._window) + END_BYTES
+        return 0 if self._limit is None else 2 * min(self.segment_bytes, self._window) + END_BYTES
 
     def room_for(self, n_bytes: int) -> float:
         """Seconds until `n_bytes` more fit, beside what is promised and the reserve: 0 if now, infinity if never."""
-        return self._ledger.wait_s(upload=self.promised + n_bytes + self.reserve)
+        return self._ledger.wait_s(upload=sum(self._promised.values()) + n_bytes + self.reserve)
+
+    def promise(self, frame_id: str, n_bytes: int) -> None:
+        """A frame was given to gRPC: its bytes are on their way here, and no others may count on their room."""
+        self._promised[frame_id] = n_bytes
+
+    def fulfil(self, frame_id: str | None = None) -> None:
+        """A frame has been answered, so it and those before it have passed; None: whatever was promised is void."""
+        while self._promised and (frame_id is None or frame_id in self._promised):
+            self._promised.popitem(last=False)
+
+    def passed(self, n_bytes: int) -> None:
+        """Bytes were paid for: those of the frames that were promised first."""
+        while n_bytes > 0 and self._promised:
+            first = next(iter(self._promised))
+            taken = min(n_bytes, self._promised[first])
+            n_bytes -= taken
+            self._promised[first] -= taken
+            if self._promised[first]:
+                return
+            del self._promised[first]
 
     def reconcile(self) -> None:
         """Charge what the interface has sent beyond what was charged here: other programs' bytes, or ours unseen."""
@@ -237,11 +255,13 @@ class _Connection:
         loop = asyncio.get_running_loop()
         most = min(_CHUNK, self._relay._window)
         while data := await loop.sock_recv(self._local, most):
-            await self._permit(len(data))
-            await loop.sock_sendall(self._remote, data)
-            self._meter.wrote(len(data))
-            self._writing.set()
-            self._wrote_s = time.monotonic()
+            while data:
+                size = await self._permit(len(data))
+                await loop.sock_sendall(self._remote, data[:size])
+                self._meter.wrote(size)
+                self._writing.set()
+                self._wrote_s = time.monotonic()
+                data = data[size:]
 
     async def _in(self) -> None:
         loop = asyncio.get_running_loop()
@@ -250,24 +270,31 @@ class _Connection:
             self._settle()
             await loop.sock_sendall(self._local, data)
 
-    async def _permit(self, n_bytes: int) -> None:
-        """Return when `n_bytes` are paid for and few enough are unacknowledged."""
-        relay, window = self._relay, self._relay._window
+    async def _permit(self, n_bytes: int) -> int:
+        """How many of `n_bytes` may be written now; returns when they are paid for and few are unacknowledged.
+
+        Where the budget has little room, one segment goes at a time, so that the reserve may be small.
+        """
+        relay = self._relay
         while True:
             waiting = self._meter.unacknowledged()
-            if waiting and waiting + n_bytes > window:
+            if waiting and waiting + n_bytes > relay._window:
                 await asyncio.sleep(_DRAIN_S)
                 continue
             on_wire = self._settle()
             credit = self._charged - on_wire
             if time.monotonic() - self._wrote_s > _CREDIT_S:
                 self._charged, credit = on_wire, 0  # a payment of long ago does not pay for now
-            needed = self._meter.cost(n_bytes) - credit
-            if relay.spend(needed, self._beyond(n_bytes)):
-                self._charged += max(0, needed)
-                relay.promised = max(0, relay.promised - self._meter.cost(n_bytes))
-                return
-            await asyncio.sleep(min(_HOLD_S, max(_DRAIN_S, relay.wait_s(needed + self._beyond(n_bytes)))))
+            for size in (n_bytes, min(n_bytes, self._meter.mss)):
+                needed = self._meter.cost(size) - credit
+                if relay.spend(needed, self._beyond(size)):
+                    self._charged += max(0, needed)
+                    relay.passed(self._meter.cost(size))
+                    return size
+            if waiting:
+                await asyncio.sleep(_DRAIN_S)
+            else:
+                await asyncio.sleep(min(_HOLD_S, max(_DRAIN_S, relay.wait_s(needed + self._beyond(size)))))
 
     def _settle(self) -> int:
         """Charge what the kernel has sent beyond what was paid; return what is on the wire."""

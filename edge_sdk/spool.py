@@ -39,18 +39,20 @@ _SUFFIX = ".frame"
 _FRAME_ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
 _EXPIRY_CHECK_NS = 60_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LEAST_GAIN = 1e-6
+_DOUBLING_S = 86_400.0
 _SCHEMA = (
     "DROP TABLE IF EXISTS frame",
     # The last four columns are the clock's mark when the frame was put; the newest row's is where the clock goes on.
-    "CREATE TABLE frame (frame_id TEXT PRIMARY KEY, gain REAL NOT NULL, captured_us INTEGER NOT NULL, "
+    "CREATE TABLE frame (frame_id TEXT PRIMARY KEY, rank REAL NOT NULL, captured_us INTEGER NOT NULL, "
     "bytes INTEGER NOT NULL, put_ns INTEGER NOT NULL, wall_s REAL NOT NULL, steady_s REAL NOT NULL, "
     "boot_id TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE INDEX frame_order ON frame (gain DESC, captured_us, frame_id)",
+    "CREATE INDEX frame_order ON frame (rank DESC, captured_us, frame_id)",
     "CREATE TABLE IF NOT EXISTS lost (frame_id TEXT PRIMARY KEY, captured_us INTEGER NOT NULL, reason TEXT NOT NULL) "
     "WITHOUT ROWID",
 )
-_IN_ORDER = "SELECT frame_id FROM frame ORDER BY gain DESC, captured_us, frame_id"
-_LAST_FIRST = "SELECT frame_id, gain, captured_us, bytes FROM frame ORDER BY gain, captured_us DESC, frame_id DESC"
+_IN_ORDER = "SELECT frame_id FROM frame ORDER BY rank DESC, captured_us, frame_id"
+_LAST_FIRST = "SELECT frame_id, rank, captured_us, bytes FROM frame ORDER BY rank, captured_us DESC, frame_id DESC"
 _INSERT = "INSERT OR REPLACE INTO frame VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _LOSE = "INSERT OR REPLACE INTO lost SELECT frame_id, captured_us, ? FROM frame WHERE frame_id = ?"
 _NEWEST_MARK = "SELECT put_ns, wall_s, steady_s, boot_id FROM frame ORDER BY put_ns DESC LIMIT 1"
@@ -69,6 +71,15 @@ class Loss:
     frame_id: str
     captured_at: datetime
     reason: Reason
+
+
+def rank_of(item: SpoolItem) -> float:
+    """A frame's place in the queue: the highest leaves first, the lowest is dropped first.
+
+    The order is that of gain per byte, and with each day of waiting a frame counts twice as much, so that none waits
+    for ever. On a logarithmic scale waiting adds the same to all, so the rank does not change with time.
+    """
+    return math.log2(max(item.gain, _LEAST_GAIN) / max(1, len(item.image))) - item.captured_at.timestamp() / _DOUBLING_S
 
 
 class Spool:
@@ -162,7 +173,7 @@ class Spool:
         """Store `item`; it is durable when this returns. A frame id that is already there changes nothing.
 
         Returns:
-            The ids of the frames that were evicted to make room, lowest gain first (among equals the youngest); the
+            The ids of the frames that were evicted to make room, lowest rank first; the
             item's own id alone if the frames that are there are all worth more, or it is larger than the spool.
 
         Raises:
@@ -171,7 +182,7 @@ class Spool:
         """
         _check(item)
         content = encode_item(item)
-        row = (item.frame_id, float(item.gain), _microseconds(item.captured_at), len(content))
+        row = (item.frame_id, rank_of(item), _microseconds(item.captured_at), len(content))
         path = self._path(item.frame_id)
         with self._lock:
             try:
@@ -200,7 +211,7 @@ class Spool:
         return tuple(evicted)
 
     def next(self, exclude: Collection[str] = ()) -> SpoolItem | None:
-        """The frame of the highest gain, among equals the oldest, whose id is not in `exclude`; None if there is none.
+        """The frame of the highest rank (`rank_of`) whose id is not in `exclude`; None if there is none.
 
         The frame stays in the spool until `ack`. Frames that are too old leave, and damaged ones: their files are moved
         to the folder `damaged`, and logged. `losses` has both.
@@ -262,7 +273,7 @@ class Spool:
 
     def _open(self) -> None:
         """Open the index and bring it and the files to agree."""
-        self._connection = open_database(self._index, schema=_SCHEMA, version=2, exclusive=True, fill=self._rebuild)
+        self._connection = open_database(self._index, schema=_SCHEMA, version=3, exclusive=True, fill=self._rebuild)
         mark = self._connection.execute(_NEWEST_MARK).fetchone()
         self._clock = self._new_clock(ClockMark(*mark) if mark else None)
         rows = {frame_id for (frame_id,) in self._connection.execute("SELECT frame_id FROM frame")}
@@ -296,7 +307,7 @@ class Spool:
                 )
                 self._lost[frame_id] = Loss(frame_id, _moment(captured_us), Reason.DAMAGED)
             else:
-                row = (frame_id, item.gain, _microseconds(item.captured_at), len(content), *self._mark())
+                row = (frame_id, rank_of(item), _microseconds(item.captured_at), len(content), *self._mark())
                 connection.execute(_INSERT, row)
 
     def _reopen_if_damaged(self, error: Exception) -> None:
@@ -315,16 +326,16 @@ class Spool:
 
     def _make_room(self, row: tuple[str, float, int, int]) -> dict[str, int]:
         """Ids and sizes of what must go so that `row` fits: the least valuable frames, or `row` itself."""
-        frame_id, gain, captured_us, size = row
+        frame_id, rank, captured_us, size = row
         if size > self._max_bytes:
             return {frame_id: size}
         excess = self._bytes + size - self._max_bytes
         evicted: dict[str, int] = {}
         with closing(self._connection.execute(_LAST_FIRST)) as candidates:
-            for other_id, other_gain, other_us, other_size in candidates:
+            for other_id, other_rank, other_us, other_size in candidates:
                 if excess <= 0:
                     break
-                if (-other_gain, other_us, other_id) < (-gain, captured_us, frame_id):
+                if (-other_rank, other_us, other_id) < (-rank, captured_us, frame_id):
                     return {frame_id: size}
                 evicted[other_id] = other_size
                 excess -= other_size

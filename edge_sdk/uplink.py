@@ -14,7 +14,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Set
 from typing import Any, Protocol
 
 import grpc
@@ -45,6 +45,7 @@ _CHANNEL_OPTIONS = [
 ]
 _FLUSH_RETRY_S = 5.0
 _PRICE_CHECK_S = 5.0
+_LOOK_AT_MOST = 8
 _SAVING = "the frames that wait are not worth the budget at present"
 
 
@@ -179,15 +180,11 @@ class Uplink:
     async def _send_all(self) -> None:
         backoff_s = self._settings.backoff_s
         while not self._closing:
-            first = self._spool.next()
+            first = self._choose()
             if first is None:
-                await self._wait_for_work(None)
+                await self._wait_for_work(_PRICE_CHECK_S if len(self._spool) else None)
                 continue
-            if not self._worth(first):
-                self._set(LinkState.SAVING, _SAVING)
-                await self._wait_for_work(_PRICE_CHECK_S)
-                continue
-            self._relay.promised = 0
+            self._relay.fulfil()
             opening = CONNECTION_BYTES + self._security.handshake_bytes
             if not await self._affordable(opening + frame_bytes(_request(first).ByteSize())):
                 continue
@@ -205,6 +202,17 @@ class Uplink:
                     self._set(LinkState.OFFLINE, _explain(error))
                 await self._pause(backoff_s * random.uniform(0.75, 1.25))
                 backoff_s = min(backoff_s * 2, self._settings.max_backoff_s)
+
+    def _choose(self, busy: Set[str] = frozenset()) -> SpoolItem | None:
+        """The first frame in the spool's order that is worth its price; a few are looked at, since frames age."""
+        passed_over: set[str] = set()
+        while len(passed_over) < _LOOK_AT_MOST and (item := self._spool.next(busy | passed_over)) is not None:
+            if self._worth(item):
+                return item
+            passed_over.add(item.frame_id)
+        if passed_over and not busy:
+            self._set(LinkState.SAVING, _SAVING)
+        return None
 
     async def _wait_for_work(self, timeout_s: float | None) -> None:
         """Return when the spool has changed, the uplink closes, or the time is over."""
@@ -302,11 +310,7 @@ class _Session:
             pause_s = self._resume_at - time.monotonic()
             item = None
             if pause_s <= 0 and len(self._in_flight) < up._settings.window:
-                item = up._spool.next(exclude={*self._in_flight, *self._done})
-            if item is not None and not up._worth(item):
-                item = None
-                if not self._in_flight:
-                    up._set(LinkState.SAVING, _SAVING)
+                item = up._choose({*self._in_flight, *self._done})
             if item is None:
                 busy = bool(self._in_flight) or pause_s > 0
                 if not await self._wait(pause_s if pause_s > 0 else None if busy else up._settings.idle_s) and not busy:
@@ -340,7 +344,7 @@ class _Session:
             if not up._ledger.try_spend(frames=1, cloud=macs):
                 return False
             up._paid.add(item.frame_id)
-        up._relay.promised += price
+        up._relay.promise(item.frame_id, price)
         return True
 
     async def _receive(self, stream: Any) -> None:
@@ -349,6 +353,7 @@ class _Session:
             if reply is grpc.aio.EOF:
                 raise _Reconnect
             entry = self._in_flight.pop(reply.frame_id, None)
+            self._up._relay.fulfil(reply.frame_id)
             self._changed.set()
             if entry is None:
                 continue

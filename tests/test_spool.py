@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sqlite3
 import subprocess
@@ -82,6 +83,19 @@ def test_highest_gain_first_then_the_oldest(tmp_path: Path) -> None:
         assert len(spool) == 4
 
 
+def test_the_most_gain_per_byte_goes_first_and_waiting_counts(tmp_path: Path) -> None:
+    day = 24 * 60
+    with Spool(tmp_path) as spool:
+        spool.put(item("large", 0.9, size=4000))
+        spool.put(item("small", 0.5, size=1000))
+        assert spool.ids() == ("small", "large")
+        spool.put(item("later", 0.5, size=1000, minute=2 * day))
+        spool.put(item("better", 0.9, size=800, minute=2 * day))
+        assert spool.ids() == ("small", "better", "large", "later")  # two days count four times
+        spool.put(item("best", 0.9, size=80, minute=2 * day))
+        assert spool.ids()[0] == "best"
+
+
 def test_ack_removes_row_and_file_once(tmp_path: Path) -> None:
     with Spool(tmp_path) as spool:
         spool.put(item("a"))
@@ -152,7 +166,8 @@ def test_it_keeps_what_a_sorted_list_would_keep(
                 if evicted != (frame_id,):
                     grown = spool.size_bytes - before + sum(model[name][3] for name in evicted)
                     assert grown == file.stat().st_size
-                    model[frame_id] = (-gain, minute, frame_id, grown)
+                    days = minute / 1440
+                    model[frame_id] = (days - math.log2(gain / size), minute, frame_id, grown)
                 worst_first = sorted(model.values(), reverse=True)
                 assert (
                     evicted == (frame_id,)

@@ -14,7 +14,6 @@ from link.namespaces import Side, Way, emulated_link, veth_link
 from link.sampler import Sample, most_in_a_window, sampling
 
 PORT = 50051
-LATE = "charges are made when bytes are handed to the kernel: what it sends later, or again, is in no charge's window"
 
 
 def kill(process: subprocess.Popen[str]) -> None:
@@ -82,7 +81,6 @@ def test_a_clean_link_for_longer(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=False, reason=LATE)
 def test_a_link_as_thin_as_the_budget(tmp_path: Path) -> None:
     with veth_link(rate="110kbit", burst="4kb", limit="30kb") as (device, cloud):
         samples, _ = spend(device, cloud, tmp_path, "60kB/5s", 22)
@@ -90,7 +88,6 @@ def test_a_link_as_thin_as_the_budget(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=False, reason=LATE)
 @pytest.mark.parametrize(
     ("up", "down"),
     [
@@ -109,7 +106,6 @@ def test_a_bad_link(tmp_path: Path, up: Way, down: Way) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=False, reason=LATE)
 def test_a_link_that_goes_dark(tmp_path: Path) -> None:
     dark = ((3.0, 7.0), (9.0, 9.8), (12.0, 17.0))
     with emulated_link(Way(delay_ms=20, rate=40_000), Way(delay_ms=20), blackouts=dark) as (device, cloud, _):
@@ -119,7 +115,6 @@ def test_a_link_that_goes_dark(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=False, reason=LATE)
 def test_a_server_that_is_killed_and_started_again(tmp_path: Path) -> None:
     with emulated_link(Way(delay_ms=20), Way(delay_ms=20)) as (device, cloud, _):
         samples, account = spend(device, cloud, tmp_path, "60kB/5s", 22, restarts=1)
