@@ -24,6 +24,7 @@ _LINK_STYLE = {
     LinkState.CONNECTING: "yellow",
     LinkState.OFFLINE: "red",
     LinkState.BUDGET: "yellow",
+    LinkState.SAVING: "yellow",
     LinkState.MISMATCH: "red",
     LinkState.DENIED: "red",
     LinkState.OFF: "dim",

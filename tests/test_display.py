@@ -12,7 +12,7 @@ from rich.console import Console
 from edge_sdk import EdgeClassifier, Frame
 from edge_sdk.account import BudgetState, LedgerSnapshot
 from edge_sdk.budget import Budget, Resource
-from edge_sdk.display import LoopDisplay, compute_text, macs_text, period_text, upload_text
+from edge_sdk.display import _LINK_STYLE, LoopDisplay, compute_text, macs_text, period_text, upload_text
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,7 @@ def test_both_ways_of_showing(tmp_path: Path, terminal: bool) -> None:
     if not terminal:
         assert "\x1b" not in shown
         assert len(shown.splitlines()) == 2
+
+
+def test_every_state_of_the_link_has_a_colour() -> None:
+    assert set(_LINK_STYLE) == set(LinkState)
