@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from edge_sdk.budget import Budget
     from edge_sdk.bundle import Bundle, open_bundle
     from edge_sdk.camera import open_camera
+    from edge_sdk.config import PowerModel
     from edge_sdk.errors import EdgeError
     from edge_sdk.journal import Journal
     from edge_sdk.model import LittleModel
     from edge_sdk.motion import MotionGate
     from edge_sdk.pipeline import EdgeClassifier
+    from edge_sdk.policy import Preferences
     from edge_sdk.security import Security
     from edge_sdk.types import Answer, Frame, Image, LinkState, Origin, Prediction, Reason
 
@@ -42,7 +44,9 @@ __all__ = [
     "LittleModel",
     "MotionGate",
     "Origin",
+    "PowerModel",
     "Prediction",
+    "Preferences",
     "Reason",
     "Security",
     "open_bundle",
@@ -58,6 +62,8 @@ _HOME = {
     "LedgerSnapshot": "account",
     "LittleModel": "model",
     "MotionGate": "motion",
+    "PowerModel": "config",
+    "Preferences": "policy",
     "Security": "security",
     "open_bundle": "bundle",
     "open_camera": "camera",

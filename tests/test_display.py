@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from edge_sdk import EdgeClassifier, Frame
+from edge_sdk import EdgeClassifier, Frame, LinkState
 from edge_sdk.account import BudgetState, LedgerSnapshot
 from edge_sdk.budget import Budget, Resource
 from edge_sdk.display import _LINK_STYLE, LoopDisplay, compute_text, macs_text, period_text, upload_text
