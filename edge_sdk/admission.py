@@ -9,7 +9,7 @@ from edge_sdk.config import PowerModel
 from edge_sdk.encode import encode
 from edge_sdk.ladder import choose_rung
 from edge_sdk.ledger import Ledger
-from edge_sdk.policy import Policy
+from edge_sdk.policy import Policy, Preferences
 from edge_sdk.price import Prices
 from edge_sdk.spool import SpoolItem
 from edge_sdk.types import Frame, Prediction
@@ -22,16 +22,16 @@ class Admission:
     Args:
         policy: the bundle's, with its encodings.
         ledger: the budgets, and what the big model costs.
-        reserve: frames that are worth less than this part of their price are not admitted (`Preferences.reserve`).
+        wants: how the first period begins, and what is not admitted (`reserve`).
         power: what a byte costs in energy.
     """
 
-    def __init__(self, policy: Policy, ledger: Ledger, *, reserve: float, power: PowerModel) -> None:
+    def __init__(self, policy: Policy, ledger: Ledger, wants: Preferences, power: PowerModel) -> None:
         self._policy = policy
         self._ledger = ledger
-        self._reserve = reserve
+        self._reserve = wants.reserve
         self._microjoules_per_byte = power.joules_per_byte * 1e6
-        self._prices = Prices(ledger)
+        self._prices = Prices(ledger, wants.initial_credit)
 
     def offer(self, frame: Frame, prediction: Prediction, gain: float) -> SpoolItem | None:
         """A frame, encoded for the spool, or None: it is not worth its place.

@@ -114,6 +114,7 @@ def salvage(damaged: Path, connection: sqlite3.Connection, *, table: str, key: s
         if is_damaged(damaged):
             mend(damaged)
         with closing(sqlite3.connect(damaged, isolation_level=None)) as source:
+            source.text_factory = readable
             names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
             there = {row[1] for row in source.execute(f"PRAGMA table_info({table})")}
             columns = ", ".join(name for name in names if name in there)
@@ -147,6 +148,11 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def readable(content: bytes) -> str:
+    """Text as SQLite keeps it; damaged bytes are replaced, so that the rest of the row can be read and judged."""
+    return content.decode("utf-8", "replace")
+
+
 def storable(text: str) -> str:
     """`text` with what has no UTF-8 form (bytes of a file name that is not UTF-8) written as an escape."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -175,6 +181,7 @@ def _open(
     connection = sqlite3.connect(
         path, timeout=0.5 if exclusive else 10.0, isolation_level=None, check_same_thread=False
     )
+    connection.text_factory = readable
     try:
         if exclusive:
             connection.execute("PRAGMA locking_mode=EXCLUSIVE")

@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from edge_sdk.database import is_damage, open_database, salvage, set_aside, storable, transaction
+from edge_sdk.database import is_damage, open_database, readable, salvage, set_aside, storable, transaction
 from edge_sdk.errors import ConfigError, StorageError
 from edge_sdk.journal_limits import JournalLimits
 from edge_sdk.journal_rows import (
@@ -326,6 +326,8 @@ class Journal:
     def _reader(self) -> sqlite3.Connection:
         """A connection of its own, so that a long query does not hold up the writer."""
         try:
-            return sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+            reader = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+            reader.text_factory = readable
+            return reader
         except sqlite3.Error as error:
             raise StorageError(f"cannot read {self._path}: {error}") from error

@@ -132,7 +132,7 @@ class EdgeClassifier:
             account = Ledger(state / "ledger.db", budgets=budgets, big_macs=big_macs)
             self._ledger = opened.enter_context(account)
             self._thrift = Thrift(self._model, account, power)
-            self._admission = Admission(self.bundle.policy, account, reserve=wants.reserve, power=power)
+            self._admission = Admission(self.bundle.policy, account, wants, power)
             keep = storage or StorageSettings()
             self._journal = opened.enter_context(
                 Journal(

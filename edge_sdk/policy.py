@@ -172,6 +172,8 @@ class Preferences:
         ceiling: a frame of so much confidence or more exits, whatever the calibration says.
         reserve: unsure frames that are worth less than this part of today's price exit at once; the others wait in the
             spool for the price to fall. 0 keeps all, which writes most to the disk and chooses best.
+        initial_credit: share of a budget that a device which has never used it may spend at once; the rest is spread
+            over the first period. 1 for short runs, which shall not wait for an even pace.
 
     Raises:
         ConfigError: a value is out of range.
@@ -183,16 +185,18 @@ class Preferences:
     floor: float = 0.0
     ceiling: float = 1.0
     reserve: float = 0.1
+    initial_credit: float = 0.1
 
     def __post_init__(self) -> None:
         if not all(math.isfinite(weight) and weight >= 0 for weight in self.weights.values()):
             raise ConfigError(f"expected weights of at least 0; got {dict(self.weights)}")
         if not (0 <= self.floor <= self.ceiling <= 1):
             raise ConfigError(f"expected 0 <= floor <= ceiling <= 1; got {self.floor}, {self.ceiling}")
-        if not (0 < self.private_above <= 1 and 0 <= self.reserve <= 1):
-            raise ConfigError(
-                f"expected private_above in (0, 1] and reserve in [0, 1]; got {self.private_above}, {self.reserve}"
-            )
+        if not 0 < self.private_above <= 1:
+            raise ConfigError(f"expected private_above in (0, 1]; got {self.private_above}")
+        for name in ("reserve", "initial_credit"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"expected {name} in [0, 1]; got {getattr(self, name)}")
 
 
 @dataclass(frozen=True, slots=True)

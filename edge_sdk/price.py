@@ -31,27 +31,41 @@ from edge_sdk.ledger import Ledger
 _LOWEST, _HIGHEST, _BINS_PER_OCTAVE = -64, 16, 4  # values per unit from 2^-64 to 2^16
 _BINS = (_HIGHEST - _LOWEST) * _BINS_PER_OCTAVE
 _FIRST_SHARE = 1 / 64
-_INITIAL_CREDIT = 0.5
 _NOTE = "price"
 _HEAD = struct.Struct("<4d")
+
+
+INITIAL_CREDIT = 0.1
+"""Share of a budget's limit that may be spent at once where it was never used."""
 
 
 class Price:
     """The price of one budget. Times are seconds on a clock that never runs backwards, over restarts too.
 
-    A budget that was never used begins with a credit of half its limit, so that the first frames need not wait for an
-    even pace; the other half is spread over the first period.
+    A budget that was never used begins with a credit, so that the first frames need not wait for an even pace; the
+    rest is spread over the first period. In replays a large credit costs accuracy: what is sent at once fills the
+    window, and leaves it at once a period later.
 
     Args:
         limit: the budget's, in its unit.
         period_s: its period.
         state: from `state`, of an earlier run; ignored where it does not fit.
+        initial_credit: share of the limit that a budget begins with, in [0, 1].
         pull: k of the dual step.
     """
 
-    def __init__(self, limit: float, period_s: float, state: bytes | None = None, *, pull: float = 4.0) -> None:
+    def __init__(
+        self,
+        limit: float,
+        period_s: float,
+        state: bytes | None = None,
+        *,
+        initial_credit: float = INITIAL_CREDIT,
+        pull: float = 4.0,
+    ) -> None:
         self._limit = limit
         self._period_s = period_s
+        self._credit = initial_credit
         self._pull = pull
         self._asked: NDArray[np.float64] = np.zeros(_BINS)
         self._since_s: float | None = None
@@ -80,9 +94,9 @@ class Price:
         self._forget(now_s)
         lived = (now_s - self._since_s) / self._period_s
         young = max(0.0, 1.0 - lived)
-        ahead = spent / self._limit - (1.0 - young * (1.0 - _INITIAL_CREDIT))
+        ahead = spent / self._limit - (1.0 - young * (1.0 - self._credit))
         # The histogram forgets with the period, so it holds so much of one.
-        held = max(_FIRST_SHARE, -math.expm1(-lived)) + _INITIAL_CREDIT * young
+        held = max(_FIRST_SHARE, -math.expm1(-lived)) + self._credit * young
         wanted = self._limit * held * math.exp(-self._pull * ahead)
         above = np.cumsum(self._asked[::-1])
         if above[-1] <= wanted:
@@ -132,13 +146,14 @@ class Prices:
 
     Args:
         ledger: the account; it keeps the prices over restarts.
+        initial_credit: share of each limit that may be spent at once where a budget was never used.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, initial_credit: float = INITIAL_CREDIT) -> None:
         self._ledger = ledger
         self._lock = threading.Lock()
         self._prices = {
-            budget: Price(budget.limit, budget.period_s, ledger.recall(_name(budget)))
+            budget: Price(budget.limit, budget.period_s, ledger.recall(_name(budget)), initial_credit=initial_credit)
             for budget in ledger.budgets
             if budget.resource in _PRICED
         }

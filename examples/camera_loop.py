@@ -18,7 +18,7 @@ import click
 from rich.logging import RichHandler
 
 from cloud_server.local import start_local_server
-from edge_sdk import EdgeClassifier, EdgeError, MotionGate, open_camera
+from edge_sdk import EdgeClassifier, EdgeError, MotionGate, Preferences, open_camera
 from edge_sdk.report import RunReport
 from edge_sdk.security import Security
 
@@ -89,6 +89,8 @@ def main(
                 cloud_budget=None if cloud_budget == "none" else cloud_budget,
                 state_dir=state,
                 gate=MotionGate(),
+                # The simulated camera shows hours within seconds: no use in spreading the budget over the day.
+                preferences=Preferences(initial_credit=1.0 if url.startswith("simulated:") else 0.1),
                 security=Security(ca=ca, cert=cert, key=key, token_file=token_file, insecure=insecure),
             )
         )

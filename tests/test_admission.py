@@ -11,7 +11,7 @@ from edge_sdk.admission import Admission
 from edge_sdk.budget import Budget
 from edge_sdk.config import PowerModel
 from edge_sdk.ledger import Ledger
-from edge_sdk.policy import Policy, Rung, Upload
+from edge_sdk.policy import Policy, Preferences, Rung, Upload
 from edge_sdk.types import Frame, Prediction
 
 SAID = Prediction(("a", "b"), np.array([0.5, 0.5], np.float32))
@@ -22,7 +22,7 @@ def frame(seed: int) -> Frame:
 
 
 def admission(ledger: Ledger, policy: Policy | None = None, reserve: float = 0.5) -> Admission:
-    return Admission(policy or Policy(), ledger, reserve=reserve, power=PowerModel(0.0))
+    return Admission(policy or Policy(), ledger, Preferences(reserve=reserve), PowerModel(0.0))
 
 
 def test_without_a_budget_every_frame_is_kept_and_may_leave(tmp_path: Path) -> None:

@@ -351,13 +351,14 @@ def test_it_says_whose_word_is_final(path: Path) -> None:
         assert journal.finality(["a", "b", "c", "d", "e"]) == {"a": True, "b": False, "c": True, "d": True}
 
 
-def test_a_damaged_answer_is_passed_over(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("damage", [b"woodqigeon", b"wood\xf0igeon"])  # text still, and no text at all
+def test_a_damaged_answer_is_passed_over(path: Path, damage: bytes, caplog: pytest.LogCaptureFixture) -> None:
     with Journal(path) as journal:
         journal.write(device("a", "woodpigeon"))
         journal.write(device("b"))
     content = path.read_bytes()
     assert content.count(b"woodpigeon") == 1
-    path.write_bytes(content.replace(b"woodpigeon", b"woodqigeon"))
+    path.write_bytes(content.replace(b"woodpigeon", damage))
     with Journal(path) as journal:
         assert [entry.answer.frame_id for entry in journal.query()] == ["b"]
     assert "the answer on frame a is damaged" in caplog.text
