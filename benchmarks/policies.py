@@ -43,7 +43,7 @@ from edge_sdk.workbench.record import open_subject, run_subjects
 from edge_sdk.workbench.records import Records, load_records, save_records
 
 BIG = Path(cloud_server.__file__).parent / "models" / "trailcam" / "model.safetensors"
-DATA = "simulated://trailcam?seed=700&frames=5000&streams=1&stride=6"
+DATA = "simulated://trailcam?seed=0&frames=5000&streams=1&stride=6"
 DAY_S, DAYS = 86_400.0, 5
 SHARES = (0.02, 0.05, 0.1, 0.2, 0.5)
 SCENARIOS = ("stationary", "drifting", "bursty", "daily")
@@ -243,6 +243,7 @@ POLICIES: dict[str, Policy] = {
     "drift + penalty": rule(drift_plus_penalty),
     "EXP4": rule(exp4),
 }
+STYLES = {"ours": ("C3", "-", 2.2), "random": ("grey", "-", 1.0), "gain oracle": ("black", "--", 1.2)}
 ORACLES = ("gain oracle, no windows", "gain oracle", "truth oracle")
 
 
@@ -321,7 +322,7 @@ def records(folder: Path, console: Console) -> tuple[Records, Records]:
         console.print(f"running the shipped pair on {DATA} ...")
         bundle = open_bundle("trailcam")
         subjects = [open_subject(str(bundle.path)), open_subject(str(BIG), upload=bundle.policy.upload)]
-        found = run_subjects(subjects, read_all(open_source(DATA, Split.TEST)))
+        found = run_subjects(subjects, read_all(open_source(DATA, Split.CALIBRATION)))
         folder.mkdir(parents=True, exist_ok=True)
         for name, one in zip(names, found, strict=True):
             save_records(name, one)
@@ -416,7 +417,7 @@ def draw(means: dict[tuple[str, float, str], np.ndarray], path: Path) -> None:
         for name in [*POLICIES, ORACLES[1]]:
             points = [means[scenario, share, name] for share in SHARES]
             bytes_share = [100 * share * point[1] for share, point in zip(SHARES, points, strict=True)]
-            style = {"ours": ("C3", "-", 2.2), ORACLES[1]: ("black", "--", 1.2)}.get(name, (None, "-", 1.0))
+            style = STYLES.get(name, (None, "-", 1.0))
             axis.plot(
                 bytes_share,
                 [100 * point[0] for point in points],
@@ -428,6 +429,8 @@ def draw(means: dict[tuple[str, float, str], np.ndarray], path: Path) -> None:
                 linewidth=style[2],
             )
         axis.set(title=scenario, xscale="log", xlabel="bytes sent, % of all", ylabel="accuracy, %")
+        axis.set_xticks([100 * share for share in SHARES], [f"{share:.0%}" for share in SHARES])
+        axis.minorticks_off()
         axis.grid(alpha=0.3)
     axes[0, 0].legend(fontsize=8)
     figure.savefig(path, dpi=110)
