@@ -18,7 +18,8 @@ import click
 from rich.logging import RichHandler
 
 from cloud_server.local import start_local_server
-from edge_sdk import EdgeClassifier, EdgeError, MotionGate, Preferences, open_camera
+from edge_sdk import EdgeClassifier, EdgeError, MotionGate, PowerModel, Preferences, open_camera
+from edge_sdk.config import UplinkSettings
 from edge_sdk.report import RunReport
 from edge_sdk.security import Security
 
@@ -27,6 +28,9 @@ CLOUD = "host:port of a cloud server. Absent: one is started here. none: device 
 UPLOAD = "Hard caps on what is sent, such as 5MB/day or 5MB/day,100MB/month,200frames/day; none: no cap."
 CLOUD_COMPUTE = "Hard cap on the big model's multiply-accumulates, such as 10TMAC/day; none: no cap."
 COMPUTE = "Hard cap on the device's own work, such as 2GMAC/s, 10TMAC/day or 3kJ/h; none: no cap."
+PRIVATE = "A class whose frames never leave the device, such as person; may be given several times."
+WATTS = "What this device draws while its model runs, for a --compute-budget in joules."
+INTERFACE = "Network interface of the way to the cloud, such as wwan0: all that it sends counts."
 FRAMES = "Stop after this many camera frames.  [default: 300 if simulated, else the camera's end]"
 STATE = "Folder of spool, journal and ledger.  [default: the user's; a fresh one where the server is started here]"
 TOKEN = "File with this device's token, readable by its owner alone.  [default: the variable EDGE_SDK_TOKEN]"
@@ -46,6 +50,9 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--upload-budget", default="5MB/day", show_default=True, help=UPLOAD)
 @click.option("--compute-budget", default="none", show_default=True, help=COMPUTE)
 @click.option("--cloud-budget", default="none", show_default=True, help=CLOUD_COMPUTE)
+@click.option("--watts", type=click.FloatRange(0), help=WATTS)
+@click.option("--interface", help=INTERFACE)
+@click.option("--never-upload", multiple=True, metavar="CLASS", help=PRIVATE)
 @click.option("--frames", type=click.IntRange(min=1), help=FRAMES)
 @click.option("--out", type=FOLDER, default="out", show_default=True, help="Folder for summary.png.")
 @click.option("--state", type=FOLDER, help=STATE)
@@ -62,6 +69,9 @@ def main(
     upload_budget: str,
     compute_budget: str,
     cloud_budget: str,
+    watts: float | None,
+    interface: str | None,
+    never_upload: tuple[str, ...],
     frames: int | None,
     out: Path,
     state: Path | None,
@@ -89,8 +99,13 @@ def main(
                 cloud_budget=None if cloud_budget == "none" else cloud_budget,
                 state_dir=state,
                 gate=MotionGate(),
-                # The simulated camera shows hours within seconds: no use in spreading the budget over the day.
-                preferences=Preferences(initial_credit=1.0 if url.startswith("simulated:") else 0.1),
+                preferences=Preferences(
+                    never_upload=never_upload,
+                    # The simulated camera shows hours within seconds: no use in spreading the budget over the day.
+                    initial_credit=1.0 if url.startswith("simulated:") else 0.1,
+                ),
+                power=None if watts is None else PowerModel(watts),
+                uplink=UplinkSettings(interface=interface),
                 security=Security(ca=ca, cert=cert, key=key, token_file=token_file, insecure=insecure),
             )
         )

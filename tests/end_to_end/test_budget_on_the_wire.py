@@ -29,14 +29,22 @@ def start_cloud(side: Side) -> subprocess.Popen[str]:
 
 
 def spend(
-    device: Side, cloud: Side, state: Path, budget: str, seconds: float, restarts: int | None = None
+    device: Side,
+    cloud: Side,
+    state: Path,
+    budget: str,
+    seconds: float,
+    restarts: int | None = None,
+    interface: tuple[str, ...] = (),
 ) -> tuple[list[Sample], dict[str, int]]:
     """Run device and cloud; what the device's interface sent, and its account. `restarts`: seed of server restarts."""
     chance = random.Random(restarts)
     server = start_cloud(cloud)
     try:
         with sampling(device) as samples:
-            running = device.start(device_program.__file__, state, f"{cloud.address}:{PORT}", budget, seconds)
+            running = device.start(
+                device_program.__file__, state, f"{cloud.address}:{PORT}", budget, seconds, *interface
+            )
             try:
                 while restarts is not None and running.poll() is None:
                     try:
@@ -120,3 +128,21 @@ def test_a_server_that_is_killed_and_started_again(tmp_path: Path) -> None:
         samples, account = spend(device, cloud, tmp_path, "60kB/5s", 22, restarts=1)
     assert account["answers"] > 5
     assert_kept(samples, 60_000, 5)
+
+
+@pytest.mark.slow
+def test_every_window_of_several_budgets(tmp_path: Path) -> None:
+    with emulated_link(Way(loss=0.03, delay_ms=20), Way(loss=0.03, delay_ms=20)) as (device, cloud, _):
+        samples, account = spend(device, cloud, tmp_path, "30kB/1s, 60kB/5s, 130kB/15s", 32)
+    assert account["answers"] > 5
+    for limit, period_s in ((30_000, 1), (60_000, 5), (130_000, 15)):
+        assert_kept(samples, limit, period_s)
+
+
+@pytest.mark.slow
+def test_what_others_send_over_the_interface_counts(tmp_path: Path) -> None:
+    with veth_link() as (device, cloud):
+        samples, account = spend(device, cloud, tmp_path, "60kB/5s", 24, interface=(device.interface,))
+    assert account["answers"] > 5
+    assert_kept(samples, 60_000, 5)
+    assert_used(samples, 60_000, 5)

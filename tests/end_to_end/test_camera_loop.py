@@ -101,6 +101,8 @@ def test_ctrl_c_ends_in_a_summary(tmp_path: Path) -> None:
         (["--bundle", "/no/such/bundle"], "/no/such/bundle"),
         (["--upload-budget", "5MB"], "5MB/day"),
         (["--compute-budget", "much"], "GMAC"),
+        (["--compute-budget", "3kJ/h"], "PowerModel"),
+        (["--never-upload", "unicorn"], "expected classes of the bundle"),
         (["--cloud", "vm"], "host:port"),
         (["--cloud", "vm.example:50051"], "expected an encrypted link to vm.example:50051"),
         (["--cloud", "127.0.0.1:9", "--ca", "/no/such.pem"], "cannot read the ca /no/such.pem"),

@@ -1,14 +1,17 @@
 """The device's end of the laboratory: far more frames than the budget pays for, all of them for the cloud.
 
-    python device.py STATE TARGET BUDGET SECONDS
+    python device.py STATE TARGET BUDGET SECONDS [INTERFACE]
 
-prints its account as JSON at the end.
+prints its account as JSON at the end. With an interface, the ledger is reconciled with it, and another program's
+traffic goes over it too: a datagram of 200 bytes every tenth of a second.
 """
 
 from __future__ import annotations
 
 import json
+import socket
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,12 +20,28 @@ import numpy as np
 from edge_sdk import EdgeClassifier, Security
 from edge_sdk.config import UplinkSettings
 
-SETTINGS = UplinkSettings(connect_timeout_s=2, reply_timeout_s=3, backoff_s=0.2, max_backoff_s=0.5)
 FRAMES_PER_S = 25
 
 
+def chatter(host: str) -> None:
+    """Another program of the device."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        while True:
+            out.sendto(bytes(200), (host, 9))
+            time.sleep(0.1)
+
+
 def main() -> None:
-    state, target, budget, seconds = sys.argv[1:]
+    state, target, budget, seconds, *interface = sys.argv[1:]
+    settings = UplinkSettings(
+        connect_timeout_s=2,
+        reply_timeout_s=3,
+        backoff_s=0.2,
+        max_backoff_s=0.5,
+        interface=interface[0] if interface else None,
+    )
+    if interface:
+        threading.Thread(target=chatter, args=(target.rpartition(":")[0],), daemon=True).start()
     chance = np.random.default_rng(1)
     with EdgeClassifier(
         security=Security(insecure=True),
@@ -31,7 +50,7 @@ def main() -> None:
         threshold=1.01,
         budget=budget,
         spool_bytes=2_000_000,
-        uplink=SETTINGS,
+        uplink=settings,
     ) as edge:
         print("ready", flush=True)
         end = time.monotonic() + float(seconds)
