@@ -108,7 +108,7 @@ class EdgeClassifier:
         wants = preferences or Preferences()
         self._policy = ExitPolicy(self.bundle.policy, threshold, wants, self.bundle.manifest.labels)
         if power is None and any(budget.resource is Resource.ENERGY for budget in budgets):
-            raise ConfigError("expected a PowerModel (power=...) beside a budget in joules")
+            raise ConfigError("expected a PowerModel (power=..., --watts) beside a budget in joules")
         power = power or PowerModel(0.0)
         self._gate = gate
         self._on_answer = on_answer
