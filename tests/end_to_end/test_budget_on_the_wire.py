@@ -13,6 +13,8 @@ from link import device as device_program
 from link.namespaces import Side, Way, emulated_link, veth_link
 from link.sampler import Sample, most_in_a_window, sampling
 
+from edge_sdk.certificates import Authority
+
 PORT = 50051
 
 
@@ -21,8 +23,8 @@ def kill(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
-def start_cloud(side: Side) -> subprocess.Popen[str]:
-    server = side.start(cloud_program.__file__, side.address, PORT)
+def start_cloud(side: Side, *keys: Path) -> subprocess.Popen[str]:
+    server = side.start(cloud_program.__file__, side.address, PORT, *keys)
     assert server.stdout is not None
     assert server.stdout.readline() == "ready\n"
     return server
@@ -35,15 +37,22 @@ def spend(
     budget: str,
     seconds: float,
     restarts: int | None = None,
-    interface: tuple[str, ...] = (),
+    interface: str | None = None,
+    keys: Path | None = None,
 ) -> tuple[list[Sample], dict[str, int]]:
     """Run device and cloud; what the device's interface sent, and its account. `restarts`: seed of server restarts."""
     chance = random.Random(restarts)
-    server = start_cloud(cloud)
+    secured = [keys] if keys else []
+    server = start_cloud(cloud, *secured)
     try:
         with sampling(device) as samples:
             running = device.start(
-                device_program.__file__, state, f"{cloud.address}:{PORT}", budget, seconds, *interface
+                device_program.__file__,
+                state,
+                f"{cloud.address}:{PORT}",
+                budget,
+                seconds,
+                *([interface] if interface else secured),
             )
             try:
                 while restarts is not None and running.poll() is None:
@@ -51,7 +60,7 @@ def spend(
                         running.wait(chance.uniform(1, 3))
                     except subprocess.TimeoutExpired:
                         kill(server)
-                        server = start_cloud(cloud)
+                        server = start_cloud(cloud, *secured)
                 said, _ = running.communicate(timeout=seconds + 60)
             finally:
                 kill(running)
@@ -131,6 +140,18 @@ def test_a_server_that_is_killed_and_started_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_handshakes_count(tmp_path: Path) -> None:
+    """Mutual TLS, and a server that is killed every two seconds: a handshake each time."""
+    authority = Authority(tmp_path / "keys")
+    authority.issue_device("cam")
+    with emulated_link(Way(loss=0.02, delay_ms=20), Way(delay_ms=20)) as (device, cloud, _):
+        authority.issue_server([cloud.address])
+        samples, account = spend(device, cloud, tmp_path, "60kB/5s", 22, restarts=2, keys=tmp_path / "keys")
+    assert account["answers"] > 5
+    assert_kept(samples, 60_000, 5)
+
+
+@pytest.mark.slow
 def test_every_window_of_several_budgets(tmp_path: Path) -> None:
     with emulated_link(Way(loss=0.03, delay_ms=20), Way(loss=0.03, delay_ms=20)) as (device, cloud, _):
         samples, account = spend(device, cloud, tmp_path, "30kB/1s, 60kB/5s, 130kB/15s", 32)
@@ -142,7 +163,7 @@ def test_every_window_of_several_budgets(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_what_others_send_over_the_interface_counts(tmp_path: Path) -> None:
     with veth_link() as (device, cloud):
-        samples, account = spend(device, cloud, tmp_path, "60kB/5s", 24, interface=(device.interface,))
+        samples, account = spend(device, cloud, tmp_path, "60kB/5s", 24, interface=device.interface)
     assert account["answers"] > 5
     assert_kept(samples, 60_000, 5)
     assert_used(samples, 60_000, 5)

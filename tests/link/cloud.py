@@ -1,4 +1,7 @@
-"""The cloud's end of the laboratory: `python cloud.py ADDRESS PORT` answers every frame until it is killed."""
+"""The cloud's end of the laboratory: `python cloud.py ADDRESS PORT [KEYS]` answers every frame until it is killed.
+
+With KEYS, a folder of `edge-sdk keys`, it speaks TLS and demands a device certificate.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import grpc
 from scripted_server import ScriptedServer, answer
 
 from edge_sdk import open_bundle
@@ -15,7 +19,13 @@ from edge_sdk import open_bundle
 
 def main() -> None:
     labels = open_bundle("trailcam").manifest.labels
-    server = ScriptedServer(lambda request, _: answer(request, labels[0]), labels=labels, host=sys.argv[1])
+    credentials = None
+    if len(sys.argv) > 3:
+        ca, cert, key = (Path(sys.argv[3], name).read_bytes() for name in ("ca.pem", "server.pem", "server.key"))
+        credentials = grpc.ssl_server_credentials([(key, cert)], ca, True)
+    server = ScriptedServer(
+        lambda request, _: answer(request, labels[0]), labels=labels, host=sys.argv[1], credentials=credentials
+    )
     server.port = int(sys.argv[2])
     with server:
         print("ready", flush=True)

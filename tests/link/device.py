@@ -1,9 +1,10 @@
 """The device's end of the laboratory: far more frames than the budget pays for, all of them for the cloud.
 
-    python device.py STATE TARGET BUDGET SECONDS [INTERFACE]
+    python device.py STATE TARGET BUDGET SECONDS [INTERFACE|KEYS]
 
 prints its account as JSON at the end. With an interface, the ledger is reconciled with it, and another program's
-traffic goes over it too: a datagram of 200 bytes every tenth of a second.
+traffic goes over it too: a datagram of 200 bytes every tenth of a second. With KEYS, a folder of `edge-sdk keys`, the
+link is encrypted, and the device shows its certificate.
 """
 
 from __future__ import annotations
@@ -32,19 +33,24 @@ def chatter(host: str) -> None:
 
 
 def main() -> None:
-    state, target, budget, seconds, *interface = sys.argv[1:]
+    state, target, budget, seconds, *rest = sys.argv[1:]
+    keys = Path(rest[0]) if rest and "/" in rest[0] else None
+    interface = rest[0] if rest and keys is None else None
+    security = Security(insecure=True)
+    if keys is not None:
+        security = Security(ca=keys / "ca.pem", cert=keys / "cam.pem", key=keys / "cam.key")
     settings = UplinkSettings(
         connect_timeout_s=2,
         reply_timeout_s=3,
         backoff_s=0.2,
         max_backoff_s=0.5,
-        interface=interface[0] if interface else None,
+        interface=interface,
     )
-    if interface:
+    if interface is not None:
         threading.Thread(target=chatter, args=(target.rpartition(":")[0],), daemon=True).start()
     chance = np.random.default_rng(1)
     with EdgeClassifier(
-        security=Security(insecure=True),
+        security=security,
         cloud=target,
         state_dir=Path(state),
         threshold=1.01,
