@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import logging
-import threading
-import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from edge_sdk.account import LedgerSnapshot
 from edge_sdk.admission import Admission
+from edge_sdk.answers import Answers
 from edge_sdk.budget import Budget, Resource, parse_budgets
 from edge_sdk.bundle import Bundle, open_bundle
 from edge_sdk.config import PowerModel, StorageSettings, UplinkSettings, check_address, default_state_dir
@@ -25,7 +22,7 @@ from edge_sdk.ledger import Ledger
 from edge_sdk.model import LittleModel
 from edge_sdk.motion import MotionGate
 from edge_sdk.policy import Decision, ExitPolicy, Preferences
-from edge_sdk.recovery import lost_answer, recover
+from edge_sdk.recovery import recover
 from edge_sdk.security import Security
 from edge_sdk.spool import Spool, SpoolItem
 from edge_sdk.thrift import Thrift
@@ -33,17 +30,13 @@ from edge_sdk.types import Answer, Frame, Image, LinkState, Origin, Reason
 
 if TYPE_CHECKING:
     from edge_sdk.uplink import Uplink
-    from edge_sdk.wire import offload_pb2 as wire
 
 _log = logging.getLogger(__name__)
 
 Budgets = Budget | str | Iterable[Budget | str] | None
 """One budget or several, as values or in words."""
 
-_LATE_ANSWERS_KEPT = 10_000
 _HOPELESS = frozenset({LinkState.OFF, LinkState.MISMATCH, LinkState.DENIED, LinkState.BUDGET, LinkState.SAVING})
-_LINK_CHECK_S = 0.5
-_LOSSES_AT_ONCE = 64
 
 
 class EdgeClassifier:
@@ -111,12 +104,6 @@ class EdgeClassifier:
             raise ConfigError("expected a PowerModel (power=..., --watts) beside a budget in joules")
         power = power or PowerModel(0.0)
         self._gate = gate
-        self._on_answer = on_answer
-        self._late: deque[Answer] = deque(maxlen=_LATE_ANSWERS_KEPT)
-        self._news = threading.Condition()
-        self._provisional: dict[str, Answer] = {}
-        self._uncounted: deque[tuple[str, int, int]] = deque()
-        self._lost: set[str] = set()
         self._link: Uplink | None = None
         self._closed = False
         if cloud is not None:
@@ -146,7 +133,9 @@ class EdgeClassifier:
                 Spool(state / "spool", max_bytes=spool_bytes, max_age_s=keep.spool_age_s)
             )
             recover(self._spool, self._journal, self._model.labels)
-            self._spool.add_loss_listener(self._settle_losses)
+            self._answers = Answers(
+                self._journal, self._spool, account, self._model.labels, self.bundle.policy.ensemble, on_answer
+            )
             if cloud is not None:
                 from edge_sdk.uplink import Uplink
 
@@ -155,12 +144,13 @@ class EdgeClassifier:
                     self._spool,
                     self._ledger,
                     self._model.labels,
-                    self,
+                    self._answers,
                     uplink,
                     security,
                     worth=self._admission.may_leave,
                     joules_per_byte=power.joules_per_byte,
                 )
+                self._answers.server_labels = lambda: self._link.server_labels if self._link else ()
                 self._link.start()
             self._opened = opened.pop_all()
 
@@ -182,7 +172,7 @@ class EdgeClassifier:
         prediction = self._thrift.predict(frame.image)
         if prediction is None:
             self._ledger.count_skipped()
-            return self._write(_device_answer(frame, None, 0.0, True, Reason.COMPUTE_SPENT), frame)
+            return self._answers.first(_device_answer(frame, None, 0.0, True, Reason.COMPUTE_SPENT), frame)
         decision = self._policy.decide(prediction)
         item = None
         if not decision.exits:
@@ -191,12 +181,11 @@ class EdgeClassifier:
                 decision = Decision(True, Reason.NOT_WORTH, decision.gain)
         self._ledger.count_frame(exited=decision.exits, macs=self._model.macs)
         answer = _device_answer(frame, prediction.label, prediction.confidence, decision.exits, decision.reason)
-        if decision.exits or item is None:
-            return self._write(answer, frame)
-        self._provisional[frame.frame_id] = answer
-        self._write(answer, frame)
+        self._answers.first(answer, frame)
+        if item is None:
+            return answer
         self._offload(item)
-        return self._await(answer, wait_s)
+        return self._answers.wait_for(answer, wait_s if self._link else 0.0)
 
     def watch(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, Answer]]:
         """Classify each frame that the motion gate admits; ends with the camera.
@@ -220,16 +209,7 @@ class EdgeClassifier:
             wait_s: go on waiting for more, this long in all, while frames wait for a cloud that may answer: not where
                 none was named, its labels do not fit, or a budget is spent.
         """
-        end = time.monotonic() + wait_s
-        while True:
-            with self._news:
-                while not self._late:
-                    left_s = end - time.monotonic()
-                    if left_s <= 0 or self._closed or self.waiting == 0 or self.link in _HOPELESS:
-                        return
-                    self._news.wait(min(left_s, _LINK_CHECK_S))
-                answer = self._late.popleft()
-            yield answer
+        return self._answers.late(wait_s, lambda: self.waiting > 0 and self.link not in _HOPELESS)
 
     @property
     def threshold(self) -> float | None:
@@ -272,11 +252,10 @@ class EdgeClassifier:
 
     def close(self, grace_s: float = 2.0) -> None:
         """End the link and write everything down; frames without an answer stay in the spool. Idempotent."""
-        with self._news:
-            if self._closed:
-                return
-            self._closed = True
-            self._news.notify_all()
+        if self._closed:
+            return
+        self._closed = True
+        self._answers.close()
         if self._link:
             self._link.close(grace_s)
         self._opened.close()
@@ -289,107 +268,16 @@ class EdgeClassifier:
     ) -> None:
         self.close()
 
-    def answered(self, item: SpoolItem, reply: wire.ClassifyReply) -> None:
-        """The uplink's call: the big model's word on a frame."""
-        said = reply.classification
-        label, confidence = self._combined(item, said)
-        frame = item.frame_id, item.captured_at, item.source
-        self._finish(Answer(*frame, label, confidence, Origin.CLOUD, True, Reason.CLOUD))
-        self._uncounted.append((item.frame_id, said.macs, reply.ByteSize()))
-
-    def refused(self, item: SpoolItem, failure: wire.Failure) -> None:
-        """The uplink's call: the server will never answer this frame."""
-        self._settle(item.frame_id, Reason.REFUSED, failure.message)
-
-    def acked(self) -> None:
-        """The uplink's call: frames have left the spool."""
-        with self._news:
-            self._news.notify_all()
-
-    def flush(self) -> bool:
-        """The uplink's call: True when every answer so far is on disk. Only then it is counted: it may come again."""
-        come = [self._uncounted.popleft() for _ in range(len(self._uncounted))]
-        if not self._journal.flush():
-            self._uncounted.extendleft(reversed(come))
-            return False
-        for macs, received_bytes in {frame_id: said for frame_id, *said in come}.values():
-            self._ledger.count_answer(macs=macs, received_bytes=received_bytes)
-        return True
-
     def _offload(self, item: SpoolItem) -> None:
         try:
             evicted = self._spool.put(item)
         except StorageError as error:
             _log.warning("the device's answer on %s is final: %s", item.frame_id, error)
-            self._settle(item.frame_id, Reason.EVICTED, str(error))
+            self._answers.evicted(item.frame_id, note=str(error))
             return
         if item.frame_id not in evicted:
             self._ledger.count_offload()
-        for frame_id in evicted:
-            self._settle(frame_id, Reason.EVICTED, "the spool was full")
-        self._lost.update(evicted)
-        self._settle_losses()
-
-    def _combined(self, item: SpoolItem, said: wire.Classification) -> tuple[str, float]:
-        """The big model's answer, or that of both where the policy gives the little model a voice."""
-        weight = self.bundle.policy.ensemble
-        labels = self._link.server_labels if self._link else ()
-        if not weight or len(labels) != len(said.probabilities) or len(item.probabilities) != len(self._model.labels):
-            return said.label, said.confidence
-        little = dict(zip(self._model.labels, item.probabilities.tolist(), strict=True))
-        both = {
-            label: weight * little.get(label, 0.0) + (1 - weight) * chance
-            for label, chance in zip(labels, said.probabilities, strict=True)
-        }
-        top = max(both, key=both.__getitem__)
-        return top, both[top]
-
-    def _settle(self, frame_id: str, reason: Reason, note: str) -> bool:
-        """The device's answer becomes final; False: there is none."""
-        provisional = self._provisional.get(frame_id) or self._journal.get(frame_id)
-        if provisional is not None and not provisional.final:
-            self._finish(replace(provisional, final=True, reason=reason), note)
-        return provisional is not None
-
-    def _settle_losses(self) -> None:
-        """The device's answers on lost frames become final; the spool forgets the losses once that is on disk."""
-        losses = {loss.frame_id: loss for loss in self._spool.losses()}
-        for frame_id in losses.keys() - self._lost:
-            if not self._settle(frame_id, losses[frame_id].reason, ""):
-                self._finish(lost_answer(losses[frame_id]))
-        self._lost = set(losses)
-        if len(losses) >= _LOSSES_AT_ONCE and self._journal.flush():
-            self._spool.ack(*losses)
-
-    def _finish(self, answer: Answer, note: str = "") -> None:
-        self._journal.write(answer, note=note)
-        with self._news:
-            self._provisional.pop(answer.frame_id, None)
-            self._late.append(answer)
-            self._news.notify_all()
-        if self._on_answer:
-            try:
-                self._on_answer(answer)
-            except Exception:
-                _log.exception("on_answer failed on %s; the answer is in the journal", answer.frame_id)
-
-    def _await(self, answer: Answer, wait_s: float) -> Answer:
-        """The final answer on a frame, taken out of the late ones, if it comes in time."""
-        end = time.monotonic() + wait_s
-        with self._news:
-            while True:
-                for late in self._late:
-                    if late.frame_id == answer.frame_id:
-                        self._late.remove(late)
-                        return late
-                left_s = end - time.monotonic()
-                if left_s <= 0 or self._closed or not self._link:
-                    return answer
-                self._news.wait(left_s)
-
-    def _write(self, answer: Answer, frame: Frame) -> Answer:
-        self._journal.write(answer, truth=frame.truth)
-        return answer
+        self._answers.evicted(*evicted, note="the spool was full")
 
 
 def _device_answer(frame: Frame, label: str | None, confidence: float, final: bool, reason: Reason) -> Answer:

@@ -1,0 +1,187 @@
+"""The words on frames, from the first one of the device to the last: written, settled, counted, and told.
+
+An answer is in the journal before anyone hears of it. A provisional one becomes final when the cloud has answered, has
+refused the frame, or when the frame is lost (evicted, expired, damaged): nothing is left open.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from edge_sdk.journal import Journal
+from edge_sdk.ledger import Ledger
+from edge_sdk.recovery import lost_answer
+from edge_sdk.spool import Spool, SpoolItem
+from edge_sdk.types import Answer, Frame, Origin, Reason
+
+if TYPE_CHECKING:
+    from edge_sdk.wire import offload_pb2 as wire
+
+_log = logging.getLogger(__name__)
+
+_KEPT = 10_000
+_LOOK_EVERY_S = 0.5
+_LOSSES_AT_ONCE = 64
+
+
+class Answers:
+    """All that is said of frames. The uplink's thread calls `answered`, `refused`, `acked` and `flush`.
+
+    Args:
+        journal: every answer goes there first.
+        spool: tells of frames that were lost.
+        ledger: counts the cloud's answers, once each.
+        labels: the little model's.
+        ensemble: weight of the little model in the answer on an offloaded frame (`Policy.ensemble`).
+        on_answer: called with each late answer.
+
+    Attributes:
+        server_labels: of the cloud's probabilities, once they are known.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        spool: Spool,
+        ledger: Ledger,
+        labels: tuple[str, ...],
+        ensemble: float,
+        on_answer: Callable[[Answer], None] | None,
+    ) -> None:
+        self._journal = journal
+        self._spool = spool
+        self._ledger = ledger
+        self._labels = labels
+        self._ensemble = ensemble
+        self._on_answer = on_answer
+        self._late: deque[Answer] = deque(maxlen=_KEPT)
+        self._news = threading.Condition()
+        self._provisional: dict[str, Answer] = {}
+        self._uncounted: deque[tuple[str, int, int]] = deque()
+        self._lost: set[str] = set()
+        self._closed = False
+        self.server_labels: Callable[[], tuple[str, ...]] = tuple
+        spool.add_loss_listener(self._settle_losses)
+
+    def first(self, answer: Answer, frame: Frame) -> Answer:
+        """The device's word on a frame; it is returned."""
+        if not answer.final:
+            self._provisional[answer.frame_id] = answer
+        self._journal.write(answer, truth=frame.truth)
+        return answer
+
+    def late(self, wait_s: float, hopeful: Callable[[], bool]) -> Iterator[Answer]:
+        """The late answers, each once; goes on waiting for more while `hopeful`, `wait_s` in all."""
+        end = time.monotonic() + wait_s
+        while True:
+            with self._news:
+                while not self._late:
+                    left_s = end - time.monotonic()
+                    if left_s <= 0 or self._closed or not hopeful():
+                        return
+                    self._news.wait(min(left_s, _LOOK_EVERY_S))
+                answer = self._late.popleft()
+            yield answer
+
+    def wait_for(self, answer: Answer, wait_s: float) -> Answer:
+        """The final answer on a frame, taken out of the late ones, if it comes in time; else `answer`."""
+        end = time.monotonic() + wait_s
+        with self._news:
+            while True:
+                for late in self._late:
+                    if late.frame_id == answer.frame_id:
+                        self._late.remove(late)
+                        return late
+                left_s = end - time.monotonic()
+                if left_s <= 0 or self._closed:
+                    return answer
+                self._news.wait(left_s)
+
+    def evicted(self, *frame_ids: str, note: str) -> None:
+        """Frames had no place in the spool: the device's answers on them are final."""
+        for frame_id in frame_ids:
+            self._settle(frame_id, Reason.EVICTED, note)
+        self._lost.update(frame_ids)
+        self._settle_losses()
+
+    def close(self) -> None:
+        """Nobody need wait any longer."""
+        with self._news:
+            self._closed = True
+            self._news.notify_all()
+
+    def answered(self, item: SpoolItem, reply: wire.ClassifyReply) -> None:
+        """The big model's word on a frame."""
+        said = reply.classification
+        label, confidence = self._combined(item, said)
+        frame = item.frame_id, item.captured_at, item.source
+        self._finish(Answer(*frame, label, confidence, Origin.CLOUD, True, Reason.CLOUD))
+        self._uncounted.append((item.frame_id, said.macs, reply.ByteSize()))
+
+    def refused(self, item: SpoolItem, failure: wire.Failure) -> None:
+        """The server will never answer this frame."""
+        self._settle(item.frame_id, Reason.REFUSED, failure.message)
+
+    def acked(self) -> None:
+        """Frames have left the spool."""
+        with self._news:
+            self._news.notify_all()
+
+    def flush(self) -> bool:
+        """True when every answer so far is on disk. Only then it is counted: it may come again."""
+        come = [self._uncounted.popleft() for _ in range(len(self._uncounted))]
+        if not self._journal.flush():
+            self._uncounted.extendleft(reversed(come))
+            return False
+        for macs, received_bytes in {frame_id: said for frame_id, *said in come}.values():
+            self._ledger.count_answer(macs=macs, received_bytes=received_bytes)
+        return True
+
+    def _combined(self, item: SpoolItem, said: wire.Classification) -> tuple[str, float]:
+        """The big model's answer, or that of both where the policy gives the little model a voice."""
+        weight = self._ensemble
+        labels = self.server_labels()
+        if not weight or len(labels) != len(said.probabilities) or len(item.probabilities) != len(self._labels):
+            return said.label, said.confidence
+        little = dict(zip(self._labels, item.probabilities.tolist(), strict=True))
+        both = {
+            label: weight * little.get(label, 0.0) + (1 - weight) * chance
+            for label, chance in zip(labels, said.probabilities, strict=True)
+        }
+        top = max(both, key=both.__getitem__)
+        return top, both[top]
+
+    def _settle(self, frame_id: str, reason: Reason, note: str) -> bool:
+        """The device's answer becomes final; False: there is none."""
+        provisional = self._provisional.get(frame_id) or self._journal.get(frame_id)
+        if provisional is not None and not provisional.final:
+            self._finish(replace(provisional, final=True, reason=reason), note)
+        return provisional is not None
+
+    def _settle_losses(self) -> None:
+        """The device's answers on lost frames become final; the spool forgets the losses once that is on disk."""
+        losses = {loss.frame_id: loss for loss in self._spool.losses()}
+        for frame_id in losses.keys() - self._lost:
+            if not self._settle(frame_id, losses[frame_id].reason, ""):
+                self._finish(lost_answer(losses[frame_id]))
+        self._lost = set(losses)
+        if len(losses) >= _LOSSES_AT_ONCE and self._journal.flush():
+            self._spool.ack(*losses)
+
+    def _finish(self, answer: Answer, note: str = "") -> None:
+        self._journal.write(answer, note=note)
+        with self._news:
+            self._provisional.pop(answer.frame_id, None)
+            self._late.append(answer)
+            self._news.notify_all()
+        if self._on_answer:
+            try:
+                self._on_answer(answer)
+            except Exception:
+                _log.exception("on_answer failed on %s; the answer is in the journal", answer.frame_id)
