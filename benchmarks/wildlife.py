@@ -3,8 +3,10 @@
     python benchmarks/wildlife.py [--data FOLDER] [--out FOLDER] [--epochs 1.0] [--device cpu]
 
 FOLDER is an unpacked `wildlife64/train` (CLASS/*.JPEG); without --data, `wildlife64-train.tar` of EDGE_SDK_DATA is
-unpacked into --out. A hash of each file's name splits off a tenth each for validation, calibration and test. Stopped at
-any moment, the same command goes on where it was. Everything is chosen on calibration photos and judged on test photos.
+unpacked into --out. The photos are enlarged to 96x96 first, the size that the big models see: a camera's pictures are
+larger than any model's input too. A hash of each file's name splits off a tenth each for validation, calibration and
+test. Stopped at any moment, the same command goes on where it was. Everything is chosen on calibration photos and
+judged on test photos.
 """
 
 from __future__ import annotations
@@ -16,11 +18,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import cv2
 import msgspec
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from edge_sdk.bundle import InputSpec
+from edge_sdk.model import prepare
 from edge_sdk.policy import Upload
 from edge_sdk.workbench.cascade.companion import advice
 from edge_sdk.workbench.cascade.confidence import fit_temperature
@@ -41,7 +46,8 @@ from edge_sdk.workbench.draw import draw_companions
 from edge_sdk.workbench.records import Records, load_records
 from edge_sdk.workbench.train import Progress, TrainConfig, train
 
-UPLOAD = Upload(64, 90)
+SIDE = 96
+UPLOAD = Upload(SIDE, 90)
 SLIM = {"avg_down": False, "stem_width": 16}
 TWICE = {"layers": [2, 2, 2, 2]}
 # name: timm architecture, its options, side of the input, epochs, learning rate
@@ -56,6 +62,21 @@ BIGS: dict[str, tuple[str, dict[str, Any], int, int, float]] = {
     "regnety": ("regnety_008", {}, 96, 10, 2e-3),
 }
 DROPS = (0.0, 0.005, 0.01)
+
+
+def enlarged(options: argparse.Namespace) -> Path:
+    """The folder of class folders, its photos enlarged; each keeps its name."""
+    folder = Path(options.out) / f"wildlife{SIDE}"
+    if not folder.is_dir():
+        partial = folder.with_name(f"{folder.name}.partial")
+        spec = InputSpec(width=SIDE, height=SIDE, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), resize="stretch")
+        for photo in sorted(unpacked(options).rglob("*.JPEG")):
+            large = prepare(cv2.cvtColor(cv2.imread(str(photo)), cv2.COLOR_BGR2RGB), spec)
+            target = partial / photo.parent.name / photo.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(target), cv2.cvtColor(large, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 100])
+        partial.rename(folder)
+    return folder
 
 
 def unpacked(options: argparse.Namespace) -> Path:
@@ -83,7 +104,7 @@ def train_all(data: Path, out: Path, options: argparse.Namespace, console: Conso
             model_options=extra,
             width=side,
             height=side,
-            pictures=(96, 96),
+            pictures=(SIDE, SIDE),
             epochs=max(1, round(epochs * options.epochs)),
             learning_rate=rate,
             augment=0.6,
@@ -118,7 +139,7 @@ def main() -> None:
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
     console = Console(width=160)
-    data = unpacked(options)
+    data = enlarged(options)
     train_all(data, out, options, console)
     checkpoints = {name: str(out / f"{name}.safetensors") for name in (LITTLES | BIGS)}
     for big in BIGS:

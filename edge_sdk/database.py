@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -15,13 +16,20 @@ from edge_sdk.wal import is_damaged, mend
 
 _log = logging.getLogger(__name__)
 
+_CREATED = re.compile(r"\s*CREATE (?:TABLE|INDEX) (?:IF NOT EXISTS )?(\w+)")
+
 _PAGE_BYTES = 1024  # a commit writes whole pages, a few rows each time: small ones spare the SD card
 _SALVAGE_STEPS = 100
 _LOOKS, _BETWEEN_LOOKS_S = 3, 0.05
 
 
 def is_damage(error: Exception) -> bool:
-    """Whether `error` says that the file itself is damaged (not that it is locked, or the disk full)."""
+    """Whether `error` says that the file itself is damaged (not that it is locked, or the disk full).
+
+    A table or column that is not there is damage too: a flipped bit in its name.
+    """
+    if isinstance(error, sqlite3.OperationalError) and str(error).startswith("no such"):
+        return True
     code = getattr(error, "sqlite_errorcode", None)
     return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -200,6 +208,10 @@ def _open(
                 connection.execute(f"PRAGMA user_version={version}")
         if exclusive and connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
             raise _damage("quick_check failed")
+        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+        created = {match[1] for match in map(_CREATED.match, schema) if match}
+        if missing := created - names:
+            raise _damage(f"no {', '.join(sorted(missing))}")
         if found == 0:
             sync_folder(path.parent)
     except BaseException:

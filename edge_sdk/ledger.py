@@ -27,14 +27,15 @@ from edge_sdk.window import SlidingWindow
 
 _log = logging.getLogger(__name__)
 
+_TABLE = "CREATE TABLE IF NOT EXISTS"
 _SCHEMA = (
     # A minute's charges count as made at its last moment, or at the moment of reading if that is earlier.
-    "CREATE TABLE spent (resource TEXT, minute INTEGER, amount INTEGER NOT NULL, PRIMARY KEY (resource, minute)) "
+    f"{_TABLE} spent (resource TEXT, minute INTEGER, amount INTEGER NOT NULL, PRIMARY KEY (resource, minute)) "
     "WITHOUT ROWID",
-    "CREATE TABLE lease (resource TEXT PRIMARY KEY, amount INTEGER NOT NULL, until_ns INTEGER NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE clock (elapsed_ns INTEGER NOT NULL, wall_s REAL NOT NULL, steady_s REAL NOT NULL, boot_id TEXT)",
-    "CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE note (name TEXT PRIMARY KEY, content BLOB NOT NULL) WITHOUT ROWID",
+    f"{_TABLE} lease (resource TEXT PRIMARY KEY, amount INTEGER NOT NULL, until_ns INTEGER NOT NULL) WITHOUT ROWID",
+    f"{_TABLE} clock (elapsed_ns INTEGER NOT NULL, wall_s REAL NOT NULL, steady_s REAL NOT NULL, boot_id TEXT)",
+    f"{_TABLE} counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
+    f"{_TABLE} note (name TEXT PRIMARY KEY, content BLOB NOT NULL) WITHOUT ROWID",
 )
 _MINUTE_NS = 60_000_000_000
 _HISTORY_MINUTES = int(MAX_PERIOD_S // 60) + 2
@@ -257,7 +258,7 @@ class Ledger:
         """Open the file and take over what it says."""
         self._accounts = {resource: _Account(resource, self._budgets) for resource in Resource}
         self._connection = open_database(
-            self._path, schema=_SCHEMA, version=1, exclusive=True, fill=self._fill, checks_log=True
+            self._path, schema=_SCHEMA, version=2, exclusive=True, fill=self._fill, checks_log=True
         )
         row = self._connection.execute("SELECT elapsed_ns, wall_s, steady_s, boot_id FROM clock").fetchone()
         mark = ClockMark(*row) if row is not None else None

@@ -82,9 +82,24 @@ def test_the_wal_goes_aside_with_its_file(tmp_path: Path) -> None:
 def test_other_errors_are_no_damage(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "file.db")) as connection:
         with pytest.raises(sqlite3.OperationalError) as caught:
-            connection.execute("SELECT * FROM nothing")
+            connection.execute("SELECT nonsense nonsense nonsense")
         assert not is_damage(caught.value)
     assert not is_damage(OSError(28, "No space left on device"))
+
+
+def test_a_flipped_name_of_a_table_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "file.db"
+    schema = ("CREATE TABLE things (name TEXT)", "CREATE INDEX by_name ON things (name)")
+    open_database(path, schema=schema, version=1, exclusive=True).close()
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"things", b"thinks"))
+    with closing(open_database(path, schema=schema, version=1, exclusive=True)) as connection:
+        assert connection.execute("SELECT count(*) FROM things").fetchone() == (0,)
+    assert len(list(tmp_path.glob("file.db.damaged-*"))) == 1
+    with closing(sqlite3.connect(path)) as connection:
+        with pytest.raises(sqlite3.OperationalError) as caught:
+            connection.execute("SELECT * FROM thinks")
+        assert is_damage(caught.value)
 
 
 def test_storable() -> None:

@@ -400,7 +400,7 @@ def test_a_newer_schema_is_refused_and_left_alone(world: World) -> None:
     with sqlite3.connect(world.path) as connection:
         connection.execute("PRAGMA user_version=99")
     connection.close()
-    with pytest.raises(StorageError, match=r"expected schema 1 or older .* got 99"):
+    with pytest.raises(StorageError, match=r"expected schema 2 or older .* got 99"):
         world.open()
     assert not list(world.path.parent.glob("*.damaged-*"))
 
