@@ -19,6 +19,7 @@ from typing import Annotated, Literal
 import msgspec
 import numpy as np
 from msgspec import Meta
+from numpy.typing import NDArray
 
 from edge_sdk.errors import ConfigError
 from edge_sdk.types import Prediction, Reason
@@ -74,6 +75,8 @@ class GainTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         confidences: K rising confidences, K >= 2.
+        runner_up: part of the second class's probability that is taken off the confidence before the table is read: 0
+            reads it at the confidence, 1 at the margin between the two most probable classes.
         gains: per class, in the order of the bundle's labels, the expected gain at each of them: P(big right) less
             P(little right), in [-1, 1]; straight lines between, constant outside.
         exit_at_or_below: a frame exits when its expected gain is at most this.
@@ -82,6 +85,7 @@ class GainTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     confidences: tuple[float, ...]
     gains: tuple[tuple[float, ...], ...]
     exit_at_or_below: float = 0.0
+    runner_up: Annotated[float, Meta(ge=0, le=1)] = 0.0
 
     def __post_init__(self) -> None:
         knots = self.confidences
@@ -90,8 +94,16 @@ class GainTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if not self.gains or any(len(row) != len(knots) for row in self.gains):
             raise ValueError(f"expected rows of {len(knots)} `gains`, one row per class")
 
+    def expected(self, probabilities: NDArray[np.float32]) -> float:
+        """The expected gain on a frame of which the little model says `probabilities`, `float32 (C,)`."""
+        label = int(probabilities.argmax())
+        confidence = float(probabilities[label])
+        if self.runner_up and len(probabilities) > 1:
+            confidence -= self.runner_up * float(np.partition(probabilities, -2)[-2])
+        return self.gain(label, confidence)
+
     def gain(self, label: int, confidence: float) -> float:
-        """The expected gain on a frame of which the little model names class `label` with `confidence`."""
+        """The table at a class and a confidence from which the runner-up's part has been taken."""
         knots, row = self.confidences, self.gains[label]
         right = bisect_right(knots, confidence)
         if right == 0:
@@ -255,9 +267,8 @@ class ExitPolicy:
 
     def decide(self, prediction: Prediction) -> Decision:
         """Judge one prediction."""
-        top = prediction.top
-        confidence = float(prediction.probabilities[top])
-        gain = self._gains.gain(top, confidence) if self._gains is not None else 1.0 - confidence
+        confidence = prediction.confidence
+        gain = self._gains.expected(prediction.probabilities) if self._gains is not None else 1.0 - confidence
         exits = gain <= self._gate.exit_at_or_below if self._gate is not None else confidence >= self._threshold
         wants = self._wants
         if confidence < wants.floor:

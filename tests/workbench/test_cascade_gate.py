@@ -59,9 +59,22 @@ def test_the_device_reads_the_table_as_the_workbench_does(seed: int, label: int,
     row = np.full((1, 3), rest)
     row[0, label] = confidence
     if row.argmax() == label:
-        assert table.gain(label, confidence) == pytest.approx(float(gains(table, row)[0]), abs=1e-12)
+        assert table.expected(row[0].astype(np.float32)) == pytest.approx(float(gains(table, row)[0]), abs=1e-5)
     for gain in table.gains:
         assert all(a >= b for a, b in pairwise(gain))
+
+
+def test_the_gate_reads_the_margin_where_that_says_more() -> None:
+    rng = np.random.default_rng(3)
+    count = 4000
+    top = rng.uniform(0.35, 0.5, count)
+    second = rng.uniform(0.05, 1, count) * np.minimum(top, 1 - top)
+    chances = np.stack([top, second, (1 - top - second) / 2, (1 - top - second) / 2], axis=1)
+    truths = np.where(rng.random(count) < 0.4 + 1.4 * (top - second), 0, 1)
+    big = rng.random(count) < 0.95
+    chosen = chances.argmax(axis=1) == 0
+    table = fit_gate(chances[chosen], truths[chosen] == 0, big[chosen])
+    assert table.runner_up > 0
 
 
 def test_an_ensemble_is_the_weighted_mean() -> None:
