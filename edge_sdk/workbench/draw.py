@@ -149,7 +149,7 @@ def draw_companions(path: Path, ranked: Sequence[Ranked], title: str) -> None:
     left.axvline(100, color=CORAL, linewidth=1, linestyle="--", label="big model alone")
     left.invert_yaxis()
     left.set(title="Compute per frame, test records", xlabel="% of the big model's MACs", xlim=(0, 118))
-    left.legend(fontsize=8, loc="lower right")
+    left.legend(fontsize=8, loc="upper right")
     for index, one in enumerate(ranked):
         right.scatter(100 * one.exit_ratio, 100 * one.cascade_accuracy, s=55, label=one.name, color=f"C{index}")
     right.axhline(100 * ranked[0].big_accuracy, color=CORAL, linewidth=1, linestyle="--", label="big model alone")
