@@ -16,8 +16,10 @@ def test_the_cut_is_centred_and_the_largest(width: int, height: int, across: int
     image = np.arange(width * height * 3, dtype=np.uint32).reshape(height, width, 3).astype(np.uint8)
     cut = centre_crop(image, across, down)
     cut_height, cut_width = cut.shape[:2]
+    ratio = min(width / across, height / down)
+    assert abs(cut_width - max(1, across * ratio)) <= 0.5
+    assert abs(cut_height - max(1, down * ratio)) <= 0.5
     assert cut_width == width or cut_height == height
-    assert abs(cut_width - max(1, cut_height * across / down)) <= 0.5 + 0.5 * max(1, across / down)
     left, top = (width - cut_width) // 2, (height - cut_height) // 2
     assert np.array_equal(cut, image[top : top + cut_height, left : left + cut_width])
 
