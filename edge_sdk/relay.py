@@ -15,6 +15,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import secrets
 import socket
 import struct
 import sys
@@ -42,6 +44,7 @@ _CREDIT_S = 0.5
 _HOLD_S = 1.0
 _GOODBYE_S = 1.0
 _INTERFACE_NOTE = "interface"
+_LINUX = sys.platform.startswith("linux")
 
 
 class Relay:
@@ -77,18 +80,24 @@ class Relay:
         self._counted = 0  # bytes charged since the last look at the interface, less what has left since
         self._seen: int | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self.unreachable = False
         self.segment_bytes = 1_600
         self._promised: OrderedDict[str, int] = OrderedDict()
 
     async def __aenter__(self) -> Self:
-        self._folder = tempfile.TemporaryDirectory(prefix="edge-sdk-")
-        path = Path(self._folder.name, "relay")
         self._server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._server.bind(str(path))
+        if _LINUX:  # no file, so that a kill leaves none behind; who dials is checked below
+            name = f"edge-sdk-{secrets.token_hex(16)}"
+            self._server.bind(f"\0{name}")
+            self.address = f"unix-abstract:{name}"
+        else:
+            self._folder = tempfile.TemporaryDirectory(prefix="edge-sdk-")
+            path = Path(self._folder.name, "relay")
+            self._server.bind(str(path))
+            self.address = f"unix:{path}"
         self._server.listen()
         self._server.setblocking(False)
-        self.address = f"unix:{path}"
         self._spawn(self._accept())
         return self
 
@@ -97,7 +106,8 @@ class Relay:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._server.close()
-        self._folder.cleanup()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     @property
     def reserve(self) -> int:
@@ -156,7 +166,10 @@ class Relay:
         loop = asyncio.get_running_loop()
         while True:
             local, _ = await loop.sock_accept(self._server)
-            self._spawn(self._serve(local))
+            if _is_own(local):
+                self._spawn(self._serve(local))
+            else:
+                local.close()
 
     async def _serve(self, local: socket.socket) -> None:
         with local:
@@ -182,7 +195,7 @@ class Relay:
             try:
                 remote.setblocking(False)
                 remote.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                if sys.platform.startswith("linux"):
+                if _LINUX:
                     remote.setsockopt(socket.IPPROTO_TCP, socket.TCP_SYNCNT, SYN_TRIES - 1)
                     remote.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * self._timeout_s))
                 await loop.sock_connect(remote, address)
@@ -219,6 +232,14 @@ class Relay:
 
     def _joules(self, n_bytes: int) -> dict[str, int]:
         return {"energy": round(n_bytes * self._energy)} if self._energy else {}
+
+
+def _is_own(local: socket.socket) -> bool:
+    """Whether this user's process dials: no other may spend the budget."""
+    if not _LINUX:
+        return True  # the folder lets no one else in
+    _, user, _ = struct.unpack("3i", local.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+    return bool(user == os.getuid())
 
 
 class _Connection:

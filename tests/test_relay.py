@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,7 +46,7 @@ class Sink:
 
 
 async def dial(relay: Relay) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    return await asyncio.open_unix_connection(relay.address.removeprefix("unix:"))
+    return await asyncio.open_unix_connection(relay.address.replace("unix-abstract:", "\0").removeprefix("unix:"))
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -147,3 +149,29 @@ def test_the_meter_reads_the_kernel() -> None:
 
 def test_an_interface_that_is_not_there_has_no_count() -> None:
     assert interface_bytes("no-such-interface") is None
+
+
+_STRANGER = """
+import os, socket, sys
+os.setuid(65534)
+with socket.socket(socket.AF_UNIX) as one:
+    one.connect("\\0" + sys.argv[1])
+    try:
+        one.sendall(b"a")
+        sys.exit(one.recv(1) != b"")
+    except ConnectionError:
+        pass
+"""
+
+
+@pytest.mark.skipif(
+    not (sys.platform.startswith("linux") and os.getuid() == 0), reason="needs root: it takes two users"
+)
+async def test_no_other_user_spends_the_budget(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        async with Sink() as sink, Relay(sink.target, ledger) as relay:
+            name = relay.address.removeprefix("unix-abstract:")
+            stranger = await asyncio.create_subprocess_exec(sys.executable, "-c", _STRANGER, name)
+            assert await stranger.wait() == 0
+        assert sink.connections == 0
+        assert ledger.snapshot().bytes_sent == 0
