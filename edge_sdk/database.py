@@ -30,6 +30,8 @@ def is_damage(error: Exception) -> bool:
     """
     if isinstance(error, sqlite3.OperationalError) and str(error).startswith("no such"):
         return True
+    if isinstance(error, UnicodeDecodeError):  # of SQLite's own message on a name that is no text any more
+        return True
     code = getattr(error, "sqlite_errorcode", None)
     return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -67,7 +69,7 @@ def open_database(
             if checks_log and _log_is_damaged(path):
                 raise _damage("the write-ahead log is damaged")
             return _open(path, schema, version, exclusive, fill)
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             if not is_damage(error):
                 raise
             aside = set_aside(path)
@@ -206,8 +208,8 @@ def _open(
                 if fill is not None:
                     fill(connection)
                 connection.execute(f"PRAGMA user_version={version}")
-        if exclusive and connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-            raise _damage("quick_check failed")
+        if exclusive and connection.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
+            raise _damage("integrity_check failed")
         names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
         created = {match[1] for match in map(_CREATED.match, schema) if match}
         if missing := created - names:

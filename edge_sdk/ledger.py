@@ -255,7 +255,19 @@ class Ledger:
             self._connection.close()
 
     def _open(self) -> None:
-        """Open the file and take over what it says."""
+        """Open the file and take over what it says; one that proves damaged is set aside, and counts as spent."""
+        for last in (False, True):
+            try:
+                self._take_over()
+                return
+            except (sqlite3.Error, ValueError, TypeError, OverflowError) as error:
+                self._connection.close()
+                if last or (isinstance(error, sqlite3.Error) and not is_damage(error)):
+                    raise
+                aside = set_aside(self._path)
+                _log.error("%s is damaged (%s): set aside as %s, a fresh one is begun", self._path, error, aside.name)
+
+    def _take_over(self) -> None:
         self._accounts = {resource: _Account(resource, self._budgets) for resource in Resource}
         self._connection = open_database(
             self._path, schema=_SCHEMA, version=2, exclusive=True, fill=self._fill, checks_log=True

@@ -272,8 +272,20 @@ class Spool:
                 self._connection.close()
 
     def _open(self) -> None:
-        """Open the index and bring it and the files to agree."""
-        self._connection = open_database(self._index, schema=_SCHEMA, version=3, exclusive=True, fill=self._rebuild)
+        """Open the index and bring it and the files to agree; one that proves damaged is rebuilt from the files."""
+        for last in (False, True):
+            self._connection = open_database(self._index, schema=_SCHEMA, version=3, exclusive=True, fill=self._rebuild)
+            try:
+                self._agree()
+                return
+            except (sqlite3.Error, ValueError, TypeError) as error:
+                self._connection.close()
+                if last or (isinstance(error, sqlite3.Error) and not is_damage(error)):
+                    raise
+                aside = set_aside(self._index)
+                _log.error("spool: the index is damaged (%s): set aside as %s and rebuilt", error, aside.name)
+
+    def _agree(self) -> None:
         mark = self._connection.execute(_NEWEST_MARK).fetchone()
         self._clock = self._new_clock(ClockMark(*mark) if mark else None)
         rows = {frame_id for (frame_id,) in self._connection.execute("SELECT frame_id FROM frame")}

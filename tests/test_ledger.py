@@ -434,3 +434,24 @@ def test_every_charge_survives_sigkill(tmp_path: Path) -> None:
         child.wait()
     with Ledger(path, budgets=[Budget(10_000_000, 86_400.0)]) as ledger:
         assert charged <= ledger.snapshot().spent(Resource.UPLOAD) <= charged + 4 * 65_536
+
+
+def test_no_flipped_bit_stops_the_ledger_or_frees_what_was_spent(tmp_path: Path) -> None:
+    chance = random.Random(6)
+    budget = Budget(1000, 86_400.0)
+    with Ledger(tmp_path / "whole.db", budgets=[budget]) as ledger:
+        assert ledger.try_spend(upload=900)
+        ledger.remember("note", b"kept")
+    content = (tmp_path / "whole.db").read_bytes()
+    freed = 0
+    for number in range(250):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        flipped = bytearray(content)
+        flipped[chance.randrange(len(flipped))] ^= 1 << chance.randrange(8)
+        (folder / "ledger.db").write_bytes(flipped)
+        with Ledger(folder / "ledger.db", budgets=[budget]) as ledger:
+            freed += ledger.try_spend(upload=200)
+            ledger.snapshot()
+        shutil.rmtree(folder)
+    assert freed <= 3  # a bit in the amount itself: SQLite has no checksums

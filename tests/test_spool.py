@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import random
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -530,3 +532,26 @@ def test_an_index_of_the_first_version_is_rebuilt_from_the_files(tmp_path: Path)
         )
     with Spool(tmp_path) as spool:
         assert spool.ids() == ("a",)
+
+
+def test_no_flipped_bit_of_the_index_stops_the_spool(tmp_path: Path) -> None:
+    chance = random.Random(5)
+    with Spool(tmp_path / "whole") as spool:
+        for number in range(12):
+            spool.put(item(f"f{number}", number / 10, minute=number))
+        spool.ack("f3")
+    for number in range(250):
+        folder = tmp_path / str(number)
+        shutil.copytree(tmp_path / "whole", folder)
+        path = folder / "index.sqlite3"
+        content = bytearray(path.read_bytes())
+        content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+        path.write_bytes(content)
+        with Spool(folder) as spool:
+            spool.put(item("new", 0.5))
+            taken: list[str] = []
+            while (got := spool.next(taken)) is not None:
+                taken.append(got.frame_id)
+            lost = {loss.frame_id for loss in spool.losses()}
+            assert {f"f{one}" for one in range(12) if one != 3} <= {*taken, *lost}
+        shutil.rmtree(folder)
