@@ -28,7 +28,7 @@ def is_damage(error: Exception) -> bool:
 
     A table or column that is not there is damage too: a flipped bit in its name.
     """
-    if isinstance(error, sqlite3.OperationalError) and str(error).startswith("no such"):
+    if isinstance(error, sqlite3.OperationalError) and re.match(r"no such|table \w+ has no column", str(error)):
         return True
     if isinstance(error, UnicodeDecodeError):  # of SQLite's own message on a name that is no text any more
         return True
@@ -140,10 +140,10 @@ def salvage(damaged: Path, connection: sqlite3.Connection, *, table: str, key: s
                         copied += inserted.rowcount
                         at, failures = max(at, row[0]), 0
                     break
-                except (sqlite3.Error, TypeError):
+                except (sqlite3.Error, TypeError, UnicodeDecodeError):
                     failures += 1
                     at += 1 if failures <= 64 else 2 ** (failures - 64)
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
         _log.error("%s cannot be read: %s", damaged, error)
     _log.warning("%d rows were saved from %s", copied, damaged.name)
     return copied

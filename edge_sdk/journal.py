@@ -28,7 +28,6 @@ from edge_sdk.journal_rows import (
     JournalEntry,
     checksum,
     entry_of,
-    is_sound,
     microseconds,
 )
 from edge_sdk.types import Answer, Origin
@@ -291,11 +290,12 @@ class Journal:
         with closing(self._reader()) as reader:
             try:
                 for row in reader.execute(f"SELECT {COLUMNS} FROM frame {tail}", values):
-                    if is_sound(row):
-                        yield entry_of(row)
+                    entry = entry_of(row)
+                    if entry is not None:
+                        yield entry
                     else:
                         _log.error("journal: the answer on frame %s is damaged and passed over", row[0])
-            except sqlite3.Error as error:
+            except (sqlite3.Error, UnicodeDecodeError) as error:
                 self._quarantine(error)
                 raise StorageError(f"cannot read {self._path}: {error}") from error
 
@@ -306,12 +306,12 @@ class Journal:
             with closing(self._reader()) as reader:
                 try:
                     return reader.execute(sql, values).fetchall()
-                except sqlite3.Error as error:
+                except (sqlite3.Error, UnicodeDecodeError) as error:
                     if last or not self._quarantine(error):
                         raise StorageError(f"cannot read {self._path}: {error}") from error
         raise AssertionError("unreachable")
 
-    def _quarantine(self, error: sqlite3.Error) -> bool:
+    def _quarantine(self, error: Exception) -> bool:
         """Set the file aside if `error`, met when reading, says that it is damaged, and begin a fresh one."""
         if not is_damage(error):
             return False
@@ -329,5 +329,5 @@ class Journal:
             reader = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
             reader.text_factory = readable
             return reader
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise StorageError(f"cannot read {self._path}: {error}") from error

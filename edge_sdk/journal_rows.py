@@ -86,13 +86,20 @@ def checksum(frame_id: str, said: tuple[Any, ...]) -> int:
     return zlib.crc32(repr((frame_id, said)).encode())
 
 
-def is_sound(row: tuple[Any, ...]) -> bool:
+def _is_sound(row: tuple[Any, ...]) -> bool:
     """Whether the answers in a row of `COLUMNS` are as they were written."""
     return all(check is None or check == checksum(row[0], tuple(said)) for *said, check in (row[6:11], row[11:16]))
 
 
-def entry_of(row: tuple[Any, ...]) -> JournalEntry:
-    """What a row of `COLUMNS` says."""
+def entry_of(row: tuple[Any, ...]) -> JournalEntry | None:
+    """What a row of `COLUMNS` says; None if it is damaged."""
+    try:
+        return _entry_of(row) if _is_sound(row) else None
+    except (ValueError, TypeError, OverflowError):  # a time or a reason that there is not
+        return None
+
+
+def _entry_of(row: tuple[Any, ...]) -> JournalEntry:
     frame_id, captured_us, utc_offset_s, source, truth, note = row[:6]
     zone = UTC if utc_offset_s == 0 else timezone(timedelta(seconds=utc_offset_s))
     captured_at = (_EPOCH + timedelta(microseconds=captured_us)).astimezone(zone)
@@ -105,5 +112,6 @@ def entry_of(row: tuple[Any, ...]) -> JournalEntry:
 
     device, cloud = answer(Origin.DEVICE, row[6:11]), answer(Origin.CLOUD, row[11:16])
     last = cloud or device
-    assert last is not None, "a row holds at least one answer"
+    if last is None:
+        raise ValueError("expected at least one answer in a row")
     return JournalEntry(answer=last, device=device, cloud=cloud, truth=truth, note=note)
