@@ -21,6 +21,8 @@ import pytest
 
 DEVICE_ADDRESS, CLOUD_ADDRESS = "10.9.0.1", "10.9.0.2"
 _PREFIX = "edgelink"
+_PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
+_IP, _TC = (shutil.which(name, path=_PATH) for name in ("ip", "tc"))
 _HERE = Path(__file__).resolve().parent
 
 
@@ -59,7 +61,7 @@ class Side:
 
     def start(self, *program: object, **options: Any) -> subprocess.Popen[str]:
         """Run a Python program inside."""
-        command = ["ip", "netns", "exec", self.namespace, sys.executable, *map(str, program)]
+        command = [str(_IP), "netns", "exec", self.namespace, sys.executable, *map(str, program)]
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **options)
 
     @property
@@ -91,7 +93,7 @@ class Emulator:
 
 
 def ip(*arguments: str) -> str:
-    done = subprocess.run(["ip", *arguments], capture_output=True, text=True)
+    done = subprocess.run([str(_IP), *arguments], capture_output=True, text=True)
     if done.returncode:
         raise OSError(f"ip {' '.join(arguments)}: {done.stderr.strip()}")
     return done.stdout
@@ -100,7 +102,7 @@ def ip(*arguments: str) -> str:
 @contextmanager
 def namespaces() -> Iterator[tuple[str, str]]:
     """The names of two fresh namespaces, loopback up; the test is skipped where the system does not allow them."""
-    if os.geteuid() or not shutil.which("ip"):
+    if os.geteuid() or _IP is None:
         pytest.skip("network namespaces need root and iproute2")
     try:
         for name in ip("netns", "list").split():
@@ -119,7 +121,7 @@ def namespaces() -> Iterator[tuple[str, str]]:
             made.append(name)
             for scope in ("all", "default"):
                 off = f"echo 1 > /proc/sys/net/ipv6/conf/{scope}/disable_ipv6"
-                subprocess.run(["ip", "netns", "exec", name, "sh", "-c", off], check=True)
+                subprocess.run([str(_IP), "netns", "exec", name, "sh", "-c", off], check=True)
             ip("-n", name, "link", "set", "lo", "up")
         yield pair
     finally:
@@ -144,8 +146,8 @@ def veth_link(rate: str | None = None, burst: str = "10kb", limit: str = "100kb"
             neighbour = (other.address, "lladdr", hardware[other], "dev", side.interface, "nud", "permanent")
             ip("-n", side.namespace, "neigh", "add", *neighbour)
         if rate is not None:
-            shape = f"tc -n {device} qdisc add dev veth0 root tbf rate {rate} burst {burst} limit {limit}".split()
-            if subprocess.run(shape, capture_output=True).returncode:
+            shape = f"-n {device} qdisc add dev veth0 root tbf rate {rate} burst {burst} limit {limit}".split()
+            if _TC is None or subprocess.run([_TC, *shape], capture_output=True).returncode:
                 pytest.skip("tc cannot limit the rate here")
         yield sides
 
