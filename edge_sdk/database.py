@@ -44,6 +44,7 @@ def open_database(
     exclusive: bool,
     fill: Callable[[sqlite3.Connection], None] | None = None,
     save: Callable[[Path, sqlite3.Connection], None] | None = None,
+    read: Callable[[sqlite3.Connection], None] | None = None,
     checks_log: bool = False,
 ) -> sqlite3.Connection:
     """Open or create a database in WAL mode whose commits are on the disk when they return.
@@ -57,6 +58,8 @@ def open_database(
         exclusive: hold the file for this connection alone; otherwise other processes may read and write it.
         fill: called after `schema`, within the same transaction.
         save: called after that with the damaged file, where there was one.
+        read: called with the opened database; where it meets damage, or values that it can make nothing of (ValueError,
+            TypeError, OverflowError), the file counts as damaged.
         checks_log: a write-ahead log that was damaged after it had been whole counts as damage, where SQLite would drop
             its end without a word. Only for a file whose every commit is synced.
 
@@ -68,9 +71,9 @@ def open_database(
         try:
             if checks_log and _log_is_damaged(path):
                 raise _damage("the write-ahead log is damaged")
-            return _open(path, schema, version, exclusive, fill)
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-            if not is_damage(error):
+            return _read(_open(path, schema, version, exclusive, fill), read)
+        except (sqlite3.DatabaseError, ValueError, TypeError, OverflowError) as error:
+            if isinstance(error, sqlite3.Error) and not is_damage(error):
                 raise
             aside = set_aside(path)
             _log.error("%s is damaged (%s): set aside as %s, a fresh one is begun", path, error, aside.name)
@@ -81,7 +84,7 @@ def open_database(
                 if save is not None:
                     save(aside, connection)
 
-            return _open(path, schema, version, exclusive, fill_and_save)
+            return _read(_open(path, schema, version, exclusive, fill_and_save), read)
     except sqlite3.OperationalError as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
             raise StorageError(f"expected {path} to be free; another process holds it") from error
@@ -216,6 +219,16 @@ def _open(
             raise _damage(f"no {', '.join(sorted(missing))}")
         if found == 0:
             sync_folder(path.parent)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _read(connection: sqlite3.Connection, read: Callable[[sqlite3.Connection], None] | None) -> sqlite3.Connection:
+    try:
+        if read is not None:
+            read(connection)
     except BaseException:
         connection.close()
         raise

@@ -256,22 +256,19 @@ class Ledger:
 
     def _open(self) -> None:
         """Open the file and take over what it says; one that proves damaged is set aside, and counts as spent."""
-        for last in (False, True):
-            try:
-                self._take_over()
-                return
-            except (sqlite3.Error, ValueError, TypeError, OverflowError) as error:
-                self._connection.close()
-                if last or (isinstance(error, sqlite3.Error) and not is_damage(error)):
-                    raise
-                aside = set_aside(self._path)
-                _log.error("%s is damaged (%s): set aside as %s, a fresh one is begun", self._path, error, aside.name)
-
-    def _take_over(self) -> None:
-        self._accounts = {resource: _Account(resource, self._budgets) for resource in Resource}
-        self._connection = open_database(
-            self._path, schema=_SCHEMA, version=2, exclusive=True, fill=self._fill, checks_log=True
+        open_database(
+            self._path,
+            schema=_SCHEMA,
+            version=2,
+            exclusive=True,
+            fill=self._fill,
+            read=self._take_over,
+            checks_log=True,
         )
+
+    def _take_over(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._accounts = {resource: _Account(resource, self._budgets) for resource in Resource}
         row = self._connection.execute("SELECT elapsed_ns, wall_s, steady_s, boot_id FROM clock").fetchone()
         mark = ClockMark(*row) if row is not None else None
         self._clock = ElapsedClock(mark, wall=self._wall, steady=self._steady, boot_id=self._boot_id)

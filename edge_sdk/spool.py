@@ -273,19 +273,10 @@ class Spool:
 
     def _open(self) -> None:
         """Open the index and bring it and the files to agree; one that proves damaged is rebuilt from the files."""
-        for last in (False, True):
-            self._connection = open_database(self._index, schema=_SCHEMA, version=3, exclusive=True, fill=self._rebuild)
-            try:
-                self._agree()
-                return
-            except (sqlite3.Error, ValueError, TypeError) as error:
-                self._connection.close()
-                if last or (isinstance(error, sqlite3.Error) and not is_damage(error)):
-                    raise
-                aside = set_aside(self._index)
-                _log.error("spool: the index is damaged (%s): set aside as %s and rebuilt", error, aside.name)
+        open_database(self._index, schema=_SCHEMA, version=3, exclusive=True, fill=self._rebuild, read=self._agree)
 
-    def _agree(self) -> None:
+    def _agree(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
         mark = self._connection.execute(_NEWEST_MARK).fetchone()
         self._clock = self._new_clock(ClockMark(*mark) if mark else None)
         rows = {frame_id for (frame_id,) in self._connection.execute("SELECT frame_id FROM frame")}
