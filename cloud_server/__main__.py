@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -25,6 +26,15 @@ INSTALL = "pip install 'edge-sdk[cloud]'"
 PATH = click.Path(path_type=Path)
 RATE = "Frames a second from one device; one more is OVERLOADED.  [default: no limit]"
 STATE = "Folder in which answers outlive a restart; none: memory.  [default: the user's state folder, for each port]"
+KEEP = "Folder in which frames and the model's answers to them are kept, for training.  [default: none are]"
+
+
+def _bytes_of(ctx: click.Context, parameter: click.Parameter, text: str) -> int:
+    match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?)\s*([kMGT]?)B?", text, re.ASCII)
+    size = int(float(match[1]) * {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}[match[2]]) if match else 0
+    if size < 1:
+        raise click.BadParameter(f"expected bytes such as 2GB or 500MB; got {text!r}")
+    return size
 
 
 @click.command(context_settings={"show_default": True})
@@ -51,6 +61,9 @@ STATE = "Folder in which answers outlive a restart; none: memory.  [default: the
 @click.option("--max-streams-per-device", type=click.IntRange(1), default=16, help="Open streams of one device.")
 @click.option("--state", type=click.Path(file_okay=False), help=STATE)
 @click.option("--remember", type=click.IntRange(1), default=65_536, help="Answers that are known by their frame's id.")
+@click.option("--keep", type=click.Path(file_okay=False, path_type=Path), help=KEEP)
+@click.option("--keep-limit", callback=_bytes_of, default="2GB", metavar="SIZE", help="What that folder may hold.")
+@click.option("--keep-fraction", type=click.FloatRange(0, 1, min_open=True), default=1.0, help="Share that is kept.")
 @click.option("--drain-s", type=click.FloatRange(0), default=10.0, help="Time for frames in flight at the end.")
 @click.option("--exit-with-parent", is_flag=True, help="Drain and end when standard input closes.")
 @click.option("--log-level", type=click.Choice(LEVELS), default="info", help="Least level of log lines.")
@@ -78,6 +91,9 @@ def main(
     max_streams_per_device: int,
     state: str | None,
     remember: int,
+    keep: Path | None,
+    keep_limit: int,
+    keep_fraction: float,
     drain_s: float,
     exit_with_parent: bool,
     log_level: str,
@@ -121,6 +137,9 @@ def main(
             max_streams_per_device=max_streams_per_device,
             state=_state_folder(state, port),
             remember=remember,
+            keep=keep,
+            keep_limit_bytes=keep_limit,
+            keep_fraction=keep_fraction,
             drain_s=drain_s,
         )
         drained = asyncio.run(_serve(config, port_file))

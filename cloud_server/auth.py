@@ -41,6 +41,11 @@ class Caller:
     is_proven: bool
     token_hash: str | None = None
 
+    @property
+    def device(self) -> str:
+        """The bare NAME or ADDRESS."""
+        return self.name.partition(" ")[2]
+
 
 class Door:
     """Lets calls in, and knows the devices by name.

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cloud_server.decode import Limits
+from cloud_server.keep import LIMIT_BYTES
 from cloud_server.store import ROWS
 from cloud_server.tls import TlsFiles
 from edge_sdk.errors import ConfigError
@@ -39,6 +40,9 @@ class ServerConfig:
         max_streams_per_device: open streams of one device.
         state: folder in which the answers given so far outlive a restart; None: they are kept in memory.
         remember: answers that are known by their frame's id.
+        keep: folder in which frames that the model answered are kept with their answers; None: none are.
+        keep_limit_bytes: what that folder may hold.
+        keep_fraction: share of the frames that is kept, in (0, 1].
     """
 
     model: str = "trailcam"
@@ -63,6 +67,9 @@ class ServerConfig:
     max_streams_per_device: int = 16
     state: Path | None = None
     remember: int = ROWS
+    keep: Path | None = None
+    keep_limit_bytes: int = LIMIT_BYTES
+    keep_fraction: float = 1.0
 
     def __post_init__(self) -> None:
         for name in (
@@ -74,6 +81,7 @@ class ServerConfig:
             "max_streams",
             "max_streams_per_device",
             "remember",
+            "keep_limit_bytes",
         ):
             if getattr(self, name) < 1:
                 raise ConfigError(f"expected {name} of at least 1; got {getattr(self, name)}")
@@ -85,6 +93,8 @@ class ServerConfig:
             )
         if self.max_frames_per_s is not None and self.max_frames_per_s <= 0:
             raise ConfigError(f"expected max_frames_per_s above 0, or None; got {self.max_frames_per_s}")
+        if not 0 < self.keep_fraction <= 1:
+            raise ConfigError(f"expected keep_fraction above 0, up to 1; got {self.keep_fraction}")
         if self.tls is None and not self.insecure and not is_loopback(self.host):
             raise ConfigError(
                 f"expected an encrypted link on {self.host}, which other machines reach; got no certificate: give "

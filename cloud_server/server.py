@@ -17,6 +17,7 @@ from cloud_server.batcher import Batcher
 from cloud_server.config import ServerConfig
 from cloud_server.decode import decode
 from cloud_server.interceptor import TokenInterceptor
+from cloud_server.keep import FrameKeeper
 from cloud_server.labels import LabelMap, make_label_map, read_label_map
 from cloud_server.model import BigModel, load_model
 from cloud_server.rates import FrameRates
@@ -104,14 +105,23 @@ class CloudServer:
             input_height=model.input_height,
             parameters=model.parameters,
         )
+        version = await asyncio.to_thread(_version, model, labels) if config.state or config.keep else ""
+        keeper = await asyncio.to_thread(_keeper, config, model, labels, version)
+        try:
+            store = await asyncio.to_thread(_store, config, version, labels)
+        except BaseException:
+            if keeper is not None:
+                keeper.close()
+            raise
         self._service = OffloadService(
             self._batcher,
             labels,
             description,
-            store=await asyncio.to_thread(_store, config, model, labels),
+            store=store,
             door=door,
             rates=FrameRates(config.max_frames_per_s, config.burst),
             stats=self.stats,
+            keeper=keeper,
             stream_window=config.stream_window,
         )
         wire_grpc.add_OffloadServicer_to_server(self._service, self._server)
@@ -182,12 +192,30 @@ def _label_map(config: ServerConfig, model: BigModel) -> LabelMap:
     return read_label_map(config.label_map, model.labels)
 
 
-def _store(config: ServerConfig, model: BigModel, labels: LabelMap) -> AnswerStore:
+def _version(model: BigModel, labels: LabelMap) -> str:
+    """Another text, hexadecimal, where the model or the label map is another."""
+    source = repr((model.name, model.fingerprint, labels.labels, labels.index.tolist()))
+    return hashlib.sha256(source.encode()).hexdigest()
+
+
+def _store(config: ServerConfig, version: str, labels: LabelMap) -> AnswerStore:
     rows = rows_within(len(labels.labels), rows=config.remember)
     if config.state is None:
         return AnswerStore(None, "", rows=rows)
-    source = repr((model.name, model.fingerprint, labels.labels, labels.index.tolist()))
-    return AnswerStore(config.state / "answers.db", hashlib.sha256(source.encode()).hexdigest(), rows=rows)
+    return AnswerStore(config.state / "answers.db", version, rows=rows)
+
+
+def _keeper(config: ServerConfig, model: BigModel, labels: LabelMap, version: str) -> FrameKeeper | None:
+    if config.keep is None:
+        return None
+    return FrameKeeper(
+        config.keep,
+        labels=labels.labels,
+        model=model.name,
+        version=version[:16],
+        limit_bytes=config.keep_limit_bytes,
+        fraction=config.keep_fraction,
+    )
 
 
 def _batcher(config: ServerConfig, model: BigModel, stats: Stats) -> Batcher:

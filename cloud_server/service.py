@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import grpc
@@ -23,6 +24,7 @@ import numpy as np
 from cloud_server.auth import Caller, Door, TooManyStreams, Unauthenticated
 from cloud_server.batcher import Batcher, Little
 from cloud_server.failures import BadRequest, end_call, failure_of
+from cloud_server.keep import AnsweredFrame, FrameKeeper
 from cloud_server.labels import LabelMap
 from cloud_server.rates import FrameRates
 from cloud_server.stats import Stats
@@ -34,6 +36,16 @@ _log = logging.getLogger(__name__)
 _FRAME_ID = re.compile(r"[0-9a-fA-F]{32}")
 _ANYONE = ""
 """Whose frames those of devices without a proven name are: their addresses change under way."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Frame:
+    """A frame as a device sent it, checked."""
+
+    frame_id: str
+    image: bytes
+    little: Little
+    digest: bytes
 
 
 @dataclass(slots=True, eq=False)
@@ -61,6 +73,7 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         door: lets calls in.
         rates: how fast a device may send.
         stats: counts what happens.
+        keeper: keeps the frames that the model answered; None: none are.
         stream_window: frames of one stream in flight; beyond it the stream is not read: HTTP/2 holds the sender back.
         clock: seconds, monotonic.
     """
@@ -75,12 +88,13 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         door: Door,
         rates: FrameRates,
         stats: Stats,
+        keeper: FrameKeeper | None = None,
         stream_window: int = 32,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._batcher, self._labels, self._description = batcher, labels, description
         self._store, self._door, self._rates = store, door, rates
-        self._stats, self._stream_window, self._clock = stats, stream_window, clock
+        self._stats, self._keeper, self._stream_window, self._clock = stats, keeper, stream_window, clock
         self._flying: dict[bytes, _Flying] = {}
         self._ending = asyncio.Event()
         self._calls = 0
@@ -159,6 +173,8 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+        if self._keeper is not None:
+            await asyncio.to_thread(self._keeper.close)
         await self._store.close()
 
     @contextmanager
@@ -184,20 +200,19 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         return wire.ClassifyReply(frame_id=request.frame_id, classification=classification)
 
     async def _classify(self, request: wire.ClassifyRequest, caller: Caller) -> wire.Classification:
-        frame_id, image, little = _check(request)
-        key = key_of(caller.name if caller.is_proven else _ANYONE, frame_id)
-        digest = hashlib.blake2b(image, digest_size=16).digest()
+        frame = _check(request)
+        key = key_of(caller.name if caller.is_proven else _ANYONE, frame.frame_id)
         if key not in self._flying and (known := await self._store.get(key)) is not None:
-            _check_same(frame_id, digest, known.digest)
+            _check_same(frame, known.digest)
             self._stats.repeats += 1
             classification = wire.Classification()
             classification.ParseFromString(known.classification)
             return classification
         flying = self._flying.get(key)
         if flying is None:
-            flying = self._start(key, digest, image, little)
+            flying = self._start(key, frame, caller)
         else:
-            _check_same(frame_id, digest, flying.digest)
+            _check_same(frame, flying.digest)
             self._stats.repeats += 1
         flying.callers += 1
         try:
@@ -208,7 +223,7 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
                 flying.task.cancel()  # no one waits for it, and it has cost nothing yet
                 self._forget(key, flying)
 
-    def _start(self, key: bytes, digest: bytes, image: bytes, little: Little) -> _Flying:
+    def _start(self, key: bytes, frame: _Frame, caller: Caller) -> _Flying:
         def on_start() -> None:
             flying.started = True
 
@@ -217,7 +232,7 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
             if not task.cancelled():
                 task.exception()  # seen by its callers, if there are any left
 
-        flying = _Flying(digest, asyncio.create_task(self._run(key, digest, image, little, on_start)))
+        flying = _Flying(frame.digest, asyncio.create_task(self._run(key, frame, caller, on_start)))
         flying.task.add_done_callback(on_end)
         self._flying[key] = flying
         return flying
@@ -227,10 +242,10 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
             del self._flying[key]
 
     async def _run(
-        self, key: bytes, digest: bytes, image: bytes, little: Little, on_start: Callable[[], None]
+        self, key: bytes, frame: _Frame, caller: Caller, on_start: Callable[[], None]
     ) -> wire.Classification:
-        began = self._clock()
-        said = await self._batcher.submit(image, little, on_start)
+        began, received_at = self._clock(), datetime.now(UTC)
+        said = await self._batcher.submit(frame.image, frame.little, on_start)
         probabilities = self._labels.apply(said.probabilities)
         self._stats.answered(self._clock() - began)
         top = int(np.argmax(probabilities))
@@ -240,16 +255,18 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
             probabilities=probabilities.tolist(),
             macs=said.macs,
         )
-        await self._store.put(key, Remembered(digest, classification.SerializeToString()))
+        await self._store.put(key, Remembered(frame.digest, classification.SerializeToString()))
+        if self._keeper is not None:
+            self._keeper.offer(AnsweredFrame(frame.frame_id, frame.image, caller.device, received_at, probabilities))
         return classification
 
 
-def _check_same(frame_id: str, digest: bytes, known: bytes) -> None:
-    if digest != known:
-        raise BadRequest(f"expected one picture for each frame id; {frame_id} came before with other bytes")
+def _check_same(frame: _Frame, known: bytes) -> None:
+    if frame.digest != known:
+        raise BadRequest(f"expected one picture for each frame id; {frame.frame_id} came before with other bytes")
 
 
-def _check(request: wire.ClassifyRequest) -> tuple[str, bytes, Little]:
+def _check(request: wire.ClassifyRequest) -> _Frame:
     if not _FRAME_ID.fullmatch(request.frame_id):
         raise BadRequest(f"expected a frame id of 32 hexadecimal digits; got {request.frame_id[:64]!r}")
     values = None
@@ -257,4 +274,5 @@ def _check(request: wire.ClassifyRequest) -> tuple[str, bytes, Little]:
         values = np.fromiter(request.probabilities, np.float32, len(request.probabilities))
         if not ((values >= 0) & (values <= 1.001)).all():
             raise BadRequest("expected the little model's probabilities, each from 0 to 1; got others")
-    return request.frame_id.lower(), request.image, values
+    digest = hashlib.blake2b(request.image, digest_size=16).digest()
+    return _Frame(request.frame_id.lower(), request.image, values, digest)
