@@ -1,0 +1,141 @@
+"""How many channels of each group stay under a target: evenly, or where they hurt least."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_sdk.errors import WorkbenchError
+from edge_sdk.workbench.specialize.cost import Cost
+from edge_sdk.workbench.specialize.structure import Group
+
+LEAST_SHARE = 1 / 64
+"""A group keeps so much of its channels at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the result may cost; None: as much as it likes.
+
+    Attributes:
+        parameters: number of weights.
+        macs: multiply-accumulates per picture.
+    """
+
+    parameters: int | None = None
+    macs: int | None = None
+
+    def unmet(self, parameters: int, macs: int) -> list[tuple[int, int]]:
+        """Index (0 parameters, 1 MACs) and limit of those that are exceeded."""
+        pairs = ((parameters, self.parameters), (macs, self.macs))
+        return [(index, limit) for index, (now, limit) in enumerate(pairs) if limit is not None and now > limit]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Damage:
+    """What removing channels of a group costs.
+
+    Attributes:
+        at: `float64 (channels + 1,)`; at[k] is the damage where k channels stay; infinite below the least that may.
+        order: channels in the order in which they are removed, all but the least that may stay.
+    """
+
+    at: NDArray[np.float64]
+    order: tuple[int, ...]
+
+
+def step_of(group: Group) -> int:
+    """Channels that are removed at a time: the runtime's kernels work on eights."""
+    if group.kind == "heads":
+        return 1
+    return max(1, min(8, group.channels // 8), group.channels // 64 // 8 * 8)
+
+
+def least_of(group: Group) -> int:
+    """Channels that stay at least."""
+    step = step_of(group)
+    return min(group.channels, max(1, step, round(group.channels * LEAST_SHARE / step) * step))
+
+
+def allocate(cost: Cost, groups: Sequence[Group], damages: Mapping[str, Damage], limits: Limits) -> dict[str, int]:
+    """Remove, a step at a time, from the group where a step costs least damage for what it saves.
+
+    What a step saves is counted in shares of the limits that are not met yet.
+
+    Raises:
+        WorkbenchError: the limits cannot be met; the message says the least that is possible.
+    """
+    numbers = {group.name: group.channels for group in groups}
+    least = {group.name: least_of(group) for group in groups}
+    _check(cost, least, limits)
+    now = cost.of(numbers)
+    while unmet := limits.unmet(*now):
+        best: tuple[float, str, int] | None = None
+        for group in groups:
+            kept = numbers[group.name]
+            next_number = _next(kept, group)
+            if next_number < least[group.name]:
+                continue
+            then = cost.of({**numbers, group.name: next_number})
+            saved = sum((now[index] - then[index]) / limit for index, limit in unmet)
+            damage = float(damages[group.name].at[next_number] - damages[group.name].at[kept])
+            price = damage / saved if saved > 0 else np.inf
+            if np.isfinite(price) and (best is None or price < best[0]):
+                best = (price, group.name, next_number)
+        if best is None:
+            raise WorkbenchError(_impossible(cost, least, limits))
+        numbers[best[1]] = best[2]
+        now = cost.of(numbers)
+    return numbers
+
+
+def allocate_evenly(cost: Cost, groups: Sequence[Group], limits: Limits) -> dict[str, int]:
+    """The same share of every group: the largest that meets the limits.
+
+    Raises:
+        WorkbenchError: as `allocate`.
+    """
+    _check(cost, {group.name: least_of(group) for group in groups}, limits)
+
+    def at(share: float) -> dict[str, int]:
+        numbers = {}
+        for group in groups:
+            step = step_of(group)
+            number = int(group.channels * share / step) * step if share < 1 else group.channels
+            numbers[group.name] = max(least_of(group), number)
+        return numbers
+
+    low, high = 0.0, 1.0
+    if not limits.unmet(*cost.of(at(high))):
+        return at(high)
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (low, middle) if limits.unmet(*cost.of(at(middle))) else (middle, high)
+    return at(low)
+
+
+def _next(kept: int, group: Group) -> int:
+    step = step_of(group)
+    return (kept - 1) // step * step
+
+
+def _check(cost: Cost, least: Mapping[str, int], limits: Limits) -> None:
+    if limits.unmet(*cost.of(least)):
+        raise WorkbenchError(_impossible(cost, least, limits))
+
+
+def _impossible(cost: Cost, least: Mapping[str, int], limits: Limits) -> str:
+    parameters, macs = cost.of(least)
+    wanted = []
+    if limits.parameters is not None:
+        wanted.append(f"{limits.parameters:,} parameters ({cost.parameters / limits.parameters:.1f}x fewer)")
+    if limits.macs is not None:
+        wanted.append(f"{limits.macs:,} MACs ({cost.macs / limits.macs:.1f}x fewer)")
+    return (
+        f"expected a target that this network can reach; got {' and '.join(wanted)}. The nearest possible is "
+        f"{parameters:,} parameters ({cost.parameters / parameters:.1f}x fewer) and {macs:,} MACs "
+        f"({cost.macs / macs:.1f}x fewer)"
+    )

@@ -1,0 +1,124 @@
+"""What a network would cost if so many channels of each group stayed, without pruning it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edge_sdk.workbench.macs import count_macs, count_parameters
+from edge_sdk.workbench.specialize.structure import Structure
+
+Numbers = Mapping[str, int]
+"""Channels that stay, by the group's name; a group that is not named stays whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """A mixing layer: its weight, the groups that its rows and columns belong to (with the block's size), its uses."""
+
+    rows: int
+    columns: int
+    row_blocks: tuple[tuple[str, int], ...]
+    column_blocks: tuple[tuple[str, int], ...]
+    bias: bool
+    positions: int
+
+
+class Cost:
+    """Parameters and multiply-accumulates as functions of the channels that stay; exact.
+
+    Attributes:
+        parameters: of the network as it is.
+        macs: of the network as it is, per picture.
+    """
+
+    def __init__(self, module: nn.Module, structure: Structure, width: int, height: int) -> None:
+        self.parameters = count_parameters(module)
+        self.macs = count_macs(module, width, height)
+        positions, tokens = _positions(module, width, height)
+        layers = dict(module.named_modules())
+        self._channels = {group.name: group.channels for group in structure.groups}
+        rows: dict[str, list[tuple[str, int]]] = {}
+        columns: dict[str, list[tuple[str, int]]] = {}
+        self._single_parameters: dict[str, int] = {}
+        self._single_macs: dict[str, int] = {}
+        for group in structure.groups:
+            for member in group.producers:
+                rows.setdefault(member.layer, []).append((group.name, member.index.shape[1]))
+            for member in group.consumers:
+                columns.setdefault(member.layer, []).append((group.name, member.index.shape[1]))
+            self._single_parameters[group.name] = sum(each for _, each in group.singles)
+            self._single_macs[group.name] = sum(
+                math.prod(layer.kernel_size) * layer.out_channels // group.channels * positions[name]
+                for name, _ in group.singles
+                if isinstance(layer := layers.get(name), nn.Conv2d)
+            )
+            if group.kind == "heads":
+                size = int(layers[group.name].head_dim)  # type: ignore[arg-type]
+                self._single_macs[group.name] = 2 * tokens[group.name] ** 2 * size
+        self._layers = {}
+        for name in rows.keys() | columns.keys():
+            layer: Any = layers[name]
+            weight: Tensor = layer.weight
+            self._layers[name] = _Layer(
+                rows=weight.shape[0],
+                columns=weight[0].numel(),
+                row_blocks=tuple(rows.get(name, ())),
+                column_blocks=tuple(columns.get(name, ())),
+                bias=layer.bias is not None,
+                positions=positions[name],
+            )
+        self._rest_parameters = self._rest_macs = 0
+        whole = self.of({})
+        self._rest_parameters, self._rest_macs = self.parameters - whole[0], self.macs - whole[1]
+
+    def of(self, numbers: Numbers) -> tuple[int, int]:
+        """Parameters and multiply-accumulates if these numbers stay."""
+        gone = {name: channels - numbers.get(name, channels) for name, channels in self._channels.items()}
+        parameters, macs = self._rest_parameters, self._rest_macs
+        for layer in self._layers.values():
+            rows = layer.rows - sum(gone[name] * block for name, block in layer.row_blocks)
+            columns = layer.columns - sum(gone[name] * block for name, block in layer.column_blocks)
+            parameters += rows * columns + rows * layer.bias
+            macs += rows * columns * layer.positions
+        for name, channels in self._channels.items():
+            stay = channels - gone[name]
+            parameters += stay * self._single_parameters[name]
+            macs += stay * self._single_macs[name]
+        return parameters, macs
+
+
+def _positions(module: nn.Module, width: int, height: int) -> tuple[dict[str, int], dict[str, int]]:
+    """How often each layer's weight is used on a picture; and the tokens of each attention."""
+    positions: dict[str, int] = {}
+    tokens: dict[str, int] = {}
+    hooks = []
+
+    def watch(name: str, layer: nn.Module) -> None:
+        def note(layer: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
+            if isinstance(layer, nn.Conv2d):
+                positions[name] = positions.get(name, 0) + output.shape[-2] * output.shape[-1]
+            elif isinstance(layer, nn.Linear):
+                positions[name] = positions.get(name, 0) + output.numel() // output.shape[-1]
+            else:
+                tokens[name] = inputs[0].shape[1]
+
+        if isinstance(layer, nn.Conv2d | nn.Linear) or hasattr(layer, "qkv"):
+            hooks.append(layer.register_forward_hook(note))
+
+    for name, layer in module.named_modules():
+        watch(name, layer)
+    training = module.training
+    try:
+        with torch.inference_mode():
+            module.eval()(torch.zeros(1, 3, height, width))
+    finally:
+        module.train(training)
+        for hook in hooks:
+            hook.remove()
+    return positions, tokens

@@ -1,0 +1,97 @@
+"""What a layer is fed: the inputs of linear layers and convolutions as columns of the matrix that they multiply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+MAX_ROWS = 1 << 15
+"""Positions that are used of one layer, at most; a seeded choice where there are more."""
+
+
+class _Reached(Exception):  # noqa: N818 - it ends a forward pass early and never leaves this module
+    """All layers that were asked for have been fed."""
+
+
+def flat_weight(layer: nn.Module) -> Tensor:
+    """The weight as `(outputs, inputs * kernel)`, float64, a copy."""
+    weight: Any = layer.weight
+    return weight.detach().flatten(1).double()
+
+
+def set_weight(layer: nn.Module, flat: Tensor, bias: Tensor | None = None) -> None:
+    """Write back what `flat_weight` gave, changed."""
+    own: Any = layer
+    with torch.no_grad():
+        own.weight.copy_(flat.view_as(own.weight))
+        if bias is not None:
+            own.bias.copy_(bias)
+
+
+def rows_of(layer: nn.Module, inputs: Tensor) -> Tensor:
+    """One row for each product with the weight: `float (positions, inputs * kernel)` in the order of `flat_weight`."""
+    if not isinstance(layer, nn.Conv2d):
+        return inputs.flatten(0, -2)
+    if type(layer).__name__ == "Conv2dSame":
+        from timm.layers import pad_same
+
+        inputs = pad_same(inputs, list(layer.kernel_size), list(layer.stride), list(layer.dilation))
+    padding: Any = layer.padding if type(layer).__name__ != "Conv2dSame" else (0, 0)
+    patches = functional.unfold(inputs, layer.kernel_size, layer.dilation, padding, layer.stride)
+    return patches.transpose(1, 2).flatten(0, 1)
+
+
+def chosen_rows(total: int, share: float, seed: int) -> Tensor | None:
+    """Which of the rows to use, so that about `share` of them are: None for all."""
+    if share >= 1:
+        return None
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randperm(total, generator=generator)[: max(1, round(total * share))]
+
+
+@contextmanager
+def watching(module: nn.Module, names: Sequence[str], see: Callable[[str, Tensor], None]) -> Iterator[None]:
+    """Within it `see(name, inputs)` is called whenever one of these layers is fed."""
+    hooks = []
+    for name in names:
+        layer = module.get_submodule(name)
+
+        def hook(_: nn.Module, inputs: tuple[Tensor, ...], name: str = name) -> None:
+            see(name, inputs[0])
+
+        hooks.append(layer.register_forward_pre_hook(hook))
+    try:
+        yield
+    finally:
+        for one in hooks:
+            one.remove()
+
+
+def fed(module: nn.Module, names: Sequence[str], batch: Tensor) -> dict[str, Tensor]:
+    """What these layers are fed when the network runs on a batch, which stops when all have been."""
+    seen: dict[str, Tensor] = {}
+
+    def see(name: str, inputs: Tensor) -> None:
+        seen[name] = inputs
+        if len(seen) == len(names):
+            raise _Reached
+
+    with torch.inference_mode(), watching(module, names, see):
+        try:
+            module(batch)
+        except _Reached:
+            pass
+    return seen
+
+
+def forward_order(module: nn.Module, names: Sequence[str], batch: Tensor) -> list[str]:
+    """The layers in the order in which they are fed."""
+    order: list[str] = []
+    with torch.inference_mode(), watching(module, names, lambda name, _: order.append(name)):
+        module(batch)
+    return list(dict.fromkeys(order))

@@ -1,0 +1,115 @@
+"""Layer by layer, a pruned network learns to give what the uncompressed one gave, fed by what it now gets."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from edge_sdk.bundle import InputSpec
+from edge_sdk.workbench.specialize.damage import OnPart
+from edge_sdk.workbench.specialize.hessian import refit
+from edge_sdk.workbench.specialize.layers import (
+    MAX_ROWS,
+    chosen_rows,
+    fed,
+    flat_weight,
+    forward_order,
+    rows_of,
+    set_weight,
+)
+from edge_sdk.workbench.specialize.samples import Samples
+from edge_sdk.workbench.specialize.structure import Kept, Structure
+
+
+def refit_layers(
+    dense: nn.Module,
+    pruned: nn.Module,
+    structure: Structure,
+    kept: Kept,
+    samples: Samples,
+    spec: InputSpec,
+    *,
+    damping: float,
+    folder: Path | None = None,
+    seed: int = 0,
+    on_part: OnPart | None = None,
+) -> None:
+    """Solve each layer that lost inputs for the weights that best give the dense layer's output, in forward order.
+
+    A layer's new inputs come from the layers before it, which are pruned and solved already, so their errors are
+    mended as far as this layer can. With all inputs of a layer unharmed this is the optimal brain surgeon's
+    compensation for the removed ones (TACO, arXiv 2303.14409, section 3; OBC, arXiv 2208.11580, section A.8).
+
+    Args:
+        dense: the network before, in eval mode.
+        pruned: the same, pruned to `kept`; its weights are changed.
+        structure: of the dense one.
+        kept: the channels that stayed.
+        samples: of the task.
+        spec: what the network takes.
+        damping: share of the Gram matrix' mean diagonal; pulls towards the dense weights.
+        folder: keeps what is done, layer by layer; an interrupted call goes on from it.
+        seed: of the choice of positions in large layers.
+        on_part: told of progress.
+    """
+    batches = list(samples.batches(spec))
+    names = {member.layer for group in structure.groups for member in group.consumers}
+    order = forward_order(dense, sorted(names), batches[0][:1])
+    for number, name in enumerate(order):
+        path = folder / f"refit-{hashlib.sha256(name.encode()).hexdigest()[:12]}.pt" if folder is not None else None
+        layer = pruned.get_submodule(name)
+        if path is not None and path.exists():
+            state = torch.load(path, weights_only=True)
+        else:
+            state = _solve(dense, pruned, name, structure, kept, batches, damping, seed)
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                partial = path.with_suffix(".partial")
+                torch.save(state, partial)
+                partial.replace(path)
+        set_weight(layer, state["weight"], state.get("bias"))
+        if on_part is not None:
+            on_part(number + 1, len(order), name)
+
+
+def _solve(
+    dense: nn.Module,
+    pruned: nn.Module,
+    name: str,
+    structure: Structure,
+    kept: Kept,
+    batches: list[Tensor],
+    damping: float,
+    seed: int,
+) -> dict[str, Tensor]:
+    source, target = dense.get_submodule(name), pruned.get_submodule(name)
+    weight = flat_weight(source)
+    columns = structure.columns(name, weight.shape[1], kept)
+    weight = weight[structure.rows(name, weight.shape[0], kept)]
+    prior = weight[:, columns]
+    biased = target.bias is not None
+    if biased:  # an input that is always 1
+        bias = source.bias.detach().double()[structure.rows(name, len(source.bias), kept)]  # type: ignore
+        weight, prior = (torch.cat([one, bias[:, None]], 1) for one in (weight, prior))
+    cross = torch.zeros(weight.shape[1], prior.shape[1], dtype=torch.float64)
+    gram = torch.zeros(prior.shape[1], prior.shape[1], dtype=torch.float64)
+    total = 0
+    for number, batch in enumerate(batches):
+        old = rows_of(source, fed(dense, [name], batch)[name])
+        new = rows_of(target, fed(pruned, [name], batch)[name])
+        chosen = chosen_rows(len(old), MAX_ROWS / (len(old) * len(batches)), seed + number)
+        if chosen is not None:
+            old, new = old[chosen], new[chosen]
+        if biased:
+            one = torch.ones(len(old), 1)
+            old, new = torch.cat([old, one], 1), torch.cat([new, one], 1)
+        cross += old.T @ new
+        gram += new.T @ new
+        total += len(old)
+    solved = refit(weight, cross / total, gram / total, prior, damping)
+    if biased:
+        return {"weight": solved[:, :-1].float(), "bias": solved[:, -1].float()}
+    return {"weight": solved.float()}

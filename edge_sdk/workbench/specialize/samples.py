@@ -1,0 +1,162 @@
+"""The few pictures that a task is known by, brought to the network's input."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from edge_sdk.bundle import InputSpec
+from edge_sdk.errors import ImageError, WorkbenchError
+from edge_sdk.images import IMAGE_SUFFIXES, read_image
+from edge_sdk.model import prepare
+from edge_sdk.workbench.train import to_tensor
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """Prepared pictures.
+
+    Attributes:
+        images: `uint8 (N, height, width, 3)`, RGB.
+        truths: `int64 (N,)`, index of each one's class in `labels`; -1 where it is not known.
+        labels: class names.
+    """
+
+    images: NDArray[np.uint8]
+    truths: NDArray[np.int64]
+    labels: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def batches(self, spec: InputSpec, size: int = 32) -> Iterator[Tensor]:
+        """The network's inputs in order, `float32 (n, 3, height, width)`, n at most `size`."""
+        for start in range(0, len(self.images), size):
+            yield to_tensor(self.images[start : start + size], spec)
+
+
+def class_files(folder: str | Path) -> dict[str, list[Path]]:
+    """Pictures by class: `folder/CLASS/**`, sorted by name.
+
+    Raises:
+        WorkbenchError: no such folder, or fewer than two classes in it.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise WorkbenchError(f"expected a folder with one folder of pictures for each class; there is no {root}")
+    found: dict[str, list[Path]] = {}
+    for path in sorted(root.rglob("*")):
+        inner = path.relative_to(root).parts
+        if len(inner) > 1 and path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith("."):
+            found.setdefault(inner[0], []).append(path)
+    if len(found) < 2:
+        raise WorkbenchError(
+            f"expected two classes or more, each a folder of pictures in {root}; got {', '.join(found) or 'none'}"
+        )
+    return found
+
+
+def draw_shots(
+    files: Mapping[str, Sequence[Path]], shots: int, seed: int
+) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
+    """So many pictures of each class, drawn by a hash of seed and name, and the others.
+
+    The same seed draws the same pictures on any machine, and fewer shots draw a part of them.
+
+    Raises:
+        WorkbenchError: a class has fewer than `shots` pictures; the message names all such classes.
+    """
+    few = {name: len(paths) for name, paths in files.items() if len(paths) < shots}
+    if few:
+        counts = ", ".join(f"{name} has {number}" for name, number in few.items())
+        raise WorkbenchError(
+            f"expected {shots} pictures of each class; {counts}. Add pictures, ask for fewer shots, or leave the "
+            f"class{'es' * (len(few) > 1)} out"
+        )
+
+    def rank(path: Path) -> bytes:
+        return hashlib.sha256(f"{seed} {path.parent.name}/{path.name}".encode()).digest()
+
+    ranked = {name: sorted(paths, key=rank) for name, paths in files.items()}
+    return (
+        {name: paths[:shots] for name, paths in ranked.items()},
+        {name: paths[shots:] for name, paths in ranked.items()},
+    )
+
+
+def read_samples(files: Mapping[str, Sequence[Path]], spec: InputSpec) -> Samples:
+    """Read and prepare pictures by class, as the device prepares its frames; files that cannot be read are logged.
+
+    Raises:
+        WorkbenchError: none can be read.
+    """
+    images, truths = [], []
+    for index, paths in enumerate(files.values()):
+        for path in paths:
+            try:
+                images.append(prepare(read_image(path).image, spec))
+            except ImageError as error:
+                _log.warning("left out: %s", error)
+                continue
+            truths.append(index)
+    if not images:
+        raise WorkbenchError("expected pictures that can be read; got none")
+    return Samples(np.stack(images), np.array(truths, np.int64), tuple(files))
+
+
+def read_unlabelled(folder: str | Path, count: int, spec: InputSpec, seed: int) -> Samples:
+    """So many pictures from anywhere below a folder, drawn by a hash of seed and name; without truths.
+
+    Raises:
+        WorkbenchError: fewer pictures than that.
+    """
+    root = Path(folder)
+    paths = [path for path in root.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")]
+    if len(paths) < count:
+        raise WorkbenchError(f"expected {count} pictures in {root}, as many as the task has; got {len(paths)}")
+    paths.sort(key=lambda path: hashlib.sha256(f"{seed} {path.relative_to(root).as_posix()}".encode()).digest())
+    found = read_samples({"": paths[:count]}, spec)
+    return Samples(found.images, np.full(len(found), -1, np.int64), ())
+
+
+def members_of(task: Sequence[str], labels: Sequence[str], mapping: Mapping[str, str]) -> tuple[tuple[int, ...], ...]:
+    """For each class of the task, the big model's classes that it stands for, as indices.
+
+    Args:
+        task: class names of the task.
+        labels: the big model's.
+        mapping: the big model's class -> the task's ("red fox": "fox"); a class that is not named is its own.
+
+    Raises:
+        WorkbenchError: a class of the task that the big model does not know, with the names that come close; or a
+            mapping that names a class which the big model has not.
+    """
+    strange = [name for name in mapping if name not in labels]
+    if strange:
+        raise WorkbenchError(f"expected classes of the big model in the label map; it has no {_close(strange, labels)}")
+    members = {name: tuple(i for i, fine in enumerate(labels) if mapping.get(fine, fine) == name) for name in task}
+    unknown = [name for name, found in members.items() if not found]
+    if unknown:
+        raise WorkbenchError(
+            f"expected classes that the big model knows; it has no {_close(unknown, labels)}. Rename the folders, or "
+            f'say with a label map what they are: {{"red fox": "fox"}}'
+        )
+    return tuple(members.values())
+
+
+def _close(names: Sequence[str], labels: Sequence[str]) -> str:
+    parts = []
+    for name in names[:5]:
+        close = difflib.get_close_matches(name, labels, n=3, cutoff=0.5)
+        parts.append(f"{name!r}" + (f" (close: {', '.join(close)})" if close else ""))
+    return ", ".join(parts) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
