@@ -36,11 +36,13 @@ class CheckpointInfo(msgspec.Struct, frozen=True, kw_only=True):
         parameters: number of weights.
         version: of this model; where the file has none, loading fills in the start of the file's sha256.
         options: keyword arguments with which timm makes the architecture, such as `{"global_pool": "max"}`.
+        widths: of a pruned network: how many channels of each group stay (`specialize.structure`).
         training: facts of the training, for the reader.
     """
 
     arch: str
     options: dict[str, Any] = {}
+    widths: dict[str, int] = {}
     labels: tuple[str, ...]
     input: InputSpec
     macs: int = 0
@@ -144,7 +146,12 @@ def create_architecture(info: CheckpointInfo) -> nn.Module:
     Raises:
         WorkbenchError: timm lacks the architecture.
     """
-    return _create(info.arch, info.options, pretrained=False, num_classes=len(info.labels), input=info.input).eval()
+    module = _create(info.arch, info.options, pretrained=False, num_classes=len(info.labels), input=info.input).eval()
+    if info.widths:
+        from edge_sdk.workbench.specialize.structure import shrink
+
+        shrink(module, info.input.width, info.input.height, info.widths)
+    return module
 
 
 def read_checkpoint(path: str | Path) -> tuple[dict[str, torch.Tensor], CheckpointInfo]:
@@ -222,12 +229,13 @@ def _from_checkpoint(
     if labels is None:
         raise WorkbenchError(f"expected labels for a head of {classes} classes; {path} has {len(info.labels)} classes")
     new_input = new_input or info.input
-    module = _create(info.arch, info.options, pretrained=False, num_classes=len(labels), input=new_input)
+    module = create_architecture(msgspec.structs.replace(info, labels=labels, input=new_input))
     own = module.state_dict()
     module.load_state_dict({k: v for k, v in state.items() if k in own and own[k].shape == v.shape}, strict=False)
     return module.eval(), CheckpointInfo(
         arch=info.arch,
         options=info.options,
+        widths=info.widths,
         labels=labels,
         input=new_input,
         macs=count_macs(module, new_input.width, new_input.height),

@@ -1,4 +1,4 @@
-"""Pictures of a cascade: curves, hard frames, scores, companions, encodings."""
+"""Pictures of a cascade: curves, hard frames, scores, companions, encodings; and of a specialist."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from edge_sdk.workbench.cascade.curve import Curve
 from edge_sdk.workbench.cascade.gate import MAX_SOFTMAX, Comparison
 from edge_sdk.workbench.cascade.hardness import HardnessBin
 from edge_sdk.workbench.ladder import Ladder
+from edge_sdk.workbench.specialize.report import Report
 
 TEAL, CORAL, NAVY, GREY, GOLD = "#2a9d8f", "#e76f51", "#264653", "#b8b8b8", "#e9c46a"
 _MOST_POINTS = 4000
@@ -219,6 +220,53 @@ def draw_ladder(path: Path, found: Ladder, title: str) -> None:
         color="grey",
     )
     axis.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+    _save(figure, path)
+
+
+def draw_report(path: Path, report: Report, title: str) -> None:
+    """Draw a specialist's accuracy stage by stage, and how many times smaller and faster it became.
+
+    Args:
+        path: the PNG to write.
+        report: of the specialist.
+        title: the picture's head.
+
+    Raises:
+        WorkbenchError: the file cannot be written.
+    """
+    figure = Figure(figsize=(12, 4.6), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    along, shrunk = figure.subplots(1, 2, width_ratios=[3, 2])
+    for axis in (along, shrunk):
+        axis.spines[["top", "right"]].set_visible(False)
+    judged = [(stage.name, 100 * stage.accuracy) for stage in report.stages if stage.accuracy is not None]
+    if report.bundle_accuracy is not None:
+        judged.append(("int8 bundle", 100 * report.bundle_accuracy))
+    if judged:
+        along.axhline(judged[0][1], color=NAVY, linestyle=":", label="big model, restricted to the task")
+        if report.control is not None and report.control.accuracy is not None:
+            along.axhline(
+                100 * report.control.accuracy, color=CORAL, linestyle="--", label="the same on generic pictures"
+            )
+        along.plot([value for _, value in judged], marker="o", color=TEAL, label="specialised")
+        along.set_xticks(range(len(judged)), [name.replace(", ", "\n") for name, _ in judged], fontsize=8)
+        along.set_ylabel(f"right on {report.test_pictures} test pictures, %")
+        along.legend(fontsize=8, frameon=False)
+    else:
+        along.text(0.5, 0.5, "no test pictures", ha="center", transform=along.transAxes, color="grey")
+        along.set_axis_off()
+    big, small = report.stages[0], report.stages[-1]
+    ratios = {
+        "parameters": big.parameters / small.parameters,
+        "MACs": big.macs / small.macs,
+        "model.pte": report.big_model_bytes / report.model_bytes,
+        "latency": report.big_latency_ms / report.latency_ms,
+    }
+    bars = shrunk.barh(list(ratios), list(ratios.values()), color=TEAL)
+    shrunk.bar_label(bars, labels=[f"{value:.1f}x" for value in ratios.values()], padding=3, fontsize=9)
+    shrunk.invert_yaxis()
+    shrunk.set_xlim(0, 1.2 * max(ratios.values()))
+    shrunk.set_xlabel("times less than the big model (int8 both)")
     _save(figure, path)
 
 

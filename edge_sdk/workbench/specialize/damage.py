@@ -26,6 +26,9 @@ OnPart = Callable[[int, int, str], None]
 LEVELS = (0.5, 0.25)
 """Shares of a group at which the answers are compared."""
 
+COMPARED = 2
+"""Batches of samples on which answers are compared, the first ones."""
+
 MEMORY = 2 << 30
 """Bytes of Hessians that are gathered in one pass over the samples; a single layer may need more."""
 
@@ -60,16 +63,17 @@ def measure_damage(
         seed: of the choice of positions in large layers.
         on_part: told of progress.
     """
+    batches = list(samples.batches(spec))
+    compared = batches[:COMPARED]
     with torch.inference_mode():
-        batches = list(samples.batches(spec))
-        answers = torch.cat([module(batch) for batch in batches])
+        answers = torch.cat([module(batch) for batch in compared])
     found: dict[str, Damage] = {}
     for groups in _passes(module, structure, folder):
         missing = [group for group in groups if not (folder and _path(folder, group).exists())]
         hessians = _gather(module, [member.layer for group in missing for member in group.consumers], batches, seed)
         for group in groups:
             if group in missing:
-                arrays = _measure(module, group, hessians, damping, batches, answers)
+                arrays = _measure(module, group, hessians, damping, compared, answers)
                 if folder is not None:
                     _save(_path(folder, group), arrays)
             else:

@@ -12,6 +12,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,7 @@ class Lessons:
 
 def make_lessons(
     teacher: nn.Module,
+    whole: nn.Module,
     samples: Samples,
     spec: InputSpec,
     recipe: Recipe,
@@ -116,6 +118,7 @@ def make_lessons(
 
     Args:
         teacher: gives logits `(N, C)`; in eval mode.
+        whole: has the layers that are watched; often the teacher itself.
         samples: of the task.
         spec: what teacher and pupil take.
         recipe: how many views, how changed.
@@ -147,9 +150,15 @@ def make_lessons(
     for start in range(0, recipe.views, recipe.batch):
         seen: dict[str, Tensor] = {}
         inputs = to_tensor(images[start : start + recipe.batch], spec)
-        with torch.inference_mode(), watching(teacher, list(watched), lambda name, x, seen=seen: _note(seen, name, x)):  # type: ignore[misc]
-            with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bf16):
-                answers.append(teacher(inputs).float())
+        with (
+            torch.inference_mode(),
+            watching(whole, list(watched), partial(_note, seen)),
+            torch.autocast("cpu", torch.bfloat16, enabled=recipe.bf16),
+        ):
+            logits = teacher(inputs)
+            if teacher is not whole and watched:
+                whole(inputs)
+        answers.append(logits.float())
         for name, columns in watched.items():
             features[name].append(seen[name][:, columns])
         if on_step is not None:
@@ -310,9 +319,8 @@ def _loss(
 ) -> Tensor:
     seen: dict[str, Tensor] = {}
     names = list(lessons.features) if recipe.features else []
-    with watching(pupil, names, lambda name, x: _note(seen, name, x)):
-        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bf16):
-            logits = pupil(to_tensor(lessons.images[chosen], spec)).float()
+    with watching(pupil, names, partial(_note, seen)), torch.autocast("cpu", torch.bfloat16, enabled=recipe.bf16):
+        logits = pupil(to_tensor(lessons.images[chosen], spec)).float()
     index = torch.from_numpy(chosen)
     loss = recipe.temperature**2 * functional.kl_div(
         functional.log_softmax(logits / recipe.temperature, 1),
@@ -334,8 +342,8 @@ def _loss(
 def _save(
     path: Path, pupil: nn.Module, optimizer: torch.optim.Optimizer, average: list[Tensor], step: int
 ) -> None:
-    partial = path.with_suffix(".partial")
+    fresh = path.with_suffix(".partial")
     torch.save(
-        {"pupil": pupil.state_dict(), "optimizer": optimizer.state_dict(), "average": average, "step": step}, partial
+        {"pupil": pupil.state_dict(), "optimizer": optimizer.state_dict(), "average": average, "step": step}, fresh
     )
-    partial.replace(path)
+    fresh.replace(path)

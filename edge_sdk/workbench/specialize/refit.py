@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from edge_sdk.bundle import InputSpec
-from edge_sdk.workbench.specialize.damage import OnPart
+from edge_sdk.workbench.specialize.damage import MEMORY, OnPart
 from edge_sdk.workbench.specialize.hessian import refit
 from edge_sdk.workbench.specialize.layers import (
     MAX_ROWS,
@@ -58,13 +58,14 @@ def refit_layers(
     batches = list(samples.batches(spec))
     names = {member.layer for group in structure.groups for member in group.consumers}
     order = forward_order(dense, sorted(names), batches[0][:1])
+    inputs = _DenseInputs(dense, order, batches)
     for number, name in enumerate(order):
         path = folder / f"refit-{hashlib.sha256(name.encode()).hexdigest()[:12]}.pt" if folder is not None else None
         layer = pruned.get_submodule(name)
         if path is not None and path.exists():
             state = torch.load(path, weights_only=True)
         else:
-            state = _solve(dense, pruned, name, structure, kept, batches, damping, seed)
+            state = _solve(inputs, dense, pruned, name, structure, kept, batches, damping, seed)
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 partial = path.with_suffix(".partial")
@@ -75,7 +76,24 @@ def refit_layers(
             on_part(number + 1, len(order), name)
 
 
+class _DenseInputs:
+    """What the dense network's layers are fed: gathered once where it fits into memory, else layer by layer."""
+
+    def __init__(self, dense: nn.Module, names: list[str], batches: list[Tensor]) -> None:
+        self._dense, self._batches = dense, batches
+        one = fed(dense, names, batches[0])
+        needed = sum(inputs.numel() * inputs.element_size() for inputs in one.values()) * len(batches)
+        self._kept = [one, *(fed(dense, names, batch) for batch in batches[1:])] if needed <= MEMORY else None
+
+    def of(self, name: str, number: int) -> Tensor:
+        """What a layer is fed by a batch."""
+        if self._kept is not None:
+            return self._kept[number][name]
+        return fed(self._dense, [name], self._batches[number])[name]
+
+
 def _solve(
+    inputs: _DenseInputs,
     dense: nn.Module,
     pruned: nn.Module,
     name: str,
@@ -98,7 +116,7 @@ def _solve(
     gram = torch.zeros(prior.shape[1], prior.shape[1], dtype=torch.float64)
     total = 0
     for number, batch in enumerate(batches):
-        old = rows_of(source, fed(dense, [name], batch)[name])
+        old = rows_of(source, inputs.of(name, number))
         new = rows_of(target, fed(pruned, [name], batch)[name])
         chosen = chosen_rows(len(old), MAX_ROWS / (len(old) * len(batches)), seed + number)
         if chosen is not None:

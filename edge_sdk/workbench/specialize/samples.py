@@ -17,8 +17,10 @@ from edge_sdk.bundle import InputSpec
 from edge_sdk.errors import ImageError, WorkbenchError
 from edge_sdk.images import IMAGE_SUFFIXES, read_image
 from edge_sdk.model import prepare
+from edge_sdk.workbench.augment import Augmentation
 from edge_sdk.workbench.train import to_tensor
 
+_MOST_VIEWS = 16
 _log = logging.getLogger(__name__)
 
 
@@ -127,6 +129,19 @@ def read_unlabelled(folder: str | Path, count: int, spec: InputSpec, seed: int) 
     paths.sort(key=lambda path: hashlib.sha256(f"{seed} {path.relative_to(root).as_posix()}".encode()).digest())
     found = read_samples({"": paths[:count]}, spec)
     return Samples(found.images, np.full(len(found), -1, np.int64), ())
+
+
+def with_views(samples: Samples, count: int, seed: int) -> Samples:
+    """The samples, followed by changed views of them until there are about `count`, sixteen of each at most.
+
+    What is solved for on a few pictures alone fits their noise; changed views hold it to what stays the same.
+    """
+    change, rng = Augmentation(), np.random.default_rng([seed, 9])
+    rounds = min(_MOST_VIEWS, round(count / len(samples))) - 1
+    views = [np.stack([change.apply(image, rng) for image in samples.images]) for _ in range(rounds)]
+    return Samples(
+        np.concatenate([samples.images, *views]), np.tile(samples.truths, max(rounds, 0) + 1), samples.labels
+    )
 
 
 def members_of(task: Sequence[str], labels: Sequence[str], mapping: Mapping[str, str]) -> tuple[tuple[int, ...], ...]:

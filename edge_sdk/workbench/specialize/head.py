@@ -1,0 +1,69 @@
+"""A classifier of many classes made into one of the task's few."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edge_sdk.errors import WorkbenchError
+
+
+def restrict(module: nn.Module, members: Sequence[Sequence[int]]) -> nn.Module:
+    """A copy whose head names the task's classes alone.
+
+    Args:
+        module: a timm network with one linear classifier.
+        members: for each class of the task the classes of `module` that it stands for, as indices; the head's row is
+            the mean of theirs.
+
+    Raises:
+        WorkbenchError: the classifier is not one linear layer.
+    """
+    restricted = copy.deepcopy(module)
+    name, head = classifier(restricted)
+    narrow = nn.Linear(head.in_features, len(members), bias=head.bias is not None)
+    with torch.no_grad():
+        for row, group in enumerate(members):
+            narrow.weight[row] = head.weight[list(group)].mean(0)
+            if head.bias is not None:
+                narrow.bias[row] = head.bias[list(group)].mean()
+    parent, _, own = name.rpartition(".")
+    setattr(restricted.get_submodule(parent), own, narrow)
+    restricted.num_classes = len(members)  # type: ignore[assignment]
+    return restricted.eval()
+
+
+def classifier(module: nn.Module) -> tuple[str, nn.Linear]:
+    """The last linear layer and its name.
+
+    Raises:
+        WorkbenchError: the network has another head.
+    """
+    head: Any = module.get_classifier()  # type: ignore[operator]
+    if not isinstance(head, nn.Linear):
+        raise WorkbenchError(
+            f"expected a network with one linear classifier; got {type(head).__name__}. Distilled transformers with two "
+            "heads and convolutional heads are not supported"
+        )
+    return next(name for name, layer in module.named_modules() if layer is head), head
+
+
+class Summed(nn.Module):
+    """The big model's answer on the task: the probabilities of its classes summed into the task's.
+
+    Takes what the big model takes and gives log-probabilities `(N, K)`, up to a constant per picture.
+    """
+
+    def __init__(self, big: nn.Module, members: Sequence[Sequence[int]]) -> None:
+        super().__init__()
+        self.big = big
+        self._members = [list(group) for group in members]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of the task's classes."""
+        logits = self.big(x)
+        return torch.stack([logits[:, group].logsumexp(1) for group in self._members], 1)
