@@ -66,6 +66,8 @@ class Tally:
         lost: of these, unknown to the journal, or found missing from the spool without a cause.
         damaged_rows: of these, a flipped bit damaged their row: the journal names them, and says so.
         unnamed_rows: of these, unknown to the journal, which tells of as many damaged rows without a readable id.
+        destroyed: of these, their final answer was in the journal when a bit of it was flipped, and nothing tells: a
+            broken last commit of a log looks like one that a power cut interrupted.
         twice: answers counted or recorded more than once.
         inferences: runs of the big model.
         repeated: runs of it on a frame that an earlier run had answered: the server was killed in between.
@@ -82,6 +84,7 @@ class Tally:
     lost: int = 0
     damaged_rows: int = 0
     unnamed_rows: int = 0
+    destroyed: int = 0
     twice: int = 0
     inferences: int = 0
     repeated: int = 0
@@ -252,11 +255,13 @@ def tally(soak: Soak, said: dict[str, int], cycles: int) -> Tally:
     found.cloud = sum(answer.origin is Origin.CLOUD for answer in known)
     found.device = dict(Counter(a.reason.value for a in known if a.origin is Origin.DEVICE and a.final))
     found.provisional = sum(not answer.final for answer in known)
-    missing = len(promised - answers_by_id.keys())
+    missing = promised - answers_by_id.keys()
     damaged = {entry.answer.frame_id for entry in entries if entry.damaged or entry.note == DAMAGED_ROW}
     found.damaged_rows = len(damaged & promised)
-    found.unnamed_rows = min(missing, sum(not FRAME_ID.fullmatch(frame_id) for frame_id in damaged))
-    found.lost = missing - found.unnamed_rows + len(vanished)
+    found.unnamed_rows = min(len(missing), sum(not FRAME_ID.fullmatch(frame_id) for frame_id in damaged))
+    untold = len(missing | vanished) - found.unnamed_rows
+    found.destroyed = min(untold, len((missing | vanished) & soak.destroyed))
+    found.lost = untold - found.destroyed
     cloud_answers = sum(answer.origin is Origin.CLOUD for answer in answers_by_id.values())
     found.twice = max(0, said["answers_cloud"] - cloud_answers - len(damaged | soak.destroyed - answers_by_id.keys()))
     return found
