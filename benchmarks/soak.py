@@ -14,6 +14,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -29,7 +30,7 @@ from pathlib import Path
 from soaking.faults import all_entries, databases, fill_up, final_answers, flip_bit, small_disk
 from soaking.link import Relay
 
-from edge_sdk.journal import Journal
+from edge_sdk.journal import DAMAGED_ROW, Journal
 from edge_sdk.recovery import NOT_IN_SPOOL
 from edge_sdk.types import Origin
 
@@ -48,6 +49,7 @@ FAULTS = {
     "bit flip in a database": 2,
 }
 YEAR_S = 365 * 86_400
+FRAME_ID = re.compile("[0-9a-f]{32}")
 
 
 @dataclass
@@ -62,7 +64,10 @@ class Tally:
         waiting: frames that still wait after the drain; -1: the device did not start any more.
         provisional: of the promised, neither.
         lost: of these, unknown to the journal, or found missing from the spool without a cause.
-        destroyed: of these, their final answer was in a journal that a bit flip damaged.
+        damaged_rows: of these, a flipped bit damaged their row: the journal names them, and says so.
+        unnamed_rows: of these, unknown to the journal, which tells of as many damaged rows without a readable id.
+        destroyed: of these, their final answer was in the journal when a bit of it was flipped, and nothing tells: a
+            broken last commit of a log looks like one that a power cut interrupted.
         twice: answers counted or recorded more than once.
         inferences: runs of the big model.
         repeated: runs of it on a frame that an earlier run had answered: the server was killed in between.
@@ -77,6 +82,8 @@ class Tally:
     waiting: int = 0
     provisional: int = 0
     lost: int = 0
+    damaged_rows: int = 0
+    unnamed_rows: int = 0
     destroyed: int = 0
     twice: int = 0
     inferences: int = 0
@@ -239,16 +246,24 @@ def tally(soak: Soak, said: dict[str, int], cycles: int) -> Tally:
         return found
     with Journal(soak.state / "journal.db") as journal:
         entries = all_entries(journal)
-    answers_by_id = {entry.answer.frame_id: entry.answer for entry in entries}
+        answers_by_id = {entry.answer.frame_id: entry.answer for entry in entries}
+        for frame_id in promised - answers_by_id.keys():  # a flipped bit of an index may hide a row from the query
+            if (answer := journal.get(frame_id)) is not None:
+                answers_by_id[frame_id] = answer
     vanished = promised & {entry.answer.frame_id for entry in entries if entry.note == NOT_IN_SPOOL}
     known = [answers_by_id[frame_id] for frame_id in promised & answers_by_id.keys()]
     found.cloud = sum(answer.origin is Origin.CLOUD for answer in known)
     found.device = dict(Counter(a.reason.value for a in known if a.origin is Origin.DEVICE and a.final))
     found.provisional = sum(not answer.final for answer in known)
     missing = promised - answers_by_id.keys()
-    found.destroyed, found.lost = len(missing & soak.destroyed), len(missing - soak.destroyed) + len(vanished)
+    damaged = {entry.answer.frame_id for entry in entries if entry.damaged or entry.note == DAMAGED_ROW}
+    found.damaged_rows = len(damaged & promised)
+    found.unnamed_rows = min(len(missing), sum(not FRAME_ID.fullmatch(frame_id) for frame_id in damaged))
+    untold = len(missing | vanished) - found.unnamed_rows
+    found.destroyed = min(untold, len((missing | vanished) & soak.destroyed))
+    found.lost = untold - found.destroyed
     cloud_answers = sum(answer.origin is Origin.CLOUD for answer in answers_by_id.values())
-    found.twice = max(0, said["answers_cloud"] - cloud_answers - len(soak.destroyed - answers_by_id.keys()))
+    found.twice = max(0, said["answers_cloud"] - cloud_answers - len(damaged | soak.destroyed - answers_by_id.keys()))
     return found
 
 

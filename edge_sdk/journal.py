@@ -22,17 +22,20 @@ from edge_sdk.errors import ConfigError, StorageError
 from edge_sdk.journal_limits import JournalLimits
 from edge_sdk.journal_rows import (
     COLUMNS,
+    DAMAGED_ROW,
     OPEN,
     SCHEMA,
     UPSERTS,
     JournalEntry,
     checksum,
+    damaged_row,
     entry_of,
     microseconds,
+    missed_frames,
 )
 from edge_sdk.types import Answer, Origin
 
-__all__ = ["Journal", "JournalEntry"]
+__all__ = ["DAMAGED_ROW", "Journal", "JournalEntry"]
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +47,8 @@ class Journal:
     """All answers of a device. Threads may share it, and other processes may read the file meanwhile.
 
     A full disk never stops the caller: answers wait in memory, the latest 10,000 of them, and are written when there is
-    room; `fault` says so meanwhile. A damaged file is set aside as `NAME.damaged-TIME` and a fresh one begun.
+    room; `fault` says so meanwhile. A damaged file is set aside as `NAME.damaged-TIME` and a fresh one begun with all
+    that can be read of it; a frame whose row cannot be read stays known as damaged (`JournalEntry.damaged`).
 
     Args:
         path: the SQLite file, created if missing.
@@ -145,19 +149,23 @@ class Journal:
             return next((entry.answer for entry in entries), None)
 
     def unsettled(self) -> list[Answer]:
-        """The provisional answers of the frames that wait for another word, the first written first."""
+        """The provisional answers of the frames that wait for another word, the first written first.
+
+        One whose row is damaged comes with a final answer, of the reason `DAMAGED`.
+        """
         with closing(self._select(f"WHERE {OPEN} ORDER BY number", [])) as entries:
             return [entry.answer for entry in entries]
 
     def finality(self, frame_ids: Collection[str]) -> dict[str, bool]:
-        """Whether the last word on each frame is final; frames that are not known are left out."""
+        """Whether the last word on each frame is final; frames whose last word is not known are left out."""
         ids = list(frame_ids)
         found: dict[str, bool] = {}
         for start in range(0, len(ids), _IDS_AT_ONCE):
             some = ids[start : start + _IDS_AT_ONCE]
             marks = ", ".join("?" * len(some))
-            rows = self._read(f"SELECT frame_id, final FROM frame WHERE frame_id IN ({marks})", some)
-            found.update((frame_id, bool(final)) for frame_id, final in rows)
+            entries = map(entry_of, self._read(f"SELECT {COLUMNS} FROM frame WHERE frame_id IN ({marks})", some))
+            known = [entry.answer for entry in entries if entry.cloud or not entry.damaged]
+            found.update((answer.frame_id, answer.final) for answer in known)
         return found
 
     def query(
@@ -214,6 +222,10 @@ class Journal:
         """How many frames have which label as their last word (None: no model was run), the most frequent first."""
         return dict(self._read("SELECT label, count(*) FROM frame GROUP BY label ORDER BY 2 DESC, 1", []))
 
+    def damaged(self) -> int:
+        """How many frames have an answer that was damaged in the file and cannot be read any more; reads every row."""
+        return sum(entry.damaged or entry.note == DAMAGED_ROW for entry in self.query())
+
     def close(self) -> None:
         """Write what is left and release the file. A second call does nothing."""
         if self._closing.is_set():
@@ -233,7 +245,11 @@ class Journal:
                 save(self._aside, connection)
 
         def save(damaged: Path, connection: sqlite3.Connection) -> None:
-            salvage(damaged, connection, table="frame", key="number")
+            def name_the_rest(source: sqlite3.Connection) -> None:
+                for frame_id, captured_us in missed_frames(source, connection):
+                    connection.execute(UPSERTS[Origin.DEVICE], damaged_row(frame_id, captured_us))
+
+            salvage(damaged, connection, table="frame", key="number", more=name_the_rest)
 
         opened = open_database(
             self._path, schema=SCHEMA, version=2, exclusive=False, fill=fill, save=save, checks_log=True
@@ -291,10 +307,9 @@ class Journal:
             try:
                 for row in reader.execute(f"SELECT {COLUMNS} FROM frame {tail}", values):
                     entry = entry_of(row)
-                    if entry is not None:
-                        yield entry
-                    else:
-                        _log.error("journal: the answer on frame %s is damaged and passed over", row[0])
+                    if entry.damaged:
+                        _log.error("journal: what was said on frame %s is damaged", entry.answer.frame_id)
+                    yield entry
             except (sqlite3.Error, UnicodeDecodeError) as error:
                 self._quarantine(error)
                 raise StorageError(f"cannot read {self._path}: {error}") from error

@@ -1,15 +1,26 @@
-"""Rows of the journal: the table, how an answer is written into it, and read back and checked."""
+"""Rows of the journal: the table, how an answer is written into it, and read back and checked.
+
+Each answer has a checksum. It also tells which bit of an answer was flipped, if only one was: the flip that makes it
+right again. What is damaged more than that is told as such; the rest of its row is kept.
+"""
 
 from __future__ import annotations
 
+import sqlite3
+import struct
 import zlib
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from edge_sdk.types import Answer, Origin, Reason
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_REASONS = frozenset(Reason)
+_UNREADABLE = "\ufffd"  # what `database.readable` makes of a byte that is no text
+_CHECK_BITS = (1 << 48) - 1  # of an integer as SQLite keeps a checksum
+_NO_CHECKSUM = -1
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS frame (
         number INTEGER PRIMARY KEY,
@@ -32,6 +43,9 @@ SCHEMA = (
     "CREATE INDEX frame_open ON frame (number) WHERE cloud_reason IS NULL AND device_final = 0",
 )
 OPEN = "cloud_reason IS NULL AND device_final = 0"
+
+DAMAGED_ROW = "its row in the journal was damaged"
+"""The note on a frame that waited for another word when its row was found damaged."""
 
 COLUMNS = (
     "frame_id, captured_us, utc_offset_s, source, truth, note, device_label, device_confidence, device_final, "
@@ -67,6 +81,8 @@ class JournalEntry:
         cloud: the cloud's answer, None if there is none.
         truth: the true label, where it is known.
         note: a remark, such as the cloud's message when it refused the frame.
+        damaged: an answer that was written here cannot be read any more. Where it was the last word, `answer` is final
+            with the reason `DAMAGED`: the device's, or one without a label.
     """
 
     answer: Answer
@@ -74,6 +90,7 @@ class JournalEntry:
     cloud: Answer | None
     truth: str | None
     note: str
+    damaged: bool = False
 
 
 def microseconds(moment: datetime) -> int:
@@ -86,32 +103,125 @@ def checksum(frame_id: str, said: tuple[Any, ...]) -> int:
     return zlib.crc32(repr((frame_id, said)).encode())
 
 
-def _is_sound(row: tuple[Any, ...]) -> bool:
-    """Whether the answers in a row of `COLUMNS` are as they were written."""
-    return all(check is None or check == checksum(row[0], tuple(said)) for *said, check in (row[6:11], row[11:16]))
+def damaged_row(frame_id: str, captured_us: int) -> tuple[Any, ...]:
+    """For `UPSERTS`: a frame of which nothing else can be read; any answer that comes takes its place."""
+    return (frame_id, captured_us, 0, "", None, "", None, 0.0, 0, Reason.DAMAGED.value, _NO_CHECKSUM)
 
 
-def entry_of(row: tuple[Any, ...]) -> JournalEntry | None:
-    """What a row of `COLUMNS` says; None if it is damaged."""
-    try:
-        return _entry_of(row) if _is_sound(row) else None
-    except (ValueError, TypeError, OverflowError):  # a time or a reason that there is not
+def missed_frames(damaged: sqlite3.Connection, saved: sqlite3.Connection) -> list[tuple[str, int]]:
+    """Ids and capture times of frames that the indexes of a damaged journal name and the saved rows do not hold."""
+    ids: dict[int, str] = {}
+    for number, frame_id in _indexed(damaged, "sqlite_autoindex_frame_1", "frame_id"):
+        if saved.execute("SELECT 1 FROM frame WHERE number = ? OR frame_id = ?", [number, frame_id]).fetchone() is None:
+            ids[number] = frame_id
+    times = {}
+    if ids:
+        times = {number: us for number, us in _indexed(damaged, "frame_captured", "captured_us") if number in ids}
+    return [(frame_id, times.get(number, 0)) for number, frame_id in ids.items()]
+
+
+def _indexed(damaged: sqlite3.Connection, index: str, column: str) -> Iterator[tuple[int, Any]]:
+    """Number and value of each row, from an index alone, as far as it can be read from either end."""
+    for order in ("ASC", "DESC"):
+        try:
+            yield from damaged.execute(
+                f"SELECT number, {column} FROM frame INDEXED BY {index} ORDER BY {column} {order}"
+            )
+            return
+        except (sqlite3.Error, UnicodeDecodeError):
+            continue
+
+
+def entry_of(row: tuple[Any, ...]) -> JournalEntry:
+    """What a row of `COLUMNS` says; of a damaged one, what can still be made out."""
+    named, captured_us, utc_offset_s, source, truth, note = row[:6]
+    written = {
+        origin: (said, check)
+        for origin, (*said, check) in ((Origin.DEVICE, row[6:11]), (Origin.CLOUD, row[11:16]))
+        if said[3] is not None or check is not None
+    }
+    frame_id, sound = _read(named, written)
+    source = source if isinstance(source, str) else ""
+    captured_at, dated = _moment(captured_us, utc_offset_s)
+    answers = {}
+    for origin, (label, confidence, final, reason) in sound.items():
+        if reason in _REASONS:
+            answers[origin] = Answer(
+                frame_id, captured_at, source, label, confidence, origin, bool(final), Reason(reason)
+            )
+    device, cloud = answers.get(Origin.DEVICE), answers.get(Origin.CLOUD)
+    damaged = not dated or not written or len(answers) < len(written)
+    last = cloud or device or Answer(frame_id, captured_at, source, None, 0.0, Origin.DEVICE, True, Reason.DAMAGED)
+    if cloud is None and (Origin.CLOUD in written or device is None):
+        last = replace(last, final=True, reason=Reason.DAMAGED)
+    truth = truth if isinstance(truth, str) else None
+    return JournalEntry(last, device, cloud, truth, note if isinstance(note, str) else "", damaged)
+
+
+def _read(named: Any, written: dict[Origin, tuple[list[Any], Any]]) -> tuple[str, dict[Origin, list[Any]]]:
+    """The frame's id, and what of its answers is as it was written, or is known to have been so."""
+    if not any(check is None or check == checksum(named, tuple(said)) for said, check in written.values()):
+        for said, check in written.values():
+            if (mended := _mended([named, *said], check)) is not None:
+                named = mended[0]
+                break
+    sound = {}
+    for origin, (said, check) in written.items():
+        if check is None or check == checksum(named, tuple(said)):
+            sound[origin] = said
+        elif (mended := _mended([named, *said], check)) is not None and mended[0] == named:
+            sound[origin] = mended[1:]
+    return named if isinstance(named, str) else str(named), sound
+
+
+def _mended(values: list[Any], check: Any) -> list[Any] | None:
+    """A frame's id and an answer on it as they were before one bit of them, or of their checksum, was flipped."""
+    if not isinstance(check, int):
         return None
+    if ((check ^ checksum(values[0], tuple(values[1:]))) & _CHECK_BITS).bit_count() == 1:
+        return values
+    if check < 0:  # none of an answer
+        return None
+    for place, value in enumerate(values):
+        for other in _one_bit_away(value):
+            tried = [*values[:place], other, *values[place + 1 :]]
+            if checksum(tried[0], tuple(tried[1:])) == check:
+                return tried
+    return None
 
 
-def _entry_of(row: tuple[Any, ...]) -> JournalEntry:
-    frame_id, captured_us, utc_offset_s, source, truth, note = row[:6]
-    zone = UTC if utc_offset_s == 0 else timezone(timedelta(seconds=utc_offset_s))
-    captured_at = (_EPOCH + timedelta(microseconds=captured_us)).astimezone(zone)
+def _one_bit_away(value: Any) -> Iterator[Any]:
+    """What may have stood where `value` is read; a bit of its type in the file may have been flipped too."""
+    if isinstance(value, str) and _UNREADABLE in value:
+        yield from (value.replace(_UNREADABLE, chr(code), 1) for code in range(128))
+    elif isinstance(value, str):
+        content = value.encode()
+        for flipped in _flips(content):
+            try:
+                yield flipped.decode()
+            except UnicodeDecodeError:
+                continue
+    elif isinstance(value, bytes):
+        yield value.decode("utf-8", "replace")
+    elif isinstance(value, float):
+        yield from (0.0, 1.0)
+        yield from (struct.unpack(">d", flipped)[0] for flipped in _flips(struct.pack(">d", value)))
+    else:
+        yield from (0, 1)
+        if isinstance(value, int):
+            yield struct.unpack(">d", struct.pack(">q", value))[0]
 
-    def answer(origin: Origin, columns: tuple[Any, ...]) -> Answer | None:
-        label, confidence, final, reason, _ = columns
-        if reason is None:
-            return None
-        return Answer(frame_id, captured_at, source, label, confidence, origin, bool(final), Reason(reason))
 
-    device, cloud = answer(Origin.DEVICE, row[6:11]), answer(Origin.CLOUD, row[11:16])
-    last = cloud or device
-    if last is None:
-        raise ValueError("expected at least one answer in a row")
-    return JournalEntry(answer=last, device=device, cloud=cloud, truth=truth, note=note)
+def _flips(content: bytes) -> Iterator[bytes]:
+    for at, byte in enumerate(content):
+        for bit in range(8):
+            yield content[:at] + bytes([byte ^ 1 << bit]) + content[at + 1 :]
+
+
+def _moment(captured_us: Any, utc_offset_s: Any) -> tuple[datetime, bool]:
+    """The capture time; 1970 and False where there is no such time."""
+    try:
+        zone = UTC if utc_offset_s == 0 else timezone(timedelta(seconds=utc_offset_s))
+        return (_EPOCH + timedelta(microseconds=captured_us)).astimezone(zone), True
+    except (ValueError, TypeError, OverflowError):
+        return _EPOCH, False

@@ -5,8 +5,8 @@ Spool and journal are two files, so a stop can fall between them. Three things c
 - a frame that left the spool without an answer (`Loss`), or that the journal believes to wait although the spool does
   not know it: the device's answer becomes final, with the reason;
 - a frame that waits although its answer is on the disk: it leaves, and is neither sent nor counted again;
-- a frame that waits and has no answer at all (its row was not yet written): the device's answer is written anew from
-  the probabilities that the frame carries.
+- a frame that waits and has no answer at all (its row was not yet written, or is damaged): the device's answer is
+  written anew from the probabilities that the frame carries.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from edge_sdk.journal import Journal
+from edge_sdk.journal import DAMAGED_ROW, Journal
 from edge_sdk.spool import Loss, Spool
 from edge_sdk.types import Answer, Origin, Reason
 
@@ -44,6 +44,8 @@ def recover(spool: Spool, journal: Journal, labels: tuple[str, ...]) -> None:
     for frame_id in open_answers.keys() - set(waiting):
         lost = losses.get(frame_id)
         reason, note = (Reason.EVICTED, NOT_IN_SPOOL) if lost is None else (lost.reason, "")
+        if open_answers[frame_id].final:  # what the journal makes of a row that it cannot read
+            reason, note = open_answers[frame_id].reason, DAMAGED_ROW
         journal.write(replace(open_answers[frame_id], final=True, reason=reason), note=note)
     for frame_id in losses.keys() - finality.keys():
         journal.write(lost_answer(losses[frame_id]), note="nothing else is known of this frame")

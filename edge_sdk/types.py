@@ -123,7 +123,8 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     """The frame waited longer for the cloud than frames may: the device's answer is final."""
     DAMAGED = "damaged"
-    """The frame's file was damaged or lost while it waited: the device's answer is final."""
+    """The frame's file was damaged or lost while it waited: the device's answer is final. Or what the journal kept of
+    its last word was damaged: the device's answer where it can be read, else no label."""
     REFUSED = "refused"
     """The cloud refused this frame for good (its message is in the journal); the device's answer is final."""
     NOT_WORTH = "not worth its price"

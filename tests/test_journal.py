@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import random
 import shutil
 import sqlite3
@@ -352,17 +353,63 @@ def test_it_says_whose_word_is_final(path: Path) -> None:
         assert journal.finality(["a", "b", "c", "d", "e"]) == {"a": True, "b": False, "c": True, "d": True}
 
 
+def spoil(path: Path, content: bytes, by: bytes) -> None:
+    """Write `by` over the only place in a closed file that holds `content`."""
+    whole = path.read_bytes()
+    assert whole.count(content) == 1
+    path.write_bytes(whole.replace(content, by))
+
+
 @pytest.mark.parametrize("damage", [b"woodqigeon", b"wood\xf0igeon"])  # text still, and no text at all
-def test_a_damaged_answer_is_passed_over(path: Path, damage: bytes, caplog: pytest.LogCaptureFixture) -> None:
+def test_one_flipped_bit_of_an_answer_is_turned_back(path: Path, damage: bytes) -> None:
     with Journal(path) as journal:
         journal.write(device("a", "woodpigeon"))
-        journal.write(device("b"))
-    content = path.read_bytes()
-    assert content.count(b"woodpigeon") == 1
-    path.write_bytes(content.replace(b"woodpigeon", damage))
+    spoil(path, b"woodpigeon", damage)
     with Journal(path) as journal:
-        assert [entry.answer.frame_id for entry in journal.query()] == ["b"]
-    assert "the answer on frame a is damaged" in caplog.text
+        assert only(journal) == JournalEntry(device("a", "woodpigeon"), device("a", "woodpigeon"), None, None, "")
+        assert journal.damaged() == 0
+
+
+def test_one_flipped_bit_of_a_frame_s_id_is_turned_back(path: Path) -> None:
+    with Journal(path) as journal:
+        journal.write(device("0123456789", final=False))
+    whole = path.read_bytes()
+    assert whole.count(b"0123456789") == 2  # in the table, and in its index, which stays whole
+    row = whole.index(b"0123456789")
+    path.write_bytes(whole[:row] + b"0123556789" + whole[row + 10 :])
+    with Journal(path) as journal:
+        assert journal.unsettled() == [device("0123456789", final=False)]
+        journal.write(cloud("0123456789"))
+        assert only(journal).answer == cloud("0123456789")
+
+
+def test_a_damaged_answer_stays_known_as_damaged(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with Journal(path) as journal:
+        journal.write(device("a", "woodpigeon"), truth="fox")
+        journal.write(device("b"))
+    spoil(path, b"woodpigeon", b"woodqigeom")
+    with Journal(path) as journal:
+        damaged = Answer("a", NOON, "cam", None, 0.0, Origin.DEVICE, True, Reason.DAMAGED)
+        assert next(journal.query()) == JournalEntry(damaged, None, None, "fox", "", damaged=True)
+        assert journal.get("b") == device("b")
+        assert journal.finality(["a", "b"]) == {"b": True}
+        assert journal.damaged() == 1
+    assert "what was said on frame a is damaged" in caplog.text
+
+
+def test_the_whole_answer_of_a_row_outlives_the_damaged_one(path: Path) -> None:
+    with Journal(path) as journal:
+        journal.write(device("a", "woodpigeon", final=False))
+        journal.write(cloud("a", "deer"))
+        journal.write(device("b", final=False))
+        journal.write(cloud("b", "capercaillie"))
+    spoil(path, b"woodpigeon", b"woodqigeom")
+    spoil(path, b"capercaillie", b"caperkaillia")
+    with Journal(path) as journal:
+        a, b = journal.query()
+    assert (a.answer, a.device, a.cloud) == (cloud("a", "deer"), None, cloud("a", "deer"))
+    assert (b.device, b.cloud) == (device("b", final=False), None)
+    assert (b.answer.label, b.answer.final, b.answer.reason) == ("fox", True, Reason.DAMAGED)
 
 
 @pytest.mark.parametrize("where", [0.0, 0.3, 0.6, 0.95])
@@ -450,3 +497,35 @@ def test_no_flipped_bit_stops_the_journal(tmp_path: Path) -> None:
                 found = list(journal.query())
             assert "new" in {entry.answer.frame_id for entry in found} or list(folder.glob("*.damaged-*"))
         shutil.rmtree(folder)
+
+
+def test_a_flipped_bit_takes_no_frame_out_of_the_journal(tmp_path: Path) -> None:
+    chance = random.Random(2)
+    ids = {f"{number:032x}" for number in range(60)}
+    with Journal(tmp_path / "whole.db") as journal:
+        for number, frame_id in enumerate(sorted(ids)):
+            journal.write(device(frame_id, final=number % 3 == 0, minute=number))
+            if number % 3 == 1:
+                journal.write(cloud(frame_id))
+    content = (tmp_path / "whole.db").read_bytes()
+    table = [at for at in range(1024, len(content)) if content[at - at % 1024] == 0x0D]  # leaves of tables
+    damaged = unnamed = 0
+    for number in range(150):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        flipped = bytearray(content)
+        flipped[chance.choice(table)] ^= 1 << chance.randrange(8)
+        (folder / "journal.db").write_bytes(flipped)
+        with Journal(folder / "journal.db") as journal:
+            with contextlib.suppress(StorageError):  # set aside
+                list(journal.query())
+            entries = {entry.answer.frame_id: entry for entry in journal.query()}
+        if len(entries) == 0:  # the schema's own page
+            continue
+        damaged += sum(entry.damaged for entry in entries.values())
+        missing = ids - entries.keys()
+        unnamed += len(missing)
+        assert len(missing) <= sum(entry.damaged for name, entry in entries.items() if name not in ids)
+        shutil.rmtree(folder)
+    assert damaged > 5
+    assert unnamed <= 3

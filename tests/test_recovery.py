@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from test_journal import cloud, device
+from test_journal import cloud, device, spoil
 from test_spool import item
 
-from edge_sdk.journal import Journal
+from edge_sdk.journal import DAMAGED_ROW, Journal
 from edge_sdk.recovery import recover
 from edge_sdk.spool import Spool
 from edge_sdk.types import Origin, Reason
@@ -58,3 +58,22 @@ def test_a_frame_without_any_answer_gets_the_devices_again(tmp_path: Path) -> No
         assert (answer.label, answer.confidence, answer.origin, answer.final) == ("fox", 0.75, Origin.DEVICE, False)
         assert answer.source == "simulated://trailcam"
         assert spool.ids() == ("a",)
+
+
+def test_a_frame_that_waits_outlives_its_damaged_row(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with Journal(path) as journal:
+        journal.write(device("waits", "woodpigeon", final=False))
+        journal.write(device("gone", "capercaillie", final=False))
+    spoil(path, b"woodpigeon", b"woodqigeom")
+    spoil(path, b"capercaillie", b"caperkaillia")
+    with Spool(tmp_path / "spool") as spool, Journal(path) as journal:
+        spool.put(item("waits"))
+        recover(spool, journal, LABELS)
+        waits, gone = journal.get("waits"), journal.get("gone")
+        assert waits is not None and (waits.label, waits.confidence, waits.final) == ("fox", 0.75, False)
+        assert gone is not None and (gone.label, gone.final, gone.reason) == (None, True, Reason.DAMAGED)
+        assert [entry.note for entry in journal.query(final=True)] == [DAMAGED_ROW]
+        assert journal.damaged() == 1
+        assert journal.unsettled() == [waits]
+        assert spool.ids() == ("waits",)

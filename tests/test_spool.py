@@ -469,6 +469,31 @@ def test_a_whole_file_without_a_row_is_taken_in(tmp_path: Path) -> None:
         assert spool.size_bytes == sum(path.stat().st_size for path in (tmp_path / "frames").iterdir())
 
 
+def test_a_power_cut_that_takes_rows_takes_no_frame(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    with Spool(tmp_path / "spool") as spool:
+        spool.put(item("first", 0.9))
+        shutil.copytree(tmp_path / "spool", kept)
+        for number in range(5):
+            spool.put(item(f"later{number}", 0.1 * number))
+        shutil.copytree(tmp_path / "spool" / "frames", kept / "frames", dirs_exist_ok=True)
+        order = spool.ids()
+    with Spool(kept) as spool:
+        assert spool.ids() == order
+        assert len(order) == 6
+        assert spool.losses() == ()
+
+
+def test_the_reason_why_a_frame_left_is_synced_before_its_file_goes(tmp_path: Path) -> None:
+    with Spool(tmp_path, max_bytes=2 * stored_bytes(tmp_path / "x", item("a"))) as spool:
+        synced = []
+        for one in (item("a", 0.1), item("b", 0.2), item("c", 0.3)):
+            spool.put(one)
+            synced.append(spool._connection.execute("PRAGMA synchronous").fetchone()[0] == 2)
+        assert synced == [False, False, True]
+        assert [loss.reason for loss in spool.losses()] == [Reason.EVICTED]
+
+
 def test_an_evicted_frame_whose_file_stayed_does_not_come_back(tmp_path: Path) -> None:
     size = stored_bytes(tmp_path, item("a"))
     with Spool(tmp_path, max_bytes=size) as spool:
