@@ -25,9 +25,17 @@ _WORKBENCH = {
     "records": "Run models over labelled pictures and keep what each said.",
     "export": "Quantise a model and write it as a bundle for the device.",
     "sequence": "Attach early exits to a big model, that go on from the little model's answer.",
+    "specialize": "Make a small model for one place from a big one and a few pictures (TACO).",
     "train": "Train or fine-tune a timm model on photos or on the simulated camera.",
 }
-_ROOMS = {"train": "models", "export": "models", "calibrate": "calibrate", "sequence": "sequence", "ladder": "ladder"}
+_ROOMS = {
+    "train": "models",
+    "export": "models",
+    "calibrate": "calibrate",
+    "sequence": "sequence",
+    "ladder": "ladder",
+    "specialize": "specialize",
+}
 _TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 
 

@@ -6,7 +6,7 @@ import copy
 import hashlib
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from edge_sdk.bundle import InputSpec
+from edge_sdk.errors import WorkbenchError
+from edge_sdk.workbench.macs import count_parameters
 from edge_sdk.workbench.specialize.allocate import Damage, Limits, allocate, allocate_evenly
 from edge_sdk.workbench.specialize.cost import Cost
 from edge_sdk.workbench.specialize.damage import divergence, measure_damage
@@ -23,6 +25,7 @@ from edge_sdk.workbench.specialize.layers import forward_order
 from edge_sdk.workbench.specialize.recover import Recipe, correct_statistics, make_lessons, teach
 from edge_sdk.workbench.specialize.refit import refit_layers
 from edge_sdk.workbench.specialize.samples import Samples, with_views
+from edge_sdk.workbench.specialize.sparsify import MOST, parse_pattern, prunable_weights, sparsify
 from edge_sdk.workbench.specialize.structure import Kept, Structure, find_structure, prune
 
 OnProgress = Callable[[str, int, int], None]
@@ -36,16 +39,21 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     """How a network is cut.
 
     Attributes:
+        pattern: "structured" removes channels, hidden units and heads; "unstructured" and "N:M" set weights to zero.
         allocation: "error": groups give up channels where it hurts the answers least; "even": the same share of each.
         schedule: "once", or "gradual": half of the remaining weights a round, each followed by lessons.
         pictures: that layers are solved on: the samples and changed views of them, until there are so many.
+        rounding: "joint": the bundle's int8 weights are rounded one after the other, each making up for the last;
+            "nearest": as the exporter does.
         damping: share of the mean diagonal that is added to Hessians; more trusts the few samples less.
         recipe: of the lessons.
         seed: of all choices.
     """
 
+    pattern: str = "structured"
     allocation: Literal["error", "even"] = "error"
     schedule: Literal["once", "gradual"] = "once"
+    rounding: Literal["joint", "nearest"] = "joint"
     pictures: int = 400
     damping: float = 0.01
     recipe: Recipe = Recipe()
@@ -60,11 +68,13 @@ class Compressed:
         module: the smaller dense network, in eval mode.
         widths: channels of each group that stayed.
         dense: layers that were left whole, and why.
+        masks: of a sparse network: True where a weight may be other than zero.
     """
 
     module: nn.Module
     widths: dict[str, int]
     dense: dict[str, str]
+    masks: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def compress(
@@ -89,7 +99,7 @@ def compress(
         spec: what they take.
         limits: what the result may cost.
         method: how.
-        damages: of removing channels of `whole` (`weigh`); later rounds weigh anew.
+        damages: of removing channels of `whole` (`weigh`); later rounds weigh anew, and patterns of zeros need none.
         folder: keeps what is done; the same call goes on from it.
         on_progress: told of progress.
         on_stage: told of stages.
@@ -97,6 +107,10 @@ def compress(
     Raises:
         WorkbenchError: limits that cannot be met.
     """
+    if method.pattern != "structured":
+        return _compress_sparse(
+            whole, teacher, samples, spec, limits, method, folder=folder, on_progress=on_progress, on_stage=on_stage
+        )
     current = copy.deepcopy(whole).eval()
     origin: dict[str, Tensor] = {}
     structure = find_structure(current, spec.width, spec.height)
@@ -133,6 +147,71 @@ def compress(
             _tell(on_stage, _named("lessons", number, rounds), cut)
         current = cut
     return Compressed(current, {name: len(kept) for name, kept in origin.items()}, structure.dense)
+
+
+def _compress_sparse(
+    whole: nn.Module,
+    teacher: nn.Module,
+    samples: Samples,
+    spec: InputSpec,
+    limits: Limits,
+    method: Method,
+    *,
+    folder: Path,
+    on_progress: OnProgress | None = None,
+    on_stage: OnStage | None = None,
+) -> Compressed:
+    """Set weights to zero until `limits.parameters` are left, or as the pattern says; arguments as for `compress`.
+
+    A gradual schedule halves what remains in each round, with lessons between that leave the zeros alone.
+
+    Raises:
+        WorkbenchError: a target that zeros cannot reach.
+    """
+    pattern = parse_pattern(method.pattern)
+    samples_and_views = with_views(samples, method.pictures, method.seed)
+    possible, total = prunable_weights(whole, spec), count_parameters(whole)
+    wanted = 1.0 - pattern[0] / pattern[1] if pattern else 0.0
+    if limits.macs is not None or (pattern is not None) == (limits.parameters is not None):
+        raise WorkbenchError(
+            "expected params= as the only target of an unstructured pattern, and no target beside an N:M pattern: "
+            "zeros make a packed file smaller, not a network faster"
+        )
+    if limits.parameters is not None:
+        wanted = (total - limits.parameters) / possible
+        if wanted > MOST:
+            least = total - round(MOST * possible)
+            raise WorkbenchError(
+                f"expected a target that this network can reach; got {limits.parameters:,} parameters. The nearest "
+                f"possible is {least:,} ({total / least:.1f}x fewer)"
+            )
+    gradual = method.schedule == "gradual" and pattern is None
+    number = max(1, math.ceil(-math.log2(1 - wanted))) if gradual else 1
+    current = whole
+    for index in range(number):
+        place = folder / f"round-{index}"
+        share = wanted if index == number - 1 else 1 - (1 - wanted) ** ((index + 1) / number)
+        current, masks, dense = sparsify(
+            current,
+            samples_and_views,
+            spec,
+            pattern,
+            share,
+            damping=method.damping,
+            even=method.allocation == "even",
+            round_too=method.recipe.steps == 0,
+            folder=place,
+            seed=method.seed,
+            on_part=_progress(on_progress, "set weights to zero"),
+        )
+        rounds = [limits] * number
+        _tell(on_stage, _named("zeros", index, rounds), current)
+        current = _nearer(whole, current, {}, samples_and_views, spec)
+        _tell(on_stage, _named("statistics", index, rounds), current)
+        if method.recipe.steps:
+            _teach(whole, teacher, current, {}, samples, spec, method, place, on_progress, masks)
+            _tell(on_stage, _named("lessons", index, rounds), current)
+    return Compressed(current, {}, dense, masks)
 
 
 def weigh(
@@ -201,6 +280,7 @@ def _teach(
     method: Method,
     place: Path,
     on_progress: OnProgress | None,
+    masks: Mapping[str, Tensor] | None = None,
 ) -> None:
     done = place / "taught.pt"
     if done.exists():
@@ -219,7 +299,14 @@ def _teach(
         on_step=steps("ask the big model"),
     )
     teach(
-        cut, lessons, spec, method.recipe, state=place / "teach.pt", seed=method.seed, on_step=steps("lessons")
+        cut,
+        lessons,
+        spec,
+        method.recipe,
+        masks=masks,
+        state=place / "teach.pt",
+        seed=method.seed,
+        on_step=steps("lessons"),
     )
     partial = done.with_suffix(".partial")
     torch.save(cut.state_dict(), partial)

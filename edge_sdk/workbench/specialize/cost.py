@@ -54,12 +54,12 @@ class Cost:
                 columns.setdefault(member.layer, []).append((group.name, member.index.shape[1]))
             self._single_parameters[group.name] = sum(each for _, each in group.singles)
             self._single_macs[group.name] = sum(
-                math.prod(layer.kernel_size) * layer.out_channels // group.channels * positions[name]
+                math.prod(single.kernel_size) * single.out_channels // group.channels * positions[name]
                 for name, _ in group.singles
-                if isinstance(layer := layers.get(name), nn.Conv2d)
+                if isinstance(single := layers.get(name), nn.Conv2d)
             )
             if group.kind == "heads":
-                size = int(layers[group.name].head_dim)  # type: ignore[arg-type]
+                size = int(layers[group.name].head_dim)
                 self._single_macs[group.name] = 2 * tokens[group.name] ** 2 * size
         self._layers = {}
         for name in rows.keys() | columns.keys():

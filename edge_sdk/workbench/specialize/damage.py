@@ -114,9 +114,7 @@ def _passes(module: nn.Module, structure: Structure, folder: Path | None) -> Ite
 
 def _gather(module: nn.Module, names: Sequence[str], batches: Sequence[Tensor], seed: int) -> dict[str, Hessian]:
     layers = {name: module.get_submodule(name) for name in names}
-    hessians = {
-        name: Hessian(flat_weight(layer).shape[1], dtype=torch.float32) for name, layer in layers.items()
-    }
+    hessians = {name: Hessian(flat_weight(layer).shape[1], dtype=torch.float32) for name, layer in layers.items()}
     for number, batch in enumerate(batches):
 
         def see(name: str, inputs: Tensor, number: int = number) -> None:

@@ -46,8 +46,8 @@ def classifier(module: nn.Module) -> tuple[str, nn.Linear]:
     head: Any = module.get_classifier()  # type: ignore[operator]
     if not isinstance(head, nn.Linear):
         raise WorkbenchError(
-            f"expected a network with one linear classifier; got {type(head).__name__}. Distilled transformers with two "
-            "heads and convolutional heads are not supported"
+            f"expected a network with one linear classifier; got {type(head).__name__}. Distilled transformers with "
+            "two heads and convolutional heads are not supported"
         )
     return next(name for name, layer in module.named_modules() if layer is head), head
 

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-MAX_ROWS = 1 << 15
+MAX_ROWS = 1 << 13
 """Positions that are used of one layer, at most; a seeded choice where there are more."""
 
 
-class _Reached(Exception):  # noqa: N818 - it ends a forward pass early and never leaves this module
+class _Reached(Exception):
     """All layers that were asked for have been fed."""
 
 
 def flat_weight(layer: nn.Module) -> Tensor:
     """The weight as `(outputs, inputs * kernel)`, float64, a copy."""
     weight: Any = layer.weight
-    return weight.detach().flatten(1).double()
+    flat: Tensor = weight.detach().flatten(1).double()
+    return flat
 
 
 def set_weight(layer: nn.Module, flat: Tensor, bias: Tensor | None = None) -> None:
@@ -38,9 +40,9 @@ def rows_of(layer: nn.Module, inputs: Tensor) -> Tensor:
     if not isinstance(layer, nn.Conv2d):
         return inputs.flatten(0, -2)
     if type(layer).__name__ == "Conv2dSame":
-        from timm.layers import pad_same
-
-        inputs = pad_same(inputs, list(layer.kernel_size), list(layer.stride), list(layer.dilation))
+        inputs = import_module("timm.layers").pad_same(
+            inputs, list(layer.kernel_size), list(layer.stride), list(layer.dilation)
+        )
     padding: Any = layer.padding if type(layer).__name__ != "Conv2dSame" else (0, 0)
     patches = functional.unfold(inputs, layer.kernel_size, layer.dilation, padding, layer.stride)
     return patches.transpose(1, 2).flatten(0, 1)
@@ -82,10 +84,8 @@ def fed(module: nn.Module, names: Sequence[str], batch: Tensor) -> dict[str, Ten
             raise _Reached
 
     with torch.inference_mode(), watching(module, names, see):
-        try:
+        with suppress(_Reached):
             module(batch)
-        except _Reached:
-            pass
     return seen
 
 

@@ -232,7 +232,7 @@ def teach(
             raise WorkbenchError(f"the loss is {losses[-1]} at step {step}; try a lower learning rate or fp32")
         with torch.no_grad():
             decay = min(recipe.average, (step + 1) / (step + 10))
-            torch._foreach_lerp_(average, weights, 1 - decay)
+            torch._foreach_lerp_(average, list[Tensor](weights), 1 - decay)
         if state is not None and (step + 1) % _SAVE_EVERY == 0 and step + 1 < recipe.steps:
             _save(state, pupil, optimizer, average, step + 1)
         if on_step is not None:
@@ -240,6 +240,7 @@ def teach(
     with torch.no_grad():
         for weight, value in zip(weights, average, strict=True):
             weight.copy_(value)
+    pupil.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
 
 
 def correct_statistics(dense: nn.Module, pruned: nn.Module, kept: Kept, samples: Samples, spec: InputSpec) -> None:
@@ -339,9 +340,7 @@ def _loss(
     return loss
 
 
-def _save(
-    path: Path, pupil: nn.Module, optimizer: torch.optim.Optimizer, average: list[Tensor], step: int
-) -> None:
+def _save(path: Path, pupil: nn.Module, optimizer: torch.optim.Optimizer, average: list[Tensor], step: int) -> None:
     fresh = path.with_suffix(".partial")
     torch.save(
         {"pupil": pupil.state_dict(), "optimizer": optimizer.state_dict(), "average": average, "step": step}, fresh

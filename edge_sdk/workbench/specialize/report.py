@@ -13,7 +13,7 @@ class Stage(msgspec.Struct, frozen=True):
 
     Attributes:
         name: of the stage.
-        parameters: number of weights.
+        parameters: number of weights; of a sparse network those that are not 0.
         macs: multiply-accumulates per picture.
         accuracy: share of the test pictures that it names rightly; None without any.
     """
@@ -41,6 +41,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         big_model_bytes: of the big model's.
         latency_ms: of one picture, one thread.
         big_latency_ms: of the big model's bundle.
+        packed_bytes: of `model.pte` compressed by zlib: where zeros count.
+        big_packed_bytes: the same of the big model's.
         dense: layers that were left whole, and why.
         widths: channels of each group that stayed.
         seed: of all choices.
@@ -61,6 +63,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     big_model_bytes: int
     latency_ms: float
     big_latency_ms: float
+    packed_bytes: int
+    big_packed_bytes: int
     dense: dict[str, str]
     widths: dict[str, int]
     seed: int
@@ -79,7 +83,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         big, small = self.stages[0], self.stages[-1]
         text = (
             f"{big.parameters / small.parameters:.1f}x fewer parameters, {big.macs / small.macs:.1f}x fewer MACs, "
-            f"{self.big_latency_ms / self.latency_ms:.1f}x faster, {self.big_model_bytes / self.model_bytes:.1f}x smaller"
+            f"{self.big_latency_ms / self.latency_ms:.1f}x faster, "
+            f"{self.big_model_bytes / self.model_bytes:.1f}x smaller"
         )
         if big.accuracy is not None and self.bundle_accuracy is not None:
             text += f"; {100 * (self.bundle_accuracy - big.accuracy):+.1f} points against the big model on the task"
@@ -102,19 +107,29 @@ def report_table(report: Report) -> Table:
         f"judged on {report.test_pictures or 'none'}",
         title_justify="left",
     )
-    for column in ("", "parameters", "MACs", "accuracy", "model.pte", "a picture, 1 thread"):
+    for column in ("", "parameters", "MACs", "accuracy", "model.pte", "packed", "a picture, 1 thread"):
         table.add_column(column, justify="left" if not column else "right")
     rows = [*report.stages, *([] if report.control is None else [report.control])]
     for stage in rows:
         name = "control: the same on generic pictures" if stage is report.control else stage.name
-        table.add_row(name, f"{stage.parameters:,}", f"{stage.macs / 1e6:.1f} M", _share(stage.accuracy), "", "")
+        table.add_row(name, f"{stage.parameters:,}", f"{stage.macs / 1e6:.1f} M", _share(stage.accuracy), "", "", "")
     table.add_section()
-    for name, stage, accuracy, size, latency in (
-        ("big, int8 bundle", rows[0], report.big_bundle_accuracy, report.big_model_bytes, report.big_latency_ms),
-        ("small, int8 bundle", report.stages[-1], report.bundle_accuracy, report.model_bytes, report.latency_ms),
-    ):
+    big, small = report.stages[0], report.stages[-1]
+    bundles = (
+        (
+            "big",
+            big,
+            report.big_bundle_accuracy,
+            report.big_model_bytes,
+            report.big_packed_bytes,
+            report.big_latency_ms,
+        ),
+        ("small", small, report.bundle_accuracy, report.model_bytes, report.packed_bytes, report.latency_ms),
+    )
+    for name, stage, accuracy, size, packed, latency in bundles:
         costs = (f"{stage.parameters:,}", f"{stage.macs / 1e6:.1f} M")
-        table.add_row(name, *costs, _share(accuracy), f"{size / 1e6:.2f} MB", f"{latency:.2f} ms")
+        sizes = (f"{size / 1e6:.2f} MB", f"{packed / 1e6:.2f} MB")
+        table.add_row(f"{name}, int8 bundle", *costs, _share(accuracy), *sizes, f"{latency:.2f} ms")
     return table
 
 

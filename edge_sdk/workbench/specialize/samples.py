@@ -123,7 +123,9 @@ def read_unlabelled(folder: str | Path, count: int, spec: InputSpec, seed: int) 
         WorkbenchError: fewer pictures than that.
     """
     root = Path(folder)
-    paths = [path for path in root.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")]
+    paths = [
+        path for path in root.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    ]
     if len(paths) < count:
         raise WorkbenchError(f"expected {count} pictures in {root}, as many as the task has; got {len(paths)}")
     paths.sort(key=lambda path: hashlib.sha256(f"{seed} {path.relative_to(root).as_posix()}".encode()).digest())
@@ -150,16 +152,20 @@ def members_of(task: Sequence[str], labels: Sequence[str], mapping: Mapping[str,
     Args:
         task: class names of the task.
         labels: the big model's.
-        mapping: the big model's class -> the task's ("red fox": "fox"); a class that is not named is its own.
+        mapping: the big model's class -> the task's ("red fox": "fox"), as a server's label map; a class that is not
+            named is that of "*", or its own.
 
     Raises:
         WorkbenchError: a class of the task that the big model does not know, with the names that come close; or a
             mapping that names a class which the big model has not.
     """
-    strange = [name for name in mapping if name not in labels]
+    strange = [name for name in mapping if name not in labels and name != "*"]
     if strange:
         raise WorkbenchError(f"expected classes of the big model in the label map; it has no {_close(strange, labels)}")
-    members = {name: tuple(i for i, fine in enumerate(labels) if mapping.get(fine, fine) == name) for name in task}
+    members = {
+        name: tuple(i for i, fine in enumerate(labels) if mapping.get(fine, mapping.get("*", fine)) == name)
+        for name in task
+    }
     unknown = [name for name, found in members.items() if not found]
     if unknown:
         raise WorkbenchError(

@@ -12,12 +12,13 @@ import resource
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import msgspec
 import numpy as np
+import torch
 from torch import nn
 
 from edge_sdk.bundle import Bundle, InputSpec
@@ -41,7 +42,8 @@ from edge_sdk.workbench.specialize.compress import (
 from edge_sdk.workbench.specialize.cost import Cost, Numbers
 from edge_sdk.workbench.specialize.head import Summed, restrict
 from edge_sdk.workbench.specialize.report import Report, Stage
-from edge_sdk.workbench.specialize.samples import Samples, members_of
+from edge_sdk.workbench.specialize.samples import Samples, members_of, with_views
+from edge_sdk.workbench.specialize.sparsify import round_weights
 from edge_sdk.workbench.specialize.structure import Structure, find_structure, shrink
 from edge_sdk.workbench.specialize.target import Target
 
@@ -112,12 +114,15 @@ def specialize(
     teacher = whole if all(len(group) == 1 for group in members) else Summed(big, members)
     work = out.with_name(f"{out.name}-work")
     folder = work / fingerprint(info.arch, info.version, _digest(big), _contents(task), method)
-    structure = find_structure(whole, spec.width, spec.height)
-    damages = weigh(whole, structure, task, spec, method, folder / "round-0", on_progress)
     runtime = _Runtime(whole, spec, task, folder, allow)
-    limits = _limits(whole, structure, damages, spec, targets, runtime, on_progress)
-    stages = _Stages(spec, test)
+    stages = _Stages(spec, test, sparse=method.pattern != "structured")
     stages.add("big, restricted to the task", whole)
+    if method.pattern == "structured":
+        structure = find_structure(whole, spec.width, spec.height)
+        damages = weigh(whole, structure, task, spec, method, folder / "round-0", on_progress)
+        limits = _limits(whole, structure, damages, spec, targets, runtime, on_progress)
+    else:
+        damages, limits = {}, _plain_limits(whole, spec, targets)
     small = compress(
         whole,
         teacher,
@@ -131,6 +136,7 @@ def specialize(
         on_stage=stages.add,
     )
     control = _control(big, info, generic, members, limits, method, work, stages, on_progress)
+    small = _rounded(small, task, spec, method, folder / fingerprint(limits) / "rounded.pt")
     if on_progress is not None:
         on_progress("export and measure", 0, 1)
     described = CheckpointInfo(
@@ -164,6 +170,8 @@ def specialize(
         big_latency_ms=latencies["big"],
         dense=small.dense,
         widths=small.widths,
+        packed_bytes=_packed(bundle),
+        big_packed_bytes=_packed(runtime.whole()),
         seed=method.seed,
         seconds=time.monotonic() - began,
         peak_memory_bytes=peak_memory_bytes(),
@@ -200,9 +208,9 @@ def peak_memory_bytes() -> int:
 class _Stages:
     """What each stage costs and how often it is right."""
 
-    def __init__(self, spec: InputSpec, test: Samples | None) -> None:
+    def __init__(self, spec: InputSpec, test: Samples | None, *, sparse: bool) -> None:
         self.found: list[Stage] = []
-        self._spec, self._test = spec, test
+        self._spec, self._test, self._sparse = spec, test, sparse
 
     def add(self, name: str, module: nn.Module) -> None:
         self.found.append(self.judge(name, module))
@@ -212,15 +220,18 @@ class _Stages:
         if self._test is not None:
             named = answers(module, self._test, self._spec).argmax(1).numpy()
             right = float((named == self._test.truths).mean())
-        return Stage(name, count_parameters(module), count_macs(module, self._spec.width, self._spec.height), right)
+        weights = (
+            sum(int(parameter.count_nonzero()) for parameter in module.parameters())
+            if self._sparse
+            else count_parameters(module)
+        )
+        return Stage(name, weights, count_macs(module, self._spec.width, self._spec.height), right)
 
 
 class _Runtime:
     """Exports of shapes, to be timed and weighed; the whole network's is kept."""
 
-    def __init__(
-        self, whole: nn.Module, spec: InputSpec, samples: Samples, folder: Path, allow: Sequence[str]
-    ) -> None:
+    def __init__(self, whole: nn.Module, spec: InputSpec, samples: Samples, folder: Path, allow: Sequence[str]) -> None:
         self._whole, self._spec, self._samples = whole, spec, samples
         self._folder, self._allow = folder, allow
         self._bundle: Bundle | None = None
@@ -296,6 +307,24 @@ def _limits(
     return best
 
 
+def _plain_limits(whole: nn.Module, spec: InputSpec, targets: Sequence[Target]) -> Limits:
+    """Parameters and MACs as the targets name them.
+
+    Raises:
+        WorkbenchError: a target on time or bytes.
+    """
+    found: dict[str, int] = {}
+    for target in targets:
+        if target.measure not in ("params", "macs"):
+            raise WorkbenchError(f"expected a target on params or macs with this pattern; got {target}")
+        found[target.measure] = int(
+            target.limit(
+                count_parameters(whole) if target.measure == "params" else count_macs(whole, spec.width, spec.height)
+            )
+        )
+    return Limits(found.get("params"), found.get("macs"))
+
+
 def _scaled(limit: int | None, spent: int, share: float | None) -> int | None:
     """A limit that should bring a measured share to just below 1."""
     if share is None:
@@ -322,7 +351,9 @@ def _control(
         if on_progress is not None:
             on_progress(f"control: {what}", done, of)
 
-    return stages.judge("control", restrict(compress_generic(big, info, generic, limits, method, work, told).module, members))
+    return stages.judge(
+        "control", restrict(compress_generic(big, info, generic, limits, method, work, told).module, members)
+    )
 
 
 def compress_generic(
@@ -340,7 +371,9 @@ def compress_generic(
     folder = work / fingerprint("generic", info.arch, info.version, _digest(big), _contents(generic), method)
     whole = copy.deepcopy(big).eval()
     structure = find_structure(whole, spec.width, spec.height)
-    damages = weigh(whole, structure, generic, spec, method, folder / "round-0", on_progress)
+    damages = {}
+    if method.pattern == "structured":
+        damages = weigh(whole, structure, generic, spec, method, folder / "round-0", on_progress)
     return compress(
         whole,
         whole,
@@ -379,6 +412,26 @@ def _accuracy(bundle: Bundle, test: Samples) -> float:
     with LittleModel(bundle) as model:
         named = np.array([model.logits(image).argmax() for image in test.images])
     return float((named == test.truths).mean())
+
+
+def _rounded(small: Compressed, task: Samples, spec: InputSpec, method: Method, path: Path) -> Compressed:
+    """Rounded to int8 steps jointly, where the method says so and no zeros would be lost by it."""
+    if method.rounding == "nearest" or small.masks:
+        return small
+    module = copy.deepcopy(small.module)
+    if path.exists():
+        module.load_state_dict(torch.load(path, weights_only=True))
+    else:
+        views = with_views(task, method.pictures, method.seed)
+        module = round_weights(module, views, spec, damping=method.damping, seed=method.seed)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(module.state_dict(), path.with_suffix(".partial"))
+        path.with_suffix(".partial").replace(path)
+    return replace(small, module=module)
+
+
+def _packed(bundle: Bundle) -> int:
+    return len(zlib.compress(bundle.model_path.read_bytes(), 9))
 
 
 def _contents(samples: Samples) -> str:

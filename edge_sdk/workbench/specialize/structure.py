@@ -11,6 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from edge_sdk.workbench.checkpoint import import_timm
 
 Kept = Mapping[str, Tensor]
-"""For each group (by name) the channels that stay: `int64 (kept,)`, ascending. A group that is not named stays whole."""
+"""For each group (by name) the channels that stay, `int64 (kept,)`, ascending; a group without a name stays whole."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,14 +159,13 @@ class _Graph:
     def __init__(self, module: nn.Module, width: int, height: int) -> None:
         import torch_pruning
 
-        import_timm()
-        from timm.layers import Attention
+        attention_class = _attention_class()
 
         self._library: Any = torch_pruning
         self._module = module
         self._names = {id(layer): name for name, layer in module.named_modules()}
         self.attentions: dict[str, Any] = {
-            name: layer for name, layer in module.named_modules() if type(layer) is Attention
+            name: layer for name, layer in module.named_modules() if type(layer) is attention_class
         }
         head: Any = module.get_classifier()  # type: ignore[operator]
         self._head = head
@@ -178,7 +178,7 @@ class _Graph:
             self._graph = torch_pruning.DependencyGraph().build_dependency(
                 module.eval(),
                 torch.zeros(1, 3, height, width),
-                customized_pruners={Attention: _attention_pruner(torch_pruning)},
+                customized_pruners={attention_class: _attention_pruner(torch_pruning)},
                 verbose=False,
             )
         for name, parameter in module.named_parameters():
@@ -187,9 +187,7 @@ class _Graph:
 
     def groups(self) -> Iterator[tuple[str, Any]]:
         """Name and traced group, with all channels."""
-        from timm.layers import Attention
-
-        kinds = [nn.Conv2d, nn.Linear, Attention]
+        kinds = [nn.Conv2d, nn.Linear, _attention_class()]
         inner = [layer for one in self.attentions.values() for layer in one.modules() if layer is not one]
         ignored = [self._head, *inner]
         for traced in self._graph.get_all_groups(ignored_layers=ignored, root_module_types=kinds):
@@ -200,11 +198,13 @@ class _Graph:
         outs, ins = self._library.DependencyGraph.is_out_channel_pruning_fn, 0
         for dep, _ in traced:
             layer = dep.target.module
-            if isinstance(layer, nn.Conv2d) and 1 < layer.groups and not _is_depthwise(layer):
+            if isinstance(layer, nn.Conv2d) and layer.groups > 1 and not _is_depthwise(layer):
                 return f"{self._name(layer)} is a grouped convolution"
-            if type(layer).__module__.startswith("timm") and hasattr(layer, "qkv") and id(layer) not in {
-                id(one) for one in self.attentions.values()
-            }:
+            if (
+                type(layer).__module__.startswith("timm")
+                and hasattr(layer, "qkv")
+                and id(layer) not in {id(one) for one in self.attentions.values()}
+            ):
                 return f"{self._name(layer)} is an attention of another kind"
             if not outs(self._graph, dep.handler) and _mixes(layer):
                 ins += 1
@@ -248,7 +248,7 @@ class _Graph:
         return {id(layer): name for name, layer in self.attentions.items()}
 
     def _name(self, layer: Any) -> str:
-        return self._names.get(id(layer), "")
+        return str(self._names.get(id(layer), ""))
 
     def _producer(self, layer: Any) -> str:
         attention = self._attention_names().get(id(layer))
@@ -261,6 +261,12 @@ class _Graph:
         if isinstance(layer, nn.Conv2d):
             return self._name(layer), layer.kernel_size[0] * layer.kernel_size[1]
         return self._name(layer), 1
+
+
+def _attention_class() -> Any:
+    """Timm's plain multi-head attention."""
+    import_timm()
+    return import_module("timm.layers").Attention
 
 
 def _attention_pruner(library: Any) -> Any:
