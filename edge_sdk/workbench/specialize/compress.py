@@ -24,9 +24,11 @@ from edge_sdk.workbench.specialize.head import classifier
 from edge_sdk.workbench.specialize.layers import forward_order
 from edge_sdk.workbench.specialize.recover import Recipe, correct_statistics, make_lessons, teach
 from edge_sdk.workbench.specialize.refit import refit_layers
-from edge_sdk.workbench.specialize.samples import Samples, with_views
+from edge_sdk.workbench.specialize.samples import Samples, first, with_views
 from edge_sdk.workbench.specialize.sparsify import MOST, parse_pattern, prunable_weights, sparsify
 from edge_sdk.workbench.specialize.structure import Kept, Structure, find_structure, prune
+
+_COMPARED = 128
 
 OnProgress = Callable[[str, int, int], None]
 """Called with what is being done, how many parts of it are done, and how many there are."""
@@ -260,7 +262,8 @@ def _nearer(dense: nn.Module, cut: nn.Module, kept: Kept, samples: Samples, spec
     """With corrected statistics, where they bring the answers nearer to the dense network's; else as it is."""
     corrected = copy.deepcopy(cut)
     correct_statistics(dense, corrected, kept, samples, spec)
-    wanted, now, then = (answers(module, samples, spec) for module in (dense, cut, corrected))
+    few = first(samples, _COMPARED)
+    wanted, now, then = (answers(module, few, spec) for module in (dense, cut, corrected))
     return corrected if divergence(wanted, then) < divergence(wanted, now) else cut
 
 

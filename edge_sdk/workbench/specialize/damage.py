@@ -17,7 +17,7 @@ from edge_sdk.workbench.specialize.allocate import Damage, least_of, step_of
 from edge_sdk.workbench.specialize.hessian import Hessian
 from edge_sdk.workbench.specialize.layers import MAX_ROWS, chosen_rows, flat_weight, rows_of, set_weight, watching
 from edge_sdk.workbench.specialize.obs import Consumer, GroupPruner
-from edge_sdk.workbench.specialize.samples import Samples
+from edge_sdk.workbench.specialize.samples import Samples, first
 from edge_sdk.workbench.specialize.structure import Group, Structure
 
 OnPart = Callable[[int, int, str], None]
@@ -26,12 +26,13 @@ OnPart = Callable[[int, int, str], None]
 LEVELS = (0.5, 0.25)
 """Shares of a group at which the answers are compared."""
 
-COMPARED = 2
-"""Batches of samples on which answers are compared, the first ones."""
+COMPARED = 48
+"""Samples on which answers are compared, the first ones."""
 
 MEMORY = 2 << 30
 """Bytes of Hessians that are gathered in one pass over the samples; a single layer may need more."""
 
+_TOGETHER = 4  # batches whose rows are multiplied at once
 _FAST = 1024  # inputs of a layer from which on the running updates are float32
 
 
@@ -64,7 +65,7 @@ def measure_damage(
         on_part: told of progress.
     """
     batches = list(samples.batches(spec))
-    compared = batches[:COMPARED]
+    compared = list(first(samples, COMPARED).batches(spec, COMPARED))
     with torch.inference_mode():
         answers = torch.cat([module(batch) for batch in compared])
     found: dict[str, Damage] = {}
@@ -115,16 +116,21 @@ def _passes(module: nn.Module, structure: Structure, folder: Path | None) -> Ite
 def _gather(module: nn.Module, names: Sequence[str], batches: Sequence[Tensor], seed: int) -> dict[str, Hessian]:
     layers = {name: module.get_submodule(name) for name in names}
     hessians = {name: Hessian(flat_weight(layer).shape[1], dtype=torch.float32) for name, layer in layers.items()}
+    waiting: dict[str, list[Tensor]] = {name: [] for name in names}
     for number, batch in enumerate(batches):
 
         def see(name: str, inputs: Tensor, number: int = number) -> None:
             rows = rows_of(layers[name], inputs)
             chosen = chosen_rows(len(rows), MAX_ROWS / (len(rows) * len(batches)), seed + number)
-            hessians[name].add(rows if chosen is None else rows[chosen])
+            waiting[name].append(rows if chosen is None else rows[chosen])
 
         if names:
             with torch.inference_mode(), watching(module, list(names), see):
                 module(batch)
+        if (number + 1) % _TOGETHER == 0 or number + 1 == len(batches):
+            for name, rows in waiting.items():
+                hessians[name].add(torch.cat(rows))
+                rows.clear()
     return hessians
 
 

@@ -83,9 +83,8 @@ def fed(module: nn.Module, names: Sequence[str], batch: Tensor) -> dict[str, Ten
         if len(seen) == len(names):
             raise _Reached
 
-    with torch.inference_mode(), watching(module, names, see):
-        with suppress(_Reached):
-            module(batch)
+    with torch.inference_mode(), watching(module, names, see), suppress(_Reached):
+        module(batch)
     return seen
 
 

@@ -35,7 +35,7 @@ OnStep = Callable[[int, int, float], None]
 """Called with the number of steps that are done, of all steps, and the loss."""
 
 _SAVE_EVERY = 50
-_STATISTICS = 256  # samples on which statistics are compared
+_STATISTICS = 128  # samples on which statistics are compared
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,11 +56,11 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         bf16: reckon in bfloat16 where that is safe.
     """
 
-    steps: int = 400
+    steps: int = 300
     batch: int = 32
     learning_rate: float = 5e-4
     weight_decay: float = 0.01
-    views: int = 3000
+    views: int = 2000
     mixed: float = 0.5
     strength: float = 1.0
     temperature: float = 2.0

@@ -134,16 +134,21 @@ def read_unlabelled(folder: str | Path, count: int, spec: InputSpec, seed: int) 
 
 
 def with_views(samples: Samples, count: int, seed: int) -> Samples:
-    """The samples, followed by changed views of them until there are about `count`, sixteen of each at most.
+    """The samples in mixed order, followed by changed views of them: about `count` in all, at most sixteen of each.
 
     What is solved for on a few pictures alone fits their noise; changed views hold it to what stays the same.
     """
     change, rng = Augmentation(), np.random.default_rng([seed, 9])
     rounds = min(_MOST_VIEWS, round(count / len(samples))) - 1
-    views = [np.stack([change.apply(image, rng) for image in samples.images]) for _ in range(rounds)]
-    return Samples(
-        np.concatenate([samples.images, *views]), np.tile(samples.truths, max(rounds, 0) + 1), samples.labels
-    )
+    order = rng.permutation(len(samples))
+    images, truths = samples.images[order], samples.truths[order]
+    views = [np.stack([change.apply(image, rng) for image in images]) for _ in range(rounds)]
+    return Samples(np.concatenate([images, *views]), np.tile(truths, len(views) + 1), samples.labels)
+
+
+def first(samples: Samples, count: int) -> Samples:
+    """So many of them at most, from the beginning."""
+    return Samples(samples.images[:count], samples.truths[:count], samples.labels)
 
 
 def members_of(task: Sequence[str], labels: Sequence[str], mapping: Mapping[str, str]) -> tuple[tuple[int, ...], ...]:
