@@ -266,7 +266,7 @@ def tables(options: argparse.Namespace, console: Console) -> None:
                 other = _read(options.out, ("control", str(len(PLACES[place]) * shots), str(seed)))
                 for column, value in (
                     ("big", found.get("big")),
-                    ("one shot", found.get("statistics")),
+                    ("untaught", found.get("statistics")),
                     ("specialist", found.get("lessons")),
                     ("int8 bundle", found.get("int8")),
                     ("control", other.get(place)),
@@ -321,11 +321,9 @@ def latencies(bench: Bench, options: argparse.Namespace, console: Console) -> No
 
 
 def cascades(bench: Bench, options: argparse.Namespace, console: Console) -> None:
-    """Exit ratio at the big model's accuracy: the specialist against general little models; threshold from other photos."""
+    """Exit ratio at the big model's accuracy, specialist against general models; the threshold is from other photos."""
     generals = [folder for folder in sorted((bench.out.parent / "bundles").glob("slim*")) if folder.is_dir()]
-    table = Table(
-        title="In a cascade: exits / points lost on test photos (drop 0 on calibration photos)", title_justify="left"
-    )
+    table = Table(title="In a cascade: exits / points lost on test photos", title_justify="left")
     table.add_column("place")
     table.add_column("big", justify="right")
     for name in [folder.name for folder in generals] + ["specialist"]:
