@@ -1,11 +1,10 @@
 """The spool: the durable, bounded queue of frames that wait for the cloud.
 
 Each frame is one file that carries all there is to know of it (metadata, encoded image, checksum); an SQLite index
-beside the files orders them. A frame is on the disk when `put` returns: the file is written, synced and renamed, its
-folder synced, then its row is committed. The order of the steps makes every crash harmless: a file without a row is
-taken into the index at the next start, since it was never acknowledged; a row without a file is a loss, or was
-acknowledged. So the row itself costs no disk sync: one that a power cut takes is made anew from its file. A damaged
-index is rebuilt from the files.
+beside the files orders them. A frame is on the disk, and in the index, when `put` returns: the file is written, synced
+and renamed, its folder synced, then its row is committed and synced. The order of the steps makes every crash harmless:
+a file without a row is taken into the index at the next start, since it was never acknowledged; a row without a file is
+a loss, or was acknowledged. A damaged index is rebuilt from the files.
 
 A frame that leaves without an answer (evicted, too old, damaged) is remembered as a `Loss` until `ack`, so that no
 crash makes anyone forget to say what became of it.
@@ -193,7 +192,7 @@ class Spool:
                 if item.frame_id in evicted:
                     return (item.frame_id,)
                 write_durably(path, content)
-                self._sync_commits(bool(evicted))
+                self._sync_commits(True)
                 with transaction(self._connection):
                     losses = self._lose(evicted, Reason.EVICTED)
                     self._connection.execute(_INSERT, (*row, *self._mark()))
@@ -414,7 +413,7 @@ class Spool:
         return losses
 
     def _sync_commits(self, wanted: bool) -> None:
-        """Whether the next commit is synced: one that takes the rows of files that go is, or their reason is lost."""
+        """Whether commits from now on are on the disk when they return, or only survive a kill."""
         self._connection.execute(f"PRAGMA synchronous={'FULL' if wanted else 'NORMAL'}")
 
     def _recount(self) -> None:

@@ -469,7 +469,7 @@ def test_a_whole_file_without_a_row_is_taken_in(tmp_path: Path) -> None:
         assert spool.size_bytes == sum(path.stat().st_size for path in (tmp_path / "frames").iterdir())
 
 
-def test_a_power_cut_that_takes_rows_takes_no_frame(tmp_path: Path) -> None:
+def test_rows_that_are_gone_are_made_anew_from_their_files(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     with Spool(tmp_path / "spool") as spool:
         spool.put(item("first", 0.9))
@@ -484,14 +484,23 @@ def test_a_power_cut_that_takes_rows_takes_no_frame(tmp_path: Path) -> None:
         assert spool.losses() == ()
 
 
-def test_the_reason_why_a_frame_left_is_synced_before_its_file_goes(tmp_path: Path) -> None:
+def test_rows_of_frames_that_come_or_are_lost_are_synced_and_acknowledgements_are_not(tmp_path: Path) -> None:
+    def synced() -> bool:
+        return spool._connection.execute("PRAGMA synchronous").fetchone() == (2,)
+
     with Spool(tmp_path, max_bytes=2 * stored_bytes(tmp_path / "x", item("a"))) as spool:
-        synced = []
-        for one in (item("a", 0.1), item("b", 0.2), item("c", 0.3)):
+        spool.put(item("a", 0.1))
+        assert synced()
+        spool.ack("a")
+        assert not synced()
+        for one in (item("b", 0.2), item("c", 0.3), item("d", 0.4)):
             spool.put(one)
-            synced.append(spool._connection.execute("PRAGMA synchronous").fetchone()[0] == 2)
-        assert synced == [False, False, True]
+            assert synced()
         assert [loss.reason for loss in spool.losses()] == [Reason.EVICTED]
+        spool.ack("b")
+        (tmp_path / "frames" / "d.frame").write_bytes(b"damage")
+        spool.next()
+        assert synced()
 
 
 def test_an_evicted_frame_whose_file_stayed_does_not_come_back(tmp_path: Path) -> None:
