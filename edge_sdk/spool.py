@@ -26,9 +26,11 @@ from pathlib import Path
 from typing import Self
 
 from edge_sdk.clock import ClockMark, ElapsedClock, current_boot_id, steady_s
-from edge_sdk.database import is_damage, open_database, set_aside, transaction
+from edge_sdk.copies import set_aside
+from edge_sdk.database import is_damage, open_database, transaction
 from edge_sdk.errors import ConfigError, StorageError
 from edge_sdk.frame_file import SpoolItem, decode_item, encode_item, put_aside, remove, write_durably
+from edge_sdk.reserve import Reserve, no_room
 from edge_sdk.types import Reason
 
 __all__ = ["Loss", "Spool", "SpoolItem"]
@@ -94,6 +96,7 @@ class Spool:
         clock: wall time in seconds since 1970.
         steady: seconds that never run backwards while the machine is up.
         boot_id: names the time the machine is up; None asks the system.
+        reserve: room for opening it on a full disk; where that was given up, no frame is taken until it is there again.
 
     Raises:
         StorageError: the directory cannot be used, or another process holds it.
@@ -109,6 +112,7 @@ class Spool:
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = steady_s,
         boot_id: str | None = None,
+        reserve: Reserve | None = None,
     ) -> None:
         if max_bytes <= 0:
             raise ConfigError(f"expected a spool of more than 0 bytes; got {max_bytes}")
@@ -127,7 +131,9 @@ class Spool:
         self._listeners: list[Callable[[], None]] = []
         self._loss_listeners: list[Callable[[], None]] = []
         self._lost: dict[str, Loss] = {}
+        self._reserve = reserve
         self._closed = False
+        self._aside = False  # the damaged index was set aside, and a fresh one could not yet be begun
         self._count = 0
         self._bytes = 0
         try:
@@ -191,6 +197,8 @@ class Spool:
                 evicted = self._make_room(row)
                 if item.frame_id in evicted:
                     return (item.frame_id,)
+                if self._reserve is not None and not self._reserve.keep():
+                    raise no_room("what is left is for the answers")
                 write_durably(path, content)
                 self._sync_commits(True)
                 with transaction(self._connection):
@@ -272,7 +280,15 @@ class Spool:
 
     def _open(self) -> None:
         """Open the index and bring it and the files to agree; one that proves damaged is rebuilt from the files."""
-        open_database(self._index, schema=_SCHEMA, version=3, exclusive=True, fill=self._rebuild, read=self._agree)
+        open_database(
+            self._index,
+            schema=_SCHEMA,
+            version=3,
+            exclusive=True,
+            fill=self._rebuild,
+            read=self._agree,
+            reserve=self._reserve,
+        )
 
     def _agree(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -317,7 +333,13 @@ class Spool:
             self._connection.close()
             aside = set_aside(self._index)
             _log.error("spool: the index is damaged (%s): set aside as %s and rebuilt", error, aside.name)
-            self._open()
+            self._aside = True
+        if self._aside:
+            try:
+                self._open()
+                self._aside = False
+            except StorageError as failure:
+                _log.error("spool: the index cannot be rebuilt for now: %s", failure)
 
     def _new_clock(self, mark: ClockMark | None) -> ElapsedClock:
         return ElapsedClock(mark, wall=self._wall, steady=self._steady, boot_id=self._boot_id)
