@@ -73,7 +73,7 @@ def open_database(
         read: called with the opened database; where it meets damage, or values that it can make nothing of (ValueError,
             TypeError, OverflowError), the file counts as damaged.
         checks_log: a write-ahead log that was damaged after it had been whole counts as damage, where SQLite would drop
-            its end without a word. Only for a file whose every commit is synced.
+            its end without a word. Of a file whose commits are not all synced a power cut may leave such a log too.
         reserve: room for opening it on a full disk.
         waits: the caller goes on without the file while the disk is full: nothing but older copies is given up for it.
 

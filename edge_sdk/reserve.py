@@ -10,6 +10,7 @@ import logging
 import os
 import shutil
 import sqlite3
+import threading
 from pathlib import Path
 
 _log = logging.getLogger(__name__)
@@ -42,6 +43,8 @@ def is_full(error: Exception, folder: Path) -> bool:
 class Reserve:
     """A file of 1 MiB that is given up where a database cannot be opened on a full disk, and made anew once it can be.
 
+    Threads may share it.
+
     Args:
         path: the file; its folder is there.
     """
@@ -49,24 +52,27 @@ class Reserve:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._held = False
+        self._lock = threading.Lock()
 
     def keep(self) -> bool:
         """See to it that the room is set by; False where the disk does not have it."""
-        if not self._held:
-            try:
-                self._held = self._path.exists() and self._path.stat().st_size == _BYTES
-                if not self._held and free_bytes(self._path.parent) >= _BYTES + _SPARE_BYTES:
-                    self._allocate()
-                    self._held = True
-            except OSError as error:
-                _log.warning("no room can be set by as %s: %s", self._path, error)
-        return self._held
+        with self._lock:
+            if not self._held:
+                try:
+                    self._held = self._path.exists() and self._path.stat().st_size == _BYTES
+                    if not self._held and free_bytes(self._path.parent) >= _BYTES + _SPARE_BYTES:
+                        self._allocate()
+                        self._held = True
+                except OSError as error:
+                    _log.warning("no room can be set by as %s: %s", self._path, error)
+            return self._held
 
     def give_up(self) -> None:
         """Give the room back to the disk."""
-        self._held = False
         try:
-            self._path.unlink()
+            with self._lock:
+                self._held = False
+                self._path.unlink()
         except FileNotFoundError:
             return
         except OSError as error:

@@ -78,6 +78,33 @@ def salvage(
     return copied - dropped
 
 
+def rows_of(damaged: Path, table: str, key: str) -> list[tuple[Any, ...]]:
+    """What can be read of a small table of a damaged file, from either end; values may be damaged too.
+
+    Raises:
+        OSError, sqlite3.Error: the disk is full.
+    """
+    found: dict[Any, tuple[Any, ...]] = {}
+    try:
+        if is_damaged(damaged):
+            mend(damaged)
+        with closing(sqlite3.connect(damaged, isolation_level=None)) as source:
+            source.text_factory = readable
+            for order in ("ASC", "DESC"):
+                try:
+                    for row in source.execute(f"SELECT {key}, * FROM {table} ORDER BY {key} {order}"):
+                        found[row[0]] = row[1:]
+                    break
+                except (sqlite3.Error, UnicodeDecodeError) as error:
+                    if is_full(error, damaged.parent):
+                        raise
+    except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
+        if is_full(error, damaged.parent):
+            raise
+        _log.error("%s cannot be read: %s", damaged, error)
+    return list(found.values())
+
+
 def _copy(connection: sqlite3.Connection, put: str, values: dict[str, Any], key: str) -> int:
     """Insert a row, and return 1; 0 for one that the table does not take."""
     try:

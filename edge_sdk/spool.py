@@ -4,7 +4,7 @@ Each frame is one file that carries all there is to know of it (metadata, encode
 beside the files orders them. A frame is on the disk, and in the index, when `put` returns: the file is written, synced
 and renamed, its folder synced, then its row is committed and synced. The order of the steps makes every crash harmless:
 a file without a row is taken into the index at the next start, since it was never acknowledged; a row without a file is
-a loss, or was acknowledged. A damaged index is rebuilt from the files.
+a loss, or was acknowledged. A damaged index is rebuilt from the files, and from what can be read of its losses.
 
 A frame that leaves without an answer (evicted, too old, damaged) is remembered as a `Loss` until `ack`, so that no
 crash makes anyone forget to say what became of it.
@@ -31,6 +31,7 @@ from edge_sdk.database import is_damage, open_database, transaction
 from edge_sdk.errors import ConfigError, StorageError
 from edge_sdk.frame_file import SpoolItem, decode_item, encode_item, put_aside, remove, write_durably
 from edge_sdk.reserve import Reserve, no_room
+from edge_sdk.salvage import rows_of
 from edge_sdk.types import Reason
 
 __all__ = ["Loss", "Spool", "SpoolItem"]
@@ -40,6 +41,7 @@ _log = logging.getLogger(__name__)
 _SUFFIX = ".frame"
 _FRAME_ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
 _EXPIRY_CHECK_NS = 60_000_000_000
+_LOSSES = frozenset({Reason.EVICTED, Reason.EXPIRED, Reason.DAMAGED})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LEAST_GAIN = 1e-6
 _DOUBLING_S = 86_400.0
@@ -286,7 +288,9 @@ class Spool:
             version=3,
             exclusive=True,
             fill=self._rebuild,
+            save=self._save_losses,
             read=self._agree,
+            checks_log=True,
             reserve=self._reserve,
         )
 
@@ -309,6 +313,14 @@ class Spool:
     def _rebuild(self, connection: sqlite3.Connection) -> None:
         """Fill a fresh index from the files that are there."""
         self._adopt(connection, {path.stem for path in self._frames.glob(f"*{_SUFFIX}")})
+
+    def _save_losses(self, damaged: Path, connection: sqlite3.Connection, _: int | None) -> None:
+        """Take over the losses that a damaged index tells of; the rest of what it says stands in the files."""
+        for row in rows_of(damaged, "lost", "frame_id"):
+            frame_id, captured_us, reason = row
+            if isinstance(captured_us, int) and reason in _LOSSES and _FRAME_ID.fullmatch(str(frame_id)):
+                connection.execute("INSERT OR REPLACE INTO lost VALUES (?, ?, ?)", row)
+                connection.execute("DELETE FROM frame WHERE frame_id = ?", row[:1])
 
     def _adopt(self, connection: sqlite3.Connection, frame_ids: Iterable[str]) -> None:
         """Take files that have no row into the index; a damaged one is put aside and is a loss."""

@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_sdk.errors import ConfigError, StorageError
+from edge_sdk.frame_file import encode_item
 from edge_sdk.spool import Loss, Spool, SpoolItem
 from edge_sdk.types import Reason
 
@@ -501,6 +502,59 @@ def test_rows_of_frames_that_come_or_are_lost_are_synced_and_acknowledgements_ar
         (tmp_path / "frames" / "d.frame").write_bytes(b"damage")
         spool.next()
         assert synced()
+
+
+def spool_with_losses(folder: Path) -> tuple[list[Loss], tuple[str, ...]]:
+    """A spool in `folder` as a killed device leaves it, write-ahead log included: losses and frames that wait."""
+    origin = folder.with_name("origin")
+    with Spool(origin, max_bytes=5 * stored_bytes(folder.with_name("x"), item("000"))) as spool:
+        for number in range(40):
+            spool.put(item(f"{number:03d}", number / 100))
+        shutil.copytree(origin, folder)
+        return sorted(spool.losses(), key=lambda loss: loss.frame_id), spool.ids()
+
+
+def test_a_damaged_index_keeps_its_losses(tmp_path: Path) -> None:
+    losses, ids = spool_with_losses(tmp_path / "spool")
+    assert len(losses) == 35
+    index = tmp_path / "spool" / "index.sqlite3"
+    with closing(sqlite3.connect(index)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'frame_order'").fetchone()
+    content = bytearray(index.read_bytes())
+    content[(page - 1) * 1024 : page * 1024] = b"\xa5" * 1024
+    index.write_bytes(content)
+    with Spool(tmp_path / "spool") as spool:
+        assert sorted(spool.losses(), key=lambda loss: loss.frame_id) == losses
+        assert spool.ids() == ids
+    assert len(list((tmp_path / "spool").glob("*.damaged-*"))) == 1
+
+
+@pytest.mark.parametrize("share", [0.1, 0.4, 0.7])
+def test_a_bit_flipped_in_the_log_of_the_index_takes_few_losses(tmp_path: Path, share: float) -> None:
+    losses, ids = spool_with_losses(tmp_path / "spool")
+    log = tmp_path / "spool" / "index.sqlite3-wal"
+    content = bytearray(log.read_bytes())
+    content[int(share * len(content))] ^= 4
+    log.write_bytes(content)
+    with Spool(tmp_path / "spool") as spool:
+        assert spool.ids() == ids
+        kept = spool.losses()
+    assert set(kept) <= set(losses)
+    assert len(kept) >= len(losses) - 1
+
+
+def test_a_frame_that_a_damaged_index_tells_of_as_lost_does_not_wait(tmp_path: Path) -> None:
+    losses, ids = spool_with_losses(tmp_path / "spool")
+    frames = tmp_path / "spool" / "frames"
+    lost = losses[0].frame_id
+    (frames / f"{lost}.frame").write_bytes(encode_item(item(lost, 0.0)))
+    (tmp_path / "spool" / "index.sqlite3").rename(tmp_path / "spool" / "index.sqlite3.damaged-1")
+    (tmp_path / "spool" / "index.sqlite3-wal").rename(tmp_path / "spool" / "index.sqlite3.damaged-1-wal")
+    with Spool(tmp_path / "spool") as spool:
+        assert spool.ids() == ids
+        assert lost in {loss.frame_id for loss in spool.losses()}
+    assert lost not in {path.stem for path in frames.iterdir()}
 
 
 def test_an_evicted_frame_whose_file_stayed_does_not_come_back(tmp_path: Path) -> None:
