@@ -30,6 +30,7 @@ from pathlib import Path
 from soaking.faults import all_entries, databases, fill_up, final_answers, flip_bit, small_disk
 from soaking.link import Relay
 
+from edge_sdk.errors import StorageError
 from edge_sdk.journal import DAMAGED_ROW, Journal
 from edge_sdk.recovery import NOT_IN_SPOOL
 from edge_sdk.types import Origin
@@ -72,6 +73,7 @@ class Tally:
         inferences: runs of the big model.
         repeated: runs of it on a frame that an earlier run had answered: the server was killed in between.
         bad_starts: device processes that ended by themselves.
+        unreadable: why the journal could not be read at the end, and so nothing of the above could be told from it.
         faults: cycles by fault.
     """
 
@@ -89,6 +91,7 @@ class Tally:
     inferences: int = 0
     repeated: int = 0
     bad_starts: int = 0
+    unreadable: str = ""
     faults: dict[str, int] = field(default_factory=dict)
 
 
@@ -204,8 +207,9 @@ class Soak:
         for _ in range(3):
             device = self.device("drain")
             said, _ = device.communicate()
-            if device.returncode == 0:
-                return dict(json.loads(said.splitlines()[-1]))
+            with contextlib.suppress(ValueError, IndexError):  # it did not end as it should
+                if device.returncode == 0:
+                    return dict(json.loads(said.splitlines()[-1]))
             self.bad_starts += 1
         return {"waiting": -1, "answers_cloud": 0}
 
@@ -244,12 +248,16 @@ def tally(soak: Soak, said: dict[str, int], cycles: int) -> Tally:
         found.cloud, found.twice = len(promised & set(answers)), len(answers) - len(set(answers))
         found.lost = len(promised - set(answers))
         return found
-    with Journal(soak.state / "journal.db") as journal:
-        entries = all_entries(journal)
-        answers_by_id = {entry.answer.frame_id: entry.answer for entry in entries}
-        for frame_id in promised - answers_by_id.keys():  # a flipped bit of an index may hide a row from the query
-            if (answer := journal.get(frame_id)) is not None:
-                answers_by_id[frame_id] = answer
+    try:
+        with Journal(soak.state / "journal.db") as journal:
+            entries = all_entries(journal)
+            answers_by_id = {entry.answer.frame_id: entry.answer for entry in entries}
+            for frame_id in promised - answers_by_id.keys():  # a flipped bit of an index may hide a row from the query
+                if (answer := journal.get(frame_id)) is not None:
+                    answers_by_id[frame_id] = answer
+    except StorageError as error:
+        found.unreadable = str(error)
+        return found
     vanished = promised & {entry.answer.frame_id for entry in entries if entry.note == NOT_IN_SPOOL}
     known = [answers_by_id[frame_id] for frame_id in promised & answers_by_id.keys()]
     found.cloud = sum(answer.origin is Origin.CLOUD for answer in known)

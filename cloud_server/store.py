@@ -16,7 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_sdk.database import is_damage, open_database, set_aside, transaction
+from edge_sdk.copies import set_aside
+from edge_sdk.database import is_damage, open_database, transaction
 from edge_sdk.errors import ConfigError, EdgeError, StorageError
 
 _log = logging.getLogger(__name__)

@@ -1,26 +1,29 @@
-"""Opening the SQLite files of the device: durable commits, a schema version, and a damaged file set aside."""
+"""Opening the SQLite files of the device: durable commits, a schema version, a damaged file set aside, a full disk."""
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
+from edge_sdk import copies
 from edge_sdk.errors import StorageError
-from edge_sdk.wal import is_damaged, mend
+from edge_sdk.reserve import Reserve, free_bytes, is_full, no_room
+from edge_sdk.wal import is_damaged
 
 _log = logging.getLogger(__name__)
 
 _CREATED = re.compile(r"\s*CREATE (?:TABLE|INDEX) (?:IF NOT EXISTS )?(\w+)")
 
 _PAGE_BYTES = 1024  # a commit writes whole pages, a few rows each time: small ones spare the SD card
-_SALVAGE_STEPS = 100
+_MARGIN_BYTES = 1 << 20
+_LEAST_ROOM_BYTES = 1 << 17
 _LOOKS, _BETWEEN_LOOKS_S = 3, 0.05
 
 
@@ -37,6 +40,10 @@ def is_damage(error: Exception) -> bool:
     return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
+Save = Callable[[Path, sqlite3.Connection, int | None], None]
+"""Copies what can be read of a damaged file into a fresh one, of at most so many bytes where a number is given."""
+
+
 def open_database(
     path: Path,
     *,
@@ -44,13 +51,17 @@ def open_database(
     version: int,
     exclusive: bool,
     fill: Callable[[sqlite3.Connection], None] | None = None,
-    save: Callable[[Path, sqlite3.Connection], None] | None = None,
+    save: Save | None = None,
     read: Callable[[sqlite3.Connection], None] | None = None,
     checks_log: bool = False,
+    reserve: Reserve | None = None,
+    waits: bool = False,
 ) -> sqlite3.Connection:
     """Open or create a database in WAL mode whose commits are on the disk when they return.
 
-    A damaged file is renamed to `NAME.damaged-UNIXTIME` beside it, logged, and replaced by a fresh one.
+    A damaged file is renamed to `NAME.damaged-UNIXTIME` beside it, logged, and replaced by a fresh one; once that is
+    open, the copies that are older are removed. On a full disk room is made, in this order: the older copies go, the
+    reserve is given up, and of a damaged file only what fits is saved, before the copy itself goes.
 
     Args:
         path: the file; its folder is created.
@@ -58,140 +69,42 @@ def open_database(
         version: number of the schema, kept in `user_version`.
         exclusive: hold the file for this connection alone; otherwise other processes may read and write it.
         fill: called after `schema`, within the same transaction.
-        save: called after that with the damaged file, where there was one.
+        save: called after that, where the file is fresh, with the newest damaged copy, if there is one.
         read: called with the opened database; where it meets damage, or values that it can make nothing of (ValueError,
             TypeError, OverflowError), the file counts as damaged.
         checks_log: a write-ahead log that was damaged after it had been whole counts as damage, where SQLite would drop
-            its end without a word. Only for a file whose every commit is synced.
+            its end without a word. Of a file whose commits are not all synced a power cut may leave such a log too.
+        reserve: room for opening it on a full disk.
+        waits: the caller goes on without the file while the disk is full: nothing but older copies is given up for it.
 
     Raises:
         StorageError: the file cannot be opened, is held by another process, or has a newer schema.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+
+    def attempt(last: bool) -> sqlite3.Connection:
+        begin = functools.partial(_open, path, schema, version, exclusive, fill, save, last and not waits)
         try:
             if checks_log and _log_is_damaged(path):
                 raise _damage("the write-ahead log is damaged")
-            return _read(_open(path, schema, version, exclusive, fill), read)
+            return _read(begin(), read)
         except (sqlite3.DatabaseError, ValueError, TypeError, OverflowError) as error:
             if isinstance(error, sqlite3.Error) and not is_damage(error):
                 raise
-            aside = set_aside(path)
+            aside = copies.set_aside(path)
             _log.error("%s is damaged (%s): set aside as %s, a fresh one is begun", path, error, aside.name)
+            return _read(begin(), read)
 
-            def fill_and_save(connection: sqlite3.Connection) -> None:
-                if fill is not None:
-                    fill(connection)
-                if save is not None:
-                    save(aside, connection)
-
-            return _read(_open(path, schema, version, exclusive, fill_and_save), read)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = _make_room_for(attempt, path, None if waits else reserve)
+        copies.remove_older(path)
+        return connection
     except sqlite3.OperationalError as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
             raise StorageError(f"expected {path} to be free; another process holds it") from error
         raise StorageError(f"cannot open {path}: {error}") from error
     except (OSError, sqlite3.Error) as error:
         raise StorageError(f"cannot open {path}: {error}") from error
-
-
-def set_aside(path: Path) -> Path:
-    """Rename a damaged database, with its WAL, to `NAME.damaged-UNIXTIME`; return the new path."""
-    aside = path.with_name(f"{path.name}.damaged-{time.time_ns() // 1_000_000_000}")
-    number = 1
-    while aside.exists():
-        number += 1
-        aside = path.with_name(f"{path.name}.damaged-{time.time_ns() // 1_000_000_000}-{number}")
-    os.replace(path, aside)
-    for suffix in ("-wal", "-shm"):
-        companion = path.with_name(path.name + suffix)
-        if companion.exists():
-            os.replace(companion, aside.with_name(aside.name + suffix))
-    return aside
-
-
-def salvage(
-    damaged: Path,
-    connection: sqlite3.Connection,
-    *,
-    table: str,
-    key: str,
-    more: Callable[[sqlite3.Connection], None] | None = None,
-) -> int:
-    """Copy into `connection` the rows of a damaged file that can still be read.
-
-    The table is walked by its integer key, never by an index; where a page cannot be read, its rows are skipped. A
-    schema that is not as in `connection` counts as damaged: columns may have been added since, at the end of a table.
-
-    Args:
-        damaged: the file, with its write-ahead log beside it.
-        connection: the fresh database, with the same tables, within a transaction.
-        table: its name.
-        key: its INTEGER PRIMARY KEY.
-        more: called with the damaged file after that, to take what else it holds.
-
-    Returns:
-        The number of rows copied.
-    """
-    copied = 0
-    try:
-        if is_damaged(damaged):
-            mend(damaged)
-        _restore_schema(damaged, connection)
-        with closing(sqlite3.connect(damaged, isolation_level=None)) as source:
-            source.text_factory = readable
-            names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-            there = {row[1] for row in source.execute(f"PRAGMA table_info({table})")}
-            found = [name for name in names if name in there]
-            columns, marks = ", ".join(found), ", ".join(f":{name}" for name in found)
-            put = f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})"
-            for row in _readable_rows(source, f"SELECT {key}, {columns} FROM {table} NOT INDEXED", key):
-                values = dict(zip(found, row[1:], strict=True))
-                with suppress(sqlite3.Error, TypeError):  # a value that the table does not take
-                    taken = connection.execute(put, values).rowcount
-                    copied += taken or connection.execute(put, {**values, key: None}).rowcount  # a damaged key
-            if more is not None:
-                more(source)
-    except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
-        _log.error("%s cannot be read: %s", damaged, error)
-    _log.warning("%d rows were saved from %s", copied, damaged.name)
-    return copied
-
-
-def _restore_schema(damaged: Path, connection: sqlite3.Connection) -> None:
-    """Give a damaged file the schema of `connection`, whose statements made its tables in the same order."""
-    every = "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_master"
-    try:
-        with closing(sqlite3.connect(damaged, isolation_level=None)) as file:
-            file.text_factory = readable
-            file.execute("PRAGMA writable_schema=ON")  # so that one that cannot be parsed can be changed
-            right = connection.execute(every).fetchall()
-            if file.execute(every).fetchall() != right:
-                with transaction(file):
-                    file.execute("DELETE FROM sqlite_master")
-                    file.executemany("INSERT INTO sqlite_master VALUES (?, ?, ?, ?, ?)", right)
-    except (sqlite3.Error, UnicodeDecodeError) as error:
-        _log.error("the schema of %s cannot be restored: %s", damaged, error)
-
-
-def _readable_rows(source: sqlite3.Connection, select: str, key: str) -> Iterator[tuple[Any, ...]]:
-    """The rows of a damaged table by their key, those that cannot be read left out; their first column is the key."""
-    walk = f"{select} WHERE {key} > ? ORDER BY {key} LIMIT ?"
-    at, failures, one = 0, 0, False
-    while failures < _SALVAGE_STEPS:
-        found = False
-        try:
-            for row in source.execute(walk, [at, 1 if one else -1]):
-                found = True
-                at, failures = max(at, row[0]), 0
-                yield row
-            if not (one and found):
-                return
-            one = False
-        except (sqlite3.Error, TypeError, UnicodeDecodeError):
-            if one:
-                failures += 1
-                at += 1 if failures <= 64 else 2 ** (failures - 64)
-            one = True  # the module reads a row ahead: alone, the one before the damage is given too
 
 
 def sync_folder(folder: Path) -> None:
@@ -226,12 +139,32 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+def _make_room_for(
+    attempt: Callable[[bool], sqlite3.Connection], path: Path, reserve: Reserve | None
+) -> sqlite3.Connection:
+    """What `attempt` gives; on a full disk it is made again after each thing that is given up, at last with True."""
+    remedies: list[Callable[[], None]] = [functools.partial(copies.remove_older, path)]
+    if reserve is not None:
+        remedies.append(reserve.give_up)
+    for remedy in remedies:
+        try:
+            return attempt(False)
+        except (OSError, sqlite3.Error) as error:
+            if not is_full(error, path.parent):
+                raise
+            _log.error("%s cannot be opened: %s", path, error)
+        remedy()
+    return attempt(True)
+
+
 def _open(
     path: Path,
     schema: tuple[str, ...],
     version: int,
     exclusive: bool,
     fill: Callable[[sqlite3.Connection], None] | None,
+    save: Save | None,
+    may_drop: bool,
 ) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, timeout=0.5 if exclusive else 10.0, isolation_level=None, check_same_thread=False
@@ -241,8 +174,13 @@ def _open(
         if exclusive:
             connection.execute("PRAGMA locking_mode=EXCLUSIVE")
         connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")  # of a fresh file; an older one keeps its own
-        connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
+        damaged = None
+        if save is not None and connection.execute("PRAGMA user_version").fetchone() == (0,):
+            damaged = next(iter(copies.copies(path)), None)
+        if damaged is None:
+            connection.execute("PRAGMA journal_mode=WAL")  # else later: a log would need as much room as the file
+        room = None if damaged is None else _room_for(damaged, may_drop)
         with transaction(connection):
             (found,) = connection.execute("PRAGMA user_version").fetchone()
             if found > version:
@@ -252,7 +190,10 @@ def _open(
                     connection.execute(statement)
                 if fill is not None:
                     fill(connection)
+                if save is not None and damaged is not None and found == 0:
+                    save(damaged, connection, room)
                 connection.execute(f"PRAGMA user_version={version}")
+        connection.execute("PRAGMA journal_mode=WAL")
         if exclusive and connection.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
             raise _damage("integrity_check failed")
         names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
@@ -261,10 +202,27 @@ def _open(
             raise _damage(f"no {', '.join(sorted(missing))}")
         if found == 0:
             sync_folder(path.parent)
+        if damaged is not None and room is not None:
+            _log.error("the disk of %s is full: what fits was saved", path)
+            copies.remove(damaged)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _room_for(damaged: Path, may_drop: bool) -> int | None:
+    """None where all of a damaged file fits on the disk once more; else how many bytes may be saved of it.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    free = free_bytes(damaged.parent)
+    if free >= copies.size_of(damaged) * 5 // 4 + _MARGIN_BYTES:
+        return None
+    if not may_drop or free < _LEAST_ROOM_BYTES:
+        raise no_room(f"{damaged.name} cannot be saved in {free} bytes")
+    return free * 3 // 4
 
 
 def _read(connection: sqlite3.Connection, read: Callable[[sqlite3.Connection], None] | None) -> sqlite3.Connection:

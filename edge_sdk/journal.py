@@ -6,6 +6,7 @@ the cloud's side by side; the cloud's, once there, is the last word, and a secon
 
 from __future__ import annotations
 
+import functools
 import logging
 import sqlite3
 import threading
@@ -17,7 +18,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from edge_sdk.database import is_damage, open_database, readable, salvage, set_aside, storable, transaction
+from edge_sdk.copies import set_aside
+from edge_sdk.database import is_damage, open_database, readable, storable, transaction
 from edge_sdk.errors import ConfigError, StorageError
 from edge_sdk.journal_limits import JournalLimits
 from edge_sdk.journal_rows import (
@@ -33,6 +35,8 @@ from edge_sdk.journal_rows import (
     microseconds,
     missed_frames,
 )
+from edge_sdk.reserve import Reserve
+from edge_sdk.salvage import salvage
 from edge_sdk.types import Answer, Origin
 
 __all__ = ["DAMAGED_ROW", "Journal", "JournalEntry"]
@@ -57,6 +61,7 @@ class Journal:
         max_bytes: most bytes of the file's used pages; None: no limit. The write-ahead log (some 4 MB) comes on top.
         max_age_s: frames captured longer ago by the wall clock go; None: none do.
         clock: wall time in seconds since 1970.
+        reserve: room for opening it on a full disk.
 
     Where a limit is reached, the frames that were written first go first. Frames that may still be answered by the
     cloud are kept, whatever the limits; the spool bounds their number.
@@ -75,6 +80,7 @@ class Journal:
         max_bytes: int | None = None,
         max_age_s: float | None = None,
         clock: Callable[[], float] = time.time,
+        reserve: Reserve | None = None,
     ) -> None:
         limits = {
             "flush_interval_s": flush_interval_s,
@@ -88,13 +94,14 @@ class Journal:
         self._path = path
         self._flush_interval_s = flush_interval_s
         self._limits = JournalLimits(max_rows, max_bytes, max_age_s, clock)
+        self._limits_in = functools.partial(JournalLimits, max_rows, max_age_s=None, clock=clock)
+        self._reserve = reserve
         self._backlog: deque[tuple[Origin, tuple[Any, ...]]] = deque()
         self._backlog_lock = threading.Lock()
         self._commit_lock = threading.Lock()
         self._fault: str | None = None
         self._lost = 0
-        self._aside: Path | None = None
-        self._connection: sqlite3.Connection | None = self._open()
+        self._connection: sqlite3.Connection | None = self._open(waits=False)
         self._written = threading.Event()
         self._closing = threading.Event()
         self._writer = threading.Thread(target=self._write_in_groups, name="journal", daemon=True)
@@ -239,23 +246,25 @@ class Journal:
             if self._connection is not None:
                 self._connection.close()
 
-    def _open(self) -> sqlite3.Connection:
-        def fill(connection: sqlite3.Connection) -> None:
-            if self._aside is not None:
-                save(self._aside, connection)
-
-        def save(damaged: Path, connection: sqlite3.Connection) -> None:
+    def _open(self, *, waits: bool) -> sqlite3.Connection:
+        def save(damaged: Path, connection: sqlite3.Connection, room: int | None) -> None:
             def name_the_rest(source: sqlite3.Connection) -> None:
                 for frame_id, captured_us in missed_frames(source, connection):
                     connection.execute(UPSERTS[Origin.DEVICE], damaged_row(frame_id, captured_us))
 
-            salvage(damaged, connection, table="frame", key="number", more=name_the_rest)
+            trim = None if room is None else functools.partial(self._limits_in(max_bytes=room).enforce, connection)
+            salvage(damaged, connection, table="frame", key="number", more=name_the_rest, trim=trim)
 
-        opened = open_database(
-            self._path, schema=SCHEMA, version=2, exclusive=False, fill=fill, save=save, checks_log=True
+        return open_database(
+            self._path,
+            schema=SCHEMA,
+            version=2,
+            exclusive=False,
+            save=save,
+            checks_log=True,
+            reserve=self._reserve,
+            waits=waits,
         )
-        self._aside = None
-        return opened
 
     def _write_in_groups(self) -> None:
         while not self._closing.is_set():
@@ -274,7 +283,7 @@ class Journal:
             return True
         try:
             if self._connection is None:
-                self._connection = self._open()
+                self._connection = self._open(waits=True)
             with transaction(self._connection):
                 for origin, row in batch:
                     self._connection.execute(UPSERTS[origin], row)
@@ -288,6 +297,8 @@ class Journal:
         if self._fault is not None:
             _log.warning("journal: %s can be written again; %d answers were lost so far", self._path, lost)
         self._fault = None
+        if self._reserve is not None:
+            self._reserve.keep()
         return True
 
     def _fail(self, error: Exception) -> None:
@@ -298,8 +309,7 @@ class Journal:
             # The next commit opens the file again, which sets it aside if it is damaged from the start.
             self._connection.close()
             self._connection = None
-            self._aside = set_aside(self._path)
-            _log.error("journal: set aside as %s", self._aside.name)
+            _log.error("journal: set aside as %s", set_aside(self._path).name)
 
     def _select(self, tail: str, values: list[object]) -> Generator[JournalEntry, None, None]:
         self.flush()
@@ -333,7 +343,7 @@ class Journal:
         with self._commit_lock:
             self._fail(error)
             try:
-                self._connection = self._connection or self._open()
+                self._connection = self._connection or self._open(waits=True)
             except StorageError as failure:
                 self._fail(failure)
         return self._connection is not None

@@ -27,9 +27,9 @@ class JournalLimits:
         self._age_due_s = 0.0
         self._count_at = 0
 
-    def enforce(self, connection: sqlite3.Connection) -> None:
-        """Delete what is too much, within the caller's transaction."""
-        excess = 0
+    def enforce(self, connection: sqlite3.Connection) -> int:
+        """Delete what is too much, within the caller's transaction; how many rows that was."""
+        excess = deleted = 0
         (newest,) = connection.execute("SELECT coalesce(max(number), 0) FROM frame").fetchone()
         if newest >= self._count_at:  # counting takes long: not before there can be too many
             over = _rows(connection) - self._max_rows
@@ -40,15 +40,16 @@ class JournalLimits:
             share = 1 - 0.99 * self._max_bytes / used
             excess = max(excess, math.ceil(_rows(connection) * share))
         if excess > 0:
-            connection.execute(
+            deleted += connection.execute(
                 f"DELETE FROM frame WHERE number IN (SELECT number FROM frame WHERE {_FINAL} ORDER BY number LIMIT ?)",
                 [excess],
-            )
+            ).rowcount
         now_s = self._clock()
         if self._max_age_s is not None and not 0 <= self._age_due_s - now_s <= _AGE_CHECK_S:
             self._age_due_s = now_s + _AGE_CHECK_S
             oldest_us = int((now_s - self._max_age_s) * 1e6)
-            connection.execute(f"DELETE FROM frame WHERE captured_us < ? AND {_FINAL}", [oldest_us])
+            deleted += connection.execute(f"DELETE FROM frame WHERE captured_us < ? AND {_FINAL}", [oldest_us]).rowcount
+        return deleted
 
 
 def _rows(connection: sqlite3.Connection) -> int:

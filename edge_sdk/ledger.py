@@ -22,7 +22,10 @@ from typing import Self
 from edge_sdk.account import COUNTERS, BudgetState, LedgerSnapshot
 from edge_sdk.budget import MAX_PERIOD_S, Budget, Resource
 from edge_sdk.clock import ClockMark, ElapsedClock, current_boot_id, steady_s
-from edge_sdk.database import is_damage, open_database, set_aside, transaction
+from edge_sdk.copies import copies, set_aside
+from edge_sdk.database import is_damage, open_database, transaction
+from edge_sdk.errors import StorageError
+from edge_sdk.reserve import Reserve
 from edge_sdk.window import SlidingWindow
 
 _log = logging.getLogger(__name__)
@@ -96,6 +99,7 @@ class Ledger:
         clock: wall time in seconds since 1970; used only to tell how long the device was off.
         steady: seconds that never run backwards while the machine is up.
         boot_id: names the time the machine is up; None asks the system.
+        reserve: room for opening it on a full disk.
 
     A budget that differs from the last run's is applied to the history that there is, 31 days at most. The history of a
     resource without a budget is kept too, but its last seconds are lost in a crash.
@@ -113,8 +117,10 @@ class Ledger:
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = steady_s,
         boot_id: str | None = None,
+        reserve: Reserve | None = None,
     ) -> None:
         self._path = path
+        self._reserve = reserve
         self._budgets = tuple(budgets)
         self._notes: dict[str, bytes] = {}
         self.big_macs = big_macs
@@ -124,6 +130,7 @@ class Ledger:
         self._lock = threading.RLock()
         self._closed = False
         self._fault: str | None = None
+        self._aside = False  # the damaged file was set aside, and a fresh one could not yet be begun
         self._counters = dict.fromkeys(COUNTERS, 0)
         self._open()
 
@@ -264,6 +271,7 @@ class Ledger:
             fill=self._fill,
             read=self._take_over,
             checks_log=True,
+            reserve=self._reserve,
         )
 
     def _take_over(self, connection: sqlite3.Connection) -> None:
@@ -283,7 +291,7 @@ class Ledger:
 
     def _fill(self, connection: sqlite3.Connection) -> None:
         """A fresh file beside a damaged one begins fully spent."""
-        if any(file.name.startswith(f"{self._path.name}.damaged-") for file in self._path.parent.iterdir()):
+        if copies(self._path):
             most: dict[Resource, int] = {}
             for budget in self._budgets:
                 most[budget.resource] = max(most.get(budget.resource, 0), budget.limit)
@@ -370,12 +378,22 @@ class Ledger:
             if is_damage(error):
                 connection.close()
                 set_aside(self._path)
-                self._open()
+                self._aside = True
+            if self._aside:
+                self._begin_anew()
             return False
         for account in self._accounts.values():
             account.unwritten.clear()
         self._fault = None
         return True
+
+    def _begin_anew(self) -> None:
+        self._aside = False
+        try:
+            self._open()
+        except StorageError as error:
+            self._aside = True
+            self._fault = str(error)
 
 
 def _amount(value: int) -> int:

@@ -23,6 +23,7 @@ from edge_sdk.model import LittleModel
 from edge_sdk.motion import MotionGate
 from edge_sdk.policy import Decision, ExitPolicy, Preferences
 from edge_sdk.recovery import recover
+from edge_sdk.reserve import Reserve
 from edge_sdk.security import Security
 from edge_sdk.spool import Spool, SpoolItem
 from edge_sdk.thrift import Thrift
@@ -116,7 +117,9 @@ class EdgeClassifier:
             except OSError as error:
                 raise StorageError(f"cannot make the state folder {state}: {error}") from error
             big_macs = self.bundle.policy.big_macs
-            account = Ledger(state / "ledger.db", budgets=budgets, big_macs=big_macs)
+            reserve = Reserve(state / "reserve")
+            reserve.keep()
+            account = Ledger(state / "ledger.db", budgets=budgets, big_macs=big_macs, reserve=reserve)
             self._ledger = opened.enter_context(account)
             self._thrift = Thrift(self._model, account, power)
             self._admission = Admission(self.bundle.policy, account, wants, power)
@@ -127,10 +130,11 @@ class EdgeClassifier:
                     max_rows=keep.journal_rows,
                     max_bytes=keep.journal_bytes,
                     max_age_s=keep.journal_age_s,
+                    reserve=reserve,
                 )
             )
             self._spool = opened.enter_context(
-                Spool(state / "spool", max_bytes=spool_bytes, max_age_s=keep.spool_age_s)
+                Spool(state / "spool", max_bytes=spool_bytes, max_age_s=keep.spool_age_s, reserve=reserve)
             )
             recover(self._spool, self._journal, self._model.labels)
             self._answers = Answers(

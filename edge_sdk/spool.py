@@ -1,11 +1,10 @@
 """The spool: the durable, bounded queue of frames that wait for the cloud.
 
 Each frame is one file that carries all there is to know of it (metadata, encoded image, checksum); an SQLite index
-beside the files orders them. A frame is on the disk when `put` returns: the file is written, synced and renamed, its
-folder synced, then its row is committed. The order of the steps makes every crash harmless: a file without a row is
-taken into the index at the next start, since it was never acknowledged; a row without a file is a loss, or was
-acknowledged. So the row itself costs no disk sync: one that a power cut takes is made anew from its file. A damaged
-index is rebuilt from the files.
+beside the files orders them. A frame is on the disk, and in the index, when `put` returns: the file is written, synced
+and renamed, its folder synced, then its row is committed and synced. The order of the steps makes every crash harmless:
+a file without a row is taken into the index at the next start, since it was never acknowledged; a row without a file is
+a loss, or was acknowledged. A damaged index is rebuilt from the files, and from what can be read of its losses.
 
 A frame that leaves without an answer (evicted, too old, damaged) is remembered as a `Loss` until `ack`, so that no
 crash makes anyone forget to say what became of it.
@@ -27,9 +26,12 @@ from pathlib import Path
 from typing import Self
 
 from edge_sdk.clock import ClockMark, ElapsedClock, current_boot_id, steady_s
-from edge_sdk.database import is_damage, open_database, set_aside, transaction
+from edge_sdk.copies import set_aside
+from edge_sdk.database import is_damage, open_database, transaction
 from edge_sdk.errors import ConfigError, StorageError
 from edge_sdk.frame_file import SpoolItem, decode_item, encode_item, put_aside, remove, write_durably
+from edge_sdk.reserve import Reserve, no_room
+from edge_sdk.salvage import rows_of
 from edge_sdk.types import Reason
 
 __all__ = ["Loss", "Spool", "SpoolItem"]
@@ -39,6 +41,7 @@ _log = logging.getLogger(__name__)
 _SUFFIX = ".frame"
 _FRAME_ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
 _EXPIRY_CHECK_NS = 60_000_000_000
+_LOSSES = frozenset({Reason.EVICTED, Reason.EXPIRED, Reason.DAMAGED})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LEAST_GAIN = 1e-6
 _DOUBLING_S = 86_400.0
@@ -95,6 +98,7 @@ class Spool:
         clock: wall time in seconds since 1970.
         steady: seconds that never run backwards while the machine is up.
         boot_id: names the time the machine is up; None asks the system.
+        reserve: room for opening it on a full disk; where that was given up, no frame is taken until it is there again.
 
     Raises:
         StorageError: the directory cannot be used, or another process holds it.
@@ -110,6 +114,7 @@ class Spool:
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = steady_s,
         boot_id: str | None = None,
+        reserve: Reserve | None = None,
     ) -> None:
         if max_bytes <= 0:
             raise ConfigError(f"expected a spool of more than 0 bytes; got {max_bytes}")
@@ -128,7 +133,9 @@ class Spool:
         self._listeners: list[Callable[[], None]] = []
         self._loss_listeners: list[Callable[[], None]] = []
         self._lost: dict[str, Loss] = {}
+        self._reserve = reserve
         self._closed = False
+        self._aside = False  # the damaged index was set aside, and a fresh one could not yet be begun
         self._count = 0
         self._bytes = 0
         try:
@@ -192,8 +199,10 @@ class Spool:
                 evicted = self._make_room(row)
                 if item.frame_id in evicted:
                     return (item.frame_id,)
+                if self._reserve is not None and not self._reserve.keep():
+                    raise no_room("what is left is for the answers")
                 write_durably(path, content)
-                self._sync_commits(bool(evicted))
+                self._sync_commits(True)
                 with transaction(self._connection):
                     losses = self._lose(evicted, Reason.EVICTED)
                     self._connection.execute(_INSERT, (*row, *self._mark()))
@@ -273,7 +282,17 @@ class Spool:
 
     def _open(self) -> None:
         """Open the index and bring it and the files to agree; one that proves damaged is rebuilt from the files."""
-        open_database(self._index, schema=_SCHEMA, version=3, exclusive=True, fill=self._rebuild, read=self._agree)
+        open_database(
+            self._index,
+            schema=_SCHEMA,
+            version=3,
+            exclusive=True,
+            fill=self._rebuild,
+            save=self._save_losses,
+            read=self._agree,
+            checks_log=True,
+            reserve=self._reserve,
+        )
 
     def _agree(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -294,6 +313,14 @@ class Spool:
     def _rebuild(self, connection: sqlite3.Connection) -> None:
         """Fill a fresh index from the files that are there."""
         self._adopt(connection, {path.stem for path in self._frames.glob(f"*{_SUFFIX}")})
+
+    def _save_losses(self, damaged: Path, connection: sqlite3.Connection, _: int | None) -> None:
+        """Take over the losses that a damaged index tells of; the rest of what it says stands in the files."""
+        for row in rows_of(damaged, "lost", "frame_id"):
+            frame_id, captured_us, reason = row
+            if isinstance(captured_us, int) and reason in _LOSSES and _FRAME_ID.fullmatch(str(frame_id)):
+                connection.execute("INSERT OR REPLACE INTO lost VALUES (?, ?, ?)", row)
+                connection.execute("DELETE FROM frame WHERE frame_id = ?", row[:1])
 
     def _adopt(self, connection: sqlite3.Connection, frame_ids: Iterable[str]) -> None:
         """Take files that have no row into the index; a damaged one is put aside and is a loss."""
@@ -318,7 +345,13 @@ class Spool:
             self._connection.close()
             aside = set_aside(self._index)
             _log.error("spool: the index is damaged (%s): set aside as %s and rebuilt", error, aside.name)
-            self._open()
+            self._aside = True
+        if self._aside:
+            try:
+                self._open()
+                self._aside = False
+            except StorageError as failure:
+                _log.error("spool: the index cannot be rebuilt for now: %s", failure)
 
     def _new_clock(self, mark: ClockMark | None) -> ElapsedClock:
         return ElapsedClock(mark, wall=self._wall, steady=self._steady, boot_id=self._boot_id)
@@ -414,7 +447,7 @@ class Spool:
         return losses
 
     def _sync_commits(self, wanted: bool) -> None:
-        """Whether the next commit is synced: one that takes the rows of files that go is, or their reason is lost."""
+        """Whether commits from now on are on the disk when they return, or only survive a kill."""
         self._connection.execute(f"PRAGMA synchronous={'FULL' if wanted else 'NORMAL'}")
 
     def _recount(self) -> None:

@@ -18,6 +18,7 @@ CLOUD_MAY_IMPORT = {
     "edge_sdk.workbench.sequence",
     "edge_sdk.bundle",
     "edge_sdk.model",
+    "edge_sdk.copies",
     "edge_sdk.database",
     "edge_sdk.security",
     "edge_sdk.tokens",

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_sdk.database import is_damage, open_database, set_aside, storable, transaction
+from edge_sdk.copies import copies, set_aside
+from edge_sdk.database import is_damage, open_database, storable, transaction
 from edge_sdk.errors import StorageError
 
 SCHEMA = ("CREATE TABLE word (text TEXT)",)
@@ -62,11 +63,50 @@ def test_an_exclusive_file_is_held_until_it_is_closed(tmp_path: Path) -> None:
 
 def test_damaged_files_are_set_aside_under_names_of_their_own(tmp_path: Path) -> None:
     path = tmp_path / "file.db"
+    path.write_text("damage")
+    names = [set_aside(path).name]
+    (tmp_path / "file.db.damaged-99999999999").write_text("from a time when the clock was wrong")
+    for _ in range(2):
+        path.write_text("damage")
+        names.append(set_aside(path).name)
+    assert names[1:] == ["file.db.damaged-100000000000", "file.db.damaged-100000000001"]
+    assert [copy.name for copy in copies(path)] == [*names[:0:-1], "file.db.damaged-99999999999", names[0]]
+
+
+def test_of_the_damaged_files_the_newest_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "file.db"
+    other = tmp_path / "file.db2.damaged-1"
+    other.write_text("of another file")
     for number in range(3):
         path.write_bytes(b"damage %d" % number * 1000)
         with closing(connect(path)) as connection:
             assert words(connection) == ["fresh"]
-    assert len(list(tmp_path.glob("file.db.damaged-*"))) == 3
+        assert copies(path)[0].read_bytes() == b"damage %d" % number * 1000
+        copies(path)[0].with_name(f"{copies(path)[0].name}-wal").write_text("log")
+    (copy,) = copies(path)
+    assert {file.name for file in tmp_path.glob("*damaged-*")} == {copy.name, f"{copy.name}-wal", other.name}
+
+
+def test_saving_that_a_stop_cut_short_is_done_at_the_next_opening(tmp_path: Path) -> None:
+    path = tmp_path / "file.db"
+    saved: list[Path] = []
+
+    def save(damaged: Path, connection: sqlite3.Connection, room: int | None) -> None:
+        assert room is None
+        saved.append(damaged)
+        if len(saved) == 1:
+            raise KeyboardInterrupt
+        connection.execute("INSERT INTO word VALUES ('saved')")
+
+    path.write_bytes(b"damage" * 1000)
+    with pytest.raises(KeyboardInterrupt):
+        open_database(path, schema=SCHEMA, version=3, exclusive=True, save=save)
+    for _ in range(2):
+        with closing(open_database(path, schema=SCHEMA, version=3, exclusive=True, save=save)) as connection:
+            assert words(connection) == ["saved"]
+            assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+            assert connection.execute("PRAGMA page_size").fetchone() == (1024,)
+    assert saved == [*copies(path), *copies(path)]
 
 
 def test_the_wal_goes_aside_with_its_file(tmp_path: Path) -> None:

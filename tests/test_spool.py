@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_sdk.errors import ConfigError, StorageError
+from edge_sdk.frame_file import encode_item
 from edge_sdk.spool import Loss, Spool, SpoolItem
 from edge_sdk.types import Reason
 
@@ -469,7 +470,7 @@ def test_a_whole_file_without_a_row_is_taken_in(tmp_path: Path) -> None:
         assert spool.size_bytes == sum(path.stat().st_size for path in (tmp_path / "frames").iterdir())
 
 
-def test_a_power_cut_that_takes_rows_takes_no_frame(tmp_path: Path) -> None:
+def test_rows_that_are_gone_are_made_anew_from_their_files(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     with Spool(tmp_path / "spool") as spool:
         spool.put(item("first", 0.9))
@@ -484,14 +485,76 @@ def test_a_power_cut_that_takes_rows_takes_no_frame(tmp_path: Path) -> None:
         assert spool.losses() == ()
 
 
-def test_the_reason_why_a_frame_left_is_synced_before_its_file_goes(tmp_path: Path) -> None:
+def test_rows_of_frames_that_come_or_are_lost_are_synced_and_acknowledgements_are_not(tmp_path: Path) -> None:
+    def synced() -> bool:
+        return spool._connection.execute("PRAGMA synchronous").fetchone() == (2,)
+
     with Spool(tmp_path, max_bytes=2 * stored_bytes(tmp_path / "x", item("a"))) as spool:
-        synced = []
-        for one in (item("a", 0.1), item("b", 0.2), item("c", 0.3)):
+        spool.put(item("a", 0.1))
+        assert synced()
+        spool.ack("a")
+        assert not synced()
+        for one in (item("b", 0.2), item("c", 0.3), item("d", 0.4)):
             spool.put(one)
-            synced.append(spool._connection.execute("PRAGMA synchronous").fetchone()[0] == 2)
-        assert synced == [False, False, True]
+            assert synced()
         assert [loss.reason for loss in spool.losses()] == [Reason.EVICTED]
+        spool.ack("b")
+        (tmp_path / "frames" / "d.frame").write_bytes(b"damage")
+        spool.next()
+        assert synced()
+
+
+def spool_with_losses(folder: Path) -> tuple[list[Loss], tuple[str, ...]]:
+    """A spool in `folder` as a killed device leaves it, write-ahead log included: losses and frames that wait."""
+    origin = folder.with_name("origin")
+    with Spool(origin, max_bytes=5 * stored_bytes(folder.with_name("x"), item("000"))) as spool:
+        for number in range(40):
+            spool.put(item(f"{number:03d}", number / 100))
+        shutil.copytree(origin, folder)
+        return sorted(spool.losses(), key=lambda loss: loss.frame_id), spool.ids()
+
+
+def test_a_damaged_index_keeps_its_losses(tmp_path: Path) -> None:
+    losses, ids = spool_with_losses(tmp_path / "spool")
+    assert len(losses) == 35
+    index = tmp_path / "spool" / "index.sqlite3"
+    with closing(sqlite3.connect(index)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'frame_order'").fetchone()
+    content = bytearray(index.read_bytes())
+    content[(page - 1) * 1024 : page * 1024] = b"\xa5" * 1024
+    index.write_bytes(content)
+    with Spool(tmp_path / "spool") as spool:
+        assert sorted(spool.losses(), key=lambda loss: loss.frame_id) == losses
+        assert spool.ids() == ids
+    assert len(list((tmp_path / "spool").glob("*.damaged-*"))) == 1
+
+
+@pytest.mark.parametrize("share", [0.1, 0.4, 0.7])
+def test_a_bit_flipped_in_the_log_of_the_index_takes_few_losses(tmp_path: Path, share: float) -> None:
+    losses, ids = spool_with_losses(tmp_path / "spool")
+    log = tmp_path / "spool" / "index.sqlite3-wal"
+    content = bytearray(log.read_bytes())
+    content[int(share * len(content))] ^= 4
+    log.write_bytes(content)
+    with Spool(tmp_path / "spool") as spool:
+        assert spool.ids() == ids
+        kept = spool.losses()
+    assert set(kept) <= set(losses)
+    assert len(kept) >= len(losses) - 1
+
+
+def test_a_frame_that_a_damaged_index_tells_of_as_lost_does_not_wait(tmp_path: Path) -> None:
+    losses, ids = spool_with_losses(tmp_path / "spool")
+    frames = tmp_path / "spool" / "frames"
+    lost = losses[0].frame_id
+    (frames / f"{lost}.frame").write_bytes(encode_item(item(lost, 0.0)))
+    (tmp_path / "spool" / "index.sqlite3").rename(tmp_path / "spool" / "index.sqlite3.damaged-1")
+    (tmp_path / "spool" / "index.sqlite3-wal").rename(tmp_path / "spool" / "index.sqlite3.damaged-1-wal")
+    with Spool(tmp_path / "spool") as spool:
+        assert spool.ids() == ids
+        assert lost in {loss.frame_id for loss in spool.losses()}
+    assert lost not in {path.stem for path in frames.iterdir()}
 
 
 def test_an_evicted_frame_whose_file_stayed_does_not_come_back(tmp_path: Path) -> None:

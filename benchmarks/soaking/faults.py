@@ -38,8 +38,11 @@ def final_answers(state: Path) -> set[str]:
         for path in state.glob("journal.db*"):
             if "damaged" not in path.name:
                 shutil.copy(path, folder)
-        with Journal(Path(folder) / "journal.db") as journal:
-            return {entry.answer.frame_id for entry in all_entries(journal) if entry.answer.final}
+        try:
+            with Journal(Path(folder) / "journal.db") as journal:
+                return {entry.answer.frame_id for entry in all_entries(journal) if entry.answer.final}
+        except StorageError:  # nothing is known of it
+            return set()
 
 
 def all_entries(journal: Journal) -> list[JournalEntry]:

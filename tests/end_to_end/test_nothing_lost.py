@@ -25,6 +25,7 @@ def assert_nothing_lost(found: dict[str, int]) -> None:
     assert found["cloud"] > found["promised"] / 2
     for name in ("lost", "provisional", "twice", "bad_starts", "waiting"):
         assert found[name] == 0, found
+    assert not found["unreadable"], found
 
 
 def test_nothing_promised_is_lost_or_counted_twice(tmp_path: Path) -> None:
