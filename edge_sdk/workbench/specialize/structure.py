@@ -173,7 +173,7 @@ class _Graph:
         wanted = {name: parameter.requires_grad for name, parameter in module.named_parameters()}
         for parameter in module.parameters():
             parameter.requires_grad_(True)  # the tracing follows gradients
-        with warnings.catch_warnings(), torch.enable_grad():
+        with warnings.catch_warnings(), torch.inference_mode(False), torch.enable_grad():
             warnings.simplefilter("ignore")
             self._graph = torch_pruning.DependencyGraph().build_dependency(
                 module.eval(),
