@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,8 +12,11 @@ import pytest
 import torch
 from torch import nn
 
+from edge_sdk.bundle import InputSpec
+from edge_sdk.errors import WorkbenchError
+from edge_sdk.workbench.checkpoint import create_model
 from edge_sdk.workbench.macs import count_macs, count_parameters
-from edge_sdk.workbench.specialize.cost import Cost
+from edge_sdk.workbench.specialize.cost import Cost, check_cut
 from edge_sdk.workbench.specialize.layers import flat_weight, set_weight
 from edge_sdk.workbench.specialize.structure import (
     Kept,
@@ -30,7 +34,6 @@ NETWORKS = {
     "deit_tiny_patch16_224": 32,
     "vit_tiny_patch16_224": 48,
     "mobilenetv3_small_050": 32,
-    "efficientnet_lite0": 32,
     "tf_efficientnet_lite0": 32,
     "efficientnet_b0": 32,
     "lcnet_050": 32,
@@ -86,7 +89,7 @@ def test_a_cut_network_runs_and_costs_what_was_said(arch: str) -> None:
     assert (cost.parameters, cost.macs) == (count_parameters(module), count_macs(module, side, side))
     assert cost.of({}) == (cost.parameters, cost.macs)
     assert cost.of({group.name: group.channels for group in structure.groups}) == cost.of({})
-    for seed in range(2):
+    for seed in range(1 if arch.endswith(("b0", "lite0")) else 2):
         kept = some(structure, seed)
         cut = pruned(module, side, kept)
         assert cut(picture(side)).shape == (2, 4)
@@ -96,7 +99,7 @@ def test_a_cut_network_runs_and_costs_what_was_said(arch: str) -> None:
         assert {group.name: group.channels for group in again.groups} == left
 
 
-@pytest.mark.parametrize("arch", ["resnet10t", "vit_tiny_patch16_224", "mobilenetv3_small_050", "convnext_atto"])
+@pytest.mark.parametrize("arch", ["resnet10t", "vit_tiny_patch16_224", "convnext_atto"])
 def test_each_group_alone_costs_what_was_said(arch: str) -> None:
     module, structure, side = load(arch)
     cost = Cost(module, structure, side, side)
@@ -186,6 +189,39 @@ def test_grouped_convolutions_stay_whole_with_a_reason() -> None:
     assert structure.dense["s3.b2.conv1.conv"] == "s3.b2.conv2.conv is a grouped convolution"
     assert {group.name for group in structure.groups} >= {"stem.conv", "s3.b2.se.fc1", "s4.b1.downsample.conv"}
     assert not set(structure.dense) & {group.name for group in structure.groups}
+
+
+def test_attentions_of_another_kind_stay_whole_with_a_reason() -> None:
+    small = {"embed_dim": 48, "depth": 2, "num_heads": 3}
+    module, _ = create_model("beit_base_patch16_224", labels=("a", "b"), input=little_task.SPEC, options=small)
+    structure = find_structure(module, 32, 32)
+    assert structure.dense == {"blocks.1.mlp.fc2": "blocks.1.attn is an attention of another kind"}
+    assert [group.name for group in structure.groups] == ["blocks.1.mlp.fc1", "blocks.0.mlp.fc1"]
+    check_cut(module, structure, 32, 32)
+
+
+def test_attention_within_patches_costs_what_was_said() -> None:
+    spec = InputSpec(64, 64, little_task.MEAN, little_task.STD)
+    module, _ = create_model("mobilevit_xxs", labels=("a", "b"), input=spec)
+    structure = find_structure(module, 64, 64)
+    assert any(group.kind == "heads" for group in structure.groups)
+    check_cut(module, structure, 64, 64)
+
+
+def test_networks_that_cannot_be_cut_are_refused() -> None:
+    ghost, _ = create_model("ghostnet_050", labels=("a", "b"), input=little_task.SPEC)
+    with pytest.raises(WorkbenchError, match="layers can be traced; GhostNet cannot"):
+        find_structure(ghost, 32, 32)
+    grouped, _ = create_model(
+        "vit_tiny_r_s16_p8_224", labels=("a", "b"), input=little_task.SPEC, options={"embed_dim": 48, "depth": 1}
+    )
+    with pytest.raises(WorkbenchError, match="runs with fewer channels; VisionTransformer does not: .*num_groups"):
+        check_cut(grouped, find_structure(grouped, 32, 32), 32, 32)
+    module, structure, _ = load("resnet10t")
+    first, *others = structure.groups
+    wrong = Structure((dataclasses.replace(first, singles=()), *others), {})
+    with pytest.raises(WorkbenchError, match="parts can be told apart; ResNet at 60% of its channels has"):
+        check_cut(module, wrong, 32, 32)
 
 
 @pytest.mark.parametrize("arch", ["resnet10t", "vit_tiny_patch16_224", "convnext_atto", "lcnet_050"])

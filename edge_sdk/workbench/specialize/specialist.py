@@ -39,7 +39,7 @@ from edge_sdk.workbench.specialize.compress import (
     fingerprint,
     weigh,
 )
-from edge_sdk.workbench.specialize.cost import Cost, Numbers
+from edge_sdk.workbench.specialize.cost import Cost, Numbers, check_cut
 from edge_sdk.workbench.specialize.head import Summed, restrict
 from edge_sdk.workbench.specialize.report import Report, Stage
 from edge_sdk.workbench.specialize.samples import Samples, members_of, with_views
@@ -119,6 +119,7 @@ def specialize(
     stages.add("big, restricted to the task", whole)
     if method.pattern == "structured":
         structure = find_structure(whole, spec.width, spec.height)
+        check_cut(whole, structure, spec.width, spec.height)
         damages = weigh(whole, structure, task, spec, method, folder / "round-0", on_progress)
         limits = _limits(whole, structure, damages, spec, targets, runtime, on_progress)
     else:
