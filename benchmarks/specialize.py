@@ -35,11 +35,11 @@ from edge_sdk.workbench.data import Split, split_of
 from edge_sdk.workbench.export import export
 from edge_sdk.workbench.macs import count_macs, count_parameters
 from edge_sdk.workbench.specialize.allocate import Limits
+from edge_sdk.workbench.specialize.bundles import time_bundles
 from edge_sdk.workbench.specialize.compress import Method, answers, compress, weigh
 from edge_sdk.workbench.specialize.cost import Cost
 from edge_sdk.workbench.specialize.head import restrict
 from edge_sdk.workbench.specialize.samples import Samples, draw_shots, read_samples
-from edge_sdk.workbench.specialize.specialist import time_bundles
 from edge_sdk.workbench.specialize.structure import find_structure
 from edge_sdk.workbench.train import schedule, to_tensor
 

@@ -259,8 +259,8 @@ def draw_report(path: Path, report: Report, title: str) -> None:
     ratios = {
         "parameters": big.parameters / small.parameters,
         "MACs": big.macs / small.macs,
-        "model.pte": report.big_model_bytes / report.model_bytes,
-        "latency": report.big_latency_ms / report.latency_ms,
+        "model.pte": report.smaller,
+        "latency": report.faster,
     }
     bars = shrunk.barh(list(ratios), list(ratios.values()), color=TEAL)
     shrunk.bar_label(bars, labels=[f"{value:.1f}x" for value in ratios.values()], padding=3, fontsize=9)

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 @click.option("--allocation", default="error", show_default=True, type=click.Choice(["error", "even"]))
 @click.option("--schedule", default="once", show_default=True, type=click.Choice(["once", "gradual"]))
 @click.option("--damping", default=0.01, show_default=True, type=click.FloatRange(0, min_open=True))
-@click.option("--steps", default=300, show_default=True, type=click.IntRange(0), help="Of the lessons after the cut.")
+@click.option("--steps", default=600, show_default=True, type=click.IntRange(0), help="Of the lessons after the cut.")
 @click.option("--name", default="", help="Of the model.  [default: the folder's name]")
 @click.option("--allow", multiple=True, metavar="OPERATOR", help="May run outside XNNPACK though it is heavy.")
 @click.option("--seed", default=0, show_default=True)

@@ -44,7 +44,8 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
         pattern: "structured" removes channels, hidden units and heads; "unstructured" and "N:M" set weights to zero.
         allocation: "error": groups give up channels where it hurts the answers least; "even": the same share of each.
         schedule: "once", or "gradual": half of the remaining weights a round, each followed by lessons.
-        pictures: that layers are solved on: the samples and changed views of them, until there are so many.
+        pictures: that layers are solved on: the samples and changed views of them, until there are so many. Half as
+            many weigh channels, where only an order is wanted.
         rounding: "joint": the bundle's int8 weights are rounded one after the other, each making up for the last;
             "nearest": as the exporter does.
         damping: share of the mean diagonal that is added to Hessians; more trusts the few samples less.
@@ -229,7 +230,7 @@ def weigh(
     return measure_damage(
         module,
         structure,
-        with_views(samples, method.pictures, method.seed),
+        with_views(samples, method.pictures // 2, method.seed),
         spec,
         damping=method.damping,
         folder=folder,

@@ -56,11 +56,11 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         bf16: reckon in bfloat16 where that is safe.
     """
 
-    steps: int = 300
+    steps: int = 600
     batch: int = 32
     learning_rate: float = 5e-4
     weight_decay: float = 0.01
-    views: int = 2000
+    views: int = 3000
     mixed: float = 0.5
     strength: float = 1.0
     temperature: float = 2.0

@@ -16,12 +16,16 @@ class Stage(msgspec.Struct, frozen=True):
         parameters: number of weights; of a sparse network those that are not 0.
         macs: multiply-accumulates per picture.
         accuracy: share of the test pictures that it names rightly; None without any.
+        model_bytes: of an int8 bundle of its shape; None where none was written.
+        latency_ms: of that bundle for one picture, one thread, in turns with the others.
     """
 
     name: str
     parameters: int
     macs: int
     accuracy: float | None
+    model_bytes: int | None = None
+    latency_ms: float | None = None
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,10 +41,6 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         control: the same compression on as many generic pictures; None where it was left out.
         bundle_accuracy: of the bundle on the test pictures.
         big_bundle_accuracy: of the big model's, restricted and exported likewise.
-        model_bytes: of the bundle's `model.pte`.
-        big_model_bytes: of the big model's.
-        latency_ms: of one picture, one thread.
-        big_latency_ms: of the big model's bundle.
         packed_bytes: of `model.pte` compressed by zlib: where zeros count.
         big_packed_bytes: the same of the big model's.
         dense: layers that were left whole, and why.
@@ -59,10 +59,6 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     control: Stage | None
     bundle_accuracy: float | None
     big_bundle_accuracy: float | None
-    model_bytes: int
-    big_model_bytes: int
-    latency_ms: float
-    big_latency_ms: float
     packed_bytes: int
     big_packed_bytes: int
     dense: dict[str, str]
@@ -70,6 +66,16 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     seconds: float
     peak_memory_bytes: int
+
+    @property
+    def faster(self) -> float:
+        """How many times faster than the big model's bundle."""
+        return _ratio(self.stages[0].latency_ms, self.stages[-1].latency_ms)
+
+    @property
+    def smaller(self) -> float:
+        """How many times smaller than the big model's bundle."""
+        return _ratio(self.stages[0].model_bytes, self.stages[-1].model_bytes)
 
     @property
     def gain(self) -> float | None:
@@ -83,8 +89,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         big, small = self.stages[0], self.stages[-1]
         text = (
             f"{big.parameters / small.parameters:.1f}x fewer parameters, {big.macs / small.macs:.1f}x fewer MACs, "
-            f"{self.big_latency_ms / self.latency_ms:.1f}x faster, "
-            f"{self.big_model_bytes / self.model_bytes:.1f}x smaller"
+            f"{self.faster:.1f}x faster, {self.smaller:.1f}x smaller"
         )
         if big.accuracy is not None and self.bundle_accuracy is not None:
             text += f"; {100 * (self.bundle_accuracy - big.accuracy):+.1f} points against the big model on the task"
@@ -103,34 +108,38 @@ def write_report(path: Path, report: Report) -> None:
 def report_table(report: Report) -> Table:
     """The stages, the control and the bundles."""
     table = Table(
-        title=f"{report.model} for {', '.join(report.task)}: {report.pictures} pictures, "
-        f"judged on {report.test_pictures or 'none'}",
+        title=f"{report.model} for {len(report.task)} classes from {report.pictures} pictures, "
+        f"judged on {report.test_pictures or 'none'}; latency of int8 bundles, one thread",
         title_justify="left",
     )
-    for column in ("", "parameters", "MACs", "accuracy", "model.pte", "packed", "a picture, 1 thread"):
-        table.add_column(column, justify="left" if not column else "right")
-    rows = [*report.stages, *([] if report.control is None else [report.control])]
-    for stage in rows:
-        name = "control: the same on generic pictures" if stage is report.control else stage.name
-        table.add_row(name, f"{stage.parameters:,}", f"{stage.macs / 1e6:.1f} M", _share(stage.accuracy), "", "", "")
+    for column in ("", "weights", "MACs", "right", "latency", "model.pte", "zipped"):
+        table.add_column(column, justify="left" if not column else "right", no_wrap=bool(column))
+    for stage in report.stages:
+        table.add_row(stage.name, *_costs(stage), _share(stage.accuracy), *_bundle(stage), "")
+    if report.control is not None:
+        control = report.control
+        table.add_row("control: the same on generic pictures", *_costs(control), _share(control.accuracy))
     table.add_section()
-    big, small = report.stages[0], report.stages[-1]
-    bundles = (
-        (
-            "big",
-            big,
-            report.big_bundle_accuracy,
-            report.big_model_bytes,
-            report.big_packed_bytes,
-            report.big_latency_ms,
-        ),
-        ("small", small, report.bundle_accuracy, report.model_bytes, report.packed_bytes, report.latency_ms),
-    )
-    for name, stage, accuracy, size, packed, latency in bundles:
-        costs = (f"{stage.parameters:,}", f"{stage.macs / 1e6:.1f} M")
-        sizes = (f"{size / 1e6:.2f} MB", f"{packed / 1e6:.2f} MB")
-        table.add_row(f"{name}, int8 bundle", *costs, _share(accuracy), *sizes, f"{latency:.2f} ms")
+    for name, stage, accuracy, packed in (
+        ("big, int8 bundle", report.stages[0], report.big_bundle_accuracy, report.big_packed_bytes),
+        ("small, int8 bundle", report.stages[-1], report.bundle_accuracy, report.packed_bytes),
+    ):
+        table.add_row(name, *_costs(stage), _share(accuracy), *_bundle(stage), f"{packed / 1e6:.2f} MB")
     return table
+
+
+def _costs(stage: Stage) -> tuple[str, str]:
+    return f"{stage.parameters / 1e6:.2f} M", f"{stage.macs / 1e6:.1f} M"
+
+
+def _bundle(stage: Stage) -> tuple[str, str]:
+    if stage.model_bytes is None or stage.latency_ms is None:
+        return "", ""
+    return f"{stage.latency_ms:.2f} ms", f"{stage.model_bytes / 1e6:.2f} MB"
+
+
+def _ratio(big: float | None, small: float | None) -> float:
+    return big / small if big and small else 1.0
 
 
 def _share(value: float | None) -> str:

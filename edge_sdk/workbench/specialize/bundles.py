@@ -1,0 +1,97 @@
+"""Networks as int8 bundles: written, timed in turns, weighed and judged in the device's runtime."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+import time
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from edge_sdk.bundle import Bundle, InputSpec
+from edge_sdk.model import LittleModel
+from edge_sdk.types import Image
+from edge_sdk.workbench.export import export
+from edge_sdk.workbench.specialize.cost import Numbers
+from edge_sdk.workbench.specialize.samples import Samples, first
+from edge_sdk.workbench.specialize.structure import shrink
+
+_RUNS = 40
+_WARM_UP = 3
+_FEW = 8  # pictures on which a shape is quantised whose answers do not matter
+
+
+class Bundles:
+    """Exports of one task: calibrated on its pictures, each in a folder of its own."""
+
+    def __init__(self, samples: Samples, spec: InputSpec, allow: Sequence[str] = ()) -> None:
+        """Export with these settings.
+
+        Args:
+            samples: of the task; their labels are the bundles'.
+            spec: what the networks take.
+            allow: operators that may stay outside XNNPACK though they are heavy.
+        """
+        self._samples, self._spec, self._allow = samples, spec, tuple(allow)
+
+    def write(self, module: nn.Module, out: Path, name: str, version: str = "0") -> Bundle:
+        """An int8 bundle, calibrated on the samples and their mirror images; raises as `export` does."""
+        mirrored = [np.ascontiguousarray(image[:, ::-1]) for image in self._samples.images]
+        return self._export(module, [*self._samples.images, *mirrored], out, name, version)
+
+    def measure(self, module: nn.Module, numbers: Numbers) -> dict[str, float]:
+        """`ms` and `bytes` of a network with so many channels; its weights do not matter."""
+        shape = copy.deepcopy(module)
+        shrink(shape, self._spec.width, self._spec.height, numbers)
+        with tempfile.TemporaryDirectory() as folder:
+            few = list(first(self._samples, _FEW).images)
+            bundle = self._export(shape, few, Path(folder) / "shape", "shape", "0")
+            return {"ms": time_bundles({"": bundle})[""], "bytes": bundle.model_path.stat().st_size}
+
+    def _export(self, module: nn.Module, pictures: list[Image], out: Path, name: str, version: str) -> Bundle:
+        return export(
+            module,
+            pictures,
+            out,
+            labels=self._samples.labels,
+            input=self._spec,
+            name=name,
+            version=version,
+            allow=self._allow,
+        ).bundle
+
+
+def time_bundles(bundles: Mapping[str, Bundle]) -> dict[str, float]:
+    """Median time of one forward pass of each, milliseconds, one thread, in the device's runtime; taken in turns."""
+    models = {name: LittleModel(bundle) for name, bundle in bundles.items()}
+    times: dict[str, list[float]] = {name: [] for name in models}
+    try:
+        pictures = {
+            name: np.zeros((model.manifest.input.height, model.manifest.input.width, 3), np.uint8)
+            for name, model in models.items()
+        }
+        for _ in range(_WARM_UP + _RUNS):
+            for name, model in models.items():
+                start = time.perf_counter()
+                model.logits(pictures[name])
+                times[name].append(time.perf_counter() - start)
+    finally:
+        for model in models.values():
+            model.close()
+    return {name: 1e3 * float(np.median(values[_WARM_UP:])) for name, values in times.items()}
+
+
+def bundle_accuracy(bundle: Bundle, test: Samples) -> float:
+    """Share of prepared pictures that a bundle names rightly."""
+    with LittleModel(bundle) as model:
+        named = np.array([model.logits(image).argmax() for image in test.images])
+    return float((named == test.truths).mean())
+
+
+def packed_bytes(bundle: Bundle) -> int:
+    """Size of `model.pte` compressed by zlib, where zeros count."""
+    return len(zlib.compress(bundle.model_path.read_bytes(), 9))

@@ -1,0 +1,145 @@
+"""Targets as limits on parameters and MACs; those on time and bytes by exporting shapes and measuring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+from torch import nn
+
+from edge_sdk.bundle import Bundle, InputSpec
+from edge_sdk.errors import WorkbenchError
+from edge_sdk.workbench.macs import count_macs, count_parameters
+from edge_sdk.workbench.specialize.allocate import Damage, Limits, allocate, least_of
+from edge_sdk.workbench.specialize.bundles import Bundles, time_bundles
+from edge_sdk.workbench.specialize.cost import Cost
+from edge_sdk.workbench.specialize.structure import Structure
+from edge_sdk.workbench.specialize.target import Target
+
+TRIES = 6
+CLOSE = 0.9
+"""A measured target is met well enough from this share of it on."""
+
+_MARGIN = 0.97  # a new shape aims at so much of the target
+
+
+def counted_limits(whole: nn.Module, spec: InputSpec, targets: Sequence[Target]) -> Limits:
+    """Parameters and MACs where the targets name them.
+
+    Raises:
+        WorkbenchError: a target on time or bytes.
+    """
+    found: dict[str, int] = {}
+    for target in targets:
+        if target.measure not in ("params", "macs"):
+            raise WorkbenchError(f"expected a target on params or macs with this pattern; got {target}")
+        whole_cost = (
+            count_parameters(whole) if target.measure == "params" else count_macs(whole, spec.width, spec.height)
+        )
+        found[target.measure] = int(target.limit(whole_cost))
+    return Limits(found.get("params"), found.get("macs"))
+
+
+def find_limits(
+    whole: nn.Module,
+    structure: Structure,
+    damages: Mapping[str, Damage],
+    spec: InputSpec,
+    targets: Sequence[Target],
+    bundles: Bundles,
+    big: Callable[[], Bundle],
+    *,
+    file: Path | None = None,
+    on_try: Callable[[int, int], None] | None = None,
+) -> Limits:
+    """Limits that meet all targets.
+
+    A target on time or bytes scales the limit on MACs or parameters until an exported shape meets it and comes within
+    `CLOSE` of it.
+
+    Args:
+        whole: the uncompressed network.
+        structure: of it.
+        damages: of its groups.
+        spec: what it takes.
+        targets: all are to hold.
+        bundles: exports shapes.
+        big: the uncompressed network's bundle, asked for only where a target is relative to its time or size.
+        file: keeps what was found by measuring, so that a second call does not measure again.
+        on_try: told how many shapes were tried, and how many are tried at most.
+
+    Raises:
+        WorkbenchError: a target that cannot be reached; the message names the nearest possible.
+    """
+    if file is not None and file.exists():
+        return msgspec.json.decode(file.read_bytes(), type=Limits)
+    cost = Cost(whole, structure, spec.width, spec.height)
+    limits = counted_limits(whole, spec, [target for target in targets if target.measure in ("params", "macs")])
+    allocate(cost, structure.groups, damages, limits)  # refuses what cannot be
+    wanted = _measured_targets(targets, big)
+    if wanted:
+        limits = _search(whole, structure, damages, cost, limits, wanted, bundles, on_try)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(msgspec.json.encode(limits))
+    return limits
+
+
+def _measured_targets(targets: Sequence[Target], big: Callable[[], Bundle]) -> dict[str, float]:
+    """`ms` and `bytes` that are asked for."""
+    wanted: dict[str, float] = {}
+    for target in targets:
+        if target.measure == "size":
+            wanted["bytes"] = target.limit(big().model_path.stat().st_size if target.relative else 0)
+        elif target.measure.startswith("latency"):
+            wanted["ms"] = target.limit(time_bundles({"": big()})[""] if target.relative else 0)
+    return wanted
+
+
+def _search(
+    whole: nn.Module,
+    structure: Structure,
+    damages: Mapping[str, Damage],
+    cost: Cost,
+    limits: Limits,
+    wanted: Mapping[str, float],
+    bundles: Bundles,
+    on_try: Callable[[int, int], None] | None,
+) -> Limits:
+    fewest = {group.name: least_of(group) for group in structure.groups}
+    floor, least = bundles.measure(whole, fewest), cost.of(fewest)
+    if short := [what for what, limit in wanted.items() if floor[what] > limit]:
+        text = " and ".join(
+            f"{wanted[what]:.3g} {what}, where {floor[what]:.3g} is the nearest possible" for what in short
+        )
+        raise WorkbenchError(f"expected a target that this network can reach; got {text}")
+    asked, best = limits, None
+    came: dict[str, float] = {}
+    for number in range(TRIES):
+        if on_try is not None:
+            on_try(number, TRIES)
+        numbers = allocate(cost, structure.groups, damages, limits)
+        came = bundles.measure(whole, numbers)
+        shares = {what: came[what] / limit for what, limit in wanted.items()}
+        if max(shares.values()) <= 1:
+            best = limits
+            if max(shares.values()) >= CLOSE or not number:
+                break
+        parameters, macs = cost.of(numbers)
+        limits = Limits(
+            _scaled(asked.parameters, parameters, shares.get("bytes"), least[0]),
+            _scaled(asked.macs, macs, shares.get("ms"), least[1]),
+        )
+    if best is None:
+        text = ", ".join(f"{limit:.3g} {what} (the last came to {came[what]:.3g})" for what, limit in wanted.items())
+        raise WorkbenchError(f"expected to meet {text} in {TRIES} shapes; time varies where the machine is busy")
+    return best
+
+
+def _scaled(asked: int | None, spent: int, share: float | None, least: int) -> int | None:
+    """The limit that should bring a measured share to just below 1, between the least possible and what was asked."""
+    if share is None:
+        return asked
+    wanted = max(least, int(spent * _MARGIN / share))
+    return wanted if asked is None else min(asked, wanted)
