@@ -23,7 +23,8 @@ LABELS = ("red", "green", "blue", "white", "black", "yellow")
 _COLOURS = ((230, 30, 30), (30, 220, 30), (40, 40, 240), (250, 250, 250), (0, 0, 0), (235, 225, 20))
 
 OPTIONS: dict[str, dict[str, Any]] = {
-    "resnet10t": {"channels": (8, 16, 16, 24), "stem_width": 8},
+    "resnet10t": {"channels": (8, 16, 16, 24), "stem_width": 8, "avg_down": False},
+    "resnet14t": {"channels": (8, 8, 16, 16), "stem_width": 8},
     "convnext_atto": {"dims": (8, 16, 24, 32), "depths": (1, 1, 2, 1)},
     "deit_tiny_patch16_224": {"embed_dim": 48, "depth": 2, "num_heads": 3},
     "vit_tiny_patch16_224": {"embed_dim": 48, "depth": 2, "num_heads": 3},

@@ -151,7 +151,7 @@ def test_teaching_lowers_the_loss_and_brings_answers_nearer(bf16: bool) -> None:
     module, cut, kept = halved()
     samples = little_task.squares(4, little_task.LABELS)
     recipe = msgspec.structs.replace(RECIPE, steps=60, views=96, batch=16, learning_rate=3e-3, average=0.9, bf16=bf16)
-    watched = {"layer2.0.conv1": kept["layer1.0.downsample.1"], "fc": kept["layer4.0.downsample.1"]}
+    watched = {"layer2.0.conv1": kept["layer1.0.downsample.0"], "fc": kept["layer4.0.downsample.0"]}
     lessons = make_lessons(module, module, samples, SPEC, recipe, watched)
     losses: list[float] = []
     off = divergence(answers(module, samples, SPEC), answers(cut, samples, SPEC))
@@ -180,7 +180,7 @@ def test_zeros_stay_zeros() -> None:
 def test_stopped_lessons_go_on_to_the_same_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, masked: bool) -> None:
     monkeypatch.setattr(recover, "_SAVE_EVERY", 5)
     module, cut, kept = halved()
-    lessons = lessons_for(module, fc=kept["layer4.0.downsample.1"])
+    lessons = lessons_for(module, fc=kept["layer4.0.downsample.0"])
     masks = {"fc": torch.rand(6, 12) < 0.5} if masked else None
     alone, stopped, resumed = (copy.deepcopy(cut) for _ in range(3))
     teach(alone, lessons, SPEC, RECIPE, masks=masks, seed=2)

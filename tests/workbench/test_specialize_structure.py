@@ -30,6 +30,7 @@ from edge_sdk.workbench.specialize.structure import (
 
 NETWORKS = {
     "resnet10t": 32,
+    "resnet14t": 32,
     "convnext_atto": 32,
     "deit_tiny_patch16_224": 32,
     "vit_tiny_patch16_224": 48,
@@ -154,10 +155,10 @@ def test_which_layers_hang_together_in_a_residual_network() -> None:
     assert inner.singles == (("layer2.0.bn1", 2),)
     assert inner.consumers[0].index.tolist() == [list(range(9 * c, 9 * c + 9)) for c in range(16)]
     stream = next(group for group in structure.groups if "layer2.0.conv2" in [m.layer for m in group.producers])
-    assert {m.layer for m in stream.producers} == {"layer2.0.conv2", "layer2.0.downsample.1"}
-    assert {m.layer for m in stream.consumers} == {"layer3.0.conv1", "layer3.0.downsample.1"}
+    assert {m.layer for m in stream.producers} == {"layer2.0.conv2", "layer2.0.downsample.0"}
+    assert {m.layer for m in stream.consumers} == {"layer3.0.conv1", "layer3.0.downsample.0"}
     last = next(group for group in structure.groups if "fc" in [m.layer for m in group.consumers])
-    assert {m.layer for m in last.producers} == {"layer4.0.conv2", "layer4.0.downsample.1"}
+    assert {m.layer for m in last.producers} == {"layer4.0.conv2", "layer4.0.downsample.0"}
     assert structure.dense == {}
 
 
