@@ -73,6 +73,64 @@ def test_other_labels_give_a_fresh_head_on_old_weights(small, tmp_path: Path) ->
     assert tuned(torch.zeros(1, 3, 48, 64)).shape == (1, 2)
 
 
+@pytest.fixture(scope="module")
+def narrow(small) -> tuple[torch.nn.Module, CheckpointInfo]:
+    """A pruned network."""
+    import copy
+
+    import msgspec
+
+    from edge_sdk.workbench.specialize.structure import find_structure, prune, widths
+
+    module, info = small
+    cut = copy.deepcopy(module)
+    groups = find_structure(cut, SPEC.width, SPEC.height).groups
+    kept = {group.name: torch.arange(group.channels)[1 :: 2 if group.channels > 8 else 1] for group in groups}
+    prune(cut, SPEC.width, SPEC.height, kept)
+    return cut, msgspec.structs.replace(info, widths=widths(kept), parameters=sum(p.numel() for p in cut.parameters()))
+
+
+def test_a_pruned_network_comes_back_as_narrow_as_it_was(narrow, small, tmp_path: Path) -> None:
+    cut, info = narrow
+    again, told = load_checkpoint(save_checkpoint(tmp_path / "m.safetensors", cut, info))
+    assert told.widths == info.widths and info.parameters < small[1].parameters / 2
+    picture = torch.randn(1, 3, 48, 64)
+    assert torch.equal(again(picture), cut(picture))
+
+
+def test_other_labels_give_a_fresh_head_on_a_pruned_network(narrow, tmp_path: Path) -> None:
+    cut, info = narrow
+    path = save_checkpoint(tmp_path / "m.safetensors", cut, info)
+    tuned, told = create_model(str(path), labels=["cat", "dog"])
+    assert (told.widths, told.labels) == (info.widths, ("cat", "dog"))
+    assert told.parameters == sum(p.numel() for p in tuned.parameters()) < info.parameters
+    assert tuned.classifier.weight.shape == (2, cut.classifier.weight.shape[1])
+    own = cut.state_dict()
+    assert all(torch.equal(v, own[k]) for k, v in tuned.state_dict().items() if not k.startswith("classifier"))
+    again, _ = load_checkpoint(save_checkpoint(tmp_path / "tuned.safetensors", tuned, told))
+    picture = torch.randn(1, 3, 48, 64)
+    assert torch.equal(again(picture), tuned(picture))
+
+
+def test_widths_that_do_not_fit_the_weights_are_refused(narrow, tmp_path: Path) -> None:
+    import msgspec
+
+    cut, info = narrow
+    path = save_checkpoint(tmp_path / "m.safetensors", cut, msgspec.structs.replace(info, widths={}))
+    with pytest.raises(WorkbenchError, match="weights do not fit lcnet_035"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize("widths", [{"no.such.layer": 4}, {"conv_stem": 0}, {"conv_stem": 999}])
+def test_widths_that_make_no_sense_are_refused(small, tmp_path: Path, widths: dict[str, int]) -> None:
+    import msgspec
+
+    module, info = small
+    path = save_checkpoint(tmp_path / "m.safetensors", module, msgspec.structs.replace(info, widths=widths))
+    with pytest.raises(WorkbenchError, match="expected widths of 1 to"):
+        load_checkpoint(path)
+
+
 def test_a_plain_timm_name_brings_timms_input_and_labels() -> None:
     _, info = create_model("lcnet_035")
     assert (info.input.width, info.input.height, info.input.resize) == (224, 224, "crop")

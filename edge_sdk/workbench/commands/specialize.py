@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 )
 @click.option("--shots", default=16, show_default=True, type=click.IntRange(1), help="Pictures used of each class.")
 @click.option(
-    "--target", "targets", multiple=True, required=True, metavar="MEASURE=VALUE", help="params=10x, macs=50M, ..."
+    "--target", "targets", multiple=True, metavar="MEASURE=VALUE", help="params=10x, macs=50M, ...; none with N:M."
 )
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="The bundle's folder.")
 @click.option(
@@ -101,11 +101,13 @@ def specialize(
         raise click.UsageError(
             "expected --generic FOLDER, any other pictures, to see what the task's own are worth; or --without-control"
         )
-    wanted = parse_targets(targets)
+    if not targets and pattern == "structured":
+        raise click.UsageError("expected --target, what the model may cost: params=10x, macs=50M, latency=3x, ...")
+    wanted = parse_targets(targets) if targets else ()
     module, info = create_model(big, pretrained=pretrained)
     mapping = _mapping(labels)
     names = tuple(part.strip() for part in classes.split(",")) if classes else None
-    samples, rest = _samples(task, shots, seed, names, min_confidence, info.input, info.labels, mapping)
+    samples, rest = _samples(task, shots, seed, names, min_confidence, info.input)
     judged = _judged(test, rest, samples.labels, info.input, seed)
     others = None if generic is None or without_control else read_unlabelled(generic, len(samples), info.input, seed)
     method = Method(
@@ -153,8 +155,6 @@ def _samples(
     classes: tuple[str, ...] | None,
     min_confidence: float,
     spec: InputSpec,
-    known: Sequence[str],
-    mapping: Mapping[str, str],
 ) -> tuple[Samples, dict[str, list[Path]]]:
     """The few pictures, and the class folders' others."""
     from edge_sdk.workbench.kept import choose, read_kept

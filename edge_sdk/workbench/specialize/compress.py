@@ -189,7 +189,7 @@ def _compress_sparse(
                 f"possible is {least:,} ({total / least:.1f}x fewer)"
             )
     gradual = method.schedule == "gradual" and pattern is None
-    number = max(1, math.ceil(-math.log2(1 - wanted))) if gradual else 1
+    number = _halvings(1 / (1 - wanted)) if gradual else 1
     current = whole
     for index in range(number):
         place = folder / f"round-{index}"
@@ -352,7 +352,7 @@ def _rounds(cost: Cost, limits: Limits, method: Method) -> list[Limits]:
         for whole, limit in ((cost.parameters, limits.parameters), (cost.macs, limits.macs))
         if limit is not None
     ]
-    number = max(1, math.ceil(math.log2(max(factors, default=1.0))))
+    number = _halvings(max(factors, default=1.0))
 
     def at(whole: int, limit: int | None, share: float) -> int | None:
         return None if limit is None else max(limit, round(whole * (limit / whole) ** share))
@@ -364,6 +364,11 @@ def _rounds(cost: Cost, limits: Limits, method: Method) -> list[Limits]:
         )
         for index in range(number)
     ]
+
+
+def _halvings(factor: float) -> int:
+    """How many rounds of halving make something so many times smaller; a limit that is rounded down adds none."""
+    return max(1, math.ceil(math.log2(factor) - 0.01))
 
 
 def fingerprint(*facts: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from edge_sdk.errors import WorkbenchError
 from edge_sdk.workbench.macs import count_macs, count_parameters
-from edge_sdk.workbench.specialize.structure import Structure
+from edge_sdk.workbench.specialize.structure import Structure, shrink
 
 Numbers = Mapping[str, int]
 """Channels that stay, by the group's name; a group that is not named stays whole."""
@@ -40,7 +42,7 @@ class Cost:
     def __init__(self, module: nn.Module, structure: Structure, width: int, height: int) -> None:
         self.parameters = count_parameters(module)
         self.macs = count_macs(module, width, height)
-        positions, tokens = _positions(module, width, height)
+        positions, pairs = _positions(module, width, height)
         layers = dict(module.named_modules())
         self._channels = {group.name: group.channels for group in structure.groups}
         rows: dict[str, list[tuple[str, int]]] = {}
@@ -60,7 +62,7 @@ class Cost:
             )
             if group.kind == "heads":
                 size = int(layers[group.name].head_dim)
-                self._single_macs[group.name] = 2 * tokens[group.name] ** 2 * size
+                self._single_macs[group.name] = 2 * pairs[group.name] * size
         self._layers = {}
         for name in rows.keys() | columns.keys():
             layer: Any = layers[name]
@@ -93,10 +95,33 @@ class Cost:
         return parameters, macs
 
 
+def check_cut(module: nn.Module, structure: Structure, width: int, height: int) -> None:
+    """Cut a copy to six tenths of each group: it must run and cost what `Cost` says.
+
+    Raises:
+        WorkbenchError: a network of a kind whose groups are not what they seem.
+    """
+    numbers = {group.name: math.ceil(0.6 * group.channels) for group in structure.groups}
+    told = Cost(module, structure, width, height).of(numbers)
+    small = copy.deepcopy(module)
+    try:
+        shrink(small, width, height, numbers)
+        came = count_parameters(small), count_macs(small, width, height)
+    except Exception as error:  # whatever a foreign network meets with fewer channels
+        raise WorkbenchError(
+            f"expected a network that runs with fewer channels; {type(module).__name__} does not: {error}"
+        ) from error
+    if came != told:
+        raise WorkbenchError(
+            f"expected a network whose parts can be told apart; {type(module).__name__} at 60% of its channels has "
+            f"{came[0]:,} parameters and {came[1]:,} MACs instead of {told[0]:,} and {told[1]:,}"
+        )
+
+
 def _positions(module: nn.Module, width: int, height: int) -> tuple[dict[str, int], dict[str, int]]:
-    """How often each layer's weight is used on a picture; and the tokens of each attention."""
+    """How often each layer's weight is used on a picture; and the pairs of tokens of each attention."""
     positions: dict[str, int] = {}
-    tokens: dict[str, int] = {}
+    pairs: dict[str, int] = {}
     hooks = []
 
     def watch(name: str, layer: nn.Module) -> None:
@@ -106,7 +131,8 @@ def _positions(module: nn.Module, width: int, height: int) -> tuple[dict[str, in
             elif isinstance(layer, nn.Linear):
                 positions[name] = positions.get(name, 0) + output.numel() // output.shape[-1]
             else:
-                tokens[name] = inputs[0].shape[1]
+                batch, tokens = inputs[0].shape[:2]  # of patches, where a network attends within each
+                pairs[name] = pairs.get(name, 0) + batch * tokens**2
 
         if isinstance(layer, nn.Conv2d | nn.Linear) or hasattr(layer, "qkv"):
             hooks.append(layer.register_forward_hook(note))
@@ -121,4 +147,4 @@ def _positions(module: nn.Module, width: int, height: int) -> tuple[dict[str, in
         module.train(training)
         for hook in hooks:
             hook.remove()
-    return positions, tokens
+    return positions, pairs

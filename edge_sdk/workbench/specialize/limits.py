@@ -107,13 +107,14 @@ def _search(
     bundles: Bundles,
     on_try: Callable[[int, int], None] | None,
 ) -> Limits:
-    floor = bundles.measure(whole, {group.name: least_of(group) for group in structure.groups})
+    fewest = {group.name: least_of(group) for group in structure.groups}
+    floor, least = bundles.measure(whole, fewest), cost.of(fewest)
     if short := [what for what, limit in wanted.items() if floor[what] > limit]:
         text = " and ".join(
             f"{wanted[what]:.3g} {what}, where {floor[what]:.3g} is the nearest possible" for what in short
         )
         raise WorkbenchError(f"expected a target that this network can reach; got {text}")
-    best: Limits | None = None
+    asked, best = limits, None
     came: dict[str, float] = {}
     for number in range(TRIES):
         if on_try is not None:
@@ -127,16 +128,18 @@ def _search(
                 break
         parameters, macs = cost.of(numbers)
         limits = Limits(
-            _scaled(limits.parameters, parameters, shares.get("bytes")), _scaled(limits.macs, macs, shares.get("ms"))
+            _scaled(asked.parameters, parameters, shares.get("bytes"), least[0]),
+            _scaled(asked.macs, macs, shares.get("ms"), least[1]),
         )
     if best is None:
-        asked = ", ".join(f"{limit:.3g} {what} (the last came to {came[what]:.3g})" for what, limit in wanted.items())
-        raise WorkbenchError(f"expected to meet {asked} in {TRIES} shapes; time varies where the machine is busy")
+        text = ", ".join(f"{limit:.3g} {what} (the last came to {came[what]:.3g})" for what, limit in wanted.items())
+        raise WorkbenchError(f"expected to meet {text} in {TRIES} shapes; time varies where the machine is busy")
     return best
 
 
-def _scaled(limit: int | None, spent: int, share: float | None) -> int | None:
-    """The limit that should bring a measured share to just below 1; it never leaves what was asked for."""
+def _scaled(asked: int | None, spent: int, share: float | None, least: int) -> int | None:
+    """The limit that should bring a measured share to just below 1, between the least possible and what was asked."""
     if share is None:
-        return limit
-    return max(1, int(spent * _MARGIN / share))
+        return asked
+    wanted = max(least, int(spent * _MARGIN / share))
+    return wanted if asked is None else min(asked, wanted)

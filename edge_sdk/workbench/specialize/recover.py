@@ -79,6 +79,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         for name, value in shares.items():
             if not 0 <= value <= 1:
                 raise ValueError(f"expected {name} in [0, 1]; got {value}")
+        for name, value in {"weight_decay": self.weight_decay, "features": self.features}.items():
+            if not value >= 0:
+                raise ValueError(f"expected {name} of 0 or more; got {value}")
         if self.steps < 0 or self.batch < 2 or self.views < 2 or self.learning_rate <= 0 or self.temperature <= 0:
             raise ValueError(
                 "expected steps of 0 or more, a batch and views of 2 or more, a learning rate and a temperature above "

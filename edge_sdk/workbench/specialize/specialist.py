@@ -35,6 +35,7 @@ from edge_sdk.workbench.specialize.compress import (
     fingerprint,
     weigh,
 )
+from edge_sdk.workbench.specialize.cost import check_cut
 from edge_sdk.workbench.specialize.head import Summed, classifier, restrict
 from edge_sdk.workbench.specialize.limits import counted_limits, find_limits
 from edge_sdk.workbench.specialize.report import Report, Stage
@@ -117,6 +118,7 @@ def specialize(
     damages: Mapping[str, Damage] = {}
     if method.pattern == "structured":
         structure = find_structure(whole, spec.width, spec.height)
+        check_cut(whole, structure, spec.width, spec.height)
         damages = weigh(whole, structure, task, spec, method, folder / "round-0", on_progress)
         limits = find_limits(
             whole,

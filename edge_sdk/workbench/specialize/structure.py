@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from edge_sdk.errors import WorkbenchError
 from edge_sdk.workbench.checkpoint import import_timm
 
 Kept = Mapping[str, Tensor]
@@ -106,16 +107,24 @@ def find_structure(module: nn.Module, width: int, height: int) -> Structure:
         module: takes `float32 (1, 3, height, width)`; it is not changed.
         width: of the input, pixels.
         height: of the input, pixels.
+
+    Raises:
+        WorkbenchError: a network that cannot be traced.
     """
-    graph = _Graph(module, width, height)
     groups: list[Group] = []
     dense: dict[str, str] = {}
-    for name, traced in graph.groups():
-        reason = graph.obstacle(traced)
-        if reason:
-            dense[name] = reason
-            continue
-        groups.append(graph.describe(name, traced))
+    try:
+        graph = _Graph(module, width, height)
+        for name, traced in graph.groups():
+            reason = graph.obstacle(traced)
+            if reason:
+                dense[name] = reason
+                continue
+            groups.append(graph.describe(name, traced))
+    except Exception as error:  # whatever a foreign network meets within the tracing
+        raise WorkbenchError(
+            f"expected a network whose layers can be traced; {type(module).__name__} cannot: {error}"
+        ) from error
     for name, attention in graph.attentions.items():
         heads = _heads(name, attention)
         if isinstance(heads, str):
@@ -149,7 +158,17 @@ def widths(kept: Kept) -> dict[str, int]:
 
 
 def shrink(module: nn.Module, width: int, height: int, numbers: Mapping[str, int]) -> None:
-    """Give a network the shape of a pruned one, in place; which channels stay does not matter: weights follow."""
+    """Give a network the shape of a pruned one, in place; which channels stay does not matter: weights follow.
+
+    Raises:
+        WorkbenchError: numbers that are not of this network.
+    """
+    layers: dict[str, Any] = dict(module.named_modules())
+    for name, number in numbers.items():
+        layer = layers.get(name)
+        most = next((getattr(layer, of) for of in ("num_heads", "out_channels", "out_features") if hasattr(layer, of)), 0)
+        if not 1 <= number <= most:
+            raise WorkbenchError(f"expected widths of 1 to {most} for {name!r}; got {number}")
     prune(module, width, height, {name: torch.arange(number) for name, number in numbers.items()})
 
 
@@ -167,13 +186,19 @@ class _Graph:
         self.attentions: dict[str, Any] = {
             name: layer for name, layer in module.named_modules() if type(layer) is attention_class
         }
+        self._strange = {  # layers within an attention of another kind, and its name
+            id(inner): name
+            for name, layer in module.named_modules()
+            if hasattr(layer, "qkv") and name not in self.attentions
+            for inner in layer.modules()
+        }
         head: Any = module.get_classifier()  # type: ignore[operator]
         self._head = head
         training = module.training
         wanted = {name: parameter.requires_grad for name, parameter in module.named_parameters()}
         for parameter in module.parameters():
             parameter.requires_grad_(True)  # the tracing follows gradients
-        with warnings.catch_warnings(), torch.enable_grad():
+        with warnings.catch_warnings(), torch.inference_mode(False), torch.enable_grad():
             warnings.simplefilter("ignore")
             self._graph = torch_pruning.DependencyGraph().build_dependency(
                 module.eval(),
@@ -200,12 +225,8 @@ class _Graph:
             layer = dep.target.module
             if isinstance(layer, nn.Conv2d) and layer.groups > 1 and not _is_depthwise(layer):
                 return f"{self._name(layer)} is a grouped convolution"
-            if (
-                type(layer).__module__.startswith("timm")
-                and hasattr(layer, "qkv")
-                and id(layer) not in {id(one) for one in self.attentions.values()}
-            ):
-                return f"{self._name(layer)} is an attention of another kind"
+            if id(layer) in self._strange:
+                return f"{self._strange[id(layer)]} is an attention of another kind"
             if not outs(self._graph, dep.handler) and _mixes(layer):
                 ins += 1
         return "" if ins else "nothing that could make up for its channels reads them"

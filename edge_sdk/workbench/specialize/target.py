@@ -33,7 +33,8 @@ class Target:
 
     def __str__(self) -> str:
         """As it is written."""
-        return f"{self.measure}={self.value:g}{'x' * self.relative}"
+        unit = "x" if self.relative else "B" * (self.measure == "size")
+        return f"{self.measure}={self.value:.15g}{unit}"
 
 
 def parse_targets(texts: Sequence[str]) -> tuple[Target, ...]:
