@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edge_sdk.bundle import open_bundle
-from edge_sdk.cli import main
+from edge_sdk.cli import cli
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.workbench.checkpoint import load_checkpoint, save_checkpoint
 from edge_sdk.workbench.commands.specialize import specialize
@@ -151,5 +151,5 @@ def test_folders_and_maps_that_do_not_fit_are_told(place: Path, tmp_path: Path) 
 
 
 def test_the_command_is_one_of_edge_sdk() -> None:
-    done = CliRunner().invoke(main, ["specialize", "--help"])
+    done = CliRunner().invoke(cli, ["specialize", "--help"])
     assert done.exit_code == 0 and "few pictures" in done.output and "params=10x" in done.output

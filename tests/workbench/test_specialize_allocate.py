@@ -95,7 +95,7 @@ def test_a_tighter_limit_never_gives_a_group_more() -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_close_to_the_best_of_all_allocations(seed: int) -> None:
-    """Three groups of a network, every combination tried: the greedy's damage is near the least that meets the limit."""
+    """Three groups of a network, every combination tried: the damage is near the least that meets the limit."""
     cost, structure = loaded("resnet10t")
     groups = tuple(group for group in structure.groups if group.channels <= 16)[:3]
     harm = damages(groups, seed)
@@ -161,9 +161,7 @@ def test_evenly_every_group_keeps_about_the_same_share(arch: str, fewer: float) 
         high = min(high, 1.0 if number == group.channels else (number + step_of(group)) / group.channels)
         low = max(low, 0.0 if number == least_of(group) else number / group.channels)
     assert low <= high + 1e-9  # one share explains every number
-    more = {
-        group.name: min(group.channels, numbers[group.name] + step_of(group)) for group in structure.groups
-    }
+    more = {group.name: min(group.channels, numbers[group.name] + step_of(group)) for group in structure.groups}
     assert limits.unmet(*cost.of(more))
 
 

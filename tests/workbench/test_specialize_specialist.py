@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,7 @@ def test_the_report_says_what_was_asked_and_what_came(made: tuple[Specialist, Pa
     assert "specialization gain" in text
     write_report(tmp_path / "r.json", report)
     assert msgspec.json.decode((tmp_path / "r.json").read_bytes(), type=Report) == report
-    console = Console(width=200, record=True, quiet=True)
+    console = Console(width=200, file=io.StringIO(), record=True)
     console.print(report_table(report))
     table = console.export_text()
     assert all(stage.name in table for stage in report.stages) and "control: the same on generic pictures" in table
@@ -206,7 +207,7 @@ def test_what_cannot_be_is_refused_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(WorkbenchError, match=r"nearest possible is [\d,]+ parameters"):
         run(tmp_path / "little", "params=500x")
     task = little_task.squares(2, ("red", "green"))
-    with pytest.raises(WorkbenchError, match="it has no 'redd' .close: red"):
+    with pytest.raises(WorkbenchError, match=r"it has no 'redd' .close: red"):
         run(tmp_path / "little", "params=2x", task=type(task)(task.images, task.truths, ("redd", "green")))
     for pattern, target, message in (
         ("2:4", "params=2x", "no target beside an N:M pattern"),
@@ -221,9 +222,7 @@ def test_what_cannot_be_is_refused_before_any_work(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("pattern", "targets"), [("2:4", ()), ("unstructured", ("params=2x",))]
-)
+@pytest.mark.parametrize(("pattern", "targets"), [("2:4", ()), ("unstructured", ("params=2x",))])
 def test_zeros_instead_of_narrower_layers(tmp_path: Path, pattern: str, targets: tuple[str, ...]) -> None:
     method = msgspec.structs.replace(METHOD, pattern=pattern)
     report = run(tmp_path / "little", *targets, method=method, test=TEST).report

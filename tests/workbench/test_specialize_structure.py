@@ -216,7 +216,7 @@ def test_networks_that_cannot_be_cut_are_refused() -> None:
     grouped, _ = create_model(
         "vit_tiny_r_s16_p8_224", labels=("a", "b"), input=little_task.SPEC, options={"embed_dim": 48, "depth": 1}
     )
-    with pytest.raises(WorkbenchError, match="runs with fewer channels; VisionTransformer does not: .*num_groups"):
+    with pytest.raises(WorkbenchError, match=r"runs with fewer channels; VisionTransformer does not: .*num_groups"):
         check_cut(grouped, find_structure(grouped, 32, 32), 32, 32)
     module, structure, _ = load("resnet10t")
     first, *others = structure.groups

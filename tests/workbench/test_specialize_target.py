@@ -88,7 +88,11 @@ def test_what_would_not_make_it_smaller(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("texts", "kind"),
-    [(["params=2x", "params=3M"], "params"), (["latency=2x,latency_ms=3"], "latency"), (["size=2x", "size=2x"], "size")],
+    [
+        (["params=2x", "params=3M"], "params"),
+        (["latency=2x,latency_ms=3"], "latency"),
+        (["size=2x", "size=2x"], "size"),
+    ],
 )
 def test_one_target_for_each_measure(texts: list[str], kind: str) -> None:
     with pytest.raises(WorkbenchError, match=f"expected one target for {kind}; got {kind}"):

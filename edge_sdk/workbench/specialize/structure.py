@@ -166,7 +166,9 @@ def shrink(module: nn.Module, width: int, height: int, numbers: Mapping[str, int
     layers: dict[str, Any] = dict(module.named_modules())
     for name, number in numbers.items():
         layer = layers.get(name)
-        most = next((getattr(layer, of) for of in ("num_heads", "out_channels", "out_features") if hasattr(layer, of)), 0)
+        most = next(
+            (getattr(layer, of) for of in ("num_heads", "out_channels", "out_features") if hasattr(layer, of)), 0
+        )
         if not 1 <= number <= most:
             raise WorkbenchError(f"expected widths of 1 to {most} for {name!r}; got {number}")
     prune(module, width, height, {name: torch.arange(number) for name, number in numbers.items()})
