@@ -5,8 +5,8 @@
 OUT is the folder of benchmarks/wildlife.py, whose resnet18 (40 classes, its own test split) is the big model. For each
 place: the specialist; the control, the same compression on as many photos of all classes; and a network of the
 specialist's shape trained from nothing on the same photos. All are judged on the place's validation and test photos,
-on neither of which anything was chosen. Stopped at any
-moment, the same command goes on where it was; each part is kept in OUT/specialists.
+on neither of which anything was chosen. Stopped at any moment, the same command goes on where it was; each part is kept
+in OUT/specialists.
 """
 
 from __future__ import annotations
