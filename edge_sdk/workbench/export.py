@@ -287,8 +287,11 @@ def _output_step(captured: Any) -> float:
 
 def _run(bundle: Bundle, pixels: NDArray[np.uint8], expected: NDArray[np.float32]) -> NDArray[np.float32]:
     """The device runtime's logits, `float32 (N, C)`; they must be those of the torch module that was lowered."""
-    with LittleModel(bundle) as model:
-        ran = np.stack([model.logits(image) for image in pixels])
+    try:
+        with LittleModel(bundle) as model:
+            ran = np.stack([model.logits(image) for image in pixels])
+    except RuntimeError as error:
+        raise WorkbenchError(f"expected a program that the device's runtime runs: {error}") from error
     same = float((ran.argmax(1) == expected.argmax(1)).mean())
     if same < MIN_SAME:
         raise WorkbenchError(

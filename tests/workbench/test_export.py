@@ -101,3 +101,13 @@ def test_pooling_is_replaced_at_any_depth_and_means_the_same() -> None:
     assert isinstance(lean[0][0], MeanPool) and isinstance(lean[1], nn.AdaptiveAvgPool2d)
     picture = torch.randn(2, 5, 6, 8)
     torch.testing.assert_close(MeanPool()(picture), nn.AdaptiveAvgPool2d(1)(picture))
+
+
+def test_a_program_that_the_runtime_cannot_run_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("cannot run the network: CALL_DELEGATE execute failed")
+
+    monkeypatch.setattr(LittleModel, "logits", fail)
+    with pytest.raises(WorkbenchError, match="the device's runtime runs: cannot run the network: CALL_DELEGATE"):
+        make(network(), tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
