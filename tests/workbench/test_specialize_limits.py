@@ -59,13 +59,19 @@ def found(machine: Machine, *targets: str, **given: Any) -> tuple[Limits, dict[s
 
 
 @pytest.mark.parametrize("power", [0.6, 1.0, 1.6])
-@pytest.mark.parametrize("fixed", [0.02, 0.2])
+@pytest.mark.parametrize("fixed", [0.02, 0.2, 0.4])
 @pytest.mark.parametrize("wanted", [0.8, 0.5])
 def test_a_target_on_time_is_met_closely_in_few_tries(power: float, fixed: float, wanted: float) -> None:
     machine = Machine(power, fixed)
     _, came, _ = found(machine, f"latency_ms={wanted}")
     assert 0.8 * wanted <= came["ms"] <= wanted
     assert machine.asked <= 1 + module_under_test.TRIES
+
+
+def test_a_target_on_bytes_is_met_where_most_of_the_file_does_not_shrink() -> None:
+    machine = Machine(fixed=0.6)
+    _, came, _ = found(machine, "size=70kB")
+    assert 0.9 * 70e3 <= came["bytes"] <= 70e3 and machine.asked <= 5
 
 
 def test_several_targets_hold_together() -> None:

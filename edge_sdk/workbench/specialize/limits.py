@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -126,20 +127,26 @@ def _search(
             best = limits
             if max(shares.values()) >= CLOSE or not number:
                 break
-        parameters, macs = cost.of(numbers)
-        limits = Limits(
-            _scaled(asked.parameters, parameters, shares.get("bytes"), least[0]),
-            _scaled(asked.macs, macs, shares.get("ms"), least[1]),
-        )
+        spent = cost.of(numbers)
+        limits = asked
+        if "bytes" in wanted:
+            shrunk = _scaled(asked.parameters, (least[0], floor["bytes"]), (spent[0], came["bytes"]), wanted["bytes"])
+            limits = replace(limits, parameters=shrunk)
+        if "ms" in wanted:
+            faster = _scaled(asked.macs, (least[1], floor["ms"]), (spent[1], came["ms"]), wanted["ms"])
+            limits = replace(limits, macs=faster)
     if best is None:
         text = ", ".join(f"{limit:.3g} {what} (the last came to {came[what]:.3g})" for what, limit in wanted.items())
         raise WorkbenchError(f"expected to meet {text} in {TRIES} shapes; time varies where the machine is busy")
     return best
 
 
-def _scaled(asked: int | None, spent: int, share: float | None, least: int) -> int | None:
-    """The limit that should bring a measured share to just below 1, between the least possible and what was asked."""
-    if share is None:
-        return asked
-    wanted = max(least, int(spent * _MARGIN / share))
+def _scaled(asked: int | None, least: tuple[int, float], now: tuple[int, float], target: float) -> int | None:
+    """The limit that should bring what is measured to just below a target, between the least and what was asked for.
+
+    On the line through the least shape and the present one, each by its cost and its measured value: much of a small
+    file, and of a short time, does not shrink with the network.
+    """
+    share = (target * _MARGIN - least[1]) / (now[1] - least[1]) if now[1] > least[1] else 1 / _MARGIN
+    wanted = max(least[0], int(least[0] + (now[0] - least[0]) * share))
     return wanted if asked is None else min(asked, wanted)
