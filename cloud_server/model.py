@@ -207,7 +207,8 @@ def shipped_models() -> list[str]:
 def _load_torch(model: str, device: str, threads: int | None) -> BigModel:
     import torch
 
-    from edge_sdk.workbench.checkpoint import create_model, import_timm
+    from edge_sdk.workbench.checkpoint import create_model
+    from edge_sdk.workbench.timm_library import import_timm
 
     if threads is not None:
         torch.set_num_threads(threads)

@@ -15,6 +15,7 @@ CLOUD_MAY_IMPORT = {
     "edge_sdk.errors",
     "edge_sdk.wire",
     "edge_sdk.workbench.checkpoint",
+    "edge_sdk.workbench.timm_library",
     "edge_sdk.workbench.sequence",
     "edge_sdk.bundle",
     "edge_sdk.model",

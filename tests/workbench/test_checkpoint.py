@@ -184,7 +184,7 @@ def test_weights_that_do_not_fit_are_refused(small, tmp_path: Path) -> None:
 
 def test_timm_imports_in_a_fresh_interpreter_whatever_torchvision() -> None:
     program = (
-        "from edge_sdk.workbench.checkpoint import import_timm, _kept_libraries\n"
+        "from edge_sdk.workbench.timm_library import import_timm, _kept_libraries\n"
         "assert import_timm().is_model('resnet18')\n"
         "import_timm()\n"
         "import torch, torchvision\n"

@@ -3,8 +3,8 @@ import pytest
 import torch
 from torch import nn
 
-from edge_sdk.workbench.checkpoint import import_timm
 from edge_sdk.workbench.macs import count_macs, count_parameters
+from edge_sdk.workbench.timm_library import import_timm
 
 
 def test_a_convolution_and_a_linear_layer_by_hand() -> None:

@@ -64,7 +64,7 @@ def test_a_convolutions_rows(
 def test_rows_of_a_convolution_that_pads_as_tensorflow_does(
     kernel: int, stride: int, dilation: int, height: int, width: int
 ) -> None:
-    from edge_sdk.workbench.checkpoint import import_timm
+    from edge_sdk.workbench.timm_library import import_timm
 
     import_timm()
     from timm.layers import Conv2dSame

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.workbench.checkpoint import import_timm
+from edge_sdk.workbench.timm_library import import_timm
 
 Kept = Mapping[str, Tensor]
 """For each group (by name) the channels that stay, `int64 (kept,)`, ascending; a group without a name stays whole."""
