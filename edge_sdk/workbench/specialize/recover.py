@@ -132,9 +132,10 @@ def make_lessons(
     rng = np.random.default_rng([seed, 7])
     change = Augmentation(scale=0.6, stretch=0.2, turn_deg=8.0, tint=0.15, gain=0.5).weaker(recipe.strength)
     classes = len(samples.labels) or 1
-    images = np.empty((recipe.views, *samples.images.shape[1:]), np.uint8)
-    truths = np.zeros((recipe.views, classes), np.float32)
-    for view in range(recipe.views):
+    views = min(recipe.views, max(1, recipe.steps) * recipe.batch)  # no more than are looked at
+    images = np.empty((views, *samples.images.shape[1:]), np.uint8)
+    truths = np.zeros((views, classes), np.float32)
+    for view in range(views):
         first = view % len(samples)  # each picture as often as the others
         image = change.apply(samples.images[first], rng)
         share = 1.0
@@ -150,7 +151,7 @@ def make_lessons(
                 truths[view, samples.truths[index]] += part
     answers: list[Tensor] = []
     features: dict[str, list[Tensor]] = {name: [] for name in watched}
-    for start in range(0, recipe.views, recipe.batch):
+    for start in range(0, views, recipe.batch):
         seen: dict[str, Tensor] = {}
         inputs = to_tensor(images[start : start + recipe.batch], spec)
         with (
@@ -165,7 +166,7 @@ def make_lessons(
         for name, columns in watched.items():
             features[name].append(seen[name][:, columns])
         if on_step is not None:
-            on_step(min(start + recipe.batch, recipe.views), recipe.views, math.nan)
+            on_step(min(start + recipe.batch, views), views, math.nan)
     return Lessons(
         images,
         torch.cat(answers).clone(),
