@@ -33,10 +33,9 @@ from edge_sdk.workbench.augment import Augmentation
 from edge_sdk.workbench.cascade.curve import cascade_curve, lossless
 from edge_sdk.workbench.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from edge_sdk.workbench.data import Split, split_of
-from edge_sdk.workbench.export import export
 from edge_sdk.workbench.macs import count_macs, count_parameters
 from edge_sdk.workbench.specialize.allocate import Limits
-from edge_sdk.workbench.specialize.bundles import time_bundles
+from edge_sdk.workbench.specialize.bundles import Bundles, bundle_accuracy, time_bundles
 from edge_sdk.workbench.specialize.compress import Method, answers, compress, weigh
 from edge_sdk.workbench.specialize.cost import Cost
 from edge_sdk.workbench.specialize.head import restrict
@@ -155,14 +154,8 @@ def specialist(out: Path, place: str, shots: int, seed: int) -> dict[str, Any]:
     found["fewer"] = count_parameters(whole) / found["parameters"]
     if shots == 16:
         small, info = load_checkpoint(bench.out / f"{name}.safetensors")
-        pictures = [*samples.images, *(np.ascontiguousarray(image[:, ::-1]) for image in samples.images)]
-        export(
-            small, pictures, bench.out / name, labels=PLACES[place], input=bench.spec, name=name, version=info.version
-        )
-        with LittleModel(bench.out / name) as model:
-            test = bench.samples(PLACES[place], JUDGED)
-            named = np.array([model.logits(image).argmax() for image in test.images])
-        found["int8"] = float((named == test.truths).mean())
+        bundle = Bundles(samples, bench.spec).write(small, bench.out / name, name, info.version)
+        found["int8"] = bundle_accuracy(bundle, bench.samples(PLACES[place], JUDGED))
     return found
 
 
@@ -301,8 +294,7 @@ def latencies(bench: Bench, options: argparse.Namespace, console: Console) -> No
         big = bench.out / f"big-{place}"
         whole = restrict(bench.big, bench.members(place))
         if not big.exists():
-            pictures = list(bench.samples(PLACES[place], [Split.TRAIN], 16, 0).images)
-            export(whole, pictures, big, labels=PLACES[place], input=bench.spec, name="big", version="1")
+            Bundles(bench.samples(PLACES[place], [Split.TRAIN], 16, 0), bench.spec).write(whole, big, "big")
         whole_cost = Cost(whole, find_structure(whole, bench.spec.width, bench.spec.height), 96, 96)
         for seed in range(options.seeds):
             small = bench.out / f"{place}-16-{seed}"

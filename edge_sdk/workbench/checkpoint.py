@@ -20,6 +20,7 @@ from edge_sdk.bundle import InputSpec
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.workbench.macs import count_macs, count_parameters
 from edge_sdk.workbench.timm_library import import_timm
+from edge_sdk.workbench.whole_file import write_whole
 
 FORMAT = "edge-sdk-checkpoint-1"
 
@@ -177,11 +178,9 @@ def save_checkpoint(path: str | Path, module: nn.Module, info: CheckpointInfo, *
     for key, value in module.state_dict().items():
         value = value.detach().cpu()
         state[key] = (value.half() if half and value.is_floating_point() else value).clone().contiguous()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
     metadata = {"format": FORMAT, "arch": info.arch, "info": msgspec.json.encode(info).decode()}
-    partial.write_bytes(save(state, metadata))  # safetensors' own writer makes a file that only its owner can read
-    partial.replace(path)
+    content = save(state, metadata)  # safetensors' own writer makes a file that only its owner can read
+    write_whole(path, lambda fresh: fresh.write_bytes(content))
     return path
 
 

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +31,7 @@ from edge_sdk.workbench.checkpoint import CheckpointInfo, create_model, load_che
 from edge_sdk.workbench.data import Split, open_source
 from edge_sdk.workbench.macs import count_macs, count_parameters
 from edge_sdk.workbench.pixels import OnPart, Pixels, load_pixels
+from edge_sdk.workbench.whole_file import write_whole
 
 _log = logging.getLogger(__name__)
 
@@ -236,19 +238,14 @@ class _Run:
 
     def save(self) -> None:
         """Write the state, atomically."""
-        self.config.out.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.state_path.with_name(self.state_path.name + ".partial")
-        torch.save(
-            {
-                "config": _fingerprint(self.config),
-                "module": self.module.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "average": self.average,
-                "step": self.step,
-            },
-            partial,
-        )
-        partial.replace(self.state_path)
+        state = {
+            "config": _fingerprint(self.config),
+            "module": self.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average,
+            "step": self.step,
+        }
+        write_whole(self.state_path, partial(torch.save, state))
 
     def go(self, on_progress: OnProgress | None) -> None:
         """All remaining steps."""

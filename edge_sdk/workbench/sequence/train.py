@@ -10,6 +10,7 @@ import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -27,6 +28,7 @@ from edge_sdk.workbench.cascade.confidence import fit_temperature
 from edge_sdk.workbench.data import LabelledImage, Source
 from edge_sdk.workbench.sequence.network import SequenceModel
 from edge_sdk.workbench.train import schedule, to_tensor
+from edge_sdk.workbench.whole_file import write_whole
 
 _BATCH = 32
 _MIN_WEIGHT = 0.05
@@ -124,16 +126,10 @@ def _write_part(
         big.append(logits.numpy())
     said = [little.predict(picture.image).probabilities for picture in kept]
     arrays = {f"exit{index}": np.concatenate(values) for index, values in enumerate(exits)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial.npz")
-    np.savez(
-        partial,
-        big=np.concatenate(big),
-        little=np.stack(said) if said else np.zeros((0, len(labels)), np.float32),
-        truths=np.array([labels.index(str(picture.label)) for picture in kept], np.int64),
-        **arrays,  # type: ignore[arg-type]
-    )
-    partial.replace(path)
+    arrays["big"] = np.concatenate(big)
+    arrays["little"] = np.stack(said) if said else np.zeros((0, len(labels)), np.float32)
+    arrays["truths"] = np.array([labels.index(str(picture.label)) for picture in kept], np.int64)
+    write_whole(path, partial(np.savez, **arrays))  # type: ignore[arg-type]
 
 
 def train_exits(
@@ -225,18 +221,13 @@ def _loss(
 
 
 def _save_state(path: Path, settings: list[object], exits: torch.nn.Module, optimizer: object, epoch: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    torch.save(
-        {
-            "settings": settings,
-            "exits": exits.state_dict(),
-            "optimizer": optimizer.state_dict(),  # type: ignore[attr-defined]
-            "epoch": epoch,
-        },
-        partial,
-    )
-    partial.replace(path)
+    state = {
+        "settings": settings,
+        "exits": exits.state_dict(),
+        "optimizer": optimizer.state_dict(),  # type: ignore[attr-defined]
+        "epoch": epoch,
+    }
+    write_whole(path, partial(torch.save, state))
 
 
 @torch.inference_mode()

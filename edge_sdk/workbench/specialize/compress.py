@@ -7,6 +7,7 @@ import hashlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +28,7 @@ from edge_sdk.workbench.specialize.refit import refit_layers
 from edge_sdk.workbench.specialize.samples import Samples, first, with_views
 from edge_sdk.workbench.specialize.sparsify import MOST, parse_pattern, prunable_weights, sparsify
 from edge_sdk.workbench.specialize.structure import Kept, Structure, find_structure, prune
+from edge_sdk.workbench.whole_file import write_whole
 
 _COMPARED = 128
 
@@ -312,9 +314,7 @@ def _teach(
         seed=method.seed,
         on_step=steps("lessons"),
     )
-    partial = done.with_suffix(".partial")
-    torch.save(cut.state_dict(), partial)
-    partial.replace(done)
+    write_whole(done, partial(torch.save, cut.state_dict()))
 
 
 def _watched(whole: nn.Module, origin: Mapping[str, Tensor], spec: InputSpec) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,11 @@ from torch.nn import functional
 from edge_sdk.bundle import InputSpec
 from edge_sdk.workbench.specialize.allocate import Damage, least_of, step_of
 from edge_sdk.workbench.specialize.hessian import Hessian
-from edge_sdk.workbench.specialize.layers import MAX_ROWS, chosen_rows, flat_weight, rows_of, set_weight, watching
+from edge_sdk.workbench.specialize.layers import flat_weight, set_weight, some_rows, watching
 from edge_sdk.workbench.specialize.obs import Consumer, GroupPruner
 from edge_sdk.workbench.specialize.samples import Samples, first
 from edge_sdk.workbench.specialize.structure import Group, Structure
+from edge_sdk.workbench.whole_file import write_whole
 
 OnPart = Callable[[int, int, str], None]
 """Called with the number of parts that are done, of all parts, and the name of the one that is done."""
@@ -69,14 +71,14 @@ def measure_damage(
     with torch.inference_mode():
         answers = torch.cat([module(batch) for batch in compared])
     found: dict[str, Damage] = {}
-    for groups in _passes(module, structure, folder):
+    for groups in _passes(module, structure):
         missing = [group for group in groups if not (folder and _path(folder, group).exists())]
         hessians = _gather(module, [member.layer for group in missing for member in group.consumers], batches, seed)
         for group in groups:
             if group in missing:
                 arrays = _measure(module, group, hessians, damping, compared, answers)
                 if folder is not None:
-                    _save(_path(folder, group), arrays)
+                    write_whole(_path(folder, group), partial(np.savez, **arrays))  # type: ignore[arg-type]
             else:
                 assert folder is not None
                 arrays = dict(np.load(_path(folder, group)))
@@ -98,7 +100,7 @@ def divergence(answers: Tensor, logits: Tensor) -> float:
     )
 
 
-def _passes(module: nn.Module, structure: Structure, folder: Path | None) -> Iterator[list[Group]]:
+def _passes(module: nn.Module, structure: Structure) -> Iterator[list[Group]]:
     """The groups, as many at a time as their Hessians fit into `MEMORY`."""
     current: list[Group] = []
     taken = 0
@@ -120,9 +122,7 @@ def _gather(module: nn.Module, names: Sequence[str], batches: Sequence[Tensor], 
     for number, batch in enumerate(batches):
 
         def see(name: str, inputs: Tensor, number: int = number) -> None:
-            rows = rows_of(layers[name], inputs)
-            chosen = chosen_rows(len(rows), MAX_ROWS / (len(rows) * len(batches)), seed + number)
-            waiting[name].append(rows if chosen is None else rows[chosen])
+            waiting[name].append(some_rows(layers[name], inputs, number, len(batches), seed))
 
         if names:
             with torch.inference_mode(), watching(module, list(names), see):
@@ -189,10 +189,3 @@ def _damage(group: Group, arrays: dict[str, NDArray[np.float64]]) -> Damage:
 
 def _path(folder: Path, group: Group) -> Path:
     return folder / f"damage-{group.name}.npz"
-
-
-def _save(path: Path, arrays: dict[str, NDArray[np.float64]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial.npz")
-    np.savez(partial, **arrays)  # type: ignore[arg-type]
-    partial.replace(path)

@@ -48,6 +48,13 @@ def rows_of(layer: nn.Module, inputs: Tensor) -> Tensor:
     return patches.transpose(1, 2).flatten(0, 1)
 
 
+def some_rows(layer: nn.Module, inputs: Tensor, number: int, batches: int, seed: int) -> Tensor:
+    """As `rows_of`, but of batch `number` of so many only its part of `MAX_ROWS`; of equal shapes the same rows."""
+    rows = rows_of(layer, inputs)
+    chosen = chosen_rows(len(rows), MAX_ROWS / (len(rows) * batches), seed + number)
+    return rows if chosen is None else rows[chosen]
+
+
 def chosen_rows(total: int, share: float, seed: int) -> Tensor | None:
     """Which of the rows to use, so that about `share` of them are: None for all."""
     if share >= 1:

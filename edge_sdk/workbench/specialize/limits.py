@@ -17,6 +17,7 @@ from edge_sdk.workbench.specialize.bundles import Bundles, time_bundles
 from edge_sdk.workbench.specialize.cost import Cost
 from edge_sdk.workbench.specialize.structure import Structure
 from edge_sdk.workbench.specialize.target import Target
+from edge_sdk.workbench.whole_file import write_whole
 
 TRIES = 6
 CLOSE = 0.9
@@ -82,8 +83,8 @@ def find_limits(
     if wanted:
         limits = _search(whole, structure, damages, cost, limits, wanted, bundles, on_try)
     if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(msgspec.json.encode(limits))
+        content = msgspec.json.encode(limits)
+        write_whole(file, lambda fresh: fresh.write_bytes(content))
     return limits
 
 

@@ -30,6 +30,7 @@ from edge_sdk.workbench.specialize.layers import watching
 from edge_sdk.workbench.specialize.samples import Samples
 from edge_sdk.workbench.specialize.structure import Kept, prune
 from edge_sdk.workbench.train import schedule, to_tensor
+from edge_sdk.workbench.whole_file import write_whole
 
 OnStep = Callable[[int, int, float], None]
 """Called with the number of steps that are done, of all steps, and the loss."""
@@ -345,8 +346,5 @@ def _loss(
 
 
 def _save(path: Path, pupil: nn.Module, optimizer: torch.optim.Optimizer, average: list[Tensor], step: int) -> None:
-    fresh = path.with_suffix(".partial")
-    torch.save(
-        {"pupil": pupil.state_dict(), "optimizer": optimizer.state_dict(), "average": average, "step": step}, fresh
-    )
-    fresh.replace(path)
+    state = {"pupil": pupil.state_dict(), "optimizer": optimizer.state_dict(), "average": average, "step": step}
+    write_whole(path, partial(torch.save, state))

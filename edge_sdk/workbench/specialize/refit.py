@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,17 +12,10 @@ from torch import Tensor, nn
 from edge_sdk.bundle import InputSpec
 from edge_sdk.workbench.specialize.damage import MEMORY, OnPart
 from edge_sdk.workbench.specialize.hessian import refit
-from edge_sdk.workbench.specialize.layers import (
-    MAX_ROWS,
-    chosen_rows,
-    fed,
-    flat_weight,
-    forward_order,
-    rows_of,
-    set_weight,
-)
+from edge_sdk.workbench.specialize.layers import fed, flat_weight, forward_order, set_weight, some_rows
 from edge_sdk.workbench.specialize.samples import Samples
 from edge_sdk.workbench.specialize.structure import Kept, Structure
+from edge_sdk.workbench.whole_file import write_whole
 
 
 def refit_layers(
@@ -67,10 +61,7 @@ def refit_layers(
         else:
             state = _solve(inputs, dense, pruned, name, structure, kept, batches, damping, seed)
             if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                partial = path.with_suffix(".partial")
-                torch.save(state, partial)
-                partial.replace(path)
+                write_whole(path, partial(torch.save, state))
         set_weight(layer, state["weight"], state.get("bias"))
         if on_part is not None:
             on_part(number + 1, len(order), name)
@@ -116,11 +107,8 @@ def _solve(
     gram = torch.zeros(prior.shape[1], prior.shape[1], dtype=torch.float64)
     total = 0
     for number, batch in enumerate(batches):
-        old = rows_of(source, inputs.of(name, number))
-        new = rows_of(target, fed(pruned, [name], batch)[name])
-        chosen = chosen_rows(len(old), MAX_ROWS / (len(old) * len(batches)), seed + number)
-        if chosen is not None:
-            old, new = old[chosen], new[chosen]
+        old = some_rows(source, inputs.of(name, number), number, len(batches), seed)
+        new = some_rows(target, fed(pruned, [name], batch)[name], number, len(batches), seed)
         if biased:
             one = torch.ones(len(old), 1)
             old, new = torch.cat([old, one], 1), torch.cat([new, one], 1)

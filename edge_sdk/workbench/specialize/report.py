@@ -7,6 +7,8 @@ from pathlib import Path
 import msgspec
 from rich.table import Table
 
+from edge_sdk.workbench.whole_file import write_whole
+
 
 class Stage(msgspec.Struct, frozen=True):
     """A network on the way.
@@ -100,9 +102,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 def write_report(path: Path, report: Report) -> None:
     """As JSON, atomically."""
-    fresh = path.with_name(f"{path.name}.partial")
-    fresh.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
-    fresh.replace(path)
+    content = msgspec.json.format(msgspec.json.encode(report)) + b"\n"
+    write_whole(path, lambda fresh: fresh.write_bytes(content))
 
 
 def report_table(report: Report) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,17 +16,10 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.workbench.specialize.damage import OnPart
 from edge_sdk.workbench.specialize.head import classifier
 from edge_sdk.workbench.specialize.hessian import Hessian, energy, inverse
-from edge_sdk.workbench.specialize.layers import (
-    MAX_ROWS,
-    chosen_rows,
-    fed,
-    flat_weight,
-    forward_order,
-    rows_of,
-    set_weight,
-)
+from edge_sdk.workbench.specialize.layers import fed, flat_weight, forward_order, set_weight, some_rows
 from edge_sdk.workbench.specialize.samples import Samples
 from edge_sdk.workbench.specialize.sparse import Grid, prune_n_of_m, prune_unstructured, quantize
+from edge_sdk.workbench.whole_file import write_whole
 
 MOST = 0.99
 """Share of a layer's weights that may go, at most."""
@@ -99,9 +93,7 @@ def sparsify(
             else:
                 weight, mask = prune_n_of_m(weight, hessian, *pattern, grid=grid)
             if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                torch.save((weight, mask), path.with_suffix(".partial"))
-                path.with_suffix(".partial").replace(path)
+                write_whole(path, partial(torch.save, (weight, mask)))
         set_weight(layer, weight)
         masks[name] = mask
         if on_part is not None:
@@ -126,9 +118,7 @@ def gather(module: nn.Module, name: str, batches: list[Tensor], seed: int) -> He
     layer = module.get_submodule(name)
     hessian = Hessian(flat_weight(layer).shape[1], dtype=torch.float32)
     for number, batch in enumerate(batches):
-        rows = rows_of(layer, fed(module, [name], batch)[name])
-        chosen = chosen_rows(len(rows), MAX_ROWS / (len(rows) * len(batches)), seed + number)
-        hessian.add(rows if chosen is None else rows[chosen])
+        hessian.add(some_rows(layer, fed(module, [name], batch)[name], number, len(batches), seed))
     return hessian
 
 

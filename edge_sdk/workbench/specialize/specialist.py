@@ -43,6 +43,7 @@ from edge_sdk.workbench.specialize.samples import Samples, members_of, with_view
 from edge_sdk.workbench.specialize.sparsify import round_weights
 from edge_sdk.workbench.specialize.structure import find_structure
 from edge_sdk.workbench.specialize.target import Target
+from edge_sdk.workbench.whole_file import write_whole
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -308,9 +309,7 @@ def _rounded(small: Compressed, task: Samples, spec: InputSpec, method: Method, 
     else:
         views = with_views(task, method.pictures, method.seed)
         module = round_weights(module, views, spec, damping=method.damping, seed=method.seed)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(module.state_dict(), path.with_suffix(".partial"))
-        path.with_suffix(".partial").replace(path)
+        write_whole(path, partial(torch.save, module.state_dict()))
     return replace(small, module=module)
 
 
