@@ -31,8 +31,8 @@ from edge_sdk.model import LittleModel, prepare
 from edge_sdk.workbench.cascade.curve import cascade_curve, lossless
 from edge_sdk.workbench.data import Split
 from edge_sdk.workbench.macs import count_macs
+from edge_sdk.workbench.specialize.answers import answers
 from edge_sdk.workbench.specialize.bundles import Bundles, bundle_accuracy, packed_bytes, time_bundles
-from edge_sdk.workbench.specialize.compress import answers
 from edge_sdk.workbench.specialize.cost import Cost
 from edge_sdk.workbench.specialize.head import restrict
 from edge_sdk.workbench.specialize.samples import Samples

@@ -18,9 +18,11 @@ from edge_sdk.workbench.checkpoint import CheckpointInfo, load_checkpoint, save_
 from edge_sdk.workbench.data import Split, split_of
 from edge_sdk.workbench.macs import count_macs, count_parameters
 from edge_sdk.workbench.specialize.allocate import Limits
+from edge_sdk.workbench.specialize.answers import answers
 from edge_sdk.workbench.specialize.bundles import Bundles, bundle_accuracy, packed_bytes
-from edge_sdk.workbench.specialize.compress import Method, answers, compress, weigh
+from edge_sdk.workbench.specialize.compress import compress, weigh
 from edge_sdk.workbench.specialize.head import restrict
+from edge_sdk.workbench.specialize.method import Method
 from edge_sdk.workbench.specialize.samples import Samples, draw_shots, read_samples, with_views
 from edge_sdk.workbench.specialize.sparsify import round_weights
 from edge_sdk.workbench.specialize.structure import find_structure

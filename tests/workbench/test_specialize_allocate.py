@@ -23,7 +23,8 @@ from edge_sdk.workbench.specialize.allocate import (
     step_of,
 )
 from edge_sdk.workbench.specialize.cost import Cost
-from edge_sdk.workbench.specialize.structure import Group, Structure, find_structure
+from edge_sdk.workbench.specialize.groups import Group, Structure
+from edge_sdk.workbench.specialize.structure import find_structure
 
 
 @functools.cache

@@ -15,8 +15,9 @@ from torch import nn
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.workbench.macs import count_macs, count_parameters
 from edge_sdk.workbench.specialize.allocate import Limits
-from edge_sdk.workbench.specialize.compress import Compressed, Method, compress, weigh
+from edge_sdk.workbench.specialize.compress import compress, weigh
 from edge_sdk.workbench.specialize.head import restrict
+from edge_sdk.workbench.specialize.method import Compressed, Method
 from edge_sdk.workbench.specialize.recover import Recipe
 from edge_sdk.workbench.specialize.structure import find_structure, shrink
 

@@ -15,7 +15,8 @@ from torch import nn
 from edge_sdk.workbench.specialize import damage
 from edge_sdk.workbench.specialize.allocate import Damage, least_of
 from edge_sdk.workbench.specialize.damage import divergence, measure_damage
-from edge_sdk.workbench.specialize.structure import Structure, find_structure
+from edge_sdk.workbench.specialize.groups import Structure
+from edge_sdk.workbench.specialize.structure import find_structure
 
 
 def setting(arch: str = "resnet10t") -> tuple[nn.Module, Structure, Any]:

@@ -16,8 +16,9 @@ from edge_sdk.workbench.specialize import limits as module_under_test
 from edge_sdk.workbench.specialize.allocate import Damage, Limits, allocate
 from edge_sdk.workbench.specialize.cost import Cost
 from edge_sdk.workbench.specialize.damage import measure_damage
+from edge_sdk.workbench.specialize.groups import Structure
 from edge_sdk.workbench.specialize.limits import counted_limits, find_limits
-from edge_sdk.workbench.specialize.structure import Structure, find_structure
+from edge_sdk.workbench.specialize.structure import find_structure
 from edge_sdk.workbench.specialize.target import parse_targets
 
 SPEC = little_task.SPEC

@@ -14,9 +14,10 @@ from torch import nn
 
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.workbench.specialize import recover
-from edge_sdk.workbench.specialize.compress import answers
+from edge_sdk.workbench.specialize.answers import answers
 from edge_sdk.workbench.specialize.damage import divergence
-from edge_sdk.workbench.specialize.recover import Lessons, Recipe, correct_statistics, make_lessons, teach
+from edge_sdk.workbench.specialize.norms import correct_statistics
+from edge_sdk.workbench.specialize.recover import Lessons, Recipe, make_lessons, teach
 from edge_sdk.workbench.specialize.structure import find_structure, prune
 
 SPEC = little_task.SPEC

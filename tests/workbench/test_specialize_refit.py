@@ -14,11 +14,12 @@ from torch import nn
 
 from edge_sdk.bundle import InputSpec
 from edge_sdk.workbench.specialize import layers, refit
-from edge_sdk.workbench.specialize.compress import answers
+from edge_sdk.workbench.specialize.answers import answers
 from edge_sdk.workbench.specialize.damage import divergence
+from edge_sdk.workbench.specialize.groups import Group, Kept, Member, Structure
 from edge_sdk.workbench.specialize.refit import refit_layers
 from edge_sdk.workbench.specialize.samples import Samples
-from edge_sdk.workbench.specialize.structure import Group, Kept, Member, Structure, find_structure, prune
+from edge_sdk.workbench.specialize.structure import find_structure, prune
 
 SPEC = little_task.SPEC
 

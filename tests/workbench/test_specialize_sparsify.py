@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.workbench.specialize.compress import answers
+from edge_sdk.workbench.specialize.answers import answers
 from edge_sdk.workbench.specialize.damage import divergence
 from edge_sdk.workbench.specialize.layers import flat_weight, set_weight
 from edge_sdk.workbench.specialize.sparse import Grid

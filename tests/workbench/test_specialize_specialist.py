@@ -19,7 +19,7 @@ from edge_sdk.model import LittleModel
 from edge_sdk.workbench.checkpoint import load_checkpoint
 from edge_sdk.workbench.draw import draw_report
 from edge_sdk.workbench.macs import count_macs, count_parameters
-from edge_sdk.workbench.specialize.compress import Method
+from edge_sdk.workbench.specialize.method import Method
 from edge_sdk.workbench.specialize.recover import Recipe
 from edge_sdk.workbench.specialize.report import Report, report_table, write_report
 from edge_sdk.workbench.specialize.specialist import Specialist, specialize

@@ -17,16 +17,9 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.workbench.checkpoint import create_model
 from edge_sdk.workbench.macs import count_macs, count_parameters
 from edge_sdk.workbench.specialize.cost import Cost, check_cut
+from edge_sdk.workbench.specialize.groups import Kept, Structure, complement
 from edge_sdk.workbench.specialize.layers import flat_weight, set_weight
-from edge_sdk.workbench.specialize.structure import (
-    Kept,
-    Structure,
-    complement,
-    find_structure,
-    prune,
-    shrink,
-    widths,
-)
+from edge_sdk.workbench.specialize.structure import find_structure, prune, shrink, widths
 
 NETWORKS = {
     "resnet10t": 32,

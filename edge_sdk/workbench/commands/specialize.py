@@ -90,7 +90,7 @@ def specialize(
     """
     from edge_sdk.workbench.checkpoint import create_model
     from edge_sdk.workbench.draw import draw_report
-    from edge_sdk.workbench.specialize.compress import Method
+    from edge_sdk.workbench.specialize.method import Method
     from edge_sdk.workbench.specialize.recover import Recipe
     from edge_sdk.workbench.specialize.report import report_table, write_report
     from edge_sdk.workbench.specialize.samples import read_unlabelled

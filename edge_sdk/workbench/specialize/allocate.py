@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.workbench.specialize.cost import Cost
-from edge_sdk.workbench.specialize.structure import Group
+from edge_sdk.workbench.specialize.groups import Group
 
 LEAST_SHARE = 1 / 64
 """A group keeps so much of its channels at least."""

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.workbench.macs import count_macs, count_parameters
-from edge_sdk.workbench.specialize.structure import Structure, shrink
+from edge_sdk.workbench.specialize.groups import Structure
+from edge_sdk.workbench.specialize.structure import shrink
 
 Numbers = Mapping[str, int]
 """Channels that stay, by the group's name; a group that is not named stays whole."""

@@ -15,11 +15,11 @@ from torch.nn import functional
 
 from edge_sdk.bundle import InputSpec
 from edge_sdk.workbench.specialize.allocate import Damage, least_of, step_of
+from edge_sdk.workbench.specialize.groups import Group, Structure
 from edge_sdk.workbench.specialize.hessian import Hessian
 from edge_sdk.workbench.specialize.layers import flat_weight, set_weight, some_rows, watching
 from edge_sdk.workbench.specialize.obs import Consumer, GroupPruner
 from edge_sdk.workbench.specialize.samples import Samples, first
-from edge_sdk.workbench.specialize.structure import Group, Structure
 from edge_sdk.workbench.whole_file import write_whole
 
 OnPart = Callable[[int, int, str], None]

@@ -15,7 +15,7 @@ from edge_sdk.workbench.macs import count_macs, count_parameters
 from edge_sdk.workbench.specialize.allocate import Damage, Limits, allocate, least_of
 from edge_sdk.workbench.specialize.bundles import Bundles, time_bundles
 from edge_sdk.workbench.specialize.cost import Cost
-from edge_sdk.workbench.specialize.structure import Structure
+from edge_sdk.workbench.specialize.groups import Structure
 from edge_sdk.workbench.specialize.target import Target
 from edge_sdk.workbench.whole_file import write_whole
 

@@ -1,4 +1,4 @@
-"""After the cut: normalisation statistics of the task, and lessons from the big model on the few pictures there are.
+"""After the cut: lessons from the big model on the few pictures there are.
 
 A few pictures are soon known by heart. What keeps a small network from that is a teacher which is asked about many
 changed and mixed views of them (Beyer et al., "Knowledge distillation: a good teacher is patient and consistent",
@@ -8,13 +8,11 @@ arXiv 1412.6550): a pruned channel needs no translation, its counterpart in the 
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -28,7 +26,6 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.workbench.augment import Augmentation
 from edge_sdk.workbench.specialize.layers import watching
 from edge_sdk.workbench.specialize.samples import Samples
-from edge_sdk.workbench.specialize.structure import Kept, prune
 from edge_sdk.workbench.train import schedule, to_tensor
 from edge_sdk.workbench.whole_file import write_whole
 
@@ -36,7 +33,6 @@ OnStep = Callable[[int, int, float], None]
 """Called with the number of steps that are done, of all steps, and the loss."""
 
 _SAVE_EVERY = 50
-_STATISTICS = 128  # samples on which statistics are compared
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
@@ -246,57 +242,6 @@ def teach(
         for weight, value in zip(weights, average, strict=True):
             weight.copy_(value)
     pupil.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-
-
-def correct_statistics(dense: nn.Module, pruned: nn.Module, kept: Kept, samples: Samples, spec: InputSpec) -> None:
-    """Re-estimate the statistics of all batch normalisations of a cut network, in place, in forward order.
-
-    A few samples estimate a mean poorly, but a difference well: the dense network's own statistics, which come from all
-    its training pictures, are shifted and scaled by what the cut changed on the samples. Each layer is fed by layers
-    whose statistics are set already.
-
-    Args:
-        dense: the network before the cut, in eval mode; it is not changed.
-        pruned: the network to correct, in eval mode.
-        kept: the channels that stayed.
-        samples: of the task.
-        spec: what the networks take.
-    """
-    batch = next(samples.batches(spec, _STATISTICS))
-    before, after = _norms(dense), _norms(pruned)
-    numbered = copy.deepcopy(dense)
-    for layer in _norms(numbered).values():
-        layer.running_mean = torch.arange(len(layer.running_mean)).float()
-    prune(numbered, spec.width, spec.height, kept)
-    stayed = {name: layer.running_mean.long() for name, layer in _norms(numbered).items()}
-    seen: dict[str, tuple[Tensor, Tensor]] = {}
-    with torch.no_grad(), watching(dense, list(before), lambda name, x: seen.update({name: _moments(x)})):
-        dense(batch)
-
-    def correct(name: str, inputs: Tensor) -> None:
-        index, layer = stayed[name], after[name]
-        mean, var = _moments(inputs)
-        old_mean, old_var = (one[index] for one in seen[name])
-        layer.running_mean.copy_(before[name].running_mean[index] + mean - old_mean)
-        ratio = (var / old_var.clamp_min(1e-12)).clamp(0.25, 4.0)
-        layer.running_var.copy_(before[name].running_var[index] * ratio)
-
-    with torch.no_grad(), watching(pruned, list(after), correct):
-        pruned(batch)
-
-
-def _norms(module: nn.Module) -> dict[str, Any]:
-    return {
-        name: layer
-        for name, layer in module.named_modules()
-        if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.running_mean is not None
-    }
-
-
-def _moments(inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance of each channel of `(N, C, ...)`."""
-    flat = inputs.transpose(0, 1).flatten(1)
-    return flat.mean(1), flat.var(1, unbiased=False)
 
 
 def _note(seen: dict[str, Tensor], name: str, inputs: Tensor) -> None:

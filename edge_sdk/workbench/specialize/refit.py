@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from edge_sdk.bundle import InputSpec
 from edge_sdk.workbench.specialize.damage import MEMORY, OnPart
+from edge_sdk.workbench.specialize.groups import Kept, Structure
 from edge_sdk.workbench.specialize.hessian import refit
 from edge_sdk.workbench.specialize.layers import fed, flat_weight, forward_order, set_weight, some_rows
 from edge_sdk.workbench.specialize.samples import Samples
-from edge_sdk.workbench.specialize.structure import Kept, Structure
 from edge_sdk.workbench.whole_file import write_whole
 
 

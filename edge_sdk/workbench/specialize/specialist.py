@@ -24,20 +24,16 @@ from edge_sdk.bundle import Bundle, InputSpec
 from edge_sdk.workbench.checkpoint import CheckpointInfo, save_checkpoint
 from edge_sdk.workbench.macs import count_macs, count_parameters
 from edge_sdk.workbench.specialize.allocate import Damage, Limits
+from edge_sdk.workbench.specialize.answers import answers
 from edge_sdk.workbench.specialize.bundles import Bundles, bundle_accuracy, packed_bytes, time_bundles
-from edge_sdk.workbench.specialize.compress import (
-    Compressed,
-    Method,
-    OnProgress,
-    OnStage,
-    answers,
-    compress,
-    fingerprint,
-    weigh,
-)
+from edge_sdk.workbench.specialize.compress import compress, weigh
+from edge_sdk.workbench.specialize.control import compress_generic, widened
 from edge_sdk.workbench.specialize.cost import check_cut
+from edge_sdk.workbench.specialize.fingerprint import contents, fingerprint, weights
 from edge_sdk.workbench.specialize.head import Summed, classifier, restrict
 from edge_sdk.workbench.specialize.limits import counted_limits, find_limits
+from edge_sdk.workbench.specialize.method import Compressed, Method
+from edge_sdk.workbench.specialize.progress import OnProgress
 from edge_sdk.workbench.specialize.report import Report, Stage
 from edge_sdk.workbench.specialize.samples import Samples, members_of, with_views
 from edge_sdk.workbench.specialize.sparsify import round_weights
@@ -107,7 +103,7 @@ def specialize(
     whole = restrict(big, members)
     teacher = whole if all(len(group) == 1 for group in members) else Summed(big, members)
     work = out.with_name(f"{out.name}-work")
-    folder = work / fingerprint(info.arch, info.version, _digest(big), _contents(task), method)
+    folder = work / fingerprint(info.arch, info.version, weights(big), contents(task), method)
     bundles = Bundles(task, spec, allow)
     stages = _Stages(spec, test, sparse=method.pattern != "structured")
     stages.add("big, restricted to the task", whole)
@@ -150,7 +146,7 @@ def specialize(
     if generic is not None:
         _, head = classifier(small.module)
         wider = (len(info.labels) - len(task.labels)) * head.in_features
-        control = _control(big, info, generic, members, _widened(limits, wider), method, work, stages, on_progress)
+        control = _control(big, info, generic, members, widened(limits, wider), method, work, stages, on_progress)
     small = _rounded(small, task, spec, method, folder / fingerprint(limits) / "rounded.pt")
     if on_progress is not None:
         on_progress("export and measure", 0, 1)
@@ -259,46 +255,6 @@ def _control(
     )
 
 
-def compress_generic(
-    big: nn.Module,
-    info: CheckpointInfo,
-    generic: Samples,
-    limits: Limits,
-    method: Method,
-    work: Path,
-    on_progress: OnProgress | None = None,
-    on_stage: OnStage | None = None,
-) -> Compressed:
-    """Compress a model with all its classes on pictures of no task in particular; arguments as for `compress`."""
-    spec = info.input
-    folder = work / fingerprint("generic", info.arch, info.version, _digest(big), _contents(generic), method)
-    whole = copy.deepcopy(big).eval()
-    structure = find_structure(whole, spec.width, spec.height)
-    damages: Mapping[str, Damage] = {}
-    if method.pattern == "structured":
-        damages = weigh(whole, structure, generic, spec, method, folder / "round-0", on_progress)
-    return compress(
-        whole,
-        whole,
-        generic,
-        spec,
-        limits,
-        method,
-        damages=damages,
-        folder=folder / fingerprint(limits),
-        on_progress=on_progress,
-        on_stage=on_stage,
-    )
-
-
-def _widened(limits: Limits, more: int) -> Limits:
-    """Limits that allow for the head of all classes, which goes in the end."""
-    return Limits(
-        None if limits.parameters is None else limits.parameters + more,
-        None if limits.macs is None else limits.macs + more,
-    )
-
-
 def _rounded(small: Compressed, task: Samples, spec: InputSpec, method: Method, path: Path) -> Compressed:
     """Rounded to int8 steps jointly, where the method says so and no zeros would be lost by it."""
     if method.rounding == "nearest" or small.masks:
@@ -311,19 +267,6 @@ def _rounded(small: Compressed, task: Samples, spec: InputSpec, method: Method, 
         module = round_weights(module, views, spec, damping=method.damping, seed=method.seed)
         write_whole(path, partial(torch.save, module.state_dict()))
     return replace(small, module=module)
-
-
-def _contents(samples: Samples) -> str:
-    digest = hashlib.sha256(samples.images.tobytes())
-    digest.update(samples.truths.tobytes())
-    return digest.hexdigest()
-
-
-def _digest(module: nn.Module) -> str:
-    digest = hashlib.sha256()
-    for value in module.state_dict().values():
-        digest.update(value.contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _version(checkpoint: Path) -> str:

@@ -1,0 +1,81 @@
+"""The way with zeros instead of smaller layers; once or gradually."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import nn
+
+from edge_sdk.bundle import InputSpec
+from edge_sdk.errors import WorkbenchError
+from edge_sdk.workbench.macs import count_parameters
+from edge_sdk.workbench.specialize.allocate import Limits
+from edge_sdk.workbench.specialize.answers import corrected, teach_by
+from edge_sdk.workbench.specialize.method import Compressed, Method, halvings
+from edge_sdk.workbench.specialize.progress import OnProgress, OnStage, named, progress_of_parts, tell
+from edge_sdk.workbench.specialize.samples import Samples, with_views
+from edge_sdk.workbench.specialize.sparsify import MOST, parse_pattern, prunable_weights, sparsify
+
+
+def compress_sparse(
+    whole: nn.Module,
+    teacher: nn.Module,
+    samples: Samples,
+    spec: InputSpec,
+    limits: Limits,
+    method: Method,
+    *,
+    folder: Path,
+    on_progress: OnProgress | None = None,
+    on_stage: OnStage | None = None,
+) -> Compressed:
+    """Set weights to zero until `limits.parameters` are left, or as the pattern says; arguments as for `compress`.
+
+    A gradual schedule halves what remains in each round, with lessons between that leave the zeros alone.
+
+    Raises:
+        WorkbenchError: a target that zeros cannot reach.
+    """
+    pattern = parse_pattern(method.pattern)
+    samples_and_views = with_views(samples, method.pictures, method.seed)
+    possible, total = prunable_weights(whole, spec), count_parameters(whole)
+    wanted = 1.0 - pattern[0] / pattern[1] if pattern else 0.0
+    if limits.macs is not None or (pattern is not None) == (limits.parameters is not None):
+        raise WorkbenchError(
+            "expected params= as the only target of an unstructured pattern, and no target beside an N:M pattern: "
+            "zeros make a packed file smaller, not a network faster"
+        )
+    if limits.parameters is not None:
+        wanted = (total - limits.parameters) / possible
+        if wanted > MOST:
+            least = total - round(MOST * possible)
+            raise WorkbenchError(
+                f"expected a target that this network can reach; got {limits.parameters:,} parameters. The nearest "
+                f"possible is {least:,} ({total / least:.1f}x fewer)"
+            )
+    gradual = method.schedule == "gradual" and pattern is None
+    number = halvings(1 / (1 - wanted)) if gradual else 1
+    current = whole
+    for index in range(number):
+        place = folder / f"round-{index}"
+        share = wanted if index == number - 1 else 1 - (1 - wanted) ** ((index + 1) / number)
+        current, masks, dense = sparsify(
+            current,
+            samples_and_views,
+            spec,
+            pattern,
+            share,
+            damping=method.damping,
+            even=method.allocation == "even",
+            round_too=method.recipe.steps == 0,
+            folder=place,
+            seed=method.seed,
+            on_part=progress_of_parts(on_progress, "set weights to zero"),
+        )
+        tell(on_stage, named("zeros", index, number), current)
+        current = corrected(whole, current, {}, samples_and_views, spec)
+        tell(on_stage, named("statistics", index, number), current)
+        if method.recipe.steps:
+            teach_by(whole, teacher, current, {}, samples, spec, method, place, on_progress, masks)
+            tell(on_stage, named("lessons", index, number), current)
+    return Compressed(current, {}, dense, masks)

@@ -1,0 +1,29 @@
+"""Names for what states on disk belong to."""
+
+from __future__ import annotations
+
+import hashlib
+
+from torch import nn
+
+from edge_sdk.workbench.specialize.samples import Samples
+
+
+def fingerprint(*facts: object) -> str:
+    """Names what a folder of states belongs to."""
+    return hashlib.sha256("\n".join(map(repr, facts)).encode()).hexdigest()[:16]
+
+
+def contents(samples: Samples) -> str:
+    """Names pictures and their classes."""
+    digest = hashlib.sha256(samples.images.tobytes())
+    digest.update(samples.truths.tobytes())
+    return digest.hexdigest()
+
+
+def weights(module: nn.Module) -> str:
+    """Names a network's weights."""
+    digest = hashlib.sha256()
+    for value in module.state_dict().values():
+        digest.update(value.contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,88 @@
+"""Groups of channels that go together: which layers they enter and leave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Kept = Mapping[str, Tensor]
+"""For each group (by name) the channels that stay, `int64 (kept,)`, ascending; a group without a name stays whole."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Member:
+    """A layer that a group's channels enter or leave.
+
+    Attributes:
+        layer: name of the module.
+        index: `int64 (channels, block)`; row c holds the inputs (or outputs) of the layer that belong to channel c, as
+            columns (or rows) of its weight `(outputs, inputs * kernel)`.
+    """
+
+    layer: str
+    index: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Group:
+    """Channels that are removed together.
+
+    Attributes:
+        name: of the first layer that makes them.
+        kind: "channels" or "heads".
+        channels: how many there are.
+        consumers: layers that mix these channels into others: their inputs go, the rest of their weights can make up
+            for it.
+        producers: layers whose outputs go.
+        singles: layers that treat each channel alone (normalisation, depthwise convolution) and their parameters per
+            channel; a bare parameter of the network has an empty name.
+    """
+
+    name: str
+    kind: str
+    channels: int
+    consumers: tuple[Member, ...]
+    producers: tuple[Member, ...]
+    singles: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Structure:
+    """The groups of one network.
+
+    Attributes:
+        groups: those that can be pruned, in the order of tracing.
+        dense: why a layer's outputs must stay, by its name.
+    """
+
+    groups: tuple[Group, ...]
+    dense: dict[str, str]
+
+    def rows(self, layer: str, outputs: int, kept: Kept) -> Tensor:
+        """Rows of a layer's weight that stay: `int64`, ascending."""
+        return self._stay(layer, outputs, kept, of_producers=True)
+
+    def columns(self, layer: str, inputs: int, kept: Kept) -> Tensor:
+        """Columns of a layer's weight `(outputs, inputs * kernel)` that stay: `int64`, ascending."""
+        return self._stay(layer, inputs, kept, of_producers=False)
+
+    def _stay(self, layer: str, size: int, kept: Kept, *, of_producers: bool) -> Tensor:
+        stays = torch.ones(size, dtype=torch.bool)
+        for group in self.groups:
+            if group.name not in kept:
+                continue
+            removed = complement(kept[group.name], group.channels)
+            for member in group.producers if of_producers else group.consumers:
+                if member.layer == layer:
+                    stays[member.index[removed].flatten()] = False
+        return stays.nonzero().flatten()
+
+
+def complement(kept: Tensor, size: int) -> Tensor:
+    """The indices below `size` that are not in `kept`."""
+    gone = torch.ones(size, dtype=torch.bool)
+    gone[kept] = False
+    return gone.nonzero().flatten()
