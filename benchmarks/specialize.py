@@ -57,7 +57,7 @@ def jobs(options: argparse.Namespace) -> list[tuple[tuple[str, ...], tuple[Any, 
         if "scratch" not in options.without:
             found += scratches
         if shots == 16:
-            found += [(("rounded", *job[1:]), arguments) for job, arguments in specialists]
+            found += [(("nearest", place), (place,)) for place in options.places]
             found += [(("variant", place, kind), (place, kind)) for place in options.variants for kind in VARIANTS]
     return [job for job in found if not kept(options.out, job[0]).exists()]
 
@@ -79,7 +79,7 @@ def new_table(title: str, columns: Sequence[str]) -> Table:
 
 def accuracies(options: argparse.Namespace, shots: int, console: Console) -> None:
     """Specialists, control and networks from nothing; the last columns are points above."""
-    columns = ("big", "one shot", "specialist", "int8, nearest", "int8, joint", "control", "from nothing")
+    columns = ("big", "one shot", "specialist", "int8 bundle", "control", "from nothing")
     against = ("big", "control", "from nothing")
     headers = (*columns, *(f"above {name}" for name in against))
     table = new_table(
@@ -98,13 +98,12 @@ def accuracies(options: argparse.Namespace, shots: int, console: Console) -> Non
                 found.get("statistics"),
                 found.get("lessons"),
                 found.get("int8"),
-                _read(options.out, ("rounded", *name)).get("int8"),
                 other.get(place),
                 _read(options.out, ("scratch", *name)).get("scratch"),
             )
             known = {column: value for column, value in zip(columns, values, strict=True) if value is not None}
             small = known.get("specialist")  # in float32, as control and from nothing
-            bundle = known.get("int8, joint", known.get("int8, nearest", small))
+            bundle = known.get("int8 bundle", small)
             for rival in against:
                 mine = bundle if rival == "big" else small
                 if mine is not None and rival in known:
@@ -170,10 +169,22 @@ def _big_bundle(bench: Bench, place: str) -> Bundle:
     return open_bundle(folder)
 
 
+def roundings(options: argparse.Namespace, console: Console) -> None:
+    """Joint rounding against the exporter's."""
+    columns = ("place", "joint: right", "divergence", "nearest: right", "divergence")
+    table = new_table("Rounding to int8: right on held-out photos, %, and divergence from float32, 1e-3 nats", columns)
+    for place in options.places:
+        found = _read(options.out, ("nearest", place))
+        if found:
+            cells = [(100 * found[name]["right"], 1e3 * found[name]["divergence"]) for name in ("16-0", "nearest")]
+            table.add_row(place, *(text for right, far in cells for text in (f"{right:.1f}", f"{far:.2f}")))
+    console.print(table)
+
+
 def variants(bench: Bench, options: argparse.Namespace, console: Console) -> None:
     """Other methods, and the default's first draw."""
-    columns = ("place", "method", "weights", "MACs", "one shot", "taught", "int8, nearest", "model.pte", "zipped", "ms")
-    table = new_table("Other methods, 16 photos a class, first draw; the exporter's rounding", columns)
+    columns = ("place", "method", "weights", "MACs", "one shot", "taught", "int8 bundle", "model.pte", "zipped", "ms")
+    table = new_table("Other methods, 16 photos a class, first draw", columns)
     for place in options.variants:
         for kind in ("default", *VARIANTS):
             found = _read(
@@ -267,6 +278,7 @@ def print_tables(bench: Bench, options: argparse.Namespace, console: Console) ->
         accuracies(options, shots, console)
     if 16 in options.shots:
         latencies(bench, options, console)
+        roundings(options, console)
         variants(bench, options, console)
         cascades(bench, options, console)
 

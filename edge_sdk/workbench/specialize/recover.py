@@ -47,7 +47,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         mixed: share of the views that are blends of two pictures.
         strength: of the changes, in [0, 1].
         temperature: of the answers that are compared.
-        truth: weight of the true classes in the loss.
+        truth: weight of the true classes in the loss; the big model's answers alone teach more from so few pictures.
         features: weight of the layers' mean outputs in the loss.
         average: decay per step of the moving average of the weights, which is kept.
         bf16: reckon in bfloat16 where that is safe.
@@ -61,7 +61,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     mixed: float = 0.5
     strength: float = 1.0
     temperature: float = 2.0
-    truth: float = 0.1
+    truth: float = 0.0
     features: float = 1.0
     average: float = 0.98
     bf16: bool = True
