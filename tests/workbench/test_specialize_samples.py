@@ -82,6 +82,17 @@ def test_classes_are_the_folders(tmp_path: Path) -> None:
         class_files(tmp_path / "empty")
 
 
+def test_a_class_may_be_a_link_and_hidden_folders_are_none(tmp_path: Path) -> None:
+    made = little_task.write_pictures(tmp_path / "all", little_task.squares(2, ("red", "green")))
+    (tmp_path / "all" / ".checkpoints").mkdir()
+    (tmp_path / "all" / ".checkpoints" / "red.png").write_bytes(made["red"][0].read_bytes())
+    task = tmp_path / "task"
+    task.mkdir()
+    for label in (*made, ".checkpoints"):
+        (task / label).symlink_to(tmp_path / "all" / label)
+    assert {name: len(paths) for name, paths in class_files(task).items()} == {"green": 2, "red": 2}
+
+
 def test_pictures_are_prepared_as_on_the_device(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     files = little_task.write_pictures(tmp_path, little_task.squares(2, ("red", "green"), side=50))
     broken = tmp_path / "red" / "broken.jpg"

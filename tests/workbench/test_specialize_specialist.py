@@ -114,6 +114,12 @@ def test_the_report_says_what_was_asked_and_what_came(made: tuple[Specialist, Pa
     text = report.sentence()
     assert "x fewer parameters" in text and "points against the big model on the task" in text
     assert "specialization gain" in text
+    assert report.missed() == {}
+    greedy = msgspec.structs.replace(report, targets=("params=100x", "latency=999x", "size=2kB", "macs=1.5x"))
+    missed = greedy.missed()
+    assert set(missed) == {"params=100x", "latency=999x", "size=2000B"}
+    assert missed["params=100x"] == f"{big.parameters / small.parameters:.2f}x"
+    assert "; size=2000B is not met, it came to " in greedy.sentence()
     write_report(tmp_path / "r.json", report)
     assert msgspec.json.decode((tmp_path / "r.json").read_bytes(), type=Report) == report
     console = Console(width=200, file=io.StringIO(), record=True)

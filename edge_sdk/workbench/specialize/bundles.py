@@ -20,6 +20,9 @@ from edge_sdk.workbench.specialize.cost import Numbers
 from edge_sdk.workbench.specialize.samples import Samples, first
 from edge_sdk.workbench.specialize.structure import shrink
 
+OF_BIG = "of the big model's time"
+"""Key of a measured share."""
+
 _RUNS = 40
 _WARM_UP = 3
 _FEW = 8  # pictures on which a shape is quantised whose answers do not matter
@@ -43,14 +46,22 @@ class Bundles:
         mirrored = [np.ascontiguousarray(image[:, ::-1]) for image in self._samples.images]
         return self._export(module, [*self._samples.images, *mirrored], out, name, version)
 
-    def measure(self, module: nn.Module, numbers: Numbers) -> dict[str, float]:
-        """`ms` and `bytes` of a network with so many channels; its weights do not matter."""
+    def measure(self, module: nn.Module, numbers: Numbers, beside: Bundle | None = None) -> dict[str, float]:
+        """`ms` and `bytes` of a network with so many channels; its weights do not matter.
+
+        With a bundle beside it, also `OF_BIG`: its share of that one's time, taken in turns, so that a machine which
+        is busy for a while slows both.
+        """
         shape = copy.deepcopy(module)
         shrink(shape, self._spec.width, self._spec.height, numbers)
         with tempfile.TemporaryDirectory() as folder:
             few = list(first(self._samples, _FEW).images)
             bundle = self._export(shape, few, Path(folder) / "shape", "shape", "0")
-            return {"ms": time_bundles({"": bundle})[""], "bytes": bundle.model_path.stat().st_size}
+            times = time_bundles({"shape": bundle} if beside is None else {"shape": bundle, "beside": beside})
+            found = {"ms": times["shape"], "bytes": float(bundle.model_path.stat().st_size)}
+        if beside is not None:
+            found[OF_BIG] = times["shape"] / times["beside"]
+        return found
 
     def _export(self, module: nn.Module, pictures: list[Image], out: Path, name: str, version: str) -> Bundle:
         return export(

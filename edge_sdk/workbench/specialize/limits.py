@@ -13,7 +13,7 @@ from edge_sdk.bundle import Bundle, InputSpec
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.workbench.macs import count_macs, count_parameters
 from edge_sdk.workbench.specialize.allocate import Damage, Limits, allocate, least_of
-from edge_sdk.workbench.specialize.bundles import Bundles, time_bundles
+from edge_sdk.workbench.specialize.bundles import OF_BIG, Bundles
 from edge_sdk.workbench.specialize.cost import Cost
 from edge_sdk.workbench.specialize.groups import Structure
 from edge_sdk.workbench.specialize.target import Target
@@ -81,7 +81,8 @@ def find_limits(
     allocate(cost, structure.groups, damages, limits)  # refuses what cannot be
     wanted = _measured_targets(targets, big)
     if wanted:
-        limits = _search(whole, structure, damages, cost, limits, wanted, bundles, on_try)
+        beside = big() if OF_BIG in wanted else None
+        limits = _search(whole, structure, damages, cost, limits, wanted, bundles, beside, on_try)
     if file is not None:
         content = msgspec.json.encode(limits)
         write_whole(file, lambda fresh: fresh.write_bytes(content))
@@ -89,13 +90,13 @@ def find_limits(
 
 
 def _measured_targets(targets: Sequence[Target], big: Callable[[], Bundle]) -> dict[str, float]:
-    """`ms` and `bytes` that are asked for."""
+    """What is asked for of the values that `Bundles.measure` gives."""
     wanted: dict[str, float] = {}
     for target in targets:
         if target.measure == "size":
             wanted["bytes"] = target.limit(big().model_path.stat().st_size if target.relative else 0)
         elif target.measure.startswith("latency"):
-            wanted["ms"] = target.limit(time_bundles({"": big()})[""] if target.relative else 0)
+            wanted[OF_BIG if target.relative else "ms"] = target.limit(1)
     return wanted
 
 
@@ -107,10 +108,11 @@ def _search(
     limits: Limits,
     wanted: Mapping[str, float],
     bundles: Bundles,
+    beside: Bundle | None,
     on_try: Callable[[int, int], None] | None,
 ) -> Limits:
     fewest = {group.name: least_of(group) for group in structure.groups}
-    floor, least = bundles.measure(whole, fewest), cost.of(fewest)
+    floor, least = bundles.measure(whole, fewest, beside), cost.of(fewest)
     if short := [what for what, limit in wanted.items() if floor[what] > limit]:
         text = " and ".join(
             f"{wanted[what]:.3g} {what}, where {floor[what]:.3g} is the nearest possible" for what in short
@@ -122,7 +124,7 @@ def _search(
         if on_try is not None:
             on_try(number, TRIES)
         numbers = allocate(cost, structure.groups, damages, limits)
-        came = bundles.measure(whole, numbers)
+        came = bundles.measure(whole, numbers, beside)
         shares = {what: came[what] / limit for what, limit in wanted.items()}
         if max(shares.values()) <= 1:
             best = limits
@@ -133,8 +135,8 @@ def _search(
         if "bytes" in wanted:
             shrunk = _scaled(asked.parameters, (least[0], floor["bytes"]), (spent[0], came["bytes"]), wanted["bytes"])
             limits = replace(limits, parameters=shrunk)
-        if "ms" in wanted:
-            faster = _scaled(asked.macs, (least[1], floor["ms"]), (spent[1], came["ms"]), wanted["ms"])
+        for time in {"ms", OF_BIG} & wanted.keys():
+            faster = _scaled(asked.macs, (least[1], floor[time]), (spent[1], came[time]), wanted[time])
             limits = replace(limits, macs=faster)
     if best is None:
         text = ", ".join(f"{limit:.3g} {what} (the last came to {came[what]:.3g})" for what, limit in wanted.items())

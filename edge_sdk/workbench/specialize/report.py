@@ -7,7 +7,10 @@ from pathlib import Path
 import msgspec
 from rich.table import Table
 
+from edge_sdk.workbench.specialize.target import parse_targets
 from edge_sdk.workbench.whole_file import write_whole
+
+_TOLERANCE = 0.05  # of times, which vary by so much on a quiet machine
 
 
 class Stage(msgspec.Struct, frozen=True):
@@ -86,6 +89,17 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             return None
         return self.stages[-1].accuracy - self.control.accuracy
 
+    def missed(self) -> dict[str, str]:
+        """Targets that the finished bundle does not meet, and what it came to: times vary from run to run."""
+        big, small = self.stages[0], self.stages[-1]
+        found = {}
+        for target in parse_targets(self.targets):
+            of = {"params": "parameters", "macs": "macs", "size": "model_bytes"}.get(target.measure, "latency_ms")
+            whole, came = (float(getattr(stage, of) or 0) for stage in (big, small))
+            if came > target.limit(whole) * (1 + _TOLERANCE * (of == "latency_ms")):
+                found[str(target)] = f"{whole / came:.2f}x" if target.relative else f"{came:.3g}"
+        return found
+
     def sentence(self) -> str:
         """The outcome in a line."""
         big, small = self.stages[0], self.stages[-1]
@@ -97,6 +111,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             text += f"; {100 * (self.bundle_accuracy - big.accuracy):+.1f} points against the big model on the task"
         if self.gain is not None:
             text += f"; specialization gain {100 * self.gain:+.1f} points"
+        for target, came in self.missed().items():
+            text += f"; {target} is not met, it came to {came}"
         return text
 
 

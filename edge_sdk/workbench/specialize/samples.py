@@ -48,7 +48,7 @@ class Samples:
 
 
 def class_files(folder: str | Path) -> dict[str, list[Path]]:
-    """Pictures by class: `folder/CLASS/**`, sorted by name.
+    """Pictures by class: `folder/CLASS/**`, sorted by name; a class may be a link to a folder elsewhere.
 
     Raises:
         WorkbenchError: no such folder, or fewer than two classes in it.
@@ -57,10 +57,14 @@ def class_files(folder: str | Path) -> dict[str, list[Path]]:
     if not root.is_dir():
         raise WorkbenchError(f"expected a folder with one folder of pictures for each class; there is no {root}")
     found: dict[str, list[Path]] = {}
-    for path in sorted(root.rglob("*")):
-        inner = path.relative_to(root).parts
-        if len(inner) > 1 and path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith("."):
-            found.setdefault(inner[0], []).append(path)
+    for inner in sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        pictures = [
+            path
+            for path in sorted(inner.rglob("*"))
+            if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+        ]
+        if pictures:
+            found[inner.name] = pictures
     if len(found) < 2:
         raise WorkbenchError(
             f"expected two classes or more, each a folder of pictures in {root}; got {', '.join(found) or 'none'}"
