@@ -13,30 +13,14 @@ OUT/specialists.
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
-from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from rich import box
 from rich.console import Console
-from rich.table import Table
-from specialize_jobs import JUDGED, PLACES, VARIANTS, Bench, kept, run
-
-from edge_sdk.bundle import Bundle, open_bundle
-from edge_sdk.model import LittleModel, prepare
-from edge_sdk.workbench.cascade.curve import cascade_curve, lossless
-from edge_sdk.workbench.data import Split
-from edge_sdk.workbench.macs import count_macs
-from edge_sdk.workbench.specialize.answers import answers
-from edge_sdk.workbench.specialize.bundles import Bundles, bundle_accuracy, packed_bytes, time_bundles
-from edge_sdk.workbench.specialize.cost import Cost
-from edge_sdk.workbench.specialize.head import restrict
-from edge_sdk.workbench.specialize.samples import Samples
-from edge_sdk.workbench.specialize.structure import find_structure
+from specialize_jobs import PLACES, VARIANTS, Bench, kept, run
+from specialize_tables import print_tables
 
 
 def jobs(options: argparse.Namespace) -> list[tuple[tuple[str, ...], tuple[Any, ...]]]:
@@ -62,227 +46,6 @@ def jobs(options: argparse.Namespace) -> list[tuple[tuple[str, ...], tuple[Any, 
     return [job for job in found if not kept(options.out, job[0]).exists()]
 
 
-def spread(values: Sequence[float]) -> str:
-    """Mean and standard deviation over the draws, in points."""
-    if not values:
-        return ""
-    return f"{100 * np.mean(values):.1f} ± {100 * np.std(values, ddof=1) if len(values) > 1 else 0:.1f}"
-
-
-def new_table(title: str, columns: Sequence[str]) -> Table:
-    """For RESULTS.md."""
-    table = Table(title=title, title_justify="left", box=box.MARKDOWN)
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number else "left", no_wrap=True)
-    return table
-
-
-def accuracies(options: argparse.Namespace, shots: int, console: Console) -> None:
-    """Specialists, control and networks from nothing; the last columns are points above."""
-    columns = ("big", "one shot", "specialist", "int8 bundle", "control", "from nothing")
-    against = ("big", "control", "from nothing")
-    headers = (*columns, *(f"above {name}" for name in against))
-    table = new_table(
-        f"{shots} photos a class: right on held-out photos, %, mean and deviation of {options.seeds} draws",
-        ("place", *headers),
-    )
-    means: dict[str, list[float]] = {}
-    for place in options.places:
-        rows: dict[str, list[float]] = {}
-        for seed in range(options.seeds):
-            name = (place, str(shots), str(seed))
-            found = _read(options.out, ("specialist", *name))
-            other = _read(options.out, ("control", str(len(PLACES[place]) * shots), str(seed)))
-            values = (
-                found.get("big"),
-                found.get("statistics"),
-                found.get("lessons"),
-                found.get("int8"),
-                other.get(place),
-                _read(options.out, ("scratch", *name)).get("scratch"),
-            )
-            known = {column: value for column, value in zip(columns, values, strict=True) if value is not None}
-            small = known.get("specialist")  # in float32, as control and from nothing
-            bundle = known.get("int8 bundle", small)
-            for rival in against:
-                mine = bundle if rival == "big" else small
-                if mine is not None and rival in known:
-                    known[f"above {rival}"] = mine - known[rival]
-            for column, value in known.items():
-                rows.setdefault(column, []).append(value)
-        shown = [spread(rows.get(header, [])) for header in headers[1:]]
-        table.add_row(f"{place} ({len(PLACES[place])})", spread(rows.get("big", [])).split(" ")[0], *shown)
-        for header, drawn in rows.items():
-            means.setdefault(header, []).append(float(np.mean(drawn)))
-    table.add_row("mean", *(spread(means.get(header, [])).split(" ")[0] for header in headers))
-    console.print(table)
-
-
-def _read(out: Path, job: tuple[str, ...]) -> dict[str, Any]:
-    path = kept(out, job)
-    return dict(json.loads(path.read_text())) if path.exists() else {}
-
-
-def latencies(bench: Bench, options: argparse.Namespace, console: Console) -> None:
-    """The int8 bundles against the big model's, in turns, one thread."""
-    columns = ("place", "parameters", "fewer", "MACs", "fewer", "model.pte", "smaller", "ms", "big, ms", "faster")
-    table = new_table("int8 bundles in the device's runtime, one thread, in turns", columns)
-    faster, right = [], []
-    for place in options.places:
-        held_out = bench.samples(PLACES[place], JUDGED)
-        bundle = _big_bundle(bench, place)
-        right.append(bundle_accuracy(bundle, held_out) - _read(options.out, ("specialist", place, "16", "0"))["big"])
-        whole = restrict(bench.big, bench.members(place))
-        whole_cost = Cost(whole, find_structure(whole, bench.spec.width, bench.spec.height), 96, 96)
-        for seed in range(options.seeds):
-            small = bench.out / f"{place}-16-{seed}"
-            if not small.exists():
-                continue
-            times = time_bundles({"big": bundle, "small": open_bundle(small)})
-            manifest = open_bundle(small).manifest
-            sizes = [part.stat().st_size for part in (bundle.model_path, small / "model.pte")]
-            faster.append(times["big"] / times["small"])
-            table.add_row(
-                f"{place} {seed}",
-                f"{manifest.parameters:,}",
-                f"{whole_cost.parameters / manifest.parameters:.1f}x",
-                f"{manifest.macs / 1e6:.1f} M",
-                f"{whole_cost.macs / manifest.macs:.1f}x",
-                f"{sizes[1] / 1e6:.2f} MB",
-                f"{sizes[0] / sizes[1]:.1f}x",
-                f"{times['small']:.2f}",
-                f"{times['big']:.2f}",
-                f"{faster[-1]:.2f}x",
-            )
-    console.print(table)
-    console.print(
-        f"faster: {min(faster):.2f}x to {max(faster):.2f}x, mean {np.mean(faster):.2f}x; the big model's own int8 "
-        f"bundles: {100 * np.mean(right):+.1f} points against it in float32"
-    )
-
-
-def _big_bundle(bench: Bench, place: str) -> Bundle:
-    folder = bench.out / f"big-{place}"
-    if not folder.exists():
-        whole = restrict(bench.big, bench.members(place))
-        Bundles(bench.samples(PLACES[place], [Split.TRAIN], 16, 0), bench.spec).write(whole, folder, "big")
-    return open_bundle(folder)
-
-
-def roundings(options: argparse.Namespace, console: Console) -> None:
-    """Joint rounding against the exporter's."""
-    columns = ("place", "joint: right", "divergence", "nearest: right", "divergence")
-    table = new_table("Rounding to int8: right on held-out photos, %, and divergence from float32, 1e-3 nats", columns)
-    for place in options.places:
-        found = _read(options.out, ("nearest", place))
-        if found:
-            cells = [(100 * found[name]["right"], 1e3 * found[name]["divergence"]) for name in ("16-0", "nearest")]
-            table.add_row(place, *(text for right, far in cells for text in (f"{right:.1f}", f"{far:.2f}")))
-    console.print(table)
-
-
-def variants(bench: Bench, options: argparse.Namespace, console: Console) -> None:
-    """Other methods, and the default's first draw."""
-    columns = ("place", "method", "weights", "MACs", "one shot", "taught", "int8 bundle", "model.pte", "zipped", "ms")
-    table = new_table("Other methods, 16 photos a class, first draw", columns)
-    for place in options.variants:
-        for kind in ("default", *VARIANTS):
-            found = _read(
-                options.out, ("specialist", place, "16", "0") if kind == "default" else ("variant", place, kind)
-            )
-            if not found:
-                continue
-            bundle = open_bundle(bench.out / (f"{place}-16-0" if kind == "default" else f"{place}-{kind}"))
-            shot = next(value for stage, value in found.items() if stage.startswith("statistics"))
-            taught = [value for stage, value in found.items() if stage.startswith("lessons")][-1]
-            times = time_bundles({"big": _big_bundle(bench, place), "small": bundle})
-            table.add_row(
-                place,
-                kind,
-                f"{found.get('weights', found.get('parameters')):,}",
-                f"{found['macs'] / 1e6:.1f} M",
-                *(f"{100 * value:.1f}" for value in (shot, taught, found["int8"])),
-                f"{bundle.model_path.stat().st_size / 1e6:.2f} MB",
-                f"{packed_bytes(bundle) / 1e6:.2f} MB",
-                f"{times['small']:.2f} of {times['big']:.2f}",
-            )
-    console.print(table)
-
-
-def cascades(bench: Bench, options: argparse.Namespace, console: Console) -> None:
-    """Specialists against general little models where the cascade is to be as right as the big model alone."""
-    generals = [folder for folder in sorted((bench.out.parent / "bundles").glob("slim*")) if folder.is_dir()]
-    names = [*(folder.name for folder in generals), "specialist"]
-    table = new_table(
-        "In a cascade at the big model's accuracy: exits / MACs of the big model's / points lost; the threshold is "
-        "from calibration photos",
-        ("place", "big", *names),
-    )
-    means: dict[str, list[tuple[float, float, float]]] = {name: [] for name in names}
-    for place in options.places:
-        whole = restrict(bench.big, bench.members(place))
-        splits = [bench.samples(PLACES[place], part) for part in ([Split.CALIBRATION], JUDGED)]
-        rights = [answers(whole, part, bench.spec).argmax(1).numpy() == part.truths for part in splits]
-        macs = count_macs(whole, bench.spec.width, bench.spec.height)
-        for folder in generals:
-            means[folder.name].append(_exits(folder, place, splits, rights, macs))
-        drawn = [bench.out / f"{place}-16-{seed}" for seed in range(options.seeds)]
-        found = [_exits(folder, place, splits, rights, macs) for folder in drawn if folder.exists()]
-        means["specialist"].append(_mean(found))
-        table.add_row(place, f"{100 * rights[1].mean():.1f}", *(_point(means[name][-1]) for name in names))
-    table.add_row("mean", "", *(_point(_mean(means[name])) for name in names))
-    console.print(table)
-
-
-def _mean(points: Sequence[tuple[float, float, float]]) -> tuple[float, float, float]:
-    exits, macs, lost = (float(value) for value in np.mean(points, 0))
-    return exits, macs, lost
-
-
-def _point(values: tuple[float, float, float]) -> str:
-    exits, macs, lost = values
-    return f"{100 * exits:.0f}% / {100 * macs:.0f}% / {100 * lost:+.1f}"
-
-
-def _exits(
-    folder: Path, place: str, splits: Sequence[Samples], rights: Sequence[np.ndarray], big_macs: int
-) -> tuple[float, float, float]:
-    """Exit ratio, MACs a frame as a share of the big model's, and accuracy lost against it, on held-out photos."""
-    with LittleModel(folder) as model:
-        columns = [model.labels.index(label) for label in PLACES[place]]  # a general model is told where it stands
-        spec = model.manifest.input
-        chances = []
-        for part in splits:
-            logits = np.stack([model.logits(prepare(image, spec))[columns] for image in part.images])
-            weights = np.exp(logits - logits.max(1, keepdims=True))
-            chances.append(weights / weights.sum(1, keepdims=True))
-        macs = model.macs
-    curves = [
-        cascade_curve(
-            chance.max(1).astype(np.float64),
-            chance.argmax(1) == part.truths,
-            right,
-            little_macs=macs,
-            big_macs=big_macs,
-        )
-        for chance, part, right in zip(chances, splits, rights, strict=True)
-    ]
-    point = curves[1].at(lossless(curves[0]).threshold)
-    cost = (macs + (1 - point.exit_ratio) * big_macs) / big_macs
-    return point.exit_ratio, cost, float(rights[1].mean()) - point.accuracy
-
-
-def print_tables(bench: Bench, options: argparse.Namespace, console: Console) -> None:
-    """What there is so far."""
-    for shots in options.shots:
-        accuracies(options, shots, console)
-    if 16 in options.shots:
-        latencies(bench, options, console)
-        roundings(options, console)
-        variants(bench, options, console)
-        cascades(bench, options, console)
-
-
 def main() -> None:
     """Run what is missing and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -293,6 +56,7 @@ def main() -> None:
     parser.add_argument("--places", nargs="+", choices=PLACES, default=list(PLACES))
     parser.add_argument("--variants", nargs="*", choices=PLACES, default=["birds", "vehicles"])
     parser.add_argument("--without", nargs="+", choices=["control", "scratch"], default=[])
+    parser.add_argument("--picture", type=Path, help="draw the accuracies as PNG")
     parser.add_argument("--tables", action="store_true", help="print what there is, and run nothing")
     options = parser.parse_args()
     console = Console(width=200)
