@@ -9,10 +9,11 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from edge_sdk.bundle import InputSpec
 from edge_sdk.workbench.checkpoint import CheckpointInfo, create_model
+from edge_sdk.workbench.specialize.hessian import energy
 from edge_sdk.workbench.specialize.samples import Samples
 from edge_sdk.workbench.train import to_tensor
 
@@ -107,3 +108,8 @@ def share_right(module: nn.Module, samples: Samples, spec: InputSpec = SPEC) -> 
     with torch.inference_mode():
         named = torch.cat([module(batch) for batch in samples.batches(spec)]).argmax(1).numpy()
     return float((named == samples.truths).mean())
+
+
+def output_error(weight: Tensor, new: Tensor, hessian: Tensor) -> float:
+    """Squared error of a layer's outputs as a share of their energy."""
+    return energy(weight.double() - new.double(), hessian) / energy(weight, hessian)

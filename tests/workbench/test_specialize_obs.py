@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import little_task
 import numpy as np
 import pytest
 import torch
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.workbench.specialize.hessian import Hessian, reconstruction_error
+from edge_sdk.workbench.specialize.hessian import Hessian
 from edge_sdk.workbench.specialize.obs import Consumer, GroupPruner
 
 Floats = np.ndarray
@@ -137,7 +138,7 @@ def test_a_long_order_stays_exact(seed: int, batch: int, samples: int, dtype: to
     for down_to in (35, 22, 21, 7, 1):
         pruner.order(batch, down_to)
         true = sum(
-            reconstruction_error(one.weight, new, one.hessian)
+            little_task.output_error(one.weight, new, one.hessian)
             for one, new in zip(consumers, pruner.weights(), strict=True)
         )
         assert pruner.error == pytest.approx(true, rel=1e-3 if dtype == torch.float32 else 1e-8)
@@ -167,7 +168,7 @@ def test_where_float32_does_not_do_float64_takes_over(seed: int, samples: int, b
     for down_to in (10, 5, 2):
         pruner.order(2, down_to)
         assert pruner.error == pytest.approx(
-            reconstruction_error(one.weight, pruner.weights()[0], one.hessian), rel=0.05, abs=1e-4
+            little_task.output_error(one.weight, pruner.weights()[0], one.hessian), rel=0.05, abs=1e-4
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import little_task
 import numpy as np
 import pytest
 import torch
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.workbench.specialize.hessian import Hessian, reconstruction_error
+from edge_sdk.workbench.specialize.hessian import Hessian
 from edge_sdk.workbench.specialize.sparse import Grid, prune_n_of_m, prune_unstructured, quantize
 
 Array = np.ndarray
@@ -163,8 +164,8 @@ def test_compensation_beats_plain_pruning_and_rounding(samples: int) -> None:
             (quantize(weight, hessian, grid=coarse), nearest),
         )
         for k, (new, naive) in enumerate(pairs):
-            ours[0, k] += reconstruction_error(weight, new, hessian)
-            plain[0, k] += reconstruction_error(weight, naive, hessian)
+            ours[0, k] += little_task.output_error(weight, new, hessian)
+            plain[0, k] += little_task.output_error(weight, naive, hessian)
     assert bool((ours[0] < 0.9 * plain[0]).all())
 
 

@@ -127,29 +127,6 @@ def inverse(matrix: Tensor, *, damping: float = 1e-6) -> Tensor:
     return torch.cholesky_inverse(factor)
 
 
-def reconstruction_error(weight: Tensor, new: Tensor, hessian: Tensor) -> float:
-    """Squared error of a layer's output as a share of the output's energy: tr(D H D^T) / tr(W H W^T), D = W - new.
-
-    Args:
-        weight: floats `(out, in)`, the original.
-        new: floats `(out, in)`.
-        hessian: floats `(in, in)`, of any scale.
-
-    Returns:
-        0 for no change, 1 for an output of zeros; where the original's output is zero, 0 or infinity.
-
-    Raises:
-        WorkbenchError: shapes that do not fit.
-    """
-    check_layer(weight, hessian)
-    if new.shape != weight.shape:
-        raise WorkbenchError(f"expected a new weight of shape {tuple(weight.shape)}; got {tuple(new.shape)}")
-    error, whole = energy(weight.double() - new.double(), hessian), energy(weight, hessian)
-    if whole > 0:
-        return error / whole
-    return math.inf if error > 0 else 0.0
-
-
 def refit(weight: Tensor, cross: Tensor, gram: Tensor, prior: Tensor, damping: float) -> Tensor:
     """Weight of a layer on new inputs whose output is nearest to the original's on the original inputs.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -120,12 +119,6 @@ def gather(module: nn.Module, name: str, batches: list[Tensor], seed: int) -> He
     for number, batch in enumerate(batches):
         hessian.add(some_rows(layer, fed(module, [name], batch)[name], number, len(batches), seed))
     return hessian
-
-
-def nonzero(module: nn.Module, masks: Mapping[str, Tensor]) -> int:
-    """Weights of a network that may be other than zero."""
-    whole = sum(parameter.numel() for parameter in module.parameters())
-    return whole - sum(int((~mask).sum()) for mask in masks.values())
 
 
 def prunable_weights(module: nn.Module, spec: InputSpec) -> int:
