@@ -34,10 +34,10 @@ AGAINST = ("big", "control", "from nothing")
 
 
 def spread(values: Sequence[float]) -> str:
-    """Mean and standard deviation over the draws, in points."""
-    if not values:
-        return ""
-    return f"{100 * np.mean(values):.1f} ± {100 * np.std(values, ddof=1) if len(values) > 1 else 0:.1f}"
+    """Mean and, of several draws, standard deviation, in points."""
+    if len(values) < 2:
+        return "".join(f"{100 * value:.1f}" for value in values)
+    return f"{100 * np.mean(values):.1f} ± {100 * np.std(values, ddof=1):.1f}"
 
 
 def new_table(title: str, columns: Sequence[str]) -> Table:
