@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,23 +14,22 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from edge_sdk.bundle import Bundle
-from edge_sdk.model import LittleModel
+from edge_sdk.bundle import Bundle, open_bundle
 from edge_sdk.workbench.augment import Augmentation
 from edge_sdk.workbench.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from edge_sdk.workbench.data import Split, split_of
 from edge_sdk.workbench.macs import count_macs, count_parameters
 from edge_sdk.workbench.specialize.allocate import Limits
-from edge_sdk.workbench.specialize.answers import answers
-from edge_sdk.workbench.specialize.bundles import Bundles, bundle_accuracy, packed_bytes
-from edge_sdk.workbench.specialize.compress import compress, weigh
+from edge_sdk.workbench.specialize.answers import accuracy, answers
+from edge_sdk.workbench.specialize.bundles import Bundles, bundle_accuracy, bundle_logits
+from edge_sdk.workbench.specialize.compress import weigh_and_compress
 from edge_sdk.workbench.specialize.damage import divergence
 from edge_sdk.workbench.specialize.head import restrict
-from edge_sdk.workbench.specialize.method import Method
-from edge_sdk.workbench.specialize.samples import Samples, draw_shots, read_samples, with_views
-from edge_sdk.workbench.specialize.sparsify import round_weights
-from edge_sdk.workbench.specialize.structure import find_structure
+from edge_sdk.workbench.specialize.method import Compressed, Method
+from edge_sdk.workbench.specialize.samples import Samples, draw_shots, read_samples
+from edge_sdk.workbench.specialize.specialist import rounded
 from edge_sdk.workbench.train import schedule, to_tensor
+from edge_sdk.workbench.whole_file import write_whole
 
 PLACES = {
     "dogs": ("chihuahua", "german_shepherd", "golden_retriever", "labrador", "standard_poodle", "yorkshire_terrier"),
@@ -61,6 +61,7 @@ class Bench:
         self.photos = out / "wildlife96"
         self.big, self.info = load_checkpoint(out / "resnet18.safetensors")
         self.spec = self.info.input
+        self._held_out: dict[str, Samples] = {}
 
     def samples(
         self, labels: Sequence[str], splits: Sequence[Split], shots: int | None = None, seed: int = 0
@@ -78,6 +79,16 @@ class Bench:
             files, _ = draw_shots(files, shots, seed)
         return read_samples(files, self.spec)
 
+    def held_out(self, place: str) -> Samples:
+        """The place's photos that are judged on, read once."""
+        if place not in self._held_out:
+            self._held_out[place] = self.samples(PLACES[place], JUDGED)
+        return self._held_out[place]
+
+    def right(self, module: nn.Module, place: str) -> float:
+        """Share of them that a network names rightly."""
+        return accuracy(module, self.held_out(place), self.spec)
+
     def generic(self, count: int, seed: int) -> Samples:
         """So many photos of all classes, as evenly as can be."""
         each = -(-count // len(self.info.labels))
@@ -90,12 +101,6 @@ class Bench:
         return [[self.info.labels.index(label)] for label in PLACES[place]]
 
 
-def accuracy(bench: Bench, module: nn.Module, place: str) -> float:
-    """On the place's photos that are judged on."""
-    test = bench.samples(PLACES[place], JUDGED)
-    return float((answers(module, test, bench.spec).argmax(1).numpy() == test.truths).mean())
-
-
 def limits(bench: Bench, module: nn.Module, pattern: str = "structured") -> Limits:
     """A tenth of the parameters; MACs for a bundle three times as fast, which zeros do not make."""
     if pattern != "structured":
@@ -106,22 +111,17 @@ def limits(bench: Bench, module: nn.Module, pattern: str = "structured") -> Limi
 
 def cut(
     bench: Bench, whole: nn.Module, samples: Samples, method: Method, name: str
-) -> tuple[nn.Module, dict[str, nn.Module]]:
+) -> tuple[Compressed, dict[str, nn.Module]]:
     """Compress; the small network, and what it was at each stage."""
-    structure = find_structure(whole, bench.spec.width, bench.spec.height)
     folder = bench.out / "work" / name
-    zeros = method.pattern != "structured"
-    damages = {} if zeros else weigh(whole, structure, samples, bench.spec, method, folder / "round-0")
     stages: dict[str, nn.Module] = {}
-    small = compress(
-        whole,
+    small = weigh_and_compress(
         whole,
         samples,
         bench.spec,
         limits(bench, whole, method.pattern),
         method,
-        damages=damages,
-        folder=folder,
+        folder,
         on_stage=lambda stage, module: stages.update({stage: copy.deepcopy(module)}),
     )
     info = CheckpointInfo(
@@ -132,9 +132,8 @@ def cut(
         input=bench.spec,
     )
     save_checkpoint(bench.out / f"{name}.safetensors", small.module, info)
-    for path in sorted(folder.rglob("*.*")):
-        path.unlink()
-    return small.module, stages
+    shutil.rmtree(folder)
+    return small, stages
 
 
 def specialist(out: Path, place: str, shots: int, seed: int) -> dict[str, Any]:
@@ -144,31 +143,29 @@ def specialist(out: Path, place: str, shots: int, seed: int) -> dict[str, Any]:
     samples = bench.samples(PLACES[place], [Split.TRAIN], shots, seed)
     name = f"{place}-{shots}-{seed}"
     small, stages = cut(bench, whole, samples, Method(seed=seed), name)
-    found: dict[str, Any] = {stage: accuracy(bench, module, place) for stage, module in stages.items()}
-    found |= {"big": accuracy(bench, whole, place), "parameters": count_parameters(small)}
-    found["macs"] = count_macs(small, bench.spec.width, bench.spec.height)
-    found["fewer"] = count_parameters(whole) / found["parameters"]
+    found: dict[str, Any] = {stage: bench.right(module, place) for stage, module in stages.items()}
+    found |= {"big": bench.right(whole, place), "parameters": count_parameters(small.module)}
+    found["macs"] = count_macs(small.module, bench.spec.width, bench.spec.height)
     if shots == 16:
         bundle = bundle_of(bench, small, samples, name, Method(seed=seed))
-        found["int8"] = bundle_accuracy(bundle, bench.samples(PLACES[place], JUDGED))
+        found["int8"] = bundle_accuracy(bundle, bench.held_out(place))
     return found
 
 
-def bundle_of(bench: Bench, module: nn.Module, samples: Samples, name: str, method: Method) -> Bundle:
-    """As the command writes it: rounded jointly, unless that would lose zeros."""
-    if method.pattern == "structured":
-        views = with_views(samples, method.pictures, method.seed)
-        module = round_weights(module, views, bench.spec, damping=method.damping, seed=method.seed)
+def bundle_of(bench: Bench, small: Compressed, samples: Samples, name: str, method: Method) -> Bundle:
+    """As the command writes it."""
+    state = bench.out / "work" / f"{name}-rounded.pt"
+    module = rounded(small, samples, bench.spec, method, state).module
+    state.unlink(missing_ok=True)
     return Bundles(samples, bench.spec).write(module, bench.out / name, name)
 
 
 def control(out: Path, count: int, seed: int) -> dict[str, Any]:
     """The same compression on generic photos, judged at every place of as many classes."""
     bench = Bench(out)
-    shots = {(len(labels), count // len(labels)) for labels in PLACES.values() if count % len(labels) == 0}
     small, _ = cut(bench, bench.big, bench.generic(count, seed), Method(seed=seed), f"control-{count}-{seed}")
-    places = [place for place in PLACES if any(len(PLACES[place]) == classes for classes, _ in shots)]
-    return {place: accuracy(bench, restrict(small, bench.members(place)), place) for place in places}
+    places = [place for place, labels in PLACES.items() if count % len(labels) == 0]
+    return {place: bench.right(restrict(small.module, bench.members(place)), place) for place in places}
 
 
 def scratch(out: Path, place: str, shots: int, seed: int) -> dict[str, Any]:
@@ -194,20 +191,19 @@ def scratch(out: Path, place: str, shots: int, seed: int) -> dict[str, Any]:
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad()
-    return {"scratch": accuracy(bench, module.eval(), place)}
+    return {"scratch": bench.right(module.eval(), place)}
 
 
 def nearest(out: Path, place: str) -> dict[str, Any]:
     """How far the answers of bundles are from the network's on held-out photos, rounded jointly and by the exporter."""
     bench = Bench(out)
     small, _ = load_checkpoint(bench.out / f"{place}-16-0.safetensors")
-    samples, held_out = bench.samples(PLACES[place], [Split.TRAIN], 16, 0), bench.samples(PLACES[place], JUDGED)
+    samples, held_out = bench.samples(PLACES[place], [Split.TRAIN], 16, 0), bench.held_out(place)
     folder = bench.out / f"{place}-nearest"
     Bundles(samples, bench.spec).write(small, folder, folder.name)
     exact, found = answers(small, held_out, bench.spec), {}
     for name in ("nearest", "16-0"):
-        with LittleModel(bench.out / f"{place}-{name}") as model:
-            logits = torch.from_numpy(np.stack([model.logits(image) for image in held_out.images]))
+        logits = torch.from_numpy(bundle_logits(open_bundle(bench.out / f"{place}-{name}"), held_out))
         right = float((logits.argmax(1).numpy() == held_out.truths).mean())
         found[name] = {"right": right, "divergence": divergence(exact, logits)}
     return found
@@ -223,12 +219,11 @@ def variant(out: Path, place: str, kind: str) -> dict[str, Any]:
         samples = bench.samples(PLACES[place], [Split.TRAIN], 16, 0)
     name = f"{place}-{kind}"
     small, stages = cut(bench, whole, samples, VARIANTS[kind], name)
-    found: dict[str, Any] = {stage: accuracy(bench, module, place) for stage, module in stages.items()}
+    found: dict[str, Any] = {stage: bench.right(module, place) for stage, module in stages.items()}
     bundle = bundle_of(bench, small, samples, name, VARIANTS[kind])
-    found["int8"] = bundle_accuracy(bundle, bench.samples(PLACES[place], JUDGED))
-    found["weights"] = sum(int(weight.count_nonzero()) for weight in small.parameters())
-    found["macs"] = count_macs(small, bench.spec.width, bench.spec.height)
-    found |= {"bytes": bundle.model_path.stat().st_size, "packed": packed_bytes(bundle)}
+    found["int8"] = bundle_accuracy(bundle, bench.held_out(place))
+    found["weights"] = sum(int(weight.count_nonzero()) for weight in small.module.parameters())
+    found["macs"] = count_macs(small.module, bench.spec.width, bench.spec.height)
     return found
 
 
@@ -256,8 +251,7 @@ def run(out: Path, job: tuple[str, ...], arguments: tuple[Any, ...]) -> tuple[st
     kind = kinds[job[0]]
     found = kind(out, *arguments)
     path = kept(out, job)
-    path.with_suffix(".partial").write_text(json.dumps(found, indent=1))
-    path.with_suffix(".partial").replace(path)
+    write_whole(path, lambda fresh: fresh.write_text(json.dumps(found, indent=1)))
     return job
 
 

@@ -13,19 +13,19 @@ from matplotlib.figure import Figure
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from specialize_jobs import JUDGED, PLACES, VARIANTS, Bench, kept
+from specialize_jobs import PLACES, VARIANTS, Bench, kept
 
 from edge_sdk.bundle import Bundle, open_bundle
 from edge_sdk.model import LittleModel, prepare
+from edge_sdk.workbench.cascade.confidence import softmax
 from edge_sdk.workbench.cascade.curve import cascade_curve, lossless
 from edge_sdk.workbench.data import Split
+from edge_sdk.workbench.draw import CORAL, GREY, NAVY, TEAL
 from edge_sdk.workbench.macs import count_macs
 from edge_sdk.workbench.specialize.answers import answers
 from edge_sdk.workbench.specialize.bundles import Bundles, bundle_accuracy, packed_bytes, time_bundles
-from edge_sdk.workbench.specialize.cost import Cost
 from edge_sdk.workbench.specialize.head import restrict
 from edge_sdk.workbench.specialize.samples import Samples
-from edge_sdk.workbench.specialize.structure import find_structure
 
 COLUMNS = ("big", "one shot", "specialist", "int8 bundle", "control", "from nothing")
 DROP = 0.01
@@ -102,11 +102,11 @@ def latencies(bench: Bench, options: argparse.Namespace, console: Console) -> No
     table = new_table("int8 bundles in the device's runtime, one thread, in turns", columns)
     faster, right = [], []
     for place in options.places:
-        held_out = bench.samples(PLACES[place], JUDGED)
         bundle = _big_bundle(bench, place)
-        right.append(bundle_accuracy(bundle, held_out) - _read(options.out, ("specialist", place, "16", "0"))["big"])
-        whole = restrict(bench.big, bench.members(place))
-        whole_cost = Cost(whole, find_structure(whole, bench.spec.width, bench.spec.height), 96, 96)
+        right.append(
+            bundle_accuracy(bundle, bench.held_out(place)) - _read(options.out, ("specialist", place, "16", "0"))["big"]
+        )
+        whole = bundle.manifest
         for seed in range(options.seeds):
             small = bench.out / f"{place}-16-{seed}"
             if not small.exists():
@@ -119,9 +119,9 @@ def latencies(bench: Bench, options: argparse.Namespace, console: Console) -> No
             table.add_row(
                 f"{place} {seed}",
                 f"{manifest.parameters:,}",
-                f"{whole_cost.parameters / manifest.parameters:.1f}x",
+                f"{whole.parameters / manifest.parameters:.1f}x",
                 f"{manifest.macs / 1e6:.1f} M",
-                f"{whole_cost.macs / manifest.macs:.1f}x",
+                f"{whole.macs / manifest.macs:.1f}x",
                 f"{sizes[1] / 1e6:.2f} MB",
                 f"{sizes[0] / sizes[1]:.1f}x",
                 f"{times['small']:.2f}",
@@ -204,7 +204,7 @@ def cascades(bench: Bench, options: argparse.Namespace, console: Console) -> Non
     means: dict[str, list[Place]] = {name: [] for name in names}
     for place in options.places:
         whole = restrict(bench.big, bench.members(place))
-        splits = [bench.samples(PLACES[place], part) for part in ([Split.CALIBRATION], JUDGED)]
+        splits = [bench.samples(PLACES[place], [Split.CALIBRATION]), bench.held_out(place)]
         rights = [answers(whole, part, bench.spec).argmax(1).numpy() == part.truths for part in splits]
         macs = count_macs(whole, bench.spec.width, bench.spec.height)
         for folder in generals:
@@ -238,8 +238,7 @@ def _exits(folder: Path, place: str, splits: Sequence[Samples], rights: Sequence
         chances = []
         for part in splits:
             logits = np.stack([model.logits(prepare(image, spec))[columns] for image in part.images])
-            weights = np.exp(logits - logits.max(1, keepdims=True))
-            chances.append(weights / weights.sum(1, keepdims=True))
+            chances.append(softmax(logits))
         macs = model.macs
     curves = [
         cascade_curve(
@@ -276,10 +275,10 @@ def draw(options: argparse.Namespace) -> None:
     figure = Figure(figsize=(12, 4.6), layout="constrained")
     bars, lines = figure.subplots(1, 2, width_ratios=[3, 2])
     kinds = {
-        "big": ("big model", "#264653"),
-        "specialist": ("specialist", "#2a9d8f"),
-        "control": ("the same on generic photos", "#e76f51"),
-        "from nothing": ("its shape, trained from nothing", "#b8b8b8"),
+        "big": ("big model", NAVY),
+        "specialist": ("specialist", TEAL),
+        "control": ("the same on generic photos", CORAL),
+        "from nothing": ("its shape, trained from nothing", GREY),
     }
     by_shots = {shots: {place: found(options, shots, place) for place in options.places} for shots in options.shots}
     for number, (kind, (label, colour)) in enumerate(kinds.items()):

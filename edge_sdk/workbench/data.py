@@ -130,9 +130,7 @@ class FolderSource:
     def __init__(self, root: Path, split: Split) -> None:
         if not root.is_dir():
             raise WorkbenchError(f"expected a folder of pictures or simulated://...; got {str(root)!r}")
-        files = sorted(
-            path for path in root.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-        )
+        files = picture_files(root)
         names = {path: path.relative_to(root).as_posix() for path in files}
         self.labels = tuple(sorted({names[path].split("/")[0] for path in files if "/" in names[path]}))
         self._root = root
@@ -158,6 +156,13 @@ class FolderSource:
             inner = path.relative_to(self._root).parts
             label = inner[0] if len(inner) > 1 else None
             yield LabelledImage(image, label, str(path), name="/".join(inner))
+
+
+def picture_files(folder: Path) -> list[Path]:
+    """All pictures below a folder, sorted; hidden files are left out."""
+    return sorted(
+        path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    )
 
 
 def split_of(name: str) -> Split:

@@ -17,7 +17,7 @@ from edge_sdk.workbench.specialize.head import classifier
 from edge_sdk.workbench.specialize.layers import forward_order
 from edge_sdk.workbench.specialize.method import Method
 from edge_sdk.workbench.specialize.norms import correct_statistics
-from edge_sdk.workbench.specialize.progress import OnProgress, progress_of_steps
+from edge_sdk.workbench.specialize.progress import OnProgress, progress_of
 from edge_sdk.workbench.specialize.recover import make_lessons, teach
 from edge_sdk.workbench.specialize.samples import Samples, first
 from edge_sdk.workbench.specialize.structure import find_structure
@@ -39,6 +39,11 @@ def answers(module: nn.Module, samples: Samples, spec: InputSpec) -> Tensor:
     """Logits on all samples, `float32 (N, C)`."""
     with torch.inference_mode():
         return torch.cat([module(batch) for batch in samples.batches(spec)])
+
+
+def accuracy(module: nn.Module, samples: Samples, spec: InputSpec) -> float:
+    """Share of the samples that a network names rightly."""
+    return float((answers(module, samples, spec).argmax(1).numpy() == samples.truths).mean())
 
 
 def teach_by(
@@ -72,7 +77,6 @@ def teach_by(
         cut.load_state_dict(torch.load(done, weights_only=True))
         cut.eval()
         return
-    steps = progress_of_steps(on_progress)
     lessons = make_lessons(
         teacher,
         whole,
@@ -81,7 +85,7 @@ def teach_by(
         method.recipe,
         _watched(whole, origin, spec),
         seed=method.seed,
-        on_step=steps("ask the big model"),
+        on_step=progress_of(on_progress, "ask the big model"),
     )
     teach(
         cut,
@@ -91,7 +95,7 @@ def teach_by(
         masks=masks,
         state=place / "teach.pt",
         seed=method.seed,
-        on_step=steps("lessons"),
+        on_step=progress_of(on_progress, "lessons"),
     )
     write_whole(done, partial(torch.save, cut.state_dict()))
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from edge_sdk.bundle import Bundle, InputSpec
@@ -102,9 +103,13 @@ def time_bundles(bundles: Mapping[str, Bundle]) -> dict[str, float]:
 
 def bundle_accuracy(bundle: Bundle, test: Samples) -> float:
     """Share of prepared pictures that a bundle names rightly."""
+    return float((bundle_logits(bundle, test).argmax(1) == test.truths).mean())
+
+
+def bundle_logits(bundle: Bundle, samples: Samples) -> NDArray[np.float32]:
+    """What a bundle answers to prepared pictures, `float32 (N, C)`."""
     with LittleModel(bundle) as model:
-        named = np.array([model.logits(image).argmax() for image in test.images])
-    return float((named == test.truths).mean())
+        return np.stack([model.logits(image) for image in samples.images])
 
 
 def packed_bytes(bundle: Bundle) -> int:

@@ -15,9 +15,10 @@ from edge_sdk.workbench.specialize.answers import corrected, teach_by
 from edge_sdk.workbench.specialize.compress_sparse import compress_sparse
 from edge_sdk.workbench.specialize.cost import Cost
 from edge_sdk.workbench.specialize.damage import measure_damage
+from edge_sdk.workbench.specialize.fingerprint import fingerprint
 from edge_sdk.workbench.specialize.groups import Kept, Structure
 from edge_sdk.workbench.specialize.method import Compressed, Method, rounds_of
-from edge_sdk.workbench.specialize.progress import OnProgress, OnStage, named, progress_of_parts, tell
+from edge_sdk.workbench.specialize.progress import OnProgress, OnStage, named, progress_of, tell
 from edge_sdk.workbench.specialize.refit import refit_layers
 from edge_sdk.workbench.specialize.samples import Samples, with_views
 from edge_sdk.workbench.specialize.structure import find_structure, prune
@@ -81,7 +82,7 @@ def compress(
             damping=method.damping,
             folder=place,
             seed=method.seed,
-            on_part=progress_of_parts(on_progress, "refit layer by layer"),
+            on_part=progress_of(on_progress, "refit layer by layer"),
         )
         tell(on_stage, named("refit", number, len(rounds)), cut)
         cut = corrected(current, cut, kept, solved_on, spec)
@@ -93,6 +94,40 @@ def compress(
             tell(on_stage, named("lessons", number, len(rounds)), cut)
         current = cut
     return Compressed(current, {name: len(kept) for name, kept in origin.items()}, structure.dense)
+
+
+def weigh_and_compress(
+    whole: nn.Module,
+    samples: Samples,
+    spec: InputSpec,
+    limits: Limits,
+    method: Method,
+    folder: Path,
+    *,
+    on_progress: OnProgress | None = None,
+    on_stage: OnStage | None = None,
+) -> Compressed:
+    """Weigh what the method asks to have weighed, and compress with the network as its own teacher.
+
+    Arguments and errors as for `compress`; `folder` keeps the damages for all limits.
+    """
+    whole = copy.deepcopy(whole).eval()
+    damages: Mapping[str, Damage] = {}
+    if method.pattern == "structured":
+        structure = find_structure(whole, spec.width, spec.height)
+        damages = weigh(whole, structure, samples, spec, method, folder / "round-0", on_progress)
+    return compress(
+        whole,
+        whole,
+        samples,
+        spec,
+        limits,
+        method,
+        damages=damages,
+        folder=folder / fingerprint(limits),
+        on_progress=on_progress,
+        on_stage=on_stage,
+    )
 
 
 def weigh(
@@ -113,7 +148,7 @@ def weigh(
         damping=method.damping,
         folder=folder,
         seed=method.seed,
-        on_part=progress_of_parts(on_progress, "weigh channels"),
+        on_part=progress_of(on_progress, "weigh channels"),
     )
 
 

@@ -12,7 +12,7 @@ from edge_sdk.workbench.macs import count_parameters
 from edge_sdk.workbench.specialize.allocate import Limits
 from edge_sdk.workbench.specialize.answers import corrected, teach_by
 from edge_sdk.workbench.specialize.method import Compressed, Method, halvings
-from edge_sdk.workbench.specialize.progress import OnProgress, OnStage, named, progress_of_parts, tell
+from edge_sdk.workbench.specialize.progress import OnProgress, OnStage, named, progress_of, tell
 from edge_sdk.workbench.specialize.samples import Samples, with_views
 from edge_sdk.workbench.specialize.sparsify import MOST, parse_pattern, prunable_weights, sparsify
 
@@ -70,7 +70,7 @@ def compress_sparse(
             round_too=method.recipe.steps == 0,
             folder=place,
             seed=method.seed,
-            on_part=progress_of_parts(on_progress, "set weights to zero"),
+            on_part=progress_of(on_progress, "set weights to zero"),
         )
         tell(on_stage, named("zeros", index, number), current)
         current = corrected(whole, current, {}, samples_and_views, spec)

@@ -27,6 +27,7 @@ class Graph:
         self.attentions: dict[str, Any] = {
             name: layer for name, layer in module.named_modules() if type(layer) is attention_class
         }
+        self._attention_names = {id(layer): name for name, layer in self.attentions.items()}
         self._strange = {  # layers within an attention of another kind, and its name
             id(inner): name
             for name, layer in module.named_modules()
@@ -80,7 +81,7 @@ class Graph:
             dep, idxs = traced[position]
             layer = dep.target.module
             leaving = self._graph.is_out_channel_pruning_fn(dep.handler)
-            if isinstance(layer, nn.Conv2d | nn.Linear) or id(layer) in self._attention_names():
+            if isinstance(layer, nn.Conv2d | nn.Linear) or id(layer) in self._attention_names:
                 roots = torch.tensor(traced[position].root_idxs)
                 index = _blocks(torch.tensor(idxs), roots, channels)
                 if leaving and not (isinstance(layer, nn.Conv2d) and _is_depthwise(layer)):
@@ -106,18 +107,15 @@ class Graph:
                 warnings.simplefilter("ignore")
                 self._graph.get_pruning_group(layer, pruner.prune_out_channels, removed).prune()
 
-    def _attention_names(self) -> dict[int, str]:
-        return {id(layer): name for name, layer in self.attentions.items()}
-
     def _name(self, layer: Any) -> str:
         return str(self._names.get(id(layer), ""))
 
     def _producer(self, layer: Any) -> str:
-        attention = self._attention_names().get(id(layer))
+        attention = self._attention_names.get(id(layer))
         return self._name(layer) if attention is None else f"{attention}.proj"
 
     def _consumer(self, layer: Any) -> tuple[str, int]:
-        attention = self._attention_names().get(id(layer))
+        attention = self._attention_names.get(id(layer))
         if attention is not None:
             return f"{attention}.qkv", 1
         if isinstance(layer, nn.Conv2d):

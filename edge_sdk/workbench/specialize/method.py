@@ -1,4 +1,4 @@
-"""How a network is cut: settings, the limits of each round, and who is told."""
+"""How a network is cut: settings, the limits of each round, and what comes of it."""
 
 from __future__ import annotations
 

@@ -24,19 +24,8 @@ def tell(on_stage: OnStage | None, name: str, module: nn.Module) -> None:
         on_stage(name, module)
 
 
-def progress_of_parts(on_progress: OnProgress | None, what: str) -> Callable[[int, int, str], None] | None:
-    """For what is counted in named parts."""
+def progress_of(on_progress: OnProgress | None, what: str) -> Callable[[int, int, object], None] | None:
+    """For what is counted in parts or steps, by what is done; their names and losses are not passed on."""
     if on_progress is None:
         return None
     return lambda done, of, _: on_progress(what, done, of)
-
-
-def progress_of_steps(on_progress: OnProgress | None) -> Callable[[str], Callable[[int, int, float], None] | None]:
-    """For what is counted in steps, by what is done."""
-
-    def of(what: str) -> Callable[[int, int, float], None] | None:
-        if on_progress is None:
-            return None
-        return lambda done, steps, _: on_progress(what, done, steps)
-
-    return of

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from edge_sdk.bundle import InputSpec
 from edge_sdk.errors import ImageError, WorkbenchError
-from edge_sdk.images import IMAGE_SUFFIXES, read_image
+from edge_sdk.images import read_image
 from edge_sdk.model import prepare
 from edge_sdk.workbench.augment import Augmentation
+from edge_sdk.workbench.data import picture_files
 from edge_sdk.workbench.train import to_tensor
 
 _MOST_VIEWS = 16
@@ -58,12 +59,7 @@ def class_files(folder: str | Path) -> dict[str, list[Path]]:
         raise WorkbenchError(f"expected a folder with one folder of pictures for each class; there is no {root}")
     found: dict[str, list[Path]] = {}
     for inner in sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        pictures = [
-            path
-            for path in sorted(inner.rglob("*"))
-            if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-        ]
-        if pictures:
+        if pictures := picture_files(inner):
             found[inner.name] = pictures
     if len(found) < 2:
         raise WorkbenchError(
@@ -127,9 +123,7 @@ def read_unlabelled(folder: str | Path, count: int, spec: InputSpec, seed: int) 
         WorkbenchError: fewer pictures than that.
     """
     root = Path(folder)
-    paths = [
-        path for path in root.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-    ]
+    paths = picture_files(root)
     if len(paths) < count:
         raise WorkbenchError(f"expected {count} pictures in {root}, as many as the task has; got {len(paths)}")
     paths.sort(key=lambda path: hashlib.sha256(f"{seed} {path.relative_to(root).as_posix()}".encode()).digest())

@@ -24,10 +24,9 @@ from edge_sdk.bundle import Bundle, InputSpec
 from edge_sdk.workbench.checkpoint import CheckpointInfo, save_checkpoint
 from edge_sdk.workbench.macs import count_macs, count_parameters
 from edge_sdk.workbench.specialize.allocate import Damage, Limits
-from edge_sdk.workbench.specialize.answers import answers
+from edge_sdk.workbench.specialize.answers import accuracy
 from edge_sdk.workbench.specialize.bundles import Bundles, bundle_accuracy, packed_bytes, time_bundles
-from edge_sdk.workbench.specialize.compress import compress, weigh
-from edge_sdk.workbench.specialize.control import compress_generic, widened
+from edge_sdk.workbench.specialize.compress import compress, weigh, weigh_and_compress
 from edge_sdk.workbench.specialize.cost import check_cut
 from edge_sdk.workbench.specialize.fingerprint import contents, fingerprint, weights
 from edge_sdk.workbench.specialize.head import Summed, classifier, restrict
@@ -146,8 +145,8 @@ def specialize(
     if generic is not None:
         _, head = classifier(small.module)
         wider = (len(info.labels) - len(task.labels)) * head.in_features
-        control = _control(big, info, generic, members, widened(limits, wider), method, work, stages, on_progress)
-    small = _rounded(small, task, spec, method, folder / fingerprint(limits) / "rounded.pt")
+        control = _control(big, info, generic, members, _widened(limits, wider), method, work, stages, on_progress)
+    small = rounded(small, task, spec, method, folder / fingerprint(limits) / "rounded.pt")
     if on_progress is not None:
         on_progress("export and measure", 0, 1)
     described = CheckpointInfo(
@@ -223,8 +222,7 @@ class _Stages:
     def judge(self, name: str, module: nn.Module) -> Stage:
         right = None
         if self._test is not None:
-            named = answers(module, self._test, self._spec).argmax(1).numpy()
-            right = float((named == self._test.truths).mean())
+            right = accuracy(module, self._test, self._spec)
         weights = (
             sum(int(parameter.count_nonzero()) for parameter in module.parameters())
             if self._sparse
@@ -250,12 +248,20 @@ def _control(
         if on_progress is not None:
             on_progress(f"control: {what}", done, of)
 
-    return stages.judge(
-        "control", restrict(compress_generic(big, info, generic, limits, method, work, told).module, members)
+    folder = work / fingerprint("generic", info.arch, info.version, weights(big), contents(generic), method)
+    small = weigh_and_compress(big, generic, info.input, limits, method, folder, on_progress=told)
+    return stages.judge("control", restrict(small.module, members))
+
+
+def _widened(limits: Limits, more: int) -> Limits:
+    """Limits that allow for the head of all classes, which goes in the end."""
+    return Limits(
+        None if limits.parameters is None else limits.parameters + more,
+        None if limits.macs is None else limits.macs + more,
     )
 
 
-def _rounded(small: Compressed, task: Samples, spec: InputSpec, method: Method, path: Path) -> Compressed:
+def rounded(small: Compressed, task: Samples, spec: InputSpec, method: Method, path: Path) -> Compressed:
     """Rounded to int8 steps jointly, where the method says so and no zeros would be lost by it."""
     if method.rounding == "nearest" or small.masks:
         return small
