@@ -222,6 +222,21 @@ def test_a_loss_that_is_no_number_is_told() -> None:
 
 
 @pytest.mark.parametrize(
+    ("recipe", "views"),
+    [
+        (Recipe(), 3000),
+        (Recipe(steps=1200), 6000),
+        (Recipe(steps=0), 5),
+        (Recipe(steps=2, batch=4, views=100), 8),
+        (Recipe(steps=20, views=100), 100),
+        (Recipe(steps=10, batch=2), 20),
+    ],
+)
+def test_there_are_five_views_for_each_step_and_no_more_than_are_looked_at(recipe: Recipe, views: int) -> None:
+    assert recipe.count_views() == views
+
+
+@pytest.mark.parametrize(
     ("wrong", "message"),
     [
         ({"mixed": 1.5}, r"expected mixed in \[0, 1\]; got 1.5"),

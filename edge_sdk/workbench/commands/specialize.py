@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from edge_sdk.bundle import InputSpec
     from edge_sdk.workbench.specialize.samples import Samples
 
-_VIEWS = 5  # of the pictures, for each step of the lessons
-
 
 @click.command()
 @click.option("--big", required=True, help="The big model: a .safetensors checkpoint, or timm's name.")
@@ -117,7 +115,7 @@ def specialize(
         allocation=allocation,  # type: ignore[arg-type]
         schedule=schedule,  # type: ignore[arg-type]
         damping=damping,
-        recipe=Recipe(steps=steps, views=max(2, _VIEWS * steps)),
+        recipe=Recipe(steps=steps),
         seed=seed,
     )
     console = Console()

@@ -33,6 +33,7 @@ OnStep = Callable[[int, int, float], None]
 """Called with the number of steps that are done, of all steps, and the loss."""
 
 _SAVE_EVERY = 50
+_VIEWS_PER_STEP = 5
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +44,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         batch: views per step.
         learning_rate: the peak.
         weight_decay: of AdamW.
-        views: changed and mixed pictures on which the teacher is asked, once.
+        views: changed and mixed pictures on which the teacher is asked, once; None: five for each step.
         mixed: share of the views that are blends of two pictures.
         strength: of the changes, in [0, 1].
         temperature: of the answers that are compared.
@@ -57,7 +58,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     batch: int = 32
     learning_rate: float = 5e-4
     weight_decay: float = 0.01
-    views: int = 3000
+    views: int | None = None
     mixed: float = 0.5
     strength: float = 1.0
     temperature: float = 2.0
@@ -79,11 +80,17 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         for name, value in {"weight_decay": self.weight_decay, "features": self.features}.items():
             if not value >= 0:
                 raise ValueError(f"expected {name} of 0 or more; got {value}")
-        if self.steps < 0 or self.batch < 2 or self.views < 2 or self.learning_rate <= 0 or self.temperature <= 0:
+        few = self.batch < 2 or (self.views is not None and self.views < 2)
+        if self.steps < 0 or few or self.learning_rate <= 0 or self.temperature <= 0:
             raise ValueError(
                 "expected steps of 0 or more, a batch and views of 2 or more, a learning rate and a temperature above "
                 f"0; got {self.steps}, {self.batch}, {self.views}, {self.learning_rate}, {self.temperature}"
             )
+
+    def count_views(self) -> int:
+        """Views that are made: no more than are looked at."""
+        steps = max(1, self.steps)
+        return min(_VIEWS_PER_STEP * steps if self.views is None else self.views, steps * self.batch)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,7 +136,7 @@ def make_lessons(
     rng = np.random.default_rng([seed, 7])
     change = Augmentation(scale=0.6, stretch=0.2, turn_deg=8.0, tint=0.15, gain=0.5).weaker(recipe.strength)
     classes = len(samples.labels) or 1
-    views = min(recipe.views, max(1, recipe.steps) * recipe.batch)  # no more than are looked at
+    views = recipe.count_views()
     images = np.empty((views, *samples.images.shape[1:]), np.uint8)
     truths = np.zeros((views, classes), np.float32)
     for view in range(views):
