@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,12 @@ def data_dir() -> Path:
     if not DATA.is_dir():
         pytest.skip(f"no data folder at {DATA}: set EDGE_SDK_DATA to run this test on real photos and video")
     return DATA
+
+
+def pytest_configure() -> None:
+    """Let tests interrupt what they start: a shell's background jobs inherit an ignored SIGINT."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
