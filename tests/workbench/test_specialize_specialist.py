@@ -120,6 +120,7 @@ def test_the_report_says_what_was_asked_and_what_came(made: tuple[Specialist, Pa
     assert set(missed) == {"params=100x", "latency=999x", "size=2000B"}
     assert missed["params=100x"] == f"{big.parameters / small.parameters:.2f}x"
     assert "; size=2000B is not met, it came to " in greedy.sentence()
+    assert msgspec.structs.replace(report, targets=()).missed() == {}  # a pattern of zeros needs none
     write_report(tmp_path / "r.json", report)
     assert msgspec.json.decode((tmp_path / "r.json").read_bytes(), type=Report) == report
     console = Console(width=200, file=io.StringIO(), record=True)
