@@ -239,6 +239,7 @@ def test_zeros_instead_of_narrower_layers(tmp_path: Path, pattern: str, targets:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     ("arch", "allow", "fewer"),
     [
