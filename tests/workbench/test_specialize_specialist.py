@@ -35,7 +35,7 @@ TEST = little_task.squares(10, FEW, seed=5)
 def run(out: Path, *targets: str, arch: str = "resnet10t", method: Method = METHOD, **given: Any) -> Specialist:
     big, info = little_task.trained(arch)
     task = given.pop("task", little_task.squares(6, FEW, seed=4))
-    return specialize(big, info, task, out, targets=parse_targets(targets) if targets else (), method=method, **given)
+    return specialize(big, info, task, out, targets=parse_targets(targets), method=method, **given)
 
 
 def tree(folder: Path) -> dict[str, int]:

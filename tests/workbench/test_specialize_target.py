@@ -43,6 +43,10 @@ def test_several_at_once() -> None:
     ]
 
 
+def test_no_texts_are_no_targets() -> None:
+    assert parse_targets([]) == ()
+
+
 def test_a_limit_is_a_share_or_the_number_itself() -> None:
     relative, absolute = parse_targets(["params=8x", "macs=50M"])
     assert (relative.limit(1000), absolute.limit(1000)) == (125, 50e6)

@@ -103,7 +103,7 @@ def specialize(
         )
     if not targets and pattern == "structured":
         raise click.UsageError("expected --target, what the model may cost: params=10x, macs=50M, latency=3x, ...")
-    wanted = parse_targets(targets) if targets else ()
+    wanted = parse_targets(targets)
     module, info = create_model(big, pretrained=pretrained)
     mapping = _mapping(labels)
     names = tuple(part.strip() for part in classes.split(",")) if classes else None

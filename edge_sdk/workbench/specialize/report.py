@@ -93,7 +93,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         """Targets that the finished bundle does not meet, and what it came to: times vary from run to run."""
         big, small = self.stages[0], self.stages[-1]
         found = {}
-        for target in parse_targets(self.targets) if self.targets else ():
+        for target in parse_targets(self.targets):
             of = {"params": "parameters", "macs": "macs", "size": "model_bytes"}.get(target.measure, "latency_ms")
             whole, came = (float(getattr(stage, of) or 0) for stage in (big, small))
             if came > target.limit(whole) * (1 + _TOLERANCE * (of == "latency_ms")):

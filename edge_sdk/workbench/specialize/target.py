@@ -38,13 +38,13 @@ class Target:
 
 
 def parse_targets(texts: Sequence[str]) -> tuple[Target, ...]:
-    """Read targets, each alone or several with commas; all must hold.
+    """Read targets, each alone or several with commas; all must hold. No texts are no targets.
 
     Raises:
         WorkbenchError: a text that is none, a measure named twice, or a factor of 1 or less.
     """
     found: dict[str, Target] = {}
-    for text in ",".join(texts).split(","):
+    for text in ",".join(texts).split(",") if texts else ():
         match = re.fullmatch(r"\s*(\w+)\s*=\s*(\d+(?:\.\d+)?)\s*(x|[kMG]?B?)\s*", text, re.ASCII)
         if match is None or match[1] not in MEASURES:
             raise WorkbenchError(f"expected a target such as {_FORM}; got {text.strip()!r}")
