@@ -40,7 +40,8 @@ class Direction:
         sent = now
         if way["rate"]:
             begin = max(now, self._free_at)
-            if (begin - now) * way["rate"] + size > way["queue"]:
+            waiting = round((begin - now) * way["rate"])  # times are floats, bytes are whole
+            if waiting + size > way["queue"]:
                 self.counts["overflowed"] += 1
                 return None
             sent = self._free_at = begin + size / way["rate"]
