@@ -159,10 +159,26 @@ class FolderSource:
 
 
 def picture_files(folder: Path) -> list[Path]:
-    """All pictures below a folder, sorted; hidden files are left out."""
-    return sorted(
-        path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-    )
+    """All pictures below a folder, sorted; hidden files and folders are left out.
+
+    Links to folders are followed, except one to a folder that it lies in; links to nothing are logged and passed over.
+    """
+    return sorted(_pictures(folder, frozenset()))
+
+
+def _pictures(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
+    above |= {folder.resolve()}
+    for path in folder.iterdir():
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            if path.resolve() not in above:
+                yield from _pictures(path, above)
+        elif path.suffix.lower() in IMAGE_SUFFIXES:
+            if path.exists():
+                yield path
+            else:
+                _log.warning("left out: %s is a link to nothing", path)
 
 
 def split_of(name: str) -> Split:

@@ -1,3 +1,4 @@
+import shutil
 from itertools import pairwise
 from pathlib import Path
 
@@ -35,6 +36,22 @@ def test_a_broken_photo_is_passed_over(photos: Path, caplog: pytest.LogCaptureFi
     (photos / "cat" / "broken.jpg").write_bytes(b"\xff\xd8\xff")
     assert len(list(read_all(open_source(str(photos), Split.ALL)))) == 60
     assert "broken.jpg" in caplog.text
+
+
+def test_links_are_followed_but_not_round_and_round_and_hidden_folders_are_left_out(
+    photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    (linked / "cat").symlink_to(photos / "cat")
+    (linked / "dog").symlink_to(photos / "dog")
+    (linked / "dog" / "up").symlink_to(linked)
+    (linked / "dog" / "gone.png").symlink_to(tmp_path / "nothing.png")
+    shutil.copytree(photos / "cat", linked / ".thumbnails")
+    source = open_source(str(linked), Split.ALL)
+    assert source.labels == ("cat", "dog")
+    assert {image.label for image in read_all(source)} == {"cat", "dog"}
+    assert "gone.png is a link to nothing" in caplog.text
 
 
 def test_photos_beside_the_class_folders_have_no_label(photos: Path) -> None:
