@@ -54,13 +54,21 @@ SURE = 0.8  # of the big model, to be taken as a label
 
 
 class Bench:
-    """The big model and the photos."""
+    """The big model and the photos.
 
-    def __init__(self, out: Path) -> None:
-        self.out = out / "specialists"
+    Args:
+        out: the folder of all.
+        name: the big model's checkpoint in it.
+        allow: operators that may run outside XNNPACK.
+    """
+
+    def __init__(self, out: Path, name: str, allow: Sequence[str]) -> None:
+        self.out = out / ("specialists" if name == "resnet18" else f"specialists-{name}")
         self.photos = out / "wildlife96"
-        self.big, self.info = load_checkpoint(out / "resnet18.safetensors")
+        self.littles = out / "bundles"
+        self.big, self.info = load_checkpoint(out / f"{name}.safetensors")
         self.spec = self.info.input
+        self.allow = tuple(allow)
         self._held_out: dict[str, Samples] = {}
 
     def samples(
@@ -136,9 +144,8 @@ def cut(
     return small, stages
 
 
-def specialist(out: Path, place: str, shots: int, seed: int) -> dict[str, Any]:
+def specialist(bench: Bench, place: str, shots: int, seed: int) -> dict[str, Any]:
     """One specialist; with 16 photos a class as an int8 bundle too."""
-    bench = Bench(out)
     whole = restrict(bench.big, bench.members(place))
     samples = bench.samples(PLACES[place], [Split.TRAIN], shots, seed)
     name = f"{place}-{shots}-{seed}"
@@ -157,20 +164,18 @@ def bundle_of(bench: Bench, small: Compressed, samples: Samples, name: str, meth
     state = bench.out / "work" / f"{name}-rounded.pt"
     module = rounded(small, samples, bench.spec, method, state).module
     state.unlink(missing_ok=True)
-    return Bundles(samples, bench.spec).write(module, bench.out / name, name)
+    return Bundles(samples, bench.spec, bench.allow).write(module, bench.out / name, name)
 
 
-def control(out: Path, count: int, seed: int) -> dict[str, Any]:
+def control(bench: Bench, count: int, seed: int) -> dict[str, Any]:
     """The same compression on generic photos, judged at every place of as many classes."""
-    bench = Bench(out)
     small, _ = cut(bench, bench.big, bench.generic(count, seed), Method(seed=seed), f"control-{count}-{seed}")
     places = [place for place, labels in PLACES.items() if count % len(labels) == 0]
     return {place: bench.right(restrict(small.module, bench.members(place)), place) for place in places}
 
 
-def scratch(out: Path, place: str, shots: int, seed: int) -> dict[str, Any]:
+def scratch(bench: Bench, place: str, shots: int, seed: int) -> dict[str, Any]:
     """The specialist's shape with fresh weights, trained on the same photos and their classes."""
-    bench = Bench(out)
     torch.manual_seed(seed)
     module, _ = load_checkpoint(bench.out / f"{place}-{shots}-{seed}.safetensors")
     for layer in module.modules():
@@ -194,13 +199,12 @@ def scratch(out: Path, place: str, shots: int, seed: int) -> dict[str, Any]:
     return {"scratch": bench.right(module.eval(), place)}
 
 
-def nearest(out: Path, place: str) -> dict[str, Any]:
+def nearest(bench: Bench, place: str) -> dict[str, Any]:
     """How far the answers of bundles are from the network's on held-out photos, rounded jointly and by the exporter."""
-    bench = Bench(out)
     small, _ = load_checkpoint(bench.out / f"{place}-16-0.safetensors")
     samples, held_out = bench.samples(PLACES[place], [Split.TRAIN], 16, 0), bench.held_out(place)
     folder = bench.out / f"{place}-nearest"
-    Bundles(samples, bench.spec).write(small, folder, folder.name)
+    Bundles(samples, bench.spec, bench.allow).write(small, folder, folder.name)
     exact, found = answers(small, held_out, bench.spec), {}
     for name in ("nearest", "16-0"):
         logits = torch.from_numpy(bundle_logits(open_bundle(bench.out / f"{place}-{name}"), held_out))
@@ -209,9 +213,8 @@ def nearest(out: Path, place: str) -> dict[str, Any]:
     return found
 
 
-def variant(out: Path, place: str, kind: str) -> dict[str, Any]:
+def variant(bench: Bench, place: str, kind: str) -> dict[str, Any]:
     """Another method on the first draw of 16 photos a class."""
-    bench = Bench(out)
     whole = restrict(bench.big, bench.members(place))
     if kind == "answers":
         samples = unlabelled(bench, whole, place, 16)
@@ -238,7 +241,7 @@ def unlabelled(bench: Bench, whole: nn.Module, place: str, shots: int) -> Sample
     return Samples(photos.images[taken], said.numpy()[taken], photos.labels)
 
 
-def run(out: Path, job: tuple[str, ...], arguments: tuple[Any, ...]) -> tuple[str, ...]:
+def run(bench: tuple[Path, str, Sequence[str]], job: tuple[str, ...], arguments: tuple[Any, ...]) -> tuple[str, ...]:
     """One job in a process of its own, one thread."""
     torch.set_num_threads(1)
     kinds = {
@@ -248,13 +251,12 @@ def run(out: Path, job: tuple[str, ...], arguments: tuple[Any, ...]) -> tuple[st
         "nearest": nearest,
         "variant": variant,
     }
-    kind = kinds[job[0]]
-    found = kind(out, *arguments)
-    path = kept(out, job)
-    write_whole(path, lambda fresh: fresh.write_text(json.dumps(found, indent=1)))
+    opened = Bench(*bench)
+    found = kinds[job[0]](opened, *arguments)  # type: ignore[operator]
+    write_whole(kept(opened.out, job), lambda fresh: fresh.write_text(json.dumps(found, indent=1)))
     return job
 
 
-def kept(out: Path, job: tuple[str, ...]) -> Path:
+def kept(folder: Path, job: tuple[str, ...]) -> Path:
     """Where a job's result is."""
-    return out / "specialists" / f"{'-'.join(job)}.json"
+    return folder / f"{'-'.join(job)}.json"

@@ -48,7 +48,7 @@ def new_table(title: str, columns: Sequence[str]) -> Table:
     return table
 
 
-def accuracies(options: argparse.Namespace, shots: int, console: Console) -> None:
+def accuracies(bench: Bench, options: argparse.Namespace, shots: int, console: Console) -> None:
     """Specialists, control and networks from nothing; the last columns are points above."""
     headers = (*COLUMNS, *(f"above {name}" for name in AGAINST))
     table = new_table(
@@ -57,7 +57,7 @@ def accuracies(options: argparse.Namespace, shots: int, console: Console) -> Non
     )
     means: dict[str, list[float]] = {}
     for place in options.places:
-        rows = found(options, shots, place)
+        rows = found(bench, options, shots, place)
         shown = [spread(rows.get(header, [])) for header in headers[1:]]
         table.add_row(f"{place} ({len(PLACES[place])})", spread(rows.get("big", [])).split(" ")[0], *shown)
         for header, drawn in rows.items():
@@ -66,19 +66,19 @@ def accuracies(options: argparse.Namespace, shots: int, console: Console) -> Non
     console.print(table)
 
 
-def found(options: argparse.Namespace, shots: int, place: str) -> dict[str, list[float]]:
+def found(bench: Bench, options: argparse.Namespace, shots: int, place: str) -> dict[str, list[float]]:
     """By column the values of all draws."""
     rows: dict[str, list[float]] = {}
     for seed in range(options.seeds):
         name = (place, str(shots), str(seed))
-        made = _read(options.out, ("specialist", *name))
+        made = _read(bench.out, ("specialist", *name))
         values = (
             made.get("big"),
             made.get("statistics"),
             made.get("lessons"),
             made.get("int8"),
-            _read(options.out, ("control", str(len(PLACES[place]) * shots), str(seed))).get(place),
-            _read(options.out, ("scratch", *name)).get("scratch"),
+            _read(bench.out, ("control", str(len(PLACES[place]) * shots), str(seed))).get(place),
+            _read(bench.out, ("scratch", *name)).get("scratch"),
         )
         known = {column: value for column, value in zip(COLUMNS, values, strict=True) if value is not None}
         small = known.get("specialist")  # in float32, as control and from nothing
@@ -91,8 +91,8 @@ def found(options: argparse.Namespace, shots: int, place: str) -> dict[str, list
     return rows
 
 
-def _read(out: Path, job: tuple[str, ...]) -> dict[str, Any]:
-    path = kept(out, job)
+def _read(folder: Path, job: tuple[str, ...]) -> dict[str, Any]:
+    path = kept(folder, job)
     return dict(json.loads(path.read_text())) if path.exists() else {}
 
 
@@ -104,7 +104,7 @@ def latencies(bench: Bench, options: argparse.Namespace, console: Console) -> No
     for place in options.places:
         bundle = _big_bundle(bench, place)
         right.append(
-            bundle_accuracy(bundle, bench.held_out(place)) - _read(options.out, ("specialist", place, "16", "0"))["big"]
+            bundle_accuracy(bundle, bench.held_out(place)) - _read(bench.out, ("specialist", place, "16", "0"))["big"]
         )
         whole = bundle.manifest
         for seed in range(options.seeds):
@@ -139,16 +139,16 @@ def _big_bundle(bench: Bench, place: str) -> Bundle:
     folder = bench.out / f"big-{place}"
     if not folder.exists():
         whole = restrict(bench.big, bench.members(place))
-        Bundles(bench.samples(PLACES[place], [Split.TRAIN], 16, 0), bench.spec).write(whole, folder, "big")
+        Bundles(bench.samples(PLACES[place], [Split.TRAIN], 16, 0), bench.spec, bench.allow).write(whole, folder, "big")
     return open_bundle(folder)
 
 
-def roundings(options: argparse.Namespace, console: Console) -> None:
+def roundings(bench: Bench, options: argparse.Namespace, console: Console) -> None:
     """Joint rounding against the exporter's."""
     columns = ("place", "joint: right", "divergence", "nearest: right", "divergence")
     table = new_table("Rounding to int8: right on held-out photos, %, and divergence from float32, 1e-3 nats", columns)
     for place in options.places:
-        found = _read(options.out, ("nearest", place))
+        found = _read(bench.out, ("nearest", place))
         if found:
             cells = [(100 * found[name]["right"], 1e3 * found[name]["divergence"]) for name in ("16-0", "nearest")]
             table.add_row(place, *(text for right, far in cells for text in (f"{right:.1f}", f"{far:.2f}")))
@@ -162,7 +162,7 @@ def variants(bench: Bench, options: argparse.Namespace, console: Console) -> Non
     for place in options.variants:
         for kind in ("default", *VARIANTS):
             found = _read(
-                options.out, ("specialist", place, "16", "0") if kind == "default" else ("variant", place, kind)
+                bench.out, ("specialist", place, "16", "0") if kind == "default" else ("variant", place, kind)
             )
             if not found:
                 continue
@@ -194,7 +194,7 @@ class Place(NamedTuple):
 
 def cascades(bench: Bench, options: argparse.Namespace, console: Console) -> None:
     """Specialists against general little models where the cascade is to be as right as the big model alone."""
-    generals = [folder for folder in sorted((bench.out.parent / "bundles").glob("slim*")) if folder.is_dir()]
+    generals = [folder for folder in sorted(bench.littles.glob("slim*")) if folder.is_dir()]
     names = [*(folder.name for folder in generals), "specialist"]
     table = new_table(
         "In a cascade at the big model's accuracy: exits / MACs of the big model's / points lost; the threshold is "
@@ -259,18 +259,18 @@ def _exits(folder: Path, place: str, splits: Sequence[Samples], rights: Sequence
 def print_tables(bench: Bench, options: argparse.Namespace, console: Console) -> None:
     """What there is so far."""
     for shots in options.shots:
-        accuracies(options, shots, console)
+        accuracies(bench, options, shots, console)
     if 16 in options.shots:
         latencies(bench, options, console)
-        roundings(options, console)
+        roundings(bench, options, console)
         if options.variants:
             variants(bench, options, console)
         cascades(bench, options, console)
     if options.picture:
-        draw(options)
+        draw(bench, options)
 
 
-def draw(options: argparse.Namespace) -> None:
+def draw(bench: Bench, options: argparse.Namespace) -> None:
     """Each place at 16 photos a class, and the mean of all places by photos a class."""
     figure = Figure(figsize=(12, 4.6), layout="constrained")
     bars, lines = figure.subplots(1, 2, width_ratios=[3, 2])
@@ -280,7 +280,9 @@ def draw(options: argparse.Namespace) -> None:
         "control": ("the same on generic photos", CORAL),
         "from nothing": ("its shape, trained from nothing", GREY),
     }
-    by_shots = {shots: {place: found(options, shots, place) for place in options.places} for shots in options.shots}
+    by_shots = {
+        shots: {place: found(bench, options, shots, place) for place in options.places} for shots in options.shots
+    }
     for number, (kind, (label, colour)) in enumerate(kinds.items()):
         drawn = [[100 * value for value in by_shots[16][place].get(kind, [])] for place in options.places]
         where = np.arange(len(options.places)) + 0.2 * (number - 1.5)
