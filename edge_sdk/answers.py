@@ -62,6 +62,7 @@ class Answers:
         self._on_answer = on_answer
         self._late: deque[Answer] = deque(maxlen=_KEPT)
         self._news = threading.Condition()
+        self._settling = threading.RLock()
         self._provisional: dict[str, Answer] = {}
         self._uncounted: deque[tuple[str, int, int]] = deque()
         self._lost: set[str] = set()
@@ -77,13 +78,16 @@ class Answers:
         return answer
 
     def late(self, wait_s: float, hopeful: Callable[[], bool]) -> Iterator[Answer]:
-        """The late answers, each once; goes on waiting for more while `hopeful`, `wait_s` in all."""
+        """The late answers, each once; goes on waiting for more while `hopeful`, `wait_s` in all.
+
+        A frame that is lost waits no longer, and its answer may still have to come.
+        """
         end = time.monotonic() + wait_s
         while True:
             with self._news:
                 while not self._late:
                     left_s = end - time.monotonic()
-                    if left_s <= 0 or self._closed or not hopeful():
+                    if left_s <= 0 or self._closed or not (hopeful() or self._unsettled_losses()):
                         return
                     self._news.wait(min(left_s, _LOOK_EVERY_S))
                 answer = self._late.popleft()
@@ -105,10 +109,11 @@ class Answers:
 
     def evicted(self, *frame_ids: str, note: str) -> None:
         """Frames had no place in the spool: the device's answers on them are final."""
-        for frame_id in frame_ids:
-            self._settle(frame_id, Reason.EVICTED, note)
-        self._lost.update(frame_ids)
-        self._settle_losses()
+        with self._settling:
+            for frame_id in frame_ids:
+                self._settle(frame_id, Reason.EVICTED, note)
+            self._lost.update(frame_ids)
+            self._settle_losses()
 
     def close(self) -> None:
         """Nobody need wait any longer."""
@@ -166,13 +171,17 @@ class Answers:
 
     def _settle_losses(self) -> None:
         """The device's answers on lost frames become final; the spool forgets the losses once that is on disk."""
-        losses = {loss.frame_id: loss for loss in self._spool.losses()}
-        for frame_id in losses.keys() - self._lost:
-            if not self._settle(frame_id, losses[frame_id].reason, ""):
-                self._finish(lost_answer(losses[frame_id]))
-        self._lost = set(losses)
-        if len(losses) >= _LOSSES_AT_ONCE and self._journal.flush():
-            self._spool.ack(*losses)
+        with self._settling:
+            losses = {loss.frame_id: loss for loss in self._spool.losses()}
+            for frame_id in losses.keys() - self._lost:
+                if not self._settle(frame_id, losses[frame_id].reason, ""):
+                    self._finish(lost_answer(losses[frame_id]))
+            self._lost = set(losses)
+            if len(losses) >= _LOSSES_AT_ONCE and self._journal.flush():
+                self._spool.ack(*losses)
+
+    def _unsettled_losses(self) -> bool:
+        return any(loss.frame_id not in self._lost for loss in self._spool.losses())
 
     def _finish(self, answer: Answer, note: str = "") -> None:
         self._journal.write(answer, note=note)

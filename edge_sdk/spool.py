@@ -18,7 +18,7 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -133,6 +133,7 @@ class Spool:
         self._listeners: list[Callable[[], None]] = []
         self._loss_listeners: list[Callable[[], None]] = []
         self._lost: dict[str, Loss] = {}
+        self._untold = False  # the loss listeners have not heard of all losses
         self._reserve = reserve
         self._closed = False
         self._aside = False  # the damaged index was set aside, and a fresh one could not yet be begun
@@ -174,7 +175,7 @@ class Spool:
         self._listeners.append(listener)
 
     def add_loss_listener(self, listener: Callable[[], None]) -> None:
-        """Call `listener` after `next` has found frames too old or damaged, in its thread; `losses` has them."""
+        """Call `listener` from `next`, in its thread, once frames have proved too old or damaged; `losses` has them."""
         self._loss_listeners.append(listener)
 
     def put(self, item: SpoolItem) -> tuple[str, ...]:
@@ -227,11 +228,11 @@ class Spool:
         to the folder `damaged`, and logged. `losses` has both.
         """
         passed_over = set(exclude)
-        before = len(self._lost)
         with self._lock:
             self._expire(passed_over)
             found = self._first_sound(passed_over)
-        if len(self._lost) > before:
+            untold, self._untold = self._untold, False
+        if untold:
             for listener in self._loss_listeners:
                 listener()
         return found
@@ -301,13 +302,14 @@ class Spool:
         rows = {frame_id for (frame_id,) in self._connection.execute("SELECT frame_id FROM frame")}
         lost = self._connection.execute("SELECT frame_id, captured_us, reason FROM lost")
         self._lost = {row[0]: Loss(row[0], _moment(row[1]), Reason(row[2])) for row in lost}
+        self._untold = bool(self._lost)
         files = {path.stem for path in self._frames.glob(f"*{_SUFFIX}")}
         for path in [*self._frames.glob("*.tmp"), *(self._path(name) for name in files & self._lost.keys() - rows)]:
             remove(path)
         with transaction(self._connection):
             self._adopt(self._connection, files - rows - self._lost.keys())
             missing = self._lose(rows - files, Reason.DAMAGED)
-        self._lost.update(missing)
+        self._take_note(missing)
         self._recount()
 
     def _rebuild(self, connection: sqlite3.Connection) -> None:
@@ -335,7 +337,7 @@ class Spool:
                 connection.execute(
                     "INSERT OR REPLACE INTO lost VALUES (?, ?, ?)", (frame_id, captured_us, Reason.DAMAGED)
                 )
-                self._lost[frame_id] = Loss(frame_id, _moment(captured_us), Reason.DAMAGED)
+                self._take_note({frame_id: Loss(frame_id, _moment(captured_us), Reason.DAMAGED)})
             else:
                 row = (frame_id, rank_of(item), _microseconds(item.captured_at), len(content), *self._mark())
                 connection.execute(_INSERT, row)
@@ -430,10 +432,15 @@ class Spool:
             _log.error("spool: cannot take %d frames out of the index: %s", len(frame_ids), error)
             self._reopen_if_damaged(error)
             return
-        self._lost.update(losses)
+        self._take_note(losses)
         for frame_id in frame_ids:
             remove(self._path(frame_id))
         self._recount()
+
+    def _take_note(self, losses: Mapping[str, Loss]) -> None:
+        """Of losses that nobody has been told of."""
+        self._lost.update(losses)
+        self._untold = self._untold or bool(losses)
 
     def _lose(self, frame_ids: Iterable[str], reason: Reason) -> dict[str, Loss]:
         """Move rows from the queue to the losses, within the caller's transaction."""
