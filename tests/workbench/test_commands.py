@@ -1,14 +1,17 @@
+import io
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from edge_sdk.bundle import open_bundle
 from edge_sdk.workbench.checkpoint import load_checkpoint
 from edge_sdk.workbench.commands.calibrate import calibrate
 from edge_sdk.workbench.commands.models import export, train
+from edge_sdk.workbench.commands.options import progress_bars
 from edge_sdk.workbench.commands.records import cascade, records
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the exporter's own code
@@ -76,3 +79,21 @@ def test_bad_options_are_told(tmp_path: Path, options: list[str], message: str) 
     needed = ["--data", str(tmp_path), "--out", str(tmp_path / "m.safetensors")]
     done = CliRunner().invoke(train, [*needed, *options])
     assert done.exit_code == 2 and message in done.output
+
+
+def test_a_log_gets_a_line_of_progress_every_half_minute() -> None:
+    now = 0.0
+    console = Console(file=io.StringIO(), width=80)
+    with progress_bars(console) as bars:
+        bars.get_time = lambda: now
+        lessons, pictures = bars.add_task("lessons", total=600), bars.add_task("pictures", total=None)
+        for done in range(0, 600, 100):
+            bars.update(lessons, completed=done)
+            now += 20
+        bars.update(pictures, completed=5)
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines() == [
+        "lessons: 200 of 600, 0:01:20 left",
+        "lessons: 400 of 600, 0:00:40 left",
+        "pictures: 5",
+    ]
