@@ -18,6 +18,7 @@ from edge_sdk.bundle import Bundle, open_bundle
 from edge_sdk.workbench.augment import Augmentation
 from edge_sdk.workbench.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from edge_sdk.workbench.data import Split, split_of
+from edge_sdk.workbench.learning_rate import schedule
 from edge_sdk.workbench.macs import count_macs, count_parameters
 from edge_sdk.workbench.specialize.allocate import Limits
 from edge_sdk.workbench.specialize.answers import accuracy, answers
@@ -28,7 +29,7 @@ from edge_sdk.workbench.specialize.head import restrict
 from edge_sdk.workbench.specialize.method import Compressed, Method
 from edge_sdk.workbench.specialize.samples import Samples, draw_shots, read_samples
 from edge_sdk.workbench.specialize.specialist import rounded
-from edge_sdk.workbench.train import schedule, to_tensor
+from edge_sdk.workbench.tensors import to_tensor
 from edge_sdk.workbench.whole_file import write_whole
 
 PLACES = {

@@ -44,7 +44,8 @@ from edge_sdk.workbench.companion import find_companions
 from edge_sdk.workbench.data import Split, open_source
 from edge_sdk.workbench.draw import draw_companions
 from edge_sdk.workbench.records import Records, load_records
-from edge_sdk.workbench.train import Progress, TrainConfig, train
+from edge_sdk.workbench.train import Progress, train
+from edge_sdk.workbench.train_config import TrainConfig
 
 SIDE = 96
 UPLOAD = Upload(SIDE, 90)

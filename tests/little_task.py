@@ -15,7 +15,7 @@ from edge_sdk.bundle import InputSpec
 from edge_sdk.workbench.checkpoint import CheckpointInfo, create_model
 from edge_sdk.workbench.specialize.hessian import energy
 from edge_sdk.workbench.specialize.samples import Samples
-from edge_sdk.workbench.train import to_tensor
+from edge_sdk.workbench.tensors import to_tensor
 
 SIDE = 32
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)

@@ -31,7 +31,7 @@ from edge_sdk.policy import Policy
 from edge_sdk.types import Image
 from edge_sdk.workbench.data import LabelledImage
 from edge_sdk.workbench.macs import count_macs, count_parameters
-from edge_sdk.workbench.train import to_tensor
+from edge_sdk.workbench.tensors import to_tensor
 
 _log = logging.getLogger(__name__)
 

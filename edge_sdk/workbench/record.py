@@ -109,7 +109,7 @@ def torch_subject(module: nn.Module, checkpoint: CheckpointInfo, name: str, *, u
     """A network in torch, float32 on the CPU."""
     import torch
 
-    from edge_sdk.workbench.train import to_tensor
+    from edge_sdk.workbench.tensors import to_tensor
 
     if not checkpoint.labels:
         raise WorkbenchError(f"{name}: expected a model with labels; it has none")

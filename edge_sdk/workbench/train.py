@@ -14,9 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import cv2
 import msgspec
 import numpy as np
 import torch
@@ -29,85 +28,14 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.workbench.augment import Augmentation
 from edge_sdk.workbench.checkpoint import CheckpointInfo, create_model, load_checkpoint, save_checkpoint
 from edge_sdk.workbench.data import Split, open_source
+from edge_sdk.workbench.learning_rate import schedule
 from edge_sdk.workbench.macs import count_macs, count_parameters
 from edge_sdk.workbench.pixels import OnPart, Pixels, load_pixels
+from edge_sdk.workbench.tensors import scaled, to_tensor
+from edge_sdk.workbench.train_config import TrainConfig
 from edge_sdk.workbench.whole_file import write_whole
 
 _log = logging.getLogger(__name__)
-
-
-class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """What to train, on what, and how. Two runs of the same settings draw the same pictures in the same order.
-
-    Attributes:
-        data: address of the training pictures (`edge_sdk.workbench.data`).
-        out: the checkpoint to write, `.safetensors`.
-        model: timm's name, or a checkpoint to go on from.
-        val: address of the validation pictures; default: the validation split of `data`.
-        pretrained: start from timm's pretrained weights.
-        model_options: keyword arguments for timm's `create_model`, such as `{"global_pool": "avgmax"}`.
-        width: of the input, pixels; default: the model's own.
-        height: of the input, pixels; default: the model's own.
-        pictures: width and height at which pictures are kept on disk, so that several trainings share them; default:
-            the larger of the model's and the teacher's input.
-        epochs: passes over the data.
-        batch: pictures per step.
-        learning_rate: the peak.
-        weight_decay: on weights of two dimensions or more.
-        warmup: share of the steps in which the learning rate rises.
-        label_smoothing: in [0, 1).
-        average: decay per step of the moving average of the weights.
-        teacher: a checkpoint whose output is learnt beside the truth.
-        teacher_weight: share of the teacher in the loss.
-        teacher_temperature: both outputs are divided by it before they are compared.
-        augment: strength of the changes to pictures, in [0, 1]; small networks and plentiful pictures want less.
-        seed: of weights, order and augmentation.
-        precision: number format of the forward pass; "bf16" runs it under autocast.
-        device: "cpu" or "cuda".
-        threads: CPU threads; 0: torch's own choice.
-        render_workers: processes that render or decode the pictures, once.
-        save_every: steps between two saves of the state.
-        half: store the weights in float16.
-        version: of the checkpoint.
-    """
-
-    data: str
-    out: Path
-    model: str
-    val: str | None = None
-    pretrained: bool = False
-    model_options: dict[str, Any] = {}
-    width: int | None = None
-    height: int | None = None
-    pictures: tuple[int, int] | None = None
-    epochs: int = 20
-    batch: int = 64
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.05
-    warmup: float = 0.05
-    label_smoothing: float = 0.05
-    average: float = 0.998
-    teacher: str | None = None
-    teacher_weight: float = 0.7
-    teacher_temperature: float = 2.0
-    augment: float = 1.0
-    seed: int = 0
-    precision: Literal["fp32", "bf16"] = "fp32"
-    device: Literal["cpu", "cuda"] = "cpu"
-    threads: int = 0
-    render_workers: int = 1
-    save_every: int = 100
-    half: bool = False
-    version: str = ""
-
-    def __post_init__(self) -> None:
-        if self.out.suffix != ".safetensors":
-            raise WorkbenchError(f"expected an output that ends in .safetensors; got {self.out}")
-        for name in ("epochs", "batch", "save_every"):
-            if getattr(self, name) < 1:
-                raise WorkbenchError(f"expected {name} of 1 or more; got {getattr(self, name)}")
-        if (self.width is None) != (self.height is None):
-            raise WorkbenchError(f"expected both width and height or neither; got {self.width} and {self.height}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +153,7 @@ class _Run:
         if not self.state_path.exists():
             return
         state = torch.load(self.state_path, weights_only=True, map_location=self.device)
-        if state["config"] != _fingerprint(self.config):
+        if state["config"] != self.config.fingerprint():
             raise WorkbenchError(
                 f"{self.state_path} is of a training with other settings; give those, or delete it to begin anew"
             )
@@ -239,7 +167,7 @@ class _Run:
     def save(self) -> None:
         """Write the state, atomically."""
         state = {
-            "config": _fingerprint(self.config),
+            "config": self.config.fingerprint(),
             "module": self.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "average": self.average,
@@ -277,7 +205,7 @@ class _Run:
         order = np.random.default_rng([self.config.seed, 1, epoch]).permutation(len(self.pixels))
         chosen = order[place * self.config.batch : (place + 1) * self.config.batch]
         rng = np.random.default_rng([self.config.seed, 2, step])
-        images = _scaled(np.stack([self.pixels.image(int(index)) for index in chosen]), self.spec)
+        images = scaled(np.stack([self.pixels.image(int(index)) for index in chosen]), self.spec)
         return np.stack([self.augmentation.apply(image, rng) for image in images]), self.pixels.truths[chosen]
 
     def _learn(self, images: NDArray[np.uint8], truths: NDArray[np.int64]) -> float:
@@ -287,13 +215,13 @@ class _Run:
             group["lr"] = config.learning_rate * schedule(self.step, self.steps, config.warmup)
         self.module.train()
         truth = torch.from_numpy(truths).to(self.device)
-        inputs = to_tensor(_scaled(images, self.info.input), self.info.input, self.device)
+        inputs = to_tensor(scaled(images, self.info.input), self.info.input, self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             logits = self.module(inputs).float()
             loss = functional.cross_entropy(logits, truth, label_smoothing=config.label_smoothing)
             if self.teacher is not None and self.teacher_spec is not None:
                 with torch.no_grad():
-                    teaching = to_tensor(_scaled(images, self.teacher_spec), self.teacher_spec, self.device)
+                    teaching = to_tensor(scaled(images, self.teacher_spec), self.teacher_spec, self.device)
                     soft = self.teacher(teaching).float() / config.teacher_temperature
                 distance = functional.kl_div(
                     functional.log_softmax(logits / config.teacher_temperature, 1),
@@ -353,22 +281,6 @@ class _Run:
         return save_checkpoint(config.out, module, info, half=config.half)
 
 
-def schedule(step: int, steps: int, warmup: float) -> float:
-    """Factor on the learning rate at a step: linear up over the first `warmup` of the steps, then a cosine to zero."""
-    rising = max(1, round(steps * warmup))
-    if step < rising:
-        return (step + 1) / rising
-    return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
-
-
-def to_tensor(images: NDArray[np.uint8], spec: InputSpec, device: torch.device | str = "cpu") -> torch.Tensor:
-    """`uint8 (N, H, W, 3)` to the network's `float32 (N, 3, H, W)`, channels-last: `(pixel / 255 - mean) / std`."""
-    tensor = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float()
-    mean = torch.tensor(spec.mean, device=device).view(1, 3, 1, 1)
-    std = torch.tensor(spec.std, device=device).view(1, 3, 1, 1)
-    return (tensor - 255 * mean) / (255 * std)
-
-
 def accuracy_of(module: nn.Module, pixels: Pixels, spec: InputSpec, *, batch: int = 64, bf16: bool = False) -> float:
     """Share of prepared pictures that the network names rightly, scaled to its size; its mode is kept."""
     training = module.training
@@ -377,17 +289,10 @@ def accuracy_of(module: nn.Module, pixels: Pixels, spec: InputSpec, *, batch: in
     right = 0
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         for images, truths in pixels.batches(batch):
-            answers = module(to_tensor(_scaled(images, spec), spec, device)).argmax(1).cpu().numpy()
+            answers = module(to_tensor(scaled(images, spec), spec, device)).argmax(1).cpu().numpy()
             right += int((answers == truths).sum())
     module.train(training)
     return right / len(pixels)
-
-
-def _scaled(images: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.uint8]:
-    if images.shape[1:3] == (spec.height, spec.width):
-        return images
-    size = (spec.width, spec.height)
-    return np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images])
 
 
 def _floats(module: nn.Module) -> list[torch.Tensor]:
@@ -396,9 +301,3 @@ def _floats(module: nn.Module) -> list[torch.Tensor]:
 
 def _is_folder(address: str | None) -> bool:
     return address is not None and not address.startswith("simulated://")
-
-
-def _fingerprint(config: TrainConfig) -> str:
-    """The settings that decide the result, as text."""
-    free = ("threads", "render_workers", "save_every", "out")
-    return str(sorted((name, str(value)) for name, value in msgspec.structs.asdict(config).items() if name not in free))

@@ -25,7 +25,7 @@ from edge_sdk.workbench.specialize.samples import (
     read_unlabelled,
     with_views,
 )
-from edge_sdk.workbench.train import to_tensor
+from edge_sdk.workbench.tensors import to_tensor
 
 
 def names(label: str, count: int) -> list[Path]:

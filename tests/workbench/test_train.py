@@ -13,7 +13,9 @@ import torch
 
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.workbench.checkpoint import load_checkpoint
-from edge_sdk.workbench.train import Progress, TrainConfig, schedule, train
+from edge_sdk.workbench.learning_rate import schedule
+from edge_sdk.workbench.train import Progress, train
+from edge_sdk.workbench.train_config import TrainConfig
 
 MODEL = "lcnet_035"
 
@@ -65,7 +67,8 @@ def test_training_learns_and_says_what_it_did(photos: Path, tmp_path: Path) -> N
 PROGRAM = """
 import msgspec, sys
 from pathlib import Path
-from edge_sdk.workbench.train import TrainConfig, train
+from edge_sdk.workbench.train_config import TrainConfig
+from edge_sdk.workbench.train import train
 settings = msgspec.json.decode(sys.argv[1])
 settings["out"] = Path(settings["out"])
 config = TrainConfig(**settings)

@@ -100,8 +100,9 @@ def train(
     **settings: Any,
 ) -> None:
     """Train or fine-tune a timm model; killed at any moment, the same command goes on where it was."""
-    from edge_sdk.workbench.train import Progress, TrainConfig
+    from edge_sdk.workbench.train import Progress
     from edge_sdk.workbench.train import train as run
+    from edge_sdk.workbench.train_config import TrainConfig
 
     config = TrainConfig(
         model=_weights(model, checkpoint),

@@ -26,8 +26,9 @@ from edge_sdk.model import LittleModel, prepare
 from edge_sdk.policy import Upload
 from edge_sdk.workbench.cascade.confidence import fit_temperature
 from edge_sdk.workbench.data import LabelledImage, Source
+from edge_sdk.workbench.learning_rate import schedule
 from edge_sdk.workbench.sequence.network import SequenceModel
-from edge_sdk.workbench.train import schedule, to_tensor
+from edge_sdk.workbench.tensors import to_tensor
 from edge_sdk.workbench.whole_file import write_whole
 
 _BATCH = 32

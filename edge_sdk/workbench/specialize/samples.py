@@ -19,7 +19,7 @@ from edge_sdk.images import read_image
 from edge_sdk.model import prepare
 from edge_sdk.workbench.augment import Augmentation
 from edge_sdk.workbench.data import picture_files
-from edge_sdk.workbench.train import to_tensor
+from edge_sdk.workbench.tensors import to_tensor
 
 _MOST_VIEWS = 16
 _log = logging.getLogger(__name__)

@@ -1,0 +1,90 @@
+"""The settings of a training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from edge_sdk.errors import WorkbenchError
+
+
+class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What to train, on what, and how. Two runs of the same settings draw the same pictures in the same order.
+
+    Attributes:
+        data: address of the training pictures (`edge_sdk.workbench.data`).
+        out: the checkpoint to write, `.safetensors`.
+        model: timm's name, or a checkpoint to go on from.
+        val: address of the validation pictures; default: the validation split of `data`.
+        pretrained: start from timm's pretrained weights.
+        model_options: keyword arguments for timm's `create_model`, such as `{"global_pool": "avgmax"}`.
+        width: of the input, pixels; default: the model's own.
+        height: of the input, pixels; default: the model's own.
+        pictures: width and height at which pictures are kept on disk, so that several trainings share them; default:
+            the larger of the model's and the teacher's input.
+        epochs: passes over the data.
+        batch: pictures per step.
+        learning_rate: the peak.
+        weight_decay: on weights of two dimensions or more.
+        warmup: share of the steps in which the learning rate rises.
+        label_smoothing: in [0, 1).
+        average: decay per step of the moving average of the weights.
+        teacher: a checkpoint whose output is learnt beside the truth.
+        teacher_weight: share of the teacher in the loss.
+        teacher_temperature: both outputs are divided by it before they are compared.
+        augment: strength of the changes to pictures, in [0, 1]; small networks and plentiful pictures want less.
+        seed: of weights, order and augmentation.
+        precision: number format of the forward pass; "bf16" runs it under autocast.
+        device: "cpu" or "cuda".
+        threads: CPU threads; 0: torch's own choice.
+        render_workers: processes that render or decode the pictures, once.
+        save_every: steps between two saves of the state.
+        half: store the weights in float16.
+        version: of the checkpoint.
+    """
+
+    data: str
+    out: Path
+    model: str
+    val: str | None = None
+    pretrained: bool = False
+    model_options: dict[str, Any] = {}
+    width: int | None = None
+    height: int | None = None
+    pictures: tuple[int, int] | None = None
+    epochs: int = 20
+    batch: int = 64
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    warmup: float = 0.05
+    label_smoothing: float = 0.05
+    average: float = 0.998
+    teacher: str | None = None
+    teacher_weight: float = 0.7
+    teacher_temperature: float = 2.0
+    augment: float = 1.0
+    seed: int = 0
+    precision: Literal["fp32", "bf16"] = "fp32"
+    device: Literal["cpu", "cuda"] = "cpu"
+    threads: int = 0
+    render_workers: int = 1
+    save_every: int = 100
+    half: bool = False
+    version: str = ""
+
+    def __post_init__(self) -> None:
+        if self.out.suffix != ".safetensors":
+            raise WorkbenchError(f"expected an output that ends in .safetensors; got {self.out}")
+        for name in ("epochs", "batch", "save_every"):
+            if getattr(self, name) < 1:
+                raise WorkbenchError(f"expected {name} of 1 or more; got {getattr(self, name)}")
+        if (self.width is None) != (self.height is None):
+            raise WorkbenchError(f"expected both width and height or neither; got {self.width} and {self.height}")
+
+    def fingerprint(self) -> str:
+        """The settings that decide the result, as text."""
+        free = ("threads", "render_workers", "save_every", "out")
+        settings = sorted((name, str(value)) for name, value in msgspec.structs.asdict(self).items())
+        return str([(name, value) for name, value in settings if name not in free])
