@@ -63,6 +63,8 @@ def settle(it: FrameKeeper) -> None:
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:
+    if not (folder / ANSWERS).exists():  # nothing is written yet
+        return []
     return [json.loads(line) for line in (folder / ANSWERS).read_text().splitlines()]
 
 
