@@ -62,13 +62,13 @@ class Answers:
         self._on_answer = on_answer
         self._late: deque[Answer] = deque(maxlen=_KEPT)
         self._news = threading.Condition()
-        self._settling = threading.RLock()
+        self._settling = threading.Lock()  # of lost and refused frames, by either thread
         self._provisional: dict[str, Answer] = {}
         self._uncounted: deque[tuple[str, int, int]] = deque()
         self._lost: set[str] = set()
         self._closed = False
         self.server_labels: Callable[[], tuple[str, ...]] = tuple
-        spool.add_loss_listener(self._settle_losses)
+        spool.add_loss_listener(self._lost_some)
 
     def first(self, answer: Answer, frame: Frame) -> Answer:
         """The device's word on a frame; it is returned."""
@@ -110,10 +110,10 @@ class Answers:
     def evicted(self, *frame_ids: str, note: str) -> None:
         """Frames had no place in the spool: the device's answers on them are final."""
         with self._settling:
-            for frame_id in frame_ids:
-                self._settle(frame_id, Reason.EVICTED, note)
+            settled = [answer for frame_id in frame_ids for answer in self._settle(frame_id, Reason.EVICTED, note)]
             self._lost.update(frame_ids)
-            self._settle_losses()
+            settled += self._settle_losses()
+        self._tell(*settled)
 
     def close(self) -> None:
         """Nobody need wait any longer."""
@@ -126,12 +126,16 @@ class Answers:
         said = reply.classification
         label, confidence = self._combined(item, said)
         frame = item.frame_id, item.captured_at, item.source
-        self._finish(Answer(*frame, label, confidence, Origin.CLOUD, True, Reason.CLOUD))
+        answer = Answer(*frame, label, confidence, Origin.CLOUD, True, Reason.CLOUD)
+        self._record(answer)
+        self._tell(answer)
         self._uncounted.append((item.frame_id, said.macs, reply.ByteSize()))
 
     def refused(self, item: SpoolItem, failure: wire.Failure) -> None:
         """The server will never answer this frame."""
-        self._settle(item.frame_id, Reason.REFUSED, failure.message)
+        with self._settling:
+            settled = self._settle(item.frame_id, Reason.REFUSED, failure.message)
+        self._tell(*settled)
 
     def acked(self) -> None:
         """Frames have left the spool."""
@@ -162,35 +166,49 @@ class Answers:
         top = max(both, key=both.__getitem__)
         return top, both[top]
 
-    def _settle(self, frame_id: str, reason: Reason, note: str) -> bool:
-        """The device's answer becomes final; False: there is none."""
-        provisional = self._provisional.get(frame_id) or self._journal.get(frame_id)
-        if provisional is not None and not provisional.final:
-            self._finish(replace(provisional, final=True, reason=reason), note)
-        return provisional is not None
-
-    def _settle_losses(self) -> None:
-        """The device's answers on lost frames become final; the spool forgets the losses once that is on disk."""
+    def _lost_some(self) -> None:
         with self._settling:
-            losses = {loss.frame_id: loss for loss in self._spool.losses()}
-            for frame_id in losses.keys() - self._lost:
-                if not self._settle(frame_id, losses[frame_id].reason, ""):
-                    self._finish(lost_answer(losses[frame_id]))
-            self._lost = set(losses)
-            if len(losses) >= _LOSSES_AT_ONCE and self._journal.flush():
-                self._spool.ack(*losses)
+            settled = self._settle_losses()
+        self._tell(*settled)
+
+    def _settle_losses(self) -> list[Answer]:
+        """The device's answers on lost frames become final; the spool forgets the losses once that is on disk."""
+        losses = {loss.frame_id: loss for loss in self._spool.losses()}
+        settled = [
+            answer
+            for frame_id in losses.keys() - self._lost
+            for answer in self._settle(frame_id, losses[frame_id].reason, "", lost_answer(losses[frame_id]))
+        ]
+        self._lost = set(losses)
+        if len(losses) >= _LOSSES_AT_ONCE and self._journal.flush():
+            self._spool.ack(*losses)
+        return settled
 
     def _unsettled_losses(self) -> bool:
         return any(loss.frame_id not in self._lost for loss in self._spool.losses())
 
-    def _finish(self, answer: Answer, note: str = "") -> None:
+    def _settle(self, frame_id: str, reason: Reason, note: str, unknown: Answer | None = None) -> list[Answer]:
+        """The device's answer becomes final, or `unknown` is the word on a frame without one; returns what is new."""
+        said = self._provisional.get(frame_id) or self._journal.get(frame_id)
+        final = unknown if said is None else replace(said, final=True, reason=reason)
+        if final is None or (said is not None and said.final):
+            return []
+        self._record(final, note)
+        return [final]
+
+    def _record(self, answer: Answer, note: str = "") -> None:
+        """A final answer goes into the journal and among the late ones."""
         self._journal.write(answer, note=note)
         with self._news:
             self._provisional.pop(answer.frame_id, None)
             self._late.append(answer)
             self._news.notify_all()
-        if self._on_answer:
+
+    def _tell(self, *answers: Answer) -> None:
+        """Call `on_answer`, holding no lock: it may wait for a thread that is in here."""
+        for answer in answers:
             try:
-                self._on_answer(answer)
+                if self._on_answer:
+                    self._on_answer(answer)
             except Exception:
                 _log.exception("on_answer failed on %s; the answer is in the journal", answer.frame_id)

@@ -23,7 +23,9 @@ FRAME = Frame(np.zeros((8, 8, 3), np.uint8))
 
 
 @contextmanager
-def impatient(folder: Path, when_lost: Callable[[], object], heard: list[Answer]) -> Iterator[tuple[Spool, Answers]]:
+def impatient(
+    folder: Path, when_lost: Callable[[], object], on_answer: Callable[[Answer], None]
+) -> Iterator[tuple[Spool, Answers]]:
     """A spool whose frames expire at once, and the answers; `when_lost` is called before a loss is settled."""
     with (
         Spool(folder / "spool", max_age_s=1e-6) as spool,
@@ -31,7 +33,7 @@ def impatient(folder: Path, when_lost: Callable[[], object], heard: list[Answer]
         Ledger(folder / "ledger.db") as ledger,
     ):
         spool.add_loss_listener(when_lost)
-        yield spool, Answers(journal, spool, ledger, ("empty", "fox"), 0.0, heard.append)
+        yield spool, Answers(journal, spool, ledger, ("empty", "fox"), 0.0, on_answer)
 
 
 def wait(spool: Spool, answers: Answers, *frame_ids: str) -> None:
@@ -59,7 +61,7 @@ def test_who_waits_for_answers_hears_of_a_frame_that_is_just_being_lost(tmp_path
         assert asked.wait(30)
 
     listener = threading.Thread(target=listen)
-    with impatient(tmp_path, when_lost, []) as (spool, answers):
+    with impatient(tmp_path, when_lost, lambda answer: None) as (spool, answers):
         wait(spool, answers, "old")
         assert spool.next() is None
         listener.join(60)
@@ -86,9 +88,26 @@ def test_losses_that_two_threads_settle_are_told_once(tmp_path: Path) -> None:
 
     ids = [str(number) for number in range(200)]
     evicting = threading.Thread(target=evict)
-    with impatient(tmp_path, lambda: both.wait(30), heard) as (spool, answers):
+    with impatient(tmp_path, lambda: both.wait(30), heard.append) as (spool, answers):
         wait(spool, answers, *ids)
         evicting.start()
         assert spool.next() is None
         evicting.join(60)
     assert sorted(answer.frame_id for answer in heard) == sorted(ids)
+
+
+def test_a_callback_may_wait_for_a_thread_that_settles_losses(tmp_path: Path) -> None:
+    """The application's queue is full: the callback waits until the thread that classifies takes something out."""
+    heard: list[Answer] = []
+
+    def hear(answer: Answer) -> None:
+        heard.append(answer)
+        evicting.start()
+        evicting.join(60)
+
+    evicting = threading.Thread(target=lambda: answers.evicted("new", note="no room"))
+    with impatient(tmp_path, lambda: None, hear) as (spool, answers):
+        wait(spool, answers, "old")
+        assert spool.next() is None
+        assert not evicting.is_alive()
+    assert [answer.frame_id for answer in heard] == ["old"]
