@@ -31,7 +31,7 @@ from edge_sdk.policy import Policy
 from edge_sdk.types import Image
 from edge_sdk.workbench.data import LabelledImage
 from edge_sdk.workbench.macs import count_macs, count_parameters
-from edge_sdk.workbench.tensors import to_tensor
+from edge_sdk.workbench.quantise import example, logits_of, quantise
 
 _log = logging.getLogger(__name__)
 
@@ -70,6 +70,7 @@ class ExportReport:
         float_accuracy: share that the float network names rightly; None without truth.
         bundle_accuracy: the same for the bundle.
         model_bytes: size of `model.pte`.
+        float_layers: how many of an int8 bundle's last layers with weights stayed in float32.
     """
 
     bundle: Bundle
@@ -78,6 +79,7 @@ class ExportReport:
     float_accuracy: float | None
     bundle_accuracy: float | None
     model_bytes: int
+    float_layers: int = 0
 
 
 def export(
@@ -92,6 +94,7 @@ def export(
     fp32: bool = False,
     policy: Policy | None = None,
     allow: Sequence[str] = (),
+    spare: bool = True,
     on_step: Callable[[str], None] | None = None,
 ) -> ExportReport:
     """Quantise a network on the pictures given, lower it, and write a bundle that has been run by the device's runtime.
@@ -107,6 +110,7 @@ def export(
         fp32: leave out the quantisation.
         policy: for `policy.json`; None writes none: an exported bundle is to be calibrated.
         allow: operators that may stay outside XNNPACK though they are heavy, such as "native_layer_norm".
+        spare: leave the last layers in float32 where int8 would cost the answers (`edge_sdk.workbench.quantise`).
         on_step: told what begins now.
 
     Raises:
@@ -121,18 +125,23 @@ def export(
     pixels = np.stack([prepare(picture.image, input) for picture in pictures])
     original = copy.deepcopy(module).eval()
     _check_outputs(original, pixels[:1], input, labels)
+    wanted = logits_of(original, pixels, input).argmax(1)
+    float_layers = 0
     tell("capturing the network")
     with _quiet():
         lean = replace_pooling(copy.deepcopy(original))
-        example = (_example(pixels[:1], input),)
-        captured = torch.export.export(lean, example, strict=False).module()
+        inputs = (example(pixels[:1], input),)
+        captured = torch.export.export(lean, inputs, strict=False).module()
         if not fp32:
             tell(f"calibrating int8 on {len(pictures)} pictures")
-            captured = _quantise(captured, pixels, input)
+            captured = quantise(captured, pixels, input, wanted if spare else None)
+            float_layers = captured.meta.get("float_layers", 0)
+            if float_layers:
+                tell(f"int8 would cost this network its answers: its last {float_layers} layers stay in float32")
         tell("lowering to XNNPACK")
-        program = _lower(captured, example, allow)
+        program = _lower(captured, inputs, allow)
     tell("checking the bundle in the device's runtime")
-    expected = _logits(captured, pixels, input)
+    expected = logits_of(captured, pixels, input)
     golden = int(np.argsort(_margins(expected))[len(expected) // 2])  # an ordinary picture
     spread = float(np.ptp(expected))
     manifest = Manifest(
@@ -163,7 +172,6 @@ def export(
     )
     bundle = write_bundle(out, model=program, manifest=manifest, golden=pixels[golden], policy=policy)
     truths = np.array([labels.index(p.label) if p.label in labels else -1 for p in pictures])
-    wanted = _logits(original, pixels, input).argmax(1)
     got = ran.argmax(1)
     known = truths >= 0
     return ExportReport(
@@ -173,6 +181,7 @@ def export(
         float_accuracy=float((wanted == truths)[known].mean()) if known.any() else None,
         bundle_accuracy=float((got == truths)[known].mean()) if known.any() else None,
         model_bytes=len(program),
+        float_layers=float_layers,
     )
 
 
@@ -225,35 +234,17 @@ def _largest(node: torch.fx.Node) -> int:
 
 def _check_outputs(module: nn.Module, pixels: NDArray[np.uint8], spec: InputSpec, labels: Sequence[str]) -> None:
     with torch.inference_mode():
-        shape = tuple(module(_example(pixels, spec)).shape)
+        shape = tuple(module(example(pixels, spec)).shape)
     if shape != (1, len(labels)):
         raise WorkbenchError(f"expected a network that gives (1, {len(labels)}) logits, one per label; got {shape}")
 
 
-def _example(pixels: NDArray[np.uint8], spec: InputSpec) -> torch.Tensor:
-    """One picture as the network's input; channels-last, so that the device's pixels need no turning."""
-    return to_tensor(pixels[:1], spec).contiguous(memory_format=torch.channels_last)
-
-
-def _quantise(captured: Any, pixels: NDArray[np.uint8], spec: InputSpec) -> Any:
-    from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
-        XNNPACKQuantizer,
-        get_symmetric_quantization_config,
-    )
-    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
-
-    quantizer = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
-    prepared = prepare_pt2e(captured, quantizer)
-    _logits(prepared, pixels, spec)
-    return convert_pt2e(prepared)
-
-
-def _lower(captured: Any, example: tuple[torch.Tensor], allow: Sequence[str]) -> bytes:
+def _lower(captured: Any, inputs: tuple[torch.Tensor], allow: Sequence[str]) -> bytes:
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
 
     edge = to_edge_transform_and_lower(
-        torch.export.export(captured, example, strict=False), partitioner=[XnnpackPartitioner()]
+        torch.export.export(captured, inputs, strict=False), partitioner=[XnnpackPartitioner()]
     )
     heavy = [text for text in undelegated(edge.exported_program().graph) if text.split(" in ")[0] not in allow]
     if heavy:
@@ -262,12 +253,6 @@ def _lower(captured: Any, example: tuple[torch.Tensor], allow: Sequence[str]) ->
             f"slower outside it: {'; '.join(dict.fromkeys(heavy))}. Use another architecture, or allow them by name"
         )
     return bytes(edge.to_executorch().buffer)
-
-
-def _logits(module: Any, pixels: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]:
-    with torch.inference_mode():
-        rows = [module(_example(pixels[index : index + 1], spec)).numpy()[0] for index in range(len(pixels))]
-    return np.stack(rows).astype(np.float32)
 
 
 def _margins(logits: NDArray[np.float32]) -> NDArray[np.float32]:

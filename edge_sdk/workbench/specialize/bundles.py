@@ -42,10 +42,10 @@ class Bundles:
         """
         self._samples, self._spec, self._allow = samples, spec, tuple(allow)
 
-    def write(self, module: nn.Module, out: Path, name: str, version: str = "0") -> Bundle:
-        """An int8 bundle, calibrated on the samples and their mirror images; raises as `export` does."""
+    def write(self, module: nn.Module, out: Path, name: str, version: str = "0", *, spare: bool = True) -> Bundle:
+        """An int8 bundle, calibrated on the samples and their mirror images; `spare` and errors are `export`'s."""
         mirrored = [np.ascontiguousarray(image[:, ::-1]) for image in self._samples.images]
-        return self._export(module, [*self._samples.images, *mirrored], out, name, version)
+        return self._export(module, [*self._samples.images, *mirrored], out, name, version, spare)
 
     def measure(self, module: nn.Module, numbers: Numbers, beside: Bundle | None = None) -> dict[str, float]:
         """`ms` and `bytes` of a network with so many channels; its weights do not matter.
@@ -57,14 +57,16 @@ class Bundles:
         shrink(shape, self._spec.width, self._spec.height, numbers)
         with tempfile.TemporaryDirectory() as folder:
             few = list(first(self._samples, _FEW).images)
-            bundle = self._export(shape, few, Path(folder) / "shape", "shape", "0")
+            bundle = self._export(shape, few, Path(folder) / "shape", "shape", "0", False)
             times = time_bundles({"shape": bundle} if beside is None else {"shape": bundle, "beside": beside})
             found = {"ms": times["shape"], "bytes": float(bundle.model_path.stat().st_size)}
         if beside is not None:
             found[OF_BIG] = times["shape"] / times["beside"]
         return found
 
-    def _export(self, module: nn.Module, pictures: list[Image], out: Path, name: str, version: str) -> Bundle:
+    def _export(
+        self, module: nn.Module, pictures: list[Image], out: Path, name: str, version: str, spare: bool
+    ) -> Bundle:
         return export(
             module,
             pictures,
@@ -74,6 +76,7 @@ class Bundles:
             name=name,
             version=version,
             allow=self._allow,
+            spare=spare,
         ).bundle
 
 

@@ -216,7 +216,7 @@ class _Stages:
         written = {self.keys[place]: bundle for place, bundle in known.items()}
         for number, (key, module) in enumerate(self._modules.items()):
             if key not in written:
-                written[key] = bundles.write(module, folder / f"shape-{number}", f"shape-{number}")
+                written[key] = bundles.write(module, folder / f"shape-{number}", f"shape-{number}", spare=False)
         return written
 
     def judge(self, name: str, module: nn.Module) -> Stage:

@@ -1,0 +1,95 @@
+"""Static int8 in the form that XNNPACK takes; the last layers stay in float32 where int8 would cost the answers.
+
+Ranges are the calibration pictures', one for a whole activation. Some networks (MobileNetV3 is one) have activations in
+their last layers that reach a hundred times further than usual, and 256 steps leave nothing of the usual ones. Those
+layers see few pixels, so in float32 they cost little time, but four bytes a weight.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edge_sdk.bundle import InputSpec
+from edge_sdk.workbench.tensors import to_tensor
+
+ENOUGH_ALIKE, TOO_FAR = 0.95, 0.85
+"""Share of pictures on which int8 names the float network's class: below the second, layers stay float32 until it is
+above the first."""
+
+_JUDGED = 128  # pictures
+_WEIGHTED = ("aten.conv2d", "aten.linear")
+
+
+def quantise(captured: Any, pixels: NDArray[np.uint8], spec: InputSpec, wanted: NDArray[np.int64] | None) -> Any:
+    """A captured network as an int8 one.
+
+    Args:
+        captured: by `torch.export`.
+        pixels: `uint8 (N, H, W, 3)`, to calibrate on.
+        spec: what the network takes.
+        wanted: `(N,)`, the float network's classes; None: every layer becomes int8, whatever that costs.
+
+    Returns:
+        the converted network; `meta["float_layers"]` says how many layers with weights stay in float32.
+    """
+    from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
+        XNNPACKQuantizer,
+        get_symmetric_quantization_config,
+    )
+    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
+    quantizer = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
+    prepared = prepare_pt2e(captured, quantizer)
+    logits_of(prepared, pixels, spec)
+    if wanted is None:
+        return convert_pt2e(prepared)
+    layers = sum(_has_weights(node) for node in prepared.graph.nodes)
+    floats, tried = 0, []
+    while floats < layers:
+        network = convert_pt2e(_with_float_tail(copy.deepcopy(prepared), floats))
+        network.meta["float_layers"] = floats
+        alike = float((logits_of(network, pixels[:_JUDGED], spec).argmax(1) == wanted[:_JUDGED]).mean())
+        tried.append((alike, network))
+        if alike >= (ENOUGH_ALIKE if floats else TOO_FAR):
+            return network
+        floats = max(1, 2 * floats)
+    return max(tried, key=lambda one: one[0])[1]
+
+
+def example(pixels: NDArray[np.uint8], spec: InputSpec) -> torch.Tensor:
+    """One picture as the network's input; channels-last, so that the device's pixels need no turning."""
+    return to_tensor(pixels[:1], spec).contiguous(memory_format=torch.channels_last)
+
+
+def logits_of(module: Any, pixels: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]:
+    """What a network of one picture at a time answers, `float32 (N, C)`."""
+    with torch.inference_mode():
+        rows = [module(example(pixels[index : index + 1], spec)).numpy()[0] for index in range(len(pixels))]
+    return np.stack(rows).astype(np.float32)
+
+
+def _with_float_tail(prepared: Any, layers: int) -> Any:
+    """Without the observers from the first of the last `layers` layers with weights on; what feeds it is int8."""
+    nodes = list(prepared.graph.nodes)
+    weighted = [node for node in nodes if _has_weights(node)]
+    if not layers:
+        return prepared
+    tail = set(nodes[nodes.index(weighted[-layers]) :])
+    for node in nodes:
+        if node.op != "call_module" or not str(node.target).startswith("activation_post_process"):
+            continue
+        source = node.all_input_nodes[0]
+        if source in tail or (source.op == "get_attr" and tail.issuperset(node.users)):
+            node.replace_all_uses_with(source)
+            prepared.graph.erase_node(node)
+    prepared.recompile()
+    return prepared
+
+
+def _has_weights(node: torch.fx.Node) -> bool:
+    return node.op == "call_function" and str(node.target).startswith(_WEIGHTED)
