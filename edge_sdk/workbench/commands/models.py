@@ -185,6 +185,8 @@ def export(
     if report.float_accuracy is not None and report.bundle_accuracy is not None:
         table.add_row("accuracy", f"{report.float_accuracy:.1%}", f"{report.bundle_accuracy:.1%}")
     table.add_row("agreement", "", f"{report.agreement:.1%}")
+    if report.float_layers:
+        table.add_row("last layers in float32", "", f"{report.float_layers}")
     table.add_row("size", f"{4 * manifest.parameters / 1e6:.2f} MB", f"{report.model_bytes / 1e6:.2f} MB")
     console.print(table)
     console.print(f"wrote {report.bundle.path}")
