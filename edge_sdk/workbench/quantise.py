@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from edge_sdk.bundle import InputSpec
 from edge_sdk.workbench.tensors import to_tensor
 
-ENOUGH_ALIKE, TOO_FAR = 0.95, 0.85
+ENOUGH_ALIKE, TOO_FAR = 0.95, 0.9
 """Share of pictures on which int8 names the float network's class: below the second, layers stay float32 until it is
 above the first."""
 
