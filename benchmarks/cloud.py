@@ -27,8 +27,8 @@ from rich.console import Console
 from rich.table import Table
 
 from cloud_server.local import start_local_server
-from edge_sdk.encode import encode
-from edge_sdk.policy import Upload
+from edge_sdk.images.encode import encode
+from edge_sdk.images.rendition import Upload
 from edge_sdk.types import new_frame_id
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
@@ -120,7 +120,7 @@ def requests(images: list[bytes], count: int) -> Iterator[wire.ClassifyRequest]:
 
 def random_checkpoint(name: str, folder: Path) -> str:
     """The timm network `name` with random weights, as a checkpoint."""
-    from edge_sdk.workbench.checkpoint import create_model, save_checkpoint
+    from edge_sdk.networks.checkpoint import create_model, save_checkpoint
 
     module, info = create_model(name)
     return str(save_checkpoint(folder / f"{name}.safetensors", module, info))

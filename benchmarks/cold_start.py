@@ -4,7 +4,7 @@
 
 Each run is a fresh interpreter that imports OpenCV and grpc, opens the bundle (checksum and golden picture included)
 and classifies one 640x480 picture. The two run alternately; the table gives medians. The official package and torch
-must be installed too: `pip install "edge-sdk[runtime]"`.
+must be installed too: `pip install ".[runtime]"`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rich.table import Table
 
 CHILD = """
 import cv2, grpc, numpy as np
-from edge_sdk.model import LittleModel
+from edge_sdk.model.little import LittleModel
 model = LittleModel({bundle!r})
 image = cv2.resize(np.arange(256, dtype=np.uint8).reshape(16, 16), (640, 480))
 print(model.predict(np.dstack([image] * 3)).label, flush=True)

@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 from edge_sdk import open_camera
-from edge_sdk.encode import encode
-from edge_sdk.policy import Upload
+from edge_sdk.images.encode import encode
+from edge_sdk.images.rendition import Upload
 from edge_sdk.workbench.encodings import encoding_ms
 
 CAMERA = "simulated://trailcam?seed=11"

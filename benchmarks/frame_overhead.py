@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edge_sdk import EdgeClassifier, Frame, Image, MotionGate, open_camera
-from edge_sdk.model import Program
+from edge_sdk.model.little import Program
 
 FRAMES, WARM_UP = 400, 50
 

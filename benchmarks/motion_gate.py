@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edge_sdk.camera import open_camera
-from edge_sdk.motion import MotionGate, MotionSettings
+from edge_sdk.camera.gate import MotionGate, MotionSettings
 
 NEW_TRIGGER_S = 10.0
 

@@ -32,14 +32,14 @@ from rich.progress import track
 from rich.table import Table
 
 import cloud_server
-from edge_sdk.budget import Budget, Resource
-from edge_sdk.bundle import open_bundle
-from edge_sdk.ledger import Ledger
-from edge_sdk.price import Prices
+from edge_sdk.budget.ledger import Ledger
+from edge_sdk.budget.limits import Budget, Resource
+from edge_sdk.budget.shadow_price import Prices
+from edge_sdk.model.bundle import open_bundle
 from edge_sdk.workbench.cascade.confidence import fit_temperature
 from edge_sdk.workbench.cascade.gate import fit_gate, gains
 from edge_sdk.workbench.data import Split, open_source, read_all
-from edge_sdk.workbench.record import open_subject, run_subjects
+from edge_sdk.workbench.recorder import open_subject, run_subjects
 from edge_sdk.workbench.records import Records, load_records, save_records
 
 BIG = Path(cloud_server.__file__).parent / "models" / "trailcam" / "model.safetensors"

@@ -61,7 +61,7 @@ def make_float(folder: Path, name: str, size: str) -> None:
     """The float network's weights, and its logits on the pictures."""
     import torch
 
-    from edge_sdk.workbench.checkpoint import create_model, load_checkpoint
+    from edge_sdk.networks.checkpoint import create_model, load_checkpoint
 
     trained = Path(name).is_file()
     model, info = load_checkpoint(name) if trained else create_model(name)
@@ -103,8 +103,8 @@ def make_edge_sdk(folder: Path) -> None:
     from executorch.exir import to_edge_transform_and_lower
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
+    from edge_sdk.networks.timm_library import import_timm
     from edge_sdk.workbench.export import replace_pooling
-    from edge_sdk.workbench.timm_library import import_timm
 
     model = load_float(folder, import_timm())
     inputs = torch.from_numpy(normalised(folder)).permute(0, 3, 1, 2)

@@ -31,8 +31,8 @@ from soaking.faults import all_entries, databases, fill_up, final_answers, flip_
 from soaking.link import Relay
 
 from edge_sdk.errors import StorageError
-from edge_sdk.journal import DAMAGED_ROW, Journal
-from edge_sdk.recovery import NOT_IN_SPOOL
+from edge_sdk.store.journal import DAMAGED_ROW, Journal
+from edge_sdk.store.recovery import NOT_IN_SPOOL
 from edge_sdk.types import Origin
 
 FAULTS = {

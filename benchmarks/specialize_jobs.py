@@ -14,23 +14,23 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from edge_sdk.bundle import Bundle, open_bundle
+from edge_sdk.durable.files import write_whole
+from edge_sdk.model.bundle import Bundle, open_bundle
+from edge_sdk.networks.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
+from edge_sdk.networks.macs import count_macs, count_parameters
 from edge_sdk.workbench.augment import Augmentation
-from edge_sdk.workbench.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from edge_sdk.workbench.data import Split, split_of
 from edge_sdk.workbench.learning_rate import schedule
-from edge_sdk.workbench.macs import count_macs, count_parameters
 from edge_sdk.workbench.specialize.allocate import Limits
 from edge_sdk.workbench.specialize.answers import accuracy, answers
 from edge_sdk.workbench.specialize.bundles import Bundles, bundle_accuracy, bundle_logits
 from edge_sdk.workbench.specialize.compress import weigh_and_compress
-from edge_sdk.workbench.specialize.damage import divergence
-from edge_sdk.workbench.specialize.head import restrict
 from edge_sdk.workbench.specialize.method import Compressed, Method
+from edge_sdk.workbench.specialize.restrict_head import restrict
 from edge_sdk.workbench.specialize.samples import Samples, draw_shots, read_samples
+from edge_sdk.workbench.specialize.sensitivity import divergence
 from edge_sdk.workbench.specialize.specialist import rounded
 from edge_sdk.workbench.tensors import to_tensor
-from edge_sdk.workbench.whole_file import write_whole
 
 PLACES = {
     "dogs": ("chihuahua", "german_shepherd", "golden_retriever", "labrador", "standard_poodle", "yorkshire_terrier"),

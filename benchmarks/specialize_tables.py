@@ -15,16 +15,16 @@ from rich.console import Console
 from rich.table import Table
 from specialize_jobs import PLACES, VARIANTS, Bench, kept
 
-from edge_sdk.bundle import Bundle, open_bundle
-from edge_sdk.model import LittleModel, prepare
+from edge_sdk.model.bundle import Bundle, open_bundle
+from edge_sdk.model.little import LittleModel, prepare
+from edge_sdk.networks.macs import count_macs
 from edge_sdk.workbench.cascade.confidence import softmax
 from edge_sdk.workbench.cascade.curve import cascade_curve, lossless
 from edge_sdk.workbench.data import Split
 from edge_sdk.workbench.draw import CORAL, GREY, NAVY, TEAL
-from edge_sdk.workbench.macs import count_macs
 from edge_sdk.workbench.specialize.answers import answers
 from edge_sdk.workbench.specialize.bundles import Bundles, bundle_accuracy, packed_bytes, time_bundles
-from edge_sdk.workbench.specialize.head import restrict
+from edge_sdk.workbench.specialize.restrict_head import restrict
 from edge_sdk.workbench.specialize.samples import Samples
 
 COLUMNS = ("big", "one shot", "specialist", "int8 bundle", "control", "from nothing")

@@ -16,12 +16,12 @@ from rich.console import Console
 from rich.table import Table
 
 import cloud_server
-from edge_sdk.bundle import open_bundle
-from edge_sdk.policy import ExitPolicy
+from edge_sdk.model.bundle import open_bundle
+from edge_sdk.model.policy import ExitPolicy
 from edge_sdk.types import Prediction
 from edge_sdk.workbench.cascade.gate import ensemble
 from edge_sdk.workbench.data import Split, open_source, read_all
-from edge_sdk.workbench.record import open_subject, run_subjects
+from edge_sdk.workbench.recorder import open_subject, run_subjects
 
 BIG = Path(cloud_server.__file__).parent / "models" / "trailcam" / "model.safetensors"
 DATA = "simulated://trailcam?seed=900&frames=3000&streams=1"

@@ -24,9 +24,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from edge_sdk.bundle import InputSpec
-from edge_sdk.model import prepare
-from edge_sdk.policy import Upload
+from edge_sdk.images.rendition import Upload
+from edge_sdk.model.bundle import InputSpec
+from edge_sdk.model.little import prepare
 from edge_sdk.workbench.cascade.companion import advice
 from edge_sdk.workbench.cascade.confidence import fit_temperature
 from edge_sdk.workbench.cascade.curve import Curve, cascade_curve, lossless
@@ -254,11 +254,11 @@ def gates(out: Path, console: Console) -> None:
 
 def sequences(data: Path, out: Path, console: Console) -> None:
     """Exit sequences against a single exit, for each big model and its best companion."""
-    from edge_sdk.model import LittleModel
-    from edge_sdk.workbench.checkpoint import load_checkpoint
-    from edge_sdk.workbench.sequence.network import SequenceModel, attach_exits, save_sequence
+    from edge_sdk.model.little import LittleModel
+    from edge_sdk.networks.checkpoint import load_checkpoint
+    from edge_sdk.networks.sequence import SequenceModel, attach_exits, save_sequence
+    from edge_sdk.networks.taps import find_taps
     from edge_sdk.workbench.sequence.search import find_exits, with_exits
-    from edge_sdk.workbench.sequence.taps import find_taps
     from edge_sdk.workbench.sequence.train import collect_features, fit_temperatures, train_exits
 
     table = Table(title="Exit sequence against a single exit, test photos", title_justify="left")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cloud_server.decode import Limits
-from cloud_server.keep import LIMIT_BYTES
-from cloud_server.store import ROWS
-from cloud_server.tls import TlsFiles
+from cloud_server.access.tls import TlsFiles
+from cloud_server.fleet.frame_archive import LIMIT_BYTES
+from cloud_server.fleet.reply_cache import ROWS
+from cloud_server.model.decode import Limits
 from edge_sdk.errors import ConfigError
-from edge_sdk.security import is_loopback
+from edge_sdk.security.credentials import is_loopback
 
 
 @dataclass(frozen=True, slots=True)

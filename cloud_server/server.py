@@ -12,19 +12,19 @@ import grpc
 import numpy as np
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from cloud_server.auth import Door
-from cloud_server.batcher import Batcher
+from cloud_server.access.authenticator import Authenticator
+from cloud_server.access.rates import RateLimiter
+from cloud_server.access.tls import server_credentials
+from cloud_server.api.interceptor import TokenInterceptor
+from cloud_server.api.offload import OffloadService
 from cloud_server.config import ServerConfig
-from cloud_server.decode import decode
-from cloud_server.interceptor import TokenInterceptor
-from cloud_server.keep import FrameKeeper
-from cloud_server.labels import LabelMap, make_label_map, read_label_map
-from cloud_server.model import BigModel, load_model
-from cloud_server.rates import FrameRates
-from cloud_server.service import OffloadService
-from cloud_server.stats import Stats
-from cloud_server.store import AnswerStore, rows_within
-from cloud_server.tls import server_credentials
+from cloud_server.fleet.frame_archive import FrameKeeper
+from cloud_server.fleet.reply_cache import ReplyCache, rows_within
+from cloud_server.fleet.stats import Stats
+from cloud_server.model.batching import Batcher
+from cloud_server.model.big import BigModel, load_model
+from cloud_server.model.decode import decode
+from cloud_server.model.labels import LabelMap, make_label_map, read_label_map
 from edge_sdk.errors import ConfigError
 from edge_sdk.types import Image
 from edge_sdk.wire import offload_pb2 as wire
@@ -71,7 +71,7 @@ class CloudServer:
             ConfigError: a setting cannot be used: unknown model, no GPU, bad label map, port taken.
             EdgeError: a bundle cannot be opened.
         """
-        door = Door(
+        door = Authenticator(
             self._config.tokens,
             max_streams=self._config.max_streams,
             max_streams_per_device=self._config.max_streams_per_device,
@@ -90,7 +90,7 @@ class CloudServer:
         self._reporter = asyncio.create_task(self._report(), name="summary")
         _log.info("listening on %s", self.address)
 
-    async def _prepare(self, door: Door) -> None:
+    async def _prepare(self, door: Authenticator) -> None:
         config = self._config
         model = self._given
         if model is None:
@@ -119,7 +119,7 @@ class CloudServer:
             description,
             store=store,
             door=door,
-            rates=FrameRates(config.max_frames_per_s, config.burst),
+            rates=RateLimiter(config.max_frames_per_s, config.burst),
             stats=self.stats,
             keeper=keeper,
             stream_window=config.stream_window,
@@ -198,11 +198,11 @@ def _version(model: BigModel, labels: LabelMap) -> str:
     return hashlib.sha256(source.encode()).hexdigest()
 
 
-def _store(config: ServerConfig, version: str, labels: LabelMap) -> AnswerStore:
+def _store(config: ServerConfig, version: str, labels: LabelMap) -> ReplyCache:
     rows = rows_within(len(labels.labels), rows=config.remember)
     if config.state is None:
-        return AnswerStore(None, "", rows=rows)
-    return AnswerStore(config.state / "answers.db", version, rows=rows)
+        return ReplyCache(None, "", rows=rows)
+    return ReplyCache(config.state / "answers.db", version, rows=rows)
 
 
 def _keeper(config: ServerConfig, model: BigModel, labels: LabelMap, version: str) -> FrameKeeper | None:

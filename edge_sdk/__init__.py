@@ -14,18 +14,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edge_sdk.account import LedgerSnapshot
-    from edge_sdk.budget import Budget
-    from edge_sdk.bundle import Bundle, open_bundle
+    from edge_sdk.budget.limits import Budget
+    from edge_sdk.budget.usage import LedgerSnapshot
     from edge_sdk.camera import open_camera
+    from edge_sdk.camera.gate import MotionGate
     from edge_sdk.config import PowerModel
     from edge_sdk.errors import EdgeError
-    from edge_sdk.journal import Journal
-    from edge_sdk.model import LittleModel
-    from edge_sdk.motion import MotionGate
-    from edge_sdk.pipeline import EdgeClassifier
-    from edge_sdk.policy import Preferences
-    from edge_sdk.security import Security
+    from edge_sdk.model.bundle import Bundle, open_bundle
+    from edge_sdk.model.little import LittleModel
+    from edge_sdk.model.policy import Preferences
+    from edge_sdk.pipeline.classifier import EdgeClassifier
+    from edge_sdk.security.credentials import Security
+    from edge_sdk.store.journal import Journal
     from edge_sdk.types import Answer, Frame, Image, LinkState, Origin, Prediction, Reason
 
 __version__ = "0.1.0"
@@ -54,18 +54,18 @@ __all__ = [
 ]
 
 _HOME = {
-    "Budget": "budget",
-    "Bundle": "bundle",
-    "EdgeClassifier": "pipeline",
+    "Budget": "budget.limits",
+    "Bundle": "model.bundle",
+    "EdgeClassifier": "pipeline.classifier",
     "EdgeError": "errors",
-    "Journal": "journal",
-    "LedgerSnapshot": "account",
-    "LittleModel": "model",
-    "MotionGate": "motion",
+    "Journal": "store.journal",
+    "LedgerSnapshot": "budget.usage",
+    "LittleModel": "model.little",
+    "MotionGate": "camera.gate",
     "PowerModel": "config",
-    "Preferences": "policy",
-    "Security": "security",
-    "open_bundle": "bundle",
+    "Preferences": "model.policy",
+    "Security": "security.credentials",
+    "open_bundle": "model.bundle",
     "open_camera": "camera",
 }
 

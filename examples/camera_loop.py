@@ -20,8 +20,8 @@ from rich.logging import RichHandler
 from cloud_server.local import start_local_server
 from edge_sdk import EdgeClassifier, EdgeError, MotionGate, PowerModel, Preferences, open_camera
 from edge_sdk.config import UplinkSettings
-from edge_sdk.report import RunReport
-from edge_sdk.security import Security
+from edge_sdk.report.run import RunReport
+from edge_sdk.security.credentials import Security
 
 CAMERA = "simulated://trailcam?seed=N, a folder, a photo, a video file, rtsp://..., a device index, or picamera2."
 CLOUD = "host:port of a cloud server. Absent: one is started here. none: device only, unsure frames wait in the spool."

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud_server.batcher import Little
+from cloud_server.model.batching import Little
 from edge_sdk.types import Image
 
 LABELS = ("red fox", "grey fox", "deer")

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edge_sdk.bundle import InputSpec
-from edge_sdk.workbench.checkpoint import CheckpointInfo, create_model
+from edge_sdk.model.bundle import InputSpec
+from edge_sdk.networks.checkpoint import CheckpointInfo, create_model
 from edge_sdk.workbench.specialize.hessian import energy
 from edge_sdk.workbench.specialize.samples import Samples
 from edge_sdk.workbench.tensors import to_tensor

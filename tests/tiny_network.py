@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from edge_sdk._native import Program
-from edge_sdk.bundle import Bundle, Golden, InputSpec, Manifest, write_bundle
-from edge_sdk.policy import Policy
+from edge_sdk.model.bundle import Bundle, Golden, InputSpec, Manifest, write_bundle
+from edge_sdk.model.policy import Policy
 from edge_sdk.types import Image
 
 WIDTH, HEIGHT = 40, 24

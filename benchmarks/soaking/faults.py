@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edge_sdk.errors import StorageError
-from edge_sdk.journal import Journal, JournalEntry
+from edge_sdk.store.journal import Journal, JournalEntry
 
 
 def flip_bit(path: Path, chance: random.Random) -> None:

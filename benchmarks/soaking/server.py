@@ -22,14 +22,14 @@ import grpc
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud_server.auth import Caller, Door
-from cloud_server.batcher import Batcher, Little
-from cloud_server.decode import Limits, decode
-from cloud_server.labels import make_label_map
-from cloud_server.rates import FrameRates
-from cloud_server.service import OffloadService
-from cloud_server.stats import Stats
-from cloud_server.store import AnswerStore
+from cloud_server.access.authenticator import Authenticator, Caller
+from cloud_server.access.rates import RateLimiter
+from cloud_server.api.offload import OffloadService
+from cloud_server.fleet.reply_cache import ReplyCache
+from cloud_server.fleet.stats import Stats
+from cloud_server.model.batching import Batcher, Little
+from cloud_server.model.decode import Limits, decode
+from cloud_server.model.labels import make_label_map
 from edge_sdk import open_bundle
 from edge_sdk.types import Image
 from edge_sdk.wire import offload_pb2 as wire
@@ -80,9 +80,9 @@ async def serve(port: int, log: Path) -> None:
         batcher,
         make_label_map(labels, {}),
         description,
-        store=AnswerStore(log.with_name("answers.db"), "soak"),
-        door=Door(),
-        rates=FrameRates(None, 1),
+        store=ReplyCache(log.with_name("answers.db"), "soak"),
+        door=Authenticator(),
+        rates=RateLimiter(None, 1),
         stats=Stats(),
     )
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])

@@ -68,7 +68,7 @@ def open_camera(url: str | int | Path, *, fps: float | None = None, on_fault: On
 
 def _open_path(address: Address, fps: float | None, on_fault: OnFault | None) -> Camera:
     from edge_sdk.camera.folder import FolderCamera
-    from edge_sdk.images import IMAGE_SUFFIXES
+    from edge_sdk.images.read import IMAGE_SUFFIXES
 
     path = Path(address.target).expanduser()
     if not path.exists():

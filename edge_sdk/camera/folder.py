@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edge_sdk.camera.base import CameraBase, OnFault
 from edge_sdk.errors import CameraError, ImageError
-from edge_sdk.images import IMAGE_SUFFIXES, read_image
+from edge_sdk.images.read import IMAGE_SUFFIXES, read_image
 from edge_sdk.types import Frame
 
 

@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from edge_sdk.bundle import open_bundle, write_policy
-from edge_sdk.drift import confidence_histogram
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.policy import Policy, Upload
+from edge_sdk.images.rendition import Upload
+from edge_sdk.model.bundle import open_bundle, write_policy
+from edge_sdk.model.drift import confidence_histogram
+from edge_sdk.model.policy import Policy
 from edge_sdk.workbench.cascade.confidence import expected_calibration_error, fit_temperature
 from edge_sdk.workbench.cascade.curve import Bools, Curve, Floats, Point, cascade_curve, lossless, within
-from edge_sdk.workbench.cascade.deal import choosing_part
 from edge_sdk.workbench.cascade.gate import (
     GATE,
     MAX_SOFTMAX,
@@ -35,10 +35,11 @@ from edge_sdk.workbench.cascade.gate import (
     gains,
     held_out_gains,
 )
+from edge_sdk.workbench.cascade.group_split import choosing_part
 from edge_sdk.workbench.cascade.guarantee import guaranteed_loss, guaranteed_threshold, quantile_candidates
 from edge_sdk.workbench.cascade.hardness import HardnessBin, hardness
 from edge_sdk.workbench.data import LabelledImage
-from edge_sdk.workbench.record import open_subject, run_subjects
+from edge_sdk.workbench.recorder import open_subject, run_subjects
 from edge_sdk.workbench.records import Records, check_same
 
 _RULES = ("eps", "drop", "offload_ratio", "bytes_per_day", "macs")

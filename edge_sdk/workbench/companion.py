@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_sdk.bundle import MANIFEST_FILE, MODEL_FILE, shipped_bundles
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.policy import Upload
+from edge_sdk.images.rendition import Upload
+from edge_sdk.model.bundle import MANIFEST_FILE, MODEL_FILE, shipped_bundles
 from edge_sdk.workbench.cascade.companion import Candidate, Ranked, rank_companions
 from edge_sdk.workbench.cascade.confidence import fit_temperature
 from edge_sdk.workbench.data import Split, open_source, read_all
-from edge_sdk.workbench.record import Subject, file_name, open_subject, record
+from edge_sdk.workbench.recorder import Subject, file_name, open_subject, record
 from edge_sdk.workbench.records import Records, check_same, load_records
 
 _CALIBRATION_PICTURES = 300
@@ -144,7 +144,7 @@ def _little(
     ready = name in shipped_bundles() or (Path(name) / MANIFEST_FILE).is_file()
     if ready or as_float:
         return open_subject(name, pretrained=pretrained, threads=threads)
-    from edge_sdk.workbench.checkpoint import create_model
+    from edge_sdk.networks.checkpoint import create_model
     from edge_sdk.workbench.export import export
 
     plain = file_name(Path(name).stem if name.endswith(".safetensors") else name)

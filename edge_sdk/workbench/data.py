@@ -33,7 +33,7 @@ from urllib.parse import parse_qsl, urlsplit
 import numpy as np
 
 from edge_sdk.errors import ImageError, WorkbenchError
-from edge_sdk.images import IMAGE_SUFFIXES, read_image
+from edge_sdk.images.read import IMAGE_SUFFIXES, read_image
 from edge_sdk.types import Image
 from edge_sdk.workbench.closeups import cut_out, find_changes
 

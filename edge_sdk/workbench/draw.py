@@ -15,7 +15,7 @@ from edge_sdk.workbench.cascade.companion import Ranked
 from edge_sdk.workbench.cascade.curve import Curve
 from edge_sdk.workbench.cascade.gate import MAX_SOFTMAX, Comparison
 from edge_sdk.workbench.cascade.hardness import HardnessBin
-from edge_sdk.workbench.ladder import Ladder
+from edge_sdk.workbench.encoding_ladder import Ladder
 from edge_sdk.workbench.specialize.report import Report
 
 TEAL, CORAL, NAVY, GREY, GOLD = "#2a9d8f", "#e76f51", "#264653", "#b8b8b8", "#e9c46a"

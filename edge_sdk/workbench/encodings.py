@@ -8,10 +8,10 @@ from typing import Literal
 
 import numpy as np
 
-from edge_sdk.bundle import InputSpec
-from edge_sdk.encode import encode
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.policy import Upload
+from edge_sdk.images.encode import encode
+from edge_sdk.images.rendition import Upload
+from edge_sdk.model.bundle import InputSpec
 from edge_sdk.types import Image
 
 Format = Literal["jpeg", "webp"]

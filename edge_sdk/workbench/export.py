@@ -24,13 +24,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from edge_sdk.bundle import Bundle, Golden, InputSpec, Manifest, write_bundle
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.model import LittleModel, prepare
-from edge_sdk.policy import Policy
+from edge_sdk.model.bundle import Bundle, Golden, InputSpec, Manifest, write_bundle
+from edge_sdk.model.little import LittleModel, prepare
+from edge_sdk.model.policy import Policy
+from edge_sdk.networks.macs import count_macs, count_parameters
 from edge_sdk.types import Image
 from edge_sdk.workbench.data import LabelledImage
-from edge_sdk.workbench.macs import count_macs, count_parameters
 from edge_sdk.workbench.quantise import example, logits_of, quantise
 
 _log = logging.getLogger(__name__)
@@ -134,8 +134,7 @@ def export(
         captured = torch.export.export(lean, inputs, strict=False).module()
         if not fp32:
             tell(f"calibrating int8 on {len(pictures)} pictures")
-            captured = quantise(captured, pixels, input, wanted if spare else None)
-            float_layers = captured.meta.get("float_layers", 0)
+            captured, float_layers = quantise(captured, pixels, input, wanted if spare else None)
             if float_layers:
                 tell(f"int8 would cost this network its answers: its last {float_layers} layers stay in float32")
         tell("lowering to XNNPACK")

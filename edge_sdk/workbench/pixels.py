@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
-from edge_sdk.bundle import InputSpec
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.model import prepare
+from edge_sdk.model.bundle import InputSpec
+from edge_sdk.model.little import prepare
 from edge_sdk.types import Image
 from edge_sdk.workbench.data import Source
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edge_sdk.bundle import InputSpec
+from edge_sdk.model.bundle import InputSpec
 from edge_sdk.workbench.tensors import to_tensor
 
 ENOUGH_ALIKE, TOO_FAR = 0.95, 0.9
@@ -25,7 +25,9 @@ _JUDGED = 128  # pictures
 _WEIGHTED = ("aten.conv2d", "aten.linear")
 
 
-def quantise(captured: Any, pixels: NDArray[np.uint8], spec: InputSpec, wanted: NDArray[np.int64] | None) -> Any:
+def quantise(
+    captured: Any, pixels: NDArray[np.uint8], spec: InputSpec, wanted: NDArray[np.int64] | None
+) -> tuple[Any, int]:
     """A captured network as an int8 one.
 
     Args:
@@ -35,7 +37,7 @@ def quantise(captured: Any, pixels: NDArray[np.uint8], spec: InputSpec, wanted: 
         wanted: `(N,)`, the float network's classes; None: every layer becomes int8, whatever that costs.
 
     Returns:
-        the converted network; `meta["float_layers"]` says how many layers with weights stay in float32.
+        the converted network, and how many of its last layers with weights stay in float32.
     """
     from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
         XNNPACKQuantizer,
@@ -47,18 +49,18 @@ def quantise(captured: Any, pixels: NDArray[np.uint8], spec: InputSpec, wanted: 
     prepared = prepare_pt2e(captured, quantizer)
     logits_of(prepared, pixels, spec)
     if wanted is None:
-        return convert_pt2e(prepared)
+        return convert_pt2e(prepared), 0
     layers = sum(_has_weights(node) for node in prepared.graph.nodes)
     floats, tried = 0, []
     while floats < layers:
         network = convert_pt2e(_with_float_tail(copy.deepcopy(prepared), floats))
-        network.meta["float_layers"] = floats
         alike = float((logits_of(network, pixels[:_JUDGED], spec).argmax(1) == wanted[:_JUDGED]).mean())
-        tried.append((alike, network))
+        tried.append((alike, network, floats))
         if alike >= (ENOUGH_ALIKE if floats else TOO_FAR):
-            return network
+            return network, floats
         floats = max(1, 2 * floats)
-    return max(tried, key=lambda one: one[0])[1]
+    _, network, floats = max(tried, key=lambda one: one[0])
+    return network, floats
 
 
 def example(pixels: NDArray[np.uint8], spec: InputSpec) -> torch.Tensor:
@@ -75,10 +77,10 @@ def logits_of(module: Any, pixels: NDArray[np.uint8], spec: InputSpec) -> NDArra
 
 def _with_float_tail(prepared: Any, layers: int) -> Any:
     """Without the observers from the first of the last `layers` layers with weights on; what feeds it is int8."""
-    nodes = list(prepared.graph.nodes)
-    weighted = [node for node in nodes if _has_weights(node)]
     if not layers:
         return prepared
+    nodes = list(prepared.graph.nodes)
+    weighted = [node for node in nodes if _has_weights(node)]
     tail = set(nodes[nodes.index(weighted[-layers]) :])
     for node in nodes:
         if node.op != "call_module" or not str(node.target).startswith("activation_post_process"):

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edge_sdk.bundle import InputSpec
+from edge_sdk.model.bundle import InputSpec
 
 
 def to_tensor(images: NDArray[np.uint8], spec: InputSpec, device: torch.device | str = "cpu") -> torch.Tensor:

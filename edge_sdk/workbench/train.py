@@ -23,17 +23,17 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from edge_sdk.bundle import InputSpec
+from edge_sdk.durable.files import write_whole
 from edge_sdk.errors import WorkbenchError
+from edge_sdk.model.bundle import InputSpec
+from edge_sdk.networks.checkpoint import CheckpointInfo, create_model, load_checkpoint, save_checkpoint
+from edge_sdk.networks.macs import count_macs, count_parameters
 from edge_sdk.workbench.augment import Augmentation
-from edge_sdk.workbench.checkpoint import CheckpointInfo, create_model, load_checkpoint, save_checkpoint
 from edge_sdk.workbench.data import Split, open_source
 from edge_sdk.workbench.learning_rate import schedule
-from edge_sdk.workbench.macs import count_macs, count_parameters
 from edge_sdk.workbench.pixels import OnPart, Pixels, load_pixels
 from edge_sdk.workbench.tensors import scaled, to_tensor
 from edge_sdk.workbench.train_config import TrainConfig
-from edge_sdk.workbench.whole_file import write_whole
 
 _log = logging.getLogger(__name__)
 

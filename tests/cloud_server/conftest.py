@@ -14,8 +14,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A timm network of 0.4 M random weights, 64x64, four labels, as a checkpoint file."""
     import torch
 
-    from edge_sdk.bundle import InputSpec
-    from edge_sdk.workbench.checkpoint import create_model, save_checkpoint
+    from edge_sdk.model.bundle import InputSpec
+    from edge_sdk.networks.checkpoint import create_model, save_checkpoint
 
     torch.set_num_threads(1)
     torch.manual_seed(0)

@@ -12,7 +12,7 @@ import pytest
 from gated_model import GatedModel, picture
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from cloud_server.model import load_model
+from cloud_server.model.big import load_model
 from cloud_server.server import SERVICE, CloudServer, ServerConfig
 from edge_sdk.errors import ConfigError
 from edge_sdk.types import new_frame_id

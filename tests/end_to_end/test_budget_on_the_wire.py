@@ -8,12 +8,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from link import cloud as cloud_program
-from link import device as device_program
-from link.namespaces import Side, Way, emulated_link, veth_link
-from link.sampler import Sample, most_in_a_window, sampling
+from emulated_link import cloud as cloud_program
+from emulated_link import device as device_program
+from emulated_link.namespaces import Side, Way, emulated_link, veth_link
+from emulated_link.sampler import Sample, most_in_a_window, sampling
 
-from edge_sdk.certificates import Authority
+from edge_sdk.security.certificates import Authority
 
 PORT = 50051
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from edge_sdk.journal import Journal
+from edge_sdk.store.journal import Journal
 from edge_sdk.types import Origin
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -14,12 +14,12 @@ import pytest
 from cloud_server.local import start_local_server
 from edge_sdk import EdgeClassifier
 from edge_sdk.camera.simulated import SimulatedCamera
-from edge_sdk.images import read_image
-from edge_sdk.journal import Journal
+from edge_sdk.images.read import read_image
+from edge_sdk.store.journal import Journal
 from edge_sdk.types import Origin
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
-from edge_sdk.workbench.kept import KeptFrame, choose, read_kept
+from edge_sdk.workbench.pseudo_labels import KeptFrame, choose, read_kept
 
 FRAMES = 12
 

@@ -19,9 +19,9 @@ import pytest
 
 from cloud_server.local import start_local_server
 from edge_sdk import EdgeClassifier, Security
-from edge_sdk.certificates import Authority
 from edge_sdk.config import UplinkSettings
-from edge_sdk.tokens import add_token, new_token, remove_token
+from edge_sdk.security.certificates import Authority
+from edge_sdk.security.tokens import add_token, new_token, remove_token
 from edge_sdk.types import Answer, LinkState, Origin, new_frame_id
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
@@ -30,10 +30,10 @@ TESTS = Path(__file__).resolve().parent.parent
 GATED = """
 import sys, cloud_server.server as server
 from gated_model import GatedModel
-from edge_sdk.bundle import open_bundle
+from edge_sdk.model.bundle import open_bundle
 GatedModel.labels = open_bundle("trailcam").manifest.labels
 server.load_model = lambda *args: GatedModel()
-from cloud_server.__main__ import main
+from cloud_server.cli import main
 main(sys.argv[1:])
 """
 

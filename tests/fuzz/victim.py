@@ -13,10 +13,10 @@ from pathlib import Path
 from gated_model import LABELS, picture
 from test_uplink import FAST, Handler, item
 
-from edge_sdk.frame_file import SpoolItem
-from edge_sdk.ledger import Ledger
-from edge_sdk.spool import Spool
-from edge_sdk.uplink import Uplink
+from edge_sdk.budget.ledger import Ledger
+from edge_sdk.link.uplink import Uplink
+from edge_sdk.store.frame_file import SpoolItem
+from edge_sdk.store.spool import Spool
 
 
 @dataclass(frozen=True)

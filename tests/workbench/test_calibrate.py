@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_sdk.bundle import Golden, InputSpec, Manifest, open_bundle, write_bundle
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.policy import ExitPolicy, Policy, Rung, Upload
+from edge_sdk.images.rendition import Rendition, Upload
+from edge_sdk.model.bundle import Golden, InputSpec, Manifest, open_bundle, write_bundle
+from edge_sdk.model.policy import ExitPolicy, Policy
 from edge_sdk.types import Prediction
 from edge_sdk.workbench.calibrate import Rule, calibrate_records, write_calibration
 from edge_sdk.workbench.cascade.confidence import (
@@ -171,7 +172,7 @@ def test_a_ladder_stays_as_long_as_the_big_model_does(tmp_path: Path) -> None:
     golden = Golden("golden.png", (0.0, 0.0, 0.0), 0.1)
     spec = InputSpec(4, 4, (0.5,) * 3, (0.5,) * 3)
     manifest = Manifest(name="m", version="1", labels=LABELS, input=spec, macs=1, parameters=1, golden=golden)
-    ladder = (Rung(Upload(64), 900.0, 0.5), Rung(Upload(128), 2500.0, 1.0))
+    ladder = (Rendition(Upload(64), 900.0, 0.5), Rendition(Upload(128), 2500.0, 1.0))
     before = Policy(ladder=ladder, calibration={"ladder_big": "big", "ladder_frames": 7})
     path = tmp_path / "bundle"
     write_bundle(path, model=b"program", manifest=manifest, golden=np.zeros((4, 4, 3), np.uint8), policy=before)

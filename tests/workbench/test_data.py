@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_sdk.bundle import InputSpec
 from edge_sdk.errors import WorkbenchError
+from edge_sdk.model.bundle import InputSpec
 from edge_sdk.workbench.data import FIRST_SEED, SimulatedSource, Split, open_source, read_all, split_of
 from edge_sdk.workbench.pixels import load_pixels
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from edge_sdk.bundle import InputSpec, open_bundle
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.model import LittleModel
+from edge_sdk.model.bundle import InputSpec, open_bundle
+from edge_sdk.model.little import LittleModel
 from edge_sdk.workbench.data import LabelledImage
 from edge_sdk.workbench.export import MeanPool, export, replace_pooling
 

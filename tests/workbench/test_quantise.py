@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from edge_sdk.bundle import InputSpec
+from edge_sdk.model.bundle import InputSpec
 from edge_sdk.workbench.export import MeanPool, export
 from edge_sdk.workbench.specialize.bundles import bundle_logits
 from edge_sdk.workbench.specialize.samples import Samples

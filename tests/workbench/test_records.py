@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_sdk.bundle import InputSpec
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.policy import Upload
+from edge_sdk.images.rendition import Upload
+from edge_sdk.model.bundle import InputSpec
 from edge_sdk.workbench.data import LabelledImage, Split, open_source
-from edge_sdk.workbench.record import Subject, callable_subject, file_name, open_subject, record, run_subjects
+from edge_sdk.workbench.recorder import Subject, callable_subject, file_name, open_subject, record, run_subjects
 from edge_sdk.workbench.records import (
     Records,
     RecordsInfo,

@@ -13,22 +13,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_network import write_tiny_bundle
 
-from cloud_server.model import load_model
-from edge_sdk.bundle import InputSpec
+from cloud_server.model.big import load_model
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.model import LittleModel
-from edge_sdk.policy import Upload
-from edge_sdk.workbench.checkpoint import create_model
-from edge_sdk.workbench.data import Split, open_source
-from edge_sdk.workbench.sequence.network import (
+from edge_sdk.images.rendition import Upload
+from edge_sdk.model.bundle import InputSpec
+from edge_sdk.model.little import LittleModel
+from edge_sdk.networks.checkpoint import create_model
+from edge_sdk.networks.sequence import (
     SequenceModel,
     attach_exits,
     is_sequence,
     load_sequence,
     save_sequence,
 )
+from edge_sdk.networks.taps import find_taps, pooled
+from edge_sdk.workbench.data import Split, open_source
 from edge_sdk.workbench.sequence.search import find_exits, stages, with_exits
-from edge_sdk.workbench.sequence.taps import find_taps, pooled
 from edge_sdk.workbench.sequence.train import (
     Features,
     collect_features,

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.workbench.checkpoint import load_checkpoint
+from edge_sdk.networks.checkpoint import load_checkpoint
 from edge_sdk.workbench.learning_rate import schedule
 from edge_sdk.workbench.train import Progress, train
 from edge_sdk.workbench.train_config import TrainConfig

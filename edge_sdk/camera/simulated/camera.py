@@ -13,8 +13,8 @@ import numpy as np
 
 from edge_sdk.camera.simulated.arrivals import Actor, next_kind, plan_visit
 from edge_sdk.camera.simulated.light import WEATHERS, Light, light_at
+from edge_sdk.camera.simulated.renderer import Renderer
 from edge_sdk.camera.simulated.scene import make_site
-from edge_sdk.camera.simulated.studio import Studio
 from edge_sdk.camera.simulated.texture import generator
 from edge_sdk.errors import ConfigError
 from edge_sdk.types import Frame
@@ -80,7 +80,7 @@ class SimulatedCamera:
         self._sun_side = float(self._rng.uniform(-1, 1))
         self._weather, self._weather_until = "clear", start
         self._wind = 0.3
-        self._studio = Studio(self._site, self._light())
+        self._studio = Renderer(self._site, self._light())
         self._lit_at = start
         self._script = self._scenes()
 

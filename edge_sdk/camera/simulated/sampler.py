@@ -9,8 +9,8 @@ import numpy as np
 
 from edge_sdk.camera.simulated.arrivals import LABELS, Actor, plan_visit
 from edge_sdk.camera.simulated.light import WEATHERS, light_at
+from edge_sdk.camera.simulated.renderer import Renderer, Shot
 from edge_sdk.camera.simulated.scene import make_site
-from edge_sdk.camera.simulated.studio import Shot, Studio
 from edge_sdk.camera.simulated.texture import generator
 from edge_sdk.types import Image
 
@@ -19,7 +19,7 @@ _SHOWN_PX = 85
 """On a contact sheet subjects are at least so long, at 640 pixels a row."""
 
 
-def _session(rng: np.random.Generator, seed: int, width: int, height: int) -> tuple[Studio, float]:
+def _session(rng: np.random.Generator, seed: int, width: int, height: int) -> tuple[Renderer, float]:
     site = make_site(seed, width, height)
     hour = float(
         rng.choice(
@@ -31,15 +31,15 @@ def _session(rng: np.random.Generator, seed: int, width: int, height: int) -> tu
     if weather == "snow" and site.kind != "snow" and rng.random() < 0.7:
         weather = "overcast"
     light = light_at(hour, weather, float(rng.uniform(-1, 1)), float(rng.uniform(7.0, 11.0)))
-    return Studio(site, light), float(rng.beta(2, 3))
+    return Renderer(site, light), float(rng.beta(2, 3))
 
 
-def _moment(kind: str, rng: np.random.Generator, studio: Studio) -> tuple[Actor, ...]:
+def _moment(kind: str, rng: np.random.Generator, studio: Renderer) -> tuple[Actor, ...]:
     visit = plan_visit(kind, rng, studio.site.view, 2.0, studio.light.reach_m)
     return visit[int(rng.integers(len(visit)))]
 
 
-def sampled_shots(seed: int, width: int = 640, height: int = 480) -> Iterator[tuple[Shot, Studio]]:
+def sampled_shots(seed: int, width: int = 640, height: int = 480) -> Iterator[tuple[Shot, Renderer]]:
     """Endless shots with their studios; `Shot.label` runs through all classes in turn, in random order."""
     rng = generator(51, seed)
     deck: list[str] = []

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.policy import GainTable
+from edge_sdk.model.policy import GainTable
 from edge_sdk.workbench.cascade.confidence import SCORES, check_labels, energy
 from edge_sdk.workbench.cascade.curve import Bools, Floats, cascade_curve, check_records, lossless
 

@@ -66,7 +66,7 @@ def calibrate(
     The threshold follows one of --eps, --drop, --offload-ratio, --bytes-per-day, --macs; without any, --eps 0.01: with
     confidence 1 - delta the cascade is at most one point below the big model.
     """
-    from edge_sdk.bundle import open_bundle
+    from edge_sdk.model.bundle import open_bundle
     from edge_sdk.workbench.calibrate import Rule, calibrate_bundle, calibrate_records, write_calibration
     from edge_sdk.workbench.draw import draw_calibration
     from edge_sdk.workbench.records import load_records

@@ -10,13 +10,13 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from edge_sdk.policy import MIN_SIDE
+from edge_sdk.images.rendition import MIN_SIDE
 from edge_sdk.workbench.commands.options import DATA_HELP, measuring_split, progress_bars
 from edge_sdk.workbench.data import open_source
 from edge_sdk.workbench.encodings import FORMATS, QUALITIES, Format
 
 if TYPE_CHECKING:
-    from edge_sdk.workbench.ladder import Ladder
+    from edge_sdk.workbench.encoding_ladder import Ladder
 
 
 def _join(values: Iterable[object]) -> str:
@@ -107,7 +107,7 @@ def ladder(
     delta; `ladder` the encodings to choose from for each frame. Stopped, the same command goes on where it was.
     """
     from edge_sdk.workbench.draw import draw_ladder
-    from edge_sdk.workbench.ladder import Rule, measure_ladder, write_ladder
+    from edge_sdk.workbench.encoding_ladder import Rule, measure_ladder, write_ladder
 
     console = Console()
     with progress_bars(console) as bars:

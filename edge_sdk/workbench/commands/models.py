@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from edge_sdk.bundle import InputSpec
+from edge_sdk.model.bundle import InputSpec
 from edge_sdk.workbench.commands.options import DATA_HELP, measuring_split, progress_bars
 from edge_sdk.workbench.data import open_source, read_all
 
@@ -42,7 +42,7 @@ def _parse_options(ctx: click.Context, parameter: click.Parameter, texts: tuple[
 def _weights(model: str | None, checkpoint: str | None) -> str:
     """What `create_model` is to make."""
     if checkpoint is not None:
-        from edge_sdk.workbench.checkpoint import read_checkpoint
+        from edge_sdk.networks.checkpoint import read_checkpoint
 
         arch = read_checkpoint(checkpoint)[1].arch
         if model not in (None, arch):
@@ -156,7 +156,7 @@ def export(
     allow: tuple[str, ...],
 ) -> None:
     """Quantise a model to int8, lower it to XNNPACK and write a bundle; checks the result in the device's runtime."""
-    from edge_sdk.workbench.checkpoint import create_model
+    from edge_sdk.networks.checkpoint import create_model
     from edge_sdk.workbench.export import export as run
 
     module, info = create_model(_weights(model, checkpoint), pretrained=pretrained)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from edge_sdk.policy import Upload
+from edge_sdk.images.rendition import Upload
 from edge_sdk.workbench.data import Split
 
 _LINE_EVERY_S = 30.0

@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from edge_sdk.policy import Upload
+from edge_sdk.images.rendition import Upload
 from edge_sdk.workbench.cascade.companion import Ranked, advice
 from edge_sdk.workbench.commands.options import DATA_HELP, measuring_split, parse_upload, progress_bars
 from edge_sdk.workbench.data import Split, open_source
@@ -45,7 +45,7 @@ def records(
     Stopped at any moment, the same command goes on where it was. --csv imports records of a third party (columns id,
     predicted, probability) on the same pictures.
     """
-    from edge_sdk.workbench.record import file_name, open_subject, record
+    from edge_sdk.workbench.recorder import file_name, open_subject, record
     from edge_sdk.workbench.records import load_records, read_csv, save_records
 
     source = open_source(data, Split(split) if split else measuring_split(data))

@@ -52,11 +52,11 @@ def sequence(
     """
     import torch
 
-    from edge_sdk.model import LittleModel
-    from edge_sdk.workbench.checkpoint import create_model
-    from edge_sdk.workbench.sequence.network import SequenceModel, attach_exits, save_sequence
+    from edge_sdk.model.little import LittleModel
+    from edge_sdk.networks.checkpoint import create_model
+    from edge_sdk.networks.sequence import SequenceModel, attach_exits, save_sequence
+    from edge_sdk.networks.taps import find_taps
     from edge_sdk.workbench.sequence.search import find_exits, with_exits
-    from edge_sdk.workbench.sequence.taps import find_taps
     from edge_sdk.workbench.sequence.train import collect_features, fit_temperatures, train_exits
 
     console = Console()

@@ -14,7 +14,7 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.workbench.commands.options import progress_bars
 
 if TYPE_CHECKING:
-    from edge_sdk.bundle import InputSpec
+    from edge_sdk.model.bundle import InputSpec
     from edge_sdk.workbench.specialize.samples import Samples
 
 
@@ -88,7 +88,7 @@ def specialize(
     command goes on where it was. Targets: params=10x or params=1.2M, macs=4x or macs=50M, latency=3x or latency_ms=2.5,
     size=8x or size=500kB; several must all hold.
     """
-    from edge_sdk.workbench.checkpoint import create_model
+    from edge_sdk.networks.checkpoint import create_model
     from edge_sdk.workbench.draw import draw_report
     from edge_sdk.workbench.specialize.method import Method
     from edge_sdk.workbench.specialize.recover import Recipe
@@ -157,7 +157,7 @@ def _samples(
     spec: InputSpec,
 ) -> tuple[Samples, dict[str, list[Path]]]:
     """The few pictures, and the class folders' others."""
-    from edge_sdk.workbench.kept import choose, read_kept
+    from edge_sdk.workbench.pseudo_labels import choose, read_kept
     from edge_sdk.workbench.specialize.samples import class_files, draw_shots, read_samples
 
     if any((task / file).is_file() for file in ("answers.jsonl", "answers.csv")):

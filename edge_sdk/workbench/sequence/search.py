@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
+from edge_sdk.networks.sequence import SequenceModel
 from edge_sdk.workbench.cascade.chain import UNUSED, Advantage, Outcome, Stage, advantage, evaluate, search
 from edge_sdk.workbench.cascade.confidence import max_softmax, softmax
 from edge_sdk.workbench.cascade.curve import Point, cascade_curve, lossless
-from edge_sdk.workbench.sequence.network import SequenceModel
 from edge_sdk.workbench.sequence.train import Features, exit_logits
 
 _CANDIDATES = 128

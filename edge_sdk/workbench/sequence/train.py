@@ -19,17 +19,17 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from edge_sdk.encode import encode
+from edge_sdk.durable.files import write_whole
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.images import decode_image
-from edge_sdk.model import LittleModel, prepare
-from edge_sdk.policy import Upload
+from edge_sdk.images.encode import encode
+from edge_sdk.images.read import decode_image
+from edge_sdk.images.rendition import Upload
+from edge_sdk.model.little import LittleModel, prepare
+from edge_sdk.networks.sequence import SequenceModel
 from edge_sdk.workbench.cascade.confidence import fit_temperature
 from edge_sdk.workbench.data import LabelledImage, Source
 from edge_sdk.workbench.learning_rate import schedule
-from edge_sdk.workbench.sequence.network import SequenceModel
 from edge_sdk.workbench.tensors import to_tensor
-from edge_sdk.workbench.whole_file import write_whole
 
 _BATCH = 32
 _MIN_WEIGHT = 0.05

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.errors import WorkbenchError
+from edge_sdk.networks.pruning.groups import Group
 from edge_sdk.workbench.specialize.cost import Cost
-from edge_sdk.workbench.specialize.groups import Group
 
 LEAST_SHARE = 1 / 64
 """A group keeps so much of its channels at least."""

@@ -10,18 +10,18 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from edge_sdk.bundle import InputSpec
-from edge_sdk.workbench.specialize.damage import divergence
-from edge_sdk.workbench.specialize.groups import Kept
-from edge_sdk.workbench.specialize.head import classifier
+from edge_sdk.durable.files import write_whole
+from edge_sdk.model.bundle import InputSpec
+from edge_sdk.networks.pruning.groups import Kept
+from edge_sdk.networks.pruning.structure import find_structure
 from edge_sdk.workbench.specialize.layers import forward_order
 from edge_sdk.workbench.specialize.method import Method
 from edge_sdk.workbench.specialize.norms import correct_statistics
 from edge_sdk.workbench.specialize.progress import OnProgress, progress_of
 from edge_sdk.workbench.specialize.recover import make_lessons, teach
+from edge_sdk.workbench.specialize.restrict_head import classifier
 from edge_sdk.workbench.specialize.samples import Samples, first
-from edge_sdk.workbench.specialize.structure import find_structure
-from edge_sdk.workbench.whole_file import write_whole
+from edge_sdk.workbench.specialize.sensitivity import divergence
 
 _COMPARED = 128
 

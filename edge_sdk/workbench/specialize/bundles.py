@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from edge_sdk.bundle import Bundle, InputSpec
-from edge_sdk.model import LittleModel
+from edge_sdk.model.bundle import Bundle, InputSpec
+from edge_sdk.model.little import LittleModel
+from edge_sdk.networks.pruning.structure import shrink
 from edge_sdk.types import Image
 from edge_sdk.workbench.export import export
 from edge_sdk.workbench.specialize.cost import Numbers
 from edge_sdk.workbench.specialize.samples import Samples, first
-from edge_sdk.workbench.specialize.structure import shrink
 
 OF_BIG = "of the big model's time"
 """Key of a measured share."""

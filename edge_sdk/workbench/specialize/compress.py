@@ -9,19 +9,19 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from edge_sdk.bundle import InputSpec
+from edge_sdk.model.bundle import InputSpec
+from edge_sdk.networks.pruning.groups import Kept, Structure
+from edge_sdk.networks.pruning.structure import find_structure, prune
 from edge_sdk.workbench.specialize.allocate import Damage, Limits, allocate, allocate_evenly
 from edge_sdk.workbench.specialize.answers import corrected, teach_by
 from edge_sdk.workbench.specialize.compress_sparse import compress_sparse
 from edge_sdk.workbench.specialize.cost import Cost
-from edge_sdk.workbench.specialize.damage import measure_damage
 from edge_sdk.workbench.specialize.fingerprint import fingerprint
-from edge_sdk.workbench.specialize.groups import Kept, Structure
 from edge_sdk.workbench.specialize.method import Compressed, Method, rounds_of
 from edge_sdk.workbench.specialize.progress import OnProgress, OnStage, named, progress_of, tell
 from edge_sdk.workbench.specialize.refit import refit_layers
 from edge_sdk.workbench.specialize.samples import Samples, with_views
-from edge_sdk.workbench.specialize.structure import find_structure, prune
+from edge_sdk.workbench.specialize.sensitivity import measure_damage
 
 
 def compress(

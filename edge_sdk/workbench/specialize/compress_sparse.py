@@ -6,9 +6,9 @@ from pathlib import Path
 
 from torch import nn
 
-from edge_sdk.bundle import InputSpec
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.workbench.macs import count_parameters
+from edge_sdk.model.bundle import InputSpec
+from edge_sdk.networks.macs import count_parameters
 from edge_sdk.workbench.specialize.allocate import Limits
 from edge_sdk.workbench.specialize.answers import corrected, teach_by
 from edge_sdk.workbench.specialize.method import Compressed, Method, halvings

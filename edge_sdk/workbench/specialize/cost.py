@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.workbench.macs import count_macs, count_parameters
-from edge_sdk.workbench.specialize.groups import Structure
-from edge_sdk.workbench.specialize.structure import shrink
+from edge_sdk.networks.macs import count_macs, count_parameters
+from edge_sdk.networks.pruning.groups import Structure
+from edge_sdk.networks.pruning.structure import shrink
 
 Numbers = Mapping[str, int]
 """Channels that stay, by the group's name; a group that is not named stays whole."""

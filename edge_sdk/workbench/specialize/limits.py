@@ -9,15 +9,15 @@ from pathlib import Path
 import msgspec
 from torch import nn
 
-from edge_sdk.bundle import Bundle, InputSpec
+from edge_sdk.durable.files import write_whole
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.workbench.macs import count_macs, count_parameters
+from edge_sdk.model.bundle import Bundle, InputSpec
+from edge_sdk.networks.macs import count_macs, count_parameters
+from edge_sdk.networks.pruning.groups import Structure
 from edge_sdk.workbench.specialize.allocate import Damage, Limits, allocate, least_of
 from edge_sdk.workbench.specialize.bundles import OF_BIG, Bundles
 from edge_sdk.workbench.specialize.cost import Cost
-from edge_sdk.workbench.specialize.groups import Structure
 from edge_sdk.workbench.specialize.target import Target
-from edge_sdk.workbench.whole_file import write_whole
 
 TRIES = 6
 CLOSE = 0.9

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edge_sdk.bundle import InputSpec
-from edge_sdk.workbench.specialize.groups import Kept
+from edge_sdk.model.bundle import InputSpec
+from edge_sdk.networks.pruning.groups import Kept
+from edge_sdk.networks.pruning.structure import prune
 from edge_sdk.workbench.specialize.layers import watching
 from edge_sdk.workbench.specialize.samples import Samples
-from edge_sdk.workbench.specialize.structure import prune
 
 _STATISTICS = 128  # samples on which statistics are compared
 

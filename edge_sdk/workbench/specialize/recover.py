@@ -21,14 +21,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edge_sdk.bundle import InputSpec
+from edge_sdk.durable.files import write_whole
 from edge_sdk.errors import WorkbenchError
+from edge_sdk.model.bundle import InputSpec
 from edge_sdk.workbench.augment import Augmentation
 from edge_sdk.workbench.learning_rate import schedule
 from edge_sdk.workbench.specialize.layers import watching
 from edge_sdk.workbench.specialize.samples import Samples
 from edge_sdk.workbench.tensors import to_tensor
-from edge_sdk.workbench.whole_file import write_whole
 
 OnStep = Callable[[int, int, float], None]
 """Called with the number of steps that are done, of all steps, and the loss."""

@@ -9,13 +9,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from edge_sdk.bundle import InputSpec
-from edge_sdk.workbench.specialize.damage import MEMORY, OnPart
-from edge_sdk.workbench.specialize.groups import Kept, Structure
+from edge_sdk.durable.files import write_whole
+from edge_sdk.model.bundle import InputSpec
+from edge_sdk.networks.pruning.groups import Kept, Structure
 from edge_sdk.workbench.specialize.hessian import refit
 from edge_sdk.workbench.specialize.layers import fed, flat_weight, forward_order, set_weight, some_rows
 from edge_sdk.workbench.specialize.samples import Samples
-from edge_sdk.workbench.whole_file import write_whole
+from edge_sdk.workbench.specialize.sensitivity import MEMORY, OnPart
 
 
 def refit_layers(

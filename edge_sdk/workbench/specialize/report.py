@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 from rich.table import Table
 
+from edge_sdk.durable.files import write_whole
 from edge_sdk.workbench.specialize.target import parse_targets
-from edge_sdk.workbench.whole_file import write_whole
 
 _TOLERANCE = 0.05  # of times, which vary by so much on a quiet machine
 

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edge_sdk.bundle import InputSpec
 from edge_sdk.errors import ImageError, WorkbenchError
-from edge_sdk.images import read_image
-from edge_sdk.model import prepare
+from edge_sdk.images.read import read_image
+from edge_sdk.model.bundle import InputSpec
+from edge_sdk.model.little import prepare
 from edge_sdk.workbench.augment import Augmentation
 from edge_sdk.workbench.data import picture_files
 from edge_sdk.workbench.tensors import to_tensor

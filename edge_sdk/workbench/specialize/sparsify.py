@@ -10,15 +10,15 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from edge_sdk.bundle import InputSpec
+from edge_sdk.durable.files import write_whole
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.workbench.specialize.damage import OnPart
-from edge_sdk.workbench.specialize.head import classifier
+from edge_sdk.model.bundle import InputSpec
 from edge_sdk.workbench.specialize.hessian import Hessian, energy, inverse
 from edge_sdk.workbench.specialize.layers import fed, flat_weight, forward_order, set_weight, some_rows
+from edge_sdk.workbench.specialize.restrict_head import classifier
 from edge_sdk.workbench.specialize.samples import Samples
+from edge_sdk.workbench.specialize.sensitivity import OnPart
 from edge_sdk.workbench.specialize.sparse import Grid, prune_n_of_m, prune_unstructured, quantize
-from edge_sdk.workbench.whole_file import write_whole
 
 MOST = 0.99
 """Share of a layer's weights that may go, at most."""

@@ -20,25 +20,25 @@ import torch
 from msgspec.structs import replace as replace_fields
 from torch import nn
 
-from edge_sdk.bundle import Bundle, InputSpec
-from edge_sdk.workbench.checkpoint import CheckpointInfo, save_checkpoint
-from edge_sdk.workbench.macs import count_macs, count_parameters
+from edge_sdk.durable.files import write_whole
+from edge_sdk.model.bundle import Bundle, InputSpec
+from edge_sdk.networks.checkpoint import CheckpointInfo, save_checkpoint
+from edge_sdk.networks.macs import count_macs, count_parameters
+from edge_sdk.networks.pruning.structure import find_structure
 from edge_sdk.workbench.specialize.allocate import Damage, Limits
 from edge_sdk.workbench.specialize.answers import accuracy
 from edge_sdk.workbench.specialize.bundles import Bundles, bundle_accuracy, packed_bytes, time_bundles
 from edge_sdk.workbench.specialize.compress import compress, weigh, weigh_and_compress
 from edge_sdk.workbench.specialize.cost import check_cut
 from edge_sdk.workbench.specialize.fingerprint import contents, fingerprint, weights
-from edge_sdk.workbench.specialize.head import Summed, classifier, restrict
 from edge_sdk.workbench.specialize.limits import counted_limits, find_limits
 from edge_sdk.workbench.specialize.method import Compressed, Method
 from edge_sdk.workbench.specialize.progress import OnProgress
 from edge_sdk.workbench.specialize.report import Report, Stage
+from edge_sdk.workbench.specialize.restrict_head import Summed, classifier, restrict
 from edge_sdk.workbench.specialize.samples import Samples, members_of, with_views
 from edge_sdk.workbench.specialize.sparsify import round_weights
-from edge_sdk.workbench.specialize.structure import find_structure
 from edge_sdk.workbench.specialize.target import Target
-from edge_sdk.workbench.whole_file import write_whole
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,183 @@
+"""Who calls: the device's name from its token or certificate, and how many streams it may hold open."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from edge_sdk.errors import ConfigError, EdgeError
+from edge_sdk.security.tokens import TokenList, hash_token, read_tokens
+
+_log = logging.getLogger(__name__)
+_SCHEME = "bearer "
+
+
+class Unauthenticated(EdgeError):
+    """A call has no token, or one that the server does not know (any more)."""
+
+
+class TooManyStreams(EdgeError):
+    """As many streams are open as may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes a call.
+
+    Attributes:
+        name: "token NAME", "certificate NAME" or "address ADDRESS": what limits count by.
+        is_proven: whether a token or a certificate proves the name.
+        token_hash: SHA-256 of the token, where one is demanded.
+    """
+
+    name: str
+    is_proven: bool
+    token_hash: str | None = None
+
+    @property
+    def device(self) -> str:
+        """The bare NAME or ADDRESS."""
+        return self.name.partition(" ")[2]
+
+
+class Authenticator:
+    """Lets calls in, and knows the devices by name.
+
+    Args:
+        tokens: the tokens file; None: calls need no token. It is read again whenever it has changed.
+        max_streams: open streams of all devices together.
+        max_streams_per_device: open streams of one device.
+
+    Raises:
+        ConfigError: the tokens file cannot be read, or a line of it.
+    """
+
+    def __init__(
+        self, tokens: Path | None = None, *, max_streams: int = 1000, max_streams_per_device: int = 16
+    ) -> None:
+        self._path = tokens
+        self._max_streams, self._max_streams_per_device = max_streams, max_streams_per_device
+        self._streams: Counter[str] = Counter()
+        self._known = TokenList({})
+        self._version: tuple[int, ...] | None = None
+        if tokens is not None:
+            self._known = read_tokens(tokens)
+            if self._known.faults:
+                raise ConfigError(self._known.faults[0])
+            self._version = _version_of(tokens)
+
+    def admit(self, context: Any) -> Caller:
+        """The caller behind a gRPC servicer context.
+
+        Raises:
+            Unauthenticated: tokens are demanded, and the call has none that is known.
+        """
+        known = self.token_of(context.invocation_metadata())
+        return known or _by_certificate(context) or Caller(f"address {_address(context.peer())}", is_proven=False)
+
+    def token_of(self, metadata: Iterable[tuple[str, str | bytes]] | None) -> Caller | None:
+        """The caller by the token in a call's metadata; None where no tokens are demanded.
+
+        Raises:
+            Unauthenticated: tokens are demanded, and there is none that is known.
+        """
+        if self._path is None:
+            return None
+        headers = [value for key, value in metadata or () if key == "authorization"]
+        if len(headers) != 1 or not isinstance(headers[0], str) or headers[0][: len(_SCHEME)].lower() != _SCHEME:
+            raise Unauthenticated(
+                "expected `authorization: Bearer TOKEN` with the call; got none: give the device its token "
+                "(`edge-sdk keys token` makes one)"
+            )
+        token_hash = hash_token(headers[0][len(_SCHEME) :].strip())
+        self._read_if_changed()
+        device = self._known.device_of(token_hash)
+        if device is None:
+            raise _unknown()
+        return Caller(f"token {device}", is_proven=True, token_hash=token_hash)
+
+    def check(self, caller: Caller) -> None:
+        """Refuse a caller whose token was taken out of the file since it came; costs a look at the file's date.
+
+        Raises:
+            Unauthenticated: it was.
+        """
+        if caller.token_hash is None:
+            return
+        self._read_if_changed()
+        if caller.token_hash not in self._known.hashes.values():
+            raise _unknown()
+
+    @contextmanager
+    def stream(self, caller: Caller) -> Iterator[None]:
+        """Holds one of the places for streams.
+
+        Raises:
+            TooManyStreams: the caller's are taken, or all.
+        """
+        if self._streams[caller.name] >= self._max_streams_per_device:
+            raise TooManyStreams(f"expected at most {self._max_streams_per_device} streams of one device; got another")
+        if self._streams.total() >= self._max_streams:
+            raise TooManyStreams(f"expected at most {self._max_streams} streams; got another: come again later")
+        self._streams[caller.name] += 1
+        try:
+            yield
+        finally:
+            self._streams[caller.name] -= 1
+            self._streams += Counter()  # drops names without streams
+
+    def _read_if_changed(self) -> None:
+        assert self._path is not None
+        version = _version_of(self._path)
+        if version is not None and version == self._version:
+            return
+        try:
+            known = read_tokens(self._path)
+        except ConfigError as error:
+            known = TokenList({}, (f"{error}: no device may call",))
+        if version is not None or self._version is not None:  # a file that stays away is told once
+            for fault in known.faults:
+                _log.error("%s", fault)
+        self._known, self._version = known, version
+
+
+def _unknown() -> Unauthenticated:
+    return Unauthenticated(
+        "expected a token that this server knows; got another, or one that was revoked: make a new one with "
+        "`edge-sdk keys token`"
+    )
+
+
+def _version_of(path: Path) -> tuple[int, ...] | None:
+    """What changes when the file does; None: there is no file."""
+    try:
+        seen = path.stat()
+    except OSError:
+        return None
+    return seen.st_ino, seen.st_mtime_ns, seen.st_size
+
+
+def _by_certificate(context: Any) -> Caller | None:
+    names = context.auth_context().get("x509_common_name")
+    return Caller(f"certificate {names[0].decode(errors='replace')}", is_proven=True) if names else None
+
+
+def _address(peer: str) -> str:
+    """The address in gRPC's "ipv4:1.2.3.4:5678" or "ipv6:%5B2001:db8::1%5D:5678"; of IPv6 the /64 that one site has."""
+    kind, _, rest = unquote(peer).partition(":")
+    if kind not in ("ipv4", "ipv6"):
+        return kind
+    try:
+        address = ipaddress.ip_address(rest.rpartition(":")[0].strip("[]"))
+    except ValueError:
+        return rest
+    if address.version == 4:
+        return str(address)
+    return str(address.ipv4_mapped or ipaddress.ip_network((address, 64), strict=False).network_address)

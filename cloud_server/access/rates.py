@@ -1,0 +1,64 @@
+"""How fast one device may send: a token bucket for each."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from edge_sdk.errors import ConfigError, EdgeError
+
+KEPT = 10_000
+
+
+class RateLimited(EdgeError):
+    """A device sends more frames than it may."""
+
+
+class RateLimiter:
+    """Admits frames of each device at a steady rate, and a burst above it; used on the event loop alone.
+
+    Args:
+        frames_per_s: the steady rate of one device; None: no limit.
+        burst: frames that may come at once after a pause.
+        kept: devices that are remembered; the one that sent last longest ago is forgotten first.
+        clock: seconds, monotonic.
+
+    Raises:
+        ConfigError: a number is not above 0.
+    """
+
+    def __init__(
+        self,
+        frames_per_s: float | None,
+        burst: int,
+        *,
+        kept: int = KEPT,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if (frames_per_s is not None and frames_per_s <= 0) or burst < 1:
+            raise ConfigError(
+                f"expected a rate above 0 and a burst of at least 1; got {frames_per_s} frames/s, burst {burst}"
+            )
+        self._rate, self._burst, self._kept, self._clock = frames_per_s, burst, kept, clock
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # frames left, as of when
+
+    def spend(self, device: str) -> None:
+        """Take one frame of `device` from its bucket.
+
+        Raises:
+            RateLimited: the bucket is empty; the message says when it holds a frame again.
+        """
+        if self._rate is None:
+            return
+        now = self._clock()
+        left, before = self._buckets.pop(device, (float(self._burst), now))
+        left = min(self._burst, left + (now - before) * self._rate)
+        self._buckets[device] = (left - 1 if left >= 1 else left), now
+        if len(self._buckets) > self._kept:
+            self._buckets.popitem(last=False)
+        if left < 1:
+            raise RateLimited(
+                f"expected at most {self._rate:g} frames/s from one device ({self._burst} at once); got more: "
+                f"send this frame again in {(1 - left) / self._rate:.1f} s"
+            )

@@ -1,0 +1,76 @@
+"""Which error a device sees as what: one table, and the two forms that an error takes on the wire."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+
+from cloud_server.access.authenticator import TooManyStreams, Unauthenticated
+from cloud_server.access.rates import RateLimited
+from cloud_server.fleet.stats import Stats
+from cloud_server.model.batching import Draining, ModelFailed, Overloaded
+from cloud_server.model.decode import TooLarge
+from edge_sdk.errors import EdgeError, ImageError
+from edge_sdk.wire import offload_pb2 as wire
+
+_log = logging.getLogger(__name__)
+
+
+class BadRequest(EdgeError):
+    """A request is malformed: its frame id or its probabilities."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an error becomes.
+
+    Attributes:
+        code: the failure's code, in-band: one frame is refused and the call goes on. None: the error ends the call.
+        status: the status of a call that the error ends.
+        again: whether the same frame may be sent again.
+    """
+
+    code: wire.Failure.Code | None
+    status: grpc.StatusCode
+    again: bool
+
+
+OUTCOMES: tuple[tuple[type[Exception], Outcome], ...] = (
+    (TooLarge, Outcome(wire.Failure.TOO_LARGE, grpc.StatusCode.INVALID_ARGUMENT, again=False)),
+    (ImageError, Outcome(wire.Failure.BAD_IMAGE, grpc.StatusCode.INVALID_ARGUMENT, again=False)),
+    (BadRequest, Outcome(wire.Failure.BAD_REQUEST, grpc.StatusCode.INVALID_ARGUMENT, again=False)),
+    (RateLimited, Outcome(wire.Failure.OVERLOADED, grpc.StatusCode.RESOURCE_EXHAUSTED, again=True)),
+    (Overloaded, Outcome(wire.Failure.OVERLOADED, grpc.StatusCode.RESOURCE_EXHAUSTED, again=True)),
+    (Draining, Outcome(wire.Failure.DRAINING, grpc.StatusCode.UNAVAILABLE, again=True)),
+    (ModelFailed, Outcome(wire.Failure.INTERNAL, grpc.StatusCode.INTERNAL, again=True)),
+    (TooManyStreams, Outcome(None, grpc.StatusCode.RESOURCE_EXHAUSTED, again=True)),
+    (Unauthenticated, Outcome(None, grpc.StatusCode.UNAUTHENTICATED, again=False)),
+)
+"""The first line that fits counts; any other error is `UNFORESEEN`."""
+
+UNFORESEEN = Outcome(wire.Failure.INTERNAL, grpc.StatusCode.INTERNAL, again=True)
+
+
+def outcome_of(error: Exception) -> Outcome:
+    """The line of the table for `error`."""
+    return next((outcome for kind, outcome in OUTCOMES if isinstance(error, kind)), UNFORESEEN)
+
+
+def failure_of(error: Exception) -> wire.Failure:
+    """The in-band failure for an error on one frame; what was not foreseen is logged and its message kept back."""
+    outcome = outcome_of(error)
+    if outcome is UNFORESEEN:
+        _log.error("a frame could not be answered", exc_info=error)
+        message = f"the server failed on this frame ({type(error).__name__})"
+        return wire.Failure(code=outcome.code, message=message)
+    return wire.Failure(code=outcome.code, message=str(error))
+
+
+async def end_call(context: Any, error: Exception, stats: Stats) -> None:
+    """End a call that is not let in, or no longer, with its status; never returns."""
+    stats.refusals += 1
+    _log.debug("refused a call of %s: %s", context.peer(), error)
+    await context.abort(outcome_of(error).status, str(error))

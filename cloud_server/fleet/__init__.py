@@ -1,0 +1,1 @@
+"""What the server keeps of its devices: answered frames, frames for training, counts."""

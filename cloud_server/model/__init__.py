@@ -1,0 +1,1 @@
+"""The big model: decoding, batching, running, label maps."""

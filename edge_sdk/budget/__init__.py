@@ -1,0 +1,1 @@
+"""Hard limits, what was spent against them, and what a unit of them must bring."""

@@ -1,0 +1,102 @@
+"""What a device did and spent: counters since its first day, and the state of its budgets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from edge_sdk.budget.limits import Budget, Resource
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetState:
+    """A budget at one moment.
+
+    Attributes:
+        budget: the budget.
+        spent: what counts against it now, in its unit.
+    """
+
+    budget: Budget
+    spent: int
+
+    @property
+    def share(self) -> float:
+        """Spent / limit; 1 where the limit is 0."""
+        return self.spent / self.budget.limit if self.budget.limit else 1.0
+
+
+def _share(state: BudgetState) -> float:
+    return state.share
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSnapshot:
+    """The account at one moment. All but `budgets` counts from the ledger's first day.
+
+    Attributes:
+        frames: frames that the little model saw.
+        exits: frames of these that the device answered for good.
+        offloads: frames of these that were handed to the spool.
+        answers_cloud: answers that came from the cloud.
+        skipped_compute: frames that the compute budget did not pay for (not among `frames`).
+        bytes_sent: bytes charged, sent to the cloud.
+        bytes_received: bytes that came from the cloud.
+        macs_little: MACs run on the device.
+        macs_big: MACs run in the cloud.
+        big_macs: MACs of the big model for one frame.
+        budgets: every budget, and what counts against it now.
+    """
+
+    frames: int = 0
+    exits: int = 0
+    offloads: int = 0
+    answers_cloud: int = 0
+    skipped_compute: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    macs_little: int = 0
+    macs_big: int = 0
+    big_macs: int = 0
+    budgets: tuple[BudgetState, ...] = ()
+
+    @property
+    def exit_ratio(self) -> float:
+        """Exits / frames, in [0, 1]; 0 before the first frame."""
+        return self.exits / self.frames if self.frames else 0.0
+
+    @property
+    def macs_total(self) -> int:
+        """MACs of both models."""
+        return self.macs_little + self.macs_big
+
+    @property
+    def macs_all_big(self) -> int:
+        """MACs if every frame had gone to the big model."""
+        return self.frames * self.big_macs
+
+    def budget(self, resource: Resource) -> BudgetState | None:
+        """The fullest of the resource's budgets, None where it has none."""
+        return max((one for one in self.budgets if one.budget.resource is resource), key=_share, default=None)
+
+    def spent(self, resource: Resource) -> int:
+        """What counts now against the fullest of the resource's budgets; 0 where it has none."""
+        found = self.budget(resource)
+        return found.spent if found else 0
+
+    def since(self, earlier: LedgerSnapshot) -> LedgerSnapshot:
+        """The same, with the counters since `earlier` instead of since the first day: one run's share."""
+        return replace(self, **{name: getattr(self, name) - getattr(earlier, name) for name in COUNTERS})
+
+
+COUNTERS = (
+    "frames",
+    "exits",
+    "offloads",
+    "answers_cloud",
+    "skipped_compute",
+    "bytes_sent",
+    "bytes_received",
+    "macs_little",
+    "macs_big",
+)
+"""The counters' names."""

@@ -1,0 +1,148 @@
+"""Any image file into an `Image`: upright, 8 bit, RGB, whole, or a clear `ImageError`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_sdk.errors import ImageError
+from edge_sdk.images.exif import parse_exif
+from edge_sdk.images.header import read_header
+from edge_sdk.types import Image
+
+MAX_PIXELS = 100_000_000
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+"""File name endings, in lower case, of the formats that are read."""
+
+_ALPHA_FORMATS = frozenset({"PNG", "WebP"})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedImage:
+    """One decoded file.
+
+    Attributes:
+        image: `uint8 (H, W, 3)` RGB, turned upright.
+        captured_at: the capture time that the file holds, with a time zone, or None.
+    """
+
+    image: Image
+    captured_at: datetime | None
+
+
+def read_image(path: Path | str, *, max_pixels: int = MAX_PIXELS, zone: tzinfo | None = None) -> LoadedImage:
+    """Read one image file.
+
+    Args:
+        path: a JPEG, PNG, WebP, BMP or TIFF file, whatever its name.
+        max_pixels: largest width times height that is decoded.
+        zone: time zone of capture times without one; None is the local zone.
+
+    Raises:
+        ImageError: the file cannot be read, is truncated or broken, is too large, or of another format. The message
+            starts with the path.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read: {error.strerror or error}") from error
+    try:
+        return decode_image(data, max_pixels=max_pixels, zone=zone)
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from None
+
+
+def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS, zone: tzinfo | None = None) -> LoadedImage:
+    """Decode one image file from memory.
+
+    Greyscale and palette images become RGB; CMYK JPEGs are read as Adobe writes them (inverted); 16-bit values are
+    scaled to 8 bit (`v / 257`, rounded); what is transparent in a PNG or WebP is laid over white, in other formats
+    transparency is dropped. The size is checked in the header before anything is decoded. A file that ends before its
+    own end mark is refused rather than shown half grey.
+
+    Args:
+        data: the whole file.
+        max_pixels: largest width times height that is decoded.
+        zone: time zone of capture times without one; None is the local zone.
+
+    Raises:
+        ImageError: see `read_image`.
+    """
+    header = read_header(data)
+    if header.width * header.height > max_pixels:
+        raise ImageError(
+            f"expected at most {max_pixels / 1e6:g} megapixels; got {header.width}x{header.height} "
+            f"({header.width * header.height / 1e6:.1f} megapixels)"
+        )
+    if not header.complete:
+        raise ImageError(f"the {header.format} file is truncated: it ends before its end mark ({len(data)} bytes)")
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+    if header.format in _ALPHA_FORMATS:
+        flags = cv2.IMREAD_UNCHANGED
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        raise ImageError(f"the {header.format} file cannot be decoded: {error.err}") from error
+    if pixels is None:
+        raise ImageError(f"the {header.format} file is truncated or broken: {len(data)} bytes that cannot be decoded")
+    exif = parse_exif(header.exif, zone=zone)
+    # OpenCV turns TIFF files itself, whatever the flag.
+    orientation = 1 if header.format == "TIFF" else exif.orientation
+    return LoadedImage(orient(_to_rgb(pixels), orientation), exif.captured_at)
+
+
+def orient(image: Image, orientation: int) -> Image:
+    """Turn a stored image upright.
+
+    Args:
+        image: `uint8 (H, W, 3)` as stored.
+        orientation: the EXIF number, 1 to 8 (EXIF 2.32, section 4.6.4).
+
+    Returns:
+        `uint8 (H, W, 3)`, or `(W, H, 3)` for the orientations 5 to 8.
+    """
+    match orientation:
+        case 2:
+            turned = cv2.flip(image, 1)
+        case 3:
+            turned = cv2.rotate(image, cv2.ROTATE_180)
+        case 4:
+            turned = cv2.flip(image, 0)
+        case 5:
+            turned = cv2.transpose(image)
+        case 6:
+            turned = cv2.rotate(image, cv2.ROTATE_90_CLOCKWISE)
+        case 7:
+            turned = cv2.flip(cv2.transpose(image), -1)
+        case 8:
+            turned = cv2.rotate(image, cv2.ROTATE_90_COUNTERCLOCKWISE)
+        case _:
+            return image
+    return np.asarray(turned, np.uint8)
+
+
+def _to_rgb(pixels: NDArray[np.integer[Any] | np.floating[Any]]) -> Image:
+    """`uint8` or `uint16`, grey, BGR or BGRA, into an `Image`."""
+    if pixels.dtype == np.uint16:
+        pixels = cv2.convertScaleAbs(pixels, alpha=1 / 257)
+    elif pixels.dtype != np.uint8:
+        raise ImageError(f"expected 8 or 16 bits per channel; got {pixels.dtype}")
+    if pixels.ndim == 2:
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB), np.uint8)
+    if pixels.shape[2] == 3:
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
+    if pixels.shape[2] != 4:
+        raise ImageError(f"expected 1, 3 or 4 channels; got {pixels.shape[2]}")
+    rgba = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA), np.uint8)
+    image = np.ascontiguousarray(rgba[:, :, :3])
+    alpha = rgba[:, :, 3:]
+    if alpha.min() < 255:
+        opacity = alpha.astype(np.float32) / 255
+        image = np.rint(image * opacity + 255 * (1 - opacity)).astype(np.uint8)
+    return image

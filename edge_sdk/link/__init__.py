@@ -1,0 +1,1 @@
+"""The way to the cloud: the uplink, and the relay that charges every byte."""

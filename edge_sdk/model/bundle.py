@@ -1,0 +1,298 @@
+"""A bundle: the folder that holds a little model and all that the device must know of it.
+
+    model.pte        the ExecuTorch program
+    manifest.json    what it is: labels, input, cost, sha256, and a golden picture with its expected output
+    policy.json      how to use it: threshold, temperature, size of uploads (absent: the cautious `Policy()`)
+    golden.png       the golden picture, already at the input's size
+
+Everything is checked when a bundle is opened, before any of it reaches the runtime.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import cv2
+import msgspec
+import numpy as np
+from msgspec import Meta
+
+from edge_sdk.errors import BundleError
+from edge_sdk.model.policy import Policy
+from edge_sdk.types import Image, check_image
+
+MODEL_FILE = "model.pte"
+MANIFEST_FILE = "manifest.json"
+POLICY_FILE = "policy.json"
+_SHIPPED = Path(__file__).parent.parent / "models"
+
+_Positive = Annotated[int, Meta(ge=1)]
+_S = TypeVar("_S", bound=msgspec.Struct)
+
+
+class InputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the network's input is made of.
+
+    Attributes:
+        width: pixels.
+        height: pixels.
+        mean: per channel (R, G, B), in units of the 0..1 range: `x = (pixel / 255 - mean) / std`.
+        std: as `mean`.
+        resize: "stretch" scales to width x height whatever the aspect; "crop" scales to cover it and cuts the centre;
+            "letterbox" scales to fit and fills the rest with `mean`.
+    """
+
+    width: _Positive
+    height: _Positive
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    resize: Literal["stretch", "crop", "letterbox"] = "stretch"
+
+    def __post_init__(self) -> None:
+        if not min(self.std) > 0:
+            raise ValueError(f"expected positive `std`; got {self.std}")
+
+
+class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A picture whose output is known: the proof, at each load, that this processor computes what the exporter saw.
+
+    Attributes:
+        image: name of a PNG in the bundle, at the input's size.
+        logits: the expected output, one number per label.
+        tolerance: largest accepted absolute difference of a logit.
+    """
+
+    image: str
+    logits: tuple[float, ...]
+    tolerance: Annotated[float, Meta(gt=0)]
+
+    def __post_init__(self) -> None:
+        if self.image != os.path.basename(self.image) or not self.image:
+            raise ValueError(f"expected `image` to be the name of a file in the bundle; got {self.image!r}")
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a little model is (`manifest.json`).
+
+    Attributes:
+        schema: version of this format.
+        name: of the model.
+        version: of the model.
+        labels: class names, in the order of the outputs; unique, two or more.
+        input: what the network takes.
+        macs: multiply-accumulates of one forward pass on one image.
+        parameters: number of weights.
+        precision: number format of the weights and activations.
+        sha256: of `model.pte`, 64 hexadecimal digits; `write_bundle` fills it in.
+        golden: a picture and its expected output.
+        made_with: versions of the tools that made it, by name.
+    """
+
+    schema: Literal[1] = 1
+    name: str
+    version: str
+    labels: tuple[str, ...]
+    input: InputSpec
+    macs: _Positive
+    parameters: _Positive
+    precision: Literal["int8", "fp32"] = "int8"
+    sha256: str = ""
+    golden: Golden
+    made_with: dict[str, str] = {}
+
+    def __post_init__(self) -> None:
+        if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels) or "" in self.labels:
+            raise ValueError(f"expected two or more `labels`, unique and not empty; got {list(self.labels)}")
+        if len(self.golden.logits) != len(self.labels):
+            raise ValueError(
+                f"expected {len(self.labels)} numbers in `golden.logits`, one per label; got {len(self.golden.logits)}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """An opened bundle: its files are there, well-formed, and the program is the one that the manifest names.
+
+    Attributes:
+        path: the folder.
+        manifest: what the model is.
+        policy: how to use it.
+    """
+
+    path: Path
+    manifest: Manifest
+    policy: Policy
+
+    @property
+    def model_path(self) -> Path:
+        """The ExecuTorch program."""
+        return self.path / MODEL_FILE
+
+    @property
+    def golden_path(self) -> Path:
+        """The golden picture."""
+        return self.path / self.manifest.golden.image
+
+
+def shipped_bundles() -> list[str]:
+    """Names of the bundles that ship with the package."""
+    return sorted(folder.parent.name for folder in _SHIPPED.glob(f"*/{MANIFEST_FILE}"))
+
+
+def open_bundle(path_or_name: str | Path) -> Bundle:
+    """Open a bundle and check all of it, the sha256 of the program included.
+
+    Args:
+        path_or_name: the folder, or the name of a bundle that ships ("trailcam"). A name wins over a folder of the same
+            name in the working directory: write "./trailcam" for that.
+
+    Raises:
+        BundleError: it is missing, or a file of it is missing, damaged or not what the manifest says.
+    """
+    path = Path(path_or_name)
+    if str(path_or_name) in shipped_bundles():
+        path = _SHIPPED / str(path_or_name)
+    if not path.is_dir():
+        shipped = ", ".join(shipped_bundles()) or "none here"
+        raise BundleError(f"expected a bundle: a folder, or the name of one that ships ({shipped}); got {str(path)!r}")
+    manifest = _read(path / MANIFEST_FILE, Manifest)
+    policy = _read(path / POLICY_FILE, Policy) if (path / POLICY_FILE).exists() else Policy()
+    bundle = Bundle(path, manifest, policy)
+    digest = hashlib.sha256(_bytes_of(bundle.model_path)).hexdigest()
+    if digest != manifest.sha256:
+        raise BundleError(
+            f"{bundle.model_path}: expected sha256 {manifest.sha256 or '(none)'} as {MANIFEST_FILE} says; "
+            f"got {digest}; the file is damaged or belongs to another bundle"
+        )
+    if not bundle.golden_path.is_file():
+        raise BundleError(
+            f"{bundle.golden_path}: expected the golden picture that {MANIFEST_FILE} names; it is missing"
+        )
+    return bundle
+
+
+def write_bundle(
+    path: str | Path, *, model: bytes | Path, manifest: Manifest, golden: Image, policy: Policy | None = None
+) -> Bundle:
+    """Write a bundle: all of it or nothing. A bundle that is already there is replaced.
+
+    Args:
+        path: the folder.
+        model: the ExecuTorch program, or the file that holds it.
+        manifest: what it is; `sha256` is filled in here.
+        golden: the golden picture, `uint8 (input.height, input.width, 3)` RGB.
+        policy: how to use it; None writes no `policy.json`.
+
+    Returns:
+        the bundle, opened.
+
+    Raises:
+        BundleError: the folder holds something other than a bundle, or cannot be written; or the golden picture has
+            another size than the input.
+    """
+    path = Path(path)
+    expected = (manifest.input.height, manifest.input.width, 3)
+    if check_image(golden).shape != expected:
+        raise BundleError(f"expected a golden picture of shape {expected}; got {golden.shape}")
+    if path.exists() and not (path / MANIFEST_FILE).is_file() and (not path.is_dir() or any(path.iterdir())):
+        raise BundleError(f"{path}: expected a bundle to replace, an empty folder or nothing; got something else")
+    program = model if isinstance(model, bytes) else _bytes_of(model)
+    manifest = msgspec.structs.replace(manifest, sha256=hashlib.sha256(program).hexdigest())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+        try:
+            new, old = folder / "new", folder / "old"
+            new.mkdir()
+            _write(new / MODEL_FILE, program)
+            _write(new / MANIFEST_FILE, _json(manifest))
+            _write(
+                new / manifest.golden.image, cv2.imencode(".png", cv2.cvtColor(golden, cv2.COLOR_RGB2BGR))[1].tobytes()
+            )
+            if policy is not None:
+                _write(new / POLICY_FILE, _json(policy))
+            if path.exists():
+                path.rename(old)
+            new.rename(path)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    except OSError as error:
+        raise BundleError(f"{path}: cannot write the bundle: {error}") from error
+    return open_bundle(path.absolute())
+
+
+def write_policy(path: str | Path, policy: Policy) -> None:
+    """Write `policy.json` of the bundle in the folder `path`: all of it or nothing.
+
+    Raises:
+        BundleError: the folder is not a bundle or cannot be written.
+    """
+    path = Path(path)
+    if not (path / MANIFEST_FILE).is_file():
+        raise BundleError(f"{path}: expected a bundle, a folder with {MANIFEST_FILE}; it has none")
+    temporary = path / f".{POLICY_FILE}.{os.getpid()}"
+    try:
+        _write(temporary, _json(policy))
+        temporary.replace(path / POLICY_FILE)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise BundleError(f"{path / POLICY_FILE}: cannot write: {error}") from error
+
+
+def read_golden(bundle: Bundle) -> Image:
+    """The golden picture, `uint8 (input.height, input.width, 3)` RGB.
+
+    Raises:
+        BundleError: it is no picture, or has another size than the input.
+    """
+    data = np.frombuffer(_bytes_of(bundle.golden_path), np.uint8)
+    pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    expected = (bundle.manifest.input.height, bundle.manifest.input.width, 3)
+    if pixels is None or pixels.shape != expected:
+        came = "a file that is no picture" if pixels is None else str(pixels.shape)
+        raise BundleError(f"{bundle.golden_path}: expected a picture of shape {expected}; got {came}")
+    return check_image(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
+
+
+def _read(path: Path, kind: type[_S]) -> _S:
+    data = _bytes_of(path)
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.MsgspecError as error:
+        raise BundleError(f"{path}: {error}{_came(data, str(error))}") from error
+
+
+def _came(data: bytes, message: str) -> str:
+    # msgspec names the field (at `$.input.width`) and what it expected there, and not always what came.
+    field = re.search(r"at `\$\.([\w.]+)`$", message)
+    if field is None or "got " in message:
+        return ""
+    value = msgspec.json.decode(data)
+    for name in field[1].split("."):
+        value = value[name]
+    return f"; got {value!r}"
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path}: expected a readable file; got: {error.strerror or error}") from error
+
+
+def _json(value: Any) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+
+
+def _write(path: Path, data: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,241 @@
+"""Exit or offload: a bundle's settings (`policy.json`), and the decision on one frame.
+
+The rule is Little-Big's (Liu, Thopalli, Thiagarajan, "Speeding Up Image Classifiers with Little Companions",
+arXiv 2406.17117): the frame exits when the little model's confidence is at or above a threshold, and otherwise the
+big model's prediction replaces the little one's. Confidence is the top probability after temperature scaling. Where
+calibration found that a learned gate ranks frames better, the frame exits when the gain that the gate expects of a
+second opinion is at or below a limit. Threshold, temperature and gate come from `policy.json`.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Annotated, Literal
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+from numpy.typing import NDArray
+
+from edge_sdk.errors import ConfigError
+from edge_sdk.images.rendition import Rendition, Upload
+from edge_sdk.types import Prediction, Reason
+
+
+class GainTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A learned gate: the gain that a second opinion is expected to bring, by the class that the little model names.
+
+    Attributes:
+        confidences: K rising confidences, K >= 2.
+        runner_up: part of the second class's probability that is taken off the confidence before the table is read: 0
+            reads it at the confidence, 1 at the margin between the two most probable classes.
+        gains: per class, in the order of the bundle's labels, the expected gain at each of them: P(big right) less
+            P(little right), in [-1, 1]; straight lines between, constant outside.
+        exit_at_or_below: a frame exits when its expected gain is at most this.
+    """
+
+    confidences: tuple[float, ...]
+    gains: tuple[tuple[float, ...], ...]
+    exit_at_or_below: float = 0.0
+    runner_up: Annotated[float, Meta(ge=0, le=1)] = 0.0
+
+    def __post_init__(self) -> None:
+        knots = self.confidences
+        if len(knots) < 2 or any(not a < b for a, b in pairwise(knots)):
+            raise ValueError(f"expected two or more rising `confidences`; got {list(knots)}")
+        if not self.gains or any(len(row) != len(knots) for row in self.gains):
+            raise ValueError(f"expected rows of {len(knots)} `gains`, one row per class")
+
+    def expected(self, probabilities: NDArray[np.float32]) -> float:
+        """The expected gain on a frame of which the little model says `probabilities`, `float32 (C,)`."""
+        label = int(probabilities.argmax())
+        confidence = float(probabilities[label])
+        if self.runner_up and len(probabilities) > 1:
+            confidence -= self.runner_up * float(np.partition(probabilities, -2)[-2])
+        return self.gain(label, confidence)
+
+    def gain(self, label: int, confidence: float) -> float:
+        """The table at a class and a confidence from which the runner-up's part has been taken."""
+        knots, row = self.confidences, self.gains[label]
+        right = bisect_right(knots, confidence)
+        if right == 0:
+            return row[0]
+        if right == len(knots):
+            return row[-1]
+        share = (confidence - knots[right - 1]) / (knots[right] - knots[right - 1])
+        return row[right - 1] + share * (row[right] - row[right - 1])
+
+
+class Histogram(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Confidences of the little model on the calibration frames, to tell later whether frames have changed.
+
+    Attributes:
+        edges: K rising bounds in (0, 1) between K + 1 bins; a confidence on a bound is in the bin above it.
+        counts: frames in each of the K + 1 bins.
+    """
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if any(not a < b for a, b in pairwise(self.edges)) or not self.edges:
+            raise ValueError(f"expected one or more rising `edges`; got {list(self.edges)}")
+        if len(self.counts) != len(self.edges) + 1 or min(self.counts) < 0 or sum(self.counts) == 0:
+            raise ValueError(f"expected {len(self.edges) + 1} `counts` of 0 or more; got {list(self.counts)}")
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How to use a little model (`policy.json`), as calibration found it.
+
+    The default is cautious: an uncalibrated network is often overconfident, so it must claim 0.8 before a frame exits.
+
+    Attributes:
+        schema: version of this format.
+        threshold: confidence at or above which a frame exits, in [0, 1]; not used where there is a gate.
+        temperature: logits are divided by it before the softmax.
+        gate: the learned gate; None: the threshold decides.
+        gains: the gain that a second opinion is expected to bring, where there is no gate; it orders what is offloaded.
+        ensemble: weight of the little model's probabilities in the answer on an offloaded frame; 0: the big model's
+            answer stands alone.
+        confidences: of the calibration frames; None: unknown.
+        upload: how pictures travel.
+        ladder: encodings to choose from for each frame; each is dearer than the one before and keeps more. Empty: not
+            measured, `upload` is for all.
+        big_macs: multiply-accumulates per frame of the big model it was calibrated against; 0: unknown.
+        calibration: facts of the calibration, for the reader: samples, date, accuracies, exit ratio.
+    """
+
+    schema: Literal[1] = 1
+    threshold: Annotated[float, Meta(ge=0, le=1)] = 0.8
+    temperature: Annotated[float, Meta(gt=0)] = 1.0
+    gate: GainTable | None = None
+    gains: GainTable | None = None
+    ensemble: Annotated[float, Meta(ge=0, lt=1)] = 0.0
+    confidences: Histogram | None = None
+    upload: Upload = Upload()
+    ladder: tuple[Rendition, ...] = ()
+    big_macs: Annotated[int, Meta(ge=0)] = 0
+    calibration: dict[str, float | int | str] = {}
+
+    def __post_init__(self) -> None:
+        if any(not (one.mean_bytes < two.mean_bytes and one.kept < two.kept) for one, two in pairwise(self.ladder)):
+            came = [(one.mean_bytes, one.kept) for one in self.ladder]
+            raise ValueError(f"expected a `ladder` of rising `mean_bytes` and rising `kept`; got {came}")
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What the application wants of the cloud, beyond the bundle's calibration.
+
+    Attributes:
+        weights: what a right answer is worth, by class; 1 for a class that is not named. A frame's gain is multiplied
+            by the expected weight, over the little model's probabilities.
+        never_upload: classes whose frames never leave the device.
+        private_above: a frame counts as one of these when the little model gives them so much probability together.
+        floor: a frame of less confidence is offloaded before all others, whatever its price.
+        ceiling: a frame of so much confidence or more exits, whatever the calibration says.
+        reserve: unsure frames that are worth less than this part of today's price exit at once; the others wait in the
+            spool for the price to fall. 0 keeps all, which writes most to the disk and chooses best.
+        initial_credit: share of a budget that a device which has never used it may spend at once; the rest is spread
+            over the first period. 1 for short runs, which shall not wait for an even pace.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+
+    weights: Mapping[str, float] = field(default_factory=dict)
+    never_upload: tuple[str, ...] = ()
+    private_above: float = 0.2
+    floor: float = 0.0
+    ceiling: float = 1.0
+    reserve: float = 0.1
+    initial_credit: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not all(math.isfinite(weight) and weight >= 0 for weight in self.weights.values()):
+            raise ConfigError(f"expected weights of at least 0; got {dict(self.weights)}")
+        if not (0 <= self.floor <= self.ceiling <= 1):
+            raise ConfigError(f"expected 0 <= floor <= ceiling <= 1; got {self.floor}, {self.ceiling}")
+        if not 0 < self.private_above <= 1:
+            raise ConfigError(f"expected private_above in (0, 1]; got {self.private_above}")
+        for name in ("reserve", "initial_credit"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"expected {name} in [0, 1]; got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do with one frame.
+
+    Attributes:
+        exits: True: the device's answer is final. False: the frame is to be offloaded.
+        reason: why.
+        gain: what a second opinion is expected to be worth: the calibrated chance that the big model is right less
+            the chance that the little one is, or 1 - confidence without calibration; times the frame's weight. Frames
+            of higher gain per byte leave first and are dropped last.
+    """
+
+    exits: bool
+    reason: Reason
+    gain: float
+
+
+class ExitPolicy:
+    """Decides which frames exit.
+
+    Args:
+        settings: the bundle's `policy.json`.
+        threshold: a confidence to use instead of the bundle's own rule: 0 lets every frame exit, a value above 1 none.
+        preferences: the application's.
+        labels: the bundle's, which the preferences name.
+
+    Raises:
+        ConfigError: the threshold is negative or not a number, or a preference names a class that is not the bundle's.
+    """
+
+    def __init__(
+        self,
+        settings: Policy,
+        threshold: float | None = None,
+        preferences: Preferences | None = None,
+        labels: tuple[str, ...] = (),
+    ) -> None:
+        if threshold is not None and not threshold >= 0:
+            raise ConfigError(f"expected a threshold of 0 or more; got {threshold!r}")
+        self._wants = wants = preferences or Preferences()
+        named = {*wants.weights, *wants.never_upload}
+        if unknown := sorted(named.difference(labels)):
+            raise ConfigError(f"expected classes of the bundle ({', '.join(labels)}); got {', '.join(unknown)}")
+        self._private = [labels.index(label) for label in wants.never_upload]
+        self._weights = np.array([wants.weights.get(label, 1.0) for label in labels]) if wants.weights else None
+        self._gains = settings.gate or settings.gains
+        self._gate = settings.gate if threshold is None else None
+        self._threshold = settings.threshold if threshold is None else threshold
+
+    @property
+    def threshold(self) -> float | None:
+        """The confidence at or above which a frame exits; None where a learned gate decides."""
+        return None if self._gate else self._threshold
+
+    def decide(self, prediction: Prediction) -> Decision:
+        """Judge one prediction."""
+        confidence = prediction.confidence
+        gain = self._gains.expected(prediction.probabilities) if self._gains is not None else 1.0 - confidence
+        exits = gain <= self._gate.exit_at_or_below if self._gate is not None else confidence >= self._threshold
+        wants = self._wants
+        if confidence < wants.floor:
+            exits, gain = False, 1.0
+        elif confidence >= wants.ceiling < 1.0:
+            exits = True
+        worth = max(0.0, gain)
+        if self._weights is not None:
+            worth *= float(self._weights @ prediction.probabilities)
+        if exits:
+            return Decision(True, Reason.CONFIDENT, worth)
+        if self._private and float(prediction.probabilities[self._private].sum()) >= wants.private_above:
+            return Decision(True, Reason.PRIVATE, worth)
+        return Decision(False, Reason.UNSURE, worth)

@@ -1,0 +1,288 @@
+"""A trained network as one `.safetensors` file that says what it is.
+
+The weights are the tensors; the file's metadata (string values, JSON where it is not a plain string) holds the timm
+architecture, labels, input, MACs, parameters, version and facts of its training, so that no second file can be lost.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from torch import nn
+
+from edge_sdk.durable.files import write_whole
+from edge_sdk.errors import WorkbenchError
+from edge_sdk.model.bundle import InputSpec
+from edge_sdk.networks.macs import count_macs, count_parameters
+from edge_sdk.networks.timm_library import import_timm
+
+FORMAT = "edge-sdk-checkpoint-1"
+
+
+class CheckpointInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What a network is.
+
+    Attributes:
+        arch: timm's name of the architecture.
+        labels: class names, in the order of the network's outputs.
+        input: what the network takes.
+        macs: multiply-accumulates of one forward pass on one image.
+        parameters: number of weights.
+        version: of this model; where the file has none, loading fills in the start of the file's sha256.
+        options: keyword arguments with which timm makes the architecture, such as `{"global_pool": "max"}`.
+        widths: of a pruned network: how many channels of each group stay (`specialize.structure`).
+        training: facts of the training, for the reader.
+    """
+
+    arch: str
+    options: dict[str, Any] = {}
+    widths: dict[str, int] = {}
+    labels: tuple[str, ...]
+    input: InputSpec
+    macs: int = 0
+    parameters: int = 0
+    version: str = ""
+    training: dict[str, Any] = {}
+
+
+def create_model(
+    name: str,
+    *,
+    pretrained: bool = False,
+    num_classes: int | None = None,
+    labels: tuple[str, ...] | list[str] | None = None,
+    input: InputSpec | None = None,
+    options: dict[str, Any] | None = None,
+) -> tuple[nn.Module, CheckpointInfo]:
+    """A network from a checkpoint's path or from timm's name, in eval mode, float32, on the CPU.
+
+    Args:
+        name: path of a `.safetensors` checkpoint, or a timm name ("resnet18", "lcnet_050.ra2_in1k").
+        pretrained: load timm's pretrained weights (over the network); only for a timm name.
+        num_classes: outputs of the head; default: as many as `labels`, else as the checkpoint or timm has.
+        labels: class names; default: the checkpoint's, or ImageNet's where timm's head has 1000 classes.
+        input: the input to use instead of the checkpoint's or timm's own.
+        options: further keyword arguments for timm's `create_model`; a checkpoint has its own.
+
+    Returns:
+        The module and what it is. Where `labels` are given and are not the checkpoint's, the head is a fresh one, to be
+        fine-tuned.
+
+    Raises:
+        WorkbenchError: no such file, not a checkpoint, unknown architecture, or labels that do not fit the head.
+    """
+    wanted = tuple(labels) if labels is not None else None
+    if wanted is not None and num_classes is not None and len(wanted) != num_classes:
+        raise WorkbenchError(
+            f"expected as many labels as classes; got {len(wanted)} labels and num_classes {num_classes}"
+        )
+    classes = len(wanted) if wanted is not None else num_classes
+    if name.endswith(".safetensors") or os.sep in name:
+        if pretrained:
+            raise WorkbenchError(
+                f"expected a timm name with pretrained weights; got the checkpoint {name}, which has its own"
+            )
+        return _from_checkpoint(Path(name), classes, wanted, input)
+    return _from_timm(name, pretrained, classes, wanted, input, options or {})
+
+
+def load_checkpoint(path: str | Path) -> tuple[nn.Module, CheckpointInfo]:
+    """Read a checkpoint: the network in eval mode (float32, CPU) and what it is.
+
+    Raises:
+        WorkbenchError: the file is missing, is not a checkpoint, names an architecture that timm lacks, or has weights
+            that do not fit its architecture and labels.
+    """
+    state, info = read_checkpoint(path)
+    module = create_architecture(info)
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        raise WorkbenchError(
+            f"{path}: weights do not fit {info.arch} with {len(info.labels)} labels: {error}"
+        ) from error
+    return module.eval(), info
+
+
+def create_architecture(info: CheckpointInfo) -> nn.Module:
+    """The network that `info` describes, with fresh weights, in eval mode.
+
+    Raises:
+        WorkbenchError: timm lacks the architecture.
+    """
+    module = _create(info.arch, info.options, pretrained=False, num_classes=len(info.labels), input=info.input).eval()
+    if info.widths:
+        from edge_sdk.networks.pruning.structure import shrink
+
+        shrink(module, info.input.width, info.input.height, info.widths)
+    return module
+
+
+def read_checkpoint(path: str | Path) -> tuple[dict[str, torch.Tensor], CheckpointInfo]:
+    """The tensors of a checkpoint (floating ones as float32) and what it is, without building the network.
+
+    Raises:
+        WorkbenchError: as `load_checkpoint`.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    if not path.is_file():
+        raise WorkbenchError(f"expected a checkpoint file; there is none at {path}")
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - the file is no mapping
+    except SafetensorError as error:
+        raise WorkbenchError(f"expected a .safetensors file; {path} is none: {error}") from error
+    if metadata.get("format") != FORMAT:
+        raise WorkbenchError(
+            f"expected a checkpoint of format {FORMAT}; {path} has {metadata.get('format')!r} in its metadata"
+        )
+    try:
+        info = msgspec.json.decode(metadata["info"], type=CheckpointInfo)
+    except (KeyError, msgspec.DecodeError, ValueError) as error:
+        raise WorkbenchError(f"{path}: metadata does not describe a checkpoint: {error}") from error
+    if not info.version:
+        info = msgspec.structs.replace(info, version=hashlib.sha256(path.read_bytes()).hexdigest()[:12])
+    return {key: value.float() if value.is_floating_point() else value for key, value in state.items()}, info
+
+
+def save_checkpoint(path: str | Path, module: nn.Module, info: CheckpointInfo, *, half: bool = False) -> Path:
+    """Write the network's weights and what it is; atomically (a reader sees the old file or the new one).
+
+    Args:
+        path: ends in `.safetensors`.
+        module: its `state_dict` is written.
+        info: goes into the metadata; `labels` must be as many as the network's outputs.
+        half: store floating weights in float16: half the size, about 3 decimal digits. They load as float32.
+
+    Raises:
+        WorkbenchError: another suffix, or labels that do not fit the head.
+    """
+    from safetensors.torch import save
+
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise WorkbenchError(f"expected a path that ends in .safetensors; got {path}")
+    outputs = getattr(module, "num_classes", None)
+    if outputs is not None and outputs != len(info.labels):
+        raise WorkbenchError(f"expected as many labels as outputs; got {len(info.labels)} labels and {outputs} outputs")
+    state = {}
+    for key, value in module.state_dict().items():
+        value = value.detach().cpu()
+        state[key] = (value.half() if half and value.is_floating_point() else value).clone().contiguous()
+    metadata = {"format": FORMAT, "arch": info.arch, "info": msgspec.json.encode(info).decode()}
+    content = save(state, metadata)  # safetensors' own writer makes a file that only its owner can read
+    write_whole(path, lambda fresh: fresh.write_bytes(content))
+    return path
+
+
+def _from_checkpoint(
+    path: Path, classes: int | None, labels: tuple[str, ...] | None, new_input: InputSpec | None
+) -> tuple[nn.Module, CheckpointInfo]:
+    state, info = read_checkpoint(path)
+    if classes is None or (classes == len(info.labels) and labels in (None, info.labels)):
+        module, info = load_checkpoint(path)
+        if new_input is not None:
+            macs = count_macs(module, new_input.width, new_input.height)
+            info = msgspec.structs.replace(info, input=new_input, macs=macs)
+        return module, info
+    if labels is None:
+        raise WorkbenchError(f"expected labels for a head of {classes} classes; {path} has {len(info.labels)} classes")
+    new_input = new_input or info.input
+    module = create_architecture(msgspec.structs.replace(info, labels=labels, input=new_input))
+    own = module.state_dict()
+    module.load_state_dict({k: v for k, v in state.items() if k in own and own[k].shape == v.shape}, strict=False)
+    return module.eval(), CheckpointInfo(
+        arch=info.arch,
+        options=info.options,
+        widths=info.widths,
+        labels=labels,
+        input=new_input,
+        macs=count_macs(module, new_input.width, new_input.height),
+        parameters=count_parameters(module),
+        training={"from": info.version},
+    )
+
+
+def _from_timm(
+    name: str,
+    pretrained: bool,
+    classes: int | None,
+    labels: tuple[str, ...] | None,
+    new_input: InputSpec | None,
+    options: dict[str, Any],
+) -> tuple[nn.Module, CheckpointInfo]:
+    module = _create(name, options, pretrained=pretrained, num_classes=classes, input=new_input)
+    config: dict[str, Any] = dict(getattr(module, "pretrained_cfg", {}))
+    outputs = int(getattr(module, "num_classes", 0))
+    if labels is None:
+        labels = _imagenet_labels() if outputs == 1000 else tuple(str(index) for index in range(outputs))
+    if len(labels) != outputs:
+        raise WorkbenchError(
+            f"expected as many labels as outputs of {name}; got {len(labels)} labels and {outputs} outputs"
+        )
+    if new_input is None:
+        _, height, width = config.get("input_size") or (3, 224, 224)
+        new_input = InputSpec(
+            width=width,
+            height=height,
+            mean=tuple(config.get("mean") or (0.485, 0.456, 0.406)),
+            std=tuple(config.get("std") or (0.229, 0.224, 0.225)),
+            resize="crop",
+        )
+    tag = str(config.get("tag") or "") if pretrained else ""
+    return module.eval(), CheckpointInfo(
+        arch=name,
+        options=options,
+        labels=labels,
+        input=new_input,
+        macs=count_macs(module, new_input.width, new_input.height),
+        parameters=count_parameters(module),
+        version=f"{name}.{tag}" if tag else name,
+    )
+
+
+def _create(
+    name: str, given: dict[str, Any], *, pretrained: bool, num_classes: int | None, input: InputSpec | None
+) -> nn.Module:
+    timm = import_timm()
+    plain = name.split(".", 1)[0]
+    if not timm.is_model(plain):
+        close = difflib.get_close_matches(plain, timm.list_models(), n=5, cutoff=0.4)
+        raise WorkbenchError(
+            f"timm {timm.__version__} knows no architecture {plain!r}; close names: {', '.join(close) or 'none'}"
+        )
+    options = dict(given) if num_classes is None else {**given, "num_classes": num_classes}
+    if input is not None and _is_size_bound(timm, plain):
+        options["img_size"] = (input.height, input.width)
+    try:
+        module: nn.Module = timm.create_model(name, pretrained=pretrained, **options)
+    except (RuntimeError, TypeError, OSError) as error:
+        raise WorkbenchError(f"timm could not make {name} with {options}: {error}") from error
+    return module
+
+
+def _is_size_bound(timm: Any, name: str) -> bool:
+    """Whether the network is built for one input size (transformers with learned positions)."""
+    config = timm.get_pretrained_cfg(name, allow_unregistered=True)
+    return bool(config is not None and config.fixed_input_size)
+
+
+def _imagenet_labels() -> tuple[str, ...]:
+    import_timm()
+    from timm.data.imagenet_info import ImageNetInfo
+
+    info: Any = ImageNetInfo()
+    names = [info.index_to_description(index).split(",")[0].strip() for index in range(1000)]
+    return tuple(
+        f"{name} ({info.index_to_label_name(index)})" if names.count(name) > 1 else name
+        for index, name in enumerate(names)  # "crane" is a bird and a machine
+    )

@@ -1,0 +1,1 @@
+"""Which parts of a network can be removed together, and removing them."""

@@ -1,0 +1,1 @@
+"""The story of one frame, from the camera to its last answer."""

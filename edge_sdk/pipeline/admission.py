@@ -1,0 +1,76 @@
+"""Which unsure frames wait for the cloud, at which encoding, and which of them may leave now."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge_sdk.budget.ledger import Ledger
+from edge_sdk.budget.limits import Resource
+from edge_sdk.budget.shadow_price import Prices
+from edge_sdk.config import PowerModel
+from edge_sdk.images.encode import encode
+from edge_sdk.images.rendition import choose_rendition
+from edge_sdk.model.policy import Policy, Preferences
+from edge_sdk.store.spool import SpoolItem
+from edge_sdk.types import Frame, Prediction
+from edge_sdk.wire.cost import frame_bytes
+
+
+class Admission:
+    """Weighs what a frame would bring against what it would cost, at today's prices of the budgets. Thread-safe.
+
+    Args:
+        policy: the bundle's, with its encodings.
+        ledger: the budgets, and what the big model costs.
+        wants: how the first period begins, and what is not admitted (`reserve`).
+        power: what a byte costs in energy.
+    """
+
+    def __init__(self, policy: Policy, ledger: Ledger, wants: Preferences, power: PowerModel) -> None:
+        self._policy = policy
+        self._ledger = ledger
+        self._reserve = wants.reserve
+        self._microjoules_per_byte = power.joules_per_byte * 1e6
+        self._prices = Prices(ledger, wants.initial_credit)
+
+    def offer(self, frame: Frame, prediction: Prediction, gain: float) -> SpoolItem | None:
+        """A frame, encoded for the spool, or None: it is not worth its place.
+
+        With a ladder of encodings, the frame travels at the rung that is worth most at today's price of a byte.
+
+        Args:
+            frame: the frame.
+            prediction: the little model's.
+            gain: what a second opinion would bring.
+
+        Raises:
+            ImageError: the picture cannot be encoded.
+        """
+        upload, kept = self._policy.upload, 1.0
+        if ladder := self._policy.ladder:
+            per_byte = self._prices.cost({Resource.UPLOAD: 1.0, Resource.ENERGY: self._microjoules_per_byte})
+            rung = ladder[choose_rendition(ladder, gain, per_byte) or 0]
+            upload, kept = rung.upload, rung.kept
+        item = SpoolItem(
+            frame_id=frame.frame_id,
+            image=encode(frame.image, upload),
+            probabilities=np.asarray(prediction.probabilities, np.float32),
+            gain=gain * kept,
+            captured_at=frame.captured_at,
+            source=frame.source,
+        )
+        price = self._prices.ask(item.gain, self._costs(item))
+        return item if item.gain >= self._reserve * price else None
+
+    def may_leave(self, item: SpoolItem) -> bool:
+        """Whether a frame that waits brings what it costs at today's prices."""
+        return item.gain >= self._prices.cost(self._costs(item))
+
+    def _costs(self, item: SpoolItem) -> dict[Resource, float]:
+        n_bytes = frame_bytes(len(item.image) + 4 * len(item.probabilities) + len(item.frame_id) + 16)
+        return {
+            Resource.UPLOAD: n_bytes,
+            Resource.FRAMES: 1,
+            Resource.CLOUD: self._ledger.big_macs,
+            Resource.ENERGY: n_bytes * self._microjoules_per_byte,
+        }

@@ -1,0 +1,196 @@
+"""What a person sees while the loop runs: a live panel on a terminal, one plain line a frame on a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.filesize import decimal
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from edge_sdk.budget.limits import Resource
+from edge_sdk.budget.usage import BudgetState, LedgerSnapshot
+from edge_sdk.pipeline.classifier import EdgeClassifier
+from edge_sdk.types import Answer, Frame, LinkState, Origin
+
+_LINK_STYLE = {
+    LinkState.ONLINE: "green",
+    LinkState.CONNECTING: "yellow",
+    LinkState.OFFLINE: "red",
+    LinkState.BUDGET: "yellow",
+    LinkState.SAVING: "yellow",
+    LinkState.MISMATCH: "red",
+    LinkState.DENIED: "red",
+    LinkState.OFF: "dim",
+}
+_LATE_SHOWN = 4
+
+
+def macs_text(macs: float) -> str:
+    """A count of multiply-accumulates for people: "1.24 GMAC"."""
+    for unit in ("", "k", "M", "G", "T", "P"):
+        if macs < 999.5 or unit == "P":
+            break
+        macs /= 1000
+    return f"{macs:.3g} {unit}MAC"
+
+
+def period_text(seconds: float) -> str:
+    """A budget's period for people: "day", "3 h"."""
+    for size, name in ((86400.0, "day"), (3600.0, "h"), (60.0, "min"), (1.0, "s")):
+        if seconds >= size:
+            count = seconds / size
+            return name if count == 1 else f"{count:g} {name}"
+    return f"{seconds:g} s"
+
+
+def upload_text(account: LedgerSnapshot) -> str:
+    """Bytes sent against the budget: "412 kB of 5 MB/day"."""
+    found = account.budget(Resource.UPLOAD)
+    return _against(found) if found else f"{decimal(account.bytes_sent)}, no limit"
+
+
+def compute_text(account: LedgerSnapshot) -> str:
+    """Multiply-accumulates spent, against the budget and against the big model on every frame."""
+    text = macs_text(account.macs_total)
+    if account.macs_all_big:
+        text += f", {account.macs_total / account.macs_all_big:.0%} of every frame to the big model"
+    for resource in (Resource.COMPUTE, Resource.CLOUD, Resource.ENERGY, Resource.FRAMES):
+        if found := account.budget(resource):
+            text += f"; {_against(found)}{' in the cloud' if resource is Resource.CLOUD else ''}"
+    return text
+
+
+def joules_text(microjoules: float) -> str:
+    """An energy for people: "1.2 kJ"."""
+    joules = microjoules / 1e6
+    return f"{joules / 1000:.3g} kJ" if joules >= 999.5 else f"{joules:.3g} J"
+
+
+_AMOUNT_TEXT: dict[Resource, Callable[[int], str]] = {
+    Resource.UPLOAD: decimal,
+    Resource.FRAMES: "{} frames".format,
+    Resource.COMPUTE: macs_text,
+    Resource.CLOUD: macs_text,
+    Resource.ENERGY: joules_text,
+}
+
+
+def _against(state: BudgetState) -> str:
+    """A budget's state for people: "412 kB of 5 MB/day"."""
+    budget = state.budget
+    text = _AMOUNT_TEXT[budget.resource]
+    return f"{text(state.spent)} of {text(budget.limit)}/{period_text(budget.period_s)}"
+
+
+def answer_text(answer: Answer) -> str:
+    """One answer for people: "deer 0.97 (device, confident)"."""
+    why = answer.origin if answer.origin is Origin.CLOUD else f"{answer.origin}, {answer.reason}"
+    return f"{answer.label or 'no answer'} {answer.confidence:.2f} ({why})"
+
+
+class LoopDisplay:
+    """Shows an `EdgeClassifier` at work. A context manager.
+
+    Args:
+        edge: what to show.
+        title: the panel's head.
+        console: where to; default: standard output.
+    """
+
+    def __init__(self, edge: EdgeClassifier, title: str, console: Console | None = None) -> None:
+        self._edge = edge
+        self._title = title
+        self._console = console or Console(highlight=False, soft_wrap=True)
+        self._now = ""
+        self._late: list[str] = []
+        self._first: dict[str, Answer] = {}
+        self._live = (
+            Live(console=self._console, refresh_per_second=8, get_renderable=self._render)
+            if self._console.is_terminal
+            else None
+        )
+
+    def show(self, frame: Frame, answer: Answer) -> None:
+        """A frame was answered by the device."""
+        if not answer.final:
+            self._first[answer.frame_id] = answer
+        self._now = f"{frame.captured_at:%Y-%m-%d %H:%M:%S}  {answer_text(answer)}"
+        if not self._live:
+            account = self._edge.ledger
+            self._line(
+                f"{self._now}  exits {account.exit_ratio:.0%}  sent {upload_text(account)}  "
+                f"compute {compute_text(account)}  queue {self._edge.waiting}  link {self._edge.link}"
+            )
+
+    def late(self, answer: Answer) -> None:
+        """A later word on a frame has come."""
+        first = self._first.pop(answer.frame_id, None)
+        before = f", the device said {first.label} {first.confidence:.2f}" if first else ""
+        text = f"{answer.captured_at:%Y-%m-%d %H:%M:%S}  {answer_text(answer)}{before}"
+        if answer.origin is Origin.CLOUD:
+            self._late = [*self._late[1 - _LATE_SHOWN :], text]
+        if not self._live:
+            self._line(text)
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        (self._live.console if self._live else self._console).print(text)
+
+    def _line(self, text: str) -> None:
+        self._console.out(text)
+
+    def _render(self) -> RenderableType:
+        account, edge = self._edge.ledger, self._edge
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style="dim", no_wrap=True)
+        table.add_column(no_wrap=True, overflow="ellipsis")
+        table.add_column(width=24)
+        table.add_row("frame", f"{account.frames}  {self._now}", "")
+        table.add_row(
+            "exit ratio", f"{account.exit_ratio:.1%} of {account.frames} frames", _bar(account.exit_ratio, "green")
+        )
+        upload = account.budget(Resource.UPLOAD)
+        table.add_row("upload", upload_text(account), _bar(upload.share if upload else None, "cyan"))
+        table.add_row(
+            "compute", compute_text(account), _bar(_share(account.macs_total, account.macs_all_big or None), "magenta")
+        )
+        table.add_row("queue", f"{edge.waiting} frames wait for the cloud", "")
+        link = Text(str(edge.link), style=_LINK_STYLE[edge.link])
+        table.add_row("link", link.append(f"  {edge.link_message}", style="default") if edge.link_message else link, "")
+        late = Text(
+            "\n".join(self._late or ["no answer from the cloud yet"]), style="dim", no_wrap=True, overflow="ellipsis"
+        )
+        return Panel(
+            Group(table, Text("late answers", style="dim"), late),
+            title=self._title,
+            title_align="left",
+            border_style="blue",
+        )
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+
+def _share(part: float, whole: float | None) -> float | None:
+    return part / whole if whole else None
+
+
+def _bar(share: float | None, style: str) -> RenderableType:
+    if share is None:
+        return ""
+    return ProgressBar(total=1.0, completed=min(1.0, share), width=24, complete_style=style, finished_style=style)

@@ -1,0 +1,96 @@
+"""The report of one run of a loop: shown while it runs, summed up and drawn at its end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import grpc
+from rich.console import Console
+from rich.progress import track
+
+from edge_sdk.errors import EdgeError
+from edge_sdk.pipeline.classifier import EdgeClassifier
+from edge_sdk.report.display import LoopDisplay
+from edge_sdk.report.scorecard import Score, Scorecard
+from edge_sdk.report.summary import RunHistory, draw_summary, summary_table
+from edge_sdk.types import Answer, Frame
+
+_log = logging.getLogger(__name__)
+
+_ASKING = "asking the big model about every frame, to compare"
+
+
+class RunReport:
+    """Follows an `EdgeClassifier` through one run. A context manager: the live display shows inside the block.
+
+    Args:
+        edge: what to follow.
+        title: head of display and picture.
+        console: where to; default: standard output.
+    """
+
+    def __init__(self, edge: EdgeClassifier, title: str, console: Console | None = None) -> None:
+        self._edge = edge
+        self._title = title
+        self._console = console or Console(highlight=False, soft_wrap=True)
+        self._start = edge.ledger
+        self._display = LoopDisplay(edge, title, self._console)
+        self._scorecard = Scorecard(edge.bundle)
+        self._history = RunHistory()
+
+    def add(self, frame: Frame, answer: Answer) -> None:
+        """The device answered a frame."""
+        self._display.show(frame, answer)
+        self._scorecard.add(frame, answer)
+        self._history.add(frame, answer, self._edge.ledger.since(self._start))
+
+    def late(self, answers: Iterable[Answer]) -> None:
+        """Later words have come."""
+        for answer in answers:
+            self._display.late(answer)
+            self._scorecard.revise(answer)
+            self._history.revise(answer)
+
+    def finish(self, picture: Path, *, ask: str | None = None) -> Score | None:
+        """Print the summary table and draw the picture.
+
+        Args:
+            picture: the PNG to write.
+            ask: a server on this machine, `host:port`, that is asked about every frame whose truth is known, outside
+                all budgets, to compare the cascade with the big model alone; None: it is not compared.
+
+        Returns:
+            The accuracies, where the camera knows the truth.
+        """
+        if ask:
+            try:
+                self._scorecard.ask_cloud(ask, lambda ids: iter(track(ids, _ASKING, console=self._console)))
+            except grpc.RpcError as error:
+                _log.warning("the big model alone is not compared: %s", error)
+        account = self._edge.ledger.since(self._start)
+        self._history.finish(account)
+        score = self._scorecard.score()
+        link = f"{self._edge.link}{f': {self._edge.link_message}' if self._edge.link_message else ''}"
+        self._console.print(summary_table(account, score, self._edge.waiting, link))
+        drift = self._edge.drift()
+        if drift is not None and drift.drifted:
+            self._console.print(drift.sentence(), markup=False)
+        try:
+            draw_summary(picture, self._history, account, score, self._edge.threshold, self._title)
+            self._console.print(f"picture: {picture}")
+        except EdgeError as error:
+            self._console.print(f"no picture: {error}", markup=False)
+        return score
+
+    def __enter__(self) -> Self:
+        self._display.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._display.__exit__(kind, error, traceback)

@@ -1,0 +1,212 @@
+"""The end of a run: a table and a picture."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from edge_sdk.budget.limits import Resource
+from edge_sdk.budget.usage import LedgerSnapshot
+from edge_sdk.errors import EdgeError
+from edge_sdk.report.display import compute_text, macs_text, upload_text
+from edge_sdk.report.scorecard import Score
+from edge_sdk.types import Answer, Frame, Origin
+
+_POINTS = 2_000
+_GROUPS = {"device": "answered by the device", "cloud": "answered by the cloud", "waits": "waits for the cloud"}
+_COLOURS = {"device": "#2a9d8f", "cloud": "#e76f51", "waits": "#b8b8b8", "all": "#264653"}
+
+
+@dataclass(slots=True)
+class RunHistory:
+    """What a run looked like over its frames; thinned so that a run of years stays small.
+
+    Attributes:
+        accounts: the ledger after each kept frame.
+        answers: the newest word on each kept frame, by frame id.
+    """
+
+    accounts: list[LedgerSnapshot] = field(default_factory=list)
+    answers: dict[str, Answer] = field(default_factory=dict)
+    _stride: int = 1
+    _seen: int = 0
+
+    def add(self, frame: Frame, answer: Answer, account: LedgerSnapshot) -> None:
+        """A frame was answered by the device."""
+        if self._seen % self._stride == 0:
+            self.accounts.append(account)
+            self.answers[frame.frame_id] = answer
+        self._seen += 1
+        if len(self.accounts) > _POINTS:
+            self._stride *= 2
+            self.accounts = self.accounts[::2]
+            self.answers = dict(list(self.answers.items())[::2])
+
+    def revise(self, answer: Answer) -> None:
+        """A later word on a frame."""
+        if answer.frame_id in self.answers:
+            self.answers[answer.frame_id] = answer
+
+    def finish(self, account: LedgerSnapshot) -> None:
+        """The ledger at the end, late answers included."""
+        if self.accounts:
+            self.accounts[-1] = account
+
+
+def summary_table(account: LedgerSnapshot, score: Score | None, waiting: int, link: str) -> Table:
+    """The run in one table."""
+    table = Table(title="Summary", title_justify="left", show_header=False)
+    table.add_column(style="bold")
+    table.add_column()
+    table.add_row("frames answered", f"{account.frames}")
+    table.add_row("exit ratio", f"{account.exit_ratio:.1%} ({account.exits} exits, {account.offloads} offloads)")
+    table.add_row("answers from the cloud", f"{account.answers_cloud}; {waiting} frames wait")
+    table.add_row("upload", upload_text(account))
+    table.add_row("compute", compute_text(account))
+    if account.skipped_compute:
+        table.add_row("skipped", f"{account.skipped_compute} frames: the compute budget was spent")
+    table.add_row("link", link)
+    if score:
+        cloud = "not asked" if score.cloud is None else f"{score.cloud:.1%}"
+        table.add_row("accuracy, device alone", f"{score.device:.1%} of {score.frames} frames with known truth")
+        table.add_row("accuracy, cascade", f"{score.cascade:.1%}")
+        table.add_row("accuracy, cloud alone", cloud)
+    return table
+
+
+def draw_summary(
+    path: Path, history: RunHistory, account: LedgerSnapshot, score: Score | None, threshold: float | None, title: str
+) -> None:
+    """Draw the run into a PNG.
+
+    Args:
+        path: the file to write.
+        history: what was collected during the run.
+        account: the ledger at the end.
+        score: accuracies, where the truth was known.
+        threshold: the confidence at which frames exit; None where a learned gate decides.
+        title: the picture's head.
+
+    Raises:
+        EdgeError: matplotlib is not installed, or the file cannot be written.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise EdgeError('drawing needs matplotlib: pip install ".[plots]"') from None
+    figure = Figure(figsize=(12, 7.5), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    axes = figure.subplot_mosaic(
+        [["answers", "answers", "labels"], ["upload", "compute", "accuracy"]], height_ratios=[1.15, 1]
+    )
+    for axis in axes.values():
+        axis.spines[["top", "right"]].set_visible(False)
+    _draw_answers(axes["answers"], history, threshold)
+    _draw_labels(axes["labels"], history)
+    _draw_upload(axes["upload"], history)
+    _draw_compute(axes["compute"], history)
+    _draw_accuracy(axes["accuracy"], score, account)
+    try:
+        figure.savefig(path, dpi=110)
+    except OSError as error:
+        raise EdgeError(f"cannot write {path}: {error}") from error
+
+
+def _group(answer: Answer) -> str:
+    if answer.origin is Origin.CLOUD:
+        return "cloud"
+    return "device" if answer.final else "waits"
+
+
+def _draw_answers(axis: Any, history: RunHistory, threshold: float | None) -> None:
+    numbers = [account.frames for account in history.accounts]
+    groups: dict[str, tuple[list[int], list[float]]] = {group: ([], []) for group in _GROUPS}
+    for number, answer in zip(numbers, history.answers.values(), strict=True):
+        groups[_group(answer)][0].append(number)
+        groups[_group(answer)][1].append(answer.confidence)
+    for group, (x, y) in groups.items():
+        if x:
+            label = f"{_GROUPS[group]} ({len(x)})"
+            axis.scatter(x, y, s=14, color=_COLOURS[group], label=label, alpha=0.8, linewidths=0)
+    if threshold is not None:
+        axis.axhline(threshold, color="black", linewidth=0.8, linestyle=":", label=f"threshold {threshold:.2f}")
+    axis.plot(
+        numbers,
+        [account.exit_ratio for account in history.accounts],
+        color=_COLOURS["all"],
+        linewidth=1.6,
+        label="exit ratio so far",
+    )
+    axis.set(title="Answers and exit ratio", xlabel="frame", ylabel="confidence, exit ratio", ylim=(0, 1.03))
+    axis.legend(loc="lower right", fontsize=8, framealpha=0.9)
+
+
+def _draw_labels(axis: Any, history: RunHistory) -> None:
+    final: Counter[tuple[str, str]] = Counter(
+        (answer.label or "no answer", _group(answer)) for answer in history.answers.values()
+    )
+    totals: Counter[str] = Counter()
+    for (label, _), count in final.items():
+        totals[label] += count
+    names = sorted(totals, key=lambda name: totals[name])
+    start = [0] * len(names)
+    for group in _GROUPS:
+        counts = [final[name, group] for name in names]
+        axis.barh(names, counts, left=start, color=_COLOURS[group])
+        start = [before + count for before, count in zip(start, counts, strict=True)]
+    axis.set(title="Answers by label", xlabel="frames")
+
+
+def _draw_upload(axis: Any, history: RunHistory) -> None:
+    numbers = [account.frames for account in history.accounts]
+    axis.plot(
+        numbers,
+        [(account.spent(Resource.UPLOAD) or account.bytes_sent) / 1e6 for account in history.accounts],
+        color=_COLOURS["cloud"],
+        label="sent in this period",
+    )
+    state = history.accounts[-1].budget(Resource.UPLOAD) if history.accounts else None
+    if state is not None:
+        axis.axhline(state.budget.limit / 1e6, color="black", linewidth=0.8, linestyle="--", label="budget")
+        axis.legend(fontsize=8)
+    axis.set(title="Upload against the budget", xlabel="frame", ylabel="MB")
+    axis.set_ylim(bottom=0)
+
+
+def _draw_compute(axis: Any, history: RunHistory) -> None:
+    numbers = [account.frames for account in history.accounts]
+    big_macs = history.accounts[-1].big_macs if history.accounts else 0  # known once the server has told it
+    axis.plot(
+        numbers,
+        [number * big_macs / 1e9 for number in numbers],
+        color=_COLOURS["waits"],
+        label="every frame to the big model",
+    )
+    axis.plot(
+        numbers, [account.macs_total / 1e9 for account in history.accounts], color=_COLOURS["all"], label="cascade"
+    )
+    axis.set(title="Compute", xlabel="frame", ylabel="GMAC")
+    axis.set_ylim(bottom=0)
+    axis.legend(fontsize=8)
+
+
+def _draw_accuracy(axis: Any, score: Score | None, account: LedgerSnapshot) -> None:
+    if score is None:
+        axis.axis("off")
+        text = f"{account.frames} frames\n{account.exit_ratio:.0%} exits\n{macs_text(account.macs_total)}"
+        text += "\n\ntruth not known:\nno accuracy"
+        axis.text(0.5, 0.5, text, ha="center", va="center", fontsize=12)
+        return
+    bars = [("device\nalone", score.device, _COLOURS["device"]), ("cascade", score.cascade, _COLOURS["all"])]
+    if score.cloud is not None:
+        bars.append(("cloud\nalone", score.cloud, _COLOURS["cloud"]))
+    drawn = axis.bar(
+        [bar[0] for bar in bars], [bar[1] * 100 for bar in bars], color=[bar[2] for bar in bars], width=0.6
+    )
+    axis.bar_label(drawn, fmt="%.1f %%", padding=2)
+    axis.set(title=f"Accuracy on {score.frames} frames", ylabel="%", ylim=(0, 112))
+    axis.set_yticks(range(0, 101, 20))

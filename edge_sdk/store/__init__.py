@@ -1,0 +1,1 @@
+"""The frames of a device: those that wait, and what was answered."""

@@ -1,0 +1,274 @@
+"""Which encodings are worth having, and which is the cheapest that is safe, from what a big model said after each.
+
+K encodings ("rungs") of the same N pictures are compared pairwise: only pictures on which the big model is right after
+one of two encodings and wrong after the other tell them apart. Choices are made on one part of the pictures, figures
+and promises come from the other:
+
+- The front. Of the raw front no rung is reached by a cheaper one. Noise makes it long: of rungs that are equally good
+  each is above the cheaper ones half of the time. The robust front starts at the cheapest rung and takes the next
+  dearer one that is better than the last taken by an exact one-sided sign test (McNemar, Psychometrika 12, 1947) at
+  `level / (K - 1)`: where no rung is better than the cheapest, it has a second one with a probability of at most
+  `level` (Bonferroni).
+- The safe rung. The rungs are put in an order on the choosing part, from the safest to the cheapest, and walked on the
+  judging part for as long as "loses more than drop against the pictures as they are" is rejected (fixed sequence, as in
+  `guarantee`, whose exact test this is). The last is the cheapest of which the promise holds with probability
+  1 - delta.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from edge_sdk.errors import WorkbenchError
+from edge_sdk.workbench.cascade.curve import Bools, Floats, check_records
+from edge_sdk.workbench.cascade.guarantee import guaranteed_loss, loss_p_value
+
+_Ints = NDArray[np.int64]
+_DRAWS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Accuracy after one encoding less that after another, on the same pictures.
+
+    Attributes:
+        value: the difference, a share of the pictures.
+        low: 2.5% quantile of it over bootstrap draws of the pictures.
+        high: 97.5% quantile.
+        p_value: two-sided, of "they are equally good" (McNemar, exact).
+    """
+
+    value: float
+    low: float
+    high: float
+    p_value: float
+
+
+def paired_difference(right: Bools, other: Bools, *, seed: int = 0) -> Difference:
+    """Compare two encodings on the same pictures.
+
+    Args:
+        right: `bool (N,)`, whether the answer after the one is right.
+        other: `bool (N,)`, after the other.
+        seed: of the bootstrap.
+
+    Raises:
+        WorkbenchError: arrays that do not fit.
+    """
+    check_records(right=right, other=other)
+    count, won, lost = len(right), int((right & ~other).sum()), int((other & ~right).sum())
+    shares = np.array([won, lost, count - won - lost]) / count
+    draws = np.random.default_rng(seed).multinomial(count, shares, _DRAWS)
+    low, high = (float(value) for value in np.quantile((draws[:, 0] - draws[:, 1]) / count, (0.025, 0.975)))
+    p_value = float(stats.binomtest(won, won + lost).pvalue) if won + lost else 1.0
+    return Difference((won - lost) / count, low, high, p_value)
+
+
+def raw_front(costs: Floats, values: Floats) -> list[int]:
+    """Indices of the rungs that are worth more than every cheaper one, by rising cost; of equals the first.
+
+    Args:
+        costs: `float (K,)`.
+        values: `float (K,)`.
+    """
+    front: list[int] = []
+    for index in np.lexsort((-values, costs)).tolist():
+        if not front or values[index] > values[front[-1]]:
+            front.append(index)
+    return front
+
+
+def robust_front(costs: Floats, right: Bools, *, level: float) -> list[int]:
+    """Indices of rungs by rising cost, each better beyond noise than the one before (see the module).
+
+    Args:
+        costs: `float (K,)`.
+        right: `bool (K, N)`, whether the answer on each picture is right at each rung.
+        level: of the test, in (0, 1).
+    """
+    order = np.lexsort((-right.sum(axis=1), costs)).tolist()
+    front = [order[0]]
+    for index in order[1:]:
+        last = right[front[-1]]
+        won, lost = int((right[index] & ~last).sum()), int((last & ~right[index]).sum())
+        if stats.binom.sf(won - 1, won + lost, 0.5) <= level / (len(costs) - 1):
+            front.append(index)
+    return front
+
+
+def safest_first(costs: Floats, p_values: Floats) -> list[int]:
+    """The order of the walk: rungs than which no cheaper one is as safe, by falling cost.
+
+    Args:
+        costs: `float (K,)`.
+        p_values: `float (K,)`, of "loses too much" on the choosing part.
+    """
+    return raw_front(costs, -p_values)[::-1]
+
+
+def last_safe(order: list[int], p_values: Floats, delta: float) -> int | None:
+    """The last rung of a walk before the first whose p-value is above delta; None where the first is.
+
+    Args:
+        order: indices, fixed without looking at the p-values.
+        p_values: `float (K,)`, of "loses too much" on the judging part.
+        delta: tolerated chance that the promise fails.
+    """
+    found = None
+    for index in order:
+        if p_values[index] > delta:
+            break
+        found = index
+    return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trials:
+    """What the big model said of N offloaded pictures after each of K encodings.
+
+    Attributes:
+        sizes: `int64 (K, N)`, bytes of the encoded pictures.
+        right: `bool (K, N)`, whether its answer is right.
+        original_right: `bool (N,)`, the same for the pictures as they are.
+        little_right: `bool (N,)`, of the little model.
+        choosing: `bool (N,)`, the pictures to choose on; the rest judges.
+        choosing_frames: all frames of the choosing part, those that exit too: no encoding changes an exit.
+        judging_frames: all frames of the judging part.
+    """
+
+    sizes: _Ints
+    right: Bools
+    original_right: Bools
+    little_right: Bools
+    choosing: Bools
+    choosing_frames: int
+    judging_frames: int
+
+    def __post_init__(self) -> None:
+        check_records(original_right=self.original_right, little_right=self.little_right, choosing=self.choosing)
+        shape = (len(self.right), len(self.choosing))
+        if not shape[0] or self.right.shape != shape or self.sizes.shape != shape:
+            raise WorkbenchError(
+                f"expected sizes and right of one shape (K, {shape[1]}) with K of 1 or more; "
+                f"got {self.sizes.shape} and {self.right.shape}"
+            )
+        chosen = int(self.choosing.sum())
+        if not 0 < chosen < shape[1]:
+            raise WorkbenchError(f"expected pictures to choose on and pictures to judge on; got {chosen} of {shape[1]}")
+        if self.choosing_frames < chosen or self.judging_frames < shape[1] - chosen:
+            raise WorkbenchError(
+                f"expected as many frames as offloaded pictures or more; got {self.choosing_frames} for {chosen} and "
+                f"{self.judging_frames} for {shape[1] - chosen}"
+            )
+
+    def mean_bytes(self, part: Bools) -> Floats:
+        """`float64 (K,)`, bytes a picture on some of the pictures."""
+        return np.asarray(self.sizes[:, part].mean(axis=1), np.float64)
+
+    def accuracy(self, part: Bools) -> Floats:
+        """`float64 (K,)`, share of right answers on some of the pictures."""
+        return np.asarray(self.right[:, part].mean(axis=1), np.float64)
+
+    def changed(self, part: Bools) -> tuple[_Ints, _Ints]:
+        """`int64 (K,)` each: pictures that are lost and that are won against the pictures as they are."""
+        right, original = self.right[:, part], self.original_right[part]
+        return (original & ~right).sum(axis=1), (right & ~original).sum(axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One rung on the judging part.
+
+    Attributes:
+        mean_bytes: of its pictures.
+        accuracy: of the big model on them.
+        difference: that accuracy less the accuracy on the pictures as they are.
+        promise: the cascade's accuracy, over all frames, is at most so much below that with pictures as they are, with
+            probability 1 - delta; for each rung by itself.
+        kept: see `edge_sdk.images.rendition.Rendition`, against the ladder's last rung; may be negative or above 1 for
+            rungs that are not on the ladder; NaN where there is no ladder.
+    """
+
+    mean_bytes: float
+    accuracy: float
+    difference: Difference
+    promise: float
+    kept: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """What was chosen among K rungs, and how each fares on the judging part.
+
+    Attributes:
+        ladder: indices by rising bytes, each keeping more than the one before; empty where the big model is no better
+            than the little one after any encoding.
+        safe: the cheapest rung that loses at most `drop`, or None where that can be promised of none.
+        safest: where the walk to it began: by the choosing part, the rung that is the least likely to lose too much.
+        judged: the K rungs.
+        little_accuracy: on the judging part's offloaded pictures.
+        original_accuracy: of the big model on them as they are.
+    """
+
+    ladder: list[int]
+    safe: int | None
+    safest: int
+    judged: list[Judged]
+    little_accuracy: float
+    original_accuracy: float
+
+
+def choose_ladder(
+    trials: Trials, *, drop: float, delta: float = 0.05, level: float = 0.05, raw: bool = False
+) -> Choice:
+    """The ladder and the safe rung (see the module).
+
+    The ladder is the front of the choosing part and the safe rung; of these, the ones that keep more than every cheaper
+    one on the judging part too.
+
+    Args:
+        trials: the records.
+        drop: tolerated loss of accuracy over all frames against the pictures as they are, in (0, 1).
+        delta: tolerated chance that this promise fails, in (0, 1/4].
+        level: of the robust front's test, in (0, 1).
+        raw: take the raw front instead.
+
+    Raises:
+        WorkbenchError: drop, delta or level is out of range.
+    """
+    if not 0 < drop < 1 or not 0 < delta <= 0.25 or not 0 < level < 1:
+        raise WorkbenchError(
+            f"expected drop and level in (0, 1) and delta in (0, 1/4]; got {drop}, {level} and {delta}"
+        )
+    choosing, judging = trials.choosing, ~trials.choosing
+    costs = trials.mean_bytes(choosing)
+    fitted = loss_p_value(*trials.changed(choosing), trials.choosing_frames, drop, delta)
+    lost, won = trials.changed(judging)
+    tested = loss_p_value(lost, won, trials.judging_frames, drop, delta)
+    order = safest_first(costs, fitted)
+    safe = last_safe(order, tested, delta)
+    if raw:
+        front = raw_front(costs, trials.accuracy(choosing))
+    else:
+        front = robust_front(costs, trials.right[:, choosing], level=level)
+    sizes, accuracy = trials.mean_bytes(judging), trials.accuracy(judging)
+    little = float(trials.little_right[judging].mean())
+    members = np.array(sorted({*front} | ({safe} if safe is not None else set())))
+    members = members[accuracy[members] > little]
+    ladder = [int(members[index]) for index in raw_front(sizes[members], accuracy[members])]
+    worth = (accuracy - little) / (accuracy[ladder[-1]] - little) if ladder else np.full(len(accuracy), np.nan)
+    judged = [
+        Judged(
+            float(sizes[index]),
+            float(accuracy[index]),
+            paired_difference(trials.right[index, judging], trials.original_right[judging]),
+            guaranteed_loss(int(lost[index]), int(won[index]), trials.judging_frames, delta),
+            float(worth[index]),
+        )
+        for index in range(len(accuracy))
+    ]
+    return Choice(ladder, safe, order[0], judged, little, float(trials.original_right[judging].mean()))

@@ -1,0 +1,288 @@
+"""How should pictures travel? Accuracy of the big model against bytes, over sizes, qualities and formats.
+
+The little model looks at every picture; those that it would offload are encoded in each way, and the big model sees
+them as the server would. What has been run once is kept on disk, by its content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib import metadata
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import msgspec
+import numpy as np
+from platformdirs import user_cache_path
+
+from edge_sdk.errors import WorkbenchError
+from edge_sdk.images import encode, geometry
+from edge_sdk.images.rendition import Rendition, Upload
+from edge_sdk.model.bundle import MANIFEST_FILE, Bundle, open_bundle, shipped_bundles, write_policy
+from edge_sdk.model.policy import ExitPolicy, Policy
+from edge_sdk.types import Prediction
+from edge_sdk.workbench.cascade.curve import Bools
+from edge_sdk.workbench.cascade.group_split import choosing_part
+from edge_sdk.workbench.cascade.rendition_curve import Choice, Trials, choose_ladder
+from edge_sdk.workbench.data import LabelledImage, Source, read_all
+from edge_sdk.workbench.encodings import FORMATS, QUALITIES, Format, encoding_ms, grid
+from edge_sdk.workbench.recorder import Subject, latency_ms, open_subject, record
+from edge_sdk.workbench.records import Records, load_records
+
+_FEWEST = 25
+_TIMED_PICTURES = 8
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """How the rungs are chosen; see `edge_sdk.workbench.cascade.rendition_curve.choose_ladder`.
+
+    Attributes:
+        drop: tolerated loss of accuracy over all frames.
+        delta: tolerated chance that this promise fails.
+        level: of the test that a dearer rung on the ladder must pass.
+        raw: take every rung that looks better instead.
+    """
+
+    drop: float = 0.005
+    delta: float = 0.05
+    level: float = 0.05
+    raw: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ladder:
+    """What was found.
+
+    Attributes:
+        big: name of the big model.
+        uploads: the K encodings that were tried.
+        encode_ms: processor time of encoding one picture in each way, milliseconds, on this machine.
+        choice: what was chosen; its indices are of `uploads`.
+        usual: index of the encoding that the bundle had.
+        rule: how it was chosen.
+        frames: all frames.
+        offloaded: those that the big model saw.
+        judging_frames: all frames of the part that judged.
+    """
+
+    big: str
+    uploads: tuple[Upload, ...]
+    encode_ms: tuple[float, ...]
+    choice: Choice
+    usual: int
+    rule: Rule
+    frames: int
+    offloaded: int
+    judging_frames: int
+
+    @property
+    def rungs(self) -> tuple[Rendition, ...]:
+        """The ladder for `policy.json`."""
+        judged = self.choice.judged
+        return tuple(
+            Rendition(self.uploads[one], judged[one].mean_bytes, judged[one].kept) for one in self.choice.ladder
+        )
+
+    @property
+    def upload(self) -> Upload:
+        """The encoding for `policy.json`: the safe one, or where none can be promised the bundle's own."""
+        return self.uploads[self.usual if self.choice.safe is None else self.choice.safe]
+
+    def sentence(self) -> str:
+        """The result in words."""
+        judged, usual, safe = self.choice.judged, self.uploads[self.usual].name, self.choice.safe
+        points, sure = 100 * self.rule.drop, f"{1 - self.rule.delta:.0%}"
+        if safe is None:
+            can = judged[self.choice.safest].promise
+            return (
+                f"These {self.judging_frames} judging frames cannot promise a loss of at most {points:.2f} points "
+                f"after any encoding; {100 * can:.2f} points can be promised of "
+                f"{self.uploads[self.choice.safest].name} (--drop {math.ceil(1e4 * can) / 1e4}), and more pictures "
+                f"promise more. Frames go on travelling as {usual}."
+            )
+        compared = ""
+        taken = f"{judged[safe].mean_bytes / 1e3:.1f} kB a frame"
+        if safe != self.usual:
+            taken += f" instead of {judged[self.usual].mean_bytes / 1e3:.1f} kB ({usual})"
+            compared = f" instead of {self.encode_ms[self.usual]:.2f} ms"
+        return (
+            f"Send {self.uploads[safe].name}: {taken}; with {sure} confidence the cascade is at most {points:.2f} "
+            f"points below what it is on pictures as they are. Encoding one takes {self.encode_ms[safe]:.2f} ms of "
+            f"this machine's processor time{compared}."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """Some pictures of a source."""
+
+    source: Source
+    names: frozenset[str]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.source.labels
+
+    @property
+    def parts(self) -> int:
+        return self.source.parts
+
+    @property
+    def key(self) -> str:
+        return _digest(self.source.key, *sorted(self.names))
+
+    def size(self, part: int) -> int:
+        return self.source.size(part)
+
+    def read(self, part: int) -> Iterator[LabelledImage]:
+        return (picture for picture in self.source.read(part) if picture.name in self.names)
+
+
+def measure_ladder(
+    path: str | Path,
+    big: str | Subject,
+    source: Source,
+    rule: Rule,
+    *,
+    sides: Sequence[int] = (),
+    qualities: Sequence[int] = QUALITIES,
+    formats: Sequence[Format] = FORMATS,
+    every: bool = False,
+    folder: Path | None = None,
+    on_step: Callable[[str], None] = lambda text: None,
+    on_part: Callable[[int, int], None] | None = None,
+) -> Ladder:
+    """Try encodings for a bundle and a big model.
+
+    Args:
+        path: the bundle's folder, or the name of one that ships.
+        big: a checkpoint, a timm name (then with pretrained weights) or a bundle; or a subject of one's own, whose kept
+            records are known by its `info`: give it another version in its name when it changes.
+        source: labelled pictures that neither model was trained on.
+        rule: how the rungs are chosen.
+        sides: see `grid`.
+        qualities: see `grid`.
+        formats: see `grid`.
+        every: look at all pictures, as if the little model offloaded each.
+        folder: of the kept records; default: the user's cache folder.
+        on_step: told what begins now.
+        on_part: told how many parts of the pictures are done, of how many.
+
+    Raises:
+        BundleError: the bundle cannot be used.
+        WorkbenchError: the big model or the pictures cannot be used, or too few of them are offloaded.
+    """
+    folder = user_cache_path("edge-sdk", appauthor=False) / "ladder" if folder is None else folder
+    bundle = open_bundle(path)
+    little_key, big_key = bundle.manifest.sha256, _content(big)
+    on_step("the little model on every picture")
+    little = open_subject(str(bundle.path))
+    said = load_records(record([little], source, folder / _digest(little_key, _code(little)), on_part=on_part)[0])
+    offloaded = np.ones(len(said), np.bool_) if every else _offloaded(bundle, said)
+    sources = said.ids if said.sources is None else said.sources
+    choosing = choosing_part(sources.tolist(), fewest=_FEWEST)
+    fewest = min(int((offloaded & choosing).sum()), int((offloaded & ~choosing).sum()))
+    if fewest < _FEWEST:
+        raise WorkbenchError(
+            f"expected at least {_FEWEST} offloaded pictures to choose on and to judge on; got {fewest} "
+            f"({int(offloaded.sum())} of {len(said)} in all)"
+        )
+    chosen = _Chosen(source, frozenset(said.ids[offloaded].tolist()))
+    cloud = big if isinstance(big, Subject) else open_subject(big, pretrained=not big.endswith(".safetensors"))
+    uploads = grid(cloud.input, bundle.policy.upload, sides=sides, qualities=qualities, formats=formats)
+    pictures = [picture.image for picture in islice(read_all(chosen), _TIMED_PICTURES)]
+    cloud = cloud.timed(latency_ms(cloud, cloud.prepare(pictures[0])))
+    on_step(f"the big model on {int(offloaded.sum())} pictures, as they are and after {len(uploads)} encodings")
+    place = folder / _digest(little_key, big_key, chosen.key, _code(little, encode, geometry), cv2.__version__)
+    subjects = [cloud, *(_after(cloud, upload) for upload in uploads)]
+    original, *rungs = [load_records(path) for path in record(subjects, chosen, place, on_part=on_part)]
+    on_step("the time that each encoding takes")
+    trials = Trials(
+        sizes=np.stack([_sizes(one) for one in rungs]),
+        right=np.stack([one.right for one in rungs]),
+        original_right=original.right,
+        little_right=said.right[offloaded],
+        choosing=choosing[offloaded],
+        choosing_frames=int(choosing.sum()),
+        judging_frames=int((~choosing).sum()),
+    )
+    return Ladder(
+        original.info.model,
+        uploads,
+        encoding_ms(pictures, uploads),
+        choose_ladder(trials, drop=rule.drop, delta=rule.delta, level=rule.level, raw=rule.raw),
+        uploads.index(bundle.policy.upload),
+        rule,
+        len(said),
+        int(offloaded.sum()),
+        trials.judging_frames,
+    )
+
+
+def write_ladder(path: str | Path, found: Ladder, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Policy:
+    """Write upload and ladder into a bundle's `policy.json`; all else in it stays.
+
+    Args:
+        path: the bundle's folder, or the name of one that ships.
+        found: from `measure_ladder`.
+        now: the date for the record.
+
+    Raises:
+        BundleError: the bundle cannot be opened or written.
+    """
+    bundle = open_bundle(path)
+    facts: dict[str, float | int | str] = {
+        "ladder_date": now().date().isoformat(),
+        "ladder_frames": found.frames,
+        "ladder_offloaded": found.offloaded,
+        "ladder_big": found.big,
+    }
+    if found.choice.safe is not None:
+        facts |= {"upload_promised_loss": found.rule.drop, "upload_promise_fails_with": found.rule.delta}
+    kept = {name: fact for name, fact in bundle.policy.calibration.items() if not name.startswith("upload_promise")}
+    policy = msgspec.structs.replace(bundle.policy, upload=found.upload, ladder=found.rungs, calibration=kept | facts)
+    write_policy(bundle.path, policy)
+    return policy
+
+
+def _offloaded(bundle: Bundle, said: Records) -> Bools:
+    policy = ExitPolicy(bundle.policy)
+    chances = said.calibrated(bundle.policy.temperature)
+    return np.array([not policy.decide(Prediction(said.info.labels, row)).exits for row in chances], np.bool_)
+
+
+def _after(cloud: Subject, upload: Upload) -> Subject:
+    """The big model as it sees pictures that have travelled."""
+    info = msgspec.structs.replace(cloud.info, model=f"{cloud.info.model} {upload.name}")
+    return replace(cloud, info=info, upload=upload)
+
+
+def _sizes(records: Records) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    if records.upload_bytes is None:
+        raise WorkbenchError(f"{records.info.model}: expected records with the bytes of each picture; these have none")
+    return records.upload_bytes
+
+
+def _content(big: str | Subject) -> str:
+    """Names a model by what it is, not by its path."""
+    if isinstance(big, Subject):
+        return msgspec.json.encode(big.info).decode()
+    if big in shipped_bundles() or (Path(big) / MANIFEST_FILE).is_file():
+        return open_bundle(big).manifest.sha256
+    if Path(big).is_file():
+        return hashlib.sha256(Path(big).read_bytes()).hexdigest()
+    return f"{big} of timm {metadata.version('timm')}"
+
+
+def _code(*modules: object) -> str:
+    """The programs that make what a model sees."""
+    return _digest(*(Path(str(getattr(one, "__file__", ""))).read_text(encoding="utf-8") for one in modules))
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]

@@ -1,0 +1,336 @@
+"""Running models over labelled pictures to make their records: resumable, in a fixed order, each in its own way."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_sdk.errors import WorkbenchError
+from edge_sdk.images.encode import encode
+from edge_sdk.images.read import decode_image
+from edge_sdk.images.rendition import Upload
+from edge_sdk.model.bundle import InputSpec
+from edge_sdk.model.little import LittleModel, prepare
+from edge_sdk.types import Image
+from edge_sdk.workbench.data import LabelledImage, Source
+from edge_sdk.workbench.records import Records, RecordsInfo, from_logits, join, load_records, save_records
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from edge_sdk.networks.checkpoint import CheckpointInfo
+
+_TIMED_RUNS = 30
+_WARM_UP = 3
+_BATCH = 32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Subject:
+    """A model to be recorded.
+
+    Attributes:
+        info: what it is.
+        prepare: brings a picture to its input.
+        logits: N prepared pictures -> `float32 (N, C)`.
+        upload: the model sees each picture after this encoding; None: as it is.
+        input: what the network takes; None: not known.
+    """
+
+    info: RecordsInfo
+    prepare: Callable[[Image], Image]
+    logits: Callable[[Sequence[Image]], NDArray[np.float32]]
+    upload: Upload | None = None
+    input: InputSpec | None = None
+
+    def timed(self, latency_ms: float) -> Subject:
+        """The same model with a known latency, which is not measured again."""
+        return replace(self, info=msgspec.structs.replace(self.info, latency_ms=latency_ms))
+
+
+def open_subject(name: str, *, pretrained: bool = False, threads: int = 1, upload: Upload | None = None) -> Subject:
+    """A model by name: a bundle (run in the device's runtime), a checkpoint, or a timm name.
+
+    Args:
+        name: folder of a bundle or the name of one that ships, path of a `.safetensors`, or timm's name.
+        pretrained: of a timm name: with its pretrained weights.
+        threads: of a bundle's runtime.
+        upload: the model sees pictures after this encoding, as a server does.
+
+    Raises:
+        BundleError: a bundle that cannot be opened.
+        WorkbenchError: nothing has that name.
+    """
+    from edge_sdk.model.bundle import MANIFEST_FILE, shipped_bundles
+
+    if name in shipped_bundles() or (Path(name) / MANIFEST_FILE).is_file():
+        return bundle_subject(LittleModel(name, threads=threads), upload=upload)
+    from edge_sdk.networks.checkpoint import create_model
+
+    module, info = create_model(name, pretrained=pretrained)
+    path = Path(name)
+    if path.suffix == ".safetensors":
+        name = path.absolute().parent.name if path.stem == "model" else path.stem
+    return torch_subject(module, info, name, upload=upload)
+
+
+def bundle_subject(model: LittleModel, *, upload: Upload | None = None) -> Subject:
+    """A bundle in the device's runtime."""
+    manifest = model.manifest
+    info = RecordsInfo(
+        model=f"{manifest.name}-{manifest.precision}",
+        labels=manifest.labels,
+        macs=manifest.macs,
+        parameters=manifest.parameters,
+        width=manifest.input.width,
+        height=manifest.input.height,
+        precision=manifest.precision,
+        runtime=model.runtime,
+    )
+    spec = manifest.input
+
+    def logits(images: Sequence[Image]) -> NDArray[np.float32]:
+        return np.stack([model.logits(image) for image in images])
+
+    return Subject(info, lambda image: prepare(image, spec), logits, upload, spec)
+
+
+def torch_subject(module: nn.Module, checkpoint: CheckpointInfo, name: str, *, upload: Upload | None = None) -> Subject:
+    """A network in torch, float32 on the CPU."""
+    import torch
+
+    from edge_sdk.workbench.tensors import to_tensor
+
+    if not checkpoint.labels:
+        raise WorkbenchError(f"{name}: expected a model with labels; it has none")
+    info = RecordsInfo(
+        model=name,
+        labels=checkpoint.labels,
+        macs=checkpoint.macs,
+        parameters=checkpoint.parameters,
+        width=checkpoint.input.width,
+        height=checkpoint.input.height,
+        precision="fp32",
+        runtime=f"torch {torch.__version__}, {torch.get_num_threads()} threads",
+    )
+
+    def logits(images: Sequence[Image]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            result: NDArray[np.float32] = module(to_tensor(np.stack(images), checkpoint.input)).float().numpy()
+        return result
+
+    return Subject(info, lambda image: prepare(image, checkpoint.input), logits, upload, checkpoint.input)
+
+
+def callable_subject(
+    name: str,
+    function: Callable[[NDArray[np.uint8]], NDArray[np.floating]],
+    labels: Sequence[str],
+    spec: InputSpec,
+    *,
+    macs: int = 0,
+    parameters: int = 0,
+) -> Subject:
+    """Any Python function from `uint8 (N, height, width, 3)` RGB to `(N, C)` logits."""
+    info = RecordsInfo(
+        model=name, labels=tuple(labels), macs=macs, parameters=parameters, width=spec.width, height=spec.height
+    )
+
+    def logits(images: Sequence[Image]) -> NDArray[np.float32]:
+        return np.asarray(function(np.stack(images)), np.float32)
+
+    return Subject(info, lambda image: prepare(image, spec), logits, input=spec)
+
+
+def run_subjects(
+    subjects: Sequence[Subject],
+    pictures: Iterable[LabelledImage],
+    *,
+    labels: tuple[str, ...] | None = None,
+    on_done: Callable[[int], None] | None = None,
+) -> list[Records]:
+    """Run models over the same labelled pictures; those without a label are passed over.
+
+    Args:
+        subjects: models with the same labels, in any order.
+        pictures: what they are run on.
+        labels: their order in the records; default: the first model's.
+        on_done: told how many pictures are done.
+
+    Raises:
+        WorkbenchError: labels of the models that differ, a picture of another class, or no labelled picture.
+    """
+    labels = labels or subjects[0].info.labels
+    for subject in subjects:
+        if set(subject.info.labels) != set(labels):
+            raise WorkbenchError(
+                f"expected models of the same labels ({', '.join(labels)}); "
+                f"{subject.info.model} has {', '.join(subject.info.labels)}"
+            )
+    runs = [_Run(subject, labels) for subject in subjects]
+    ids: list[str] = []
+    truths: list[int] = []
+    groups: list[str] = []
+    sources: list[str] = []
+    for picture in pictures:
+        if picture.label is None:
+            continue
+        if picture.label not in labels:
+            raise WorkbenchError(
+                f"expected classes among {', '.join(labels)}; got {picture.label!r} in {picture.source}"
+            )
+        ids.append(picture.name or f"{len(ids):06d}")
+        truths.append(labels.index(picture.label))
+        groups.append(picture.group)
+        sources.append(picture.source)
+        for run in runs:
+            run.add(picture.image)
+        if on_done is not None:
+            on_done(len(ids))
+    if not ids:
+        raise WorkbenchError("expected labelled pictures; got none")
+    kept = groups if any(groups) else None
+    return [run.records(ids, truths, kept, sources) for run in runs]
+
+
+class _Run:
+    """One model and what it has said so far."""
+
+    def __init__(self, subject: Subject, labels: tuple[str, ...]) -> None:
+        self._subject = subject
+        self._order = [subject.info.labels.index(label) for label in labels]
+        self._info = msgspec.structs.replace(subject.info, labels=labels)
+        self._waiting: list[Image] = []
+        self._logits: list[NDArray[np.float32]] = []
+        self._sizes: list[int] = []
+
+    def add(self, image: Image) -> None:
+        upload = self._subject.upload
+        if upload is not None:
+            data = encode(image, upload)
+            self._sizes.append(len(data))
+            image = decode_image(data).image
+        self._waiting.append(self._subject.prepare(image))
+        if not self._logits and not self._info.latency_ms:
+            self._info = msgspec.structs.replace(self._info, latency_ms=latency_ms(self._subject, self._waiting[0]))
+        if len(self._waiting) == _BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self._logits.append(self._subject.logits(self._waiting)[:, self._order])
+            self._waiting = []
+
+    def records(self, ids: list[str], truths: list[int], groups: list[str] | None, sources: list[str]) -> Records:
+        self._flush()
+        sizes = self._sizes if self._subject.upload is not None else None
+        return from_logits(self._info, ids, truths, np.concatenate(self._logits), sizes, groups, sources)
+
+
+def latency_ms(subject: Subject, picture: Image) -> float:
+    """Median time of one prepared picture (batch 1), milliseconds."""
+    times = []
+    for _ in range(_WARM_UP + _TIMED_RUNS):
+        start = time.perf_counter()
+        subject.logits([picture])
+        times.append(time.perf_counter() - start)
+    return round(1000 * float(np.median(times[_WARM_UP:])), 4)
+
+
+def record(
+    subjects: Sequence[Subject], source: Source, out: Path, *, on_part: Callable[[int, int], None] | None = None
+) -> list[Path]:
+    """Write the records of models on a source of pictures, `OUT/MODEL.npz`; interrupted, it goes on where it was.
+
+    Args:
+        subjects: models, of different names.
+        source: labelled pictures.
+        out: folder of the records.
+        on_part: told how many parts of the source are done, of how many.
+
+    Raises:
+        WorkbenchError: two models of one name, or as `run_subjects`.
+    """
+    names = [file_name(subject.info.model) for subject in subjects]
+    if len(set(names)) != len(names):
+        raise WorkbenchError(f"expected models of different names; got {', '.join(names)}")
+    labels = subjects[0].info.labels  # the order in every part, whichever models are run for it
+    timed: dict[str, float] = {}
+    work = out / ".parts"
+    paths = {name: out / f"{name}.npz" for name in names}
+    todo = [
+        (name, subject)
+        for name, subject in zip(names, subjects, strict=True)
+        if not _done(paths[name], subject, source)
+    ]
+    for part in range(source.parts if todo else 0):
+        missing = []
+        for name, subject in todo:
+            if not _part(work, name, source, subject, part).exists():
+                missing.append((name, subject.timed(timed[name]) if name in timed else subject))
+        if missing:
+            pictures = list(source.read(part))
+            labelled = any(picture.label is not None for picture in pictures)
+            running = [one for _, one in missing]
+            said = run_subjects(running, pictures, labels=labels) if labelled else [None] * len(missing)
+            for (name, subject), records in zip(missing, said, strict=True):
+                path = _part(work, name, source, subject, part)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if records is None:
+                    path.touch()
+                else:
+                    save_records(path, records)
+                    timed[name] = records.info.latency_ms
+        if on_part is not None:
+            on_part(part + 1, source.parts)
+    for name, subject in todo:
+        files = [_part(work, name, source, subject, part) for part in range(source.parts)]
+        whole = [load_records(path) for path in files if path.stat().st_size]
+        if not whole:
+            raise WorkbenchError("expected labelled pictures; got none")
+        records = join(whole)
+        info = msgspec.structs.replace(records.info, data=_data(source, subject))
+        save_records(paths[name], replace(records, info=info))
+        shutil.rmtree(files[0].parent, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        work.rmdir()  # unless another run has parts there
+    return list(paths.values())
+
+
+def file_name(model: str) -> str:
+    """A model's name as the name of a file."""
+    return re.sub(r"[^\w.-]+", "_", model).strip("._") or "model"
+
+
+def _data(source: Source, subject: Subject) -> str:
+    """Names what a model has seen."""
+    upload = subject.upload
+    pictures = sum(source.size(part) for part in range(source.parts))  # a simulated source's key does not tell
+    return f"{source.key} {pictures} {upload.name if upload else 'as they are'}"
+
+
+def _done(path: Path, subject: Subject, source: Source) -> bool:
+    """Whether these records are on disk already."""
+    if not path.exists():
+        return False
+    old, new = load_records(path).info, subject.info
+    same = (old.macs, old.parameters, old.precision) == (new.macs, new.parameters, new.precision)
+    return same and old.data == _data(source, subject)
+
+
+def _part(work: Path, name: str, source: Source, subject: Subject, part: int) -> Path:
+    """Where a part of a model's records lies: another source, model or encoding, another place."""
+    info = subject.info
+    upload = subject.upload
+    seen = upload.name if upload else "plain"
+    return work / f"{name}-{info.macs}-{info.parameters}-{seen}-{source.key}" / f"{part:05d}-{source.size(part)}.npz"

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloud_server.model.labels import make_label_map, read_label_map
+from edge_sdk.errors import ConfigError
+
+FINE = ("red fox", "grey fox", "roe deer", "wolf", "tractor")
+NAMES = st.sampled_from(["a", "b", "c", "d", "e", "f"])
+
+
+@given(
+    st.lists(NAMES, min_size=1, unique=True),
+    st.dictionaries(NAMES, NAMES),
+    st.none() | NAMES,
+    st.randoms(use_true_random=False),
+)
+def test_it_sums_like_a_loop(fine: list[str], wanted: dict[str, str], rest: str | None, random: object) -> None:
+    mapping = {name: coarse for name, coarse in wanted.items() if name in fine}
+    if rest is not None:
+        mapping["*"] = rest
+    probabilities = np.random.default_rng(len(fine)).dirichlet(np.ones(len(fine))).astype(np.float32)
+    expected: dict[str, float] = {}
+    for name, probability in zip(fine, probabilities, strict=True):
+        coarse = mapping.get(name) or mapping.get("*") or name
+        expected[coarse] = expected.get(coarse, 0.0) + float(probability)
+
+    label_map = make_label_map(fine, mapping)
+    coarse_probabilities = label_map.apply(probabilities)
+
+    assert set(label_map.labels) == set(expected) and len(label_map.labels) == len(expected)
+    assert coarse_probabilities.dtype == np.float32
+    for label, probability in zip(label_map.labels, coarse_probabilities, strict=True):
+        assert probability == pytest.approx(expected[label], abs=1e-6)
+
+
+def test_without_a_mapping_all_stays_as_it_is() -> None:
+    label_map = make_label_map(FINE, {})
+    probabilities = np.array([0.1, 0.2, 0.3, 0.4, 0.0], np.float32)
+    assert label_map.labels == FINE
+    assert np.array_equal(label_map.apply(probabilities), probabilities)
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_file_gives_the_order(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "map.json", json.dumps({"wolf": "canid", "*": "other", "red fox": "canid", "roe deer": "deer"})
+    )
+    assert read_label_map(path, FINE).labels == ("canid", "other", "deer")
+    assert read_label_map(write(path, '{"wolf": "canid", "red fox": "canid"}'), FINE).labels == (
+        "canid",
+        "grey fox",
+        "roe deer",
+        "tractor",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"red foxx": "fox"}', r"map.json: .*'red foxx' \(close: red fox, grey fox\)"),
+        ('{"red fox": "fox", "red fox": "dog"}', "'red fox' is named twice"),
+        ('{"red fox": 3}', "coarse label .text. for 'red fox' in .*map.json; got 3"),
+        ('{"red fox": ""}', "coarse label"),
+        ('["red fox"]', "got .'red fox'."),
+        ("{}", "got {}"),
+        ("{", "JSON object"),
+    ],
+)
+def test_a_bad_file_says_what_was_expected(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read_label_map(write(tmp_path / "map.json", text), FINE)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.json: No such file"):
+        read_label_map(tmp_path / "none.json", FINE)
+
+
+def test_many_unknown_names_are_counted() -> None:
+    with pytest.raises(ConfigError, match="and 3 more"):
+        make_label_map(FINE, {str(number): "x" for number in range(8)})

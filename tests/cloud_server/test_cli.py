@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+from click.testing import CliRunner
+from gated_model import picture
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+import cloud_server.cli as command
+from edge_sdk.types import new_frame_id
+from edge_sdk.wire import offload_pb2 as wire
+from edge_sdk.wire import offload_pb2_grpc as wire_grpc
+
+TESTS = Path(__file__).resolve().parent.parent
+
+HANGING = """
+import sys, cloud_server.server as server
+from gated_model import GatedModel
+model = GatedModel()
+server.load_model = lambda *args: model
+warm_up = server._warm_up
+def warm_up_and_shut(*args):
+    warm_up(*args)
+    model.shut()
+    import threading
+    threading.Thread(target=lambda: (model.entered.acquire(), print("entered", flush=True)), daemon=True).start()
+server._warm_up = warm_up_and_shut
+from cloud_server.cli import main
+main(["--port", "0"])
+"""
+
+
+@contextmanager
+def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(TESTS)},
+    )
+    assert process.stdout and process.stderr
+    try:
+        line = process.stdout.readline()
+        assert line.startswith("listening on "), process.stderr.read()
+        yield process, line.split()[-1]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_sigterm_drains_and_ends_well(checkpoint: Path, tmp_path: Path) -> None:
+    port_file = tmp_path / "port"
+    options = ["--model", str(checkpoint), "--port", "0", "--port-file", str(port_file), "--threads", "1"]
+    with running("-m", "cloud_server", *options) as (process, address):
+        assert address == f"127.0.0.1:{port_file.read_text()}"
+        with grpc.insecure_channel(address) as channel:
+            stub = wire_grpc.OffloadStub(channel)
+            reply = stub.Classify(wire.ClassifyRequest(frame_id=new_frame_id(), image=picture(9)))
+            assert reply.classification.label in {"empty", "fox", "deer", "boar"}
+            process.terminate()
+            output, log = process.communicate()
+    assert process.returncode == 0
+    assert output == ""
+    assert "1 frames in 1 batches" in log
+    assert "Traceback" not in log
+
+
+def test_ctrl_c_drains_and_ends_well() -> None:
+    with running("-c", HANGING) as (process, _):
+        process.send_signal(signal.SIGINT)
+        _, log = process.communicate()
+    assert process.returncode == 0
+    assert "Traceback" not in log
+
+
+def test_a_second_signal_ends_it_at_once() -> None:
+    with running("-c", HANGING) as (process, address), grpc.insecure_channel(address) as channel:
+        call = wire_grpc.OffloadStub(channel).Classify.future(
+            wire.ClassifyRequest(frame_id=new_frame_id(), image=picture())
+        )
+        assert process.stdout
+        assert process.stdout.readline() == "entered\n"
+        health = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        assert next(health).status == health_pb2.HealthCheckResponse.SERVING
+        process.terminate()
+        assert next(health).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        process.terminate()
+        assert process.wait() == 128 + signal.SIGTERM
+        assert call.exception() is not None
+
+
+def test_a_taken_port_is_explained(checkpoint: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        arguments = ["-m", "cloud_server", "--model", str(checkpoint), "--port", str(port)]
+        done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert (
+        done.stderr
+        == f"Error: cannot listen on 127.0.0.1:{port}: the port is taken, or the host is not this machine's\n"
+    )
+
+
+def test_missing_extras_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "EXTRAS", ("no_such_module", "numpy"))
+    result = CliRunner().invoke(command.main, [])
+    assert result.exit_code == 1
+    assert "no_such_module, which this Python lacks: pip install '.[cloud]'" in result.output
+
+
+def test_an_unknown_option_is_explained() -> None:
+    result = CliRunner().invoke(command.main, ["--prot", "1"])
+    assert result.exit_code == 2
+    assert "--port" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--host", "0.0.0.0"], "expected an encrypted link on 0.0.0.0"),
+        (["--tls-cert", "server.pem"], "expected --tls-cert and --tls-key together"),
+        (["--client-ca", "ca.pem"], "--client-ca with them"),
+        (["--tokens", "/no/such/file"], "cannot read the tokens file /no/such/file"),
+        (["--tls-cert", "/no/such.pem", "--tls-key", "/no/such.key"], "No such file"),
+    ],
+)
+def test_a_link_that_cannot_be_made_safe_is_explained(arguments: list[str], message: str) -> None:
+    result = CliRunner().invoke(command.main, ["--port", "0", *arguments])
+    assert result.exit_code == 1
+    assert message in result.output
+
+
+def test_answers_are_kept_for_each_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert command._state_folder(None, 50051) == tmp_path / "cloud-server" / "50051"
+    assert command._state_folder(None, 0) is None
+    assert command._state_folder("none", 50051) is None
+    assert command._state_folder("/var/lib/cloud", 0) == Path("/var/lib/cloud")

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from edge_sdk.durable.clock import ClockMark, ElapsedClock, current_boot_id, steady_s
+
+
+class Time:
+    """A wall clock and a steady clock under the test's hand."""
+
+    def __init__(self, wall_s: float = 1_700_000_000.0, steady_s: float = 50.0) -> None:
+        self.wall_s = wall_s
+        self.steady_s = steady_s
+
+    def pass_s(self, seconds: float) -> None:
+        self.wall_s += seconds
+        self.steady_s += seconds
+
+    def clock(self, mark: ClockMark | None = None, boot_id: str = "boot") -> ElapsedClock:
+        return ElapsedClock(mark, wall=lambda: self.wall_s, steady=lambda: self.steady_s, boot_id=boot_id)
+
+
+def test_within_a_process_only_the_steady_clock_counts() -> None:
+    time = Time()
+    clock = time.clock()
+    assert clock.now_ns() == 0
+    time.pass_s(3.0)
+    time.wall_s += 365 * 86_400.0
+    assert clock.now_ns() == 3 * 10**9
+    time.wall_s -= 2 * 365 * 86_400.0
+    time.pass_s(1.0)
+    assert clock.now_ns() == 4 * 10**9
+
+
+def test_a_steady_clock_that_steps_back_stops_it() -> None:
+    time = Time()
+    clock = time.clock()
+    time.pass_s(5.0)
+    assert clock.now_ns() == 5 * 10**9
+    time.steady_s -= 2.0
+    assert clock.now_ns() == 5 * 10**9
+
+
+def test_a_restart_within_a_boot_goes_by_the_steady_clock() -> None:
+    time = Time()
+    mark = time.clock().mark()
+    time.pass_s(7.0)
+    time.wall_s += 10**6
+    assert time.clock(mark).now_ns() == 7 * 10**9
+
+
+def test_a_reboot_goes_by_the_wall_clock() -> None:
+    time = Time()
+    clock = time.clock()
+    time.pass_s(2.0)
+    mark = clock.mark()
+    time.pass_s(60.0)
+    time.steady_s = 1.0
+    assert time.clock(mark, "next boot").now_ns() == 62 * 10**9
+
+
+def test_a_wall_clock_set_back_over_a_reboot_counts_as_no_time() -> None:
+    time = Time()
+    mark = time.clock().mark()
+    time.wall_s -= 365 * 86_400.0
+    time.steady_s = 1.0
+    clock = time.clock(mark, "next boot")
+    assert clock.now_ns() == 0
+    time.pass_s(4.0)
+    assert clock.now_ns() == 4 * 10**9
+
+
+def test_unknown_boots_are_not_the_same_boot() -> None:
+    time = Time()
+    mark = time.clock(boot_id="").mark()
+    time.pass_s(9.0)
+    time.steady_s = 1.0
+    assert time.clock(mark, boot_id="").now_ns() == 9 * 10**9
+
+
+def test_the_system_s_clocks() -> None:
+    assert steady_s() <= steady_s()
+    assert current_boot_id() == current_boot_id()

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_sdk.errors import ImageError
+from edge_sdk.images.header import read_header
+
+FORMATS = {".jpg": "JPEG", ".png": "PNG", ".webp": "WebP", ".bmp": "BMP", ".tiff": "TIFF"}
+
+
+def encoded(suffix: str, width: int = 40, height: int = 30) -> bytes:
+    image = np.random.default_rng(0).integers(0, 255, (height, width, 3), dtype=np.uint8)
+    return cv2.imencode(suffix, image)[1].tobytes()
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+@given(width=st.integers(1, 300), height=st.integers(1, 300))
+@settings(max_examples=25, deadline=None)
+def test_format_and_size_of_real_files(suffix: str, width: int, height: int) -> None:
+    header = read_header(encoded(suffix, width, height))
+    assert (header.format, header.width, header.height, header.complete) == (FORMATS[suffix], width, height, True)
+
+
+def test_progressive_jpeg_and_lossy_webp() -> None:
+    image = np.zeros((30, 40, 3), np.uint8)
+    for suffix, options in ((".jpg", [cv2.IMWRITE_JPEG_PROGRESSIVE, 1]), (".webp", [cv2.IMWRITE_WEBP_QUALITY, 50])):
+        header = read_header(cv2.imencode(suffix, image, options)[1].tobytes())
+        assert (header.width, header.height, header.complete) == (40, 30, True)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+@given(kept=st.floats(0, 0.999))
+@settings(max_examples=60, deadline=None)
+def test_a_cut_file_is_refused_or_known_to_be_incomplete(suffix: str, kept: float) -> None:
+    data = encoded(suffix)
+    try:
+        assert not read_header(data[: int(len(data) * kept)]).complete
+    except ImageError as error:
+        assert "truncated" in str(error) or "expected a JPEG" in str(error)
+
+
+def test_bytes_behind_the_end_do_not_matter_and_a_thumbnail_is_not_the_end() -> None:
+    data = encoded(".jpg")
+    assert read_header(data + b"maker's trailer").complete
+    thumbnail = b"Exif\0\0" + encoded(".jpg", 8, 8)
+    with_thumbnail = data[:2] + b"\xff\xe1" + (len(thumbnail) + 2).to_bytes(2, "big") + thumbnail + data[2:]
+    header = read_header(with_thumbnail)
+    assert (header.width, header.height, header.complete) == (40, 30, True)
+    assert not read_header(with_thumbnail[:-2]).complete
+
+
+def test_other_bytes_are_named() -> None:
+    with pytest.raises(ImageError, match=r"expected a JPEG, PNG, WebP, BMP or TIFF image; got .* 47 49 46 38"):
+        read_header(b"GIF89a\0\0")
+    with pytest.raises(ImageError, match="got an empty file"):
+        read_header(b"")
+
+
+@given(
+    st.sampled_from([b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"RIFF\0\0\0\0WEBP", b"BM", b"II*\0", b"MM\0*"]), st.binary()
+)
+def test_any_bytes_give_a_header_or_an_image_error(magic: bytes, rest: bytes) -> None:
+    try:
+        header = read_header(magic + rest)
+    except ImageError:
+        return
+    assert header.width > 0
+    assert header.height > 0

@@ -1,0 +1,177 @@
+"""The relay between gRPC and the wire, on real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edge_sdk.budget.ledger import Ledger
+from edge_sdk.budget.limits import Budget, Resource
+from edge_sdk.link.meter import WireMeter, interface_bytes
+from edge_sdk.link.relay import Relay
+
+
+class Sink:
+    """A server that takes what comes and answers with `reply`."""
+
+    def __init__(self, reply: bytes = b"") -> None:
+        self.reply = reply
+        self.received = bytearray()
+        self.connections = 0
+
+    async def __aenter__(self) -> Sink:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.target = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            while data := await reader.read(65_536):
+                self.received += data
+                writer.write(self.reply)
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+
+async def dial(relay: Relay) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_unix_connection(relay.address.replace("unix-abstract:", "\0").removeprefix("unix:"))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - the socket is another task
+            await asyncio.sleep(0)
+
+
+async def test_what_passes_is_charged_with_its_headers(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        async with Sink(b"x" * 1000) as sink, Relay(sink.target, ledger) as relay:
+            reader, writer = await dial(relay)
+            writer.write(b"a" * 100_000)
+            assert await reader.readexactly(1000)
+            await until(lambda: len(sink.received) == 100_000)
+            writer.close()
+            await writer.wait_closed()
+        charged = ledger.snapshot().bytes_sent
+    assert 100_000 < charged < 106_000
+    assert bytes(sink.received) == b"a" * 100_000
+
+
+async def test_bytes_that_the_budget_does_not_pay_for_stay_here(tmp_path: Path) -> None:
+    limit = 60_000
+    with Ledger(tmp_path / "ledger.db", budgets=[Budget(limit, 86_400)]) as ledger:
+        async with Sink() as sink, Relay(sink.target, ledger) as relay:
+            _, writer = await dial(relay)
+            writer.write(b"a" * 500_000)
+            await until(lambda: len(sink.received) > limit // 2)
+            await until(lambda: ledger.wait_s(upload=2 * relay.reserve) > 0)
+            writer.transport.abort()
+        assert limit // 2 < len(sink.received) < ledger.snapshot().spent(Resource.UPLOAD) <= limit
+
+
+async def test_a_budget_that_pays_for_no_connection_opens_none(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.db", budgets=[Budget(500, 86_400)]) as ledger:
+        async with Sink() as sink, Relay(sink.target, ledger) as relay:
+            reader, writer = await dial(relay)
+            writer.write(b"a")
+            with pytest.raises(ConnectionResetError):  # closed with the byte unread
+                assert await reader.read() == b""
+                raise ConnectionResetError
+            writer.close()
+        assert sink.connections == 0
+        assert ledger.snapshot().bytes_sent == 0
+
+
+async def test_a_server_that_is_not_there_closes_the_local_side(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        async with Relay(f"127.0.0.1:{port}", ledger) as relay:
+            reader, writer = await dial(relay)
+            assert await reader.read() == b""
+            writer.close()
+        assert ledger.snapshot().bytes_sent > 0
+
+
+async def test_energy_is_charged_with_the_bytes(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.db", budgets=[Budget(10**9, 60, Resource.ENERGY)]) as ledger:
+        async with Sink() as sink, Relay(sink.target, ledger, joules_per_byte=2e-6) as relay:
+            _, writer = await dial(relay)
+            writer.write(b"a" * 10_000)
+            await until(lambda: len(sink.received) == 10_000)
+            writer.close()
+        account = ledger.snapshot()
+        assert account.spent(Resource.ENERGY) == pytest.approx(2 * account.bytes_sent, abs=20)
+
+
+async def test_an_interface_counts_what_others_send(tmp_path: Path) -> None:
+    if interface_bytes("lo") is None:
+        pytest.skip("this system has no counters of its interfaces")
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        async with Relay("127.0.0.1:9", ledger, interface="lo") as relay:
+            relay.reconcile()
+            before = ledger.snapshot().bytes_sent
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+                for _ in range(20):
+                    other.sendto(bytes(1000), ("127.0.0.1", 9))
+            relay.reconcile()
+            assert ledger.snapshot().bytes_sent - before >= 20_000
+        note = ledger.recall("interface")
+        assert note is not None and note.decode().split()[1].isdigit()
+
+
+def test_the_meter_reads_the_kernel() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as out:
+        there, _ = listener.accept()
+        with there:
+            meter = WireMeter(out)
+            opened = meter.wire_bytes()
+            out.sendall(bytes(50_000))
+            meter.wrote(50_000)
+            received = 0
+            while received < 50_000:
+                received += len(there.recv(65_536))
+            assert 50_000 <= meter.wire_bytes() - opened < 53_000
+            assert meter.cost(50_000) >= 50_000 + meter.segment_bytes - meter.mss
+
+
+def test_an_interface_that_is_not_there_has_no_count() -> None:
+    assert interface_bytes("no-such-interface") is None
+
+
+_STRANGER = """
+import os, socket, sys
+os.setuid(65534)
+with socket.socket(socket.AF_UNIX) as one:
+    one.connect("\\0" + sys.argv[1])
+    try:
+        one.sendall(b"a")
+        sys.exit(one.recv(1) != b"")
+    except ConnectionError:
+        pass
+"""
+
+
+@pytest.mark.skipif(
+    not (sys.platform.startswith("linux") and os.getuid() == 0), reason="needs root: it takes two users"
+)
+async def test_no_other_user_spends_the_budget(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        async with Sink() as sink, Relay(sink.target, ledger) as relay:
+            name = relay.address.removeprefix("unix-abstract:")
+            stranger = await asyncio.create_subprocess_exec(sys.executable, "-c", _STRANGER, name)
+            assert await stranger.wait() == 0
+        assert sink.connections == 0
+        assert ledger.snapshot().bytes_sent == 0

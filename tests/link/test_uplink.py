@@ -1,0 +1,495 @@
+"""The uplink against a real server on a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+from scripted_server import ScriptedServer, answer, failure
+
+from edge_sdk.budget.ledger import Ledger
+from edge_sdk.budget.limits import Budget, Resource
+from edge_sdk.config import UplinkSettings
+from edge_sdk.errors import ConfigError
+from edge_sdk.link.uplink import Uplink
+from edge_sdk.security.certificates import Authority
+from edge_sdk.security.credentials import Security
+from edge_sdk.security.tokens import new_token
+from edge_sdk.store.spool import Spool, SpoolItem
+from edge_sdk.types import LinkState, new_frame_id
+from edge_sdk.wire import offload_pb2 as wire
+from edge_sdk.wire.cost import CONNECTION_BYTES, frame_bytes
+
+FAST = UplinkSettings(connect_timeout_s=30, reply_timeout_s=60, backoff_s=0.01, max_backoff_s=0.05)
+
+
+def item(gain: float = 0.5, size: int = 2000) -> SpoolItem:
+    probabilities = np.array([0.5, 0.5], np.float32)
+    return SpoolItem(new_frame_id(), bytes(size), probabilities, gain, datetime.now(UTC), "test")
+
+
+class Handler:
+    """Collects replies, and lets a test wait for a condition on them."""
+
+    def __init__(self) -> None:
+        self.replies: list[str] = []
+        self.refusals: list[tuple[str, str]] = []
+        self.acks = 0
+        self.changed = threading.Condition()
+
+    def answered(self, item: SpoolItem, reply: wire.ClassifyReply) -> None:
+        with self.changed:
+            self.replies.append(item.frame_id)
+            self.changed.notify_all()
+
+    def refused(self, item: SpoolItem, failure: wire.Failure) -> None:
+        with self.changed:
+            self.refusals.append((item.frame_id, failure.message))
+            self.changed.notify_all()
+
+    def flush(self) -> bool:
+        return True
+
+    def acked(self) -> None:
+        with self.changed:
+            self.acks += 1
+            self.changed.notify_all()
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        with self.changed:
+            assert self.changed.wait_for(condition, 30)
+
+
+class Device:
+    """Spool, ledger, handler and uplink of one device."""
+
+    def __init__(self, folder: Path, target: str, **options: object) -> None:
+        self.handler = Handler()
+        self.spool = Spool(folder / "spool")
+        self.ledger = Ledger(folder / "ledger.db", budgets=options.pop("budgets", ()))  # type: ignore[arg-type]
+        settings = options.pop("settings", FAST)
+        security = options.pop("security", None)
+        self.uplink = Uplink(target, self.spool, self.ledger, ("a", "b"), self.handler, settings, security)  # type: ignore[arg-type]
+        self.states: list[LinkState] = []
+        self.state_changed = threading.Condition()
+        told = self.uplink._set
+
+        def tell(state: LinkState, message: str = "") -> None:
+            told(state, message)
+            with self.state_changed:
+                self.states.append(state)
+                self.state_changed.notify_all()
+
+        self.uplink._set = tell  # type: ignore[method-assign]
+
+    def until_state(self, state: LinkState) -> None:
+        with self.state_changed:
+            assert self.state_changed.wait_for(lambda: state in self.states, 30)
+
+    def until_empty(self) -> None:
+        self.handler.until(lambda: len(self.spool) == 0)
+
+    def close(self) -> None:
+        self.uplink.close()
+        self.spool.close()
+        self.ledger.close()
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Iterator[Callable[..., Device]]:
+    devices: list[Device] = []
+
+    def make(target: str, **options: object) -> Device:
+        devices.append(Device(tmp_path, target, **options))
+        return devices[-1]
+
+    yield make
+    for made in devices:
+        made.close()
+
+
+def test_every_frame_is_sent_once_and_acked_after_its_answer(device: Callable[..., Device]) -> None:
+    with ScriptedServer() as server:
+        edge = device(server.target)
+        items = [item() for _ in range(30)]
+        for one in items:
+            edge.spool.put(one)
+        edge.uplink.start()
+        edge.until_empty()
+        assert sorted(edge.handler.replies) == sorted(server.ids) == sorted(one.frame_id for one in items)
+        assert server.streams == 1
+        assert edge.uplink.state is LinkState.ONLINE
+
+
+def test_a_frame_put_later_wakes_the_uplink(device: Callable[..., Device]) -> None:
+    with ScriptedServer() as server:
+        edge = device(server.target)
+        edge.uplink.start()
+        for _ in range(3):
+            edge.spool.put(item())
+            edge.until_empty()
+        assert len(edge.handler.replies) == 3
+
+
+def test_the_most_valuable_frame_leaves_first(device: Callable[..., Device]) -> None:
+    with ScriptedServer() as server:
+        edge = device(server.target, settings=UplinkSettings(backoff_s=0.01, window=1))
+        items = [item(gain) for gain in (0.1, 0.9, 0.4)]
+        for one in items:
+            edge.spool.put(one)
+        edge.uplink.start()
+        edge.until_empty()
+        assert server.ids == [items[1].frame_id, items[2].frame_id, items[0].frame_id]
+
+
+def test_a_refused_frame_leaves_the_spool_and_does_not_end_the_stream(device: Callable[..., Device]) -> None:
+    bad = item(gain=0.9)
+
+    def script(request: wire.ClassifyRequest, _: object) -> wire.ClassifyReply:
+        return (
+            failure(request, wire.Failure.BAD_IMAGE, "broken") if request.frame_id == bad.frame_id else answer(request)
+        )
+
+    with ScriptedServer(script) as server:
+        edge = device(server.target)
+        good = item()
+        for one in (bad, good):
+            edge.spool.put(one)
+        edge.uplink.start()
+        edge.until_empty()
+        assert edge.handler.refusals == [(bad.frame_id, "broken")]
+        assert edge.handler.replies == [good.frame_id]
+        assert server.streams == 1
+
+
+def test_an_overloaded_server_is_asked_again(device: Callable[..., Device]) -> None:
+    seen: list[str] = []
+
+    def script(request: wire.ClassifyRequest, _: object) -> wire.ClassifyReply:
+        seen.append(request.frame_id)
+        return failure(request, wire.Failure.OVERLOADED) if len(seen) <= 3 else answer(request)
+
+    with ScriptedServer(script) as server:
+        edge = device(server.target)
+        edge.spool.put(item())
+        edge.uplink.start()
+        edge.until_empty()
+        assert len(seen) == 4
+        assert server.streams == 1
+
+
+def test_a_server_that_breaks_off_gets_the_frame_again(device: Callable[..., Device]) -> None:
+    seen: list[str] = []
+
+    def script(request: wire.ClassifyRequest, context: object) -> wire.ClassifyReply:
+        seen.append(request.frame_id)
+        if len(seen) == 1:
+            context.cancel()  # type: ignore[attr-defined]
+        return answer(request)
+
+    with ScriptedServer(script) as server:
+        edge = device(server.target)
+        one = item()
+        edge.spool.put(one)
+        edge.uplink.start()
+        edge.until_empty()
+        assert set(seen) == {one.frame_id}
+        assert edge.handler.replies == [one.frame_id]
+
+
+def test_a_silent_server_is_left_after_the_reply_timeout(device: Callable[..., Device]) -> None:
+    seen: list[str] = []
+
+    def script(request: wire.ClassifyRequest, _: object) -> wire.ClassifyReply | None:
+        seen.append(request.frame_id)
+        return answer(request) if len(seen) > 1 else None
+
+    with ScriptedServer(script) as server:
+        edge = device(server.target, settings=UplinkSettings(reply_timeout_s=0.3, backoff_s=0.01))
+        edge.spool.put(item())
+        edge.uplink.start()
+        edge.until_empty()
+        assert server.streams == 2
+        assert LinkState.OFFLINE in edge.states
+
+
+def test_no_server_is_a_state_and_its_coming_is_noticed(device: Callable[..., Device]) -> None:
+    server = ScriptedServer()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        server.port = free.getsockname()[1]
+    edge = device(server.target)
+    edge.spool.put(item())
+    edge.uplink.start()
+    edge.until_state(LinkState.OFFLINE)
+    assert "no cloud server answers" in edge.uplink.message
+    with server:
+        edge.until_empty()
+
+
+def test_a_restarted_server_gets_the_rest(device: Callable[..., Device]) -> None:
+    server = ScriptedServer()
+    server.start()
+    edge = device(server.target)
+    edge.spool.put(item())
+    edge.uplink.start()
+    edge.until_empty()
+    server.stop()
+    edge.spool.put(item())
+    edge.until_state(LinkState.OFFLINE)
+    with server:
+        edge.until_empty()
+    assert len(edge.handler.replies) == 2
+
+
+def test_wrong_labels_send_nothing_and_say_what_to_change(device: Callable[..., Device]) -> None:
+    with ScriptedServer(labels=("a", "c")) as server:
+        edge = device(server.target)
+        edge.spool.put(item())
+        edge.uplink.start()
+        edge.until_state(LinkState.MISMATCH)
+        assert "not with b" in edge.uplink.message
+        assert "--label-map" in edge.uplink.message
+        assert server.requests == []
+        assert len(edge.spool) == 1
+
+
+def test_the_upload_budget_holds_frames_back(device: Callable[..., Device]) -> None:
+    one = item()
+    message = wire.ClassifyRequest(frame_id=one.frame_id, image=one.image, probabilities=one.probabilities.tolist())
+    price = frame_bytes(message.ByteSize())
+    limit = 2 * (CONNECTION_BYTES + 3 * price)
+    with ScriptedServer() as server:
+        edge = device(server.target, budgets=[Budget(limit, 86_400)])
+        for one in [item() for _ in range(20)]:
+            edge.spool.put(one)
+        edge.uplink.start()
+        edge.until_state(LinkState.BUDGET)
+        edge.handler.until(lambda: bool(edge.handler.replies))
+        assert len(server.requests) < 10
+        assert edge.ledger.snapshot().spent(Resource.UPLOAD) <= limit
+        assert "upload budget" in edge.uplink.message
+
+
+def test_the_cloud_budget_holds_frames_back(device: Callable[..., Device]) -> None:
+    with ScriptedServer() as server:
+        edge = device(server.target, budgets=[Budget(2500, 86_400, Resource.CLOUD)])
+        for _ in range(4):
+            edge.spool.put(item())
+        edge.uplink.start()
+        edge.until_state(LinkState.BUDGET)
+        edge.handler.until(lambda: len(edge.spool) == 2)
+        assert len(server.requests) == 2
+        assert edge.ledger.snapshot().spent(Resource.CLOUD) == 2000
+
+
+def test_what_a_relay_counts_is_never_more_than_what_was_charged(device: Callable[..., Device]) -> None:
+    with ScriptedServer() as server, CountingRelay(server.port) as relay:
+        edge = device(f"127.0.0.1:{relay.port}")
+        for size in (1, 100, 5_000, 40_000, 200_000):
+            edge.spool.put(item(size=size))
+        edge.uplink.start()
+        edge.until_empty()
+        edge.uplink.close()
+        charged = edge.ledger.snapshot().bytes_sent
+        assert relay.sent_bytes <= charged
+        assert charged < 1.1 * relay.sent_bytes
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path / "keys")
+
+
+def tls(authority: Authority, host: str = "127.0.0.1", *, mutual: bool = False) -> grpc.ServerCredentials:
+    pair, ca = authority.issue_server([host], replace=True), authority.files.cert.read_bytes() if mutual else None
+    return grpc.ssl_server_credentials([(pair.key.read_bytes(), pair.cert.read_bytes())], ca, mutual)
+
+
+def test_a_relay_counts_no_more_than_what_was_charged_for_an_encrypted_link(
+    device: Callable[..., Device], authority: Authority, tmp_path: Path
+) -> None:
+    pair = authority.issue_device("cam")
+    path = tmp_path / "token"
+    path.write_text(token := new_token())
+    path.chmod(0o600)
+    security = Security(ca=authority.files.cert, cert=pair.cert, key=pair.key, token_file=path)
+    server = ScriptedServer(credentials=tls(authority, mutual=True), token=token)
+    with server, CountingRelay(server.port) as relay:
+        edge = device(f"127.0.0.1:{relay.port}", security=security)
+        for size in (1, 100, 5_000, 40_000, 200_000):
+            edge.spool.put(item(size=size))
+        edge.uplink.start()
+        edge.until_empty()
+        edge.uplink.close()
+        charged = edge.ledger.snapshot().bytes_sent
+        assert relay.sent_bytes <= charged
+        assert charged < 1.2 * relay.sent_bytes
+
+
+def test_a_handshake_alone_costs_no_more_than_its_charge(device: Callable[..., Device], authority: Authority) -> None:
+    """Tries that the server ends: each is charged as a try, and nothing else is."""
+    other = Authority(authority.files.cert.parent / "other")
+    pair = other.issue_device("cam")
+    security = Security(ca=authority.files.cert, cert=pair.cert, key=pair.key)
+    with ScriptedServer(credentials=tls(authority, mutual=True)) as server, CountingRelay(server.port) as relay:
+        edge = device(f"127.0.0.1:{relay.port}", security=security)
+        edge.spool.put(item())
+        edge.uplink.start()
+        edge.until_state(LinkState.OFFLINE)
+        edge.uplink.close()
+        assert 0 < relay.sent_bytes <= edge.ledger.snapshot().bytes_sent
+
+
+def other_authority(authority: Authority) -> Security:
+    return Security(ca=Authority(authority.files.cert.parent / "other").files.cert)
+
+
+def same_authority(authority: Authority) -> Security:
+    return Security(ca=authority.files.cert)
+
+
+def expired(authority: Authority) -> grpc.ServerCredentials:
+    old = Authority(authority.files.cert.parent, now=datetime.now(UTC) - timedelta(days=900))
+    return tls(old)
+
+
+@pytest.mark.parametrize(
+    ("served", "security", "state", "words"),
+    [
+        (tls, other_authority, LinkState.DENIED, "unable to get local issuer certificate"),
+        (expired, same_authority, LinkState.DENIED, "certificate has expired"),
+        (lambda one: tls(one, "vm.example"), same_authority, LinkState.DENIED, "for another host"),
+        (lambda _: None, same_authority, LinkState.DENIED, "does not speak TLS"),
+        (lambda one: tls(one, mutual=True), same_authority, LinkState.OFFLINE, "demands a device certificate"),
+        (tls, lambda _: Security(), LinkState.OFFLINE, "speaks TLS"),
+    ],
+    ids=["wrong-ca", "expired", "wrong-host", "plaintext-server", "no-certificate", "plaintext-device"],
+)
+def test_a_link_that_cannot_be_trusted_says_why_and_sends_nothing(
+    device: Callable[..., Device],
+    authority: Authority,
+    served: Callable[[Authority], grpc.ServerCredentials | None],
+    security: Callable[[Authority], Security],
+    state: LinkState,
+    words: str,
+) -> None:
+    with ScriptedServer(credentials=served(authority)) as server:
+        edge = device(
+            server.target, security=security(authority), settings=UplinkSettings(backoff_s=1000, max_backoff_s=1000)
+        )
+        edge.spool.put(item())
+        edge.uplink.start()
+        edge.until_state(state)
+        assert words in edge.uplink.message
+        assert server.describes == 0
+        assert len(edge.spool) == 1
+
+
+def test_a_refused_token_is_a_state_and_not_tried_again_soon(
+    device: Callable[..., Device], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    path = tmp_path / "token"
+    path.write_text(old := new_token())
+    path.chmod(0o600)
+    pauses: list[float] = []
+    with ScriptedServer(token=(new := new_token())) as server:
+        settings = UplinkSettings(backoff_s=0.01, max_backoff_s=1000)
+        edge = device(server.target, security=Security(token_file=path), settings=settings)
+        edge.spool.put(item())
+        again = threading.Event()
+
+        async def pause(seconds: float) -> None:
+            pauses.append(seconds)
+            edge.states.append(edge.uplink.state)
+            await asyncio.to_thread(again.wait)
+
+        edge.uplink._pause = pause  # type: ignore[method-assign]
+        edge.uplink.start()
+        edge.until_state(LinkState.DENIED)
+        assert edge.uplink.message == "no such token"
+        assert server.describes == 1
+        path.write_text(new)  # read again with the next connection
+        again.set()
+        edge.until_empty()
+    assert pauses[0] >= 750
+    assert old not in caplog.text
+    assert new not in caplog.text
+
+
+def test_a_token_file_that_is_gone_is_a_state(device: Callable[..., Device], tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text(new_token())
+    path.chmod(0o600)
+    with ScriptedServer() as server:
+        edge = device(server.target, security=Security(token_file=path), settings=UplinkSettings(backoff_s=1000))
+        path.unlink()
+        edge.spool.put(item())
+        edge.uplink.start()
+        edge.until_state(LinkState.DENIED)
+        assert "cannot read the token file" in edge.uplink.message
+
+
+def test_other_machines_are_not_dialled_in_the_clear(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="expected an encrypted link"):
+        Device(tmp_path, "vm.example:50051")
+
+
+def test_an_address_is_checked(tmp_path: Path) -> None:
+    for bad in ("vm", "vm:", "vm:0", "vm:70000", "http://vm:1", ""):
+        with pytest.raises(ConfigError, match="host:port"):
+            Device(tmp_path / str(abs(hash(bad))), bad)
+
+
+class CountingRelay:
+    """A TCP relay that counts the bytes from the device to the server, 52 bytes of headers a read included."""
+
+    HEADERS = 52
+
+    def __init__(self, port: int) -> None:
+        self._server_port = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.sent_bytes = 0
+
+    def __enter__(self) -> CountingRelay:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                device, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._relay, args=(device,), daemon=True).start()
+
+    def _relay(self, device: socket.socket) -> None:
+        with device, socket.create_connection(("127.0.0.1", self._server_port)) as server:
+            back = threading.Thread(target=self._copy, args=(server, device, False), daemon=True)
+            back.start()
+            self._copy(device, server, True)
+            back.join()
+
+    def _copy(self, source: socket.socket, target: socket.socket, counted: bool) -> None:
+        try:
+            while data := source.recv(65_536):
+                if counted:
+                    self.sent_bytes += len(data) + self.HEADERS
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass

@@ -1,0 +1,275 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny_network import HEIGHT, LABELS, MEAN, STD, WIDTH, manifest, picture, programs, write_tiny_bundle
+
+from edge_sdk.errors import BundleError, ConfigError, EdgeError, ImageError
+from edge_sdk.model.bundle import Bundle, InputSpec, write_bundle
+from edge_sdk.model.little import LittleModel, prepare
+from edge_sdk.model.policy import Policy
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return write_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny", Policy(temperature=2.0))
+
+
+def run(code: str, expect: int = 0) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == expect, done.stderr
+    return done.stdout
+
+
+def test_it_knows_its_bundle(bundle: Bundle) -> None:
+    with LittleModel(bundle.path) as model:
+        assert model.bundle == bundle
+        assert (model.labels, model.macs, model.manifest.name, model.threads) == (LABELS, 1000, "tiny", 1)
+
+
+def test_probabilities_are_the_softmax_of_the_logits_over_the_temperature(bundle: Bundle) -> None:
+    with LittleModel(bundle) as model:
+        logits = model.logits(picture(3)).astype(np.float64)
+        prediction = model.predict(picture(3))
+    weights = np.exp(logits / 2.0)
+    np.testing.assert_allclose(prediction.probabilities, weights / weights.sum(), rtol=1e-5)
+    assert prediction.probabilities.dtype == np.float32
+    assert prediction.labels == LABELS
+    assert prediction.label == LABELS[int(logits.argmax())]
+
+
+def test_large_logits_do_not_overflow(bundle: Bundle) -> None:
+    steep = Bundle(bundle.path, bundle.manifest, Policy(temperature=1e-6))
+    with LittleModel(steep) as model:
+        prediction = model.predict(picture(3))
+    assert prediction.confidence == pytest.approx(1.0)
+    assert np.isfinite(prediction.probabilities).all()
+
+
+def test_any_size_is_taken_by_the_resize_rule(bundle: Bundle) -> None:
+    with LittleModel(bundle) as model:
+        large = picture(0, 640, 480)
+        np.testing.assert_array_equal(model.logits(large), model.logits(prepare(large, bundle.manifest.input)))
+
+
+def test_several_threads_share_one_model(bundle: Bundle) -> None:
+    pictures = [picture(seed, 64, 48) for seed in range(6)]
+    with LittleModel(bundle, threads=2) as model, ThreadPoolExecutor(6) as pool:
+        expected = [model.predict(image).probabilities for image in pictures]
+        for _ in range(20):
+            for want, came in zip(expected, pool.map(model.predict, pictures), strict=True):
+                np.testing.assert_array_equal(came.probabilities, want)
+
+
+def test_a_closed_model_says_so(bundle: Bundle) -> None:
+    model = LittleModel(bundle)
+    model.close()
+    model.close()
+    with pytest.raises(EdgeError, match="expected an open model; this LittleModel was closed"):
+        model.predict(picture())
+
+
+@pytest.mark.parametrize("image", [np.zeros((HEIGHT, WIDTH), np.uint8), np.zeros((HEIGHT, WIDTH, 3), np.float32), None])
+def test_what_is_no_picture_is_refused(bundle: Bundle, image: object) -> None:
+    with LittleModel(bundle) as model, pytest.raises(ImageError, match="expected"):
+        model.predict(image)  # type: ignore[arg-type]
+
+
+def test_threads_that_cannot_be_had(bundle: Bundle) -> None:
+    with pytest.raises(ConfigError, match="threads: expected 1 to 64; got 0"):
+        LittleModel(bundle, threads=0)
+
+
+def with_manifest(path: Path, program: str = "last", **changes: object) -> Bundle:
+    file = programs() / f"{program}.pte"
+    changed = msgspec.structs.replace(manifest(programs() / "last.pte"), **changes)
+    size = changed.input
+    return write_bundle(path, model=file, manifest=changed, golden=picture(0, size.width, size.height))
+
+
+def test_a_golden_picture_with_another_output_stops_the_load(tmp_path: Path) -> None:
+    golden = manifest(programs() / "last.pte").golden
+    wrong = msgspec.structs.replace(golden, logits=(golden.logits[0] + 1.0, *golden.logits[1:]))
+    bundle = with_manifest(tmp_path / "tiny", golden=wrong)
+    with pytest.raises(BundleError, match=r"wrong results .* expected the logit of 'empty' within 0\.05 of"):
+        LittleModel(bundle)
+
+
+def test_an_output_that_is_no_number_stops_the_load(tmp_path: Path) -> None:
+    golden = manifest(programs() / "last.pte").golden
+    bundle = with_manifest(tmp_path / "tiny", golden=golden)
+    blind = msgspec.structs.replace(golden, logits=(float("nan"),) * 3)
+    with pytest.raises(BundleError, match="wrong results on this processor"):
+        LittleModel(Bundle(bundle.path, msgspec.structs.replace(bundle.manifest, golden=blind), bundle.policy))
+
+
+def test_labels_that_do_not_fit_the_outputs(tmp_path: Path) -> None:
+    golden = msgspec.structs.replace(manifest(programs() / "last.pte").golden, logits=(0.0, 0.0))
+    bundle = with_manifest(tmp_path / "tiny", labels=("a", "b"), golden=golden)
+    with pytest.raises(BundleError, match=r"model\.pte: expected 2 outputs, one per label; got 3"):
+        LittleModel(bundle)
+
+
+def test_an_input_of_another_size(tmp_path: Path) -> None:
+    bundle = with_manifest(tmp_path / "tiny", input=InputSpec(32, 32, MEAN, STD))
+    with pytest.raises(BundleError, match=f"expected an input of 32x32 as the manifest says; got {WIDTH}x{HEIGHT}"):
+        LittleModel(bundle)
+
+
+def test_a_program_that_is_none(tmp_path: Path) -> None:
+    bundle = write_bundle(
+        tmp_path / "tiny", model=b"not a program" * 100, manifest=manifest(programs() / "last.pte"), golden=picture()
+    )
+    with pytest.raises(BundleError, match=r"expected a program that the runtime can load; got: .*ExecuTorch's Error::"):
+        LittleModel(bundle)
+
+
+def test_a_program_without_forward(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match='expected a method "forward"; got encode'):
+        LittleModel(with_manifest(tmp_path / "tiny", program="no_forward"))
+
+
+def test_a_missing_bundle() -> None:
+    with pytest.raises(BundleError, match="expected a bundle: a folder, or the name of one that ships"):
+        LittleModel("no such bundle")
+
+
+# prepare
+
+
+def spec(width: int, height: int, resize: str) -> InputSpec:
+    return InputSpec(width, height, MEAN, STD, resize)  # type: ignore[arg-type]
+
+
+@given(
+    image=st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    size=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    resize=st.sampled_from(["stretch", "crop", "letterbox"]),
+)
+def test_the_input_has_its_size_whatever_the_picture(
+    image: tuple[int, int], size: tuple[int, int], resize: str
+) -> None:
+    came = prepare(picture(0, *image), spec(*size, resize))
+    assert (came.shape, came.dtype, came.flags.c_contiguous) == ((size[1], size[0], 3), np.uint8, True)
+
+
+@given(level=st.integers(0, 255), image=st.tuples(st.integers(1, 90), st.integers(1, 90)))
+def test_a_flat_picture_stays_flat(level: int, image: tuple[int, int]) -> None:
+    flat = np.full((image[1], image[0], 3), level, np.uint8)
+    for resize in ("stretch", "crop"):
+        assert (prepare(flat, spec(16, 12, resize)) == level).all()
+
+
+def test_a_picture_of_the_right_size_is_not_copied() -> None:
+    image = picture()
+    assert prepare(image, spec(WIDTH, HEIGHT, "stretch")) is image
+
+
+def test_a_power_of_two_is_the_mean_of_squares() -> None:
+    image = picture(0, 64, 48)
+    squares = image.reshape(12, 4, 16, 4, 3).astype(np.float64).mean((1, 3))
+    assert np.abs(prepare(image, spec(16, 12, "stretch")) - squares).max() <= 1.5  # two roundings
+
+
+def test_shrinking_is_near_an_area_average() -> None:
+    rough = picture(0, 640, 480)
+    image = cv2.GaussianBlur(rough, (0, 0), 3)
+    for size in (96, 128, 160, 224):
+        area = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA).astype(np.float64)
+        came = prepare(image, spec(size, size, "stretch")).astype(np.float64)
+        assert np.abs(came - area).mean() < 1.0
+
+
+def test_crop_takes_the_centre_and_keeps_the_aspect() -> None:
+    image = np.zeros((20, 60, 3), np.uint8)
+    image[:, 20:40] = 200
+    assert (prepare(image, spec(10, 10, "crop")) == 200).all()
+    assert (prepare(image.transpose(1, 0, 2), spec(10, 10, "crop")) == 200).all()
+
+
+def test_letterbox_shows_all_and_fills_with_the_mean() -> None:
+    image = np.full((20, 40, 3), 200, np.uint8)
+    came = prepare(image, spec(16, 16, "letterbox"))
+    assert (came[4:12] == 200).all()
+    assert (came[:4] == [124, 116, 104]).all()
+    assert (came[12:] == [124, 116, 104]).all()
+
+
+def test_the_thinnest_pictures_pass() -> None:
+    for resize in ("stretch", "crop", "letterbox"):
+        for image in (picture(0, 1, 5000), picture(0, 5000, 1), picture(0, 1, 1)):
+            assert prepare(image, spec(16, 12, resize)).shape == (12, 16, 3)
+
+
+# What it runs on
+
+
+def test_importing_it_loads_nothing_of_the_workshop() -> None:
+    code = """
+import sys, edge_sdk.model.little
+print([name for name in ("torch", "torchvision", "timm", "executorch", "torchao", "pandas") if name in sys.modules])
+"""
+    assert run(code) == "[]\n"
+
+
+def test_predicting_loads_nothing_of_the_workshop(bundle: Bundle) -> None:
+    code = f"""
+import sys, numpy as np
+from edge_sdk.model.little import LittleModel
+print(LittleModel({os.fspath(bundle.path)!r}).predict(np.zeros((480, 640, 3), np.uint8)).label in {LABELS})
+print([name for name in ("torch", "executorch", "pandas") if name in sys.modules])
+"""
+    assert run(code) == "True\n[]\n"
+
+
+BLOCK = """
+import sys, warnings
+warnings.simplefilter("ignore")
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name in BLOCKED:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Block())
+"""
+
+
+def test_without_a_compiled_module_the_executorch_package_computes_the_same(bundle: Bundle) -> None:
+    with LittleModel(bundle) as model:
+        expected = [model.logits(picture(seed, 64, 48)).tolist() for seed in range(3)]
+    code = f"""
+BLOCKED = {{"edge_sdk._native"}}
+{BLOCK}
+import numpy as np
+from edge_sdk.model.little import ExecutorchProgram, LittleModel
+with LittleModel({os.fspath(bundle.path)!r}, threads=2) as model:
+    assert isinstance(model._program, ExecutorchProgram)
+    logits = [model.logits(np.random.default_rng(seed).integers(0, 256, (48, 64, 3), np.uint8)) for seed in range(3)]
+    print([values.tolist() for values in logits])
+"""
+    np.testing.assert_allclose(eval(run(code).splitlines()[-1]), expected, atol=0.05)
+
+
+def test_without_either_runtime_the_error_says_what_to_install(bundle: Bundle) -> None:
+    code = f"""
+BLOCKED = {{"edge_sdk._native", "executorch"}}
+{BLOCK}
+from edge_sdk.errors import RuntimeMissing
+from edge_sdk.model.little import LittleModel
+try:
+    LittleModel({os.fspath(bundle.path)!r})
+except RuntimeMissing as error:
+    print(error)
+"""
+    message = run(code)
+    assert 'pip install ".[runtime]"' in message
+    assert "C++ compiler" in message

@@ -1,0 +1,269 @@
+"""Groups of channels and heads: what is removed leaves the network that was said, no more and no less."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import little_task
+import pytest
+import torch
+from torch import nn
+
+from edge_sdk.errors import WorkbenchError
+from edge_sdk.model.bundle import InputSpec
+from edge_sdk.networks.checkpoint import create_model
+from edge_sdk.networks.macs import count_macs, count_parameters
+from edge_sdk.networks.pruning.groups import Kept, Structure, complement
+from edge_sdk.networks.pruning.structure import find_structure, prune, shrink, widths
+from edge_sdk.workbench.specialize.cost import Cost, check_cut
+from edge_sdk.workbench.specialize.layers import flat_weight, set_weight
+
+NETWORKS = {
+    "resnet10t": 32,
+    "resnet14t": 32,
+    "convnext_atto": 32,
+    "deit_tiny_patch16_224": 32,
+    "vit_tiny_patch16_224": 48,
+    "mobilenetv3_small_050": 32,
+    "tf_efficientnet_lite0": 32,
+    "efficientnet_b0": 32,
+    "lcnet_050": 32,
+    "regnety_002": 32,
+}
+BATCH_NORMED = [name for name in NETWORKS if not name.startswith(("convnext", "deit", "vit"))]
+
+
+def load(arch: str) -> tuple[nn.Module, Structure, int]:
+    side = NETWORKS[arch]
+    module, _ = little_task.network(arch, side=side)
+    return module, find_structure(module, side, side), side
+
+
+def some(structure: Structure, seed: int, *, most: float = 0.9) -> dict[str, torch.Tensor]:
+    """Arbitrary channels of every group."""
+    generator = torch.Generator().manual_seed(seed)
+    kept = {}
+    for group in structure.groups:
+        share = float(torch.rand((), generator=generator)) * most
+        number = max(1 if group.kind == "heads" else 2, round(group.channels * share))
+        kept[group.name] = torch.randperm(group.channels, generator=generator)[:number].sort().values
+    return kept
+
+
+def pruned(module: nn.Module, side: int, kept: Kept) -> nn.Module:
+    cut = copy.deepcopy(module)
+    prune(cut, side, side, kept)
+    return cut
+
+
+def zeroed(module: nn.Module, structure: Structure, kept: Mapping[str, torch.Tensor]) -> nn.Module:
+    """The whole network, but what reads a removed channel multiplies it by 0."""
+    same = copy.deepcopy(module)
+    for group in structure.groups:
+        gone = complement(kept.get(group.name, torch.arange(group.channels)), group.channels)
+        for member in group.consumers:
+            layer = same.get_submodule(member.layer)
+            weight = flat_weight(layer)
+            weight[:, member.index[gone].flatten()] = 0
+            set_weight(layer, weight)
+    return same
+
+
+def picture(side: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("arch", NETWORKS)
+def test_a_cut_network_runs_and_costs_what_was_said(arch: str) -> None:
+    module, structure, side = load(arch)
+    cost = Cost(module, structure, side, side)
+    assert (cost.parameters, cost.macs) == (count_parameters(module), count_macs(module, side, side))
+    assert cost.of({}) == (cost.parameters, cost.macs)
+    assert cost.of({group.name: group.channels for group in structure.groups}) == cost.of({})
+    for seed in range(1 if arch.endswith(("b0", "lite0")) else 2):
+        kept = some(structure, seed)
+        cut = pruned(module, side, kept)
+        assert cut(picture(side)).shape == (2, 4)
+        assert cost.of(widths(kept)) == (count_parameters(cut), count_macs(cut, side, side))
+        again = find_structure(cut, side, side)
+        left = {name: number for name, number in widths(kept).items() if f"{name}.qkv" not in again.dense}
+        assert {group.name: group.channels for group in again.groups} == left
+
+
+@pytest.mark.parametrize("arch", ["resnet10t", "vit_tiny_patch16_224", "convnext_atto"])
+def test_each_group_alone_costs_what_was_said(arch: str) -> None:
+    module, structure, side = load(arch)
+    cost = Cost(module, structure, side, side)
+    for group in structure.groups:
+        kept = {group.name: torch.arange(group.channels // 3, group.channels)}
+        cut = pruned(module, side, kept)
+        assert cost.of(widths(kept)) == (count_parameters(cut), count_macs(cut, side, side)), group.name
+
+
+@pytest.mark.parametrize("arch", BATCH_NORMED)
+def test_removed_channels_are_those_that_nothing_reads(arch: str) -> None:
+    module, structure, side = load(arch)
+    kept = some(structure, 3)
+    networks = (pruned(module, side, kept), zeroed(module, structure, kept), module)
+    with torch.inference_mode():
+        small, same, whole = (one(picture(side)) for one in networks)
+    torch.testing.assert_close(small, same, rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(small, whole, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("arch", ["deit_tiny_patch16_224", "vit_tiny_patch16_224", "convnext_atto"])
+def test_heads_and_hidden_units_are_those_that_nothing_reads(arch: str) -> None:
+    """The stream's own channels share a LayerNorm, so that removing one is not the same as not reading it."""
+    module, structure, side = load(arch)
+    inner = {name: one for name, one in some(structure, 4).items() if name.endswith(("attn", "fc1"))}
+    assert len(inner) >= 4
+    small, same = pruned(module, side, inner), zeroed(module, structure, inner)
+    with torch.inference_mode():
+        torch.testing.assert_close(small(picture(side)), same(picture(side)), rtol=1e-4, atol=1e-5)
+
+
+def test_a_groups_indices_cover_its_layers_once() -> None:
+    for arch in ("resnet10t", "vit_tiny_patch16_224", "mobilenetv3_small_050"):
+        module, structure, _ = load(arch)
+        for group in structure.groups:
+            assert group.consumers
+            for member in (*group.consumers, *group.producers):
+                assert member.index.shape[0] == group.channels
+                assert member.index.unique().numel() == member.index.numel()
+            for member in group.consumers:
+                assert int(member.index.max()) < flat_weight(module.get_submodule(member.layer)).shape[1]
+
+
+def test_which_layers_hang_together_in_a_residual_network() -> None:
+    _, structure, _ = load("resnet10t")
+    groups = {group.name: group for group in structure.groups}
+    inner = groups["layer2.0.conv1"]
+    assert ([m.layer for m in inner.producers], [m.layer for m in inner.consumers]) == (
+        ["layer2.0.conv1"],
+        ["layer2.0.conv2"],
+    )
+    assert inner.singles == (("layer2.0.bn1", 2),)
+    assert inner.consumers[0].index.tolist() == [list(range(9 * c, 9 * c + 9)) for c in range(16)]
+    stream = next(group for group in structure.groups if "layer2.0.conv2" in [m.layer for m in group.producers])
+    assert {m.layer for m in stream.producers} == {"layer2.0.conv2", "layer2.0.downsample.0"}
+    assert {m.layer for m in stream.consumers} == {"layer3.0.conv1", "layer3.0.downsample.0"}
+    last = next(group for group in structure.groups if "fc" in [m.layer for m in group.consumers])
+    assert {m.layer for m in last.producers} == {"layer4.0.conv2", "layer4.0.downsample.0"}
+    assert structure.dense == {}
+
+
+def test_a_transformers_heads_hidden_units_and_stream() -> None:
+    module, structure, side = load("deit_tiny_patch16_224")
+    groups = {group.name: group for group in structure.groups}
+    heads = groups["blocks.1.attn"]
+    assert (heads.kind, heads.channels, heads.singles) == ("heads", 3, ())
+    assert heads.consumers[0].layer == "blocks.1.attn.proj" and heads.producers[0].layer == "blocks.1.attn.qkv"
+    assert heads.producers[0].index[1].tolist() == [s + 16 + part * 48 for part in range(3) for s in range(16)]
+    assert groups["blocks.0.mlp.fc1"].channels == 192
+    stream = next(group for group in structure.groups if "head" in [m.layer for m in group.consumers])
+    assert {"patch_embed.proj", "blocks.0.attn.proj", "blocks.1.mlp.fc2"} <= {m.layer for m in stream.producers}
+    assert {"blocks.0.attn.qkv", "blocks.1.mlp.fc1", "head"} <= {m.layer for m in stream.consumers}
+    cut = pruned(module, side, {"blocks.0.attn": torch.tensor([2]), "blocks.1.attn": torch.tensor([0, 2])})
+    attentions: list[Any] = [cut.get_submodule(f"blocks.{number}.attn") for number in range(2)]
+    assert [one.num_heads for one in attentions] == [1, 2]
+    assert [tuple(one.qkv.weight.shape) for one in attentions] == [(48, 48), (96, 48)]
+    assert [tuple(one.proj.weight.shape) for one in attentions] == [(48, 16), (48, 32)]
+    own: Any = module.get_submodule("blocks.0.attn")
+    assert torch.equal(attentions[0].proj.weight, own.proj.weight[:, 32:])
+    again = find_structure(cut, side, side)
+    assert again.dense == {"blocks.0.attn.qkv": "its attention has one head"}
+    assert cut(picture(side)).shape == (2, 4)
+
+
+def test_grouped_convolutions_stay_whole_with_a_reason() -> None:
+    _, structure, _ = load("regnety_002")
+    assert structure.dense["s3.b2.conv1.conv"] == "s3.b2.conv2.conv is a grouped convolution"
+    assert {group.name for group in structure.groups} >= {"stem.conv", "s3.b2.se.fc1", "s4.b1.downsample.conv"}
+    assert not set(structure.dense) & {group.name for group in structure.groups}
+
+
+def test_attentions_of_another_kind_stay_whole_with_a_reason() -> None:
+    small = {"embed_dim": 48, "depth": 2, "num_heads": 3}
+    module, _ = create_model("beit_base_patch16_224", labels=("a", "b"), input=little_task.SPEC, options=small)
+    structure = find_structure(module, 32, 32)
+    assert structure.dense == {"blocks.1.mlp.fc2": "blocks.1.attn is an attention of another kind"}
+    assert [group.name for group in structure.groups] == ["blocks.1.mlp.fc1", "blocks.0.mlp.fc1"]
+    check_cut(module, structure, 32, 32)
+
+
+def test_attention_within_patches_costs_what_was_said() -> None:
+    spec = InputSpec(64, 64, little_task.MEAN, little_task.STD)
+    module, _ = create_model("mobilevit_xxs", labels=("a", "b"), input=spec)
+    structure = find_structure(module, 64, 64)
+    assert any(group.kind == "heads" for group in structure.groups)
+    check_cut(module, structure, 64, 64)
+
+
+def test_networks_that_cannot_be_cut_are_refused() -> None:
+    ghost, _ = create_model("ghostnet_050", labels=("a", "b"), input=little_task.SPEC)
+    with pytest.raises(WorkbenchError, match="layers can be traced; GhostNet cannot"):
+        find_structure(ghost, 32, 32)
+    grouped, _ = create_model(
+        "vit_tiny_r_s16_p8_224", labels=("a", "b"), input=little_task.SPEC, options={"embed_dim": 48, "depth": 1}
+    )
+    with pytest.raises(WorkbenchError, match=r"runs with fewer channels; VisionTransformer does not: .*num_groups"):
+        check_cut(grouped, find_structure(grouped, 32, 32), 32, 32)
+    module, structure, _ = load("resnet10t")
+    first, *others = structure.groups
+    wrong = Structure((dataclasses.replace(first, singles=()), *others), {})
+    with pytest.raises(WorkbenchError, match="parts can be told apart; ResNet at 60% of its channels has"):
+        check_cut(module, wrong, 32, 32)
+
+
+@pytest.mark.parametrize("arch", ["resnet10t", "vit_tiny_patch16_224", "convnext_atto", "lcnet_050"])
+def test_a_shrunk_network_takes_a_pruned_ones_weights(arch: str) -> None:
+    module, structure, side = load(arch)
+    kept = some(structure, 5)
+    cut = pruned(module, side, kept)
+    fresh, _ = little_task.network(arch, side=side, seed=9)
+    shrink(fresh, side, side, widths(kept))
+    fresh.load_state_dict(cut.state_dict())
+    with torch.inference_mode():
+        assert torch.equal(fresh.eval()(picture(side)), cut(picture(side)))
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_looking_changes_nothing(training: bool) -> None:
+    module, _ = little_task.network("mobilenetv3_small_050")
+    module.train(training)
+    for number, parameter in enumerate(module.parameters()):
+        parameter.requires_grad_(number % 2 == 0)
+    before = copy.deepcopy(module.state_dict())
+    structure = find_structure(module, 32, 32)
+    Cost(module, structure, 32, 32)
+    assert all(layer.training == training for layer in module.modules())
+    assert [parameter.requires_grad for parameter in module.parameters()] == [
+        number % 2 == 0 for number, _ in enumerate(module.parameters())
+    ]
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+    assert all(parameter.grad is None for parameter in module.parameters())
+    with torch.inference_mode():
+        again = find_structure(module, 32, 32)
+    assert [group.name for group in again.groups] == [group.name for group in structure.groups]
+
+
+def test_what_remains_keeps_its_weights() -> None:
+    module, structure, side = load("resnet10t")
+    kept = some(structure, 6)
+    cut = pruned(module, side, kept)
+    for name in {member.layer for group in structure.groups for member in (*group.consumers, *group.producers)}:
+        whole = flat_weight(module.get_submodule(name))
+        rows = structure.rows(name, whole.shape[0], kept)
+        columns = structure.columns(name, whole.shape[1], kept)
+        assert torch.equal(flat_weight(cut.get_submodule(name)), whole[rows][:, columns])
+
+
+def test_keeping_everything_changes_nothing() -> None:
+    module, structure, side = load("vit_tiny_patch16_224")
+    same = pruned(module, side, {group.name: torch.arange(group.channels) for group in structure.groups})
+    assert all(torch.equal(value, module.state_dict()[name]) for name, value in same.state_dict().items())
+    assert pruned(module, side, {})(picture(side)).shape == (2, 4)
+    assert complement(torch.tensor([0, 3]), 5).tolist() == [1, 2, 4]

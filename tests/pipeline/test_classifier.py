@@ -1,0 +1,279 @@
+"""EdgeClassifier with the shipped bundle, real state on disk, and a real server whose replies the test decides."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scripted_server import ScriptedServer, answer, failure
+from tiny_network import write_tiny_bundle
+
+from edge_sdk import EdgeClassifier, Frame, LinkState, Origin, Reason, open_bundle
+from edge_sdk.camera.gate import MotionGate
+from edge_sdk.config import StorageSettings
+from edge_sdk.errors import BundleError, ConfigError, ImageError, StorageError
+from edge_sdk.model.policy import GainTable, Histogram, Policy
+from edge_sdk.store.spool import Spool, SpoolItem
+from edge_sdk.types import Answer
+from edge_sdk.wire import offload_pb2 as wire
+
+LABELS = open_bundle("trailcam").manifest.labels
+NEVER, ALWAYS = 1.01, 0.0  # thresholds: no frame exits, every frame does
+
+
+def frame(seed: int = 0) -> Frame:
+    return Frame(np.random.default_rng(seed).integers(0, 255, (96, 128, 3), np.uint8), source=f"test {seed}")
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with ScriptedServer(lambda request, _: answer(request, "deer"), labels=LABELS) as running:
+        yield running
+
+
+def test_a_sure_frame_exits_with_the_devices_final_answer(tmp_path: Path) -> None:
+    with EdgeClassifier(state_dir=tmp_path, threshold=ALWAYS) as edge:
+        said = edge.classify(frame())
+        assert said.final
+        assert said.label in LABELS
+        assert (said.origin, said.reason) == (Origin.DEVICE, Reason.CONFIDENT)
+        assert edge.waiting == 0
+        assert edge.ledger.exit_ratio == 1.0
+        assert edge.ledger.macs_total == edge.bundle.manifest.macs
+        assert edge.link is LinkState.OFF
+
+
+def test_a_bare_picture_is_enough_and_anything_else_is_refused(tmp_path: Path) -> None:
+    with EdgeClassifier(state_dir=tmp_path) as edge:
+        assert edge.classify(np.zeros((48, 64, 3), np.uint8)).label in LABELS
+        with pytest.raises(ImageError, match="expected uint8"):
+            edge.classify(np.zeros((48, 64), np.uint8))
+
+
+def test_an_unsure_frame_is_answered_at_once_and_later_by_the_cloud(tmp_path: Path, server: ScriptedServer) -> None:
+    told: list[Answer] = []
+    with EdgeClassifier(
+        cloud=server.target, state_dir=tmp_path, threshold=NEVER, on_answer=told.append, budget="5MB/day"
+    ) as edge:
+        firsts = [edge.classify(frame(number)) for number in range(5)]
+        assert all(not first.final and first.origin is Origin.DEVICE for first in firsts)
+        lates = list(edge.answers(wait_s=30))
+        assert {late.frame_id for late in lates} == {first.frame_id for first in firsts}
+        assert all(late.label == "deer" and late.origin is Origin.CLOUD and late.final for late in lates)
+        assert sorted(late.frame_id for late in told) == sorted(late.frame_id for late in lates)
+        assert list(edge.answers()) == []
+        account = edge.ledger
+        assert (account.frames, account.exits, account.offloads, account.answers_cloud) == (5, 0, 5, 5)
+        assert 0 < account.bytes_sent < 5_000_000
+        assert account.macs_big == 5 * 1000
+        entry = next(edge.journal.query(label="deer"))
+        assert entry.device is not None
+        assert entry.device.label in LABELS
+
+
+def test_waiting_gives_the_clouds_answer_once(tmp_path: Path, server: ScriptedServer) -> None:
+    with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=NEVER) as edge:
+        said = edge.classify(frame(), wait_s=30)
+        assert (said.label, said.origin, said.final) == ("deer", Origin.CLOUD, True)
+        assert list(edge.answers()) == []
+
+
+def test_waiting_ends_when_no_answer_comes(tmp_path: Path) -> None:
+    with EdgeClassifier(state_dir=tmp_path, threshold=NEVER) as edge:
+        said = edge.classify(frame(), wait_s=30)  # no cloud: there is nothing to wait for
+        assert (said.origin, said.final) == (Origin.DEVICE, False)
+        assert list(edge.answers(wait_s=30)) == []
+
+
+def test_frames_that_wait_survive_a_restart(tmp_path: Path, server: ScriptedServer) -> None:
+    with EdgeClassifier(state_dir=tmp_path, threshold=NEVER) as edge:
+        firsts = {edge.classify(frame(number)).frame_id for number in range(3)}
+        assert edge.waiting == 3
+    with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=NEVER) as edge:
+        assert {late.frame_id for late in edge.answers(wait_s=30)} == firsts
+        assert edge.ledger.frames == 3
+        assert edge.ledger.answers_cloud == 3
+        assert all(entry.answer.origin is Origin.CLOUD for entry in edge.journal.query())
+
+
+def test_a_full_spool_makes_the_devices_answer_final(tmp_path: Path) -> None:
+    with EdgeClassifier(state_dir=tmp_path, threshold=NEVER, spool_bytes=20_000) as edge:
+        said = [edge.classify(frame(number)) for number in range(20)]
+        evicted = [one for one in said if one.reason is Reason.EVICTED] + list(edge.answers())
+        assert evicted
+        assert all(one.final and one.reason is Reason.EVICTED and one.label in LABELS for one in evicted)
+        assert len(evicted) + edge.waiting == 20
+        assert sum(entry.answer.final for entry in edge.journal.query()) == len(evicted)
+
+
+def test_a_refused_frame_keeps_the_devices_answer(tmp_path: Path) -> None:
+    def refuse(request: wire.ClassifyRequest, _: object) -> wire.ClassifyReply:
+        return failure(request, wire.Failure.TOO_LARGE, "too many pixels")
+
+    with (
+        ScriptedServer(refuse, labels=LABELS) as server,
+        EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=NEVER) as edge,
+    ):
+        said = edge.classify(frame(), wait_s=30)
+        assert (said.origin, said.final, said.reason) == (Origin.DEVICE, True, Reason.REFUSED)
+        assert next(edge.journal.query()).note == "too many pixels"
+
+
+def test_a_spent_compute_budget_is_an_answer_without_a_label(tmp_path: Path) -> None:
+    macs = open_bundle("trailcam").manifest.macs
+    with EdgeClassifier(state_dir=tmp_path, compute_budget=f"{2 * macs}MAC/day", threshold=ALWAYS) as edge:
+        said = [edge.classify(frame(number)) for number in range(4)]
+        assert [one.label is None for one in said] == [False, False, True, True]
+        assert said[-1].reason is Reason.COMPUTE_SPENT
+        assert edge.ledger.skipped_compute == 2
+        assert edge.ledger.macs_little == 2 * macs
+
+
+def test_an_upload_budget_lasts_over_a_restart(tmp_path: Path, server: ScriptedServer) -> None:
+    for _ in range(2):
+        with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=NEVER, budget="20kB/day") as edge:
+            edge.classify(frame(1))
+            list(edge.answers(wait_s=30))
+    assert edge.ledger.bytes_sent <= 20_000
+
+
+def test_a_callback_that_fails_stops_nothing(tmp_path: Path, server: ScriptedServer) -> None:
+    called = threading.Event()
+
+    def fail(_: Answer) -> None:
+        called.set()
+        raise RuntimeError("the application's own")
+
+    with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=NEVER, on_answer=fail) as edge:
+        assert edge.classify(frame(), wait_s=30).origin is Origin.CLOUD
+        assert called.is_set()
+
+
+def test_watch_passes_over_still_frames(tmp_path: Path) -> None:
+    still = np.full((96, 128, 3), 90, np.uint8)
+    with EdgeClassifier(state_dir=tmp_path, threshold=ALWAYS, gate=MotionGate()) as edge:
+        watched = list(edge.watch(Frame(still) for _ in range(10)))
+        assert 1 <= len(watched) < 10
+        assert edge.ledger.frames == len(watched)
+
+
+def test_bad_settings_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    for bad in ({"budget": "5MB"}, {"compute_budget": "lots"}, {"cloud": "vm"}, {"threshold": -1.0}):
+        with pytest.raises(ConfigError, match="expected"):
+            EdgeClassifier(state_dir=state, **bad)  # type: ignore[arg-type]
+    with pytest.raises(BundleError):
+        EdgeClassifier(tmp_path / "no-bundle", state_dir=state)
+    assert not state.exists()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="state folder"):
+        EdgeClassifier(state_dir=tmp_path / "file" / "state")
+
+
+def test_closing_twice_is_closing_once(tmp_path: Path) -> None:
+    edge = EdgeClassifier(state_dir=tmp_path)
+    edge.close()
+    edge.close()
+
+
+def with_policy(tmp_path: Path, policy: Policy) -> Path:
+    """A tiny bundle with a policy of its own."""
+    return write_tiny_bundle(tmp_path / "bundle", policy).path
+
+
+def test_a_learned_gate_decides_by_the_expected_gain(tmp_path: Path) -> None:
+    def gate(gain: float, limit: float) -> Policy:
+        return Policy(threshold=0.0, gate=GainTable((0.0, 1.0), ((gain, gain),) * 3, exit_at_or_below=limit))
+
+    with EdgeClassifier(with_policy(tmp_path, gate(0.2, 0.1)), state_dir=tmp_path / "a") as edge:
+        assert edge.threshold is None
+        said = edge.classify(frame())
+        assert (said.final, said.reason) == (False, Reason.UNSURE)
+    with EdgeClassifier(with_policy(tmp_path, gate(0.05, 0.1)), state_dir=tmp_path / "b") as edge:
+        assert edge.classify(frame()).final
+    with EdgeClassifier(tmp_path / "bundle", state_dir=tmp_path / "b", threshold=NEVER) as edge:
+        assert not edge.classify(frame()).final  # a threshold of one's own wins over the gate
+
+
+def test_the_little_model_has_a_voice_where_the_policy_gives_it_one(tmp_path: Path) -> None:
+    labels = ("fox", "empty", "deer")
+
+    def nearly_even(request: wire.ClassifyRequest, _: object) -> wire.ClassifyReply:
+        chances = [1 / 3 + 0.001 * (label == "fox") for label in labels]
+        said = wire.Classification(label="fox", confidence=chances[0], probabilities=chances, macs=1000)
+        return wire.ClassifyReply(frame_id=request.frame_id, classification=said)
+
+    bundle = with_policy(tmp_path, Policy(threshold=1.0, temperature=0.01, ensemble=0.5))
+    with (
+        ScriptedServer(nearly_even, labels=labels) as server,
+        EdgeClassifier(bundle, cloud=server.target, state_dir=tmp_path / "s", threshold=NEVER) as edge,
+    ):
+        first = edge.classify(frame())
+        late = next(iter(edge.answers(wait_s=30)))
+    assert late.origin is Origin.CLOUD
+    assert late.label == first.label  # the little model's certainty outweighs a tie
+    assert late.confidence == pytest.approx(0.5 * first.confidence + 0.5 / 3, abs=0.01)
+
+
+def test_a_device_notices_that_its_frames_have_changed(tmp_path: Path) -> None:
+    usual = Histogram((0.2, 0.9999), (500, 500, 0))
+    with EdgeClassifier(with_policy(tmp_path, Policy(confidences=usual)), state_dir=tmp_path / "s") as edge:
+        for number in range(210):
+            edge.classify(frame(number))
+        found = edge.drift()
+        assert found is not None and found.frames == 210
+        assert found.distance >= 0.4
+        assert edge.drift(50) is not None and not edge.drift(50).drifted  # too few
+    with EdgeClassifier(write_tiny_bundle(tmp_path / "plain"), state_dir=tmp_path / "s") as edge:
+        assert edge.drift() is None
+
+
+def test_a_frame_damaged_while_it_waits_makes_the_devices_answer_final(tmp_path: Path, server: ScriptedServer) -> None:
+    with EdgeClassifier(state_dir=tmp_path, threshold=NEVER) as edge:
+        bad, good = (edge.classify(frame(number)).frame_id for number in range(2))
+    (tmp_path / "spool" / "frames" / f"{bad}.frame").write_bytes(b"damaged")
+    with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=NEVER) as edge:
+        said = {late.frame_id: late for late in edge.answers(wait_s=30)}
+        assert (said[bad].final, said[bad].origin, said[bad].reason) == (True, Origin.DEVICE, Reason.DAMAGED)
+        assert said[bad].label in LABELS
+        assert said[good].origin is Origin.CLOUD
+
+
+def test_a_frame_that_is_too_old_makes_the_devices_answer_final(tmp_path: Path, server: ScriptedServer) -> None:
+    with EdgeClassifier(state_dir=tmp_path, threshold=NEVER) as edge:
+        old = edge.classify(frame()).frame_id
+    keep = StorageSettings(spool_age_s=1e-6)
+    with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=NEVER, storage=keep) as edge:
+        said = {late.frame_id: late for late in edge.answers(wait_s=30)}
+        late = said.get(old) or edge.journal.get(old)
+        assert late is not None
+        assert (late.final, late.origin, late.reason) == (True, Origin.DEVICE, Reason.EXPIRED)
+    assert server.ids == []
+
+
+def test_an_answer_that_comes_again_is_counted_once(tmp_path: Path, server: ScriptedServer) -> None:
+    """A stop after the answer was written and before its frame left the spool."""
+    with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=NEVER) as edge:
+        waiting = edge.classify(frame(), wait_s=30).frame_id
+        list(edge.answers(wait_s=30))
+    item = SpoolItem(waiting, b"jpeg", np.zeros(3, np.float32), 0.5, datetime.now(UTC), "test")
+    with Spool(tmp_path / "spool") as spool:
+        spool.put(item)
+    with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=NEVER) as edge:
+        list(edge.answers(wait_s=30))
+        assert edge.ledger.answers_cloud == 1
+    assert server.ids == [waiting]
+
+
+def test_losses_without_a_cloud_do_not_pile_up(tmp_path: Path) -> None:
+    with EdgeClassifier(state_dir=tmp_path, threshold=NEVER, spool_bytes=20_000) as edge:
+        said = [edge.classify(frame(number)) for number in range(90)]
+        assert len(edge._spool.losses()) < 64
+        settled = edge.journal.finality([one.frame_id for one in said])
+        assert sum(settled.values()) == 90 - edge.waiting
+    with EdgeClassifier(state_dir=tmp_path) as edge:
+        assert edge._spool.losses() == ()

@@ -1,0 +1,74 @@
+"""The order in which frames give way, and the energy that a run costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_sdk.budget.ledger import Ledger
+from edge_sdk.budget.limits import Budget, Resource
+from edge_sdk.camera.gate import GateReason
+from edge_sdk.config import PowerModel
+from edge_sdk.errors import ConfigError
+from edge_sdk.model.bundle import open_bundle
+from edge_sdk.model.little import LittleModel
+from edge_sdk.pipeline.throttle import Throttle
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[LittleModel]:
+    with LittleModel(open_bundle("trailcam")) as opened:
+        yield opened
+
+
+def filled(tmp_path: Path, share: float) -> Ledger:
+    ledger = Ledger(tmp_path / "ledger.db", budgets=[Budget(1000, 86_400, Resource.COMPUTE)])
+    assert ledger.try_spend(compute=round(1000 * share))
+    return ledger
+
+
+@pytest.mark.parametrize(
+    ("share", "moving", "idle"),
+    [(0.0, 8, 8), (0.69, 8, 8), (0.70, 8, 0), (0.84, 8, 0), (0.85, 4, 0), (0.94, 4, 0), (0.95, 2, 0), (1.0, 2, 0)],
+)
+def test_frames_give_way_in_the_stated_order(
+    tmp_path: Path, model: LittleModel, share: float, moving: int, idle: int
+) -> None:
+    with filled(tmp_path, share) as ledger:
+        thrift = Throttle(model, ledger, PowerModel())
+        assert sum(not thrift.passes_over(GateReason.MOTION) for _ in range(8)) == moving
+        assert sum(not thrift.passes_over(GateReason.HEARTBEAT) for _ in range(8)) == idle
+        assert sum(not thrift.passes_over(GateReason.HOLD) for _ in range(8)) == idle
+
+
+def test_without_a_gate_the_rate_gives_way(tmp_path: Path, model: LittleModel) -> None:
+    with filled(tmp_path, 0.9) as ledger:
+        thrift = Throttle(model, ledger, PowerModel())
+        assert sum(not thrift.passes_over(None) for _ in range(8)) == 4
+
+
+def test_a_run_is_charged_by_its_time(tmp_path: Path, model: LittleModel) -> None:
+    image = np.zeros((48, 64, 3), np.uint8)
+    with Ledger(tmp_path / "ledger.db", budgets=[Budget(10**9, 86_400, Resource.ENERGY)]) as ledger:
+        thrift = Throttle(model, ledger, PowerModel(active_watts=2.0))
+        assert thrift.predict(image) is not None
+        first = ledger.snapshot().spent(Resource.ENERGY)
+        assert first >= 2.0 * 0.02 * 1e6
+        assert thrift.predict(image) is not None
+        assert ledger.snapshot().spent(Resource.ENERGY) > first
+
+
+def test_a_spent_energy_budget_runs_nothing(tmp_path: Path, model: LittleModel) -> None:
+    with Ledger(tmp_path / "ledger.db", budgets=[Budget(10, 86_400, Resource.ENERGY)]) as ledger:
+        thrift = Throttle(model, ledger, PowerModel(active_watts=2.0))
+        assert thrift.predict(np.zeros((48, 64, 3), np.uint8)) is None
+        assert ledger.snapshot().spent(Resource.ENERGY) == 0
+
+
+def test_a_power_model_is_checked() -> None:
+    for bad in ({"active_watts": -1.0}, {"joules_per_byte": float("nan")}):
+        with pytest.raises(ConfigError, match="at least 0"):
+            PowerModel(**bad)

@@ -1,0 +1,68 @@
+"""What a person sees: plain lines on a pipe, a panel on a terminal."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from edge_sdk import EdgeClassifier, Frame, LinkState
+from edge_sdk.budget.limits import Budget, Resource
+from edge_sdk.budget.usage import BudgetState, LedgerSnapshot
+from edge_sdk.report.display import _LINK_STYLE, LoopDisplay, compute_text, macs_text, period_text, upload_text
+
+
+@pytest.mark.parametrize(
+    ("macs", "text"),
+    [(0, "0 MAC"), (950, "950 MAC"), (1_240_000, "1.24 MMAC"), (999_700_000, "1 GMAC"), (5e18, "5e+03 PMAC")],
+)
+def test_macs_for_people(macs: float, text: str) -> None:
+    assert macs_text(macs) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(86_400, "day"), (7_200, "2 h"), (60, "min"), (90, "1.5 min"), (1, "s"), (0.5, "0.5 s")]
+)
+def test_periods_for_people(seconds: float, text: str) -> None:
+    assert period_text(seconds) == text
+
+
+def test_the_account_for_people() -> None:
+    free = LedgerSnapshot(frames=10, bytes_sent=1500, macs_little=50, macs_big=150, big_macs=100)
+    assert upload_text(free) == "1.5 kB, no limit"
+    assert compute_text(free) == "200 MAC, 20% of every frame to the big model"
+    tight = LedgerSnapshot(budgets=(BudgetState(Budget(5_000_000, 86_400), 1500),))
+    assert upload_text(tight) == "1.5 kB of 5.0 MB/day"
+    assert (
+        compute_text(LedgerSnapshot(budgets=(BudgetState(Budget(2_000, 1, Resource.COMPUTE), 0),)))
+        == "0 MAC; 0 MAC of 2 kMAC/s"
+    )
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_both_ways_of_showing(tmp_path: Path, terminal: bool) -> None:
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=terminal, width=140, highlight=False, soft_wrap=True)
+    frame = Frame(np.zeros((48, 64, 3), np.uint8))
+    with (
+        EdgeClassifier(state_dir=tmp_path, threshold=1.01, budget="5MB/day") as edge,
+        LoopDisplay(edge, "a title", console) as display,
+    ):
+        first = edge.classify(frame)
+        display.show(frame, first)
+        display.late(first)
+    shown = text.getvalue()
+    assert first.label is not None
+    for part in (first.label, "unsure", "of 5.0 MB/day", "off", f"{frame.captured_at:%H:%M:%S}"):
+        assert part in shown
+    assert ("a title" in shown) == terminal
+    if not terminal:
+        assert "\x1b" not in shown
+        assert len(shown.splitlines()) == 2
+
+
+def test_every_state_of_the_link_has_a_colour() -> None:
+    assert set(_LINK_STYLE) == set(LinkState)

@@ -1,0 +1,176 @@
+"""From the dense network to the small one: the stages, their cost, and going on after a stop."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import little_task
+import msgspec
+import pytest
+import torch
+from torch import nn
+
+from edge_sdk.errors import WorkbenchError
+from edge_sdk.networks.macs import count_macs, count_parameters
+from edge_sdk.networks.pruning.structure import find_structure, shrink
+from edge_sdk.workbench.specialize.allocate import Limits
+from edge_sdk.workbench.specialize.compress import compress, weigh
+from edge_sdk.workbench.specialize.method import Compressed, Method
+from edge_sdk.workbench.specialize.recover import Recipe
+from edge_sdk.workbench.specialize.restrict_head import restrict
+
+SPEC = little_task.SPEC
+FEW = little_task.LABELS[:4]
+TEST = little_task.squares(10, FEW, seed=5)
+METHOD = Method(pictures=48, recipe=Recipe(steps=20, batch=16, views=48, learning_rate=2e-3, average=0.9, bf16=False))
+NO_LESSONS = msgspec.structs.replace(METHOD, recipe=Recipe(steps=0))
+
+
+def big() -> nn.Module:
+    return restrict(little_task.trained()[0], [[index] for index in range(4)])
+
+
+def run(
+    folder: Path, method: Method, parameters: float | None = None, macs: float | None = None, **given: Any
+) -> tuple[Compressed, dict[str, nn.Module]]:
+    """Cut to so many times fewer; the small network and those on the way."""
+    whole, samples = big(), little_task.squares(6, FEW, seed=4)
+    limits = Limits(
+        None if parameters is None else int(count_parameters(whole) / parameters),
+        None if macs is None else int(count_macs(whole, 32, 32) / macs),
+    )
+    damages = {}
+    if method.pattern == "structured":
+        damages = weigh(whole, find_structure(whole, 32, 32), samples, SPEC, method, folder / "weighed")
+    stages: dict[str, nn.Module] = {}
+    small = compress(
+        whole,
+        whole,
+        samples,
+        SPEC,
+        limits,
+        method,
+        damages=damages,
+        folder=folder,
+        on_stage=lambda name, module: stages.update({name: copy.deepcopy(module)}),
+        **given,
+    )
+    return small, stages
+
+
+def same(one: nn.Module, other: nn.Module) -> bool:
+    own = other.state_dict()
+    return all(torch.equal(value, own[name]) for name, value in one.state_dict().items())
+
+
+def right(module: nn.Module) -> float:
+    return little_task.share_right(module, TEST)
+
+
+def test_each_stage_helps_and_the_limits_hold(tmp_path: Path) -> None:
+    before = copy.deepcopy(big().state_dict())
+    small, stages = run(tmp_path, METHOD, 3, 1.5)
+    assert list(stages) == ["cut", "refit", "statistics", "lessons"]
+    whole = big()
+    assert count_parameters(small.module) <= count_parameters(whole) / 3
+    assert count_macs(small.module, 32, 32) <= count_macs(whole, 32, 32) / 1.5
+    assert right(whole) > 0.9 and right(small.module) > 0.8
+    assert right(stages["refit"]) >= right(stages["cut"])
+    assert same(small.module, stages["lessons"]) and not small.module.training
+    assert all(torch.equal(value, before[name]) for name, value in big().state_dict().items())
+    fresh = big()
+    shrink(fresh, 32, 32, small.widths)
+    fresh.load_state_dict(small.module.state_dict())
+    assert small.dense == {} and small.masks == {}
+
+
+@pytest.mark.parametrize("stop_at", ["refit layer by layer", "ask the big model", "lessons"])
+def test_a_stopped_call_goes_on_to_the_same_end(tmp_path: Path, stop_at: str) -> None:
+    whole, _ = run(tmp_path / "whole", METHOD, 3)
+
+    def stop(what: str, done: int, of: int) -> None:
+        if what == stop_at and done > of // 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "stopped", METHOD, 3, on_progress=stop)
+    again, _ = run(tmp_path / "stopped", METHOD, 3)
+    assert same(again.module, whole.module)
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    once_more, _ = run(tmp_path / "stopped", METHOD, 3)
+    assert same(once_more.module, whole.module)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()} == files
+    assert not [path for path in files if "partial" in path.name]
+
+
+def test_a_gradual_schedule_halves_round_by_round(tmp_path: Path) -> None:
+    small, stages = run(tmp_path, msgspec.structs.replace(METHOD, schedule="gradual"), 4)
+    whole = count_parameters(big())
+    first, last = stages["lessons, round 1 of 2"], stages["lessons, round 2 of 2"]
+    assert 1.9 < whole / count_parameters(first) < 2.6 and 4 <= whole / count_parameters(last) < 5
+    assert same(small.module, last) and right(last) > 0.7
+    fresh = big()
+    shrink(fresh, 32, 32, small.widths)
+    fresh.load_state_dict(small.module.state_dict())
+    fresh.eval()
+    assert right(fresh) == right(last)
+
+
+def test_the_same_share_of_every_group(tmp_path: Path) -> None:
+    small, stages = run(tmp_path, msgspec.structs.replace(NO_LESSONS, allocation="even"), macs=2)
+    assert count_macs(small.module, 32, 32) <= count_macs(big(), 32, 32) / 2
+    shares = [small.widths[group.name] / group.channels for group in find_structure(big(), 32, 32).groups]
+    assert max(shares) - min(shares) < 0.35 and list(stages)[-1] == "statistics"
+
+
+@pytest.mark.parametrize(("pattern", "fewer"), [("2:4", None), ("unstructured", 2.0)])
+def test_zeros_instead_of_narrower_layers(tmp_path: Path, pattern: str, fewer: float | None) -> None:
+    small, stages = run(tmp_path, msgspec.structs.replace(METHOD, pattern=pattern), fewer)
+    assert list(stages) == ["zeros", "statistics", "lessons"]
+    assert count_parameters(small.module) == count_parameters(big()) and not small.widths
+    zeros = sum(int((parameter == 0).sum()) for parameter in small.module.parameters())
+    whole = count_parameters(big())
+    assert 1.6 < whole / (whole - zeros) < 2.2
+    for name, mask in small.masks.items():
+        assert not small.module.get_submodule(name).weight.flatten(1)[~mask].any()  # type: ignore[operator, union-attr]
+    assert "the classifier decides" in small.dense.values() and right(small.module) > 0.8
+
+
+def test_gradual_zeros_reach_the_target(tmp_path: Path) -> None:
+    method = msgspec.structs.replace(METHOD, schedule="gradual", pattern="unstructured", allocation="even")
+    small, stages = run(tmp_path, method, 3)
+    counts = [
+        sum(int(parameter.count_nonzero()) for parameter in module.parameters())
+        for name, module in stages.items()
+        if name.startswith("lessons")
+    ]
+    assert len(counts) >= 2 and sorted(counts, reverse=True) == counts
+    assert counts[-1] <= count_parameters(big()) / 3 * 1.01
+    assert right(small.module) > 0.7
+
+
+def test_zeros_have_targets_of_their_own(tmp_path: Path) -> None:
+    for pattern, given, message in (
+        ("2:4", (2, None), "no target beside an N:M pattern"),
+        ("unstructured", (None, None), "params= as the only target"),
+        ("unstructured", (None, 2), "params= as the only target of an unstructured pattern"),
+        ("unstructured", (400, None), r"nearest possible is [\d,]+ \("),
+    ):
+        with pytest.raises(WorkbenchError, match=message):
+            run(tmp_path, msgspec.structs.replace(METHOD, pattern=pattern), *given)
+
+
+@pytest.mark.parametrize("arch", ["vit_tiny_patch16_224", "convnext_atto", "mobilenetv3_small_050"])
+def test_other_families_are_cut_and_taught(tmp_path: Path, arch: str) -> None:
+    whole, _ = little_task.network(arch)
+    samples = little_task.squares(4)
+    method = msgspec.structs.replace(METHOD, pictures=16, recipe=Recipe(steps=6, batch=8, views=16, bf16=False))
+    damages = weigh(whole, find_structure(whole, 32, 32), samples, SPEC, method, tmp_path)
+    limits = Limits(count_parameters(whole) // 2)
+    small = compress(whole, whole, samples, SPEC, limits, method, damages=damages, folder=tmp_path)
+    assert count_parameters(small.module) <= count_parameters(whole) // 2
+    fresh, _ = little_task.network(arch, seed=1)
+    shrink(fresh, 32, 32, small.widths)
+    fresh.load_state_dict(small.module.state_dict())
