@@ -24,7 +24,7 @@ def test_every_error_class_has_its_line() -> None:
 
 
 def test_every_failure_code_has_its_line() -> None:
-    for code in wire.Failure.Code.keys():
+    for code, _ in wire.Failure.Code.items():
         assert f"\n| `{code}` |" in ERRORS, code
 
 
