@@ -21,7 +21,7 @@ from edge_sdk.store.spool import Spool, SpoolItem
 from edge_sdk.types import Answer, Frame, Origin, Reason
 
 if TYPE_CHECKING:
-    from edge_sdk.wire import offload_pb2 as wire
+    from edge_sdk.link.transport import Reply
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ _LOSSES_AT_ONCE = 64
 
 
 class Answers:
-    """All that is said of frames. The uplink's thread calls `answered`, `refused`, `acked` and `flush`.
+    """All that is said of frames. The uplink's thread calls `answered` and `refused`.
 
     Args:
         journal: every answer goes there first.
@@ -40,9 +40,6 @@ class Answers:
         labels: the little model's.
         ensemble: weight of the little model in the answer on an offloaded frame (`Policy.ensemble`).
         on_answer: called with each late answer.
-
-    Attributes:
-        server_labels: of the cloud's probabilities, once they are known.
     """
 
     def __init__(
@@ -67,7 +64,6 @@ class Answers:
         self._uncounted: deque[tuple[str, int, int]] = deque()
         self._lost: set[str] = set()
         self._closed = False
-        self.server_labels: Callable[[], tuple[str, ...]] = tuple
         spool.add_loss_listener(self._lost_some)
 
     def first(self, answer: Answer, frame: Frame) -> Answer:
@@ -121,26 +117,29 @@ class Answers:
             self._closed = True
             self._news.notify_all()
 
-    def answered(self, item: SpoolItem, reply: wire.ClassifyReply) -> None:
-        """The big model's word on a frame."""
-        said = reply.classification
-        label, confidence = self._combined(item, said)
+    def answered(self, item: SpoolItem, reply: Reply) -> None:
+        """The big model's word on a frame, which leaves the spool once the word is on the disk."""
+        self._ledger.big_macs = reply.server.macs
+        label, confidence = self._combined(item, reply)
         frame = item.frame_id, item.captured_at, item.source
         answer = Answer(*frame, label, confidence, Origin.CLOUD, True, Reason.CLOUD)
         self._record(answer)
         self._tell(answer)
-        self._uncounted.append((item.frame_id, said.macs, reply.ByteSize()))
+        self._uncounted.append((item.frame_id, reply.macs, reply.received_bytes))
+        self._leave(item)
 
-    def refused(self, item: SpoolItem, failure: wire.Failure) -> None:
+    def refused(self, item: SpoolItem, message: str) -> None:
         """The server will never answer this frame."""
         with self._settling:
-            settled = self._settle(item.frame_id, Reason.REFUSED, failure.message)
+            settled = self._settle(item.frame_id, Reason.REFUSED, message)
         self._tell(*settled)
+        self._leave(item)
 
-    def acked(self) -> None:
-        """Frames have left the spool."""
-        with self._news:
-            self._news.notify_all()
+    def _leave(self, item: SpoolItem) -> None:
+        if self.flush():
+            self._spool.ack(item.frame_id)
+            with self._news:
+                self._news.notify_all()
 
     def flush(self) -> bool:
         """True when every answer so far is on disk. Only then it is counted: it may come again."""
@@ -152,10 +151,10 @@ class Answers:
             self._ledger.count_answer(macs=macs, received_bytes=received_bytes)
         return True
 
-    def _combined(self, item: SpoolItem, said: wire.Classification) -> tuple[str, float]:
+    def _combined(self, item: SpoolItem, said: Reply) -> tuple[str, float]:
         """The big model's answer, or that of both where the policy gives the little model a voice."""
         weight = self._ensemble
-        labels = self.server_labels()
+        labels = said.server.labels
         if not weight or len(labels) != len(said.probabilities) or len(item.probabilities) != len(self._labels):
             return said.label, said.confidence
         little = dict(zip(self._labels, item.probabilities.tolist(), strict=True))

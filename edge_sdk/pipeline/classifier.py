@@ -154,7 +154,6 @@ class EdgeClassifier:
                     worth=self._admission.may_leave,
                     joules_per_byte=power.joules_per_byte,
                 )
-                self._answers.server_labels = lambda: self._link.server_labels if self._link else ()
                 self._link.start()
             self._opened = opened.pop_all()
 
