@@ -69,8 +69,6 @@ def test_other_labels_are_a_mismatch(tmp_path: Path) -> None:
 
 def test_a_frame_dearer_than_the_budget_is_never_sent(tmp_path: Path) -> None:
     transport = FakeTransport(("a", "b"))
-    edge = run(
-        tmp_path, transport, lambda edge: edge.until_state(LinkState.BUDGET), budgets=[Budget(500, 86_400)]
-    )
+    edge = run(tmp_path, transport, lambda edge: edge.until_state(LinkState.BUDGET), budgets=[Budget(500, 86_400)])
     assert "more than the whole upload budget" in edge.uplink.message
     assert not transport.sent
