@@ -8,12 +8,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edge_sdk.testing.camera import FakeCamera
+    from edge_sdk.testing.clock import FakeClock
+    from edge_sdk.testing.runtime import FakeRuntime, write_fake_bundle
     from edge_sdk.testing.server import ScriptedServer
     from edge_sdk.testing.transport import FakeTransport
 
-__all__ = ["FakeTransport", "ScriptedServer"]
+__all__ = ["FakeCamera", "FakeClock", "FakeRuntime", "FakeTransport", "ScriptedServer", "write_fake_bundle"]
 
-_HOME = {"FakeTransport": "transport", "ScriptedServer": "server"}
+_HOME = {
+    "FakeCamera": "camera",
+    "FakeClock": "clock",
+    "FakeRuntime": "runtime",
+    "FakeTransport": "transport",
+    "ScriptedServer": "server",
+    "write_fake_bundle": "runtime",
+}
 
 
 def __getattr__(name: str) -> Any:
