@@ -27,7 +27,7 @@ def test_the_embedding_example_runs(tmp_path: Path) -> None:
         )
     assert done.returncode == 0, done.stderr
     assert "Answer(" in done.stdout
-    assert "LedgerSnapshot(" in done.stdout
+    assert "Usage(" in done.stdout
 
 
 def test_its_commands_and_pages_are_there() -> None:

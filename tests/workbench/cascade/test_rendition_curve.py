@@ -143,9 +143,11 @@ def test_a_ladder_fits_the_policy_and_is_judged_on_what_did_not_choose() -> None
             for one in found.ladder
         )
     )
-    assert policy.ladder[-1].kept == 1
+    assert policy.ladder[-1].relative_gain == 1
     top, first = (found.evaluated[found.ladder[place]].accuracy for place in (-1, 0))
-    assert policy.ladder[0].kept == pytest.approx((first - found.little_accuracy) / (top - found.little_accuracy))
+    assert policy.ladder[0].relative_gain == pytest.approx(
+        (first - found.little_accuracy) / (top - found.little_accuracy)
+    )
     raw = choose_ladder(trials, drop=0.02, raw=True)
     assert set(raw.ladder) <= set(raw_front(trials.mean_bytes(trials.selection), trials.accuracy(trials.selection)))
     lost, won = trials.changed(evaluation)
