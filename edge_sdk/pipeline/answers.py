@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,13 +19,13 @@ from edge_sdk.store.spool import Spool, SpoolItem
 from edge_sdk.types import Answer, Frame, Origin, Reason
 
 if TYPE_CHECKING:
-    from edge_sdk.wire import offload_pb2 as wire
+    from edge_sdk.link.transport import Reply
 
 _LOSSES_AT_ONCE = 64
 
 
 class Answers:
-    """All that is said of frames. The uplink's thread calls `answered`, `refused`, `acked` and `flush`.
+    """All that is said of frames. The uplink's thread calls `answered` and `refused`.
 
     Args:
         journal: every answer goes there first.
@@ -35,9 +34,6 @@ class Answers:
         labels: the little model's.
         ensemble: weight of the little model in the answer on an offloaded frame (`Policy.ensemble`).
         late: takes each late answer on to the application.
-
-    Attributes:
-        server_labels: of the cloud's probabilities, once they are known.
     """
 
     def __init__(
@@ -59,7 +55,6 @@ class Answers:
         self._provisional: dict[str, Answer] = {}
         self._uncounted: deque[tuple[str, int, int]] = deque()
         self._lost: set[str] = set()
-        self.server_labels: Callable[[], tuple[str, ...]] = tuple
         spool.add_loss_listener(self._lost_some)
 
     def first(self, answer: Answer, frame: Frame) -> Answer:
@@ -81,25 +76,29 @@ class Answers:
         """Whether a frame was lost whose final answer has still to come."""
         return any(loss.frame_id not in self._lost for loss in self._spool.losses())
 
-    def answered(self, item: SpoolItem, reply: wire.ClassifyReply) -> None:
-        """The big model's word on a frame."""
-        said = reply.classification
-        label, confidence = self._combined(item, said)
+    def answered(self, item: SpoolItem, reply: Reply) -> None:
+        """The big model's word on a frame, which leaves the spool once the word is on the disk."""
+        self._ledger.big_macs = reply.server.macs
+        label, confidence = self._combined(item, reply)
         frame = item.frame_id, item.captured_at, item.source
         answer = Answer(*frame, label, confidence, Origin.CLOUD, True, Reason.CLOUD)
-        if self._record(answer):
+        told = self._record(answer)
+        self._uncounted.append((item.frame_id, reply.macs, reply.received_bytes))
+        self._leave(item)
+        if told:
             self._late.tell(answer)
-        self._uncounted.append((item.frame_id, said.macs, reply.ByteSize()))
 
-    def refused(self, item: SpoolItem, failure: wire.Failure) -> None:
+    def refused(self, item: SpoolItem, message: str) -> None:
         """The server will never answer this frame."""
         with self._settling:
-            settled = self._settle(item.frame_id, Reason.REFUSED, failure.message)
+            settled = self._settle(item.frame_id, Reason.REFUSED, message)
+        self._leave(item)
         self._late.tell(*settled)
 
-    def acked(self) -> None:
-        """Frames have left the spool."""
-        self._late.wake()
+    def _leave(self, item: SpoolItem) -> None:
+        if self.flush():
+            self._spool.ack(item.frame_id)
+            self._late.wake()
 
     def flush(self) -> bool:
         """True when every answer so far is on disk. Only then it is counted: it may come again."""
@@ -111,10 +110,10 @@ class Answers:
             self._ledger.count_answer(macs=macs, received_bytes=received_bytes)
         return True
 
-    def _combined(self, item: SpoolItem, said: wire.Classification) -> tuple[str, float]:
+    def _combined(self, item: SpoolItem, said: Reply) -> tuple[str, float]:
         """The big model's answer, or that of both where the policy gives the little model a voice."""
         weight = self._ensemble
-        labels = self.server_labels()
+        labels = said.server.labels
         if not weight or len(labels) != len(said.probabilities) or len(item.probabilities) != len(self._labels):
             return said.label, said.confidence
         little = dict(zip(self._labels, item.probabilities.tolist(), strict=True))

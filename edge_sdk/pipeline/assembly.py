@@ -118,8 +118,8 @@ def assemble(settings: Settings) -> Parts:
                 settings.security,
                 worth=admission.may_leave,
                 joules_per_byte=power.joules_per_byte,
+                transport=settings.transport,
             )
-            answers.server_labels = lambda: link.server_labels if link else ()
             link.start()
         return Parts(
             bundle, model, exits, ledger, throttle, admission, journal, spool, answers, late, link, opened.pop_all()

@@ -19,6 +19,7 @@ from edge_sdk.config import PowerModel, StorageSettings, UplinkSettings
 from edge_sdk.durable.clock import Clock, SystemClock
 from edge_sdk.errors import StorageError
 from edge_sdk.images.frame import Picture, as_frame
+from edge_sdk.link.transport import Transport
 from edge_sdk.model.bundle import Bundle
 from edge_sdk.model.drift import Drift, check_drift
 from edge_sdk.model.policy import Decision, Preferences
@@ -64,6 +65,7 @@ class EdgeClassifier:
         security: the server's authority, the device's certificate and token; None: a token from the environment alone,
             and no encryption, which only a server on this machine may have.
         runtime: what runs the little model; None: ExecuTorch.
+        transport: what carries frames to `cloud` and back; None: gRPC.
         clock: the machine's clocks; None: the real ones.
 
     Raises:
@@ -94,6 +96,7 @@ class EdgeClassifier:
         uplink: UplinkSettings | None = None,
         security: Security | None = None,
         runtime: Runtime | None = None,
+        transport: Transport | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._settings = Settings(
@@ -114,6 +117,7 @@ class EdgeClassifier:
             uplink=uplink or UplinkSettings(),
             security=security or Security(),
             runtime=runtime,
+            transport=transport,
             clock=clock or SystemClock(),
         )
         self._closed = False

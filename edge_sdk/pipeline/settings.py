@@ -14,6 +14,7 @@ from edge_sdk.camera.gate import MotionGate
 from edge_sdk.config import PowerModel, StorageSettings, UplinkSettings, check_address
 from edge_sdk.durable.clock import Clock, SystemClock
 from edge_sdk.errors import ConfigError
+from edge_sdk.link.transport import Transport
 from edge_sdk.model.bundle import Bundle
 from edge_sdk.model.policy import Preferences
 from edge_sdk.model.runtime import Runtime
@@ -58,6 +59,7 @@ class Settings:
     uplink: UplinkSettings = field(default_factory=UplinkSettings)
     security: Security = field(default_factory=Security)
     runtime: Runtime | None = None
+    transport: Transport | None = None
     clock: Clock = field(default_factory=SystemClock)
     budgets: tuple[Budget, ...] = field(init=False)
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from scripted_server import ScriptedServer, answer, failure
 from tiny_network import write_tiny_bundle
 
 from edge_sdk import EdgeClassifier, Frame, LinkState, Origin, Reason, open_bundle
@@ -21,6 +20,7 @@ from edge_sdk.config import StorageSettings
 from edge_sdk.errors import BundleError, ConfigError, ImageError, StorageError
 from edge_sdk.model.policy import GainTable, Histogram, Policy, Preferences
 from edge_sdk.store.spool import Spool, SpoolItem
+from edge_sdk.testing.server import ScriptedServer, answer, failure
 from edge_sdk.types import Answer
 from edge_sdk.wire import offload_pb2 as wire
 
