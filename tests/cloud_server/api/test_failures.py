@@ -44,7 +44,8 @@ def test_devices_send_again_what_the_table_says() -> None:
 
 
 def test_an_error_of_a_subclass_takes_the_first_line_that_fits() -> None:
-    assert failure_of(TooLarge("big")) == wire.Failure(code=Code.TOO_LARGE, message="big")
+    told = failure_of(TooLarge("big"))
+    assert told == wire.Failure(code=Code.TOO_LARGE, message="big", retryable=False)
 
 
 def test_what_was_not_foreseen_is_logged_and_kept_back(caplog: pytest.LogCaptureFixture) -> None:
