@@ -55,6 +55,7 @@ def main() -> None:
     table = Table(title=f"{bundle.manifest.name} {bundle.manifest.version} on {options.data}", title_justify="left")
     for column in ("light", "pictures", "little", "cascade", "big", "exit"):
         table.add_column(column, justify="left" if column == "light" else "right")
+    assert little.groups is not None
     for name in ("all", *sorted(set(little.groups.tolist()))):
         chosen = np.ones(len(little), bool) if name == "all" else little.groups == name
         shares = (little.right, cascade, big.right, exits)

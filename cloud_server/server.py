@@ -30,6 +30,8 @@ from edge_sdk.types import Image
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
 
+__all__ = ["CloudServer", "ServerConfig"]
+
 _log = logging.getLogger(__name__)
 
 SERVICE = wire.DESCRIPTOR.services_by_name["Offload"].full_name

@@ -39,7 +39,7 @@ def pictures(count: int) -> list[LabelledImage]:
     return [LabelledImage(image, LABELS[index % 3]) for index, image in enumerate(images)]
 
 
-def make(module: nn.Module, out: Path, **changes: object):
+def make(module: nn.Module, out: Path, **changes: object) -> Path:
     settings = {"labels": LABELS, "input": SPEC, "name": "tiny", "version": "1"}
     return export(module, pictures(24), out, **{**settings, **changes})  # type: ignore[arg-type]
 
