@@ -22,6 +22,7 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
+from edge_sdk.durable.files import write_whole
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.networks.checkpoint import CheckpointInfo, create_architecture
 from edge_sdk.networks.taps import Stop, Tap, pooled, tapped
@@ -267,12 +268,10 @@ def save_sequence(path: str | Path, model: SequenceModel) -> Path:
     path = Path(path)
     tensors = {f"big.{name}": tensor for name, tensor in model.big.state_dict().items()}
     tensors |= {f"exits.{name}": tensor for name, tensor in model.exits.state_dict().items()}
-    partial = path.with_name(f".{path.name}.partial")
+    tensors = {name: tensor.contiguous().cpu() for name, tensor in tensors.items()}
     metadata = {"format": FORMAT, "info": _encode(model.info)}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({name: tensor.contiguous().cpu() for name, tensor in tensors.items()}, partial, metadata)
-        partial.replace(path)
+        write_whole(path, lambda fresh: save_file(tensors, fresh, metadata))
     except (OSError, SafetensorError) as error:
         raise WorkbenchError(f"cannot write {path}: {error}") from error
     return path

@@ -1,7 +1,7 @@
 """The words on frames, from the first one of the device to the last: written, settled, counted, and told.
 
-An answer is in the journal before anyone hears of it. A provisional one becomes final when the cloud has answered, has
-refused the frame, or when the frame is lost (evicted, expired, damaged): nothing is left open.
+A provisional answer becomes final when the cloud has answered, has refused the frame, or when the frame is lost
+(evicted, expired, damaged): nothing is left open. The word and the frame's leaving are one transaction of the store.
 """
 
 from __future__ import annotations
@@ -10,15 +10,20 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from heapq import nlargest
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from edge_sdk.budget.ledger import Ledger
-from edge_sdk.store.journal import Journal
-from edge_sdk.store.recovery import lost_answer
-from edge_sdk.store.spool import Spool, SpoolItem
-from edge_sdk.types import Answer, Frame, Origin, Reason
+from edge_sdk.budget.usage import LedgerSnapshot
+from edge_sdk.errors import StorageError
+from edge_sdk.store.frames import SpoolItem
+from edge_sdk.store.schema import FrameRecord, State, TopK
+from edge_sdk.store.spool import Loss
+from edge_sdk.store.store import Store
+from edge_sdk.types import Answer, Origin, Reason
 
 if TYPE_CHECKING:
     from edge_sdk.wire import offload_pb2 as wire
@@ -27,16 +32,16 @@ _log = logging.getLogger(__name__)
 
 _KEPT = 10_000
 _LOOK_EVERY_S = 0.5
-_LOSSES_AT_ONCE = 64
+TOP_K = 3
+"""Labels that are written down with an answer."""
 
 
 class Answers:
-    """All that is said of frames. The uplink's thread calls `answered`, `refused`, `acked` and `flush`.
+    """All that is said of frames. The uplink's thread calls `answered` and `refused`.
 
     Args:
-        journal: every answer goes there first.
-        spool: tells of frames that were lost.
-        ledger: counts the cloud's answers, once each.
+        store: every answer goes there first.
+        ledger: counts the cloud's answers, once each, when they are on the disk.
         labels: the little model's.
         ensemble: weight of the little model in the answer on an offloaded frame (`Policy.ensemble`).
         on_answer: called with each late answer.
@@ -47,35 +52,44 @@ class Answers:
 
     def __init__(
         self,
-        journal: Journal,
-        spool: Spool,
+        store: Store,
         ledger: Ledger,
         labels: tuple[str, ...],
         ensemble: float,
         on_answer: Callable[[Answer], None] | None,
     ) -> None:
-        self._journal = journal
-        self._spool = spool
+        self._store = store
         self._ledger = ledger
         self._labels = labels
         self._ensemble = ensemble
         self._on_answer = on_answer
         self._late: deque[Answer] = deque(maxlen=_KEPT)
         self._news = threading.Condition()
-        self._settling = threading.Lock()  # of lost and refused frames, by either thread
         self._provisional: dict[str, Answer] = {}
-        self._uncounted: deque[tuple[str, int, int]] = deque()
-        self._lost: set[str] = set()
+        self._uncounted: dict[str, tuple[int, int]] = {}
+        self._counting = threading.Lock()
         self._closed = False
         self.server_labels: Callable[[], tuple[str, ...]] = tuple
-        spool.add_loss_listener(self._lost_some)
+        store.spool.add_loss_listener(self._lost)
 
-    def first(self, answer: Answer, frame: Frame) -> Answer:
-        """The device's word on a frame; it is returned."""
-        if not answer.final:
-            self._provisional[answer.frame_id] = answer
-        self._journal.write(answer, truth=frame.truth)
-        return answer
+    def exits(self, record: FrameRecord, item: SpoolItem | None = None) -> Answer:
+        """The device's final word on a frame; `item` has its picture where the archive wants it."""
+        self._store.exit(record, item)
+        return record.answer
+
+    def offloads(self, record: FrameRecord, item: SpoolItem) -> Answer:
+        """The device's word on a frame that is to wait for the cloud; it is final where the frame has no place."""
+        answer = record.answer
+        self._provisional[answer.frame_id] = answer
+        try:
+            if answer.frame_id not in self._store.spool.put(item, record):
+                return answer
+        except StorageError as error:
+            _log.warning("the device's answer on %s is final: %s", answer.frame_id, error)
+            final = replace(answer, final=True, reason=Reason.EVICTED)
+            self._store.exit(replace(record, answer=final, note=str(error)), state=State.LOST)
+        self._provisional.pop(answer.frame_id, None)
+        return replace(answer, final=True, reason=Reason.EVICTED)
 
     def late(self, wait_s: float, hopeful: Callable[[], bool]) -> Iterator[Answer]:
         """The late answers, each once; goes on waiting for more while `hopeful`, `wait_s` in all.
@@ -87,7 +101,7 @@ class Answers:
             with self._news:
                 while not self._late:
                     left_s = end - time.monotonic()
-                    if left_s <= 0 or self._closed or not (hopeful() or self._unsettled_losses()):
+                    if left_s <= 0 or self._closed or not (hopeful() or self._store.spool.is_telling):
                         return
                     self._news.wait(min(left_s, _LOOK_EVERY_S))
                 answer = self._late.popleft()
@@ -107,14 +121,6 @@ class Answers:
                     return answer
                 self._news.wait(left_s)
 
-    def evicted(self, *frame_ids: str, note: str) -> None:
-        """Frames had no place in the spool: the device's answers on them are final."""
-        with self._settling:
-            settled = [answer for frame_id in frame_ids for answer in self._settle(frame_id, Reason.EVICTED, note)]
-            self._lost.update(frame_ids)
-            settled += self._settle_losses()
-        self._tell(*settled)
-
     def close(self) -> None:
         """Nobody need wait any longer."""
         with self._news:
@@ -122,87 +128,98 @@ class Answers:
             self._news.notify_all()
 
     def answered(self, item: SpoolItem, reply: wire.ClassifyReply) -> None:
-        """The big model's word on a frame."""
-        said = reply.classification
-        label, confidence = self._combined(item, said)
-        frame = item.frame_id, item.captured_at, item.source
-        answer = Answer(*frame, label, confidence, Origin.CLOUD, True, Reason.CLOUD)
-        self._record(answer)
+        """The big model's word on a frame: it leaves the spool. One that comes again changes nothing."""
+        said, size = reply.classification, reply.ByteSize()
+        label, confidence, top_k = self._combined(item, said)
+        answer = Answer(
+            item.frame_id, item.captured_at, item.source, label, confidence, Origin.CLOUD, True, Reason.CLOUD
+        )
+        with self._news:
+            if not self._store.spool.answer(
+                answer,
+                top_k=top_k,
+                disagreed=self._device_label(item) != label,
+                then=lambda: self._count(item.frame_id),
+            ):
+                return
+            self._uncounted[item.frame_id] = said.macs, size
+            self._say(answer)
         self._tell(answer)
-        self._uncounted.append((item.frame_id, said.macs, reply.ByteSize()))
 
     def refused(self, item: SpoolItem, failure: wire.Failure) -> None:
-        """The server will never answer this frame."""
-        with self._settling:
-            settled = self._settle(item.frame_id, Reason.REFUSED, failure.message)
-        self._tell(*settled)
-
-    def acked(self) -> None:
-        """Frames have left the spool."""
+        """The server will never answer this frame: the device's answer is final."""
+        said = self._provisional.get(item.frame_id) or self._store.journal.get(item.frame_id)
         with self._news:
-            self._news.notify_all()
+            if not self._store.spool.finish(item.frame_id, Reason.REFUSED, failure.message) or said is None:
+                return
+            final = replace(said, final=True, reason=Reason.REFUSED)
+            self._say(final)
+        self._tell(final)
+
+    def account(self) -> LedgerSnapshot:
+        """The ledger's account, with the answers that it counts once they are on the disk."""
+        with self._counting:
+            coming, known = list(self._uncounted.values()), self._ledger.snapshot()
+        return replace(
+            known,
+            answers_cloud=known.answers_cloud + len(coming),
+            macs_big=known.macs_big + sum(macs for macs, _ in coming),
+            bytes_received=known.bytes_received + sum(size for _, size in coming),
+        )
+
+    def _count(self, frame_id: str) -> None:
+        with self._news, self._counting:
+            macs, size = self._uncounted.pop(frame_id)
+            self._ledger.count_answer(macs=macs, received_bytes=size)
 
     def flush(self) -> bool:
-        """True when every answer so far is on disk. Only then it is counted: it may come again."""
-        come = [self._uncounted.popleft() for _ in range(len(self._uncounted))]
-        if not self._journal.flush():
-            self._uncounted.extendleft(reversed(come))
-            return False
-        for macs, received_bytes in {frame_id: said for frame_id, *said in come}.values():
-            self._ledger.count_answer(macs=macs, received_bytes=received_bytes)
+        """Nothing waits for it: a frame leaves the spool with its answer."""
         return True
 
-    def _combined(self, item: SpoolItem, said: wire.Classification) -> tuple[str, float]:
-        """The big model's answer, or that of both where the policy gives the little model a voice."""
-        weight = self._ensemble
-        labels = self.server_labels()
-        if not weight or len(labels) != len(said.probabilities) or len(item.probabilities) != len(self._labels):
-            return said.label, said.confidence
-        little = dict(zip(self._labels, item.probabilities.tolist(), strict=True))
-        both = {
-            label: weight * little.get(label, 0.0) + (1 - weight) * chance
-            for label, chance in zip(labels, said.probabilities, strict=True)
-        }
-        top = max(both, key=both.__getitem__)
-        return top, both[top]
+    def acked(self) -> None:
+        """As `flush`."""
 
-    def _lost_some(self) -> None:
-        with self._settling:
-            settled = self._settle_losses()
+    def _combined(self, item: SpoolItem, said: wire.Classification) -> tuple[str, float, TopK]:
+        """The big model's answer, or that of both where the policy gives the little model a voice."""
+        weight, labels = self._ensemble, self.server_labels()
+        if len(labels) != len(said.probabilities):
+            return said.label, said.confidence, ()
+        big = dict(zip(labels, said.probabilities, strict=True))
+        if not weight or len(item.probabilities) != len(self._labels):
+            return said.label, said.confidence, top_k_of(big)
+        little = dict(zip(self._labels, item.probabilities.tolist(), strict=True))
+        both = {label: weight * little.get(label, 0.0) + (1 - weight) * chance for label, chance in big.items()}
+        top = max(both, key=both.__getitem__)
+        return top, both[top], top_k_of(big)
+
+    def _device_label(self, item: SpoolItem) -> str | None:
+        chances = item.probabilities
+        return self._labels[int(chances.argmax())] if len(chances) == len(self._labels) else None
+
+    def _lost(self, losses: Sequence[Loss]) -> None:
+        """Frames have left the spool without an answer: the device's are final."""
+        settled = []
+        for loss in losses:
+            said = self._provisional.get(loss.frame_id) or self._known(loss.frame_id)
+            if said is not None:
+                settled.append(replace(said, final=True, reason=loss.reason))
+        with self._news:
+            for answer in settled:
+                self._say(answer)
         self._tell(*settled)
 
-    def _settle_losses(self) -> list[Answer]:
-        """The device's answers on lost frames become final; the spool forgets the losses once that is on disk."""
-        losses = {loss.frame_id: loss for loss in self._spool.losses()}
-        settled = [
-            answer
-            for frame_id in losses.keys() - self._lost
-            for answer in self._settle(frame_id, losses[frame_id].reason, "", lost_answer(losses[frame_id]))
-        ]
-        self._lost = set(losses)
-        if len(losses) >= _LOSSES_AT_ONCE and self._journal.flush():
-            self._spool.ack(*losses)
-        return settled
+    def _known(self, frame_id: str) -> Answer | None:
+        try:
+            return self._store.journal.get(frame_id)
+        except StorageError as error:
+            _log.error("the answer on %s cannot be told: %s", frame_id, error)
+            return None
 
-    def _unsettled_losses(self) -> bool:
-        return any(loss.frame_id not in self._lost for loss in self._spool.losses())
-
-    def _settle(self, frame_id: str, reason: Reason, note: str, unknown: Answer | None = None) -> list[Answer]:
-        """The device's answer becomes final, or `unknown` is the word on a frame without one; returns what is new."""
-        said = self._provisional.get(frame_id) or self._journal.get(frame_id)
-        final = unknown if said is None else replace(said, final=True, reason=reason)
-        if final is None or (said is not None and said.final):
-            return []
-        self._record(final, note)
-        return [final]
-
-    def _record(self, answer: Answer, note: str = "") -> None:
-        """A final answer goes into the journal and among the late ones."""
-        self._journal.write(answer, note=note)
-        with self._news:
-            self._provisional.pop(answer.frame_id, None)
-            self._late.append(answer)
-            self._news.notify_all()
+    def _say(self, answer: Answer) -> None:
+        """A final answer is among the late ones; the caller holds the condition."""
+        self._provisional.pop(answer.frame_id, None)
+        self._late.append(answer)
+        self._news.notify_all()
 
     def _tell(self, *answers: Answer) -> None:
         """Call `on_answer`, holding no lock: it may wait for a thread that is in here."""
@@ -212,3 +229,8 @@ class Answers:
                     self._on_answer(answer)
             except Exception:
                 _log.exception("on_answer failed on %s; the answer is in the journal", answer.frame_id)
+
+
+def top_k_of(chances: Mapping[str, float]) -> TopK:
+    """The likeliest labels with their probabilities, the likeliest first."""
+    return tuple(nlargest(TOP_K, chances.items(), key=itemgetter(1)))

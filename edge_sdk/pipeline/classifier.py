@@ -21,12 +21,12 @@ from edge_sdk.model.drift import Drift, check_drift
 from edge_sdk.model.little import LittleModel
 from edge_sdk.model.policy import Decision, ExitPolicy, Preferences
 from edge_sdk.pipeline.admission import Admission
-from edge_sdk.pipeline.answers import Answers
+from edge_sdk.pipeline.answers import Answers, top_k_of
 from edge_sdk.pipeline.throttle import Throttle
 from edge_sdk.security.credentials import Security
 from edge_sdk.store.journal import Journal
-from edge_sdk.store.recovery import recover
-from edge_sdk.store.spool import Spool, SpoolItem
+from edge_sdk.store.schema import FrameRecord
+from edge_sdk.store.store import Store
 from edge_sdk.types import Answer, Frame, Image, LinkState, Origin, Reason
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ class EdgeClassifier:
         if power is None and any(budget.resource is Resource.ENERGY for budget in budgets):
             raise ConfigError("expected a PowerModel (power=..., --watts) beside a budget in joules")
         power = power or PowerModel(0.0)
+        self._version = f"{self.bundle.manifest.name} {self.bundle.manifest.version}"
         self._gate = gate
         self._link: Uplink | None = None
         self._closed = False
@@ -116,36 +117,23 @@ class EdgeClassifier:
                 state.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise StorageError(f"cannot make the state folder {state}: {error}") from error
+            ballast = Ballast(state / "ballast")
+            ballast.keep()
+            self._store = opened.enter_context(
+                Store(state, storage, spool_bytes=spool_bytes, labels=self._model.labels, ballast=ballast)
+            )
             big_macs = self.bundle.policy.big_macs
-            reserve = Ballast(state / "reserve")
-            reserve.keep()
-            account = Ledger(state / "ledger.db", budgets=budgets, big_macs=big_macs, reserve=reserve)
+            account = Ledger(state / "ledger.db", budgets=budgets, big_macs=big_macs, ballast=ballast)
             self._ledger = opened.enter_context(account)
             self._thrift = Throttle(self._model, account, power)
             self._admission = Admission(self.bundle.policy, account, wants, power)
-            keep = storage or StorageSettings()
-            self._journal = opened.enter_context(
-                Journal(
-                    state / "journal.db",
-                    max_rows=keep.journal_rows,
-                    max_bytes=keep.journal_bytes,
-                    max_age_s=keep.journal_age_s,
-                    reserve=reserve,
-                )
-            )
-            self._spool = opened.enter_context(
-                Spool(state / "spool", max_bytes=spool_bytes, max_age_s=keep.spool_age_s, reserve=reserve)
-            )
-            recover(self._spool, self._journal, self._model.labels)
-            self._answers = Answers(
-                self._journal, self._spool, account, self._model.labels, self.bundle.policy.ensemble, on_answer
-            )
+            self._answers = Answers(self._store, account, self._model.labels, self.bundle.policy.ensemble, on_answer)
             if cloud is not None:
                 from edge_sdk.link.uplink import Uplink
 
                 self._link = Uplink(
                     cloud,
-                    self._spool,
+                    self._store.spool,
                     self._ledger,
                     self._model.labels,
                     self._answers,
@@ -172,24 +160,7 @@ class EdgeClassifier:
         Raises:
             ImageError: the picture is not an image.
         """
-        frame = frame if isinstance(frame, Frame) else Frame(frame)
-        prediction = self._thrift.predict(frame.image)
-        if prediction is None:
-            self._ledger.count_skipped()
-            return self._answers.first(_device_answer(frame, None, 0.0, True, Reason.COMPUTE_SPENT), frame)
-        decision = self._policy.decide(prediction)
-        item = None
-        if not decision.exits:
-            item = self._admission.offer(frame, prediction, decision.gain)
-            if item is None:
-                decision = Decision(True, Reason.NOT_WORTH, decision.gain)
-        self._ledger.count_frame(exited=decision.exits, macs=self._model.macs)
-        answer = _device_answer(frame, prediction.label, prediction.confidence, decision.exits, decision.reason)
-        self._answers.first(answer, frame)
-        if item is None:
-            return answer
-        self._offload(item)
-        return self._answers.wait_for(answer, wait_s if self._link else 0.0)
+        return self._answer(frame if isinstance(frame, Frame) else Frame(frame), wait_s)
 
     def watch(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, Answer]]:
         """Classify each frame that the motion gate admits; ends with the camera.
@@ -204,7 +175,7 @@ class EdgeClassifier:
                 continue
             last = self._gate.last if self._gate else None
             if not self._thrift.passes_over(last.reason if last else None):
-                yield frame, self.classify(frame)
+                yield frame, self._answer(frame, trigger=str(last.reason) if last else "")
 
     def answers(self, wait_s: float = 0.0) -> Iterator[Answer]:
         """The late answers that have come, each once, in the order of their coming.
@@ -223,12 +194,12 @@ class EdgeClassifier:
     @property
     def ledger(self) -> LedgerSnapshot:
         """The running account: exit ratio, bytes, multiply-accumulates, budgets."""
-        return self._ledger.snapshot()
+        return self._answers.account()
 
     @property
     def journal(self) -> Journal:
         """Every answer so far."""
-        return self._journal
+        return self._store.journal
 
     def drift(self, frames: int = 1000) -> Drift | None:
         """Have the frames changed since the bundle was calibrated? None where its policy does not say what was usual.
@@ -237,12 +208,12 @@ class EdgeClassifier:
             frames: look at so many of the latest.
         """
         usual = self.bundle.policy.confidences
-        return None if usual is None else check_drift(usual, self._journal.device_confidences(frames))
+        return None if usual is None else check_drift(usual, self._store.journal.device_confidences(frames))
 
     @property
     def waiting(self) -> int:
         """Frames that wait for the cloud."""
-        return len(self._spool)
+        return len(self._store.spool)
 
     @property
     def link(self) -> LinkState:
@@ -262,6 +233,7 @@ class EdgeClassifier:
         self._answers.close()
         if self._link:
             self._link.close(grace_s)
+        self._store.flush()  # the ledger counts what is on the disk
         self._opened.close()
 
     def __enter__(self) -> Self:
@@ -272,16 +244,33 @@ class EdgeClassifier:
     ) -> None:
         self.close()
 
-    def _offload(self, item: SpoolItem) -> None:
-        try:
-            evicted = self._spool.put(item)
-        except StorageError as error:
-            _log.warning("the device's answer on %s is final: %s", item.frame_id, error)
-            self._answers.evicted(item.frame_id, note=str(error))
-            return
-        if item.frame_id not in evicted:
-            self._ledger.count_offload()
-        self._answers.evicted(*evicted, note="the spool was full")
+    def _answer(self, frame: Frame, wait_s: float = 0.0, trigger: str = "") -> Answer:
+        prediction = self._thrift.predict(frame.image)
+        if prediction is None:
+            self._ledger.count_skipped()
+            said = _device_answer(frame, None, 0.0, True, Reason.COMPUTE_SPENT)
+            return self._answers.exits(FrameRecord(said, trigger=trigger, truth=frame.truth))
+        decision = self._policy.decide(prediction)
+        item = None
+        if not decision.exits:
+            item = self._admission.offer(frame, prediction, decision.gain)
+            if item is None:
+                decision = Decision(True, Reason.NOT_WORTH, decision.gain)
+        record = FrameRecord(
+            _device_answer(frame, prediction.label, prediction.confidence, decision.exits, decision.reason),
+            model=self._version,
+            top_k=top_k_of(dict(zip(prediction.labels, prediction.probabilities.tolist(), strict=True))),
+            gain=decision.gain,
+            trigger=trigger,
+            truth=frame.truth,
+        )
+        if item is None:
+            picture = self._admission.encode(frame, prediction) if self._store.archive.wants_exits else None
+            answer = self._answers.exits(record, picture)
+        else:
+            answer = self._answers.offloads(record, item)
+        self._ledger.count_frame(exited=item is None, offloaded=not answer.final, macs=self._model.macs)
+        return answer if answer.final else self._answers.wait_for(answer, wait_s if self._link else 0.0)
 
 
 def _device_answer(frame: Frame, label: str | None, confidence: float, final: bool, reason: Reason) -> Answer:

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_sdk.durable.files import write_whole
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.workbench.cascade.confidence import softmax, to_logits
 
@@ -193,11 +194,14 @@ def save_records(path: str | Path, records: Records) -> Path:
     """
     path = Path(path)
     arrays = {name: array for name in _ARRAYS if (array := getattr(records, name)) is not None}
-    partial = path.with_name(f".{path.name}.partial.npz")
+    info = np.array(msgspec.json.encode(records.info).decode())
+
+    def write(fresh: Path) -> None:
+        with fresh.open("wb") as file:  # a name alone would get the suffix .npz
+            np.savez_compressed(file, info=info, **arrays)
+
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(partial, info=np.array(msgspec.json.encode(records.info).decode()), **arrays)
-        partial.replace(path)
+        write_whole(path, write)
     except OSError as error:
         raise WorkbenchError(f"cannot write {path}: {error}") from error
     return path
