@@ -42,7 +42,9 @@ class GateReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MotionSettings:
-    """How the gate decides. The defaults let nearly every arrival through; they are measured in `docs/cameras.md`.
+    """How the gate decides.
+
+    The defaults let nearly every arrival through; `docs/guides/cameras.md` has the measurements.
 
     Attributes:
         side: longer side of the small grey picture that is compared, in pixels.

@@ -85,7 +85,8 @@ class Ladder:
         """The ladder for `policy.json`."""
         judged = self.choice.judged
         return tuple(
-            Rendition(self.uploads[one], judged[one].mean_bytes, judged[one].kept) for one in self.choice.ladder
+            Rendition(self.uploads[one], judged[one].mean_bytes, judged[one].relative_gain)
+            for one in self.choice.ladder
         )
 
     @property

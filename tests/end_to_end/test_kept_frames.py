@@ -34,7 +34,7 @@ def test_offloaded_frames_become_samples(tmp_path: Path) -> None:
         ):
             for frame in islice(camera, FRAMES):
                 edge.classify(frame)
-            late = {answer.frame_id: answer for answer in edge.answers(wait_s=60)}
+            late = {answer.frame_id: answer for answer in edge.late_answers(wait_s=60)}
         frames = read_when_written(kept, len(late))
         with grpc.insecure_channel(address) as channel:
             stub = wire_grpc.OffloadStub(channel)

@@ -101,7 +101,7 @@ def test_the_cheapest_encoding_that_keeps_the_detail_is_found_and_written(
     assert written.upload == found.upload and written.ladder == found.rungs
     assert (written.threshold, written.big_macs, written.calibration["rule"]) == (0.5, 7, "eps")
     assert written.calibration["upload_promised_loss"] == 0.1
-    assert written.ladder[-1].kept == 1.0
+    assert written.ladder[-1].relative_gain == 1.0
     picture = tmp_path / "drawn" / "ladder.png"
     draw_ladder(picture, found, "stripes")
     assert picture.stat().st_size > 10_000

@@ -189,15 +189,15 @@ class Judged:
         difference: that accuracy less the accuracy on the pictures as they are.
         promise: the cascade's accuracy, over all frames, is at most so much below that with pictures as they are, with
             probability 1 - delta; for each rung by itself.
-        kept: see `edge_sdk.images.rendition.Rendition`, against the ladder's last rung; may be negative or above 1 for
-            rungs that are not on the ladder; NaN where there is no ladder.
+        relative_gain: as in `edge_sdk.images.rendition.Rendition`, against the ladder's last rendition; may be negative
+            or above 1 for those that are not on the ladder; NaN where there is no ladder.
     """
 
     mean_bytes: float
     accuracy: float
     difference: Difference
     promise: float
-    kept: float
+    relative_gain: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)

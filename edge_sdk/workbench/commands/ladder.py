@@ -171,7 +171,7 @@ def ladder_table(found: Ladder) -> Table:
             f"{100 * gap.low:+.1f} .. {100 * gap.high:+.1f}",
             f"{gap.p_value:.3f}" if gap.p_value >= 0.001 else "<0.001",
             f"{100 * one.promise:.2f}",
-            f"{one.kept:.3f}" if index in choice.ladder else "",
+            f"{one.relative_gain:.3f}" if index in choice.ladder else "",
             ", ".join(mark for mark, holds in marks.items() if holds),
         )
     table.caption = (

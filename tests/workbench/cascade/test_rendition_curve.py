@@ -138,11 +138,15 @@ def test_a_ladder_fits_the_policy_and_is_judged_on_what_did_not_choose() -> None
         assert judged.accuracy == trials.right[index, judging].mean()
         assert judged.mean_bytes == trials.sizes[index, judging].mean()
     policy = Policy(
-        ladder=tuple(Rendition(Upload(), found.judged[one].mean_bytes, found.judged[one].kept) for one in found.ladder)
+        ladder=tuple(
+            Rendition(Upload(), found.judged[one].mean_bytes, found.judged[one].relative_gain) for one in found.ladder
+        )
     )
-    assert policy.ladder[-1].kept == 1
+    assert policy.ladder[-1].relative_gain == 1
     top, first = (found.judged[found.ladder[place]].accuracy for place in (-1, 0))
-    assert policy.ladder[0].kept == pytest.approx((first - found.little_accuracy) / (top - found.little_accuracy))
+    assert policy.ladder[0].relative_gain == pytest.approx(
+        (first - found.little_accuracy) / (top - found.little_accuracy)
+    )
     raw = choose_ladder(trials, drop=0.02, raw=True)
     assert set(raw.ladder) <= set(raw_front(trials.mean_bytes(trials.choosing), trials.accuracy(trials.choosing)))
     lost, won = trials.changed(judging)
@@ -160,7 +164,7 @@ def test_a_big_model_that_is_no_better_has_no_ladder() -> None:
     trials = drawn(np.random.default_rng(3), [0.3, 0.0])
     same = Trials(trials.sizes, trials.right, *(np.ones(2000, bool),) * 2, trials.choosing, 1600, 2400)
     found = choose_ladder(same, drop=0.02)
-    assert found.ladder == [] and np.isnan(found.judged[0].kept)
+    assert found.ladder == [] and np.isnan(found.judged[0].relative_gain)
 
 
 @pytest.mark.parametrize(
