@@ -16,7 +16,7 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.bundle import InputSpec
 from edge_sdk.model.little import prepare
 from edge_sdk.types import Image
-from edge_sdk.workbench.data import Source
+from edge_sdk.workbench.labelled import Source
 
 OnPart = Callable[[int, int], None]
 """Called with the number of parts that are done and of all parts."""
@@ -117,8 +117,8 @@ def _make_part(source: Source, part: int, spec: InputSpec, folder: Path) -> None
             images.append(prepare(picture.image, spec))
             truths.append(source.labels.index(picture.label))
     pixels = np.stack(images) if images else np.zeros((0, spec.height, spec.width, 3), np.uint8)
-    np.save(_path(folder, source, part, "truths"), np.array(truths, np.int64))
-    # last: where it exists, the part is whole
+    write_whole(_path(folder, source, part, "truths"), lambda fresh: np.save(fresh, np.array(truths, np.int64)))
+    # The images are written last: where they exist, the part is complete.
     write_whole(_path(folder, source, part, "images"), lambda fresh: np.save(fresh, pixels))
 
 
