@@ -152,6 +152,7 @@ def main(
 
 async def _serve(config: ServerConfig, port_file: Path | None) -> bool:
     from cloud_server.server import CloudServer
+    from edge_sdk.durable.files import write_whole
 
     server = CloudServer(config)
     stop = asyncio.Event()
@@ -166,9 +167,7 @@ async def _serve(config: ServerConfig, port_file: Path | None) -> bool:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
     if port_file is not None:
-        partial = port_file.with_name(port_file.name + ".partial")
-        partial.write_text(server.address.rpartition(":")[2])
-        partial.replace(port_file)
+        write_whole(port_file, server.address.rpartition(":")[2])
     click.echo(f"listening on {server.address}")
     sys.stdout.flush()
     await stop.wait()

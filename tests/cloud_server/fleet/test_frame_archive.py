@@ -444,7 +444,7 @@ assert said[2].endswith("again"), said
 def test_killed_at_any_moment_it_leaves_whole_lines_with_whole_pictures(tmp_path: Path) -> None:
     code = f"""
 import sys
-sys.path[:0] = {[str(TESTS), str(TESTS / "cloud_server" / "fleet")]!r}
+sys.path[:0] = {[str(TESTS), str(TESTS / "cloud_server" / "fleet"), str(TESTS / "store")]!r}
 from pathlib import Path
 from test_frame_archive import encoded, frame, keeper
 it = keeper(Path({str(tmp_path)!r}))
