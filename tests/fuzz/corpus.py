@@ -18,8 +18,8 @@ SIZES = ((1, 1), (7, 5), (64, 48), (320, 240), (641, 479))
 def scene(width: int, height: int) -> Image:
     noise = np.random.default_rng(width).integers(0, 40, (height, width, 3), np.uint8)
     y, x = np.mgrid[:height, :width]
-    smooth: Image = np.stack([200 * x // width, 200 * y // height, 0 * x], axis=2).astype(np.uint8)
-    return smooth + noise
+    smooth: NDArray[np.uint8] = np.stack([200 * x // width, 200 * y // height, 0 * x], axis=2).astype(np.uint8)
+    return np.asarray(smooth + noise, np.uint8)
 
 
 def encode(image: NDArray[Any], suffix: str, *options: int) -> bytes:

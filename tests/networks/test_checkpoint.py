@@ -71,7 +71,7 @@ def test_other_labels_give_a_fresh_head_on_old_weights(small: Model, tmp_path: P
     path = save_checkpoint(tmp_path / "m.safetensors", module, info)
     tuned, told = create_model(str(path), labels=["cat", "dog"])
     assert told.labels == ("cat", "dog")
-    assert torch.equal(tuned.conv_stem.weight, module.conv_stem.weight)
+    assert torch.equal(tuned.conv_stem.weight, module.conv_stem.weight)  # type: ignore[arg-type, union-attr]
     assert tuned(torch.zeros(1, 3, 48, 64)).shape == (1, 2)
 
 
@@ -108,7 +108,7 @@ def test_other_labels_give_a_fresh_head_on_a_pruned_network(narrow: Model, tmp_p
     tuned, told = create_model(str(path), labels=["cat", "dog"])
     assert (told.widths, told.labels) == (info.widths, ("cat", "dog"))
     assert told.parameters == sum(p.numel() for p in tuned.parameters()) < info.parameters
-    assert tuned.classifier.weight.shape == (2, cut.classifier.weight.shape[1])
+    assert tuned.classifier.weight.shape == (2, cut.classifier.weight.shape[1])  # type: ignore[index, union-attr]
     own = cut.state_dict()
     assert all(torch.equal(v, own[k]) for k, v in tuned.state_dict().items() if not k.startswith("classifier"))
     again, _ = load_checkpoint(save_checkpoint(tmp_path / "tuned.safetensors", tuned, told))
