@@ -106,17 +106,17 @@ def test_a_taken_port_is_explained(checkpoint: Path) -> None:
         port = taken.getsockname()[1]
         arguments = ["-m", "cloud_server", "--model", str(checkpoint), "--port", str(port)]
         done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert (
         done.stderr
-        == f"Error: cannot listen on 127.0.0.1:{port}: the port is taken, or the host is not this machine's\n"
+        == f"cloud-server: cannot listen on 127.0.0.1:{port}: the port is taken, or the host is not this machine's\n"
     )
 
 
 def test_missing_extras_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "EXTRAS", ("no_such_module", "numpy"))
     result = CliRunner().invoke(command.main, [])
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "no_such_module, which this Python lacks: pip install '.[cloud]'" in result.output
 
 
@@ -138,7 +138,7 @@ def test_an_unknown_option_is_explained() -> None:
 )
 def test_a_link_that_cannot_be_made_safe_is_explained(arguments: list[str], message: str) -> None:
     result = CliRunner().invoke(command.main, ["--port", "0", *arguments])
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert message in result.output
 
 

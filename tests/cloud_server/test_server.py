@@ -167,9 +167,9 @@ async def test_a_run_whose_device_left_outlives_the_server(tmp_path: Path) -> No
     async with grpc.aio.insecure_channel(server.address) as channel:
         call = asyncio.ensure_future(wire_grpc.OffloadStub(channel).Classify(asked))
         await asyncio.to_thread(model.entered.acquire)
-        (flying,) = server._service._flying.values()
+        (run,) = server._service._in_flight.runs
         call.cancel()
-        while flying.callers:  # noqa: ASYNC110 - what is awaited happens in another task, without an event
+        while run.callers:  # noqa: ASYNC110 - what is awaited happens in another task, without an event
             await asyncio.sleep(0)
         stopping = asyncio.create_task(server.stop())
         await asyncio.sleep(0)

@@ -9,7 +9,8 @@ import pytest
 import cloud_server
 from cloud_server.access.authenticator import TooManyStreams, Unauthenticated
 from cloud_server.access.rates import RateLimited
-from cloud_server.api.failures import OUTCOMES, UNFORESEEN, BadRequest, failure_of, outcome_of
+from cloud_server.api.failures import OUTCOMES, UNFORESEEN, failure_of, outcome_of
+from cloud_server.api.request import BadRequest
 from cloud_server.model.batching import Draining, ModelFailed, Overloaded
 from cloud_server.model.decode import TooLarge
 from edge_sdk.errors import ImageError
@@ -17,7 +18,7 @@ from edge_sdk.link.uplink import _RETRYABLE
 from edge_sdk.wire import offload_pb2 as wire
 
 Code = wire.Failure.Code
-DOCS = Path(__file__).resolve().parents[3] / "docs" / "cloud-server.md"
+DOCS = Path(__file__).resolve().parents[3] / "docs" / "guides" / "server.md"
 
 
 def test_each_error_has_its_line() -> None:

@@ -144,7 +144,7 @@ async def test_a_disk_that_fails_stops_no_answer(tmp_path: Path, caplog: pytest.
         await store.put(key(number), wide)
     assert len(store) == 0
     assert [record.levelname for record in caplog.records] == ["ERROR"]
-    assert "not remembered for now" in caplog.text
+    assert "not cached for now" in caplog.text
     store._connection.execute("PRAGMA max_page_count=100000")
     await store.put(key(3), wide)
     assert await store.get(key(3)) == wide
