@@ -39,7 +39,7 @@ HTTP = "Serve /metrics and /healthz over HTTP on this port; 0 takes a free one. 
 class _Command(click.Command):
     """Reports every error in one line, `cloud-server: ...`, without a traceback."""
 
-    def main(  # type: ignore[override]
+    def main(
         self,
         args: Sequence[str] | None = None,
         prog_name: str | None = None,
@@ -231,7 +231,7 @@ async def _serve(config: ServerConfig, port_file: Path | None) -> bool:
     await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
     if not starting.done():
         _say("ended before it was ready: 0 frames answered")
-        return False
+        os._exit(0)  # the thread that loads the model cannot be stopped
     try:
         await starting
         if port_file is not None:

@@ -113,8 +113,8 @@ def main(
             try:
                 for frame, answer in edge.watch(islice(camera, frames)):
                     report.add(frame, answer)
-                    report.late(edge.answers())
-                report.late(edge.answers(wait_s=drain_s))
+                    report.late(edge.late_answers())
+                report.late(edge.late_answers(wait_s=drain_s))
             except KeyboardInterrupt:
                 click.echo("stopped; frames that wait stay in the spool")
         report.finish(out / "summary.png", ask=cloud if local else None)

@@ -165,7 +165,7 @@ def _version_of(path: Path) -> tuple[int, ...] | None:
         seen = path.stat()
     except OSError:
         return None
-    return seen.st_ino, seen.st_mtime_ns, seen.st_size
+    return seen.st_ino, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size  # ctime: a mode that was repaired
 
 
 def _by_certificate(context: Any) -> Caller | None:

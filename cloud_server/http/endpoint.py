@@ -16,7 +16,6 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from edge_sdk.errors import ConfigError
 
 _log = logging.getLogger(__name__)
-_TEXT = [("Content-Type", "text/plain; charset=utf-8")]
 
 
 class Endpoint:
@@ -49,7 +48,7 @@ class Endpoint:
                 status, text = ("200 OK", "serving") if is_serving() else ("503 Service Unavailable", "not serving")
             else:
                 status, text = "404 Not Found", "there are /metrics and /healthz"
-            start_response(status, _TEXT)
+            start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
             return [f"{text}\n".encode()]
 
         try:

@@ -100,7 +100,10 @@ def info(bundle: str) -> None:
         table.add_row("rule", f"{rule}, temperature {policy.temperature:.3f}")
         table.add_row("upload", opened.policy.upload.name)
         if policy.ladder:
-            rungs = (f"{rung.upload.name} ({rung.mean_bytes / 1e3:.1f} kB, {rung.kept:.0%})" for rung in policy.ladder)
+            rungs = (
+                f"{rung.upload.name} ({rung.mean_bytes / 1e3:.1f} kB, {rung.relative_gain:.0%})"
+                for rung in policy.ladder
+            )
             table.add_row("ladder", "  ".join(rungs))
         table.add_row("calibration", "  ".join(f"{name} {value}" for name, value in opened.policy.calibration.items()))
         table.add_row("made with", "  ".join(f"{name} {version}" for name, version in manifest.made_with.items()))

@@ -37,7 +37,7 @@ class RunReport:
         self._edge = edge
         self._title = title
         self._console = console or Console(highlight=False, soft_wrap=True)
-        self._start = edge.ledger
+        self._start = edge.usage
         self._display = LoopDisplay(edge, title, self._console)
         self._scorecard = Scorecard(edge.bundle)
         self._history = RunHistory()
@@ -46,7 +46,7 @@ class RunReport:
         """The device answered a frame."""
         self._display.show(frame, answer)
         self._scorecard.add(frame, answer)
-        self._history.add(frame, answer, self._edge.ledger.since(self._start))
+        self._history.add(frame, answer, self._edge.usage.since(self._start))
 
     def late(self, answers: Iterable[Answer]) -> None:
         """Later words have come."""
@@ -71,7 +71,7 @@ class RunReport:
                 self._scorecard.ask_cloud(ask, lambda ids: iter(track(ids, _ASKING, console=self._console)))
             except grpc.RpcError as error:
                 _log.warning("the big model alone is not compared: %s", error)
-        account = self._edge.ledger.since(self._start)
+        account = self._edge.usage.since(self._start)
         self._history.finish(account)
         score = self._scorecard.score()
         link = f"{self._edge.link}{f': {self._edge.link_message}' if self._edge.link_message else ''}"

@@ -10,7 +10,7 @@ from typing import Any
 from rich.table import Table
 
 from edge_sdk.budget.limits import Resource
-from edge_sdk.budget.usage import LedgerSnapshot
+from edge_sdk.budget.usage import Usage
 from edge_sdk.errors import EdgeError
 from edge_sdk.report.display import compute_text, macs_text, upload_text
 from edge_sdk.report.scorecard import Score
@@ -30,12 +30,12 @@ class RunHistory:
         answers: the newest word on each kept frame, by frame id.
     """
 
-    accounts: list[LedgerSnapshot] = field(default_factory=list)
+    accounts: list[Usage] = field(default_factory=list)
     answers: dict[str, Answer] = field(default_factory=dict)
     _stride: int = 1
     _seen: int = 0
 
-    def add(self, frame: Frame, answer: Answer, account: LedgerSnapshot) -> None:
+    def add(self, frame: Frame, answer: Answer, account: Usage) -> None:
         """A frame was answered by the device."""
         if self._seen % self._stride == 0:
             self.accounts.append(account)
@@ -51,13 +51,13 @@ class RunHistory:
         if answer.frame_id in self.answers:
             self.answers[answer.frame_id] = answer
 
-    def finish(self, account: LedgerSnapshot) -> None:
+    def finish(self, account: Usage) -> None:
         """The ledger at the end, late answers included."""
         if self.accounts:
             self.accounts[-1] = account
 
 
-def summary_table(account: LedgerSnapshot, score: Score | None, waiting: int, link: str) -> Table:
+def summary_table(account: Usage, score: Score | None, waiting: int, link: str) -> Table:
     """The run in one table."""
     table = Table(title="Summary", title_justify="left", show_header=False)
     table.add_column(style="bold")
@@ -79,7 +79,7 @@ def summary_table(account: LedgerSnapshot, score: Score | None, waiting: int, li
 
 
 def draw_summary(
-    path: Path, history: RunHistory, account: LedgerSnapshot, score: Score | None, threshold: float | None, title: str
+    path: Path, history: RunHistory, account: Usage, score: Score | None, threshold: float | None, title: str
 ) -> None:
     """Draw the run into a PNG.
 
@@ -194,7 +194,7 @@ def _draw_compute(axis: Any, history: RunHistory) -> None:
     axis.legend(fontsize=8)
 
 
-def _draw_accuracy(axis: Any, score: Score | None, account: LedgerSnapshot) -> None:
+def _draw_accuracy(axis: Any, score: Score | None, account: Usage) -> None:
     if score is None:
         axis.axis("off")
         text = f"{account.frames} frames\n{account.exit_ratio:.0%} exits\n{macs_text(account.macs_total)}"

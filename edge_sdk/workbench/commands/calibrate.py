@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from edge_sdk.workbench.commands.options import DATA_HELP, measuring_split, progress_bars
-from edge_sdk.workbench.data import open_source, read_all
+from edge_sdk.workbench.data import open_source
+from edge_sdk.workbench.labelled import read_all
 
 
 def _parse_size(ctx: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
@@ -67,9 +68,11 @@ def calibrate(
     confidence 1 - delta the cascade is at most one point below the big model.
     """
     from edge_sdk.model.bundle import open_bundle
-    from edge_sdk.workbench.calibrate import Rule, calibrate_bundle, calibrate_records, write_calibration
+    from edge_sdk.workbench.calibrate import calibrate_records
+    from edge_sdk.workbench.calibration import Rule
     from edge_sdk.workbench.draw import draw_calibration
-    from edge_sdk.workbench.records import load_records
+    from edge_sdk.workbench.records_file import load_records
+    from edge_sdk.workbench.write_calibration import calibrate_bundle, write_calibration
 
     if (data is None) == (files is None):
         raise click.UsageError("expected either --data or --records")

@@ -69,9 +69,9 @@ def _formats(ctx: click.Context, parameter: click.Parameter, text: str) -> tuple
     default=0.05,
     show_default=True,
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="A dearer rung must be better at this level of the sign test.",
+    help="A dearer rendition must be better at this level of the sign test.",
 )
-@click.option("--raw-front", is_flag=True, help="Keep every rung that looks better, noise or not.")
+@click.option("--raw-front", is_flag=True, help="Keep every rendition that looks better, noise or not.")
 @click.option("--all", "every", is_flag=True, help="Look at all pictures, also those that would exit.")
 @click.option(
     "--sides",
@@ -131,7 +131,7 @@ def ladder(
         f"{found.choice.original_accuracy:.1%} rightly as they are, the little one {found.choice.little_accuracy:.1%}",
         soft_wrap=True,
     )
-    if not found.rungs:
+    if not found.renditions:
         console.print("The big model is no better than the little one on these frames: there is no ladder.")
     console.print(found.sentence(), soft_wrap=True)
     if not dry_run:
@@ -142,7 +142,7 @@ def ladder(
 
 
 def ladder_table(found: Ladder) -> Table:
-    """Every encoding that was tried, by rising bytes, on the judging part."""
+    """Every encoding that was tried, by rising bytes, on the evaluation part."""
     choice, sure = found.choice, f"{1 - found.rule.delta:.0%}"
     table = Table(title="Encodings, judged", title_justify="left")
     for column in (
@@ -158,8 +158,8 @@ def ladder_table(found: Ladder) -> Table:
         "",
     ):
         table.add_column(column, justify="left" if column in ("encoding", "") else "right")
-    for index in sorted(range(len(choice.judged)), key=lambda index: choice.judged[index].mean_bytes):
-        one = choice.judged[index]
+    for index in sorted(range(len(choice.evaluated)), key=lambda index: choice.evaluated[index].mean_bytes):
+        one = choice.evaluated[index]
         gap = one.difference
         marks = {"ladder": index in choice.ladder, "safe": index == choice.safe, "now": index == found.usual}
         table.add_row(
@@ -171,7 +171,7 @@ def ladder_table(found: Ladder) -> Table:
             f"{100 * gap.low:+.1f} .. {100 * gap.high:+.1f}",
             f"{gap.p_value:.3f}" if gap.p_value >= 0.001 else "<0.001",
             f"{100 * one.promise:.2f}",
-            f"{one.kept:.3f}" if index in choice.ladder else "",
+            f"{one.relative_gain:.3f}" if index in choice.ladder else "",
             ", ".join(mark for mark, holds in marks.items() if holds),
         )
     table.caption = (

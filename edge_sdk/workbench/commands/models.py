@@ -14,7 +14,8 @@ from rich.table import Table
 
 from edge_sdk.model.bundle import InputSpec
 from edge_sdk.workbench.commands.options import DATA_HELP, measuring_split, progress_bars
-from edge_sdk.workbench.data import open_source, read_all
+from edge_sdk.workbench.data import open_source
+from edge_sdk.workbench.labelled import read_all
 
 
 def _parse_size(ctx: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, int] | None:

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bar
 
 from edge_sdk.images.rendition import Upload
-from edge_sdk.workbench.data import Split
+from edge_sdk.workbench.labelled import Split
 
 _LINE_EVERY_S = 30.0
 

@@ -13,7 +13,8 @@ from rich.table import Table
 from edge_sdk.images.rendition import Upload
 from edge_sdk.workbench.cascade.companion import Ranked, advice
 from edge_sdk.workbench.commands.options import DATA_HELP, measuring_split, parse_upload, progress_bars
-from edge_sdk.workbench.data import Split, open_source
+from edge_sdk.workbench.data import open_source
+from edge_sdk.workbench.labelled import Split
 
 
 @click.command()
@@ -45,15 +46,17 @@ def records(
     Stopped at any moment, the same command goes on where it was. --csv imports records of a third party (columns id,
     predicted, probability) on the same pictures.
     """
-    from edge_sdk.workbench.recorder import file_name, open_subject, record
-    from edge_sdk.workbench.records import load_records, read_csv, save_records
+    from edge_sdk.workbench.recorder import write_records
+    from edge_sdk.workbench.records_csv import read_csv
+    from edge_sdk.workbench.records_file import load_records, save_records
+    from edge_sdk.workbench.subjects import file_name, open_subject
 
     source = open_source(data, Split(split) if split else measuring_split(data))
     subjects = [open_subject(name, pretrained=pretrained, threads=threads, upload=as_uploaded) for name in models]
     console = Console()
     with progress_bars(console) as bars:
         task = bars.add_task("parts", total=source.parts)
-        paths = record(
+        paths = write_records(
             subjects, source, out, on_part=lambda done, parts: bars.update(task, completed=done, total=parts)
         )
     for path in csvs:
@@ -109,7 +112,7 @@ def companion(
     Candidates are exported to int8 and measured in the device's runtime. Chosen on the data's calibration split, judged
     on its test split.
     """
-    from edge_sdk.workbench.companion import Power, find_companions
+    from edge_sdk.workbench.companion_search import Power, find_companions
     from edge_sdk.workbench.draw import draw_companions
 
     console = Console()
@@ -179,18 +182,19 @@ def cascade(files: tuple[Path, ...], judge: tuple[Path, ...]) -> None:
     For two models the lossless threshold and those that lose half a point and a point; for more, thresholds found
     jointly. With --judge, how they fare on other pictures.
     """
-    from edge_sdk.workbench.cascade.chain import UNUSED, cheapest_chain, evaluate
+    from edge_sdk.workbench.cascade.chain import UNUSED, evaluate
+    from edge_sdk.workbench.cascade.cheapest_chain import cheapest_chain
 
     if len(files) < 2 or len(judge) not in (0, len(files)):
         raise click.UsageError("expected records of two or more models, and as many for --judge or none")
     stages, temperatures = _stages(files, None)
     elsewhere = _stages(judge, temperatures)[0] if judge else None
     table = Table(title=" -> ".join(stage.name for stage in stages), title_justify="left")
-    judged = Table(title="elsewhere", title_justify="left")
+    evaluated = Table(title="elsewhere", title_justify="left")
     for column in ("may lose", "thresholds", "leave at each", "accuracy", "MACs"):
         table.add_column(column, justify="right")
     for column in ("may lose", "lost", "accuracy", "MACs"):
-        judged.add_column(column, justify="right")
+        evaluated.add_column(column, justify="right")
     whole = stages[-1].macs
     for drop in (0.0, 0.005, 0.01):
         found = cheapest_chain(stages, drop=drop)
@@ -201,11 +205,11 @@ def cascade(files: tuple[Path, ...], judge: tuple[Path, ...]) -> None:
         if elsewhere is not None:
             there = evaluate(elsewhere, found.thresholds)
             lost = 100 * (float(elsewhere[-1].right.mean()) - there.accuracy)
-            judged.add_row(row[0], f"{lost:+.2f} points", f"{there.accuracy:.1%}", f"{there.macs / whole:.1%}")
+            evaluated.add_row(row[0], f"{lost:+.2f} points", f"{there.accuracy:.1%}", f"{there.macs / whole:.1%}")
     console = Console()
     console.print(table)
     if elsewhere is not None:
-        console.print(judged)
+        console.print(evaluated)
     console.print(f"MACs are shares of those of {stages[-1].name}, which is right on {stages[-1].right.mean():.1%}")
 
 
@@ -215,7 +219,8 @@ def _stages(files: Sequence[Path], temperatures: list[float] | None) -> tuple[li
 
     from edge_sdk.workbench.cascade.chain import Stage
     from edge_sdk.workbench.cascade.confidence import fit_temperature
-    from edge_sdk.workbench.records import check_same, load_records
+    from edge_sdk.workbench.records import check_same
+    from edge_sdk.workbench.records_file import load_records
 
     kept = [load_records(path) for path in files]
     check_same(*kept)

@@ -9,9 +9,11 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from edge_sdk.workbench.cascade.chain import METHODS, UNUSED
+from edge_sdk.workbench.cascade.chain import UNUSED
+from edge_sdk.workbench.cascade.threshold_search import METHODS
 from edge_sdk.workbench.commands.options import DATA_HELP, progress_bars
-from edge_sdk.workbench.data import Split, open_source
+from edge_sdk.workbench.data import open_source
+from edge_sdk.workbench.labelled import Split
 
 
 @click.command()
@@ -54,7 +56,8 @@ def sequence(
 
     from edge_sdk.model.little import LittleModel
     from edge_sdk.networks.checkpoint import create_model
-    from edge_sdk.networks.sequence import SequenceModel, attach_exits, save_sequence
+    from edge_sdk.networks.sequence import SequenceModel, attach_exits
+    from edge_sdk.networks.sequence_file import save_sequence
     from edge_sdk.networks.taps import find_taps
     from edge_sdk.workbench.sequence.search import find_exits, with_exits
     from edge_sdk.workbench.sequence.train import collect_features, fit_temperatures, train_exits
@@ -107,7 +110,7 @@ def sequence(
     table = Table(title=f"Exit sequence on {info.arch}, {len(test)} test frames", title_justify="left")
     for column in ("exit", "leave at", "frames"):
         table.add_column(column, justify="left" if column == "exit" else "right")
-    for name, threshold, share in zip(names, [*found.judged.thresholds, 0.0], found.judged.shares, strict=True):
+    for name, threshold, share in zip(names, [*found.evaluated.thresholds, 0.0], found.evaluated.shares, strict=True):
         table.add_row(name, "unused" if threshold == UNUSED else f"{threshold:.3f}", f"{share:.1%}")
     console.print(table)
     table = Table(title_justify="left")
@@ -116,7 +119,7 @@ def sequence(
     rows = (
         ("big model alone", found.big_accuracy, found.big_macs),
         ("little and big", found.single.accuracy, found.single.macs),
-        ("exit sequence", found.judged.accuracy, found.judged.macs),
+        ("exit sequence", found.evaluated.accuracy, found.evaluated.macs),
     )
     for name, accuracy, macs in rows:
         table.add_row(name, f"{accuracy:.1%}", f"{macs / 1e6:.1f} M", f"{macs / found.big_macs:.1%}")

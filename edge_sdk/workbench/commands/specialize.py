@@ -56,7 +56,9 @@ if TYPE_CHECKING:
 @click.option("--allocation", default="error", show_default=True, type=click.Choice(["error", "even"]))
 @click.option("--schedule", default="once", show_default=True, type=click.Choice(["once", "gradual"]))
 @click.option("--damping", default=0.01, show_default=True, type=click.FloatRange(0, min_open=True))
-@click.option("--steps", default=600, show_default=True, type=click.IntRange(0), help="Of the lessons after the cut.")
+@click.option(
+    "--steps", default=600, show_default=True, type=click.IntRange(0), help="Of the distillation after the cut."
+)
 @click.option("--name", default="", help="Of the model.  [default: the folder's name]")
 @click.option("--allow", multiple=True, metavar="OPERATOR", help="May run outside XNNPACK though it is heavy.")
 @click.option("--seed", default=0, show_default=True)
@@ -91,7 +93,7 @@ def specialize(
     from edge_sdk.networks.checkpoint import create_model
     from edge_sdk.workbench.draw import draw_report
     from edge_sdk.workbench.specialize.method import Method
-    from edge_sdk.workbench.specialize.recover import Recipe
+    from edge_sdk.workbench.specialize.recipe import Recipe
     from edge_sdk.workbench.specialize.report import report_table, write_report
     from edge_sdk.workbench.specialize.samples import read_unlabelled
     from edge_sdk.workbench.specialize.specialist import specialize as run
@@ -108,7 +110,7 @@ def specialize(
     mapping = _mapping(labels)
     names = tuple(part.strip() for part in classes.split(",")) if classes else None
     samples, rest = _samples(task, shots, seed, names, min_confidence, info.input)
-    judged = _judged(test, rest, samples.labels, info.input, seed)
+    evaluated = _test_samples(test, rest, samples.labels, info.input, seed)
     others = None if generic is None or without_control else read_unlabelled(generic, len(samples), info.input, seed)
     method = Method(
         pattern=pattern,
@@ -127,7 +129,7 @@ def specialize(
             out,
             targets=wanted,
             generic=others,
-            test=judged,
+            test=evaluated,
             mapping=mapping,
             method=method,
             name=name,
@@ -157,11 +159,11 @@ def _samples(
     spec: InputSpec,
 ) -> tuple[Samples, dict[str, list[Path]]]:
     """The few pictures, and the class folders' others."""
-    from edge_sdk.workbench.pseudo_labels import choose, read_kept
+    from edge_sdk.workbench.pseudo_labels import choose, read_pseudo_labels
     from edge_sdk.workbench.specialize.samples import class_files, draw_shots, read_samples
 
     if any((task / file).is_file() for file in ("answers.jsonl", "answers.csv")):
-        chosen = choose(read_kept(task, min_confidence=min_confidence), shots, classes, seed)
+        chosen = choose(read_pseudo_labels(task, min_confidence=min_confidence), shots, classes, seed)
         few = {name: paths for name, paths in chosen.items() if len(paths) >= shots}
         left_out = sorted(set(chosen) - set(few))
         if len(few) < 2 or (classes and left_out):
@@ -182,7 +184,7 @@ def _samples(
     return read_samples(used, spec), rest
 
 
-def _judged(
+def _test_samples(
     test: Path | None, rest: Mapping[str, Sequence[Path]], labels: tuple[str, ...], spec: InputSpec, seed: int
 ) -> Samples | None:
     """Pictures to judge on: at most `_MOST_TEST`, as many of each class as there are."""

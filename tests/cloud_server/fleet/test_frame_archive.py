@@ -26,7 +26,7 @@ import cloud_server.cli as command
 import cloud_server.fleet.archive_folder as archive_folder
 import cloud_server.fleet.frame_archive as frame_archive
 from cloud_server.fleet.archive_folder import ANSWERS
-from cloud_server.fleet.frame_archive import LOOK_AGAIN_S, AnsweredFrame, FrameArchive
+from cloud_server.fleet.frame_archive import LOOK_AGAIN_S, SUFFIXES, AnsweredFrame, FrameArchive
 from cloud_server.server import CloudServer, ServerConfig
 from edge_sdk.errors import ConfigError
 from edge_sdk.types import new_frame_id

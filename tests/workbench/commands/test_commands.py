@@ -86,14 +86,14 @@ def test_a_log_gets_a_line_of_progress_every_half_minute() -> None:
     console = Console(file=io.StringIO(), width=80)
     with progress_bars(console) as bars:
         bars.get_time = lambda: now
-        lessons, pictures = bars.add_task("lessons", total=600), bars.add_task("pictures", total=None)
+        distillation, pictures = bars.add_task("distillation", total=600), bars.add_task("pictures", total=None)
         for done in range(0, 600, 100):
-            bars.update(lessons, completed=done)
+            bars.update(distillation, completed=done)
             now += 20
         bars.update(pictures, completed=5)
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue().splitlines() == [
-        "lessons: 200 of 600, 0:01:20 left",
-        "lessons: 400 of 600, 0:00:40 left",
+        "distillation: 200 of 600, 0:01:20 left",
+        "distillation: 400 of 600, 0:00:40 left",
         "pictures: 5",
     ]
