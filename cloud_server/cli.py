@@ -235,8 +235,7 @@ async def _serve(config: ServerConfig, port_file: Path | None) -> bool:
     try:
         await starting
         if port_file is not None:
-            port = server.address.rpartition(":")[2]
-            write_whole(port_file, lambda path: path.write_text(port))
+            write_whole(port_file, server.address.rpartition(":")[2])
         click.echo(f"listening on {server.address}")
         sys.stdout.flush()
         await stopping

@@ -45,7 +45,7 @@ def test_offloaded_frames_become_samples(tmp_path: Path) -> None:
                 assert (frame.label, frame.confidence) == (said.label, pytest.approx(said.confidence, abs=1e-6))
 
     assert late
-    with Journal(state / "journal.db") as journal:
+    with Journal(state) as journal:
         answers = [entry.answer for entry in journal.query()]
     from_cloud = {answer.frame_id for answer in answers if answer.origin is Origin.CLOUD}
     assert {frame.path.stem for frame in frames} == from_cloud
