@@ -25,12 +25,10 @@ from edge_sdk.errors import ConfigError
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
 
-<<<<<<< HEAD
-__all__ = ["CloudServer", "ServerConfig"]
-=======
 if TYPE_CHECKING:
     from cloud_server.http.endpoint import Endpoint
->>>>>>> main
+
+__all__ = ["CloudServer", "ServerConfig"]
 
 _log = logging.getLogger(__name__)
 
