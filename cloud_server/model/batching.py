@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cloud_server.model.watch import ModelWatch
 from edge_sdk.errors import EdgeError
 from edge_sdk.types import Image
 
@@ -73,6 +75,9 @@ class Batcher:
         max_wait_s: how long a batch that is not full waits for more; 0 never waits.
         decoders: threads that decode.
         on_batch: called with the size of each batch, on the event loop.
+
+    Attributes:
+        watch: tells whether the model still answers.
     """
 
     def __init__(
@@ -89,6 +94,7 @@ class Batcher:
         self._prepare, self._run = prepare, run
         self._max_batch, self._max_queue, self._max_wait_s = max_batch, max_queue, max_wait_s
         self._on_batch = on_batch
+        self.watch = ModelWatch()
         self._decoders = ThreadPoolExecutor(decoders, thread_name_prefix="decode")
         self._model = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._ready: deque[_Waiting] = deque()
@@ -112,7 +118,9 @@ class Batcher:
 
     async def start(self, warm_up: Callable[[], None] = lambda: None) -> None:
         """Begin to take frames, after `warm_up` has run on the model's thread."""
+        began = time.monotonic()
         await asyncio.get_running_loop().run_in_executor(self._model, warm_up)
+        self.watch.warmed_up(time.monotonic() - began)
         self._worker = asyncio.create_task(self._work(), name="batcher")
 
     async def submit(self, data: bytes, little: Little = None, on_start: Callable[[], None] = lambda: None) -> Answered:
@@ -188,7 +196,10 @@ class Batcher:
             self._on_batch(len(batch))
             for item in batch:
                 item.on_start()
+            self.watch.begin()
             results = await loop.run_in_executor(self._model, self._run_safely, batch)
+            failed = sum(isinstance(result, ModelFailed) for result in results)
+            self.watch.end(answered=len(results) - failed, failed=failed)
             for item, result in zip(batch, results, strict=True):
                 if item.result.done():  # its caller has gone
                     continue
