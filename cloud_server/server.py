@@ -28,6 +28,8 @@ from edge_sdk.wire import offload_pb2_grpc as wire_grpc
 if TYPE_CHECKING:
     from cloud_server.http.endpoint import Endpoint
 
+__all__ = ["CloudServer", "ServerConfig"]
+
 _log = logging.getLogger(__name__)
 
 SERVICE = wire.DESCRIPTOR.services_by_name["Offload"].full_name
