@@ -1,8 +1,8 @@
-"""The answers given so far, by device and frame id: a repeat costs no second run of the model, even after a restart.
+"""The replies given so far, by device and frame id: a repeat costs no second run of the model, even after a restart.
 
-SQLite in WAL mode, on a thread of its own. Answers are committed in groups before their replies leave. A commit reaches
-the operating system, not the platter (synchronous=NORMAL): it outlives this process however it is killed; a power cut
-may cost the latest ones, which then are computed once more.
+SQLite in WAL mode, on a thread of its own. Replies are committed in groups before they are sent. A commit reaches
+the operating system, not the disk (synchronous=NORMAL): it outlives this process however it is killed; a power cut
+may cost the latest ones, which are then computed once more.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ _SCHEMA = (
 
 @dataclass(frozen=True, slots=True)
 class CachedReply:
-    """One answer.
+    """One reply.
 
     Attributes:
         digest: of the picture that was answered.
-        classification: the answer as it went over the wire, a serialised `Classification`.
+        classification: a serialised `Classification`, as it was sent.
     """
 
     digest: bytes
@@ -60,20 +60,20 @@ def key_of(device: str, frame_id: str) -> bytes:
 
 
 def rows_within(labels: int, *, rows: int = ROWS, max_bytes: int = MAX_BYTES) -> int:
-    """How many answers of `labels` probabilities are kept: `rows`, or fewer where those would exceed `max_bytes`."""
+    """How many replies of `labels` probabilities are cached: `rows`, or fewer where those would exceed `max_bytes`."""
     return max(1, min(rows, max_bytes // (_ROW_BYTES + 4 * labels)))
 
 
 class ReplyCache:
-    """The latest answers, durable where it has a file. Used on one event loop; its disk work runs elsewhere.
+    """The latest replies, durable where it has a file. Used on one event loop; its disk work runs elsewhere.
 
-    A damaged file is set aside as `NAME.damaged` and a fresh one begun. Where the disk fails, answers go out
-    unremembered, and the log says so once.
+    A damaged file is set aside as `NAME.damaged` and a fresh one begun. Where the disk fails, replies are
+    sent without being cached, and the log says so once.
 
     Args:
         path: the SQLite file; None: memory only.
-        fingerprint: of the model and its labels; answers of another one are dropped.
-        rows: answers that are kept; the first written go first.
+        fingerprint: of the model and its labels; replies of another one are dropped.
+        rows: replies that are cached; the oldest leave first.
 
     Raises:
         ConfigError: another server holds the file, or it cannot be written.
@@ -100,13 +100,13 @@ class ReplyCache:
         return key in self._keys
 
     async def get(self, key: bytes) -> CachedReply | None:
-        """The answer to a frame that was answered before, or None."""
+        """The reply to a frame that was answered before, or None."""
         if key not in self._keys:
             return None
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, key)
 
     async def put(self, key: bytes, answer: CachedReply) -> None:
-        """Remember an answer; it outlives the process once this has returned."""
+        """Cache a reply; it outlives the process once this has returned."""
         loop = asyncio.get_running_loop()
         write = _Write(key, answer, loop.create_future())
         self._queue.append(write)
@@ -122,7 +122,7 @@ class ReplyCache:
         self._thread.shutdown()
 
     async def _write_in_groups(self) -> None:
-        """While one group is committed, the next one gathers."""
+        """Commit groups of replies; while one is committed, the next one gathers."""
         loop = asyncio.get_running_loop()
         while self._queue:
             group, self._queue = self._queue, []
@@ -138,7 +138,7 @@ class ReplyCache:
                 self._failing = False
             except (sqlite3.Error, EdgeError) as error:
                 if not self._failing:
-                    _log.error("answers are not remembered for now, repeats are computed anew: %s", error)
+                    _log.error("replies are not cached for now, repeats are computed again: %s", error)
                 self._failing = True
             finally:
                 for write in group:
@@ -168,7 +168,7 @@ class ReplyCache:
                 connection.execute("DELETE FROM source")
                 connection.execute("INSERT INTO source VALUES (?)", [self._fingerprint])
                 if dropped:
-                    _log.info("%d answers of another model or label map are dropped from %s", dropped, self._path)
+                    _log.info("%d replies of another model or label map are dropped from %s", dropped, self._path)
             self._trim(connection)
         self._found = dict.fromkeys(row[0] for row in connection.execute("SELECT key FROM answer ORDER BY number"))
 
@@ -181,7 +181,7 @@ class ReplyCache:
                 "SELECT digest, classification FROM answer WHERE key = ?", [key]
             ).fetchone()
         except (sqlite3.Error, StorageError) as error:
-            _log.error("cannot read a remembered answer, it is computed anew: %s", error)
+            _log.error("cannot read a cached reply, it is computed again: %s", error)
             return None
         return None if row is None else CachedReply(*row)
 

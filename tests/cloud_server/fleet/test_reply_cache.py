@@ -143,7 +143,7 @@ async def test_a_disk_that_fails_stops_no_answer(tmp_path: Path, caplog: pytest.
     for number in range(3):
         await store.put(key(number), wide)
     assert len(store) == 0
-    assert caplog.text.count("not remembered for now") == 1
+    assert caplog.text.count("not cached for now") == 1
     store._database.connection.execute("PRAGMA max_page_count=100000")
     await store.put(key(3), wide)
     assert await store.get(key(3)) == wide
