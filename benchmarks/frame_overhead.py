@@ -26,7 +26,8 @@ from slow_sync import restart_with
 from edge_sdk import EdgeClassifier, Frame, Image, MotionGate, open_camera
 from edge_sdk.config import StorageSettings
 from edge_sdk.model.bundle import InputSpec
-from edge_sdk.model.runtime import Program, default_runtime
+from edge_sdk.model.default_runtime import default_runtime
+from edge_sdk.model.runtime import Program
 
 FRAMES, WARM_UP = 400, 50
 

@@ -24,9 +24,10 @@ import threading
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from slow_sync import environment, syncs
 
@@ -55,6 +56,19 @@ def sync(path: Path, flags: int = os.O_RDONLY) -> None:
     descriptor = os.open(path, flags)
     os.fsync(descriptor)
     os.close(descriptor)
+
+
+class Way(Protocol):
+    """Keeps frames that wait."""
+
+    def put(self, frame_id: str, details: bytes, picture: bytes) -> None:
+        """Durable when it returns, or with the next tick."""
+
+    def settle(self, frame_id: str) -> None:
+        """The answer has come."""
+
+    def tick(self) -> None:
+        """Once a second, by a thread."""
 
 
 class FileFolderRow:
@@ -241,7 +255,7 @@ class OneFileByThread(OneFile):
         super().tick()
 
 
-WAYS = {
+WAYS: dict[str, Callable[[Path], Way]] = {
     "file, folder, row (before)": FileFolderRow,
     "picture in the row": Blob,
     "segment": Segment,
