@@ -413,7 +413,12 @@ def test_another_models_frames_on_a_state_folder_are_kept_apart(tmp_path: Path) 
 def test_another_models_frames_give_way_where_room_is_short(tmp_path: Path) -> None:
     one = write_fake_bundle(tmp_path / "one")
     two = write_fake_bundle(tmp_path / "two", ("night", "day"))
-    made: dict[str, Any] = {"runtime": FakeRuntime(), "state_dir": tmp_path / "state", "threshold": NEVER, "spool_bytes": 60_000}
+    made: dict[str, Any] = {
+        "runtime": FakeRuntime(),
+        "state_dir": tmp_path / "state",
+        "threshold": NEVER,
+        "spool_bytes": 60_000,
+    }
     with EdgeClassifier(one, **made) as edge:
         first = [edge.classify(frame(number)).frame_id for number in range(4)]
         size = edge._parts.store.spool.size_bytes
