@@ -133,7 +133,7 @@ def test_networks_that_cannot_be_cut_are_refused() -> None:
     module, structure, _ = load("resnet10t")
     first, *others = structure.groups
     wrong = Structure((dataclasses.replace(first, singles=()), *others), {})
-    with pytest.raises(WorkbenchError, match="parts can be told apart; ResNet at 60% of its channels has"):
+    with pytest.raises(WorkbenchError, match="groups are independent; ResNet at 60% of its channels has"):
         check_cut(module, wrong, 32, 32)
 
 

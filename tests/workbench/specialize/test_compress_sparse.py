@@ -74,7 +74,7 @@ def test_zeros_instead_of_narrower_layers(tmp_path: Path, pattern: str, fewer: f
     assert 1.6 < whole / (whole - zeros) < 2.2
     for name, mask in small.masks.items():
         assert not small.module.get_submodule(name).weight.flatten(1)[~mask].any()  # type: ignore[operator, union-attr]
-    assert "the classifier decides" in small.dense.values() and right(small.module) > 0.8
+    assert "the classifier stays dense" in small.dense.values() and right(small.module) > 0.8
 
 
 def test_gradual_zeros_reach_the_target(tmp_path: Path) -> None:
