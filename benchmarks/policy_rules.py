@@ -183,7 +183,8 @@ def ours(priced: bool) -> Policy:
             steady=lambda: now,
             boot_id="replay",
         ) as ledger:
-            prices, waiting = Prices(ledger), []
+            prices = Prices(ledger)
+            waiting: list[tuple[float, int]] = []
             for index in range(len(world.at_s)):
                 now = float(world.at_s[index])
                 gain, size = float(world.gain[index]), int(world.n_bytes[index])

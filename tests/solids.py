@@ -15,7 +15,8 @@ def points_of(solid: Solid) -> np.ndarray:
 
 def extent_m(solid: Solid) -> np.ndarray:
     """Length, height and width of a subject, metres."""
-    return np.ptp(points_of(solid), axis=0)
+    points = points_of(solid)
+    return points.max(axis=0) - points.min(axis=0)
 
 
 def same(one: Solid, other: Solid) -> bool:

@@ -1,7 +1,7 @@
 """Frames into batches: decode in a pool, then one thread that owns the model.
 
 An idle model takes what is there at once, so a lone frame never waits for company; while a batch runs, the next one
-fills up behind it. The number of frames that wait is bounded: one more is refused, with a message that says so.
+fills up behind it. The number of frames that wait is bounded; further ones are refused.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Run = Callable[[Sequence[Image], Sequence[Little]], tuple[Probabilities, NDArray
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answered:
-    """What the model says of one frame.
+    """The model's output for one frame.
 
     Attributes:
         probabilities: `float32 (C,)`.
@@ -42,7 +42,7 @@ class Answered:
 
 
 class Overloaded(EdgeError):
-    """As many frames wait as may."""
+    """The queue is full."""
 
 
 class Draining(EdgeError):
@@ -50,7 +50,7 @@ class Draining(EdgeError):
 
 
 class ModelFailed(EdgeError):
-    """The model raised an exception on a frame, or gave numbers that are none."""
+    """The model raised an exception on a frame, or returned NaN or infinity."""
 
 
 @dataclass(slots=True, eq=False)
@@ -66,8 +66,8 @@ class Batcher:
 
     Args:
         prepare: encoded picture -> the model's input, `uint8 (h, w, 3)`; runs in a pool of `decoders` threads.
-        run: N inputs and what the little model said of each -> probabilities `float32 (N, C)` and multiply-accumulates
-            `int64 (N,)`; runs in one thread, always the same.
+        run: N inputs and the little model's probabilities for each -> probabilities `float32 (N, C)` and
+            multiply-accumulates `int64 (N,)`; runs in one thread, always the same.
         max_batch: frames in one call of `run`.
         max_queue: frames that may wait, from their arrival until their batch starts.
         max_wait_s: how long a batch that is not full waits for more; 0 never waits.
@@ -102,12 +102,12 @@ class Batcher:
 
     @property
     def waiting(self) -> int:
-        """Frames that have come and are not in a batch yet."""
+        """Frames that have arrived and are not in a batch yet."""
         return self._waiting
 
     @property
     def pending(self) -> int:
-        """Frames that have come and have no answer yet."""
+        """Frames that have arrived and are not answered yet."""
         return self._pending
 
     async def start(self, warm_up: Callable[[], None] = lambda: None) -> None:
@@ -120,8 +120,8 @@ class Batcher:
 
         Args:
             data: the encoded picture.
-            little: what the little model said of it.
-            on_start: called when its batch goes to the model: from then on cancelling saves nothing.
+            little: the little model's probabilities, or None.
+            on_start: called when its batch goes to the model; cancelling after that saves nothing.
 
         Raises:
             Overloaded: too many frames wait.
@@ -132,7 +132,7 @@ class Batcher:
         if not self._open:
             raise Draining("the server is going down: send this frame again later, or elsewhere")
         if self._waiting >= self._max_queue:
-            raise Overloaded(f"{self._waiting} frames wait already, as many as may: send this frame again later")
+            raise Overloaded(f"the queue is full, {self._waiting} frames wait: send this frame again later")
         loop = asyncio.get_running_loop()
         self._waiting += 1
         self._pending += 1
@@ -155,15 +155,15 @@ class Batcher:
                 self._nothing_pending.set()
 
     def close(self) -> None:
-        """Take no new frames; those that have come are answered."""
+        """Refuse new frames; those that have arrived are answered."""
         self._open = False
 
     async def drained(self) -> None:
-        """Return when no frame is without an answer."""
+        """Return once every frame that has arrived is answered."""
         await self._nothing_pending.wait()
 
     async def stop(self) -> None:
-        """End the worker; a frame that still waits is cancelled. A run of the model that hangs is left behind."""
+        """End the worker; frames that still wait are cancelled. A run of the model that hangs is abandoned."""
         self.close()
         if self._worker is not None:
             self._worker.cancel()
@@ -208,7 +208,7 @@ class Batcher:
             self._arrived.set()
 
     def _run_safely(self, batch: list[_Waiting]) -> Sequence[Answered | ModelFailed]:
-        """One result for each image; when a batch fails, its frames are tried one by one, so that one spoils none."""
+        """One result for each image. When a batch fails, its frames are tried one by one, a bad one fails alone."""
         try:
             rows, macs = self._run([item.image for item in batch], [item.little for item in batch])
             if len(rows) != len(batch) or len(macs) != len(batch):

@@ -24,8 +24,7 @@ from edge_sdk.budget.usage import COUNTERS, BudgetState, Usage
 from edge_sdk.budget.window import SlidingWindow
 from edge_sdk.durable.ballast import Ballast
 from edge_sdk.durable.clock import ClockMark, ElapsedClock, current_boot_id, steady_s
-from edge_sdk.durable.copies import copies, set_aside
-from edge_sdk.durable.database import is_damage, open_database, transaction
+from edge_sdk.durable.database import Database
 from edge_sdk.errors import StorageError
 
 _log = logging.getLogger(__name__)
@@ -99,7 +98,7 @@ class Ledger:
         clock: wall time in seconds since 1970; used only to tell how long the device was off.
         steady: seconds that never run backwards while the machine is up.
         boot_id: names the time the machine is up; None asks the system.
-        reserve: room for opening it on a full disk.
+        ballast: room for opening it on a full disk.
 
     A budget that differs from the last run's is applied to the history that there is, 31 days at most. The history of a
     resource without a budget is kept too, but its last seconds are lost in a crash.
@@ -117,10 +116,9 @@ class Ledger:
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = steady_s,
         boot_id: str | None = None,
-        reserve: Ballast | None = None,
+        ballast: Ballast | None = None,
     ) -> None:
         self._path = path
-        self._reserve = reserve
         self._budgets = tuple(budgets)
         self._notes: dict[str, bytes] = {}
         self.big_macs = big_macs
@@ -130,11 +128,13 @@ class Ledger:
         self._lock = threading.RLock()
         self._closed = False
         self._fault: str | None = None
-        self._aside = False  # the damaged file was set aside, and a fresh one could not yet be begun
         self._counters = dict.fromkeys(COUNTERS, 0)
-        self._accounts: dict[Resource, _Account] = {}
-        self._clock = ElapsedClock(wall=clock, steady=steady)  # until the file tells where to go on
-        self._open()
+        self._accounts, self._clock = self._new_accounts(), self._new_clock(None)
+        self._database = Database(
+            path, schema=_SCHEMA, version=2, exclusive=True, fill=self._fill, read=self._take_over, ballast=ballast
+        )
+        self._fault = self._database.fault
+        self._commit()
 
     def __enter__(self) -> Self:
         return self
@@ -211,17 +211,19 @@ class Ledger:
         with self._lock:
             return self._notes.get(name)
 
-    def count_frame(self, *, exited: bool, macs: int) -> None:
-        """Count a frame that the little model saw, the `macs` it took, and whether the device's answer is final."""
-        self._count(frames=1, exits=int(exited), macs_little=macs)
+    def count_frame(self, *, exited: bool, macs: int, offloaded: bool = False) -> None:
+        """Count a frame that the little model saw, and the `macs` it took.
+
+        Args:
+            exited: the device's answer is final because it is sure, or the cloud's would not be worth its price.
+            macs: of the little model.
+            offloaded: the frame was handed to the spool.
+        """
+        self._count(frames=1, exits=int(exited), offloads=int(offloaded), macs_little=macs)
 
     def count_skipped(self) -> None:
         """Count a frame that the compute budget did not pay for."""
         self._count(skipped_compute=1)
-
-    def count_offload(self) -> None:
-        """Count a frame that was handed to the spool."""
-        self._count(offloads=1)
 
     def count_answer(self, *, macs: int, received_bytes: int) -> None:
         """Count an answer from the cloud: the MACs it took there and the bytes it came in."""
@@ -255,10 +257,9 @@ class Ledger:
                     account.lease = lease
                 raise StorageError(f"the budgets stay as they were: {self._fault}")
             self._budgets = tuple(budgets)
-            accounts = {resource: _Account(resource, self._budgets) for resource in Resource}
-            now_ns = self._clock.now_ns()
+            accounts, now_ns = self._new_accounts(), self._clock.now_ns()
             for account in accounts.values():
-                self._restore(account, now_ns)
+                self._restore(self._database.connection, account, now_ns)
             self._accounts = accounts
 
     def states(self) -> tuple[BudgetState, ...]:
@@ -284,49 +285,40 @@ class Ledger:
             self._closed = True
             for account in self._accounts.values():
                 account.lease = 0
-            self._commit()
-            self._connection.close()
+            if not self._commit() and self._fault is None:  # the file is there again
+                self._commit()
+            self._database.close()
 
-    def _open(self) -> None:
-        """Open the file and take over what it says; one that proves damaged is set aside, and counts as spent."""
-        open_database(
-            self._path,
-            schema=_SCHEMA,
-            version=2,
-            exclusive=True,
-            fill=self._fill,
-            read=self._take_over,
-            checks_log=True,
-            reserve=self._reserve,
-        )
+    def _new_accounts(self) -> dict[Resource, _Account]:
+        return {resource: _Account(resource, self._budgets) for resource in Resource}
+
+    def _new_clock(self, mark: ClockMark | None) -> ElapsedClock:
+        return ElapsedClock(mark, wall=self._wall, steady=self._steady, boot_id=self._boot_id)
 
     def _take_over(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self._accounts = {resource: _Account(resource, self._budgets) for resource in Resource}
-        row = self._connection.execute("SELECT elapsed_ns, wall_s, steady_s, boot_id FROM clock").fetchone()
-        mark = ClockMark(*row) if row is not None else None
-        self._clock = ElapsedClock(mark, wall=self._wall, steady=self._steady, boot_id=self._boot_id)
+        """Take over what a file says that was just opened."""
+        row = connection.execute("SELECT elapsed_ns, wall_s, steady_s, boot_id FROM clock").fetchone()
+        self._accounts, self._clock = self._new_accounts(), self._new_clock(ClockMark(*row) if row else None)
         now_ns = self._clock.now_ns()
         for account in self._accounts.values():
-            self._restore(account, now_ns)
-        stored = dict(self._connection.execute("SELECT name, value FROM counter"))
-        notes = dict(self._connection.execute("SELECT name, content FROM note"))
+            self._restore(connection, account, now_ns)
+        stored = dict(connection.execute("SELECT name, value FROM counter"))
+        notes = dict(connection.execute("SELECT name, content FROM note"))
         self._notes = {**notes, **self._notes}
         self._counters = {name: max(stored.get(name, 0), count) for name, count in self._counters.items()}
-        self._commit()
 
-    def _fill(self, connection: sqlite3.Connection) -> None:
+    def _fill(self, connection: sqlite3.Connection, damaged: Path | None) -> None:
         """A fresh file beside a damaged one begins fully spent."""
-        if copies(self._path):
+        if damaged is not None:
             most: dict[Resource, int] = {}
             for budget in self._budgets:
                 most[budget.resource] = max(most.get(budget.resource, 0), budget.limit)
             connection.executemany("INSERT INTO spent VALUES (?, 0, ?)", list(most.items()))
             _log.warning("%s was damaged: its budgets count as spent for one period", self._path)
 
-    def _restore(self, account: _Account, now_ns: int) -> None:
+    def _restore(self, connection: sqlite3.Connection, account: _Account, now_ns: int) -> None:
         """Fill the account's window from the file; the rest of a lease that was not given back counts as spent."""
-        lease = self._connection.execute(
+        lease = connection.execute(
             "SELECT amount, until_ns FROM lease WHERE resource = ?", (account.resource,)
         ).fetchone()
         if lease is not None and lease[0] > 0:
@@ -334,7 +326,7 @@ class Ledger:
         if not account.windows:
             return
         first = (now_ns - max(window.period_ns for window in account.windows)) // _MINUTE_NS - 1
-        rows = self._connection.execute(
+        rows = connection.execute(
             "SELECT minute, amount FROM spent WHERE resource = ? AND minute >= ? ORDER BY minute",
             (account.resource, first),
         ).fetchall()
@@ -374,9 +366,11 @@ class Ledger:
         """Write charges, leases, counters and the clock in one transaction; False and `fault` if it failed."""
         mark = self._clock.mark()
         self._committed_ns = mark.elapsed_ns
-        connection = self._connection
+        if not self._database.is_open:  # what it says comes first: the caller tries again
+            self._fault = None if self._database.reopen() else self._database.fault
+            return False
         try:
-            with transaction(connection):
+            with self._database.transaction() as connection:
                 for account in self._accounts.values():
                     connection.executemany(
                         "INSERT INTO spent VALUES (?, ?, ?) "
@@ -397,29 +391,13 @@ class Ledger:
                 connection.execute(
                     "INSERT INTO clock VALUES (?, ?, ?, ?)", (mark.elapsed_ns, mark.wall_s, mark.steady_s, mark.boot_id)
                 )
-        except sqlite3.Error as error:
-            if self._fault is None:
-                _log.error("cannot write %s: %s", self._path, error)
-            self._fault = f"cannot write {self._path}: {error}"
-            if is_damage(error):
-                connection.close()
-                set_aside(self._path)
-                self._aside = True
-            if self._aside:
-                self._begin_anew()
+        except (sqlite3.Error, StorageError):
+            self._fault = self._database.fault or "the file was damaged"
             return False
         for account in self._accounts.values():
             account.unwritten.clear()
         self._fault = None
         return True
-
-    def _begin_anew(self) -> None:
-        self._aside = False
-        try:
-            self._open()
-        except StorageError as error:
-            self._aside = True
-            self._fault = str(error)
 
 
 def _amount(value: int) -> int:

@@ -216,7 +216,7 @@ def contact_sheet(out: Path, seed: int) -> None:
 def _journal_path(state: Path | None) -> Path:
     from edge_sdk.config import default_state_dir
 
-    path = (state or default_state_dir()) / "journal.db"
+    path = (state or default_state_dir()) / "state.db"
     if not path.exists():
         raise click.ClickException(f"no journal at {path}: name the folder with --state")
     return path

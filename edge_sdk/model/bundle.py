@@ -26,6 +26,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
+from edge_sdk.durable.files import write_whole
 from edge_sdk.errors import BundleError
 from edge_sdk.model.policy import Policy
 from edge_sdk.types import Image, check_image
@@ -225,13 +226,12 @@ def write_bundle(
         try:
             new, old = folder / "new", folder / "old"
             new.mkdir()
-            _write(new / manifest.model, program)
-            _write(new / MANIFEST_FILE, _json(manifest))
-            _write(
-                new / manifest.golden.image, cv2.imencode(".png", cv2.cvtColor(golden, cv2.COLOR_RGB2BGR))[1].tobytes()
-            )
+            write_whole(new / manifest.model, program, durable=True)
+            write_whole(new / MANIFEST_FILE, _json(manifest), durable=True)
+            picture = cv2.imencode(".png", cv2.cvtColor(golden, cv2.COLOR_RGB2BGR))[1].tobytes()
+            write_whole(new / manifest.golden.image, picture, durable=True)
             if policy is not None:
-                _write(new / POLICY_FILE, _json(policy))
+                write_whole(new / POLICY_FILE, _json(policy), durable=True)
             if path.exists():
                 path.rename(old)
             new.rename(path)
@@ -251,12 +251,9 @@ def write_policy(path: str | Path, policy: Policy) -> None:
     path = Path(path)
     if not (path / MANIFEST_FILE).is_file():
         raise BundleError(f"{path}: expected a bundle, a folder with {MANIFEST_FILE}; it has none")
-    temporary = path / f".{POLICY_FILE}.{os.getpid()}"
     try:
-        _write(temporary, _json(policy))
-        temporary.replace(path / POLICY_FILE)
+        write_whole(path / POLICY_FILE, _json(policy), durable=True)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise BundleError(f"{path / POLICY_FILE}: cannot write: {error}") from error
 
 
@@ -313,10 +310,3 @@ def _bytes_of(path: Path) -> bytes:
 
 def _json(value: Any) -> bytes:
     return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
-
-
-def _write(path: Path, data: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())

@@ -181,7 +181,7 @@ def save_checkpoint(path: str | Path, module: nn.Module, info: CheckpointInfo, *
         state[key] = (value.half() if half and value.is_floating_point() else value).clone().contiguous()
     metadata = {"format": FORMAT, "arch": info.arch, "info": msgspec.json.encode(info).decode()}
     content = save(state, metadata)  # safetensors' own writer makes a file that only its owner can read
-    write_whole(path, lambda fresh: fresh.write_bytes(content))
+    write_whole(path, content)
     return path
 
 

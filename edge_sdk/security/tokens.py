@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_sdk.durable.files import write_whole
 from edge_sdk.errors import ConfigError, StorageError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -132,15 +132,10 @@ def _read_to_change(path: Path) -> dict[str, str]:
 
 def _write(path: Path, hashes: dict[str, str]) -> None:
     """Write the whole file anew beside the old one and rename it: a server never reads half of it."""
-    partial = path.with_name(f"{path.name}.partial")
     try:
+        path.parent.stat()  # a mistyped folder is not made
         mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
-        partial.unlink(missing_ok=True)
-        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(_HEAD + "".join(f"{name} {digest}\n" for name, digest in hashes.items()))
-            file.flush()
-            os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-        os.replace(partial, path)
+        content = _HEAD + "".join(f"{name} {digest}\n" for name, digest in hashes.items())
+        write_whole(path, content, durable=True, mode=mode)
     except OSError as error:
         raise StorageError(f"cannot write the tokens file {path}: {error}") from error

@@ -8,7 +8,7 @@ from torch import nn
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.bundle import InputSpec, open_bundle
 from edge_sdk.model.little import LittleModel
-from edge_sdk.workbench.export import export
+from edge_sdk.workbench.export import ExportReport, export
 from edge_sdk.workbench.labelled import LabelledImage
 
 SPEC = InputSpec(32, 24, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
@@ -35,7 +35,7 @@ def pictures(count: int) -> list[LabelledImage]:
     return [LabelledImage(image, LABELS[index % 3]) for index, image in enumerate(images)]
 
 
-def make(module: nn.Module, out: Path, **changes: object):
+def make(module: nn.Module, out: Path, **changes: object) -> ExportReport:
     settings = {"labels": LABELS, "input": SPEC, "name": "tiny", "version": "1"}
     return export(module, pictures(24), out, **{**settings, **changes})  # type: ignore[arg-type]
 

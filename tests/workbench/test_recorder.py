@@ -41,7 +41,7 @@ def photos(tmp_path: Path) -> Path:
 
 def test_models_are_run_each_in_its_own_way(photos: Path) -> None:
     source = open_source(str(photos), Split.ALL)
-    sent = Subject(*(getattr(colours(), name) for name in ("info", "prepare", "logits")), upload=Upload(16, 60))
+    sent = Subject(*(getattr(colours(), name) for name in ("info", "prepare", "logits")), upload=Upload(16, 60))  # type: ignore[misc]
     plain, uploaded = run_subjects([colours(), sent], source.read(0))
     assert plain.accuracy == uploaded.accuracy == 1.0
     assert plain.ids[0] == "blue/0.png"
@@ -63,7 +63,7 @@ def test_a_run_that_was_interrupted_goes_on(photos: Path, tmp_path: Path, monkey
 
     def counted(images: np.ndarray) -> np.ndarray:
         seen.append(len(images))
-        return images.mean((1, 2))[:, ::-1]
+        return images.mean((1, 2))[:, ::-1]  # type: ignore[no-any-return]
 
     subject = callable_subject("c", counted, LABELS, SPEC)
     with pytest.raises(Stop):

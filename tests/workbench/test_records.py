@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -37,7 +39,7 @@ def test_stored_logits_are_the_models_own() -> None:
         ({"probabilities": np.zeros((5, 2), np.float16)}, r"probabilities of shape \(5, 3\)"),
     ],
 )
-def test_arrays_that_are_no_records_are_refused(change: dict, message: str) -> None:
+def test_arrays_that_are_no_records_are_refused(change: dict[str, Any], message: str) -> None:
     records = some()
     arrays = {name: getattr(records, name) for name in ("ids", "truths", "predicted", "confidence", "probabilities")}
     with pytest.raises(WorkbenchError, match=message):

@@ -85,7 +85,7 @@ def find_limits(
         limits = _search(whole, structure, sensitivities, cost, limits, wanted, bundles, beside, on_try)
     if file is not None:
         content = msgspec.json.encode(limits)
-        write_whole(file, lambda fresh: fresh.write_bytes(content))
+        write_whole(file, content)
     return limits
 
 

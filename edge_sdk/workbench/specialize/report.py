@@ -119,7 +119,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 def write_report(path: Path, report: Report) -> None:
     """Write a report as JSON, atomically."""
     content = msgspec.json.format(msgspec.json.encode(report)) + b"\n"
-    write_whole(path, lambda fresh: fresh.write_bytes(content))
+    write_whole(path, content)
 
 
 def report_table(report: Report) -> Table:

@@ -6,7 +6,7 @@ from cloud_server.fleet.stats import Stats
 def test_a_summary_counts_since_the_last_one() -> None:
     stats = Stats()
     for latency_ms in range(1, 101):
-        stats.answered(latency_ms / 1000)
+        stats.count_answer(latency_ms / 1000)
     stats.count_batch(60)
     stats.count_batch(40)
     stats.repeats += 1

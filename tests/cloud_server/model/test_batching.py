@@ -69,7 +69,7 @@ async def test_one_more_than_may_wait_is_refused() -> None:
         await entered(model)
         tasks += [submit(batcher, level) for level in range(3)]
         await until(lambda: batcher.waiting == 3)
-        with pytest.raises(Overloaded, match="3 frames wait already"):
+        with pytest.raises(Overloaded, match="the queue is full, 3 frames wait"):
             await batcher.submit(b"\1")
         assert batcher.pending == 4
         model.gate.set()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -93,7 +95,7 @@ def test_a_cautious_search_does_not_trust_few_records() -> None:
         ({"conservative": 1.0}, "expected a quantile between"),
     ],
 )
-def test_bad_searches_are_refused(options: dict, message: str) -> None:
+def test_bad_searches_are_refused(options: dict[str, Any], message: str) -> None:
     stage = Stage(np.array([0.5]), np.array([True]), 1.0)
     with pytest.raises(WorkbenchError, match=message):
         search([stage, stage], **{"weight": 0.5, **options})

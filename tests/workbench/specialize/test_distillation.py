@@ -76,11 +76,11 @@ def test_zeros_stay_zeros() -> None:
     masks = {}
     for name in ("layer1.0.conv1", "layer3.0.conv2", "fc"):
         weight = pupil.get_submodule(name).weight
-        masks[name] = torch.rand(weight.shape[0], weight[0].numel()) < 0.4  # type: ignore[index, operator]
-        weight.data.mul_(masks[name].view_as(weight))  # type: ignore[operator, union-attr, arg-type]
+        masks[name] = torch.rand(weight.shape[0], weight[0].numel()) < 0.4  # type: ignore[arg-type, index]
+        weight.data.mul_(masks[name].view_as(weight))  # type: ignore[operator, arg-type]
     distil(pupil, distillation_set_for(module), SPEC, RECIPE, masks=masks)
     for name, mask in masks.items():
-        weight = pupil.get_submodule(name).weight.flatten(1)  # type: ignore[operator, union-attr]
+        weight = pupil.get_submodule(name).weight.flatten(1)  # type: ignore[operator]
         assert not weight[~mask].any() and weight[mask].all()
     assert not torch.equal(pupil.get_submodule("fc").weight, module.get_submodule("fc").weight)  # type: ignore
 

@@ -47,7 +47,7 @@ def test_statistics_undo_a_shift_and_a_scale() -> None:
     changed = copy.deepcopy(module)
     layer, shift = changed.get_submodule("layer1.0.conv2"), torch.linspace(-1, 1, 8)
     with torch.no_grad():
-        layer.weight.mul_(1.5)  # type: ignore[operator, union-attr]
+        layer.weight.mul_(1.5)  # type: ignore[operator]
     samples = little_task.squares(6)
     wanted, off = answers(module, samples, SPEC), answers(changed, samples, SPEC)
     hook = layer.register_forward_hook(lambda layer, inputs, output: output + shift[:, None, None])

@@ -1,0 +1,44 @@
+"""One process at a time for a folder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from edge_sdk.errors import StorageError
+
+
+class FolderLock:
+    """Holds a folder for this process until `close`; a kill releases it too.
+
+    Args:
+        folder: it is there.
+        what: how to call it in the error.
+
+    Raises:
+        StorageError: another process holds it (its number is told), this one holds it already, or it cannot be written.
+    """
+
+    def __init__(self, folder: Path, what: str) -> None:
+        try:
+            self._file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise StorageError(f"expected {what} that can be written at {folder}; {error}") from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.read(self._file, 32).decode(errors="replace").strip()
+            os.close(self._file)
+            who = "this process has it open already" if holder == str(os.getpid()) else f"process {holder} holds it"
+            raise StorageError(f"expected {what} that is free at {folder}; {who}") from error
+        with suppress(OSError):  # a full disk
+            os.ftruncate(self._file, 0)
+            os.write(self._file, f"{os.getpid()}\n".encode())
+
+    def close(self) -> None:
+        """Release the folder. A second call does nothing."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
