@@ -16,7 +16,8 @@ def points_of(solid: Solid) -> np.ndarray:
 def extent_m(solid: Solid) -> np.ndarray:
     """Length, height and width of a subject, metres."""
     points = points_of(solid)
-    return points.max(axis=0) - points.min(axis=0)
+    extent: np.ndarray = points.max(axis=0) - points.min(axis=0)
+    return extent
 
 
 def same(one: Solid, other: Solid) -> bool:
