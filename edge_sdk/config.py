@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Literal
 
@@ -13,24 +14,26 @@ from platformdirs import user_state_path
 
 from edge_sdk.errors import ConfigError
 
+_INTERFACE = re.compile(r"[^\s/]{1,15}")  # what Linux allows
+
 
 @dataclass(frozen=True, slots=True)
 class UplinkSettings:
-    """How the device talks to the cloud.
+    """How the device talks to the cloud. Times are in seconds, finite and above 0.
 
     Attributes:
-        connect_timeout_s: how long one try to reach the server may take.
-        reply_timeout_s: how long one frame may wait for its reply before the connection counts as dead.
-        idle_s: a stream with nothing to send is closed after this, so that a thin link carries no keepalives.
-        backoff_s: the first wait after a failure; it doubles, with jitter, up to `max_backoff_s`.
-        max_backoff_s: the longest wait between two tries.
-        window: most frames sent and not yet answered.
-        interface: the network interface of the way to the cloud, such as "wwan0": whatever it sends counts against the
-            upload budget, other programs' bytes too (Linux). None: the SDK's own connections count, by the kernel's
-            account of each.
+        connect_timeout_s: limit on one try to reach the server.
+        reply_timeout_s: limit on the wait for one frame's reply; a longer wait ends the connection.
+        idle_s: a connection with nothing to send is closed after this time, so no keepalives are sent.
+        backoff_s: first wait after a failure. It doubles, with jitter, up to `max_backoff_s`.
+        max_backoff_s: longest wait between two tries, jitter apart.
+        window: most frames that are sent and not yet answered; at least 1.
+        interface: network interface of the way to the cloud, such as "wwan0". All bytes that it sends then count
+            against the upload budget, those of other programs too (Linux). None: only the bytes of the SDK's own
+            connections count, as the kernel reports them.
 
     Raises:
-        ConfigError: a number is not above 0.
+        ConfigError: a value is out of range, NaN, infinite or of another type.
     """
 
     connect_timeout_s: float = 10.0
@@ -44,12 +47,15 @@ class UplinkSettings:
     def __post_init__(self) -> None:
         for name in ("connect_timeout_s", "reply_timeout_s", "idle_s", "backoff_s", "max_backoff_s"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+            if not _is_number(value) or value <= 0:
                 raise ConfigError(f"expected UplinkSettings.{name} as seconds above 0; got {value!r}")
         if isinstance(self.window, bool) or not isinstance(self.window, int) or self.window < 1:
             raise ConfigError(
                 f"expected UplinkSettings.window as a whole number of frames, 1 or more; got {self.window!r}"
             )
+        link = self.interface
+        if link is not None and not (isinstance(link, str) and _INTERFACE.fullmatch(link)):
+            raise ConfigError(f'expected UplinkSettings.interface as a name such as "wwan0", or None; got {link!r}')
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +63,18 @@ class PowerModel:
     """What the device's work costs in energy, for budgets in joules. Measure it with a meter on the supply line.
 
     Attributes:
-        active_watts: what the device draws while the little model runs, beyond what it draws idle.
-        joules_per_byte: what sending a byte costs; some 1e-6 for Wi-Fi, 1e-5 for LTE.
+        active_watts: power that the device draws while the little model runs, beyond its idle power; in watts.
+        joules_per_byte: energy to send one byte; about 1e-6 for Wi-Fi, 1e-5 for LTE.
 
     Raises:
-        ConfigError: a value is negative.
+        ConfigError: a value is negative, NaN, infinite or not a number.
     """
 
     active_watts: float = 3.0
     joules_per_byte: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (self.active_watts >= 0 and self.joules_per_byte >= 0):
+        if not all(_is_number(value) and value >= 0 for value in (self.active_watts, self.joules_per_byte)):
             raise ConfigError(f"expected a PowerModel of values of at least 0; got {self}")
 
 
@@ -104,8 +110,8 @@ class StorageSettings:
     def __post_init__(self) -> None:
         for name in ("spool_age_s", "journal_rows", "journal_bytes", "journal_age_s", "archive_days"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ConfigError(f"expected {name} above 0; got {value:g}")
+            if value is not None and not (_is_number(value) and value > 0):
+                raise ConfigError(f"expected StorageSettings.{name} above 0; got {value!r}")
         if self.keep not in ("all", "unsure"):
             raise ConfigError(f'expected keep="all" or keep="unsure"; got {self.keep!r}')
         if self.archive is not None and self.archive_bytes <= 0:
@@ -126,6 +132,11 @@ class StorageSettings:
 
 _BYTES = {"kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 _SECONDS = {"ms": 1e-3, "s": 1.0, "min": 60.0}
+
+
+def _is_number(value: object) -> bool:
+    """Whether `value` is a finite number."""
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _number(text: str, units: Mapping[str, float]) -> float:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edge_sdk.config import PowerModel, StorageSettings, UplinkSettings, check_address
+from edge_sdk.config import PowerModel, StorageSettings, UplinkSettings, check_address, default_state_dir
 from edge_sdk.errors import ConfigError
 
 
@@ -18,8 +18,17 @@ from edge_sdk.errors import ConfigError
         (UplinkSettings, {"reply_timeout_s": -5}, "UplinkSettings.reply_timeout_s as seconds above 0; got -5"),
         (UplinkSettings, {"connect_timeout_s": float("nan")}, "connect_timeout_s as seconds above 0; got nan"),
         (UplinkSettings, {"backoff_s": "1"}, "backoff_s as seconds above 0; got '1'"),
+        (UplinkSettings, {"idle_s": float("inf")}, "idle_s as seconds above 0; got inf"),
+        (UplinkSettings, {"window": True}, "UplinkSettings.window .* got True"),
+        (UplinkSettings, {"interface": ""}, "UplinkSettings.interface as a name such as .wwan0., or None; got ''"),
+        (UplinkSettings, {"interface": "../lo"}, "UplinkSettings.interface .* got '../lo'"),
+        (UplinkSettings, {"interface": 3}, "UplinkSettings.interface .* got 3"),
         (PowerModel, {"active_watts": -1}, "expected a PowerModel of values of at least 0"),
-        (StorageSettings, {"journal_rows": -1}, "expected journal_rows above 0; got -1"),
+        (PowerModel, {"active_watts": "3"}, "expected a PowerModel of values of at least 0"),
+        (PowerModel, {"joules_per_byte": float("inf")}, "expected a PowerModel of values of at least 0"),
+        (StorageSettings, {"journal_rows": -1}, "expected StorageSettings.journal_rows above 0; got -1"),
+        (StorageSettings, {"archive_days": "30"}, "expected StorageSettings.archive_days above 0; got '30'"),
+        (StorageSettings, {"spool_age_s": float("inf")}, "StorageSettings.spool_age_s above 0; got inf"),
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused(kind: Any, wrong: dict[str, Any], message: str) -> None:
@@ -33,3 +42,15 @@ def test_addresses(address: str) -> None:
     for bad in (address.rpartition(":")[0], f"{address}000000", ""):
         with pytest.raises(ConfigError, match="host:port"):
             check_address(bad)
+
+
+def test_settings_that_make_sense_are_taken_and_frozen() -> None:
+    settings = UplinkSettings(window=1, reply_timeout_s=2, interface="wlan0.12")
+    with pytest.raises(AttributeError):
+        settings.window = 0  # type: ignore[misc]
+
+
+def test_each_bundle_has_a_folder_of_its_own() -> None:
+    assert default_state_dir("a") != default_state_dir("b")
+    for name in ("../../etc", "..", "a/b", ""):
+        assert default_state_dir(name).parent == default_state_dir("a").parent

@@ -13,25 +13,25 @@ from edge_sdk.store.spool import Spool, SpoolItem
 
 _LOOK_AT_MOST = 8
 LONGEST_HOLD_S = 60.0
-"""After this long the budgets are asked again, whatever they said."""
+"""Most seconds until the budgets are asked again."""
 SAVING = "the frames that wait are not worth the budget at present"
-"""What to tell of frames that wait for a lower price."""
+"""The link's message while frames wait for a lower price."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A budget does not pay yet.
+    """A budget that has no room for a frame now.
 
     Attributes:
-        resource: of the budget.
-        wait_s: seconds until it has room; infinity: it never will.
+        resource: what the budget limits.
+        wait_s: seconds until it has room; infinity: never.
     """
 
     resource: Resource
     wait_s: float
 
     def sentence(self) -> str:
-        """What to tell a person."""
+        """The hold in words, for a person."""
         if self.wait_s == float("inf"):
             return f"one frame costs more than the whole {self.resource} budget"
         return f"the {self.resource} budget has room again in {self.wait_s:.0f} s"
@@ -72,7 +72,7 @@ class Dispatch:
         """The first frame in the spool's order that is worth its price; None: none of the first eight is.
 
         Args:
-            busy: frames that are under way already.
+            busy: ids of frames that are in flight; they are not chosen.
         """
         passed_over: set[str] = set()
         while len(passed_over) < _LOOK_AT_MOST and (item := self._spool.next(busy | passed_over)) is not None:
@@ -82,21 +82,21 @@ class Dispatch:
         return None
 
     def hold_opening(self, first: SpoolItem) -> Hold | None:
-        """What keeps a new connection, and the first frame on it, from being paid for; None: nothing does."""
+        """The budget that has no room for a new connection and its first frame; None: all have room."""
         self._account.forget_promises()
         return self._hold_bytes(self._transport.opening_bytes + self._transport.frame_bytes(first))
 
     def pay(self, item: SpoolItem, macs: int) -> Hold | None:
-        """Charge one frame that leaves now; its bytes are promised, and charged by the relay as they pass.
+        """Charge one frame that is about to leave. Its bytes are promised now and charged by the relay as they pass.
 
-        A frame that is sent again is not charged as a frame and as compute twice.
+        A frame that is sent again costs its bytes again, but counts once as a frame and as cloud compute.
 
         Args:
             item: the frame.
             macs: multiply-accumulates of the big model for one frame.
 
         Returns:
-            the budget that does not pay, in which case nothing was charged; else None.
+            the budget that has no room; nothing was charged then. None: the frame may leave.
         """
         n_bytes = self._transport.frame_bytes(item)
         if (hold := self._hold_bytes(n_bytes)) is not None:
@@ -112,11 +112,11 @@ class Dispatch:
         return None
 
     def replied(self, frame_id: str) -> None:
-        """A reply on a frame has come: its bytes, and those of the frames before it, have passed."""
+        """Note that a frame has a reply: its bytes, and those of earlier frames, have passed the relay."""
         self._account.fulfil(frame_id)
 
     def settled(self, frame_id: str) -> None:
-        """A frame has its last word, and will not be sent again."""
+        """Note that a frame is settled and will not be sent again."""
         self._paid.discard(frame_id)
 
     def _hold_bytes(self, n_bytes: int) -> Hold | None:

@@ -1,7 +1,7 @@
-"""What one TCP connection puts on the wire, in bytes: read from the kernel, headers and retransmissions included.
+"""Bytes that one TCP connection puts on the wire, headers and retransmissions included.
 
-The kernel's own account (`TCP_INFO`, Linux 4.19 and newer) says how many bytes and segments have left, repeats and
-acknowledgements too. Where there is none, an upper estimate takes its place.
+The kernel counts bytes and segments sent, retransmissions and acknowledgements too (`TCP_INFO`, Linux 4.19 and newer).
+Other systems do not; the meter then returns an estimate from above.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LINK_HEADER = 14
-"""Ethernet's; links without one cost less than is charged."""
+"""Bytes of Ethernet's header. Links without one cost less than is charged."""
 
 _IPV4, _IPV6 = 20, 40
 _TCP_DATA, _TCP_ACK, _TCP_SYN = 32, 60, 40  # with timestamps; with timestamps and three SACK blocks; with options
@@ -26,21 +26,21 @@ _DEFAULT_MSS = 1_200
 _UNKNOWN_LOSS = 1.1  # without TCP_INFO: room for retransmissions
 
 SYN_TRIES = 3
-"""SYNs of one try to connect (`TCP_SYNCNT` is one less)."""
+"""Most SYNs of one try to connect; the option `TCP_SYNCNT` is set to one less."""
 
 SYN_BYTES = SYN_TRIES * (LINK_HEADER + _IPV6 + _TCP_SYN)
-"""Most bytes of these."""
+"""Most bytes of the SYNs of one try to connect."""
 
 CONNECT_BYTES = SYN_BYTES + 400
-"""Most bytes of one try to connect: the SYNs, and the questions to the name server."""
+"""Most bytes of one try to connect: the SYNs and the DNS queries."""
 
 END_BYTES = 4 * (LINK_HEADER + _IPV6 + _TCP_DATA)
-"""Most bytes of a connection's end."""
+"""Most bytes to close a connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Kernel:
-    """What `TCP_INFO` says."""
+    """The fields of `TCP_INFO` that are used."""
 
     mss: int
     segments: int
@@ -62,11 +62,14 @@ class _Kernel:
 
 
 class WireMeter:
-    """The bytes of one connection, from its opening on.
+    """Counts the bytes that one connection sends, from its opening on. Not thread-safe.
 
     Args:
-        connection: a connected TCP socket.
-        steady: seconds that never run backwards.
+        connection: a connected TCP socket; the caller closes it.
+        steady: a clock in seconds that never runs backwards.
+
+    Attributes:
+        mss: most payload bytes of one segment.
     """
 
     def __init__(self, connection: socket.socket, *, steady: Callable[[], float] = time.monotonic) -> None:
@@ -81,23 +84,29 @@ class WireMeter:
 
     @property
     def segment_bytes(self) -> int:
-        """One full segment with its headers."""
+        """Bytes of one full segment, headers included."""
         return self.mss + self._headers + _TCP_DATA
 
     def cost(self, n_bytes: int) -> int:
-        """What `n_bytes` of payload cost if nothing is lost."""
+        """Bytes on the wire for `n_bytes` of payload if nothing is lost; acknowledgements are not included."""
         return n_bytes + math.ceil(n_bytes / self.mss) * (self._headers + _TCP_DATA)
 
     def wrote(self, n_bytes: int) -> None:
-        """Payload was given to the kernel."""
+        """Record that `n_bytes` of payload were given to the kernel."""
         self._written += n_bytes
 
     def received(self, n_bytes: int) -> None:
-        """Payload has come; it is acknowledged."""
+        """Record that `n_bytes` of payload have come; their acknowledgements are counted."""
         self._received += n_bytes
 
     def wire_bytes(self) -> int:
-        """Bytes that have left, and those that the kernel will send of what it was given, at the least their sum."""
+        """Bytes sent so far, plus queued bytes counted at their cheapest segmentation.
+
+        An estimate from above on systems without `TCP_INFO`.
+
+        Raises:
+            OSError: the socket is closed.
+        """
         arp = _ARP_BYTES * (1 + int((self._steady() - self._opened_s) / _ARP_EVERY_S))
         found = _Kernel.read(self._connection)
         if found is None:
@@ -109,7 +118,7 @@ class WireMeter:
         return arp + data + acks + self.cost(found.not_sent)
 
     def unacknowledged(self) -> int:
-        """Payload that the other side has not acknowledged: it may be sent again. 0 where the system does not say."""
+        """Payload bytes that the other side has not acknowledged, which may be sent again. Always 0 outside Linux."""
         if not sys.platform.startswith("linux"):
             return 0
         import fcntl
@@ -121,7 +130,7 @@ class WireMeter:
 
 
 def interface_bytes(interface: str) -> int | None:
-    """Bytes that a network interface has sent since the machine's start, by the kernel; None if there is none."""
+    """Bytes that a network interface has sent since boot, as the kernel counts; None: no such interface."""
     try:
         return int(Path(f"/sys/class/net/{interface}/statistics/tx_bytes").read_text("ascii"))
     except (OSError, ValueError):

@@ -1,13 +1,12 @@
-"""The last place before the wire: every byte between gRPC and the server passes here, and is paid for before it leaves.
+"""The last place before the wire: every byte to the server passes here and is paid for before it leaves.
 
-gRPC dials a socket in the file system; the relay dials the server and copies. So request bodies, framing, TLS
-handshakes, pings and reconnects are all counted, whoever caused them, and what the kernel adds (headers,
-acknowledgements, retransmissions) is read from it. The rules:
+gRPC dials a local socket; the relay dials the server and copies. So request bodies, framing, TLS handshakes, pings and
+reconnects are all counted, and the kernel reports what it adds: headers, acknowledgements, retransmissions. The rules:
 
-- a chunk is written only when the ledger has paid for it, and has room beyond it for what may have to be repeated;
-- at most `window` bytes may be unacknowledged, so that this reserve is small;
-- repeats and acknowledgements are charged as the kernel reports them; if the reserve no longer covers what is
-  unacknowledged, the connection is reset, which ends its retransmissions.
+- A chunk is written only after the ledger has paid for it. The budget must also have room for its retransmission.
+- At most `window` bytes may be unacknowledged, so that this reserve is small.
+- Retransmissions and acknowledgements are charged as the kernel reports them. If the reserve no longer covers the
+  unacknowledged bytes, the connection is reset, which ends its retransmissions.
 """
 
 from __future__ import annotations

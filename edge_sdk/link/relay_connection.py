@@ -79,9 +79,9 @@ class RelayConnection:
             await loop.sock_sendall(self._local, data)
 
     async def _permit(self, n_bytes: int) -> int:
-        """How many of `n_bytes` may be written now; returns when they are paid for and few are unacknowledged.
+        """Wait until a chunk is paid for and the window has room for it; return how many of `n_bytes` it has.
 
-        Where the budget has little room, one segment goes at a time, so that the reserve may be small.
+        That is all of them, or one segment where the budget has little room.
         """
         account = self._account
         while True:
@@ -105,7 +105,7 @@ class RelayConnection:
                 await asyncio.sleep(min(_HOLD_S, max(_DRAIN_S, account.wait_s(needed + self._beyond(size)))))
 
     def _settle(self) -> int:
-        """Charge what the kernel has sent beyond what was paid; return what is on the wire."""
+        """Charge what the kernel has sent beyond the bytes paid for; return the bytes on the wire."""
         with contextlib.suppress(OSError):
             on_wire = self._meter.wire_bytes()
             self._account.charge(on_wire - self._charged)
@@ -121,7 +121,7 @@ class RelayConnection:
         return self._meter.cost(at_risk) + min(_SPARE_SEGMENTS * self._meter.segment_bytes, at_risk)
 
     async def _guard(self) -> None:
-        """Charge repeats while data waits for its acknowledgement; return when they can no longer be paid for."""
+        """Charge retransmissions while bytes are unacknowledged; return when the budget has no room for more."""
         while True:
             await self._writing.wait()
             await asyncio.sleep(_GUARD_S)
@@ -129,5 +129,5 @@ class RelayConnection:
                 self._writing.clear()
             self._settle()
             if self._account.limited and self._account.wait_s(self._beyond(0)) > 0:
-                _log.warning("the upload budget does not pay for more repeats: the connection is reset")
+                _log.warning("the upload budget has no room for more retransmissions: the connection is reset")
                 return

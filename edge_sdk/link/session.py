@@ -19,17 +19,17 @@ _log = logging.getLogger(__name__)
 
 
 class ReplyHandler(Protocol):
-    """What the pipeline does with replies; called on the uplink's thread.
+    """Takes the replies; called on the uplink's thread.
 
-    When a call returns, the frame is out of the spool, or stays in it for a later try where its answer could not be
-    written down.
+    A call returns when the frame has left the spool. Where the answer could not be written, the frame stays and is sent
+    again later.
     """
 
     def answered(self, item: SpoolItem, reply: Reply) -> None:
-        """The big model's word on a frame."""
+        """Take the big model's answer on a frame."""
 
     def refused(self, item: SpoolItem, message: str) -> None:
-        """The server will never answer this frame."""
+        """Take the server's final refusal of a frame; `message` is its reason."""
 
 
 class Session:
@@ -41,7 +41,7 @@ class Session:
         handler: gets the replies.
         settings: window, time-outs, waits.
         wakeup: wakes it when the spool has changed.
-        tell: told of the link's state: online, a budget that does not pay, frames not worth their price.
+        tell: called with the link's state and a message: online, a full budget, frames not worth their price.
 
     Attributes:
         answered: replies with a classification so far.
@@ -144,7 +144,7 @@ class Session:
         self._dispatch.settled(item.frame_id)
 
     async def _watch(self) -> None:
-        """Raise when a frame has waited too long for its reply: the connection is dead, whatever TCP believes."""
+        """Raise TimeoutError when a frame has waited `reply_timeout_s` for its reply."""
         while True:
             oldest_s = min((deadline_s for _, deadline_s in self._in_flight.values()), default=None)
             if oldest_s is None:

@@ -15,7 +15,7 @@ from edge_sdk.store.spool import SpoolItem
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """What a server says of itself when a connection opens.
+    """The server's description, received when a connection opens.
 
     Attributes:
         model: name of its big model.
@@ -30,7 +30,7 @@ class ServerInfo:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The big model's word on one frame.
+    """The big model's answer on one frame.
 
     Attributes:
         frame_id: the frame.
@@ -39,7 +39,7 @@ class Reply:
         probabilities: C of them, in the order of `server.labels`; empty where the server sends none.
         macs: multiply-accumulates spent on this frame.
         received_bytes: size of the reply message.
-        server: who says so.
+        server: the server that answered.
     """
 
     frame_id: str
@@ -53,7 +53,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A server did not answer a frame.
+    """A server's failure to answer one frame.
 
     Attributes:
         frame_id: the frame.
@@ -83,17 +83,17 @@ class Connection(Protocol):
 
     @property
     def server(self) -> ServerInfo:
-        """What the server said of itself."""
+        """The server's description."""
 
     async def send(self, item: SpoolItem) -> None:
-        """Hand one frame over.
+        """Send one frame; its reply comes later from `receive`.
 
         Raises:
             ConnectionError: the connection has ended.
         """
 
     async def receive(self) -> Reply | Refusal | None:
-        """The next word of the server, in any order of frames; None: the server has ended the connection.
+        """Wait for the next reply, in any order of frames. None: the server has ended the connection.
 
         Raises:
             ConnectionError: the connection has ended in failure.

@@ -49,14 +49,14 @@ class Uplink:
         handler: gets the replies.
         settings: time-outs, waits, window.
         security: certificates and token; None: a token from the environment alone, and no encryption.
-        worth: whether a frame is worth its price now; None: every frame is.
+        worth: True where a frame is worth its price now. None: all frames are.
         joules_per_byte: energy charged with each byte.
         transport: carries the frames; None: gRPC.
         on_state: called on each change of `state` or `message`, on the uplink's thread.
 
     Attributes:
         state: of the way to the cloud.
-        message: why it is so; empty when all is well.
+        message: the reason for `state`; empty while frames flow.
 
     Raises:
         ConfigError: `target` is not an address, or `security` is not sufficient for it.
@@ -153,7 +153,7 @@ class Uplink:
                 backoff_s = await self._connect(relay, dispatch, backoff_s)
 
     async def _ready_to_connect(self, dispatch: Dispatch) -> bool:
-        """True when a frame waits that is worth its price, and the budget pays for a connection; else wait a while."""
+        """True: a frame waits that is worth its price, and the budgets have room. Else wait a while, return False."""
         first = dispatch.choose()
         if first is None:
             if dispatch.waiting:
@@ -167,7 +167,7 @@ class Uplink:
         return True
 
     async def _connect(self, relay: Relay, dispatch: Dispatch, backoff_s: float) -> float:
-        """One connection, and the wait after one that failed; returns what the next such wait is to be."""
+        """Run one connection and, if it failed, wait `backoff_s`. Returns the next failure's wait in seconds."""
         settings = self._settings
         try:
             self._set(LinkState.CONNECTING)

@@ -1,4 +1,4 @@
-"""What the uplink's loop sleeps on: new frames, replies, and the end."""
+"""Wakes the uplink's loop when a frame or reply comes, or when the uplink ends."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ class Wakeup:
         self.closing = False
 
     def wake(self) -> None:
-        """Something has changed. Does nothing once the loop is closed."""
+        """Wake the loop. Does nothing once the loop is closed."""
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._changed.set)
 
     def end(self) -> None:
-        """The uplink is to end: every wait returns."""
+        """End the uplink: set `closing` and wake the loop."""
         self.closing = True
         self.wake()
 
     async def wait(self, timeout_s: float | None) -> bool:
-        """Return True when something has changed, False when `timeout_s` seconds are over. None: no limit."""
+        """Wait for a wake-up. True: it came; False: `timeout_s` seconds passed first. None: no limit."""
         try:
             await asyncio.wait_for(self._changed.wait(), timeout_s)
         except TimeoutError:
@@ -38,7 +38,7 @@ class Wakeup:
         return True
 
     async def pause(self, seconds: float) -> None:
-        """Wait whatever changes, but not beyond `end`."""
+        """Sleep for `seconds`, wake-ups or not; `end` cuts it short."""
         until_s = time.monotonic() + seconds
         while not self.closing and (left_s := until_s - time.monotonic()) > 0:
             await self.wait(left_s)

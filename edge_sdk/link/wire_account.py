@@ -24,7 +24,7 @@ class WireAccount:
 
     Args:
         ledger: charged for each byte.
-        interface: network interface whose counter is reconciled with the ledger; None: none.
+        interface: network interface whose counter is reconciled with the ledger. None: only the SDK's bytes count.
         joules_per_byte: energy charged with each byte.
 
     Attributes:
@@ -42,28 +42,28 @@ class WireAccount:
 
     @property
     def reserve(self) -> int:
-        """Room that the upload budget must have beyond what is sent: for acknowledgements and repeats."""
+        """Bytes of the upload budget to keep free for acknowledgements and retransmissions; 0: no budget."""
         return 0 if self._limit is None else 2 * min(self.segment_bytes, self.window) + END_BYTES
 
     def room_for(self, n_bytes: int) -> float:
-        """Seconds until `n_bytes` more fit, beside what is promised and the reserve: 0 if now, infinity if never."""
+        """Seconds until `n_bytes`, the promised bytes and the reserve fit the budget. 0: now; infinity: never."""
         return self._ledger.wait_s(upload=sum(self._promised.values()) + n_bytes + self.reserve)
 
     def promise(self, frame_id: str, n_bytes: int) -> None:
-        """A frame was given to gRPC: its bytes are on their way here, and no others may count on their room."""
+        """Keep room for the `n_bytes` of a frame that was handed to gRPC and has not reached the relay yet."""
         self._promised[frame_id] = n_bytes
 
     def fulfil(self, frame_id: str) -> None:
-        """A frame has been answered: its bytes, and those promised before it, have passed."""
+        """Drop the promises of an answered frame and of all before it: their bytes have passed, in order."""
         while frame_id in self._promised:
             self._promised.popitem(last=False)
 
     def forget_promises(self) -> None:
-        """No promised bytes will come any more: the connection that they were meant for has ended."""
+        """Drop all promises: the connection that the frames were written to has ended."""
         self._promised.clear()
 
     def passed(self, n_bytes: int) -> None:
-        """Bytes were paid for: those of the frames that were promised first."""
+        """Take `n_bytes` that were paid for off the promises, oldest first."""
         while n_bytes > 0 and self._promised:
             first = next(iter(self._promised))
             taken = min(n_bytes, self._promised[first])
@@ -74,7 +74,7 @@ class WireAccount:
             del self._promised[first]
 
     def reconcile(self) -> None:
-        """Charge what the interface has sent beyond what was charged here: other programs' bytes, or ours unseen."""
+        """Charge what the interface has sent beyond the bytes charged here. Without an interface, do nothing."""
         if self._interface is None or (sent := interface_bytes(self._interface)) is None:
             return
         boot = current_boot_id()
@@ -90,7 +90,7 @@ class WireAccount:
 
     @property
     def window(self) -> int:
-        """Bytes that may be unacknowledged on one connection: few where the budget is small."""
+        """Most unacknowledged bytes on one connection: 1/16 of the budget, from 2 KiB to 64 KiB."""
         limit = self._limit
         return _WINDOW if limit is None else max(2_048, min(_WINDOW, limit // _WINDOW_SHARE))
 
@@ -104,7 +104,7 @@ class WireAccount:
         return self._ledger.limit(Resource.UPLOAD)  # asked each time: budgets may change while the link runs
 
     def spend(self, n_bytes: int, beyond: int) -> bool:
-        """Charge `n_bytes` if that leaves room for `beyond` more."""
+        """Charge `n_bytes` if the budget then still has room for `beyond` more; False: nothing was charged."""
         if n_bytes <= 0:
             return True
         self.reconcile()
@@ -116,13 +116,13 @@ class WireAccount:
         return True
 
     def charge(self, n_bytes: int) -> None:
-        """Charge what has left already."""
+        """Charge `n_bytes` that have left already, whether they fit or not."""
         if n_bytes > 0:
             self._ledger.charge(upload=n_bytes, **self._joules(n_bytes))
             self._counted += n_bytes
 
     def wait_s(self, n_bytes: int) -> float:
-        """Seconds until `n_bytes` fit."""
+        """Seconds until the budgets have room for `n_bytes`. 0: now; infinity: never."""
         return self._ledger.wait_s(upload=n_bytes, **self._joules(n_bytes))
 
     def _joules(self, n_bytes: int) -> dict[str, int]:
