@@ -24,6 +24,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from edge_sdk.cli.companion import companion_table
 from edge_sdk.images.rendition import Upload
 from edge_sdk.model.bundle import InputSpec
 from edge_sdk.model.little import prepare
@@ -39,7 +40,6 @@ from edge_sdk.workbench.cascade.gate import (
     held_out_gains,
 )
 from edge_sdk.workbench.cascade.guarantee import guaranteed_threshold
-from edge_sdk.workbench.commands.records import companion_table
 from edge_sdk.workbench.companion import find_companions
 from edge_sdk.workbench.data import Split, open_source
 from edge_sdk.workbench.draw import draw_companions

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -118,6 +118,18 @@ def read_all(source: Source) -> Iterator[LabelledImage]:
         yield from source.read(part)
 
 
+def read_some(source: Source, limit: int) -> Iterator[LabelledImage]:
+    """At most `limit` pictures; of a folder they are spread evenly over its files, and so over its classes."""
+    if isinstance(source, FolderSource):
+        return source.read_spread(limit)
+    return islice(read_all(source), limit)
+
+
+def measuring_split(address: str) -> Split:
+    """The split to measure on: calibration of the simulated camera, all of a folder."""
+    return Split.CALIBRATION if address.startswith("simulated://") else Split.ALL
+
+
 class FolderSource:
     """Pictures in a folder. Its sub-folders are the classes; pictures beside them, or without any, have no label.
 
@@ -147,7 +159,15 @@ class FolderSource:
 
     def read(self, part: int) -> Iterator[LabelledImage]:
         """The pictures of one part."""
-        for path in self._files[part * _FILES_PER_PART : (part + 1) * _FILES_PER_PART]:
+        yield from self._read(self._files[part * _FILES_PER_PART : (part + 1) * _FILES_PER_PART])
+
+    def read_spread(self, limit: int) -> Iterator[LabelledImage]:
+        """The pictures of at most `limit` files, spread evenly over all."""
+        count = min(limit, len(self._files))
+        yield from self._read([self._files[index * len(self._files) // count] for index in range(count)])
+
+    def _read(self, files: Sequence[Path]) -> Iterator[LabelledImage]:
+        for path in files:
             try:
                 image = read_image(path).image
             except ImageError as error:
