@@ -21,9 +21,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from scripted_server import ScriptedServer, answer
-
 from edge_sdk import EdgeClassifier, Frame, open_bundle, open_camera
+from edge_sdk.testing.server import ScriptedServer, answer
 
 NEVER, ALWAYS = 1.01, 0.0
 

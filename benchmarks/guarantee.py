@@ -19,7 +19,8 @@ from rich.table import Table
 
 from edge_sdk.workbench.cascade.curve import Curve, cascade_curve, lossless
 from edge_sdk.workbench.cascade.guarantee import guaranteed_threshold
-from edge_sdk.workbench.records import check_same, load_records
+from edge_sdk.workbench.records import check_same
+from edge_sdk.workbench.records_file import load_records
 
 PROMISES = ((0.0025, 0.05), (0.005, 0.05), (0.005, 0.1), (0.01, 0.05), (0.01, 0.1), (0.02, 0.1))
 

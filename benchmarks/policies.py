@@ -38,9 +38,12 @@ from edge_sdk.budget.shadow_price import Prices
 from edge_sdk.model.bundle import open_bundle
 from edge_sdk.workbench.cascade.confidence import fit_temperature
 from edge_sdk.workbench.cascade.gate import fit_gate, gains
-from edge_sdk.workbench.data import Split, open_source, read_all
-from edge_sdk.workbench.recorder import open_subject, run_subjects
-from edge_sdk.workbench.records import Records, load_records, save_records
+from edge_sdk.workbench.data import open_source
+from edge_sdk.workbench.labelled import Split, read_all
+from edge_sdk.workbench.recorder import run_subjects
+from edge_sdk.workbench.records import Records
+from edge_sdk.workbench.records_file import load_records, save_records
+from edge_sdk.workbench.subjects import open_subject
 
 BIG = Path(cloud_server.__file__).parent / "models" / "trailcam" / "model.safetensors"
 DATA = "simulated://trailcam?seed=0&frames=5000&streams=1&stride=6"

@@ -104,7 +104,7 @@ def make_edge_sdk(folder: Path) -> None:
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
     from edge_sdk.networks.timm_library import import_timm
-    from edge_sdk.workbench.export import replace_pooling
+    from edge_sdk.workbench.lowering import replace_pooling
 
     model = load_float(folder, import_timm())
     inputs = torch.from_numpy(normalised(folder)).permute(0, 3, 1, 2)

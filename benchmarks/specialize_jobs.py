@@ -19,12 +19,13 @@ from edge_sdk.model.bundle import Bundle, open_bundle
 from edge_sdk.networks.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from edge_sdk.networks.macs import count_macs, count_parameters
 from edge_sdk.workbench.augment import Augmentation
-from edge_sdk.workbench.data import Split, split_of
+from edge_sdk.workbench.folder_source import split_of
+from edge_sdk.workbench.labelled import Split
 from edge_sdk.workbench.learning_rate import schedule
 from edge_sdk.workbench.specialize.allocate import Limits
 from edge_sdk.workbench.specialize.answers import accuracy, answers
 from edge_sdk.workbench.specialize.bundles import Bundles, bundle_accuracy, bundle_logits
-from edge_sdk.workbench.specialize.compress import weigh_and_compress
+from edge_sdk.workbench.specialize.compress import measure_and_compress
 from edge_sdk.workbench.specialize.method import Compressed, Method
 from edge_sdk.workbench.specialize.restrict_head import restrict
 from edge_sdk.workbench.specialize.samples import Samples, draw_shots, read_samples
@@ -124,7 +125,7 @@ def cut(
     """Compress; the small network, and what it was at each stage."""
     folder = bench.out / "work" / name
     stages: dict[str, nn.Module] = {}
-    small = weigh_and_compress(
+    small = measure_and_compress(
         whole,
         samples,
         bench.spec,

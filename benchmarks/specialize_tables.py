@@ -20,8 +20,8 @@ from edge_sdk.model.little import LittleModel, prepare
 from edge_sdk.networks.macs import count_macs
 from edge_sdk.workbench.cascade.confidence import softmax
 from edge_sdk.workbench.cascade.curve import cascade_curve, lossless
-from edge_sdk.workbench.data import Split
 from edge_sdk.workbench.draw import CORAL, GREY, NAVY, TEAL
+from edge_sdk.workbench.labelled import Split
 from edge_sdk.workbench.specialize.answers import answers
 from edge_sdk.workbench.specialize.bundles import Bundles, bundle_accuracy, packed_bytes, time_bundles
 from edge_sdk.workbench.specialize.restrict_head import restrict
@@ -75,7 +75,7 @@ def found(bench: Bench, options: argparse.Namespace, shots: int, place: str) -> 
         values = (
             made.get("big"),
             made.get("statistics"),
-            made.get("lessons"),
+            made.get("distillation"),
             made.get("int8"),
             _read(bench.out, ("control", str(len(PLACES[place]) * shots), str(seed))).get(place),
             _read(bench.out, ("scratch", *name)).get("scratch"),
@@ -168,7 +168,7 @@ def variants(bench: Bench, options: argparse.Namespace, console: Console) -> Non
                 continue
             bundle = open_bundle(bench.out / (f"{place}-16-0" if kind == "default" else f"{place}-{kind}"))
             shot = next(value for stage, value in found.items() if stage.startswith("statistics"))
-            taught = [value for stage, value in found.items() if stage.startswith("lessons")][-1]
+            taught = [value for stage, value in found.items() if stage.startswith("distillation")][-1]
             times = time_bundles({"big": _big_bundle(bench, place), "small": bundle})
             table.add_row(
                 place,

@@ -19,9 +19,11 @@ import cloud_server
 from edge_sdk.model.bundle import open_bundle
 from edge_sdk.model.policy import ExitPolicy
 from edge_sdk.types import Prediction
-from edge_sdk.workbench.cascade.gate import ensemble
-from edge_sdk.workbench.data import Split, open_source, read_all
-from edge_sdk.workbench.recorder import open_subject, run_subjects
+from edge_sdk.workbench.cascade.ensemble import ensemble
+from edge_sdk.workbench.data import open_source
+from edge_sdk.workbench.labelled import Split, read_all
+from edge_sdk.workbench.recorder import run_subjects
+from edge_sdk.workbench.subjects import open_subject
 
 BIG = Path(cloud_server.__file__).parent / "models" / "trailcam" / "model.safetensors"
 DATA = "simulated://trailcam?seed=900&frames=3000&streams=1"

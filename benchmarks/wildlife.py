@@ -31,19 +31,16 @@ from edge_sdk.model.little import prepare
 from edge_sdk.workbench.cascade.companion import advice
 from edge_sdk.workbench.cascade.confidence import fit_temperature
 from edge_sdk.workbench.cascade.curve import Curve, cascade_curve, lossless
-from edge_sdk.workbench.cascade.gate import (
-    compare_scores,
-    ensemble,
-    fit_ensemble,
-    fit_gate,
-    gains,
-    held_out_gains,
-)
+from edge_sdk.workbench.cascade.ensemble import ensemble, fit_ensemble
+from edge_sdk.workbench.cascade.gate import fit_gate, gains, held_out_gains
 from edge_sdk.workbench.cascade.guarantee import guaranteed_threshold
-from edge_sdk.workbench.companion import find_companions
-from edge_sdk.workbench.data import Split, open_source
+from edge_sdk.workbench.cascade.score_comparison import compare_scores
+from edge_sdk.workbench.companion_search import find_companions
+from edge_sdk.workbench.data import open_source
 from edge_sdk.workbench.draw import draw_companions
-from edge_sdk.workbench.records import Records, load_records
+from edge_sdk.workbench.labelled import Split
+from edge_sdk.workbench.records import Records
+from edge_sdk.workbench.records_file import load_records
 from edge_sdk.workbench.train import Progress, train
 from edge_sdk.workbench.train_config import TrainConfig
 
@@ -256,7 +253,8 @@ def sequences(data: Path, out: Path, console: Console) -> None:
     """Exit sequences against a single exit, for each big model and its best companion."""
     from edge_sdk.model.little import LittleModel
     from edge_sdk.networks.checkpoint import load_checkpoint
-    from edge_sdk.networks.sequence import SequenceModel, attach_exits, save_sequence
+    from edge_sdk.networks.sequence import SequenceModel, attach_exits
+    from edge_sdk.networks.sequence_file import save_sequence
     from edge_sdk.networks.taps import find_taps
     from edge_sdk.workbench.sequence.search import find_exits, with_exits
     from edge_sdk.workbench.sequence.train import collect_features, fit_temperatures, train_exits
@@ -301,7 +299,7 @@ def sequences(data: Path, out: Path, console: Console) -> None:
                             method,
                             f"{found.big_accuracy:.1%}",
                             f"{found.single.accuracy:.1%} / {found.single.macs / found.big_macs:.1%}",
-                            f"{found.judged.accuracy:.1%} / {found.judged.macs / found.big_macs:.1%}",
+                            f"{found.evaluated.accuracy:.1%} / {found.evaluated.macs / found.big_macs:.1%}",
                             f"{100 * gain.value:+.2f} ({100 * gain.low:+.2f} .. {100 * gain.high:+.2f})",
                             f"{used} of {len(found.chosen.thresholds) - 1}",
                         )

@@ -14,15 +14,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edge_sdk.budget.limits import Budget
-    from edge_sdk.budget.usage import LedgerSnapshot
-    from edge_sdk.camera import open_camera
+    from edge_sdk.budget.limits import Budget, Resource
+    from edge_sdk.budget.usage import BudgetState, Usage
+    from edge_sdk.camera import Camera, Fault, open_camera
     from edge_sdk.camera.gate import MotionGate
-    from edge_sdk.config import PowerModel
-    from edge_sdk.errors import EdgeError
+    from edge_sdk.config import PowerModel, StorageSettings, UplinkSettings
+    from edge_sdk.durable.clock import Clock
+    from edge_sdk.errors import (
+        BundleError,
+        CameraError,
+        ConfigError,
+        EdgeError,
+        ImageError,
+        RuntimeMissing,
+        StorageError,
+    )
     from edge_sdk.model.bundle import Bundle, open_bundle
     from edge_sdk.model.little import LittleModel
     from edge_sdk.model.policy import Preferences
+    from edge_sdk.model.runtime import Runtime
     from edge_sdk.pipeline.classifier import EdgeClassifier
     from edge_sdk.security.credentials import Security
     from edge_sdk.store.journal import Journal
@@ -33,13 +43,20 @@ __version__ = "0.1.0"
 __all__ = [
     "Answer",
     "Budget",
+    "BudgetState",
     "Bundle",
+    "BundleError",
+    "Camera",
+    "CameraError",
+    "Clock",
+    "ConfigError",
     "EdgeClassifier",
     "EdgeError",
+    "Fault",
     "Frame",
     "Image",
+    "ImageError",
     "Journal",
-    "LedgerSnapshot",
     "LinkState",
     "LittleModel",
     "MotionGate",
@@ -48,23 +65,51 @@ __all__ = [
     "Prediction",
     "Preferences",
     "Reason",
+    "Resource",
+    "Runtime",
+    "RuntimeMissing",
     "Security",
+    "StorageError",
+    "StorageSettings",
+    "UplinkSettings",
+    "Usage",
     "open_bundle",
     "open_camera",
 ]
 
 _HOME = {
+    "Answer": "types",
     "Budget": "budget.limits",
+    "BudgetState": "budget.usage",
     "Bundle": "model.bundle",
+    "BundleError": "errors",
+    "Camera": "camera",
+    "CameraError": "errors",
+    "Clock": "durable.clock",
+    "ConfigError": "errors",
     "EdgeClassifier": "pipeline.classifier",
     "EdgeError": "errors",
+    "Fault": "camera",
+    "Frame": "types",
+    "Image": "types",
+    "ImageError": "errors",
     "Journal": "store.journal",
-    "LedgerSnapshot": "budget.usage",
+    "LinkState": "types",
     "LittleModel": "model.little",
     "MotionGate": "camera.gate",
+    "Origin": "types",
     "PowerModel": "config",
+    "Prediction": "types",
     "Preferences": "model.policy",
+    "Reason": "types",
+    "Resource": "budget.limits",
+    "Runtime": "model.runtime",
+    "RuntimeMissing": "errors",
     "Security": "security.credentials",
+    "StorageError": "errors",
+    "StorageSettings": "config",
+    "UplinkSettings": "config",
+    "Usage": "budget.usage",
     "open_bundle": "model.bundle",
     "open_camera": "camera",
 }
@@ -75,7 +120,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'edge_sdk' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"edge_sdk.{_HOME.get(name, 'types')}"), name)
+    return getattr(import_module(f"edge_sdk.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:

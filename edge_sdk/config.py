@@ -85,6 +85,10 @@ def check_address(text: str) -> str:
     return text
 
 
-def default_state_dir() -> Path:
-    """Where spool, journal and ledger live unless the application says otherwise."""
-    return user_state_path("edge-sdk", appauthor=False)
+def default_state_dir(bundle: str = "trailcam") -> Path:
+    """Where the device keeps what it must not forget, unless the application names a folder.
+
+    Args:
+        bundle: the bundle's name: each has a folder of its own.
+    """
+    return user_state_path("edge-sdk", appauthor=False) / (re.sub(r"[^\w.-]+", "_", bundle).strip(".") or "_")

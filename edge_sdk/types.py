@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,16 +39,30 @@ def new_frame_id() -> str:
     return f"{value:032x}"
 
 
-def check_image(image: object) -> Image:
-    """Return `image` as an `Image`, or raise `ImageError` that says what was expected and what came."""
+def check_image(image: object, order: str = "RGB") -> Image:
+    """Return `image` C-contiguous, or raise `ImageError` that says what was expected and what came.
+
+    Args:
+        image: `uint8 (H, W, 3)`.
+        order: of the channels, for the message.
+    """
     if not isinstance(image, np.ndarray):
-        raise ImageError(f"expected a numpy array, uint8 (height, width, 3) RGB; got {type(image).__name__}")
+        raise ImageError(f"expected a numpy array, uint8 (height, width, 3) {order}; got {type(image).__name__}")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise ImageError(f"expected uint8 (height, width, 3) RGB; got {image.dtype} {image.shape}")
+        raise ImageError(f"expected uint8 (height, width, 3) {order}; got {image.dtype} {image.shape}")
     return np.ascontiguousarray(image)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+def from_bgr(image: object) -> Image:
+    """An RGB copy of an array in OpenCV's channel order, `uint8 (H, W, 3)` BGR.
+
+    Raises:
+        ImageError: it is not such an array.
+    """
+    return np.ascontiguousarray(check_image(image, order="BGR")[:, :, ::-1])
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Frame:
     """One picture with its capture time and source.
 
@@ -74,6 +89,31 @@ class Frame:
             raise ImageError(f"expected captured_at with a time zone; got the naive {self.captured_at.isoformat()}")
         if not _FRAME_ID.fullmatch(self.frame_id):
             raise ImageError(f"expected frame_id as 32 lower-case hexadecimal digits; got {self.frame_id!r}")
+
+    @classmethod
+    def from_bgr(
+        cls, image: object, captured_at: datetime | None = None, source: str = "", truth: str | None = None
+    ) -> Self:
+        """A frame of an array in OpenCV's channel order, as `cv2.imread` and `cv2.VideoCapture` give it.
+
+        Args:
+            image: `uint8 (H, W, 3)` BGR; it is copied.
+            captured_at: as `Frame.captured_at`; None: now.
+            source: as `Frame.source`.
+            truth: as `Frame.truth`.
+
+        Raises:
+            ImageError: a value is not as described.
+        """
+        return cls(from_bgr(image), captured_at or datetime.now(UTC), source, truth=truth)
+
+    def __repr__(self) -> str:
+        height, width = self.image.shape[:2]
+        truth = "" if self.truth is None else f", truth={self.truth!r}"
+        return (
+            f"Frame({width}x{height}, captured_at={self.captured_at.isoformat()}, source={self.source!r}, "
+            f"frame_id={self.frame_id!r}{truth})"
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -118,8 +118,8 @@ def main(
             with report:
                 for frame, answer in edge.watch(islice(camera, frames)):
                     report.add(frame, answer)
-                    report.late(edge.answers())
-                report.late(edge.answers(wait_s=drain_s))
+                    report.late(edge.late_answers())
+                report.late(edge.late_answers(wait_s=drain_s))
         except Stopped as stop:
             report.finish(out / "summary.png")
             if stop.signal == signal.SIGTERM:  # how a service is asked to end: it has done what it should

@@ -43,9 +43,9 @@ def main() -> None:
         if sys.argv[5:] == ["drain"]:
             end = time.monotonic() + DRAIN_S
             while edge.waiting and time.monotonic() < end:
-                for _ in edge.answers(wait_s=1):
+                for _ in edge.late_answers(wait_s=1):
                     pass
-            print(json.dumps({"waiting": edge.waiting, "answers_cloud": edge.ledger.answers_cloud}))
+            print(json.dumps({"waiting": edge.waiting, "answers_cloud": edge.lifetime_usage.answers_cloud}))
             return
         while True:
             image = chance.integers(0, 256, (48, 64, 3), np.uint8)

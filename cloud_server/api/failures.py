@@ -65,8 +65,8 @@ def failure_of(error: Exception) -> wire.Failure:
     if outcome is UNFORESEEN:
         _log.error("a frame could not be answered", exc_info=error)
         message = f"the server failed on this frame ({type(error).__name__})"
-        return wire.Failure(code=outcome.code, message=message)
-    return wire.Failure(code=outcome.code, message=str(error))
+        return wire.Failure(code=outcome.code, message=message, retryable=outcome.again)
+    return wire.Failure(code=outcome.code, message=str(error), retryable=outcome.again)
 
 
 async def end_call(context: Any, error: Exception, stats: Stats) -> None:

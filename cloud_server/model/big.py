@@ -232,7 +232,7 @@ def _load_torch(model: str, device: str, threads: int | None) -> BigModel:
         )
     if path.is_dir():
         raise ConfigError(f"expected a checkpoint or a bundle; {path} is a folder without manifest.json")
-    from edge_sdk.networks.sequence import is_sequence, load_sequence
+    from edge_sdk.networks.sequence_file import is_sequence, load_sequence
 
     if is_file and is_sequence(path):
         return SequenceModel(load_sequence(path), name=path.stem, device=place)

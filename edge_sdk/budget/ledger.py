@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Self
 
 from edge_sdk.budget.limits import MAX_PERIOD_S, Budget, Resource
-from edge_sdk.budget.usage import COUNTERS, BudgetState, LedgerSnapshot
+from edge_sdk.budget.usage import COUNTERS, BudgetState, Usage
 from edge_sdk.budget.window import SlidingWindow
 from edge_sdk.durable.ballast import Ballast
 from edge_sdk.durable.clock import ClockMark, ElapsedClock, current_boot_id, steady_s
@@ -132,6 +132,8 @@ class Ledger:
         self._fault: str | None = None
         self._aside = False  # the damaged file was set aside, and a fresh one could not yet be begun
         self._counters = dict.fromkeys(COUNTERS, 0)
+        self._accounts: dict[Resource, _Account] = {}
+        self._clock = ElapsedClock(wall=clock, steady=steady)  # until the file tells where to go on
         self._open()
 
     def __enter__(self) -> Self:
@@ -225,15 +227,39 @@ class Ledger:
         """Count an answer from the cloud: the MACs it took there and the bytes it came in."""
         self._count(answers_cloud=1, macs_big=macs, bytes_received=received_bytes)
 
-    def snapshot(self) -> LedgerSnapshot:
+    def snapshot(self) -> Usage:
         """The account now."""
         with self._lock:
-            return LedgerSnapshot(**self._counters, big_macs=self.big_macs, budgets=self.states())
+            return Usage(**self._counters, big_macs=self.big_macs, budgets=self.states())
 
     @property
     def budgets(self) -> tuple[Budget, ...]:
         """All budgets."""
         return self._budgets
+
+    def set_budgets(self, budgets: Iterable[Budget]) -> None:
+        """Replace all budgets. What was spent keeps counting: it is in the file, a minute at a time.
+
+        Args:
+            budgets: those that hold from now on.
+
+        Raises:
+            StorageError: the charges so far cannot be written (`fault`); then the old budgets go on.
+        """
+        with self._lock:
+            leases = {account: account.lease for account in self._accounts.values()}
+            for account in leases:
+                account.lease = 0
+            if not self._commit():
+                for account, lease in leases.items():
+                    account.lease = lease
+                raise StorageError(f"the budgets stay as they were: {self._fault}")
+            self._budgets = tuple(budgets)
+            accounts = {resource: _Account(resource, self._budgets) for resource in Resource}
+            now_ns = self._clock.now_ns()
+            for account in accounts.values():
+                self._restore(account, now_ns)
+            self._accounts = accounts
 
     def states(self) -> tuple[BudgetState, ...]:
         """Every budget, and what counts against it now."""

@@ -29,9 +29,12 @@ _PERIOD_WORDS = {
     "month": ("month", "months"),
 }
 _PERIOD_BY_WORD = {word: _PERIODS_S[name] for name, words in _PERIOD_WORDS.items() for word in words}
+_ADVERBS = {"secondly": "s", "hourly": "h", "daily": "day", "weekly": "week", "monthly": "month"}
 _NUMBER = r"\d{1,18}(?:\.\d{1,18})?"
 _UNIT = "B|bytes?|frames?|MACs?|J|joules?"
-_BUDGET = re.compile(rf"({_NUMBER})\s*([kKMGTP]?|[KMGTP]i)({_UNIT})\s*/\s*({_NUMBER})?\s*([a-z]+)", re.ASCII)
+_PERIOD = rf"(?:/|\s+per\s|\s+(?={'|'.join(_ADVERBS)})|\s+(?:an?|every)\s)\s*({_NUMBER})?\s*([A-Za-z]+)"
+_BUDGET = re.compile(rf"({_NUMBER})\s*([kKMGTP]?|[KMGTP]i)({_UNIT})\s*{_PERIOD}", re.ASCII)
+_NEARLY = re.compile(rf"({_NUMBER})\s*([KMGTP]?)(i?)({_UNIT}|)\s*(?:{_PERIOD})?", re.ASCII | re.IGNORECASE)
 
 
 class Resource(StrEnum):
@@ -124,14 +127,17 @@ def parse_budget(text: str, *resources: Resource) -> Budget:
     forms = " or ".join(dict.fromkeys(f'"{_FORMS[resource]}"' for resource in wanted))
     match = _BUDGET.fullmatch(text.strip())
     found = next((one for one in wanted if match and re.fullmatch(_WORDS[one], match[3])), None)
-    if match is None or found is None or match[5] not in _PERIOD_BY_WORD:
-        raise ConfigError(f"expected a budget such as {forms}, per s, min, h, day, week or month; got {text!r}")
+    period_s = _period_s(match[5]) if match else None
+    if match is None or found is None or period_s is None:
+        raise ConfigError(
+            f"expected a budget such as {forms}, per s, min, h, day, week or month; got {text!r}{_hint(text, wanted)}"
+        )
     prefix = "k" if match[2] == "K" else match[2]
     limit = Decimal(match[1]) * (_DECIMAL | _BINARY)[prefix] * (10**6 if found is Resource.ENERGY else 1)
     if limit and limit < 1:
         raise ConfigError(f"expected a budget of 0 or at least 1 in its unit; got {text!r}")
     try:
-        return Budget(int(limit), float(Decimal(match[4] or 1) * _PERIOD_BY_WORD[match[5]]), found)
+        return Budget(int(limit), float(Decimal(match[4] or 1) * period_s), found)
     except ConfigError as error:
         raise ConfigError(f"{error}, from {text!r}") from None
 
@@ -148,13 +154,49 @@ def parse_budgets(given: str | Budget | Iterable[str | Budget] | None, *resource
     """
     if given is None:
         return ()
+    if isinstance(given, int | float | Decimal):
+        wanted = resources or tuple(Resource)
+        raise ConfigError(
+            f"expected a budget in words, with its unit and period; got the number {given!r}"
+            f"{_hint(f'{Decimal(given):f}', wanted) or f'; write it such as {_FORMS[wanted[0]]!r}'}"
+        )
     if isinstance(given, str):
         return tuple(parse_budget(part, *resources) for part in given.split(","))
     if not isinstance(given, Budget):
+        if not isinstance(given, Iterable) or isinstance(given, bytes):
+            raise ConfigError(
+                f"expected a budget in words, such as {_FORMS[(resources or tuple(Resource))[0]]!r}; got {given!r}"
+            )
         return tuple(budget for part in given for budget in parse_budgets(part, *resources))
     if resources and given.resource not in resources:
         raise ConfigError(f"expected a budget of {' or '.join(resources)}; got one of {given.resource}")
     return (given,)
+
+
+def _period_s(word: str) -> int | None:
+    lower = word.lower()
+    return _PERIOD_BY_WORD.get(_ADVERBS.get(lower, lower))
+
+
+def _hint(text: str, wanted: tuple[Resource, ...]) -> str:
+    """What was probably meant: the unit's usual spelling, a day where no period was given."""
+    match = _NEARLY.fullmatch(text.strip())
+    if match is None or (match[6] is not None and _period_s(match[6]) is None):
+        return ""
+    unit = match[4].lower()
+    found = next((one for one in wanted if not unit or re.fullmatch(_WORDS[one], unit, re.IGNORECASE)), None)
+    if found is None:
+        return ""
+    prefix = match[2].upper()
+    scale = (_BINARY[f"{prefix}i"] if match[3] and prefix else (_DECIMAL | {"K": 1000})[prefix]) * (
+        10**6 if found is Resource.ENERGY else 1
+    )
+    period_s = Decimal(match[5] or 1) * (_period_s(match[6]) or 86_400) if match[6] else Decimal(86_400)
+    try:
+        meant = Budget(int(Decimal(match[1]) * scale), float(period_s), found).describe()
+    except ConfigError:
+        return ""
+    return f'; did you mean "{meant if found is Resource.FRAMES else meant.replace(" ", "", 1)}"?'
 
 
 def _plain(value: Decimal) -> str:

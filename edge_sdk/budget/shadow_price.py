@@ -49,7 +49,7 @@ class Price:
     Args:
         limit: the budget's, in its unit.
         period_s: its period.
-        state: from `state`, of an earlier run; ignored where it does not fit.
+        state: from `state`, of an earlier run or of another limit; ignored where its period is another.
         initial_credit: share of the limit that a budget begins with, in [0, 1].
         pull: k of the dual step.
     """
@@ -117,11 +117,11 @@ class Price:
     def _restore(self, state: bytes) -> None:
         if len(state) < _HEAD.size or (len(state) - _HEAD.size) % 6:
             return
-        limit, period_s, since_s, at_s = _HEAD.unpack_from(state)
+        _, period_s, since_s, at_s = _HEAD.unpack_from(state)
         count = (len(state) - _HEAD.size) // 6
         used = np.frombuffer(state, "<u2", count, _HEAD.size)
         asked = np.frombuffer(state, "<f4", count, _HEAD.size + 2 * count)
-        if (limit, period_s) != (self._limit, self._period_s) or (used >= _BINS).any() or not np.isfinite(asked).all():
+        if period_s != self._period_s or (used >= _BINS).any() or not np.isfinite(asked).all():
             return
         self._asked[used] = asked
         self._since_s, self._at_s = (None if since_s < 0 else since_s), at_s
@@ -152,11 +152,23 @@ class Prices:
     def __init__(self, ledger: Ledger, initial_credit: float = INITIAL_CREDIT) -> None:
         self._ledger = ledger
         self._lock = threading.Lock()
-        self._prices = {
-            budget: Price(budget.limit, budget.period_s, ledger.recall(_name(budget)), initial_credit=initial_credit)
-            for budget in ledger.budgets
-            if budget.resource in _PRICED
-        }
+        self._prices: dict[Budget, Price] = {}
+        self.renew(initial_credit)
+
+    def renew(self, initial_credit: float) -> None:
+        """Take over the ledger's budgets. A new limit on a period that was priced before keeps its history."""
+        with self._lock:
+            known = {(budget.resource, budget.period_s): price.state for budget, price in self._prices.items()}
+            self._prices = {
+                budget: Price(
+                    budget.limit,
+                    budget.period_s,
+                    known.get((budget.resource, budget.period_s)) or self._ledger.recall(_name(budget)),
+                    initial_credit=initial_credit,
+                )
+                for budget in self._ledger.budgets
+                if budget.resource in _PRICED
+            }
 
     def ask(self, gain: float, costs: Mapping[Resource, float]) -> float:
         """A frame asks to be offloaded; returns what it costs at today's prices, in gain.
@@ -189,7 +201,7 @@ class Prices:
         spent = {state.budget: state.spent for state in self._ledger.states()}
         return {
             budget: costs.get(budget.resource, 0.0) * price.per_unit(spent[budget], now_s)
-            if costs.get(budget.resource)
+            if costs.get(budget.resource) and budget in spent  # it is not, for a moment, while budgets are replaced
             else 0.0
             for budget, price in self._prices.items()
         }

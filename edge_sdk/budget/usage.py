@@ -30,8 +30,8 @@ def _share(state: BudgetState) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerSnapshot:
-    """The account at one moment. All but `budgets` counts from the ledger's first day.
+class Usage:
+    """What was done and spent. `EdgeClassifier.usage` counts one run, `lifetime_usage` since the first day.
 
     Attributes:
         frames: frames that the little model saw.
@@ -44,7 +44,7 @@ class LedgerSnapshot:
         macs_little: MACs run on the device.
         macs_big: MACs run in the cloud.
         big_macs: MACs of the big model for one frame.
-        budgets: every budget, and what counts against it now.
+        budgets: every budget, and what counts against it now, whichever run spent it.
     """
 
     frames: int = 0
@@ -83,8 +83,8 @@ class LedgerSnapshot:
         found = self.budget(resource)
         return found.spent if found else 0
 
-    def since(self, earlier: LedgerSnapshot) -> LedgerSnapshot:
-        """The same, with the counters since `earlier` instead of since the first day: one run's share."""
+    def since(self, earlier: Usage) -> Usage:
+        """The same, with the counters since `earlier` instead of since the first day."""
         return replace(self, **{name: getattr(self, name) - getattr(earlier, name) for name in COUNTERS})
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edge_sdk.camera.address import STREAM_SCHEMES, Address, parse_address
 from edge_sdk.camera.base import Camera, Fault, OnFault, PacedCamera, check_fps
+from edge_sdk.camera.plugins import open_plugin
 from edge_sdk.errors import CameraError, ConfigError
 
 __all__ = ["Camera", "Fault", "OnFault", "open_camera"]
@@ -25,6 +26,7 @@ def open_camera(url: str | int | Path, *, fps: float | None = None, on_fault: On
     | `rtsp://...`, `http://...` | a network camera |
     | `0`, `/dev/video0?size=1280x720&encoding=MJPG` | a USB camera |
     | `picamera2`, `picamera2://?size=640x480&number=0` | a Raspberry Pi camera module |
+    | `other://...` | a camera of another package (`edge_sdk.camera.plugins`) |
 
     Network, USB and Raspberry Pi cameras hand out the newest frame and connect again by themselves; the others hand
     out every frame.
@@ -60,6 +62,8 @@ def open_camera(url: str | int | Path, *, fps: float | None = None, on_fault: On
         address.check_options("size", "number")
         size = address.size() or DEFAULT_SIZE
         return open_picamera(address.number("number"), size=size, fps=fps, on_fault=on_fault)
+    if address.scheme != "simulated":
+        return open_plugin(address.scheme, address.target, fps=fps, on_fault=on_fault)
     from edge_sdk.camera.simulated import from_url
 
     simulated = from_url(address.target)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
+from edge_sdk.camera.plugins import plugin_schemes
 from edge_sdk.errors import ConfigError
 
 STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
@@ -21,9 +22,10 @@ class Address:
     """Where frames come from.
 
     Attributes:
-        scheme: `simulated`, `picamera2`, `device`, `path`, or one of `STREAM_SCHEMES`.
+        scheme: `simulated`, `picamera2`, `device`, `path`, one of `STREAM_SCHEMES`, or that of another package.
         target: the device's number, the path, or the whole URL.
-        options: what stood behind the `?`; empty for streams and the simulated camera, whose URL keeps its own.
+        options: what stood behind the `?`; empty for streams, the simulated camera and other packages' cameras, whose
+            URL keeps its own.
     """
 
     scheme: str
@@ -86,7 +88,9 @@ def parse_address(url: str | int | Path) -> Address:
             return Address(scheme, url)
         if scheme == "picamera2":
             return Address(scheme, "picamera2", _options(url[match.end() :].partition("?")[2]))
-        known = ", ".join(f"{name}://" for name in ("simulated", "picamera2", *STREAM_SCHEMES))
+        if scheme in (others := plugin_schemes()):
+            return Address(scheme, url)
+        known = ", ".join(f"{name}://" for name in ("simulated", "picamera2", *STREAM_SCHEMES, *others))
         raise ConfigError(f"expected {known}, a path, or a device number; got {url}")
     target, _, query = url.partition("?")
     if target == "picamera2":

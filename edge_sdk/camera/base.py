@@ -18,7 +18,10 @@ _log = logging.getLogger(__name__)
 
 
 class Camera(Protocol):
-    """A source of frames. Closing it, from any thread, ends the iteration; closing twice is allowed."""
+    """A source of frames. Closing it, from any thread, ends the iteration; closing twice is allowed.
+
+    `edge_sdk.testing.FakeCamera` is one for tests.
+    """
 
     def __iter__(self) -> Iterator[Frame]: ...
 

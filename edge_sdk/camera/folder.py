@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 from edge_sdk.camera.base import CameraBase, OnFault
 from edge_sdk.errors import CameraError, ImageError
-from edge_sdk.images.read import IMAGE_SUFFIXES, read_image
+from edge_sdk.images.frame import read_frame
+from edge_sdk.images.read import IMAGE_SUFFIXES
 from edge_sdk.types import Frame
 
 
@@ -56,14 +56,11 @@ class FolderCamera(CameraBase):
                 return
             path = self._root / file
             try:
-                loaded = read_image(path)
-                captured_at = loaded.captured_at or datetime.fromtimestamp(path.stat().st_mtime, UTC)
+                frame = read_frame(path, truth=self._truth(file))
             except ImageError as error:
                 self._report(str(path), error)
-            except OSError as error:
-                self._report(str(path), ImageError(f"{path}: cannot be read: {error.strerror}"))
             else:
-                yield Frame(loaded.image, captured_at, str(path), truth=self._truth(file))
+                yield frame
 
     def _search(self) -> list[str]:
         found: list[str] = []

@@ -21,8 +21,8 @@ from edge_sdk.terminal.command import need, when_stopped
 
 if TYPE_CHECKING:
     from edge_sdk.terminal.tables import Rows
-    from edge_sdk.workbench.cascade.gate import Comparison
     from edge_sdk.workbench.cascade.hardness import HardnessBin
+    from edge_sdk.workbench.cascade.score_comparison import Comparison
 
 _OPEN = click.FloatRange(0, 1, min_open=True, max_open=True)
 _RECORDS = "Use these files of `edge-sdk records` instead of --data and the models."
@@ -74,9 +74,12 @@ def calibrate(
     from edge_sdk.model.bundle import open_bundle
     from edge_sdk.terminal.progress import progress_bars
     from edge_sdk.terminal.text import open_console, say
-    from edge_sdk.workbench.calibrate import Rule, calibrate_bundle, calibrate_records, write_calibration
-    from edge_sdk.workbench.data import measuring_split, open_source, read_all
-    from edge_sdk.workbench.records import load_records
+    from edge_sdk.workbench.calibrate import calibrate_records
+    from edge_sdk.workbench.calibration import Rule
+    from edge_sdk.workbench.data import measuring_split, open_source
+    from edge_sdk.workbench.labelled import read_all
+    from edge_sdk.workbench.records_file import load_records
+    from edge_sdk.workbench.write_calibration import calibrate_bundle, write_calibration
 
     given = {name: value for name, value in limits.items() if value is not None} or {"eps": 0.01}
     rule = Rule(**given, delta=delta, frames_per_day=frames_per_day)

@@ -31,7 +31,8 @@ def cascade(files: tuple[Path, ...], judge: tuple[Path, ...]) -> None:
     need("scipy")
     from edge_sdk.terminal.tables import Rows
     from edge_sdk.terminal.text import open_console, say
-    from edge_sdk.workbench.cascade.chain import UNUSED, cheapest_chain, evaluate
+    from edge_sdk.workbench.cascade.chain import UNUSED, evaluate
+    from edge_sdk.workbench.cascade.cheapest_chain import cheapest_chain
 
     stages, temperatures = _stages(files, None)
     elsewhere = _stages(judge, temperatures)[0] if judge else None
@@ -63,7 +64,8 @@ def _stages(files: Sequence[Path], temperatures: list[float] | None) -> tuple[li
 
     from edge_sdk.workbench.cascade.chain import Stage
     from edge_sdk.workbench.cascade.confidence import fit_temperature
-    from edge_sdk.workbench.records import check_same, load_records
+    from edge_sdk.workbench.records import check_same
+    from edge_sdk.workbench.records_file import load_records
 
     kept = [load_records(path) for path in files]
     check_same(*kept)

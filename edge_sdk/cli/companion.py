@@ -63,7 +63,7 @@ def companion(
     from edge_sdk.terminal.progress import progress_bars
     from edge_sdk.terminal.text import open_console, say
     from edge_sdk.workbench.cascade.companion import advice
-    from edge_sdk.workbench.companion import Power, find_companions
+    from edge_sdk.workbench.companion_search import Power, find_companions
     from edge_sdk.workbench.draw import draw_companions
 
     console = open_console()

@@ -45,7 +45,7 @@ def bundle_facts(model: LittleModel) -> Facts:
     facts.add("rule", f"{rule}, temperature {policy.temperature:.3f}")
     facts.add("upload", policy.upload.name)
     if policy.ladder:
-        steps = (f"{one.upload.name} ({one.mean_bytes / 1e3:.1f} kB, {one.kept:.0%})" for one in policy.ladder)
+        steps = (f"{one.upload.name} ({one.mean_bytes / 1e3:.1f} kB, {one.relative_gain:.0%})" for one in policy.ladder)
         facts.add("ladder", "  ".join(steps))
     facts.add("calibration", "  ".join(f"{name} {value}" for name, value in policy.calibration.items()))
     facts.add("made with", "  ".join(f"{name} {version}" for name, version in manifest.made_with.items()))

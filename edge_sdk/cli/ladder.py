@@ -130,7 +130,7 @@ def ladder(
         f"{found.frames} frames, {found.offloaded} offloaded; of the offloaded ones that judge, the big model names "
         f"{found.choice.original_accuracy:.1%} rightly as they are, the little one {found.choice.little_accuracy:.1%}",
     )
-    if not found.rungs:
+    if not found.renditions:
         say(console, "The big model is no better than the little one on these frames: there is no ladder.")
     say(console, found.sentence())
     if not dry_run:
@@ -164,8 +164,8 @@ def ladder_table(found: Ladder) -> Rows:
         left=("",),
         caption="against originals: points of the offloaded frames; may lose: points of all frames; ms: CPU time here",
     )
-    for index in sorted(range(len(choice.judged)), key=lambda index: choice.judged[index].mean_bytes):
-        one = choice.judged[index]
+    for index in sorted(range(len(choice.evaluated)), key=lambda index: choice.evaluated[index].mean_bytes):
+        one = choice.evaluated[index]
         gap = one.difference
         marks = {"ladder": index in choice.ladder, "safe": index == choice.safe, "now": index == found.usual}
         table.add(
@@ -177,7 +177,7 @@ def ladder_table(found: Ladder) -> Rows:
             f"{100 * gap.low:+.1f} .. {100 * gap.high:+.1f}",
             f"{gap.p_value:.3f}" if gap.p_value >= 0.001 else "<0.001",
             f"{100 * one.promise:.2f}",
-            f"{one.kept:.3f}" if index in choice.ladder else "",
+            f"{one.relative_gain:.3f}" if index in choice.ladder else "",
             ", ".join(mark for mark, holds in marks.items() if holds),
         )
     return table

@@ -45,9 +45,12 @@ def records(
     need("torch", "timm", "scipy")
     from edge_sdk.terminal.progress import progress_bars
     from edge_sdk.terminal.text import open_console
-    from edge_sdk.workbench.data import Split, measuring_split, open_source
-    from edge_sdk.workbench.recorder import file_name, open_subject, record
-    from edge_sdk.workbench.records import load_records, read_csv, save_records
+    from edge_sdk.workbench.data import measuring_split, open_source
+    from edge_sdk.workbench.labelled import Split
+    from edge_sdk.workbench.recorder import write_records
+    from edge_sdk.workbench.records_csv import read_csv
+    from edge_sdk.workbench.records_file import load_records, save_records
+    from edge_sdk.workbench.subjects import file_name, open_subject
 
     source = open_source(data, Split(split) if split else measuring_split(data))
     subjects = [open_subject(name, pretrained=pretrained, threads=threads, upload=upload) for name in models]
@@ -61,7 +64,7 @@ def records(
             at[:] = [done]
             bars.update(task, completed=done, total=parts)
 
-        paths = record(subjects, source, out, on_part=on_part)
+        paths = write_records(subjects, source, out, on_part=on_part)
     for path in csvs:
         imported = read_csv(path, load_records(paths[0]))
         paths.append(save_records(out / f"{file_name(imported.info.model)}.npz", imported))
@@ -71,7 +74,7 @@ def records(
 def records_table(paths: Iterable[Path], out: Path) -> Rows:
     """One row for each model."""
     from edge_sdk.terminal.tables import Rows
-    from edge_sdk.workbench.records import load_records
+    from edge_sdk.workbench.records_file import load_records
 
     table = Rows(f"Records in {out}", ("model", "pictures", "accuracy", "input", "MMAC", "parameters", "latency"))
     for path in paths:

@@ -76,8 +76,8 @@ def exits_table(made: Made) -> Rows:
     from edge_sdk.workbench.cascade.chain import UNUSED
 
     table = Rows(f"Exit sequence on {made.arch}, {made.test_frames} test frames", ("exit", "leave at", "frames"))
-    judged = made.found.judged
-    for name, threshold, share in zip(made.exits, [*judged.thresholds, 0.0], judged.shares, strict=True):
+    evaluated = made.found.evaluated
+    for name, threshold, share in zip(made.exits, [*evaluated.thresholds, 0.0], evaluated.shares, strict=True):
         table.add(name, "unused" if threshold == UNUSED else f"{threshold:.3f}", f"{share:.1%}")
     return table
 
@@ -91,7 +91,7 @@ def figures_table(made: Made) -> Rows:
     for name, accuracy, macs in (
         ("big model alone", found.big_accuracy, found.big_macs),
         ("little and big", found.single.accuracy, found.single.macs),
-        ("exit sequence", found.judged.accuracy, found.judged.macs),
+        ("exit sequence", found.evaluated.accuracy, found.evaluated.macs),
     ):
         table.add(name, f"{accuracy:.1%}", f"{macs / 1e6:.1f} M", f"{macs / found.big_macs:.1%}")
     return table

@@ -106,7 +106,7 @@ def specialize(
     from edge_sdk.terminal.text import open_console, say
     from edge_sdk.workbench.draw import draw_report
     from edge_sdk.workbench.specialize.method import Method
-    from edge_sdk.workbench.specialize.recover import Recipe
+    from edge_sdk.workbench.specialize.recipe import Recipe
     from edge_sdk.workbench.specialize.report import report_table, write_report
     from edge_sdk.workbench.specialize.samples import read_unlabelled
     from edge_sdk.workbench.specialize.specialist import specialize as run

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 _BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
@@ -31,6 +32,35 @@ def current_boot_id() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
     except OSError:
         return ""
+
+
+class Clock(Protocol):
+    """The machine's clocks. `edge_sdk.testing.FakeClock` is one that a test sets."""
+
+    def wall_s(self) -> float:
+        """Seconds since 1970, as the machine believes; it may jump."""
+
+    def steady_s(self) -> float:
+        """Seconds that never run backwards while the machine is up."""
+
+    def boot_id(self) -> str:
+        """Names the time the machine is up, within which `steady_s` can be compared; "" where unknown."""
+
+
+class SystemClock:
+    """The clocks of this machine."""
+
+    def wall_s(self) -> float:
+        """Seconds since 1970."""
+        return time.time()
+
+    def steady_s(self) -> float:
+        """Seconds of this boot."""
+        return steady_s()
+
+    def boot_id(self) -> str:
+        """As the kernel names it."""
+        return current_boot_id()
 
 
 @dataclass(frozen=True, slots=True)

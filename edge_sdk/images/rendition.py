@@ -17,7 +17,7 @@ MIN_SIDE = 16
 """Least longest side of a picture that travels, pixels."""
 
 
-class Upload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Upload(msgspec.Struct, frozen=True):
     """How a picture travels to the cloud.
 
     Attributes:
@@ -40,45 +40,45 @@ class Upload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"{self.max_side}@{self.quality}{'' if self.format == 'jpeg' else '.' + self.format}{cut}"
 
 
-class Rendition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One way for a picture to travel, what it costs and what it keeps.
+class Rendition(msgspec.Struct, frozen=True):
+    """One way for a picture to travel, what it costs and what it is worth.
 
     Attributes:
         upload: the encoding.
-        mean_bytes: of the encoded pictures that it was measured on.
-        kept: how much of a second opinion's worth is kept, against the best rung, in (0, 1]: the big model's accuracy
-            less the little one's on the offloaded pictures, over the same at the best rung. So a frame whose second
-            opinion is worth `gain` at the best rung is worth `gain * kept` at this one.
+        mean_bytes: mean size of the pictures that it was measured on, so encoded.
+        relative_gain: the gain by the big model at this rendition, divided by that at the best one, in (0, 1]. Gain is
+            the big model's accuracy minus the little one's on the offloaded pictures. A frame of gain `g` at the best
+            rendition is worth `g * relative_gain` at this one.
     """
 
     upload: Upload
     mean_bytes: Annotated[float, Meta(gt=0)]
-    kept: Annotated[float, Meta(gt=0, le=1)]
+    relative_gain: Annotated[float, Meta(gt=0, le=1)]
 
 
 def choose_rendition(ladder: Sequence[Rendition], gain: float, price_per_byte: float) -> int | None:
-    """The rung at which sending a frame is worth most: `gain * kept - price_per_byte * mean_bytes` is greatest.
+    """The rendition at which sending a frame is worth most: `gain * relative_gain - price_per_byte * mean_bytes`.
 
-    Of equals the cheapest. With a rising price the choice only ever goes down the ladder; with a rising gain only up.
+    Of equals the cheapest. As the price rises the choice only becomes cheaper; as the gain rises, only dearer.
 
     Args:
-        ladder: one rung or more (`Policy.ladder`; `Rendition` says what `kept` is).
-        gain: expected rise in correctness if the big model answers this frame from its best rung, at most 1.
+        ladder: one rendition or more (`Policy.ladder`).
+        gain: expected rise in correctness if the big model sees this frame at the best rendition, at most 1.
         price_per_byte: what a byte is worth now, in the same unit as `gain`; 0: bytes are free.
 
     Returns:
-        The rung's index, or None: the frame is worth no more than its bytes at any rung, and exits.
+        The index in `ladder`, or None: the frame is worth no more than its bytes at any rendition, and exits.
 
     Raises:
-        ConfigError: no rung, a gain that is not a number, or a price that is negative or not a number.
+        ConfigError: the ladder is empty, the gain is not a finite number, or the price is negative or not finite.
     """
     if not ladder:
-        raise ConfigError("expected a ladder of one rung or more; got none")
+        raise ConfigError("expected a ladder of one rendition or more; got none")
     if not math.isfinite(gain) or not (price_per_byte >= 0 and math.isfinite(price_per_byte)):
         raise ConfigError(f"expected a gain, and a price of 0 or more; got {gain!r} and {price_per_byte!r}")
     best, most = None, 0.0
-    for index, rung in enumerate(ladder):
-        worth = gain * rung.kept - price_per_byte * rung.mean_bytes
+    for index, rendition in enumerate(ladder):
+        worth = gain * rendition.relative_gain - price_per_byte * rendition.mean_bytes
         if worth > most:
             best, most = index, worth
     return best

@@ -122,10 +122,14 @@ class Relay:
         """A frame was given to gRPC: its bytes are on their way here, and no others may count on their room."""
         self._promised[frame_id] = n_bytes
 
-    def fulfil(self, frame_id: str | None = None) -> None:
-        """A frame has been answered, so it and those before it have passed; None: whatever was promised is void."""
-        while self._promised and (frame_id is None or frame_id in self._promised):
+    def fulfil(self, frame_id: str) -> None:
+        """A frame has been answered: its bytes, and those promised before it, have passed."""
+        while frame_id in self._promised:
             self._promised.popitem(last=False)
+
+    def forget_promises(self) -> None:
+        """No promised bytes will come any more: the connection that they were meant for has ended."""
+        self._promised.clear()
 
     def passed(self, n_bytes: int) -> None:
         """Bytes were paid for: those of the frames that were promised first."""

@@ -1,11 +1,13 @@
 """A bundle: the folder that holds a little model and all that the device must know of it.
 
-    model.pte        the ExecuTorch program
+    model.pte        the network, an ExecuTorch program unless the manifest names another file and format
     manifest.json    what it is: labels, input, cost, sha256, and a golden picture with its expected output
     policy.json      how to use it: threshold, temperature, size of uploads (absent: the cautious `Policy()`)
     golden.png       the golden picture, already at the input's size
 
-Everything is checked when a bundle is opened, before any of it reaches the runtime.
+Everything is checked when a bundle is opened, before any of it reaches the runtime. Fields that this version does not
+know are ignored, so that newer bundles run on older devices; a bundle that must not be read without them says so
+(`min_reader`).
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ from edge_sdk.errors import BundleError
 from edge_sdk.model.policy import Policy
 from edge_sdk.types import Image, check_image
 
+READER = 1
+"""The highest `min_reader` of manifest and policy that this version reads."""
 MODEL_FILE = "model.pte"
 MANIFEST_FILE = "manifest.json"
 POLICY_FILE = "policy.json"
@@ -37,7 +41,11 @@ _Positive = Annotated[int, Meta(ge=1)]
 _S = TypeVar("_S", bound=msgspec.Struct)
 
 
-class InputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Reader(msgspec.Struct):
+    min_reader: int = 1
+
+
+class InputSpec(msgspec.Struct, frozen=True):
     """What the network's input is made of.
 
     Attributes:
@@ -60,7 +68,7 @@ class InputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"expected positive `std`; got {self.std}")
 
 
-class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Golden(msgspec.Struct, frozen=True):
     """A picture whose output is known: the proof, at each load, that this processor computes what the exporter saw.
 
     Attributes:
@@ -74,40 +82,46 @@ class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tolerance: Annotated[float, Meta(gt=0)]
 
     def __post_init__(self) -> None:
-        if self.image != os.path.basename(self.image) or not self.image:
-            raise ValueError(f"expected `image` to be the name of a file in the bundle; got {self.image!r}")
+        _check_file_name("image", self.image)
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What a little model is (`manifest.json`).
 
     Attributes:
-        schema: version of this format.
+        schema: version of this format that wrote it; for people.
+        min_reader: the version of this format that a reader must know; a higher one than `READER` is refused.
         name: of the model.
         version: of the model.
         labels: class names, in the order of the outputs; unique, two or more.
         input: what the network takes.
         macs: multiply-accumulates of one forward pass on one image.
         parameters: number of weights.
-        precision: number format of the weights and activations.
-        sha256: of `model.pte`, 64 hexadecimal digits; `write_bundle` fills it in.
+        precision: number format of the weights and activations, such as "int8" or "fp32"; for people.
+        model: name of the network's file in the bundle.
+        format: of that file; the runtime that loads it has the same (`edge_sdk.model.runtime`).
+        sha256: of the network's file, 64 hexadecimal digits; `write_bundle` fills it in.
         golden: a picture and its expected output.
         made_with: versions of the tools that made it, by name.
     """
 
-    schema: Literal[1] = 1
+    schema: int = 1
+    min_reader: int = 1
     name: str
     version: str
     labels: tuple[str, ...]
     input: InputSpec
     macs: _Positive
     parameters: _Positive
-    precision: Literal["int8", "fp32"] = "int8"
+    precision: str = "int8"
+    model: str = MODEL_FILE
+    format: str = "executorch"
     sha256: str = ""
     golden: Golden
     made_with: dict[str, str] = {}
 
     def __post_init__(self) -> None:
+        _check_file_name("model", self.model)
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels) or "" in self.labels:
             raise ValueError(f"expected two or more `labels`, unique and not empty; got {list(self.labels)}")
         if len(self.golden.logits) != len(self.labels):
@@ -132,8 +146,8 @@ class Bundle:
 
     @property
     def model_path(self) -> Path:
-        """The ExecuTorch program."""
-        return self.path / MODEL_FILE
+        """The network's file."""
+        return self.path / self.manifest.model
 
     @property
     def golden_path(self) -> Path:
@@ -185,7 +199,7 @@ def write_bundle(
 
     Args:
         path: the folder.
-        model: the ExecuTorch program, or the file that holds it.
+        model: the network's bytes, or the file that holds them.
         manifest: what it is; `sha256` is filled in here.
         golden: the golden picture, `uint8 (input.height, input.width, 3)` RGB.
         policy: how to use it; None writes no `policy.json`.
@@ -211,7 +225,7 @@ def write_bundle(
         try:
             new, old = folder / "new", folder / "old"
             new.mkdir()
-            _write(new / MODEL_FILE, program)
+            _write(new / manifest.model, program)
             _write(new / MANIFEST_FILE, _json(manifest))
             _write(
                 new / manifest.golden.image, cv2.imencode(".png", cv2.cvtColor(golden, cv2.COLOR_RGB2BGR))[1].tobytes()
@@ -264,9 +278,19 @@ def read_golden(bundle: Bundle) -> Image:
 def _read(path: Path, kind: type[_S]) -> _S:
     data = _bytes_of(path)
     try:
+        wanted = msgspec.json.decode(data, type=_Reader).min_reader
+        if wanted > READER:
+            raise BundleError(
+                f"{path}: expected min_reader of at most {READER}; got {wanted}: the bundle needs a newer edge_sdk"
+            )
         return msgspec.json.decode(data, type=kind)
     except msgspec.MsgspecError as error:
         raise BundleError(f"{path}: {error}{_came(data, str(error))}") from error
+
+
+def _check_file_name(field: str, name: str) -> None:
+    if name != os.path.basename(name) or not name:
+        raise ValueError(f"expected `{field}` to be the name of a file in the bundle; got {name!r}")
 
 
 def _came(data: bytes, message: str) -> str:

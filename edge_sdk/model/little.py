@@ -1,47 +1,24 @@
 """The little model: a picture in, class probabilities out.
 
-The network runs in `edge_sdk._native`, ExecuTorch's C++ runtime. Where the package was installed without a compiler it
-runs in the official `executorch` package instead, which computes the same and loads torch.
+A runtime (`edge_sdk.model.runtime`) runs the network; this module scales the picture, checks the runtime against the
+bundle's golden picture, and turns logits into probabilities.
 """
 
 from __future__ import annotations
 
-import importlib
-import logging
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self, cast
+from typing import Any, Self
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk.errors import BundleError, ConfigError, EdgeError, RuntimeMissing
+from edge_sdk.errors import BundleError, EdgeError
 from edge_sdk.images.geometry import centre_crop
 from edge_sdk.model.bundle import Bundle, InputSpec, Manifest, open_bundle, read_golden
+from edge_sdk.model.runtime import Program, Runtime, default_runtime
 from edge_sdk.types import Image, Prediction, check_image
-
-_log = logging.getLogger(__name__)
-
-_Triple = tuple[float, float, float]
-
-
-class Program(Protocol):
-    """A loaded network: `edge_sdk._native.Program`, or what stands in for it."""
-
-    @property
-    def width(self) -> int: ...  # noqa: D102
-    @property
-    def height(self) -> int: ...  # noqa: D102
-    @property
-    def outputs(self) -> int: ...  # noqa: D102
-
-    def forward(self, pixels: Image) -> NDArray[np.float32]:
-        """Logits `float32 (outputs,)` of `uint8 (height, width, 3)` RGB pixels."""
-
-
-_ProgramClass = Callable[[str, _Triple, _Triple, int], Program]
 
 
 def prepare(image: Image, spec: InputSpec) -> Image:
@@ -87,23 +64,26 @@ class LittleModel:
         threads: processor threads that one forward pass uses. One is best for small networks: two threads that share a
             core take longer than one.
 
+        runtime: what runs the network; None: ExecuTorch.
+
     Raises:
-        BundleError: the bundle is missing or damaged, does not fit its program, or this processor computes wrong
-            results (the golden picture's output differs).
+        BundleError: the bundle is missing or damaged, is for another runtime, does not fit its program, or this
+            processor computes wrong results (the golden picture's output differs).
         ConfigError: `threads` cannot be had.
         RuntimeMissing: neither the compiled runtime nor the executorch package is installed.
     """
 
-    def __init__(self, bundle: Bundle | str | Path, *, threads: int = 1) -> None:
+    def __init__(self, bundle: Bundle | str | Path, *, threads: int = 1, runtime: Runtime | None = None) -> None:
         self.bundle = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
         self.threads = threads
-        path, spec = self.bundle.model_path, self.manifest.input
-        try:
-            program = _program_class()(str(path), spec.mean, spec.std, threads)
-        except ValueError as error:
-            raise ConfigError(str(error)) from error
-        except RuntimeError as error:
-            raise BundleError(f"{path}: expected a program that the runtime can load; got: {error}") from error
+        runner = default_runtime() if runtime is None else runtime
+        if runner.format != self.manifest.format:
+            raise BundleError(
+                f"{self.bundle.path}: expected a bundle of format {runner.format!r}, which the runtime {runner.name!r} "
+                f"runs; got {self.manifest.format!r}, which needs a runtime of its own (runtime=...)"
+            )
+        self._runtime = runner
+        program = runner.load(self.bundle.model_path, self.manifest.input, threads)
         self._program: Program | None = program
         _check_fit(self.bundle, program)
 
@@ -119,8 +99,8 @@ class LittleModel:
 
     @property
     def runtime(self) -> str:
-        """What runs it here: "native" (`edge_sdk._native`) or "executorch" (the Python package)."""
-        return "executorch" if isinstance(self._program, ExecutorchProgram) else "native"
+        """Name of what runs it here, such as "native" (`edge_sdk._native`) or "executorch" (the Python package)."""
+        return self._runtime.name
 
     @property
     def macs(self) -> int:
@@ -160,59 +140,6 @@ class LittleModel:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-class ExecutorchProgram:
-    """The network in the official executorch package; the arguments are those of `edge_sdk._native.Program`.
-
-    The package does not tell a program's memory format. It must be channels-last, as the exporter writes it; the golden
-    picture catches any other. The package's thread pool is one per process: `threads` resizes it.
-    """
-
-    def __init__(self, path: str, mean: _Triple, std: _Triple, threads: int = 1) -> None:
-        torch: Any = importlib.import_module("torch")
-        runtime: Any = importlib.import_module("executorch.runtime")
-        pool: Any = importlib.import_module("executorch.extension.pybindings.portable_lib")
-        if threads < 1:
-            raise ValueError(f"threads: expected 1 or more; got {threads}")
-        pool._unsafe_reset_threadpool(threads)
-        self._from_numpy: Any = torch.from_numpy
-        self._loaded = runtime.Runtime.get().load_program(path)  # kept: the method runs in its memory
-        self._method = self._loaded.load_method("forward")
-        if self._method is None:
-            raise RuntimeError(f'expected a method "forward"; got {sorted(self._loaded.method_names)}')
-        sizes = tuple(self._method.metadata.input_tensor_meta(0).sizes())
-        if len(sizes) != 4 or sizes[:2] != (1, 3):
-            raise RuntimeError(f"expected an input of shape (1, 3, H, W); got {sizes}")
-        self.height, self.width = sizes[2:]
-        self.outputs = int(np.prod(self._method.metadata.output_tensor_meta(0).sizes()))
-        self._scale = np.array([1 / (255 * s) for s in std], np.float32)
-        self._shift = np.array([-m / s for m, s in zip(mean, std, strict=True)], np.float32)
-
-    def forward(self, pixels: Image) -> NDArray[np.float32]:
-        """Logits `float32 (outputs,)` of `uint8 (height, width, 3)` RGB pixels."""
-        # The transposed view keeps the pixels' memory order, which is torch's channels-last format.
-        tensor = self._from_numpy((pixels * self._scale + self._shift)[np.newaxis]).permute(0, 3, 1, 2)
-        logits: NDArray[np.float32] = self._method.execute([tensor])[0].numpy()
-        return logits.reshape(-1).copy()
-
-
-def _program_class() -> _ProgramClass:
-    try:
-        native = importlib.import_module("edge_sdk._native")
-        return cast(_ProgramClass, native.Program)
-    except ImportError as error:
-        missing = error
-    try:
-        importlib.import_module("executorch.runtime")
-    except ImportError as error:
-        raise RuntimeMissing(
-            f"expected the compiled module edge_sdk._native or the executorch package; got neither "
-            f"({missing}; {error}). "
-            'Either `pip install ".[runtime]"`, or install a C++ compiler (g++) and install the checkout again'
-        ) from missing
-    _log.warning("running on the executorch package, which loads torch: %s", missing)
-    return ExecutorchProgram
 
 
 def _check_fit(bundle: Bundle, program: Program) -> None:

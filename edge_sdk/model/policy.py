@@ -14,7 +14,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 import numpy as np
@@ -26,7 +26,7 @@ from edge_sdk.images.rendition import Rendition, Upload
 from edge_sdk.types import Prediction, Reason
 
 
-class GainTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class GainTable(msgspec.Struct, frozen=True):
     """A learned gate: the gain that a second opinion is expected to bring, by the class that the little model names.
 
     Attributes:
@@ -70,7 +70,7 @@ class GainTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return row[right - 1] + share * (row[right] - row[right - 1])
 
 
-class Histogram(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Histogram(msgspec.Struct, frozen=True):
     """Confidences of the little model on the calibration frames, to tell later whether frames have changed.
 
     Attributes:
@@ -88,13 +88,14 @@ class Histogram(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"expected {len(self.edges) + 1} `counts` of 0 or more; got {list(self.counts)}")
 
 
-class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """How to use a little model (`policy.json`), as calibration found it.
 
     The default is cautious: an uncalibrated network is often overconfident, so it must claim 0.8 before a frame exits.
 
     Attributes:
-        schema: version of this format.
+        schema: version of this format that wrote it; for people.
+        min_reader: the version of this format that a reader must know (`edge_sdk.model.bundle.READER`).
         threshold: confidence at or above which a frame exits, in [0, 1]; not used where there is a gate.
         temperature: logits are divided by it before the softmax.
         gate: the learned gate; None: the threshold decides.
@@ -103,13 +104,14 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             answer stands alone.
         confidences: of the calibration frames; None: unknown.
         upload: how pictures travel.
-        ladder: encodings to choose from for each frame; each is dearer than the one before and keeps more. Empty: not
-            measured, `upload` is for all.
+        ladder: renditions to choose from for each frame; each is larger than the one before and of more relative gain.
+            Empty: not measured, `upload` is for all.
         big_macs: multiply-accumulates per frame of the big model it was calibrated against; 0: unknown.
         calibration: facts of the calibration, for the reader: samples, date, accuracies, exit ratio.
     """
 
-    schema: Literal[1] = 1
+    schema: int = 1
+    min_reader: int = 1
     threshold: Annotated[float, Meta(ge=0, le=1)] = 0.8
     temperature: Annotated[float, Meta(gt=0)] = 1.0
     gate: GainTable | None = None
@@ -122,9 +124,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     calibration: dict[str, float | int | str] = {}
 
     def __post_init__(self) -> None:
-        if any(not (one.mean_bytes < two.mean_bytes and one.kept < two.kept) for one, two in pairwise(self.ladder)):
-            came = [(one.mean_bytes, one.kept) for one in self.ladder]
-            raise ValueError(f"expected a `ladder` of rising `mean_bytes` and rising `kept`; got {came}")
+        came = [(one.mean_bytes, one.relative_gain) for one in self.ladder]
+        if any(not (one[0] < two[0] and one[1] < two[1]) for one, two in pairwise(came)):
+            raise ValueError(f"expected a `ladder` of rising `mean_bytes` and rising `relative_gain`; got {came}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +140,8 @@ class Preferences:
         private_above: a frame counts as one of these when the little model gives them so much probability together.
         floor: a frame of less confidence is offloaded before all others, whatever its price.
         ceiling: a frame of so much confidence or more exits, whatever the calibration says.
-        reserve: unsure frames that are worth less than this part of today's price exit at once; the others wait in the
-            spool for the price to fall. 0 keeps all, which writes most to the disk and chooses best.
+        min_worth: unsure frames that are worth less than this part of today's price exit at once; the others wait in
+            the spool for the price to fall. 0 keeps all, which writes most to the disk and chooses best.
         initial_credit: share of a budget that a device which has never used it may spend at once; the rest is spread
             over the first period. 1 for short runs, which shall not wait for an even pace.
 
@@ -152,7 +154,7 @@ class Preferences:
     private_above: float = 0.2
     floor: float = 0.0
     ceiling: float = 1.0
-    reserve: float = 0.1
+    min_worth: float = 0.1
     initial_credit: float = 0.1
 
     def __post_init__(self) -> None:
@@ -162,7 +164,7 @@ class Preferences:
             raise ConfigError(f"expected 0 <= floor <= ceiling <= 1; got {self.floor}, {self.ceiling}")
         if not 0 < self.private_above <= 1:
             raise ConfigError(f"expected private_above in (0, 1]; got {self.private_above}")
-        for name in ("reserve", "initial_credit"):
+        for name in ("min_worth", "initial_credit"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"expected {name} in [0, 1]; got {getattr(self, name)}")
 
@@ -189,12 +191,13 @@ class ExitPolicy:
 
     Args:
         settings: the bundle's `policy.json`.
-        threshold: a confidence to use instead of the bundle's own rule: 0 lets every frame exit, a value above 1 none.
+        threshold: a confidence to use instead of the bundle's own rule: 0 lets every frame exit, a value above 1 (up
+            to 2) none.
         preferences: the application's.
         labels: the bundle's, which the preferences name.
 
     Raises:
-        ConfigError: the threshold is negative or not a number, or a preference names a class that is not the bundle's.
+        ConfigError: the threshold is out of range, or a preference names a class that is not the bundle's.
     """
 
     def __init__(
@@ -204,8 +207,7 @@ class ExitPolicy:
         preferences: Preferences | None = None,
         labels: tuple[str, ...] = (),
     ) -> None:
-        if threshold is not None and not threshold >= 0:
-            raise ConfigError(f"expected a threshold of 0 or more; got {threshold!r}")
+        _check_threshold(threshold)
         self._wants = wants = preferences or Preferences()
         named = {*wants.weights, *wants.never_upload}
         if unknown := sorted(named.difference(labels)):
@@ -239,3 +241,15 @@ class ExitPolicy:
         if self._private and float(prediction.probabilities[self._private].sum()) >= wants.private_above:
             return Decision(True, Reason.PRIVATE, worth)
         return Decision(False, Reason.UNSURE, worth)
+
+
+def _check_threshold(threshold: float | None) -> None:
+    if threshold is None:
+        return
+    if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 <= threshold <= 2:
+        percent = isinstance(threshold, int | float) and 2 < threshold <= 100
+        hint = f"; did you mean {threshold / 100:g}?" if percent else ""
+        raise ConfigError(
+            "expected threshold as a confidence from 0 (every frame exits) to 1, or 1.01 (none exits); "
+            f"got {threshold!r}{hint}"
+        )

@@ -8,25 +8,20 @@ sequence starts on the device and goes on in the cloud.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.networks.checkpoint import CheckpointInfo, create_architecture
+from edge_sdk.networks.checkpoint import CheckpointInfo
 from edge_sdk.networks.taps import Stop, Tap, pooled, tapped
 
-FORMAT = "edge-sdk-sequence-1"
 _SMALLEST = 1e-6
 
 
@@ -256,71 +251,3 @@ def _exit_macs(exits: Exits, channels: Sequence[int], classes: int) -> list[int]
                 exits.answer(tokens, torch.zeros(1, classes))
             costs.append(int(counter.get_total_flops()) // 2)
     return costs
-
-
-def save_sequence(path: str | Path, model: SequenceModel) -> Path:
-    """Write a sequence, its big model included, into one `.safetensors`: all of it or nothing.
-
-    Raises:
-        WorkbenchError: it cannot be written.
-    """
-    path = Path(path)
-    tensors = {f"big.{name}": tensor for name, tensor in model.big.state_dict().items()}
-    tensors |= {f"exits.{name}": tensor for name, tensor in model.exits.state_dict().items()}
-    partial = path.with_name(f".{path.name}.partial")
-    metadata = {"format": FORMAT, "info": _encode(model.info)}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({name: tensor.contiguous().cpu() for name, tensor in tensors.items()}, partial, metadata)
-        partial.replace(path)
-    except (OSError, SafetensorError) as error:
-        raise WorkbenchError(f"cannot write {path}: {error}") from error
-    return path
-
-
-def load_sequence(path: str | Path) -> SequenceModel:
-    """Read a sequence that `save_sequence` wrote, in eval mode, on the CPU.
-
-    Raises:
-        WorkbenchError: it is missing, is no sequence, or its weights do not fit.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise WorkbenchError(f"{path}: expected an exit sequence ({FORMAT}); got {metadata.get('format')!r}")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        info = _decode(metadata["info"])
-        big = create_architecture(info.big)
-        big.load_state_dict(_below("big.", tensors))
-        exits = Exits(info.channels, len(info.big.labels), dim=info.dim, heads=info.heads, layers=info.layers)
-        exits.load_state_dict(_below("exits.", tensors))
-    except (OSError, SafetensorError, KeyError, RuntimeError, msgspec.MsgspecError) as error:
-        raise WorkbenchError(f"{path}: expected an exit sequence that edge-sdk wrote: {error}") from error
-    return SequenceModel(big, exits.eval(), info)
-
-
-def is_sequence(path: str | Path) -> bool:
-    """Whether a file is an exit sequence."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            return bool((file.metadata() or {}).get("format") == FORMAT)
-    except (OSError, SafetensorError):
-        return False
-
-
-def _below(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _encode(info: SequenceInfo) -> str:
-    # JSON has no infinity: an unused exit's threshold is null.
-    plain = msgspec.to_builtins(info)
-    plain["thresholds"] = [None if value == float("inf") else value for value in info.thresholds]
-    return json.dumps(plain)
-
-
-def _decode(text: str) -> SequenceInfo:
-    plain = msgspec.json.decode(text)
-    plain["thresholds"] = [float("inf") if value is None else value for value in plain["thresholds"]]
-    return msgspec.convert(plain, SequenceInfo)

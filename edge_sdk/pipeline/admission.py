@@ -22,21 +22,26 @@ class Admission:
     Args:
         policy: the bundle's, with its encodings.
         ledger: the budgets, and what the big model costs.
-        wants: how the first period begins, and what is not admitted (`reserve`).
+        wants: how the first period begins, and what is not admitted (`min_worth`).
         power: what a byte costs in energy.
     """
 
     def __init__(self, policy: Policy, ledger: Ledger, wants: Preferences, power: PowerModel) -> None:
         self._policy = policy
         self._ledger = ledger
-        self._reserve = wants.reserve
         self._microjoules_per_byte = power.joules_per_byte * 1e6
+        self._min_worth = wants.min_worth
         self._prices = Prices(ledger, wants.initial_credit)
+
+    def renew(self, wants: Preferences) -> None:
+        """Take over new preferences, and the ledger's new budgets."""
+        self._min_worth = wants.min_worth
+        self._prices.renew(wants.initial_credit)
 
     def offer(self, frame: Frame, prediction: Prediction, gain: float) -> SpoolItem | None:
         """A frame, encoded for the spool, or None: it is not worth its place.
 
-        With a ladder of encodings, the frame travels at the rung that is worth most at today's price of a byte.
+        With a ladder of encodings, the frame travels as the rendition that is worth most at today's price of a byte.
 
         Args:
             frame: the frame.
@@ -46,21 +51,21 @@ class Admission:
         Raises:
             ImageError: the picture cannot be encoded.
         """
-        upload, kept = self._policy.upload, 1.0
+        upload, relative_gain = self._policy.upload, 1.0
         if ladder := self._policy.ladder:
             per_byte = self._prices.cost({Resource.UPLOAD: 1.0, Resource.ENERGY: self._microjoules_per_byte})
-            rung = ladder[choose_rendition(ladder, gain, per_byte) or 0]
-            upload, kept = rung.upload, rung.kept
+            rendition = ladder[choose_rendition(ladder, gain, per_byte) or 0]
+            upload, relative_gain = rendition.upload, rendition.relative_gain
         item = SpoolItem(
             frame_id=frame.frame_id,
             image=encode(frame.image, upload),
             probabilities=np.asarray(prediction.probabilities, np.float32),
-            gain=gain * kept,
+            gain=gain * relative_gain,
             captured_at=frame.captured_at,
             source=frame.source,
         )
         price = self._prices.ask(item.gain, self._costs(item))
-        return item if item.gain >= self._reserve * price else None
+        return item if item.gain >= self._min_worth * price else None
 
     def may_leave(self, item: SpoolItem) -> bool:
         """Whether a frame that waits brings what it costs at today's prices."""

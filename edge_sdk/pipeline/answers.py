@@ -6,32 +6,26 @@ refused the frame, or when the frame is lost (evicted, expired, damaged): nothin
 
 from __future__ import annotations
 
-import logging
 import threading
-import time
 from collections import deque
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edge_sdk.budget.ledger import Ledger
+from edge_sdk.pipeline.late import LateAnswers
 from edge_sdk.store.journal import Journal
 from edge_sdk.store.recovery import lost_answer
 from edge_sdk.store.spool import Spool, SpoolItem
 from edge_sdk.types import Answer, Frame, Origin, Reason
 
 if TYPE_CHECKING:
-    from edge_sdk.wire import offload_pb2 as wire
+    from edge_sdk.link.transport import Reply
 
-_log = logging.getLogger(__name__)
-
-_KEPT = 10_000
-_LOOK_EVERY_S = 0.5
 _LOSSES_AT_ONCE = 64
 
 
 class Answers:
-    """All that is said of frames. The uplink's thread calls `answered`, `refused`, `acked` and `flush`.
+    """All that is said of frames. The uplink's thread calls `answered` and `refused`.
 
     Args:
         journal: every answer goes there first.
@@ -39,10 +33,7 @@ class Answers:
         ledger: counts the cloud's answers, once each.
         labels: the little model's.
         ensemble: weight of the little model in the answer on an offloaded frame (`Policy.ensemble`).
-        on_answer: called with each late answer.
-
-    Attributes:
-        server_labels: of the cloud's probabilities, once they are known.
+        late: takes each late answer on to the application.
     """
 
     def __init__(
@@ -52,22 +43,18 @@ class Answers:
         ledger: Ledger,
         labels: tuple[str, ...],
         ensemble: float,
-        on_answer: Callable[[Answer], None] | None,
+        late: LateAnswers,
     ) -> None:
         self._journal = journal
         self._spool = spool
         self._ledger = ledger
         self._labels = labels
         self._ensemble = ensemble
-        self._on_answer = on_answer
-        self._late: deque[Answer] = deque(maxlen=_KEPT)
-        self._news = threading.Condition()
+        self._late = late
         self._settling = threading.Lock()  # of lost and refused frames, by either thread
         self._provisional: dict[str, Answer] = {}
         self._uncounted: deque[tuple[str, int, int]] = deque()
         self._lost: set[str] = set()
-        self._closed = False
-        self.server_labels: Callable[[], tuple[str, ...]] = tuple
         spool.add_loss_listener(self._lost_some)
 
     def first(self, answer: Answer, frame: Frame) -> Answer:
@@ -77,70 +64,41 @@ class Answers:
         self._journal.write(answer, truth=frame.truth)
         return answer
 
-    def late(self, wait_s: float, hopeful: Callable[[], bool]) -> Iterator[Answer]:
-        """The late answers, each once; goes on waiting for more while `hopeful`, `wait_s` in all.
-
-        A frame that is lost waits no longer, and its answer may still have to come.
-        """
-        end = time.monotonic() + wait_s
-        while True:
-            with self._news:
-                while not self._late:
-                    left_s = end - time.monotonic()
-                    if left_s <= 0 or self._closed or not (hopeful() or self._unsettled_losses()):
-                        return
-                    self._news.wait(min(left_s, _LOOK_EVERY_S))
-                answer = self._late.popleft()
-            yield answer
-
-    def wait_for(self, answer: Answer, wait_s: float) -> Answer:
-        """The final answer on a frame, taken out of the late ones, if it comes in time; else `answer`."""
-        end = time.monotonic() + wait_s
-        with self._news:
-            while True:
-                for late in self._late:
-                    if late.frame_id == answer.frame_id:
-                        self._late.remove(late)
-                        return late
-                left_s = end - time.monotonic()
-                if left_s <= 0 or self._closed:
-                    return answer
-                self._news.wait(left_s)
-
     def evicted(self, *frame_ids: str, note: str) -> None:
         """Frames had no place in the spool: the device's answers on them are final."""
         with self._settling:
             settled = [answer for frame_id in frame_ids for answer in self._settle(frame_id, Reason.EVICTED, note)]
             self._lost.update(frame_ids)
             settled += self._settle_losses()
-        self._tell(*settled)
+        self._late.tell(*settled)
 
-    def close(self) -> None:
-        """Nobody need wait any longer."""
-        with self._news:
-            self._closed = True
-            self._news.notify_all()
+    def unsettled_losses(self) -> bool:
+        """Whether a frame was lost whose final answer has still to come."""
+        return any(loss.frame_id not in self._lost for loss in self._spool.losses())
 
-    def answered(self, item: SpoolItem, reply: wire.ClassifyReply) -> None:
-        """The big model's word on a frame."""
-        said = reply.classification
-        label, confidence = self._combined(item, said)
+    def answered(self, item: SpoolItem, reply: Reply) -> None:
+        """The big model's word on a frame, which leaves the spool once the word is on the disk."""
+        self._ledger.big_macs = reply.server.macs
+        label, confidence = self._combined(item, reply)
         frame = item.frame_id, item.captured_at, item.source
         answer = Answer(*frame, label, confidence, Origin.CLOUD, True, Reason.CLOUD)
-        self._record(answer)
-        self._tell(answer)
-        self._uncounted.append((item.frame_id, said.macs, reply.ByteSize()))
+        told = self._record(answer)
+        self._uncounted.append((item.frame_id, reply.macs, reply.received_bytes))
+        self._leave(item)
+        if told:
+            self._late.tell(answer)
 
-    def refused(self, item: SpoolItem, failure: wire.Failure) -> None:
+    def refused(self, item: SpoolItem, message: str) -> None:
         """The server will never answer this frame."""
         with self._settling:
-            settled = self._settle(item.frame_id, Reason.REFUSED, failure.message)
-        self._tell(*settled)
+            settled = self._settle(item.frame_id, Reason.REFUSED, message)
+        self._leave(item)
+        self._late.tell(*settled)
 
-    def acked(self) -> None:
-        """Frames have left the spool."""
-        with self._news:
-            self._news.notify_all()
+    def _leave(self, item: SpoolItem) -> None:
+        if self.flush():
+            self._spool.ack(item.frame_id)
+            self._late.wake()
 
     def flush(self) -> bool:
         """True when every answer so far is on disk. Only then it is counted: it may come again."""
@@ -152,10 +110,10 @@ class Answers:
             self._ledger.count_answer(macs=macs, received_bytes=received_bytes)
         return True
 
-    def _combined(self, item: SpoolItem, said: wire.Classification) -> tuple[str, float]:
+    def _combined(self, item: SpoolItem, said: Reply) -> tuple[str, float]:
         """The big model's answer, or that of both where the policy gives the little model a voice."""
         weight = self._ensemble
-        labels = self.server_labels()
+        labels = said.server.labels
         if not weight or len(labels) != len(said.probabilities) or len(item.probabilities) != len(self._labels):
             return said.label, said.confidence
         little = dict(zip(self._labels, item.probabilities.tolist(), strict=True))
@@ -169,7 +127,7 @@ class Answers:
     def _lost_some(self) -> None:
         with self._settling:
             settled = self._settle_losses()
-        self._tell(*settled)
+        self._late.tell(*settled)
 
     def _settle_losses(self) -> list[Answer]:
         """The device's answers on lost frames become final; the spool forgets the losses once that is on disk."""
@@ -184,31 +142,16 @@ class Answers:
             self._spool.ack(*losses)
         return settled
 
-    def _unsettled_losses(self) -> bool:
-        return any(loss.frame_id not in self._lost for loss in self._spool.losses())
-
     def _settle(self, frame_id: str, reason: Reason, note: str, unknown: Answer | None = None) -> list[Answer]:
-        """The device's answer becomes final, or `unknown` is the word on a frame without one; returns what is new."""
+        """The device's answer becomes final, or `unknown` stands in where there is none; returns what is to be told."""
         said = self._provisional.get(frame_id) or self._journal.get(frame_id)
         final = unknown if said is None else replace(said, final=True, reason=reason)
         if final is None or (said is not None and said.final):
             return []
-        self._record(final, note)
-        return [final]
+        return [final] if self._record(final, note) else []
 
-    def _record(self, answer: Answer, note: str = "") -> None:
-        """A final answer goes into the journal and among the late ones."""
+    def _record(self, answer: Answer, note: str = "") -> bool:
+        """A final answer goes into the journal and to the late ones; whether `LateAnswers.tell` is to be called."""
         self._journal.write(answer, note=note)
-        with self._news:
-            self._provisional.pop(answer.frame_id, None)
-            self._late.append(answer)
-            self._news.notify_all()
-
-    def _tell(self, *answers: Answer) -> None:
-        """Call `on_answer`, holding no lock: it may wait for a thread that is in here."""
-        for answer in answers:
-            try:
-                if self._on_answer:
-                    self._on_answer(answer)
-            except Exception:
-                _log.exception("on_answer failed on %s; the answer is in the journal", answer.frame_id)
+        self._provisional.pop(answer.frame_id, None)
+        return self._late.put(answer)

@@ -1,41 +1,38 @@
-"""`EdgeClassifier`: the story of one frame, and nothing else."""
+"""`EdgeClassifier`: the walk of one frame on the device, top to bottom."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Any, Self
 
-from edge_sdk.budget.ledger import Ledger
-from edge_sdk.budget.limits import Budget, Resource, parse_budgets
-from edge_sdk.budget.usage import LedgerSnapshot
+from edge_sdk.budget.usage import Usage
 from edge_sdk.camera.gate import MotionGate
-from edge_sdk.config import PowerModel, StorageSettings, UplinkSettings, check_address, default_state_dir
-from edge_sdk.durable.ballast import Ballast
-from edge_sdk.errors import ConfigError, StorageError
-from edge_sdk.model.bundle import Bundle, open_bundle
+from edge_sdk.config import PowerModel, StorageSettings, UplinkSettings
+from edge_sdk.durable.clock import Clock, SystemClock
+from edge_sdk.errors import StorageError
+from edge_sdk.images.frame import Picture, as_frame
+from edge_sdk.link.transport import Transport
+from edge_sdk.model.bundle import Bundle
 from edge_sdk.model.drift import Drift, check_drift
-from edge_sdk.model.little import LittleModel
-from edge_sdk.model.policy import Decision, ExitPolicy, Preferences
-from edge_sdk.pipeline.admission import Admission
-from edge_sdk.pipeline.answers import Answers
-from edge_sdk.pipeline.throttle import Throttle
+from edge_sdk.model.policy import Decision, Preferences
+from edge_sdk.model.runtime import Runtime
+from edge_sdk.pipeline.assembly import assemble, new_exits
+from edge_sdk.pipeline.late import Waiter
+from edge_sdk.pipeline.settings import Budgets, Keep, Settings, check_wait
 from edge_sdk.security.credentials import Security
 from edge_sdk.store.journal import Journal
-from edge_sdk.store.recovery import recover
-from edge_sdk.store.spool import Spool, SpoolItem
-from edge_sdk.types import Answer, Frame, Image, LinkState, Origin, Reason
-
-if TYPE_CHECKING:
-    from edge_sdk.link.uplink import Uplink
+from edge_sdk.store.spool import SpoolItem
+from edge_sdk.types import Answer, Frame, LinkState, Origin, Reason
 
 _log = logging.getLogger(__name__)
-
-Budgets = Budget | str | Iterable[Budget | str] | None
-"""One budget or several, as values or in words."""
 
 _HOPELESS = frozenset({LinkState.OFF, LinkState.MISMATCH, LinkState.DENIED, LinkState.BUDGET, LinkState.SAVING})
 
@@ -43,8 +40,8 @@ _HOPELESS = frozenset({LinkState.OFF, LinkState.MISMATCH, LinkState.DENIED, Link
 class EdgeClassifier:
     """A little model on the device and, for the frames it is unsure of, a big one in the cloud.
 
-    Use it as a context manager: leaving the block closes the link and writes everything down. One thread classifies;
-    late answers come from another one.
+    Use it as a context manager: leaving the block closes the link and writes everything down. Threads and asyncio tasks
+    may share it; frames are classified one at a time.
 
     Args:
         bundle: a bundle, its folder, or the name of one that ships ("trailcam").
@@ -52,25 +49,31 @@ class EdgeClassifier:
         budget: hard caps on what is sent, such as "5MB/day" or "5MB/day, 100MB/month, 200 frames/day"; None: no cap.
         compute_budget: hard caps on the device's own work, such as "2GMAC/s" or "3kJ/h"; None: no cap.
         cloud_budget: hard cap on the big model's multiply-accumulates, such as "10TMAC/day"; None: no cap.
-        state_dir: folder of spool, journal and ledger; they survive restarts. Default: the user's state folder.
+        state_dir: folder of what must survive a restart: frames that wait, answers, what was spent. It belongs to one
+            process at a time. Default: a folder for this bundle in the user's state folder.
         gate: lets `watch` pass over frames in which nothing moves; None: every frame is looked at.
-        on_answer: called with each late answer, on the uplink's thread: return quickly.
-        threshold: confidence at or above which a frame exits; None: the bundle's own rule (`policy.json`).
+        on_answer: called with each late answer that no `classify(..., wait_s=...)` waits for, on the link's thread:
+            return quickly.
+        threshold: confidence in [0, 1] at or above which a frame exits, or 1.01: none exits; None: the bundle's own
+            rule (`policy.json`).
         threads: processor threads for the little model.
-        spool_bytes: room for frames that wait.
+        spool_bytes: room for the pictures of frames that wait, bytes.
         preferences: classes worth more than others or never to be uploaded, bounds on the threshold.
         power: what the device's work costs in energy; needed for a budget in joules.
         storage: how long frames wait, and how much the journal keeps.
-        uplink: time-outs and waits of the link.
+        uplink: time-outs and waits of the link, seconds.
         security: the server's authority, the device's certificate and token; None: a token from the environment alone,
             and no encryption, which only a server on this machine may have.
+        runtime: what runs the little model; None: ExecuTorch.
+        transport: what carries frames to `cloud` and back; None: gRPC.
+        clock: the machine's clocks; None: the real ones.
 
     Raises:
-        ConfigError: a budget, address or threshold cannot be used, a file of `security` neither, or the link to another
-            machine would not be encrypted.
-        BundleError: the bundle is missing, damaged, or computes wrong results on this processor.
+        ConfigError: a value cannot be used: a budget, an address, a threshold, a file of `security`; or the link to
+            another machine would not be encrypted.
+        BundleError: the bundle is missing, damaged, for another runtime, or computes wrong results on this processor.
         RuntimeMissing: there is no ExecuTorch runtime on this machine.
-        StorageError: `state_dir` cannot be written.
+        StorageError: `state_dir` cannot be written, or another process holds it.
     """
 
     def __init__(
@@ -92,104 +95,70 @@ class EdgeClassifier:
         storage: StorageSettings | None = None,
         uplink: UplinkSettings | None = None,
         security: Security | None = None,
+        runtime: Runtime | None = None,
+        transport: Transport | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        budgets = (
-            *parse_budgets(budget, Resource.UPLOAD, Resource.FRAMES),
-            *parse_budgets(compute_budget, Resource.COMPUTE, Resource.ENERGY),
-            *parse_budgets(cloud_budget, Resource.CLOUD),
+        self._settings = Settings(
+            bundle=bundle,
+            cloud=cloud,
+            budget=budget,
+            compute_budget=compute_budget,
+            cloud_budget=cloud_budget,
+            state_dir=state_dir,
+            gate=gate,
+            on_answer=on_answer,
+            threshold=threshold,
+            threads=threads,
+            spool_bytes=spool_bytes,
+            preferences=preferences or Preferences(),
+            power=power,
+            storage=storage or StorageSettings(),
+            uplink=uplink or UplinkSettings(),
+            security=security or Security(),
+            runtime=runtime,
+            transport=transport,
+            clock=clock or SystemClock(),
         )
-        self.bundle = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
-        wants = preferences or Preferences()
-        self._policy = ExitPolicy(self.bundle.policy, threshold, wants, self.bundle.manifest.labels)
-        if power is None and any(budget.resource is Resource.ENERGY for budget in budgets):
-            raise ConfigError("expected a PowerModel (power=..., --watts) beside a budget in joules")
-        power = power or PowerModel(0.0)
-        self._gate = gate
-        self._link: Uplink | None = None
         self._closed = False
-        if cloud is not None:
-            (security or Security()).check(check_address(cloud))
-        with ExitStack() as opened:
-            self._model = opened.enter_context(LittleModel(self.bundle, threads=threads))
-            state = default_state_dir() if state_dir is None else Path(state_dir)
-            try:
-                state.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise StorageError(f"cannot make the state folder {state}: {error}") from error
-            big_macs = self.bundle.policy.big_macs
-            reserve = Ballast(state / "reserve")
-            reserve.keep()
-            account = Ledger(state / "ledger.db", budgets=budgets, big_macs=big_macs, reserve=reserve)
-            self._ledger = opened.enter_context(account)
-            self._thrift = Throttle(self._model, account, power)
-            self._admission = Admission(self.bundle.policy, account, wants, power)
-            keep = storage or StorageSettings()
-            self._journal = opened.enter_context(
-                Journal(
-                    state / "journal.db",
-                    max_rows=keep.journal_rows,
-                    max_bytes=keep.journal_bytes,
-                    max_age_s=keep.journal_age_s,
-                    reserve=reserve,
-                )
-            )
-            self._spool = opened.enter_context(
-                Spool(state / "spool", max_bytes=spool_bytes, max_age_s=keep.spool_age_s, reserve=reserve)
-            )
-            recover(self._spool, self._journal, self._model.labels)
-            self._answers = Answers(
-                self._journal, self._spool, account, self._model.labels, self.bundle.policy.ensemble, on_answer
-            )
-            if cloud is not None:
-                from edge_sdk.link.uplink import Uplink
+        self._turn = threading.Lock()  # one frame at a time, and not while settings change
+        self._worker: ThreadPoolExecutor | None = None
+        self._parts = parts = assemble(self._settings)
+        self._exits = parts.exits
+        self._start = parts.ledger.snapshot()
+        self.bundle = parts.bundle
 
-                self._link = Uplink(
-                    cloud,
-                    self._spool,
-                    self._ledger,
-                    self._model.labels,
-                    self._answers,
-                    uplink,
-                    security,
-                    worth=self._admission.may_leave,
-                    joules_per_byte=power.joules_per_byte,
-                )
-                self._answers.server_labels = lambda: self._link.server_labels if self._link else ()
-                self._link.start()
-            self._opened = opened.pop_all()
-
-    def classify(self, frame: Frame | Image, *, wait_s: float = 0.0) -> Answer:
+    def classify(self, picture: Picture, *, wait_s: float = 0.0, bgr: bool = False) -> Answer:
         """Answer one frame.
 
         Args:
-            frame: a frame, or just its picture, `uint8 (H, W, 3)` RGB.
+            picture: a `Frame`; or an array, `uint8 (H, W, 3)` RGB; or the path or the bytes of an image file, whose
+                EXIF capture time is kept.
             wait_s: how long to wait for the cloud's answer if the device is unsure; 0 returns the device's at once.
+            bgr: the array is in OpenCV's BGR order, as `cv2.imread` gives it.
 
         Returns:
             The device's answer, or the cloud's where it came in time. `final` says whether it is the last word; a later
-            one comes through `answers()`. Where the compute budget is spent, `label` is None.
+            one comes through `on_answer` and `late_answers()`. Where the compute budget is spent, `label` is None.
 
         Raises:
-            ImageError: the picture is not an image.
+            ImageError: it is not a picture, or cannot be read.
+            ConfigError: `wait_s` is negative or not a number.
         """
-        frame = frame if isinstance(frame, Frame) else Frame(frame)
-        prediction = self._thrift.predict(frame.image)
-        if prediction is None:
-            self._ledger.count_skipped()
-            return self._answers.first(_device_answer(frame, None, 0.0, True, Reason.COMPUTE_SPENT), frame)
-        decision = self._policy.decide(prediction)
-        item = None
-        if not decision.exits:
-            item = self._admission.offer(frame, prediction, decision.gain)
-            if item is None:
-                decision = Decision(True, Reason.NOT_WORTH, decision.gain)
-        self._ledger.count_frame(exited=decision.exits, macs=self._model.macs)
-        answer = _device_answer(frame, prediction.label, prediction.confidence, decision.exits, decision.reason)
-        self._answers.first(answer, frame)
-        if item is None:
-            return answer
-        self._offload(item)
-        return self._answers.wait_for(answer, wait_s if self._link else 0.0)
+        frame = as_frame(picture, bgr=bgr)
+        with self._waiter(frame, wait_s) as waiter:
+            answer = self._answer(frame)
+            return answer if answer.final or waiter is None else waiter.result(wait_s) or answer
+
+    async def classify_async(self, picture: Picture, *, wait_s: float = 0.0, bgr: bool = False) -> Answer:
+        """As `classify`, for asyncio: the device's part runs on a thread of its own, and waiting blocks no thread."""
+        if self._worker is None:
+            self._worker = ThreadPoolExecutor(1, "classify")
+        loop = asyncio.get_running_loop()
+        frame = await loop.run_in_executor(self._worker, lambda: as_frame(picture, bgr=bgr))
+        with self._waiter(frame, wait_s) as waiter:
+            answer = await loop.run_in_executor(self._worker, self._answer, frame)
+            return answer if answer.final or waiter is None else await waiter.result_async(wait_s) or answer
 
     def watch(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, Answer]]:
         """Classify each frame that the motion gate admits; ends with the camera.
@@ -199,70 +168,156 @@ class EdgeClassifier:
         Args:
             frames: a camera, or any iterable of frames.
         """
+        gate = self._settings.gate
         for frame in frames:
-            if self._gate is not None and not self._gate.admits(frame):
+            if gate is not None and not gate.admits(frame):
                 continue
-            last = self._gate.last if self._gate else None
-            if not self._thrift.passes_over(last.reason if last else None):
+            last = gate.last if gate else None
+            if not self._parts.throttle.passes_over(last.reason if last else None):
                 yield frame, self.classify(frame)
 
-    def answers(self, wait_s: float = 0.0) -> Iterator[Answer]:
+    def _answer(self, frame: Frame) -> Answer:
+        """The device's answer on a frame; an unsure frame is in the spool, on the disk, when this returns."""
+        parts = self._parts
+        with self._turn:
+            prediction = parts.throttle.predict(frame.image)
+            if prediction is None:
+                parts.ledger.count_skipped()
+                return parts.answers.first(_device_answer(frame, None, 0.0, True, Reason.COMPUTE_SPENT), frame)
+            decision = self._exits.decide(prediction)
+            item = None
+            if not decision.exits:
+                item = parts.admission.offer(frame, prediction, decision.gain)
+                if item is None:
+                    decision = Decision(True, Reason.NOT_WORTH, decision.gain)
+            parts.ledger.count_frame(exited=decision.exits, macs=parts.model.macs)
+            answer = _device_answer(frame, prediction.label, prediction.confidence, decision.exits, decision.reason)
+            parts.answers.first(answer, frame)
+            if item is not None:
+                self._offload(item)
+            return answer
+
+    def _offload(self, item: SpoolItem) -> None:
+        try:
+            evicted = self._parts.spool.put(item)
+        except StorageError as error:
+            _log.warning("the device's answer on %s is final: %s", item.frame_id, error)
+            self._parts.answers.evicted(item.frame_id, note=str(error))
+            return
+        if item.frame_id not in evicted:
+            self._parts.ledger.count_offload()
+        self._parts.answers.evicted(*evicted, note="the spool was full")
+
+    def _waiter(self, frame: Frame, wait_s: float) -> Waiter | nullcontext[None]:
+        if check_wait(wait_s) and self._parts.link is not None:
+            return self._parts.late.wait_for(frame.frame_id)
+        return nullcontext()
+
+    def late_answers(self, wait_s: float = 0.0) -> Iterator[Answer]:
         """The late answers that have come, each once, in the order of their coming.
 
         Args:
             wait_s: go on waiting for more, this long in all, while frames wait for a cloud that may answer: not where
                 none was named, its labels do not fit, or a budget is spent.
         """
-        return self._answers.late(wait_s, lambda: self.waiting > 0 and self.link not in _HOPELESS)
+        return self._parts.late.each(check_wait(wait_s), self._hopeful)
+
+    def late_answers_async(self, wait_s: float = 0.0) -> AsyncIterator[Answer]:
+        """As `late_answers`, for `async for`."""
+        return self._parts.late.each_async(check_wait(wait_s), self._hopeful)
+
+    def _hopeful(self) -> bool:
+        return (self.waiting > 0 and self.link not in _HOPELESS) or self._parts.answers.unsettled_losses()
+
+    def reconfigure(
+        self,
+        *,
+        threshold: float | Keep | None = Keep.KEEP,
+        budget: Budgets | Keep = Keep.KEEP,
+        compute_budget: Budgets | Keep = Keep.KEEP,
+        cloud_budget: Budgets | Keep = Keep.KEEP,
+        preferences: Preferences | Keep | None = Keep.KEEP,
+    ) -> None:
+        """Change settings while running; what is not given stays. Budgets keep what was spent against them.
+
+        The arguments are those of `EdgeClassifier`.
+
+        Raises:
+            ConfigError: a value cannot be used; nothing is changed.
+            StorageError: what was spent so far cannot be written; nothing is changed.
+        """
+        given: dict[str, Any] = {
+            "threshold": threshold,
+            "budget": budget,
+            "compute_budget": compute_budget,
+            "cloud_budget": cloud_budget,
+            "preferences": Preferences() if preferences is None else preferences,
+        }
+        with self._turn:
+            settings = replace(
+                self._settings, **{name: value for name, value in given.items() if value is not Keep.KEEP}
+            )
+            exits = new_exits(settings, self.bundle)
+            if settings.budgets != self._settings.budgets:
+                self._parts.ledger.set_budgets(settings.budgets)
+            self._parts.admission.renew(settings.preferences)
+            self._settings, self._exits = settings, exits
 
     @property
     def threshold(self) -> float | None:
         """The confidence at or above which a frame exits; None where the bundle's learned gate decides."""
-        return self._policy.threshold
+        return self._exits.threshold
 
     @property
-    def ledger(self) -> LedgerSnapshot:
-        """The running account: exit ratio, bytes, multiply-accumulates, budgets."""
-        return self._ledger.snapshot()
+    def usage(self) -> Usage:
+        """What this run did and spent: exit ratio, bytes, multiply-accumulates; and the budgets, as they stand now."""
+        return self.lifetime_usage.since(self._start)
+
+    @property
+    def lifetime_usage(self) -> Usage:
+        """As `usage`, counted since the state folder's first day."""
+        return self._parts.ledger.snapshot()
 
     @property
     def journal(self) -> Journal:
         """Every answer so far."""
-        return self._journal
+        return self._parts.journal
 
     def drift(self, frames: int = 1000) -> Drift | None:
         """Have the frames changed since the bundle was calibrated? None where its policy does not say what was usual.
 
         Args:
-            frames: look at so many of the latest.
+            frames: number of latest frames to compare.
         """
         usual = self.bundle.policy.confidences
-        return None if usual is None else check_drift(usual, self._journal.device_confidences(frames))
+        return None if usual is None else check_drift(usual, self.journal.device_confidences(frames))
 
     @property
     def waiting(self) -> int:
-        """Frames that wait for the cloud."""
-        return len(self._spool)
+        """Number of frames that wait for the cloud."""
+        return len(self._parts.spool)
 
     @property
     def link(self) -> LinkState:
         """State of the way to the cloud."""
-        return self._link.state if self._link else LinkState.OFF
+        return self._parts.link.state if self._parts.link else LinkState.OFF
 
     @property
     def link_message(self) -> str:
         """Why the link is as it is; empty when all is well."""
-        return self._link.message if self._link else ""
+        return self._parts.link.message if self._parts.link else ""
 
     def close(self, grace_s: float = 2.0) -> None:
         """End the link and write everything down; frames without an answer stay in the spool. Idempotent."""
         if self._closed:
             return
         self._closed = True
-        self._answers.close()
-        if self._link:
-            self._link.close(grace_s)
-        self._opened.close()
+        if self._worker is not None:
+            self._worker.shutdown()
+        self._parts.late.close()
+        if self._parts.link:
+            self._parts.link.close(grace_s)
+        self._parts.opened.close()
 
     def __enter__(self) -> Self:
         return self
@@ -271,17 +326,6 @@ class EdgeClassifier:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-
-    def _offload(self, item: SpoolItem) -> None:
-        try:
-            evicted = self._spool.put(item)
-        except StorageError as error:
-            _log.warning("the device's answer on %s is final: %s", item.frame_id, error)
-            self._answers.evicted(item.frame_id, note=str(error))
-            return
-        if item.frame_id not in evicted:
-            self._ledger.count_offload()
-        self._answers.evicted(*evicted, note="the spool was full")
 
 
 def _device_answer(frame: Frame, label: str | None, confidence: float, final: bool, reason: Reason) -> Answer:

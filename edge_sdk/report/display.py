@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edge_sdk.budget.limits import Resource
-from edge_sdk.budget.usage import BudgetState, LedgerSnapshot
+from edge_sdk.budget.usage import BudgetState, Usage
 from edge_sdk.pipeline.classifier import EdgeClassifier
 from edge_sdk.terminal.text import literal, open_console, say
 from edge_sdk.types import Answer, Frame, LinkState, Origin
@@ -53,13 +53,13 @@ def period_text(seconds: float) -> str:
     return f"{seconds:g} s"
 
 
-def upload_text(account: LedgerSnapshot) -> str:
+def upload_text(account: Usage) -> str:
     """Bytes sent against the budget: "412 kB of 5 MB/day"."""
     found = account.budget(Resource.UPLOAD)
     return _against(found) if found else f"{decimal(account.bytes_sent)}, no limit"
 
 
-def compute_text(account: LedgerSnapshot) -> str:
+def compute_text(account: Usage) -> str:
     """Multiply-accumulates spent, against the budget and against the big model on every frame."""
     text = macs_text(account.macs_total)
     if account.macs_all_big:
@@ -126,7 +126,7 @@ class LoopDisplay:
             self._first[answer.frame_id] = answer
         self._now = f"{frame.captured_at:%Y-%m-%d %H:%M:%S}  {answer_text(answer)}"
         if not self._live:
-            account = self._edge.ledger
+            account = self._edge.usage
             say(
                 self._console,
                 f"{self._now}  exits {account.exit_ratio:.0%}  sent {upload_text(account)}  "
@@ -144,7 +144,7 @@ class LoopDisplay:
             say(self._console, text)
 
     def _render(self) -> RenderableType:
-        account, edge = self._edge.ledger, self._edge
+        account, edge = self._edge.usage, self._edge
         bars = self._console.width >= _WIDTH_WITH_BARS
         table = Table.grid(padding=(0, 2))
         table.add_column(style="dim", overflow="fold")

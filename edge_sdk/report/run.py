@@ -38,7 +38,7 @@ class RunReport:
         self._edge = edge
         self._title = title
         self._console = console or open_console()
-        self._start = edge.ledger
+        self._start = edge.usage
         self._display = LoopDisplay(edge, title, self._console)
         self._scorecard = Scorecard(edge.bundle)
         self._history = RunHistory()
@@ -47,7 +47,7 @@ class RunReport:
         """Record the device's answer on a frame."""
         self._display.show(frame, answer)
         self._scorecard.add(frame, answer)
-        self._history.add(frame, answer, self._edge.ledger.since(self._start))
+        self._history.add(frame, answer, self._edge.usage.since(self._start))
 
     def late(self, answers: Iterable[Answer]) -> None:
         """Record later answers."""
@@ -82,7 +82,7 @@ class RunReport:
             _log.warning("the big model alone is not compared: %s", error)
 
     def _conclude(self, picture: Path) -> Score | None:
-        account = self._edge.ledger.since(self._start)
+        account = self._edge.usage.since(self._start)
         self._history.finish(account)
         score = self._scorecard.score()
         link = f"{self._edge.link}{f': {self._edge.link_message}' if self._edge.link_message else ''}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_sdk.budget.limits import Resource
-from edge_sdk.budget.usage import LedgerSnapshot
+from edge_sdk.budget.usage import Usage
 from edge_sdk.errors import EdgeError
 from edge_sdk.report.display import compute_text, macs_text, upload_text
 from edge_sdk.report.scorecard import Score
@@ -31,12 +31,12 @@ class RunHistory:
         answers: the newest answer on each kept frame, by frame id.
     """
 
-    accounts: list[LedgerSnapshot] = field(default_factory=list)
+    accounts: list[Usage] = field(default_factory=list)
     answers: dict[str, Answer] = field(default_factory=dict)
     _stride: int = 1
     _seen: int = 0
 
-    def add(self, frame: Frame, answer: Answer, account: LedgerSnapshot) -> None:
+    def add(self, frame: Frame, answer: Answer, account: Usage) -> None:
         """Record the device's answer on a frame."""
         if self._seen % self._stride == 0:
             self.accounts.append(account)
@@ -52,13 +52,13 @@ class RunHistory:
         if answer.frame_id in self.answers:
             self.answers[answer.frame_id] = answer
 
-    def finish(self, account: LedgerSnapshot) -> None:
+    def finish(self, account: Usage) -> None:
         """Record the ledger at the end, late answers included."""
         if self.accounts:
             self.accounts[-1] = account
 
 
-def summary_table(account: LedgerSnapshot, score: Score | None, waiting: int, link: str) -> Facts:
+def summary_table(account: Usage, score: Score | None, waiting: int, link: str) -> Facts:
     """The run in one table."""
     table = Facts("Summary")
     table.add("frames answered", account.frames)
@@ -78,7 +78,7 @@ def summary_table(account: LedgerSnapshot, score: Score | None, waiting: int, li
 
 
 def draw_summary(
-    path: Path, history: RunHistory, account: LedgerSnapshot, score: Score | None, threshold: float | None, title: str
+    path: Path, history: RunHistory, account: Usage, score: Score | None, threshold: float | None, title: str
 ) -> None:
     """Draw the run into a PNG.
 
@@ -109,7 +109,7 @@ def draw_summary(
 def _draw(
     new_figure: Callable[..., Any],
     history: RunHistory,
-    account: LedgerSnapshot,
+    account: Usage,
     score: Score | None,
     threshold: float | None,
     title: str,
@@ -207,7 +207,7 @@ def _draw_compute(axis: Any, history: RunHistory) -> None:
     axis.legend(fontsize=8)
 
 
-def _draw_accuracy(axis: Any, score: Score | None, account: LedgerSnapshot) -> None:
+def _draw_accuracy(axis: Any, score: Score | None, account: Usage) -> None:
     if score is None:
         axis.axis("off")
         text = f"{account.frames} frames\n{account.exit_ratio:.0%} exits\n{macs_text(account.macs_total)}"

@@ -10,12 +10,13 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from edge_sdk.durable.files import write_whole
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.workbench.calibrate import Calibration
+from edge_sdk.workbench.calibration import Calibration
 from edge_sdk.workbench.cascade.companion import Ranked
 from edge_sdk.workbench.cascade.curve import Curve
-from edge_sdk.workbench.cascade.gate import MAX_SOFTMAX, Comparison
 from edge_sdk.workbench.cascade.hardness import HardnessBin
+from edge_sdk.workbench.cascade.score_comparison import MAX_SOFTMAX, Comparison
 from edge_sdk.workbench.encoding_ladder import Ladder
 from edge_sdk.workbench.specialize.report import Report
 
@@ -180,8 +181,8 @@ def draw_ladder(path: Path, found: Ladder, title: str) -> None:
     axis = figure.subplots()
     axis.spines[["top", "right"]].set_visible(False)
     choice = found.choice
-    kilobytes = np.array([one.mean_bytes / 1e3 for one in choice.judged])
-    accuracy = np.array([100 * one.accuracy for one in choice.judged])
+    kilobytes = np.array([one.mean_bytes / 1e3 for one in choice.evaluated])
+    accuracy = np.array([100 * one.accuracy for one in choice.evaluated])
     for name, kind, cut, mark, colour in (
         ("JPEG", "jpeg", False, "o", TEAL),
         ("WebP", "webp", False, "s", CORAL),
@@ -193,7 +194,7 @@ def draw_ladder(path: Path, found: Ladder, title: str) -> None:
             axis.scatter(kilobytes[mine], accuracy[mine], s=28, marker=mark, color=colour, alpha=0.75, label=name)
     axis.plot(kilobytes[choice.ladder], accuracy[choice.ladder], color=NAVY, linewidth=1.2, label="ladder")
     for index in dict.fromkeys([*choice.ladder, found.usual, *([] if choice.safe is None else [choice.safe])]):
-        one = choice.judged[index].difference
+        one = choice.evaluated[index].difference
         reach = 100 * np.array([[one.value - one.low], [one.high - one.value]])
         axis.errorbar(kilobytes[index], accuracy[index], yerr=reach, color=GREY, capsize=3, zorder=0)
         above = index in choice.ladder or index == choice.safe
@@ -219,7 +220,7 @@ def draw_ladder(path: Path, found: Ladder, title: str) -> None:
     axis.xaxis.set_minor_formatter("{x:g}")
     axis.tick_params(axis="x", which="minor", labelsize=7)
     axis.set_title(
-        "judging part; bars: 95% interval of the difference to pictures as they are",
+        "evaluation part; bars: 95% interval of the difference to pictures as they are",
         loc="left",
         fontsize=9,
         color="grey",
@@ -245,17 +246,17 @@ def draw_report(path: Path, report: Report, title: str) -> None:
     along, shrunk = figure.subplots(1, 2, width_ratios=[3, 2])
     for axis in (along, shrunk):
         axis.spines[["top", "right"]].set_visible(False)
-    judged = [(stage.name, 100 * stage.accuracy) for stage in report.stages if stage.accuracy is not None]
+    evaluated = [(stage.name, 100 * stage.accuracy) for stage in report.stages if stage.accuracy is not None]
     if report.bundle_accuracy is not None:
-        judged.append(("int8 bundle", 100 * report.bundle_accuracy))
-    if judged:
-        along.axhline(judged[0][1], color=NAVY, linestyle=":", label="big model, restricted to the task")
+        evaluated.append(("int8 bundle", 100 * report.bundle_accuracy))
+    if evaluated:
+        along.axhline(evaluated[0][1], color=NAVY, linestyle=":", label="big model, restricted to the task")
         if report.control is not None and report.control.accuracy is not None:
             along.axhline(
                 100 * report.control.accuracy, color=CORAL, linestyle="--", label="the same on generic pictures"
             )
-        along.plot([value for _, value in judged], marker="o", color=TEAL, label="specialised")
-        along.set_xticks(range(len(judged)), [name.replace(", ", "\n") for name, _ in judged], fontsize=8)
+        along.plot([value for _, value in evaluated], marker="o", color=TEAL, label="specialised")
+        along.set_xticks(range(len(evaluated)), [name.replace(", ", "\n") for name, _ in evaluated], fontsize=8)
         along.set_ylabel(f"right on {report.test_pictures} test pictures, %")
         along.legend(fontsize=8, frameon=False)
     else:
@@ -278,7 +279,6 @@ def draw_report(path: Path, report: Report, title: str) -> None:
 
 def _save(figure: Figure, path: Path) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=110)
+        write_whole(path, lambda fresh: figure.savefig(fresh, dpi=110))
     except OSError as error:
         raise WorkbenchError(f"cannot write {path}: {error}") from error

@@ -23,29 +23,32 @@ from platformdirs import user_cache_path
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.images import encode, geometry
 from edge_sdk.images.rendition import Rendition, Upload
+from edge_sdk.model import little as little_model
 from edge_sdk.model.bundle import MANIFEST_FILE, Bundle, open_bundle, shipped_bundles, write_policy
 from edge_sdk.model.policy import ExitPolicy, Policy
 from edge_sdk.types import Prediction
 from edge_sdk.workbench.cascade.curve import Bools
-from edge_sdk.workbench.cascade.group_split import choosing_part
+from edge_sdk.workbench.cascade.group_split import selection_part
 from edge_sdk.workbench.cascade.rendition_curve import Choice, Trials, choose_ladder
-from edge_sdk.workbench.data import LabelledImage, Source, read_all
 from edge_sdk.workbench.encodings import FORMATS, QUALITIES, Format, encoding_ms, grid
-from edge_sdk.workbench.recorder import Subject, latency_ms, open_subject, record
-from edge_sdk.workbench.records import Records, load_records
+from edge_sdk.workbench.labelled import LabelledImage, Source, read_all
+from edge_sdk.workbench.recorder import write_records
+from edge_sdk.workbench.records import Records
+from edge_sdk.workbench.records_file import load_records
+from edge_sdk.workbench.subjects import Subject, latency_ms, open_subject
 
 _FEWEST = 25
 _TIMED_PICTURES = 8
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """How the rungs are chosen; see `edge_sdk.workbench.cascade.rendition_curve.choose_ladder`.
+    """How the renditions are chosen; see `edge_sdk.workbench.cascade.rendition_curve.choose_ladder`.
 
     Attributes:
         drop: tolerated loss of accuracy over all frames.
         delta: tolerated chance that this promise fails.
-        level: of the test that a dearer rung on the ladder must pass.
-        raw: take every rung that looks better instead.
+        level: of the test that a dearer rendition on the ladder must pass.
+        raw: take every rendition that looks better instead.
     """
 
     drop: float = 0.005
@@ -67,7 +70,7 @@ class Ladder:
         rule: how it was chosen.
         frames: all frames.
         offloaded: those that the big model saw.
-        judging_frames: all frames of the part that judged.
+        evaluation_frames: all frames of the part that evaluated.
     """
 
     big: str
@@ -78,14 +81,15 @@ class Ladder:
     rule: Rule
     frames: int
     offloaded: int
-    judging_frames: int
+    evaluation_frames: int
 
     @property
-    def rungs(self) -> tuple[Rendition, ...]:
+    def renditions(self) -> tuple[Rendition, ...]:
         """The ladder for `policy.json`."""
-        judged = self.choice.judged
+        evaluated = self.choice.evaluated
         return tuple(
-            Rendition(self.uploads[one], judged[one].mean_bytes, judged[one].kept) for one in self.choice.ladder
+            Rendition(self.uploads[one], evaluated[one].mean_bytes, evaluated[one].relative_gain)
+            for one in self.choice.ladder
         )
 
     @property
@@ -95,20 +99,20 @@ class Ladder:
 
     def sentence(self) -> str:
         """The result in words."""
-        judged, usual, safe = self.choice.judged, self.uploads[self.usual].name, self.choice.safe
+        evaluated, usual, safe = self.choice.evaluated, self.uploads[self.usual].name, self.choice.safe
         points, sure = 100 * self.rule.drop, f"{1 - self.rule.delta:.0%}"
         if safe is None:
-            can = judged[self.choice.safest].promise
+            can = evaluated[self.choice.safest].promise
             return (
-                f"These {self.judging_frames} judging frames cannot promise a loss of at most {points:.2f} points "
-                f"after any encoding; {100 * can:.2f} points can be promised of "
+                f"These {self.evaluation_frames} evaluation frames cannot promise a loss of at most {points:.2f} "
+                f"points after any encoding; {100 * can:.2f} points can be promised of "
                 f"{self.uploads[self.choice.safest].name} (--drop {math.ceil(1e4 * can) / 1e4}), and more pictures "
                 f"promise more. Frames go on travelling as {usual}."
             )
         compared = ""
-        taken = f"{judged[safe].mean_bytes / 1e3:.1f} kB a frame"
+        taken = f"{evaluated[safe].mean_bytes / 1e3:.1f} kB a frame"
         if safe != self.usual:
-            taken += f" instead of {judged[self.usual].mean_bytes / 1e3:.1f} kB ({usual})"
+            taken += f" instead of {evaluated[self.usual].mean_bytes / 1e3:.1f} kB ({usual})"
             compared = f" instead of {self.encode_ms[self.usual]:.2f} ms"
         return (
             f"Send {self.uploads[safe].name}: {taken}; with {sure} confidence the cascade is at most {points:.2f} "
@@ -164,7 +168,7 @@ def measure_ladder(
         big: a checkpoint, a timm name (then with pretrained weights) or a bundle; or a subject of one's own, whose kept
             records are known by its `info`: give it another version in its name when it changes.
         source: labelled pictures that neither model was trained on.
-        rule: how the rungs are chosen.
+        rule: how the renditions are chosen.
         sides: see `grid`.
         qualities: see `grid`.
         formats: see `grid`.
@@ -182,11 +186,13 @@ def measure_ladder(
     little_key, big_key = bundle.manifest.sha256, _content(big)
     on_step("the little model on every picture")
     little = open_subject(str(bundle.path))
-    said = load_records(record([little], source, folder / _digest(little_key, _code(little)), on_part=on_part)[0])
+    said = load_records(
+        write_records([little], source, folder / _digest(little_key, _code(little_model)), on_part=on_part)[0]
+    )
     offloaded = np.ones(len(said), np.bool_) if every else _offloaded(bundle, said)
     sources = said.ids if said.sources is None else said.sources
-    choosing = choosing_part(sources.tolist(), fewest=_FEWEST)
-    fewest = min(int((offloaded & choosing).sum()), int((offloaded & ~choosing).sum()))
+    selection = selection_part(sources.tolist(), fewest=_FEWEST)
+    fewest = min(int((offloaded & selection).sum()), int((offloaded & ~selection).sum()))
     if fewest < _FEWEST:
         raise WorkbenchError(
             f"expected at least {_FEWEST} offloaded pictures to choose on and to judge on; got {fewest} "
@@ -198,18 +204,18 @@ def measure_ladder(
     pictures = [picture.image for picture in islice(read_all(chosen), _TIMED_PICTURES)]
     cloud = cloud.timed(latency_ms(cloud, cloud.prepare(pictures[0])))
     on_step(f"the big model on {int(offloaded.sum())} pictures, as they are and after {len(uploads)} encodings")
-    place = folder / _digest(little_key, big_key, chosen.key, _code(little, encode, geometry), cv2.__version__)
+    place = folder / _digest(little_key, big_key, chosen.key, _code(little_model, encode, geometry), cv2.__version__)
     subjects = [cloud, *(_after(cloud, upload) for upload in uploads)]
-    original, *rungs = [load_records(path) for path in record(subjects, chosen, place, on_part=on_part)]
+    original, *renditions = [load_records(path) for path in write_records(subjects, chosen, place, on_part=on_part)]
     on_step("the time that each encoding takes")
     trials = Trials(
-        sizes=np.stack([_sizes(one) for one in rungs]),
-        right=np.stack([one.right for one in rungs]),
+        sizes=np.stack([_sizes(one) for one in renditions]),
+        right=np.stack([one.right for one in renditions]),
         original_right=original.right,
         little_right=said.right[offloaded],
-        choosing=choosing[offloaded],
-        choosing_frames=int(choosing.sum()),
-        judging_frames=int((~choosing).sum()),
+        selection=selection[offloaded],
+        selection_frames=int(selection.sum()),
+        evaluation_frames=int((~selection).sum()),
     )
     return Ladder(
         original.info.model,
@@ -220,7 +226,7 @@ def measure_ladder(
         rule,
         len(said),
         int(offloaded.sum()),
-        trials.judging_frames,
+        trials.evaluation_frames,
     )
 
 
@@ -245,7 +251,9 @@ def write_ladder(path: str | Path, found: Ladder, *, now: Callable[[], datetime]
     if found.choice.safe is not None:
         facts |= {"upload_promised_loss": found.rule.drop, "upload_promise_fails_with": found.rule.delta}
     kept = {name: fact for name, fact in bundle.policy.calibration.items() if not name.startswith("upload_promise")}
-    policy = msgspec.structs.replace(bundle.policy, upload=found.upload, ladder=found.rungs, calibration=kept | facts)
+    policy = msgspec.structs.replace(
+        bundle.policy, upload=found.upload, ladder=found.renditions, calibration=kept | facts
+    )
     write_policy(bundle.path, policy)
     return policy
 

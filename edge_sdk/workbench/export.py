@@ -11,9 +11,7 @@ import copy
 import importlib.metadata
 import logging
 import tempfile
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,33 +28,14 @@ from edge_sdk.model.little import LittleModel, prepare
 from edge_sdk.model.policy import Policy
 from edge_sdk.networks.macs import count_macs, count_parameters
 from edge_sdk.types import Image
-from edge_sdk.workbench.data import LabelledImage
+from edge_sdk.workbench.labelled import LabelledImage
+from edge_sdk.workbench.lowering import lower, quiet, replace_pooling
 from edge_sdk.workbench.quantise import example, logits_of, quantise
 
 _log = logging.getLogger(__name__)
 
-MAX_LIGHT_ELEMENTS = 4096
-"""An operator that handles at most so many numbers at once may stay outside the delegate: the classifier's tail."""
-
 MIN_SAME = 0.95
 """Share of the pictures on which the device's runtime must name the quantised network's class."""
-
-_HEAVY = ("convolution", "linear", "mm", "addmm", "bmm", "baddbmm", "scaled_dot_product_attention")
-_CHEAP = (
-    "getitem",
-    "executorch_call_delegate",
-    "quantize_per_tensor",
-    "dequantize_per_tensor",
-    "_to_dim_order_copy",
-    "_clone_dim_order",
-    "_to_copy",
-    "clone",
-    "alias_copy",
-    "view_copy",
-    "squeeze_copy",
-    "unsqueeze_copy",
-    "full",
-)  # they move or wrap numbers and compute next to nothing, at any size
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +107,7 @@ def export(
     wanted = logits_of(original, pixels, input).argmax(1)
     float_layers = 0
     tell("capturing the network")
-    with _quiet():
+    with quiet():
         lean = replace_pooling(copy.deepcopy(original))
         inputs = (example(pixels[:1], input),)
         captured = torch.export.export(lean, inputs, strict=False).module()
@@ -138,7 +117,7 @@ def export(
             if float_layers:
                 tell(f"int8 would cost this network its answers: its last {float_layers} layers stay in float32")
         tell("lowering to XNNPACK")
-        program = _lower(captured, inputs, allow)
+        program = lower(captured, inputs, allow)
     tell("checking the bundle in the device's runtime")
     expected = logits_of(captured, pixels, input)
     golden = int(np.argsort(_margins(expected))[len(expected) // 2])  # an ordinary picture
@@ -184,74 +163,11 @@ def export(
     )
 
 
-class MeanPool(nn.Module):
-    """Global average of `(N, C, H, W)` as `(N, C, 1, 1)`, in the one form that XNNPACK takes in channels-last."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The mean of each channel."""
-        return x.mean((2, 3), keepdim=True)
-
-
-def replace_pooling(module: nn.Module) -> nn.Module:
-    """Put `MeanPool` in the place of global average pooling, whose usual form splits the delegate; returns `module`."""
-    for name, child in module.named_children():
-        if isinstance(child, nn.AdaptiveAvgPool2d) and child.output_size in (1, (1, 1)):
-            setattr(module, name, MeanPool())
-        elif type(child).__name__ == "FastAdaptiveAvgPool":  # timm's
-            setattr(module, name, nn.Sequential(MeanPool(), nn.Flatten(1)) if child.flatten else MeanPool())
-        else:
-            replace_pooling(child)
-    return module
-
-
-def undelegated(graph: torch.fx.Graph) -> list[str]:
-    """The heavy operators that a lowered program would run outside the delegate, each with the module it comes from."""
-    found = []
-    for node in graph.nodes:
-        if node.op != "call_function":
-            continue
-        name = _operator(node)
-        if name in _CHEAP or (name not in _HEAVY and _largest(node) <= MAX_LIGHT_ELEMENTS):
-            continue
-        stack = list((node.meta.get("nn_module_stack") or {}).values())
-        path = str(stack[-1][0]) if stack else ""
-        found.append(f"{name} in {path.removeprefix('L__self__').strip('.') or 'the network itself'}")
-    return found
-
-
-def _operator(node: torch.fx.Node) -> str:
-    schema = getattr(node.target, "_schema", None)
-    name = schema.name if schema is not None else getattr(node.target, "__name__", str(node.target))
-    return str(name).rpartition("::")[2]
-
-
-def _largest(node: torch.fx.Node) -> int:
-    values = [node.meta.get("val"), *(argument.meta.get("val") for argument in node.all_input_nodes)]
-    tensors = [tensor for value in values for tensor in (value if isinstance(value, tuple | list) else [value])]
-    return max((tensor.numel() for tensor in tensors if isinstance(tensor, torch.Tensor)), default=0)
-
-
 def _check_outputs(module: nn.Module, pixels: NDArray[np.uint8], spec: InputSpec, labels: Sequence[str]) -> None:
     with torch.inference_mode():
         shape = tuple(module(example(pixels, spec)).shape)
     if shape != (1, len(labels)):
         raise WorkbenchError(f"expected a network that gives (1, {len(labels)}) logits, one per label; got {shape}")
-
-
-def _lower(captured: Any, inputs: tuple[torch.Tensor], allow: Sequence[str]) -> bytes:
-    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
-    from executorch.exir import to_edge_transform_and_lower
-
-    edge = to_edge_transform_and_lower(
-        torch.export.export(captured, inputs, strict=False), partitioner=[XnnpackPartitioner()]
-    )
-    heavy = [text for text in undelegated(edge.exported_program().graph) if text.split(" in ")[0] not in allow]
-    if heavy:
-        raise WorkbenchError(
-            f"XNNPACK did not take {len(heavy)} heavy operator{'s' * (len(heavy) > 1)}, which would run many times "
-            f"slower outside it: {'; '.join(dict.fromkeys(heavy))}. Use another architecture, or allow them by name"
-        )
-    return bytes(edge.to_executorch().buffer)
 
 
 def _margins(logits: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -289,19 +205,3 @@ def _run(
             f"it does on {same:.1%}"
         )
     return ran
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the exporter's warnings, none of which a user can act on."""
-    loggers = [logging.getLogger(name) for name in ("torchao", "torch.utils._pytree")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)  # compiled parts for other machines, deprecations inside
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -14,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
+from edge_sdk.durable.files import write_whole
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.bundle import InputSpec
 from edge_sdk.model.little import prepare
 from edge_sdk.types import Image
-from edge_sdk.workbench.data import Source
+from edge_sdk.workbench.labelled import Source
 
 OnPart = Callable[[int, int], None]
 """Called with the number of parts that are done and of all parts."""
@@ -135,10 +135,9 @@ def _make_part(source: Source, part: int, spec: InputSpec, folder: Path) -> None
             images.append(prepare(picture.image, spec))
             truths.append(source.labels.index(picture.label))
     pixels = np.stack(images) if images else np.zeros((0, spec.height, spec.width, 3), np.uint8)
-    np.save(_path(folder, source, part, "truths"), np.array(truths, np.int64))
-    partial = _path(folder, source, part, f"partial-{os.getpid()}")
-    np.save(partial, pixels)
-    partial.replace(_path(folder, source, part, "images"))  # last: where it exists, the part is whole
+    write_whole(_path(folder, source, part, "truths"), lambda fresh: np.save(fresh, np.array(truths, np.int64)))
+    # The images are written last: where they exist, the part is complete.
+    write_whole(_path(folder, source, part, "images"), lambda fresh: np.save(fresh, pixels))
 
 
 def _open_part(

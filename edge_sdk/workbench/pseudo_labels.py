@@ -36,7 +36,7 @@ _NO_TEXT = re.compile("[\0\ufffd\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
-class KeptFrame:
+class PseudoLabel:
     """A picture and what the big model says of it.
 
     Attributes:
@@ -50,7 +50,7 @@ class KeptFrame:
     confidence: float
 
 
-def read_kept(folder: str | Path, *, min_confidence: float = 0.8) -> list[KeptFrame]:
+def read_pseudo_labels(folder: str | Path, *, min_confidence: float = 0.8) -> list[PseudoLabel]:
     """The frames of a folder whose answer is sure enough, in the order of their lines, each file once.
 
     A file that is named twice has its last line's answer. Lines that cannot be read, and lines whose file is missing or
@@ -74,7 +74,7 @@ def read_kept(folder: str | Path, *, min_confidence: float = 0.8) -> list[KeptFr
             f"{root} has neither"
         )
     inside = Path(os.path.realpath(root))
-    frames: dict[Path, KeptFrame] = {}
+    frames: dict[Path, PseudoLabel] = {}
     for table in tables:
         unreadable = 0
         for number, row in _rows(table):
@@ -94,16 +94,16 @@ def read_kept(folder: str | Path, *, min_confidence: float = 0.8) -> list[KeptFr
     return [frame for frame in found if frame.confidence >= min_confidence]
 
 
-def choose(frames: Sequence[KeptFrame], shots: int, labels: Sequence[str] | None, seed: int) -> dict[str, list[Path]]:
+def choose(frames: Sequence[PseudoLabel], shots: int, labels: Sequence[str] | None, seed: int) -> dict[str, list[Path]]:
     """Choose few samples of each class, spread over bursts, by a seeded generator.
 
     The frames of a class are put into groups: bursts, where every file's name is a device's frame id, which begins with
     its time (`BURST_MS`); else `shots` stretches of equal length in the order of the names. Each group in turn, in
     random order, gives one frame, until there are enough. Within a group a frame's chance is proportional to its
-    confidence, the chance that its label is right, and no more: the surest frames are those that teach the least.
+    confidence, the chance that its label is right; no rule prefers sure frames further, as they teach the least.
 
     Args:
-        frames: sure enough already (`read_kept`).
+        frames: sure enough already (`read_pseudo_labels`).
         shots: samples of each class, at most; a class that has fewer frames gives them all.
         labels: the classes; None: all that occur, sorted. Frames of other classes are passed over.
         seed: the same frames and seed give the same samples, whatever the other classes are; 0 or more.
@@ -116,7 +116,7 @@ def choose(frames: Sequence[KeptFrame], shots: int, labels: Sequence[str] | None
     """
     if shots < 1 or seed < 0:
         raise WorkbenchError(f"expected shots of at least 1 and a seed of at least 0; got {shots} and {seed}")
-    of_class: dict[str, list[KeptFrame]] = {label: [] for label in labels or ()}
+    of_class: dict[str, list[PseudoLabel]] = {label: [] for label in labels or ()}
     for frame in frames:
         if labels is None:
             of_class.setdefault(frame.label, [])
@@ -128,7 +128,7 @@ def choose(frames: Sequence[KeptFrame], shots: int, labels: Sequence[str] | None
     }
 
 
-def _choose(frames: Sequence[KeptFrame], shots: int, rng: np.random.Generator) -> list[Path]:
+def _choose(frames: Sequence[PseudoLabel], shots: int, rng: np.random.Generator) -> list[Path]:
     groups = _groups(frames, shots)
     rng.shuffle(groups)
     chosen: list[Path] = []
@@ -140,7 +140,7 @@ def _choose(frames: Sequence[KeptFrame], shots: int, rng: np.random.Generator) -
     return chosen
 
 
-def _groups(frames: Sequence[KeptFrame], shots: int) -> list[list[KeptFrame]]:
+def _groups(frames: Sequence[PseudoLabel], shots: int) -> list[list[PseudoLabel]]:
     """Frames of one class that may look alike; never an empty group."""
     ordered = sorted(frames, key=lambda frame: (frame.path.name, str(frame.path)))
     matches = [_FRAME_ID.fullmatch(frame.path.stem) for frame in ordered]
@@ -182,7 +182,7 @@ def _json(line: str) -> object:
         return None
 
 
-def _frame_of(row: object, root: Path) -> KeptFrame | None:
+def _frame_of(row: object, root: Path) -> PseudoLabel | None:
     if not isinstance(row, Mapping):
         return None
     file, label, confidence = (row.get(name) for name in COLUMNS)
@@ -194,7 +194,7 @@ def _frame_of(row: object, root: Path) -> KeptFrame | None:
         number = float(confidence)
     except (ValueError, OverflowError):
         return None
-    return KeptFrame(root / file, label, number) if 0 <= number <= 1 else None
+    return PseudoLabel(root / file, label, number) if 0 <= number <= 1 else None
 
 
 def _is_text(value: object) -> TypeGuard[str]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import shutil
-import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,138 +16,16 @@ from numpy.typing import NDArray
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.images.encode import encode
 from edge_sdk.images.read import decode_image
-from edge_sdk.images.rendition import Upload
-from edge_sdk.model.bundle import InputSpec
-from edge_sdk.model.little import LittleModel, prepare
 from edge_sdk.types import Image
-from edge_sdk.workbench.data import LabelledImage, Source
-from edge_sdk.workbench.records import Records, RecordsInfo, from_logits, join, load_records, save_records
+from edge_sdk.workbench.labelled import LabelledImage, Source
+from edge_sdk.workbench.records import Records, from_logits, join
+from edge_sdk.workbench.records_file import load_records, save_records
 
 if TYPE_CHECKING:
-    from torch import nn
+    pass
+from edge_sdk.workbench.subjects import Subject, file_name, latency_ms
 
-    from edge_sdk.networks.checkpoint import CheckpointInfo
-
-_TIMED_RUNS = 30
-_WARM_UP = 3
 _BATCH = 32
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Subject:
-    """A model to be recorded.
-
-    Attributes:
-        info: what it is.
-        prepare: brings a picture to its input.
-        logits: N prepared pictures -> `float32 (N, C)`.
-        upload: the model sees each picture after this encoding; None: as it is.
-        input: what the network takes; None: not known.
-    """
-
-    info: RecordsInfo
-    prepare: Callable[[Image], Image]
-    logits: Callable[[Sequence[Image]], NDArray[np.float32]]
-    upload: Upload | None = None
-    input: InputSpec | None = None
-
-    def timed(self, latency_ms: float) -> Subject:
-        """The same model with a known latency, which is not measured again."""
-        return replace(self, info=msgspec.structs.replace(self.info, latency_ms=latency_ms))
-
-
-def open_subject(name: str, *, pretrained: bool = False, threads: int = 1, upload: Upload | None = None) -> Subject:
-    """A model by name: a bundle (run in the device's runtime), a checkpoint, or a timm name.
-
-    Args:
-        name: folder of a bundle or the name of one that ships, path of a `.safetensors`, or timm's name.
-        pretrained: of a timm name: with its pretrained weights.
-        threads: of a bundle's runtime.
-        upload: the model sees pictures after this encoding, as a server does.
-
-    Raises:
-        BundleError: a bundle that cannot be opened.
-        WorkbenchError: nothing has that name.
-    """
-    from edge_sdk.model.bundle import MANIFEST_FILE, shipped_bundles
-
-    if name in shipped_bundles() or (Path(name) / MANIFEST_FILE).is_file():
-        return bundle_subject(LittleModel(name, threads=threads), upload=upload)
-    from edge_sdk.networks.checkpoint import create_model
-
-    module, info = create_model(name, pretrained=pretrained)
-    path = Path(name)
-    if path.suffix == ".safetensors":
-        name = path.absolute().parent.name if path.stem == "model" else path.stem
-    return torch_subject(module, info, name, upload=upload)
-
-
-def bundle_subject(model: LittleModel, *, upload: Upload | None = None) -> Subject:
-    """A bundle in the device's runtime."""
-    manifest = model.manifest
-    info = RecordsInfo(
-        model=f"{manifest.name}-{manifest.precision}",
-        labels=manifest.labels,
-        macs=manifest.macs,
-        parameters=manifest.parameters,
-        width=manifest.input.width,
-        height=manifest.input.height,
-        precision=manifest.precision,
-        runtime=model.runtime,
-    )
-    spec = manifest.input
-
-    def logits(images: Sequence[Image]) -> NDArray[np.float32]:
-        return np.stack([model.logits(image) for image in images])
-
-    return Subject(info, lambda image: prepare(image, spec), logits, upload, spec)
-
-
-def torch_subject(module: nn.Module, checkpoint: CheckpointInfo, name: str, *, upload: Upload | None = None) -> Subject:
-    """A network in torch, float32 on the CPU."""
-    import torch
-
-    from edge_sdk.workbench.tensors import to_tensor
-
-    if not checkpoint.labels:
-        raise WorkbenchError(f"{name}: expected a model with labels; it has none")
-    info = RecordsInfo(
-        model=name,
-        labels=checkpoint.labels,
-        macs=checkpoint.macs,
-        parameters=checkpoint.parameters,
-        width=checkpoint.input.width,
-        height=checkpoint.input.height,
-        precision="fp32",
-        runtime=f"torch {torch.__version__}, {torch.get_num_threads()} threads",
-    )
-
-    def logits(images: Sequence[Image]) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            result: NDArray[np.float32] = module(to_tensor(np.stack(images), checkpoint.input)).float().numpy()
-        return result
-
-    return Subject(info, lambda image: prepare(image, checkpoint.input), logits, upload, checkpoint.input)
-
-
-def callable_subject(
-    name: str,
-    function: Callable[[NDArray[np.uint8]], NDArray[np.floating]],
-    labels: Sequence[str],
-    spec: InputSpec,
-    *,
-    macs: int = 0,
-    parameters: int = 0,
-) -> Subject:
-    """Any Python function from `uint8 (N, height, width, 3)` RGB to `(N, C)` logits."""
-    info = RecordsInfo(
-        model=name, labels=tuple(labels), macs=macs, parameters=parameters, width=spec.width, height=spec.height
-    )
-
-    def logits(images: Sequence[Image]) -> NDArray[np.float32]:
-        return np.asarray(function(np.stack(images)), np.float32)
-
-    return Subject(info, lambda image: prepare(image, spec), logits, input=spec)
 
 
 def run_subjects(
@@ -237,17 +113,7 @@ class _Run:
         return from_logits(self._info, ids, truths, np.concatenate(self._logits), sizes, groups, sources)
 
 
-def latency_ms(subject: Subject, picture: Image) -> float:
-    """Median time of one prepared picture (batch 1), milliseconds."""
-    times = []
-    for _ in range(_WARM_UP + _TIMED_RUNS):
-        start = time.perf_counter()
-        subject.logits([picture])
-        times.append(time.perf_counter() - start)
-    return round(1000 * float(np.median(times[_WARM_UP:])), 4)
-
-
-def record(
+def write_records(
     subjects: Sequence[Subject], source: Source, out: Path, *, on_part: Callable[[int, int], None] | None = None
 ) -> list[Path]:
     """Write the records of models on a source of pictures, `OUT/MODEL.npz`; interrupted, it goes on where it was.
@@ -305,11 +171,6 @@ def record(
     with contextlib.suppress(OSError):
         work.rmdir()  # unless another run has parts there
     return list(paths.values())
-
-
-def file_name(model: str) -> str:
-    """A model's name as the name of a file."""
-    return re.sub(r"[^\w.-]+", "_", model).strip("._") or "model"
 
 
 def _data(source: Source, subject: Subject) -> str:

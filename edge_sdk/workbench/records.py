@@ -5,10 +5,8 @@ All that chooses thresholds, companions and exits works on records alone: no mod
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -19,7 +17,7 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.workbench.cascade.confidence import softmax, to_logits
 
 FORMAT = "edge-sdk-records-1"
-_ARRAYS = ("ids", "truths", "predicted", "confidence", "probabilities", "energy", "upload_bytes", "groups", "sources")
+ARRAYS = ("ids", "truths", "predicted", "confidence", "probabilities", "energy", "upload_bytes", "groups", "sources")
 
 
 class RecordsInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,111 +183,6 @@ def from_logits(
     )
 
 
-def save_records(path: str | Path, records: Records) -> Path:
-    """Write records to a `.npz`: all of it or nothing.
-
-    Raises:
-        WorkbenchError: it cannot be written.
-    """
-    path = Path(path)
-    arrays = {name: array for name in _ARRAYS if (array := getattr(records, name)) is not None}
-    partial = path.with_name(f".{path.name}.partial.npz")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(partial, info=np.array(msgspec.json.encode(records.info).decode()), **arrays)
-        partial.replace(path)
-    except OSError as error:
-        raise WorkbenchError(f"cannot write {path}: {error}") from error
-    return path
-
-
-def load_records(path: str | Path) -> Records:
-    """Read records from a `.npz`.
-
-    Raises:
-        WorkbenchError: it is missing, is no file of records, or holds arrays that do not fit.
-    """
-    path = Path(path)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        info = msgspec.json.decode(str(arrays.pop("info")), type=RecordsInfo)
-        if info.format != FORMAT:
-            raise WorkbenchError(f"{path}: expected {FORMAT}; got {info.format}")
-        return Records(info, **arrays)
-    except FileNotFoundError:
-        raise WorkbenchError(f"expected a file of records; {path} does not exist") from None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, msgspec.MsgspecError) as error:
-        raise WorkbenchError(f"{path}: expected records that `edge-sdk records` wrote: {error}") from error
-
-
-def read_csv(path: str | Path, truth: Records | Path | str, *, model: str = "", macs: int = 0) -> Records:
-    """Records of a third party: a CSV with the columns `id`, `predicted` (a class name or number), `probability`.
-
-    Args:
-        path: the CSV, with a heading.
-        truth: records (or their file) of any model on the same pictures: they give ids, labels and truths.
-        model: its name; default: the file's.
-        macs: its cost per picture, where known.
-
-    Returns:
-        records in the order of `truth`.
-
-    Raises:
-        WorkbenchError: a column, a picture or a class is missing or unknown, or a value is no probability.
-    """
-    path = Path(path)
-    known = truth if isinstance(truth, Records) else load_records(truth)
-    labels = known.info.labels
-    rows: dict[str, tuple[int, float]] = {}
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            missing = {"id", "predicted", "probability"} - set(reader.fieldnames or ())
-            if missing:
-                raise WorkbenchError(
-                    f"{path}: expected the columns id, predicted, probability; got {', '.join(reader.fieldnames or ())}"
-                )
-            for line, row in enumerate(reader, 2):
-                rows[row["id"]] = _class_of(row["predicted"], labels, path, line), _chance(row, path, line)
-    except (OSError, UnicodeDecodeError) as error:
-        raise WorkbenchError(f"cannot read {path}: {error}") from error
-    absent = [name for name in known.ids.tolist() if name not in rows]
-    if absent or len(rows) != len(known):
-        raise WorkbenchError(
-            f"{path}: expected the {len(known)} sample ids of {known.info.model}; got {len(rows)}"
-            + (f", without {absent[0]!r}" if absent else "")
-        )
-    found = [rows[name] for name in known.ids.tolist()]
-    info = RecordsInfo(model=model or path.stem, labels=labels, macs=macs, data=known.info.data, runtime="imported")
-    return replace(
-        known,
-        info=info,
-        predicted=np.array([one[0] for one in found], np.int64),
-        confidence=np.array([one[1] for one in found], np.float32),
-        probabilities=None,
-        energy=None,
-    )
-
-
-def _class_of(text: str | None, labels: tuple[str, ...], path: Path, line: int) -> int:
-    if text in labels:
-        return labels.index(str(text))
-    if text is not None and text.isascii() and text.isdigit() and int(text) < len(labels):
-        return int(text)
-    raise WorkbenchError(f"{path}, line {line}: expected a class among {', '.join(labels[:10])} ...; got {text!r}")
-
-
-def _chance(row: dict[str, str], path: Path, line: int) -> float:
-    try:
-        value = float(row["probability"])
-    except (TypeError, ValueError):
-        value = float("nan")
-    if not 0 <= value <= 1:
-        raise WorkbenchError(f"{path}, line {line}: expected a probability from 0 to 1; got {row['probability']!r}")
-    return value
-
-
 def join(parts: Sequence[Records]) -> Records:
     """Records of one model on parts of its pictures, as one."""
 
@@ -297,7 +190,7 @@ def join(parts: Sequence[Records]) -> Records:
         arrays = [getattr(part, name) for part in parts]
         return None if any(array is None for array in arrays) else np.concatenate(arrays)
 
-    return Records(parts[0].info, *(whole(name) for name in _ARRAYS))
+    return Records(parts[0].info, *(whole(name) for name in ARRAYS))
 
 
 def check_same(*records: Records) -> None:

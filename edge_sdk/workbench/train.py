@@ -29,7 +29,8 @@ from edge_sdk.model.bundle import InputSpec
 from edge_sdk.networks.checkpoint import CheckpointInfo, create_model, load_checkpoint, save_checkpoint
 from edge_sdk.networks.macs import count_macs, count_parameters
 from edge_sdk.workbench.augment import Augmentation
-from edge_sdk.workbench.data import Split, open_source
+from edge_sdk.workbench.data import open_source
+from edge_sdk.workbench.labelled import Split
 from edge_sdk.workbench.learning_rate import schedule
 from edge_sdk.workbench.pixels import OnPart, Pixels, load_pixels
 from edge_sdk.workbench.tensors import scaled, to_tensor

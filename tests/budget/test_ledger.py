@@ -94,13 +94,16 @@ reboots = st.tuples(st.sampled_from(["reboot", "cut"]), st.sampled_from([0.0, 30
 budgets = st.builds(
     Budget, limit=st.integers(0, 1000), period_s=st.sampled_from([0.5, 10.0, 60.0, 3600.0, 86_400.0])
 )  # fmt: skip
-changes = st.tuples(st.just("budget"), budgets)
+changes = st.tuples(st.sampled_from(["budget", "budget while open"]), budgets)
 
 
 def live(world: World, steps: list[tuple[str, object]]) -> None:
     """Take the steps, and after each check every window that could have become too full."""
     for step, value in steps:
-        if isinstance(value, Budget):
+        if isinstance(value, Budget) and step == "budget while open":
+            world.budget = value
+            world.ledger.set_budgets([value])
+        elif isinstance(value, Budget):
             world.close()
             world.budget = value
             world.ledger = world.open()

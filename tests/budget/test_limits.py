@@ -58,13 +58,34 @@ def test_several_budgets_in_one_text() -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "5MB", "MB/day", "5 Mb/day", "5mb/day", "-5MB/day", "5MB/fortnight", "5MB/0s", "5MB/2month", "5e6B/day",
-     "0.5B/day", "5000PB/s", "5GMAC/s", "5MB/day/day", "5MB per day", "\N{ARABIC-INDIC DIGIT FIVE}MB/day",
+     "0.5B/day", "5000PB/s", "5GMAC/s", "5MB/day/day", "5MB perday", "5MB per", "\N{ARABIC-INDIC DIGIT FIVE}MB/day",
      "9" * 5000 + "B/day"],
 )  # fmt: skip
 def test_a_bad_upload_budget_says_what_was_expected_and_what_came(text: str) -> None:
     with pytest.raises(ConfigError, match="expected a budget") as caught:
         parse_budget(text, Resource.UPLOAD)
     assert repr(text) in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["5MB per day", "5MB daily", "5MB a day", "5MB/Day", "5 MB per 24 hours"])
+def test_a_day_is_written_in_several_ways(text: str) -> None:
+    assert parse_budget(text) == Budget(5_000_000, 86_400)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [("5mb/day", "5MB/day"), ("5MB", "5MB/day"), ("5M/day", "5MB/day"), ("5MIB per H", "5.24288MB/h"),
+     (5_000_000, "5MB/day"), ("70 FRAMES", "70 frames/day")],
+)  # fmt: skip
+def test_the_message_says_what_was_probably_meant(given: str | int, meant: str) -> None:
+    with pytest.raises(ConfigError, match=f'did you mean "{meant}"'):
+        parse_budgets(given, Resource.UPLOAD, Resource.FRAMES)  # type: ignore[arg-type]
+
+
+def test_what_is_no_text_is_refused() -> None:
+    for came in (b"5MB/day", object(), 1e300, float("nan")):
+        with pytest.raises(ConfigError, match=r"expected a budget in words.*5MB/day|number (nan|1e\+300)"):
+            parse_budgets(came, Resource.UPLOAD)  # type: ignore[arg-type]
 
 
 def test_bytes_are_no_compute() -> None:

@@ -13,10 +13,10 @@ from edge_sdk.camera.simulated.texture import generator
 _NOON = light_at(12.0, "overcast", 0.0, 8.0)
 
 
-def _difference(studio: Renderer, actors: tuple[Actor, ...]) -> tuple[str | None, int]:
+def _difference(renderer: Renderer, actors: tuple[Actor, ...]) -> tuple[str | None, int]:
     """The label, and how many pixels differ from the same picture with nobody there."""
-    taken = studio.shoot(actors, generator(1), time_s=0.0, wind=0.0)
-    empty = studio.shoot((), generator(1), time_s=0.0, wind=0.0)
+    taken = renderer.shoot(actors, generator(1), time_s=0.0, wind=0.0)
+    empty = renderer.shoot((), generator(1), time_s=0.0, wind=0.0)
     changed = np.abs(taken.image.astype(int) - empty.image.astype(int)).max(axis=2) > 12
     return taken.label, int(changed.sum())
 
@@ -26,9 +26,9 @@ def test_label_says_whether_somebody_can_be_seen(kind: str) -> None:
     rng = generator(2, len(kind))
     seen = hidden = 0
     for seed in range(4):
-        studio = Renderer(make_site(seed, 320, 240), _NOON)
-        for actors in plan_visit(kind, rng, studio.site.view, 2.0)[::3]:
-            label, pixels = _difference(studio, actors)
+        renderer = Renderer(make_site(seed, 320, 240), _NOON)
+        for actors in plan_visit(kind, rng, renderer.site.view, 2.0)[::3]:
+            label, pixels = _difference(renderer, actors)
             if label is None:
                 hidden += 1
                 assert pixels == 0

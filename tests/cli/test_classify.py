@@ -14,7 +14,7 @@ from edge_sdk.terminal.command import run
 
 
 def test_it_goes_on_after_a_broken_photo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    good, bad = tmp_path / "good [/b].png", tmp_path / "bro[bold]ken.jpg"
+    good, bad = tmp_path / "good [bold].png", tmp_path / "bro[bold]ken.jpg"
     cv2.imwrite(str(good), np.full((60, 80, 3), 90, np.uint8))
     bad.write_bytes(b"no photo")
     assert run(cli, "edge-sdk", ["classify", str(bad), str(good), str(tmp_path / "none.jpg"), "--json"]) == 2

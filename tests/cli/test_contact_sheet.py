@@ -12,7 +12,7 @@ from edge_sdk.terminal.command import run
 
 
 def test_it_is_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "new" / "sheet [/b].png"
+    out = tmp_path / "new" / "sheet [bold].png"
     assert run(cli, "edge-sdk", ["contact-sheet", "--out", str(out)]) == 0
     assert capsys.readouterr().out == f"{out}\n"
     picture = cv2.imread(str(out))

@@ -10,9 +10,9 @@ from click.testing import CliRunner, Result
 
 from edge_sdk.cli import ladder, options, records, sequence
 from edge_sdk.images.rendition import MIN_SIDE, Upload
-from edge_sdk.workbench.cascade.chain import METHODS
-from edge_sdk.workbench.data import Split
+from edge_sdk.workbench.cascade.threshold_search import METHODS
 from edge_sdk.workbench.encodings import FORMATS, QUALITIES
+from edge_sdk.workbench.labelled import Split
 
 
 @click.command()

@@ -12,9 +12,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import grpc
-from scripted_server import ScriptedServer, answer
 
 from edge_sdk import open_bundle
+from edge_sdk.testing.server import ScriptedServer, answer
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from edge_sdk.store.journal import Journal
 from edge_sdk.types import Origin
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
-from edge_sdk.workbench.pseudo_labels import KeptFrame, choose, read_kept
+from edge_sdk.workbench.pseudo_labels import PseudoLabel, choose, read_pseudo_labels
 
 FRAMES = 12
 
@@ -34,7 +34,7 @@ def test_offloaded_frames_become_samples(tmp_path: Path) -> None:
         ):
             for frame in islice(camera, FRAMES):
                 edge.classify(frame)
-            late = {answer.frame_id: answer for answer in edge.answers(wait_s=60)}
+            late = {answer.frame_id: answer for answer in edge.late_answers(wait_s=60)}
         frames = read_when_written(kept, len(late))
         with grpc.insecure_channel(address) as channel:
             stub = wire_grpc.OffloadStub(channel)
@@ -53,18 +53,20 @@ def test_offloaded_frames_become_samples(tmp_path: Path) -> None:
     assert all(read_image(frame.path).image.ndim == 3 for frame in frames)
     lines = [json.loads(line) for line in (kept / "answers.jsonl").read_text().splitlines()]
     assert {line["model"] for line in lines} == {model}
-    assert len(read_kept(kept)) == sum(line["confidence"] >= 0.8 for line in lines)
+    assert len(read_pseudo_labels(kept)) == sum(line["confidence"] >= 0.8 for line in lines)
 
     counts = Counter(frame.label for frame in frames)
     chosen = choose(frames, 2, None, 0)
     assert {label: len(paths) for label, paths in chosen.items()} == {label: min(2, n) for label, n in counts.items()}
 
 
-def read_when_written(folder: Path, count: int) -> list[KeptFrame]:
+def read_when_written(folder: Path, count: int) -> list[PseudoLabel]:
     """The kept frames once there are `count`: they are written after their answers have left."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        if (folder / "answers.jsonl").exists() and len(frames := read_kept(folder, min_confidence=0.0)) == count:
+        if (folder / "answers.jsonl").exists() and len(
+            frames := read_pseudo_labels(folder, min_confidence=0.0)
+        ) == count:
             return frames
         time.sleep(0.02)
     raise AssertionError(f"expected {count} frames in {folder}")

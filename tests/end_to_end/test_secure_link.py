@@ -121,7 +121,7 @@ def test_the_token_is_in_no_log_and_no_file_but_its_own(
         remove_token(home.tokens, "cam-1")
         with home.edge(target, home.security()) as edge:
             edge.classify(picture(1))
-            assert list(edge.answers(wait_s=60)) == []
+            assert list(edge.late_answers(wait_s=60)) == []
             assert edge.link is LinkState.DENIED
     assert "refused a call" in log.read_text()
     assert "access denied" in caplog.text
@@ -140,11 +140,11 @@ def test_who_is_not_let_in_is_told_why_and_loses_nothing(home: Home, tmp_path: P
         ):
             with home.edge(target, security) as edge:
                 edge.classify(picture())
-                assert list(edge.answers(wait_s=60)) == []
+                assert list(edge.late_answers(wait_s=60)) == []
                 assert edge.link is LinkState.DENIED
                 assert words in edge.link_message
         with home.edge(target, home.security()) as edge:
-            assert {answer.origin for answer in edge.answers(wait_s=60)} == {Origin.CLOUD}
+            assert {answer.origin for answer in edge.late_answers(wait_s=60)} == {Origin.CLOUD}
             assert edge.waiting == 0
 
 
@@ -153,7 +153,7 @@ def test_an_expired_server_is_not_trusted(home: Home, tmp_path: Path) -> None:
     home.server = old.issue_server(["127.0.0.1"], replace=True)
     with serving(tmp_path / "server.log", *home.options) as (_, target), home.edge(target, home.security()) as edge:
         edge.classify(picture())
-        assert list(edge.answers(wait_s=60)) == []
+        assert list(edge.late_answers(wait_s=60)) == []
         assert edge.link is LinkState.DENIED
         assert "certificate has expired" in edge.link_message
         assert edge.waiting == 1
@@ -177,7 +177,7 @@ def test_a_revoked_device_stops_at_once_and_goes_on_with_a_new_token(home: Home,
         remove_token(home.tokens, "cam-1")
         edge.classify(picture(1))
         while edge.link is not LinkState.DENIED:
-            assert list(edge.answers(wait_s=1)) in ([], came)
+            assert list(edge.late_answers(wait_s=1)) in ([], came)
         assert "revoked" in edge.link_message
         assert (len(came), edge.waiting) == (1, 1)
         home.token_file.write_text(new := new_token())

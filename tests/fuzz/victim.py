@@ -66,8 +66,8 @@ class GoodDevice:
     """A device with real spool and uplink that sends `count` frames."""
 
     def __init__(self, folder: Path, address: str, count: int) -> None:
-        self.handler = Handler()
         self.spool = Spool(folder / "spool")
+        self.handler = Handler(self.spool)
         self.ledger = Ledger(folder / "ledger.db")
         self.uplink = Uplink(address, self.spool, self.ledger, LABELS, self.handler, FAST)
         self.ids = set()

@@ -33,7 +33,7 @@ GAINS, PRICES = st.floats(-1, 1), st.floats(0, 1e-3)
 
 @given(ladders(), GAINS, PRICES)
 def test_no_rung_and_no_exit_is_worth_more(ladder: tuple[Rendition, ...], gain: float, price: float) -> None:
-    worths = [gain * rung.kept - price * rung.mean_bytes for rung in ladder]
+    worths = [gain * rung.relative_gain - price * rung.mean_bytes for rung in ladder]
     found = choose_rendition(ladder, gain, price)
     if found is None:
         assert max(worths) <= 0
@@ -59,7 +59,7 @@ def test_the_choice_goes_down_as_bytes_become_dear() -> None:
 @pytest.mark.parametrize(
     ("ladder", "gain", "price", "message"),
     [
-        ((), 0.5, 0.0, "one rung or more"),
+        ((), 0.5, 0.0, "one rendition or more"),
         (LADDER, float("nan"), 0.0, "expected a gain"),
         (LADDER, 0.5, -1e-9, "a price of 0 or more; got 0.5 and -1e-09"),
         (LADDER, 0.5, float("nan"), "a price of 0 or more"),
@@ -75,7 +75,7 @@ def test_a_ladder_rises_in_both() -> None:
     again = msgspec.json.decode(msgspec.json.encode(Policy(ladder=LADDER)), type=Policy)
     assert again.ladder == LADDER
     for wrong in (LADDER[::-1], (LADDER[0], LADDER[0]), (LADDER[0], Rendition(Upload(), 3_000, 0.5))):
-        with pytest.raises(ValueError, match="expected a `ladder` of rising `mean_bytes` and rising `kept`"):
+        with pytest.raises(ValueError, match="expected a `ladder` of rising `mean_bytes` and rising `relative_gain`"):
             Policy(ladder=wrong)
         with pytest.raises(msgspec.ValidationError, match="rising"):
             msgspec.json.decode(msgspec.json.encode({"ladder": wrong}), type=Policy)

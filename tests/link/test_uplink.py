@@ -13,17 +13,18 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
-from scripted_server import ScriptedServer, answer, failure
 
 from edge_sdk.budget.ledger import Ledger
 from edge_sdk.budget.limits import Budget, Resource
 from edge_sdk.config import UplinkSettings
 from edge_sdk.errors import ConfigError
+from edge_sdk.link.transport import Reply
 from edge_sdk.link.uplink import Uplink
 from edge_sdk.security.certificates import Authority
 from edge_sdk.security.credentials import Security
 from edge_sdk.security.tokens import new_token
 from edge_sdk.store.spool import Spool, SpoolItem
+from edge_sdk.testing.server import ScriptedServer, answer, failure
 from edge_sdk.types import LinkState, new_frame_id
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire.cost import CONNECTION_BYTES, frame_bytes
@@ -37,31 +38,29 @@ def item(gain: float = 0.5, size: int = 2000) -> SpoolItem:
 
 
 class Handler:
-    """Collects replies, and lets a test wait for a condition on them."""
+    """Collects replies, takes frames out of the spool, and lets a test wait for a condition."""
 
-    def __init__(self) -> None:
+    def __init__(self, spool: Spool | None = None) -> None:
+        self.spool = spool
         self.replies: list[str] = []
         self.refusals: list[tuple[str, str]] = []
-        self.acks = 0
         self.changed = threading.Condition()
 
-    def answered(self, item: SpoolItem, reply: wire.ClassifyReply) -> None:
+    def answered(self, item: SpoolItem, reply: Reply) -> None:
+        self._settle(item)
         with self.changed:
             self.replies.append(item.frame_id)
             self.changed.notify_all()
 
-    def refused(self, item: SpoolItem, failure: wire.Failure) -> None:
+    def refused(self, item: SpoolItem, message: str) -> None:
+        self._settle(item)
         with self.changed:
-            self.refusals.append((item.frame_id, failure.message))
+            self.refusals.append((item.frame_id, message))
             self.changed.notify_all()
 
-    def flush(self) -> bool:
-        return True
-
-    def acked(self) -> None:
-        with self.changed:
-            self.acks += 1
-            self.changed.notify_all()
+    def _settle(self, item: SpoolItem) -> None:
+        if self.spool is not None:
+            self.spool.ack(item.frame_id)
 
     def until(self, condition: Callable[[], bool]) -> None:
         with self.changed:
@@ -72,23 +71,30 @@ class Device:
     """Spool, ledger, handler and uplink of one device."""
 
     def __init__(self, folder: Path, target: str, **options: object) -> None:
-        self.handler = Handler()
         self.spool = Spool(folder / "spool")
+        self.handler = Handler(self.spool)
         self.ledger = Ledger(folder / "ledger.db", budgets=options.pop("budgets", ()))  # type: ignore[arg-type]
         settings = options.pop("settings", FAST)
         security = options.pop("security", None)
-        self.uplink = Uplink(target, self.spool, self.ledger, ("a", "b"), self.handler, settings, security)  # type: ignore[arg-type]
+        transport = options.pop("transport", None)
         self.states: list[LinkState] = []
         self.state_changed = threading.Condition()
-        told = self.uplink._set
+        self.uplink = Uplink(
+            target,
+            self.spool,
+            self.ledger,
+            ("a", "b"),
+            self.handler,
+            settings,  # type: ignore[arg-type]
+            security,  # type: ignore[arg-type]
+            transport=transport,  # type: ignore[arg-type]
+            on_state=self._tell,
+        )
 
-        def tell(state: LinkState, message: str = "") -> None:
-            told(state, message)
-            with self.state_changed:
-                self.states.append(state)
-                self.state_changed.notify_all()
-
-        self.uplink._set = tell  # type: ignore[method-assign]
+    def _tell(self, state: LinkState, message: str) -> None:
+        with self.state_changed:
+            self.states.append(state)
+            self.state_changed.notify_all()
 
     def until_state(self, state: LinkState) -> None:
         with self.state_changed:
@@ -184,6 +190,51 @@ def test_an_overloaded_server_is_asked_again(device: Callable[..., Device]) -> N
         edge.until_empty()
         assert len(seen) == 4
         assert server.streams == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "retryable", "sent"),
+    [
+        (99, None, 4),
+        (99, True, 4),
+        (99, False, 1),
+        (wire.Failure.BAD_IMAGE, True, 4),
+        (wire.Failure.OVERLOADED, False, 1),
+    ],
+)
+def test_a_failure_is_retried_as_the_server_says_and_where_its_code_is_of_a_newer_server(
+    device: Callable[..., Device], code: int, retryable: bool | None, sent: int
+) -> None:
+    seen: list[str] = []
+
+    def script(request: wire.ClassifyRequest, _: object) -> wire.ClassifyReply:
+        seen.append(request.frame_id)
+        reply = failure(request, code)
+        if retryable is not None:
+            reply.failure.retryable = retryable
+        return reply if len(seen) <= 3 else answer(request)
+
+    with ScriptedServer(script) as server:
+        edge = device(server.target)
+        edge.spool.put(item())
+        edge.uplink.start()
+        edge.until_empty()
+        assert len(seen) == sent
+        assert bool(edge.handler.refusals) == (sent == 1)
+
+
+def test_fields_of_a_newer_server_are_passed_over(device: Callable[..., Device]) -> None:
+    unknown = b"\xfa\x07\x05later"  # field 127, a string
+
+    def script(request: wire.ClassifyRequest, _: object) -> wire.ClassifyReply:
+        return wire.ClassifyReply.FromString(answer(request).SerializeToString() + unknown)
+
+    with ScriptedServer(script) as server:
+        edge = device(server.target)
+        edge.spool.put(item())
+        edge.uplink.start()
+        edge.until_empty()
+        assert len(edge.handler.replies) == 1
 
 
 def test_a_server_that_breaks_off_gets_the_frame_again(device: Callable[..., Device]) -> None:
@@ -395,7 +446,10 @@ def test_a_link_that_cannot_be_trusted_says_why_and_sends_nothing(
 
 
 def test_a_refused_token_is_a_state_and_not_tried_again_soon(
-    device: Callable[..., Device], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    device: Callable[..., Device],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     caplog.set_level(logging.DEBUG)
     path = tmp_path / "token"
@@ -410,10 +464,9 @@ def test_a_refused_token_is_a_state_and_not_tried_again_soon(
 
         async def pause(seconds: float) -> None:
             pauses.append(seconds)
-            edge.states.append(edge.uplink.state)
             await asyncio.to_thread(again.wait)
 
-        edge.uplink._pause = pause  # type: ignore[method-assign]
+        monkeypatch.setattr(edge.uplink._wakeup, "pause", pause)
         edge.uplink.start()
         edge.until_state(LinkState.DENIED)
         assert edge.uplink.message == "no such token"

@@ -144,8 +144,8 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "binary": (put(MANIFEST_JSON, b"\x93\xff\x00"), "manifest.json: JSON is malformed"),
     "a list": (put(MANIFEST_JSON, b"[]"), "manifest.json: Expected `object`, got `array`"),
     "field missing": (edit(MANIFEST_JSON, labels=...), "manifest.json: Object missing required field `labels`"),
-    "field unknown": (edit(MANIFEST_JSON, colour="red"), "manifest.json: Object contains unknown field `colour`"),
-    "newer format": (edit(MANIFEST_JSON, schema=2), r"Invalid enum value 2 - at `\$.schema`"),
+    "newer format": (edit(MANIFEST_JSON, min_reader=2), "expected min_reader of at most 1; got 2: .* newer edge_sdk"),
+    "newer policy": (edit(POLICY_JSON, min_reader=2), "policy.json: expected min_reader of at most 1; got 2"),
     "wrong type": (edit(MANIFEST_JSON, macs="many"), r"manifest.json: Expected `int`, got `str` - at `\$.macs`"),
     "no cost": (edit(MANIFEST_JSON, macs=0), r"manifest.json: Expected `int` >= 1 - at `\$.macs`; got 0"),
     "labels twice": (

@@ -250,9 +250,9 @@ def test_without_a_compiled_module_the_executorch_package_computes_the_same(bund
 BLOCKED = {{"edge_sdk._native"}}
 {BLOCK}
 import numpy as np
-from edge_sdk.model.little import ExecutorchProgram, LittleModel
+from edge_sdk.model.little import LittleModel
 with LittleModel({os.fspath(bundle.path)!r}, threads=2) as model:
-    assert isinstance(model._program, ExecutorchProgram)
+    assert model.runtime == "executorch"
     logits = [model.logits(np.random.default_rng(seed).integers(0, 256, (48, 64, 3), np.uint8)) for seed in range(3)]
     print([values.tolist() for values in logits])
 """

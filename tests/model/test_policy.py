@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -31,9 +33,9 @@ def test_the_ends_of_the_scale() -> None:
     assert not ExitPolicy(Policy(), 1.01).decide(prediction(1.0)).exits
 
 
-@pytest.mark.parametrize("bad", [-0.1, float("nan")])
-def test_a_threshold_that_is_none_is_refused(bad: float) -> None:
-    with pytest.raises(ConfigError, match="expected a threshold of 0 or more"):
+@pytest.mark.parametrize("bad", [-0.1, float("nan"), 95, "0.5", True])
+def test_a_threshold_that_is_none_is_refused(bad: Any) -> None:
+    with pytest.raises(ConfigError, match="expected threshold as a confidence from 0"):
         ExitPolicy(Policy(), bad)
 
 
@@ -85,7 +87,7 @@ def test_the_calibrated_gain_orders_frames_where_the_threshold_decides() -> None
         {"weights": {"wolf": float("inf")}},
         {"floor": 0.9, "ceiling": 0.5},
         {"private_above": 0.0},
-        {"reserve": 2.0},
+        {"min_worth": 2.0},
     ],
 )
 def test_preferences_out_of_range_are_refused(wants: dict[str, object]) -> None:

@@ -85,9 +85,11 @@ def narrow(small) -> tuple[torch.nn.Module, CheckpointInfo]:
     module, info = small
     cut = copy.deepcopy(module)
     groups = find_structure(cut, SPEC.width, SPEC.height).groups
-    kept = {group.name: torch.arange(group.channels)[1 :: 2 if group.channels > 8 else 1] for group in groups}
-    prune(cut, SPEC.width, SPEC.height, kept)
-    return cut, msgspec.structs.replace(info, widths=widths(kept), parameters=sum(p.numel() for p in cut.parameters()))
+    remaining = {group.name: torch.arange(group.channels)[1 :: 2 if group.channels > 8 else 1] for group in groups}
+    prune(cut, SPEC.width, SPEC.height, remaining)
+    return cut, msgspec.structs.replace(
+        info, widths=widths(remaining), parameters=sum(p.numel() for p in cut.parameters())
+    )
 
 
 def test_a_pruned_network_comes_back_as_narrow_as_it_was(narrow, small, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def frame(seed: int) -> Frame:
 
 
 def admission(ledger: Ledger, policy: Policy | None = None, reserve: float = 0.5) -> Admission:
-    return Admission(policy or Policy(), ledger, Preferences(reserve=reserve), PowerModel(0.0))
+    return Admission(policy or Policy(), ledger, Preferences(min_worth=reserve), PowerModel(0.0))
 
 
 def test_without_a_budget_every_frame_is_kept_and_may_leave(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from test_spool import item
 
 from edge_sdk.budget.ledger import Ledger
 from edge_sdk.pipeline.answers import Answers
+from edge_sdk.pipeline.late import LateAnswers
 from edge_sdk.store.journal import Journal
 from edge_sdk.store.spool import Spool
 from edge_sdk.types import Answer, Frame, Reason
@@ -25,7 +26,7 @@ FRAME = Frame(np.zeros((8, 8, 3), np.uint8))
 @contextmanager
 def impatient(
     folder: Path, when_lost: Callable[[], object], on_answer: Callable[[Answer], None]
-) -> Iterator[tuple[Spool, Answers]]:
+) -> Iterator[tuple[Spool, Answers, LateAnswers]]:
     """A spool whose frames expire at once, and the answers; `when_lost` is called before a loss is settled."""
     with (
         Spool(folder / "spool", max_age_s=1e-6) as spool,
@@ -33,7 +34,8 @@ def impatient(
         Ledger(folder / "ledger.db") as ledger,
     ):
         spool.add_loss_listener(when_lost)
-        yield spool, Answers(journal, spool, ledger, ("empty", "fox"), 0.0, on_answer)
+        late = LateAnswers(on_answer)
+        yield spool, Answers(journal, spool, ledger, ("empty", "fox"), 0.0, late), late
 
 
 def wait(spool: Spool, answers: Answers, *frame_ids: str) -> None:
@@ -46,10 +48,10 @@ def wait(spool: Spool, answers: Answers, *frame_ids: str) -> None:
 def test_who_waits_for_answers_hears_of_a_frame_that_is_just_being_lost(tmp_path: Path) -> None:
     """Between the moment when it left the spool and the one when its answer became final, nothing waits."""
     asked = threading.Event()
-    late: list[Answer] = []
+    heard: list[Answer] = []
 
     def listen() -> None:
-        late.extend(answers.late(30, hopeful))
+        heard.extend(late.each(30, lambda: hopeful() or answers.unsettled_losses()))
 
     def hopeful() -> bool:
         some = len(spool) > 0
@@ -61,11 +63,11 @@ def test_who_waits_for_answers_hears_of_a_frame_that_is_just_being_lost(tmp_path
         assert asked.wait(30)
 
     listener = threading.Thread(target=listen)
-    with impatient(tmp_path, when_lost, lambda answer: None) as (spool, answers):
+    with impatient(tmp_path, when_lost, lambda answer: None) as (spool, answers, late):
         wait(spool, answers, "old")
         assert spool.next() is None
         listener.join(60)
-    assert [(answer.frame_id, answer.final, answer.reason) for answer in late] == [("old", True, Reason.EXPIRED)]
+    assert [(answer.frame_id, answer.final, answer.reason) for answer in heard] == [("old", True, Reason.EXPIRED)]
 
 
 @pytest.fixture
@@ -88,7 +90,7 @@ def test_losses_that_two_threads_settle_are_told_once(tmp_path: Path) -> None:
 
     ids = [str(number) for number in range(200)]
     evicting = threading.Thread(target=evict)
-    with impatient(tmp_path, lambda: both.wait(30), heard.append) as (spool, answers):
+    with impatient(tmp_path, lambda: both.wait(30), heard.append) as (spool, answers, _):
         wait(spool, answers, *ids)
         evicting.start()
         assert spool.next() is None
@@ -106,7 +108,7 @@ def test_a_callback_may_wait_for_a_thread_that_settles_losses(tmp_path: Path) ->
         evicting.join(60)
 
     evicting = threading.Thread(target=lambda: answers.evicted("new", note="no room"))
-    with impatient(tmp_path, lambda: None, hear) as (spool, answers):
+    with impatient(tmp_path, lambda: None, hear) as (spool, answers, _):
         wait(spool, answers, "old")
         assert spool.next() is None
         assert not evicting.is_alive()

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
-from scripted_server import ScriptedServer, answer, failure
 from tiny_network import write_tiny_bundle
 
 from edge_sdk import EdgeClassifier, Frame, LinkState, Origin, Reason, open_bundle
+from edge_sdk.budget.limits import Resource
 from edge_sdk.camera.gate import MotionGate
 from edge_sdk.config import StorageSettings
 from edge_sdk.errors import BundleError, ConfigError, ImageError, StorageError
-from edge_sdk.model.policy import GainTable, Histogram, Policy
+from edge_sdk.model.policy import GainTable, Histogram, Policy, Preferences
 from edge_sdk.store.spool import Spool, SpoolItem
+from edge_sdk.testing.server import ScriptedServer, answer, failure
 from edge_sdk.types import Answer
 from edge_sdk.wire import offload_pb2 as wire
 
@@ -42,8 +45,8 @@ def test_a_sure_frame_exits_with_the_devices_final_answer(tmp_path: Path) -> Non
         assert said.label in LABELS
         assert (said.origin, said.reason) == (Origin.DEVICE, Reason.CONFIDENT)
         assert edge.waiting == 0
-        assert edge.ledger.exit_ratio == 1.0
-        assert edge.ledger.macs_total == edge.bundle.manifest.macs
+        assert edge.usage.exit_ratio == 1.0
+        assert edge.usage.macs_total == edge.bundle.manifest.macs
         assert edge.link is LinkState.OFF
 
 
@@ -61,12 +64,12 @@ def test_an_unsure_frame_is_answered_at_once_and_later_by_the_cloud(tmp_path: Pa
     ) as edge:
         firsts = [edge.classify(frame(number)) for number in range(5)]
         assert all(not first.final and first.origin is Origin.DEVICE for first in firsts)
-        lates = list(edge.answers(wait_s=30))
+        lates = list(edge.late_answers(wait_s=30))
         assert {late.frame_id for late in lates} == {first.frame_id for first in firsts}
         assert all(late.label == "deer" and late.origin is Origin.CLOUD and late.final for late in lates)
         assert sorted(late.frame_id for late in told) == sorted(late.frame_id for late in lates)
-        assert list(edge.answers()) == []
-        account = edge.ledger
+        assert list(edge.late_answers()) == []
+        account = edge.usage
         assert (account.frames, account.exits, account.offloads, account.answers_cloud) == (5, 0, 5, 5)
         assert 0 < account.bytes_sent < 5_000_000
         assert account.macs_big == 5 * 1000
@@ -79,14 +82,107 @@ def test_waiting_gives_the_clouds_answer_once(tmp_path: Path, server: ScriptedSe
     with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=NEVER) as edge:
         said = edge.classify(frame(), wait_s=30)
         assert (said.label, said.origin, said.final) == ("deer", Origin.CLOUD, True)
-        assert list(edge.answers()) == []
+        assert list(edge.late_answers()) == []
+
+
+def test_an_answer_that_was_waited_for_does_not_come_a_second_time(tmp_path: Path, server: ScriptedServer) -> None:
+    told: list[Answer] = []
+    with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=NEVER, on_answer=told.append) as edge:
+        assert edge.classify(frame(), wait_s=30).origin is Origin.CLOUD
+        assert list(edge.late_answers()) == []
+    assert told == []
+
+
+async def test_asyncio_gets_the_same_answers(tmp_path: Path, server: ScriptedServer) -> None:
+    with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=NEVER) as edge:
+        said = await asyncio.gather(*(edge.classify_async(frame(number), wait_s=30) for number in range(3)))
+        assert {one.origin for one in said} == {Origin.CLOUD}
+        assert not [late async for late in edge.late_answers_async()]
+        first = await edge.classify_async(frame(4))
+        assert first.origin is Origin.DEVICE
+        assert [late.frame_id async for late in edge.late_answers_async(wait_s=30)] == [first.frame_id]
+
+
+async def test_a_task_that_is_cancelled_leaves_its_answer_to_the_others(tmp_path: Path) -> None:
+    go, asked, loop = threading.Event(), asyncio.Event(), asyncio.get_running_loop()
+
+    def later(request: wire.ClassifyRequest, _: object) -> wire.ClassifyReply:
+        loop.call_soon_threadsafe(asked.set)
+        go.wait(30)
+        return answer(request, "deer")
+
+    with (
+        ScriptedServer(later, labels=LABELS) as server,
+        EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=NEVER) as edge,
+    ):
+        waiting = asyncio.create_task(edge.classify_async(frame(), wait_s=30))
+        await asked.wait()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        go.set()
+        assert [late.label async for late in edge.late_answers_async(wait_s=30)] == ["deer"]
+
+
+def test_files_bytes_and_opencvs_arrays_are_taken(tmp_path: Path) -> None:
+    bgr = np.zeros((96, 128, 3), np.uint8)
+    bgr[..., 0] = 255  # blue
+    cv2.imwrite(str(tmp_path / "blue.png"), bgr)
+    with EdgeClassifier(state_dir=tmp_path / "state", threshold=ALWAYS) as edge:
+        from_file = edge.classify(tmp_path / "blue.png")
+        said = [
+            edge.classify(str(tmp_path / "blue.png")),
+            edge.classify((tmp_path / "blue.png").read_bytes()),
+            edge.classify(bgr, bgr=True),
+            edge.classify(bgr[..., ::-1]),
+            edge.classify(Frame.from_bgr(bgr)),
+        ]
+        assert {one.confidence for one in said} == {from_file.confidence}
+        assert edge.classify(bgr).confidence != from_file.confidence
+        assert from_file.source == str(tmp_path / "blue.png")
+
+
+def test_a_wait_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
+    with EdgeClassifier(state_dir=tmp_path) as edge:
+        for bad in (-1.0, float("nan"), "2", True):
+            with pytest.raises(ConfigError, match="expected wait_s"):
+                edge.classify(frame(), wait_s=bad)  # type: ignore[arg-type]
+
+
+def test_settings_change_while_it_runs(tmp_path: Path, server: ScriptedServer) -> None:
+    with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=NEVER, budget="1MB/day") as edge:
+        edge.classify(frame(), wait_s=30)
+        spent = edge.usage.spent(Resource.UPLOAD)
+        assert spent > 0
+        edge.reconfigure(threshold=ALWAYS, budget="2MB/day, 100 frames/h", compute_budget="1TMAC/day")
+        assert edge.classify(frame(1)).final
+        assert edge.usage.spent(Resource.UPLOAD) >= spent
+        limits = {state.budget.describe() for state in edge.usage.budgets}
+        assert limits == {"2 MB/day", "100 frames/h", "1 TMAC/day"}
+        edge.reconfigure(budget=None, preferences=Preferences(floor=1.0))
+        assert not edge.classify(frame(2)).final  # the threshold stayed, the floor is new
+        assert {state.budget.describe() for state in edge.usage.budgets} == {"1 TMAC/day"}
+
+
+def test_a_change_with_one_bad_value_changes_nothing(tmp_path: Path) -> None:
+    with EdgeClassifier(state_dir=tmp_path, threshold=NEVER, budget="1MB/day") as edge:
+        for bad in (
+            {"budget": "2MB"},
+            {"threshold": 95},
+            {"preferences": Preferences(never_upload=("unicorn",))},
+            {"compute_budget": "3kJ/h"},  # without a PowerModel
+        ):
+            with pytest.raises(ConfigError, match="expected"):
+                edge.reconfigure(**{"threshold": ALWAYS, "budget": "2MB/day"} | bad)
+        assert edge.threshold == NEVER
+        assert [state.budget.describe() for state in edge.usage.budgets] == ["1 MB/day"]
 
 
 def test_waiting_ends_when_no_answer_comes(tmp_path: Path) -> None:
     with EdgeClassifier(state_dir=tmp_path, threshold=NEVER) as edge:
         said = edge.classify(frame(), wait_s=30)  # no cloud: there is nothing to wait for
         assert (said.origin, said.final) == (Origin.DEVICE, False)
-        assert list(edge.answers(wait_s=30)) == []
+        assert list(edge.late_answers(wait_s=30)) == []
 
 
 def test_frames_that_wait_survive_a_restart(tmp_path: Path, server: ScriptedServer) -> None:
@@ -94,16 +190,16 @@ def test_frames_that_wait_survive_a_restart(tmp_path: Path, server: ScriptedServ
         firsts = {edge.classify(frame(number)).frame_id for number in range(3)}
         assert edge.waiting == 3
     with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=NEVER) as edge:
-        assert {late.frame_id for late in edge.answers(wait_s=30)} == firsts
-        assert edge.ledger.frames == 3
-        assert edge.ledger.answers_cloud == 3
+        assert {late.frame_id for late in edge.late_answers(wait_s=30)} == firsts
+        assert (edge.usage.frames, edge.usage.answers_cloud) == (0, 3)  # of this run
+        assert (edge.lifetime_usage.frames, edge.lifetime_usage.answers_cloud) == (3, 3)
         assert all(entry.answer.origin is Origin.CLOUD for entry in edge.journal.query())
 
 
 def test_a_full_spool_makes_the_devices_answer_final(tmp_path: Path) -> None:
     with EdgeClassifier(state_dir=tmp_path, threshold=NEVER, spool_bytes=20_000) as edge:
         said = [edge.classify(frame(number)) for number in range(20)]
-        evicted = [one for one in said if one.reason is Reason.EVICTED] + list(edge.answers())
+        evicted = [one for one in said if one.reason is Reason.EVICTED] + list(edge.late_answers())
         assert evicted
         assert all(one.final and one.reason is Reason.EVICTED and one.label in LABELS for one in evicted)
         assert len(evicted) + edge.waiting == 20
@@ -129,16 +225,16 @@ def test_a_spent_compute_budget_is_an_answer_without_a_label(tmp_path: Path) -> 
         said = [edge.classify(frame(number)) for number in range(4)]
         assert [one.label is None for one in said] == [False, False, True, True]
         assert said[-1].reason is Reason.COMPUTE_SPENT
-        assert edge.ledger.skipped_compute == 2
-        assert edge.ledger.macs_little == 2 * macs
+        assert edge.usage.skipped_compute == 2
+        assert edge.usage.macs_little == 2 * macs
 
 
 def test_an_upload_budget_lasts_over_a_restart(tmp_path: Path, server: ScriptedServer) -> None:
     for _ in range(2):
         with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=NEVER, budget="20kB/day") as edge:
             edge.classify(frame(1))
-            list(edge.answers(wait_s=30))
-    assert edge.ledger.bytes_sent <= 20_000
+            list(edge.late_answers(wait_s=30))
+    assert edge.lifetime_usage.bytes_sent <= 20_000
 
 
 def test_a_callback_that_fails_stops_nothing(tmp_path: Path, server: ScriptedServer) -> None:
@@ -149,8 +245,9 @@ def test_a_callback_that_fails_stops_nothing(tmp_path: Path, server: ScriptedSer
         raise RuntimeError("the application's own")
 
     with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=NEVER, on_answer=fail) as edge:
-        assert edge.classify(frame(), wait_s=30).origin is Origin.CLOUD
-        assert called.is_set()
+        edge.classify(frame())
+        assert next(iter(edge.late_answers(wait_s=30))).origin is Origin.CLOUD
+        assert called.wait(30)
 
 
 def test_watch_passes_over_still_frames(tmp_path: Path) -> None:
@@ -158,12 +255,22 @@ def test_watch_passes_over_still_frames(tmp_path: Path) -> None:
     with EdgeClassifier(state_dir=tmp_path, threshold=ALWAYS, gate=MotionGate()) as edge:
         watched = list(edge.watch(Frame(still) for _ in range(10)))
         assert 1 <= len(watched) < 10
-        assert edge.ledger.frames == len(watched)
+        assert edge.usage.frames == len(watched)
 
 
 def test_bad_settings_are_refused_before_anything_is_written(tmp_path: Path) -> None:
     state = tmp_path / "state"
-    for bad in ({"budget": "5MB"}, {"compute_budget": "lots"}, {"cloud": "vm"}, {"threshold": -1.0}):
+    for bad in (
+        {"budget": "5MB"},
+        {"compute_budget": "lots"},
+        {"cloud": "vm"},
+        {"threshold": -1.0},
+        {"threshold": 95},
+        {"on_answer": "x"},
+        {"budget": 5_000_000},
+        {"spool_bytes": -1},
+        {"gate": True},
+    ):
         with pytest.raises(ConfigError, match="expected"):
             EdgeClassifier(state_dir=state, **bad)  # type: ignore[arg-type]
     with pytest.raises(BundleError):
@@ -213,7 +320,7 @@ def test_the_little_model_has_a_voice_where_the_policy_gives_it_one(tmp_path: Pa
         EdgeClassifier(bundle, cloud=server.target, state_dir=tmp_path / "s", threshold=NEVER) as edge,
     ):
         first = edge.classify(frame())
-        late = next(iter(edge.answers(wait_s=30)))
+        late = next(iter(edge.late_answers(wait_s=30)))
     assert late.origin is Origin.CLOUD
     assert late.label == first.label  # the little model's certainty outweighs a tie
     assert late.confidence == pytest.approx(0.5 * first.confidence + 0.5 / 3, abs=0.01)
@@ -237,7 +344,7 @@ def test_a_frame_damaged_while_it_waits_makes_the_devices_answer_final(tmp_path:
         bad, good = (edge.classify(frame(number)).frame_id for number in range(2))
     (tmp_path / "spool" / "frames" / f"{bad}.frame").write_bytes(b"damaged")
     with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=NEVER) as edge:
-        said = {late.frame_id: late for late in edge.answers(wait_s=30)}
+        said = {late.frame_id: late for late in edge.late_answers(wait_s=30)}
         assert (said[bad].final, said[bad].origin, said[bad].reason) == (True, Origin.DEVICE, Reason.DAMAGED)
         assert said[bad].label in LABELS
         assert said[good].origin is Origin.CLOUD
@@ -248,7 +355,7 @@ def test_a_frame_that_is_too_old_makes_the_devices_answer_final(tmp_path: Path, 
         old = edge.classify(frame()).frame_id
     keep = StorageSettings(spool_age_s=1e-6)
     with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=NEVER, storage=keep) as edge:
-        said = {late.frame_id: late for late in edge.answers(wait_s=30)}
+        said = {late.frame_id: late for late in edge.late_answers(wait_s=30)}
         late = said.get(old) or edge.journal.get(old)
         assert late is not None
         assert (late.final, late.origin, late.reason) == (True, Origin.DEVICE, Reason.EXPIRED)
@@ -259,21 +366,21 @@ def test_an_answer_that_comes_again_is_counted_once(tmp_path: Path, server: Scri
     """A stop after the answer was written and before its frame left the spool."""
     with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=NEVER) as edge:
         waiting = edge.classify(frame(), wait_s=30).frame_id
-        list(edge.answers(wait_s=30))
+        list(edge.late_answers(wait_s=30))
     item = SpoolItem(waiting, b"jpeg", np.zeros(3, np.float32), 0.5, datetime.now(UTC), "test")
     with Spool(tmp_path / "spool") as spool:
         spool.put(item)
     with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=NEVER) as edge:
-        list(edge.answers(wait_s=30))
-        assert edge.ledger.answers_cloud == 1
+        list(edge.late_answers(wait_s=30))
+        assert edge.lifetime_usage.answers_cloud == 1
     assert server.ids == [waiting]
 
 
 def test_losses_without_a_cloud_do_not_pile_up(tmp_path: Path) -> None:
     with EdgeClassifier(state_dir=tmp_path, threshold=NEVER, spool_bytes=20_000) as edge:
         said = [edge.classify(frame(number)) for number in range(90)]
-        assert len(edge._spool.losses()) < 64
+        assert len(edge._parts.spool.losses()) < 64
         settled = edge.journal.finality([one.frame_id for one in said])
         assert sum(settled.values()) == 90 - edge.waiting
     with EdgeClassifier(state_dir=tmp_path) as edge:
-        assert edge._spool.losses() == ()
+        assert edge._parts.spool.losses() == ()

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from edge_sdk import EdgeClassifier, Frame, LinkState
 from edge_sdk.budget.limits import Budget, Resource
-from edge_sdk.budget.usage import BudgetState, LedgerSnapshot
+from edge_sdk.budget.usage import BudgetState, Usage
 from edge_sdk.report.display import _LINK_STYLE, LoopDisplay, compute_text, macs_text, period_text, upload_text
 
 
@@ -31,14 +31,13 @@ def test_periods_for_people(seconds: float, text: str) -> None:
 
 
 def test_the_account_for_people() -> None:
-    free = LedgerSnapshot(frames=10, bytes_sent=1500, macs_little=50, macs_big=150, big_macs=100)
+    free = Usage(frames=10, bytes_sent=1500, macs_little=50, macs_big=150, big_macs=100)
     assert upload_text(free) == "1.5 kB, no limit"
     assert compute_text(free) == "200 MAC, 20% of every frame to the big model"
-    tight = LedgerSnapshot(budgets=(BudgetState(Budget(5_000_000, 86_400), 1500),))
+    tight = Usage(budgets=(BudgetState(Budget(5_000_000, 86_400), 1500),))
     assert upload_text(tight) == "1.5 kB of 5.0 MB/day"
     assert (
-        compute_text(LedgerSnapshot(budgets=(BudgetState(Budget(2_000, 1, Resource.COMPUTE), 0),)))
-        == "0 MAC; 0 MAC of 2 kMAC/s"
+        compute_text(Usage(budgets=(BudgetState(Budget(2_000, 1, Resource.COMPUTE), 0),))) == "0 MAC; 0 MAC of 2 kMAC/s"
     )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scripted_server import ScriptedServer, answer
 
 from edge_sdk import Frame, Origin, Reason, open_bundle
 from edge_sdk.report.scorecard import Score, Scorecard
+from edge_sdk.testing.server import ScriptedServer, answer
 from edge_sdk.types import Answer
 
 BUNDLE = open_bundle("trailcam")

@@ -14,7 +14,8 @@ from edge_sdk.images.rendition import Rendition, Upload
 from edge_sdk.model.bundle import Golden, InputSpec, Manifest, open_bundle, write_bundle
 from edge_sdk.model.policy import ExitPolicy, Policy
 from edge_sdk.types import Prediction
-from edge_sdk.workbench.calibrate import Rule, calibrate_records, write_calibration
+from edge_sdk.workbench.calibrate import calibrate_records
+from edge_sdk.workbench.calibration import Rule
 from edge_sdk.workbench.cascade.confidence import (
     SCORES,
     energy,
@@ -24,6 +25,7 @@ from edge_sdk.workbench.cascade.confidence import (
     to_logits,
 )
 from edge_sdk.workbench.records import Records, RecordsInfo, from_logits
+from edge_sdk.workbench.write_calibration import write_calibration
 
 LABELS = ("a", "b", "c")
 

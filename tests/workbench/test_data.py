@@ -8,8 +8,11 @@ import pytest
 
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.bundle import InputSpec
-from edge_sdk.workbench.data import FIRST_SEED, SimulatedSource, Split, open_source, read_all, split_of
+from edge_sdk.workbench.data import open_source
+from edge_sdk.workbench.folder_source import split_of
+from edge_sdk.workbench.labelled import Split, read_all
 from edge_sdk.workbench.pixels import load_pixels
+from edge_sdk.workbench.simulated_source import FIRST_SEED, SimulatedSource
 
 SPEC = InputSpec(32, 24, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 

@@ -21,11 +21,12 @@ from edge_sdk.model.bundle import InputSpec, open_bundle
 from edge_sdk.model.little import LittleModel
 from edge_sdk.model.policy import Policy
 from edge_sdk.types import Image
-from edge_sdk.workbench.data import Split, open_source
+from edge_sdk.workbench.data import open_source
 from edge_sdk.workbench.draw import draw_ladder
 from edge_sdk.workbench.encoding_ladder import Ladder, Rule, measure_ladder, write_ladder
 from edge_sdk.workbench.encodings import encoding_ms, grid
-from edge_sdk.workbench.recorder import Subject, callable_subject
+from edge_sdk.workbench.labelled import Split
+from edge_sdk.workbench.subjects import Subject, callable_subject
 
 LABELS = tiny_network.LABELS
 SPEC = InputSpec(64, 48, (0.5,) * 3, (0.5,) * 3)
@@ -86,7 +87,7 @@ def test_the_cheapest_encoding_that_keeps_the_detail_is_found_and_written(
     found = measured(bundle, photos, tmp_path / "kept")
     assert set(found.uploads) == {USUAL, *(Upload(side, 60, kind) for side in (16, 64) for kind in ("jpeg", "webp"))}
     assert (found.frames, found.offloaded, found.big) == (150, 150, "seer")
-    by_name = {upload.name: found.choice.judged[index] for index, upload in enumerate(found.uploads)}
+    by_name = {upload.name: found.choice.evaluated[index] for index, upload in enumerate(found.uploads)}
     assert by_name["64@60"].accuracy == 1.0 == found.choice.original_accuracy
     assert by_name["16@60"].accuracy < 0.5 and by_name["16@60"].difference.high < 0
     safe = [name for name, one in by_name.items() if one.accuracy == 1.0]
@@ -98,10 +99,10 @@ def test_the_cheapest_encoding_that_keeps_the_detail_is_found_and_written(
     with LittleModel(bundle) as little:  # the golden picture's output is checked
         assert little.manifest == before.manifest
         assert little.bundle.policy == written
-    assert written.upload == found.upload and written.ladder == found.rungs
+    assert written.upload == found.upload and written.ladder == found.renditions
     assert (written.threshold, written.big_macs, written.calibration["rule"]) == (0.5, 7, "eps")
     assert written.calibration["upload_promised_loss"] == 0.1
-    assert written.ladder[-1].kept == 1.0
+    assert written.ladder[-1].relative_gain == 1.0
     picture = tmp_path / "drawn" / "ladder.png"
     draw_ladder(picture, found, "stripes")
     assert picture.stat().st_size > 10_000
@@ -121,7 +122,7 @@ def test_what_has_been_run_is_not_run_again_and_another_model_is(bundle: Path, p
     two = measured(bundle, photos, tmp_path, second.subject())
     timing = second.shown
     assert first.shown == timing + 6 * 150
-    assert [judged.accuracy for judged in one.choice.judged] == [judged.accuracy for judged in two.choice.judged]
+    assert [each.accuracy for each in one.choice.evaluated] == [each.accuracy for each in two.choice.evaluated]
     measured(bundle, photos, tmp_path, other.subject("seer 2"))
     assert other.shown == first.shown
 
@@ -129,7 +130,7 @@ def test_what_has_been_run_is_not_run_again_and_another_model_is(bundle: Path, p
 def test_a_run_that_was_interrupted_goes_on(
     bundle: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge_sdk.workbench.data._FILES_PER_PART", 40)
+    monkeypatch.setattr("edge_sdk.workbench.folder_source._FILES_PER_PART", 40)
     whole, first, second = Seer(), Seer(), Seer()
     expected = measured(bundle, photos, tmp_path / "other", whole.subject())
 
@@ -148,7 +149,7 @@ def test_a_run_that_was_interrupted_goes_on(
     found = measured(bundle, photos, tmp_path / "kept", second.subject())
     timing = 33
     assert (first.shown - timing) + (second.shown - timing) == whole.shown - timing == 6 * 150
-    assert [one.accuracy for one in found.choice.judged] == [one.accuracy for one in expected.choice.judged]
+    assert [one.accuracy for one in found.choice.evaluated] == [one.accuracy for one in expected.choice.evaluated]
 
 
 def test_only_what_the_little_model_would_offload_is_looked_at(photos: Path, tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from torch import nn
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.bundle import InputSpec, open_bundle
 from edge_sdk.model.little import LittleModel
-from edge_sdk.workbench.data import LabelledImage
-from edge_sdk.workbench.export import MeanPool, export, replace_pooling
+from edge_sdk.workbench.export import export
+from edge_sdk.workbench.labelled import LabelledImage
+from edge_sdk.workbench.lowering import MeanPool, replace_pooling
 
 SPEC = InputSpec(32, 24, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 LABELS = ("a", "b", "c")

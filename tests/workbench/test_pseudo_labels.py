@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.workbench.pseudo_labels import KeptFrame, choose, read_kept
+from edge_sdk.workbench.pseudo_labels import PseudoLabel, choose, read_pseudo_labels
 
 DAY = "2026-11-21"
 
@@ -30,13 +30,13 @@ def line(name: str, label: str = "fox", confidence: float = 0.9, **more: object)
 
 def test_sure_frames_are_read_in_order(tmp_path: Path) -> None:
     fill(tmp_path, line("b", device="cam"), line("a", "deer", 0.8), line("c", "deer", 0.79))
-    assert read_kept(str(tmp_path)) == [
-        KeptFrame(tmp_path / DAY / "b.jpg", "fox", 0.9),
-        KeptFrame(tmp_path / DAY / "a.jpg", "deer", 0.8),
+    assert read_pseudo_labels(str(tmp_path)) == [
+        PseudoLabel(tmp_path / DAY / "b.jpg", "fox", 0.9),
+        PseudoLabel(tmp_path / DAY / "a.jpg", "deer", 0.8),
     ]
-    assert len(read_kept(tmp_path, min_confidence=0.0)) == 3
+    assert len(read_pseudo_labels(tmp_path, min_confidence=0.0)) == 3
     with pytest.raises(WorkbenchError, match=r"min_confidence from 0 to 1; got 80"):
-        read_kept(tmp_path, min_confidence=80)
+        read_pseudo_labels(tmp_path, min_confidence=80)
 
 
 def test_lines_that_cannot_be_used_are_passed_over_and_counted(
@@ -65,7 +65,7 @@ def test_lines_that_cannot_be_used_are_passed_over_and_counted(
     with (tmp_path / "answers.jsonl").open("ab") as raw:
         raw.write(b'{"file": "\xff.jpg", "label": "fox", "confidence": 1}')
     with caplog.at_level(logging.WARNING):
-        assert [frame.path.stem for frame in read_kept(tmp_path)] == ["a", "b"]
+        assert [frame.path.stem for frame in read_pseudo_labels(tmp_path)] == ["a", "b"]
     assert "12 lines were passed over that cannot be read" in caplog.text
     assert "3 lines were passed over whose file is missing or empty" in caplog.text
 
@@ -75,25 +75,25 @@ def test_a_table_made_by_hand_has_the_last_word(tmp_path: Path) -> None:
     (tmp_path / "own.png").write_bytes(b"picture")
     table = f"\ufefflabel,confidence,file,note\ndeer,1,{DAY}/../{DAY}/a.jpg,no fox\nboar,0.85,own.png\nboar,?,own.png\n"
     (tmp_path / "answers.csv").write_text(table)
-    assert [(frame.label, frame.confidence) for frame in read_kept(tmp_path)] == [
+    assert [(frame.label, frame.confidence) for frame in read_pseudo_labels(tmp_path)] == [
         ("deer", 1.0),
         ("fox", 0.95),
         ("boar", 0.85),
     ]
     (tmp_path / "answers.jsonl").unlink()
-    assert [frame.label for frame in read_kept(tmp_path)] == ["deer", "boar"]
+    assert [frame.label for frame in read_pseudo_labels(tmp_path)] == ["deer", "boar"]
 
 
 def test_a_folder_without_answers_is_explained(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "none"):
         with pytest.raises(WorkbenchError, match=r"answers\.jsonl .* or answers\.csv .* has neither"):
-            read_kept(folder)
+            read_pseudo_labels(folder)
     (tmp_path / "answers.csv").write_text("file,class\na.jpg,fox\n")
     with pytest.raises(WorkbenchError, match=r"columns file, label, confidence in .*; it lacks label, confidence"):
-        read_kept(tmp_path)
+        read_pseudo_labels(tmp_path)
     (tmp_path / "answers.csv").write_text("")
     with pytest.raises(WorkbenchError, match="it lacks file, label, confidence"):
-        read_kept(tmp_path)
+        read_pseudo_labels(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -109,20 +109,20 @@ def test_a_file_outside_the_folder_is_refused(tmp_path: Path, file: str) -> None
     name = file.format(root=tmp_path)
     (root / "answers.jsonl").write_text(json.dumps({"file": name, "label": "fox", "confidence": 0.1}))
     with pytest.raises(WorkbenchError, match=r"expected files inside .*kept; line 1 of .*answers\.jsonl names"):
-        read_kept(root)
+        read_pseudo_labels(root)
 
 
 def test_a_path_within_the_folder_may_be_absolute(tmp_path: Path) -> None:
     fill(tmp_path, line("a"))
     name = str(tmp_path / DAY / "a.jpg")
     (tmp_path / "answers.jsonl").write_text(json.dumps({"file": name, "label": "fox", "confidence": 1}))
-    assert read_kept(tmp_path) == [KeptFrame(Path(name), "fox", 1.0)]
+    assert read_pseudo_labels(tmp_path) == [PseudoLabel(Path(name), "fox", 1.0)]
 
 
-def at(seconds: float, label: str = "fox", confidence: float = 0.9, number: int = 0) -> KeptFrame:
+def at(seconds: float, label: str = "fox", confidence: float = 0.9, number: int = 0) -> PseudoLabel:
     """A frame whose name tells its time."""
     milliseconds = 1_790_000_000_000 + int(seconds * 1000)
-    return KeptFrame(Path(f"{milliseconds:012x}7{number:019x}.jpg"), label, confidence)
+    return PseudoLabel(Path(f"{milliseconds:012x}7{number:019x}.jpg"), label, confidence)
 
 
 def seconds_of(path: Path) -> float:
@@ -141,7 +141,7 @@ def test_each_burst_gives_a_frame_before_one_gives_a_second() -> None:
 
 
 def test_names_without_a_time_are_spread_in_their_order() -> None:
-    frames = [KeptFrame(Path(f"IMG_{number:04d}.jpg"), "fox", 0.9) for number in range(100)]
+    frames = [PseudoLabel(Path(f"IMG_{number:04d}.jpg"), "fox", 0.9) for number in range(100)]
     for seed in range(20):
         numbers = sorted(int(path.stem[4:]) for path in choose(frames[::-1], 4, None, seed)["fox"])
         assert [number // 25 for number in numbers] == [0, 1, 2, 3]

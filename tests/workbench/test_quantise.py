@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from edge_sdk.model.bundle import InputSpec
-from edge_sdk.workbench.export import MeanPool, export
+from edge_sdk.workbench.export import export
+from edge_sdk.workbench.lowering import MeanPool
 from edge_sdk.workbench.specialize.bundles import bundle_logits
 from edge_sdk.workbench.specialize.samples import Samples
 

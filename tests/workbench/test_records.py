@@ -11,18 +11,13 @@ import pytest
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.images.rendition import Upload
 from edge_sdk.model.bundle import InputSpec
-from edge_sdk.workbench.data import LabelledImage, Split, open_source
-from edge_sdk.workbench.recorder import Subject, callable_subject, file_name, open_subject, record, run_subjects
-from edge_sdk.workbench.records import (
-    Records,
-    RecordsInfo,
-    check_same,
-    from_logits,
-    join,
-    load_records,
-    read_csv,
-    save_records,
-)
+from edge_sdk.workbench.data import open_source
+from edge_sdk.workbench.labelled import LabelledImage, Split
+from edge_sdk.workbench.recorder import run_subjects, write_records
+from edge_sdk.workbench.records import Records, RecordsInfo, check_same, from_logits, join
+from edge_sdk.workbench.records_csv import read_csv
+from edge_sdk.workbench.records_file import load_records, save_records
+from edge_sdk.workbench.subjects import Subject, callable_subject, file_name, open_subject
 
 LABELS = ("blue", "green", "red")
 SPEC = InputSpec(8, 6, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -147,7 +142,7 @@ def test_models_are_run_each_in_its_own_way(photos: Path) -> None:
 
 
 def test_a_run_that_was_interrupted_goes_on(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge_sdk.workbench.data._FILES_PER_PART", 5)
+    monkeypatch.setattr("edge_sdk.workbench.folder_source._FILES_PER_PART", 5)
     source = open_source(str(photos), Split.ALL)
     seen: list[int] = []
 
@@ -164,9 +159,9 @@ def test_a_run_that_was_interrupted_goes_on(photos: Path, tmp_path: Path, monkey
 
     subject = callable_subject("c", counted, LABELS, SPEC)
     with pytest.raises(Stop):
-        record([subject], source, tmp_path / "out", on_part=stop)
+        write_records([subject], source, tmp_path / "out", on_part=stop)
     before = sum(seen)
-    paths = record([subject], source, tmp_path / "out")
+    paths = write_records([subject], source, tmp_path / "out")
     whole = run_subjects([subject], (picture for part in range(source.parts) for picture in source.read(part)))[0]
     assert load_records(paths[0]).ids.tolist() == whole.ids.tolist()
     assert load_records(paths[0]).accuracy == 1.0
@@ -178,7 +173,7 @@ def test_a_run_that_was_interrupted_goes_on(photos: Path, tmp_path: Path, monkey
 def test_models_that_do_not_fit_are_refused(photos: Path, tmp_path: Path) -> None:
     source = open_source(str(photos), Split.ALL)
     with pytest.raises(WorkbenchError, match="different names"):
-        record([colours(), colours()], source, tmp_path)
+        write_records([colours(), colours()], source, tmp_path)
     other = callable_subject("other", lambda images: images.mean((1, 2)), ("a", "b", "c"), SPEC)
     with pytest.raises(WorkbenchError, match="models of the same labels"):
         run_subjects([colours(), other], source.read(0))
@@ -194,7 +189,7 @@ def test_models_that_do_not_fit_are_refused(photos: Path, tmp_path: Path) -> Non
 def test_labels_keep_their_order_when_only_some_models_lack_a_part(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge_sdk.workbench.data._FILES_PER_PART", 5)
+    monkeypatch.setattr("edge_sdk.workbench.folder_source._FILES_PER_PART", 5)
     source = open_source(str(photos), Split.ALL)
     turned = callable_subject("turned", lambda images: images.mean((1, 2)), LABELS[::-1], SPEC)
 
@@ -205,8 +200,8 @@ def test_labels_keep_their_order_when_only_some_models_lack_a_part(
         raise Stop
 
     with pytest.raises(Stop):
-        record([colours()], source, tmp_path / "out", on_part=stop)
-    one, two = (load_records(path) for path in record([colours(), turned], source, tmp_path / "out"))
+        write_records([colours()], source, tmp_path / "out", on_part=stop)
+    one, two = (load_records(path) for path in write_records([colours(), turned], source, tmp_path / "out"))
     check_same(one, two)
     assert one.accuracy == two.accuracy == 1.0
 
@@ -216,4 +211,4 @@ def test_more_frames_of_the_same_cameras_are_more_records(tmp_path: Path) -> Non
     subject = callable_subject("c", lambda images: np.ones((len(images), len(labels))), labels, SPEC)
     for frames in (2, 4):
         source = open_source(f"simulated://trailcam?seed=3&frames={frames}", Split.CALIBRATION)
-        assert len(load_records(record([subject], source, tmp_path)[0])) == frames
+        assert len(load_records(write_records([subject], source, tmp_path)[0])) == frames

@@ -19,15 +19,11 @@ from edge_sdk.images.rendition import Upload
 from edge_sdk.model.bundle import InputSpec
 from edge_sdk.model.little import LittleModel
 from edge_sdk.networks.checkpoint import create_model
-from edge_sdk.networks.sequence import (
-    SequenceModel,
-    attach_exits,
-    is_sequence,
-    load_sequence,
-    save_sequence,
-)
+from edge_sdk.networks.sequence import SequenceModel, attach_exits
+from edge_sdk.networks.sequence_file import is_sequence, load_sequence, save_sequence
 from edge_sdk.networks.taps import find_taps, pooled
-from edge_sdk.workbench.data import Split, open_source
+from edge_sdk.workbench.data import open_source
+from edge_sdk.workbench.labelled import Split
 from edge_sdk.workbench.sequence.search import find_exits, stages, with_exits
 from edge_sdk.workbench.sequence.train import (
     Features,
@@ -126,8 +122,8 @@ def test_exits_learn_what_the_little_model_lacks_and_a_search_uses_them() -> Non
         model.big, model.exits, msgspec.structs.replace(model.info, temperatures=fit_temperatures(model, calibration))
     )
     found = find_exits(model, calibration, test, little_macs=1e4, drop=0.01)
-    assert found.judged.accuracy >= found.big_accuracy - 0.04
-    assert found.judged.macs < found.single.macs
+    assert found.evaluated.accuracy >= found.big_accuracy - 0.04
+    assert found.evaluated.macs < found.single.macs
     whole = with_exits(model, found)
     assert whole.info.thresholds == found.chosen.thresholds[1:]
     assert [stage.name for stage in stages(model, test, 1.0)] == ["device", *model.info.modules, "big model"]

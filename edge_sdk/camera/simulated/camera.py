@@ -80,7 +80,7 @@ class SimulatedCamera:
         self._sun_side = float(self._rng.uniform(-1, 1))
         self._weather, self._weather_until = "clear", start
         self._wind = 0.3
-        self._studio = Renderer(self._site, self._light())
+        self._renderer = Renderer(self._site, self._light())
         self._lit_at = start
         self._script = self._scenes()
 
@@ -91,7 +91,7 @@ class SimulatedCamera:
         if self._closed or (self.frames is not None and self._made >= self.frames):
             raise StopIteration
         actors = next(self._script)
-        shot = self._studio.shoot(actors, self._picture, time_s=self._made / self.fps, wind=self._wind)
+        shot = self._renderer.shoot(actors, self._picture, time_s=self._made / self.fps, wind=self._wind)
         if self.realtime:
             self._pace()
         self._made += 1
@@ -135,7 +135,7 @@ class SimulatedCamera:
                 self._weather = "overcast"
             self._weather_until = self._now + timedelta(hours=float(self._rng.uniform(2, 6)))
         self._wind = float(self._rng.beta(2, 3))
-        self._studio.relight(self._light())
+        self._renderer.relight(self._light())
 
     def _scenes(self) -> Iterator[tuple[Actor, ...]]:
         while True:
@@ -144,8 +144,8 @@ class SimulatedCamera:
                 self._leap(burst)
                 for _ in range(burst):
                     yield ()
-            kind = next_kind(self._rng, self._studio.light.infrared)
-            visit = plan_visit(kind, self._rng, self._site.view, self.fps, self._studio.light.reach_m)
+            kind = next_kind(self._rng, self._renderer.light.infrared)
+            visit = plan_visit(kind, self._rng, self._site.view, self.fps, self._renderer.light.reach_m)
             self._leap(len(visit))
             yield from visit
 

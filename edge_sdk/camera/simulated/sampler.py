@@ -34,29 +34,29 @@ def _session(rng: np.random.Generator, seed: int, width: int, height: int) -> tu
     return Renderer(site, light), float(rng.beta(2, 3))
 
 
-def _moment(kind: str, rng: np.random.Generator, studio: Renderer) -> tuple[Actor, ...]:
-    visit = plan_visit(kind, rng, studio.site.view, 2.0, studio.light.reach_m)
+def _moment(kind: str, rng: np.random.Generator, renderer: Renderer) -> tuple[Actor, ...]:
+    visit = plan_visit(kind, rng, renderer.site.view, 2.0, renderer.light.reach_m)
     return visit[int(rng.integers(len(visit)))]
 
 
 def sampled_shots(seed: int, width: int = 640, height: int = 480) -> Iterator[tuple[Shot, Renderer]]:
-    """Endless shots with their studios; `Shot.label` runs through all classes in turn, in random order."""
+    """Endless shots with their renderers; `Shot.label` runs through all classes in turn, in random order."""
     rng = generator(51, seed)
     deck: list[str] = []
     number = 0
     while True:
-        studio, wind = _session(rng, int(rng.integers(1 << 32)), width, height)
+        renderer, wind = _session(rng, int(rng.integers(1 << 32)), width, height)
         for _ in range(_PER_SITE):
             if not deck:
                 deck = [str(label) for label in rng.permutation(LABELS)]
             wanted = deck.pop()
             number += 1
             for _ in range(6):
-                actors = () if wanted == "empty" else _moment(wanted, rng, studio)
-                shot = studio.shoot(actors, rng, time_s=float(rng.uniform(0, 60)), wind=wind)
+                actors = () if wanted == "empty" else _moment(wanted, rng, renderer)
+                shot = renderer.shoot(actors, rng, time_s=float(rng.uniform(0, 60)), wind=wind)
                 if (shot.label or "empty") == wanted:
                     break
-            yield shot, studio
+            yield shot, renderer
 
 
 def training_frames(seed: int, *, width: int = 640, height: int = 480) -> Iterator[tuple[Image, str]]:

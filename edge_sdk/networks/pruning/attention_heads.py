@@ -54,15 +54,15 @@ def find_heads(name: str, attention: Any) -> Group | str:
     return Group(name, "heads", heads, consumers, (Member(f"{name}.qkv", rows),), ())
 
 
-def prune_heads(attention: Any, kept: Tensor) -> None:
+def prune_heads(attention: Any, remaining: Tensor) -> None:
     """Keep these heads of an attention, in place."""
     heads, size = int(attention.num_heads), int(attention.head_dim)
-    inner = torch.arange(heads * size).view(heads, size)[kept].flatten()
+    inner = torch.arange(heads * size).view(heads, size)[remaining].flatten()
     rows = torch.cat([inner + part * heads * size for part in range(3)])
     _take(attention.qkv, rows=rows)
     _take(attention.proj, columns=inner)
-    attention.num_heads = len(kept)
-    attention.attn_dim = len(kept) * size
+    attention.num_heads = len(remaining)
+    attention.attn_dim = len(remaining) * size
 
 
 def _take(layer: nn.Linear, *, rows: Tensor | None = None, columns: Tensor | None = None) -> None:

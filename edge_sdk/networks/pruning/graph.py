@@ -96,12 +96,12 @@ class Graph:
                     singles.append((self._name(layer), each))
         return Group(name, "channels", channels, tuple(consumers), tuple(producers), tuple(singles))
 
-    def prune(self, name: str, kept: Tensor) -> None:
+    def prune(self, name: str, remaining: Tensor) -> None:
         """Remove the other channels of one group."""
         layer = self._module.get_submodule(name)
         pruner = self._graph.get_pruner_of_module(layer)
         channels = int(pruner.get_out_channels(layer))
-        removed = complement(kept, channels).tolist()
+        removed = complement(remaining, channels).tolist()
         if removed:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-Kept = Mapping[str, Tensor]
-"""For each group (by name) the channels that stay, `int64 (kept,)`, ascending; a group without a name stays whole."""
+RemainingChannels = Mapping[str, Tensor]
+"""Maps a group's name to the channels that stay, `int64 (n,)`, ascending. A group that is not named stays whole."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,28 +61,28 @@ class Structure:
     groups: tuple[Group, ...]
     dense: dict[str, str]
 
-    def rows(self, layer: str, outputs: int, kept: Kept) -> Tensor:
+    def rows(self, layer: str, outputs: int, remaining: RemainingChannels) -> Tensor:
         """Rows of a layer's weight that stay: `int64`, ascending."""
-        return self._stay(layer, outputs, kept, of_producers=True)
+        return self._stay(layer, outputs, remaining, of_producers=True)
 
-    def columns(self, layer: str, inputs: int, kept: Kept) -> Tensor:
+    def columns(self, layer: str, inputs: int, remaining: RemainingChannels) -> Tensor:
         """Columns of a layer's weight `(outputs, inputs * kernel)` that stay: `int64`, ascending."""
-        return self._stay(layer, inputs, kept, of_producers=False)
+        return self._stay(layer, inputs, remaining, of_producers=False)
 
-    def _stay(self, layer: str, size: int, kept: Kept, *, of_producers: bool) -> Tensor:
+    def _stay(self, layer: str, size: int, remaining: RemainingChannels, *, of_producers: bool) -> Tensor:
         stays = torch.ones(size, dtype=torch.bool)
         for group in self.groups:
-            if group.name not in kept:
+            if group.name not in remaining:
                 continue
-            removed = complement(kept[group.name], group.channels)
+            removed = complement(remaining[group.name], group.channels)
             for member in group.producers if of_producers else group.consumers:
                 if member.layer == layer:
                     stays[member.index[removed].flatten()] = False
         return stays.nonzero().flatten()
 
 
-def complement(kept: Tensor, size: int) -> Tensor:
-    """The indices below `size` that are not in `kept`."""
+def complement(remaining: Tensor, size: int) -> Tensor:
+    """The indices below `size` that are not in `remaining`."""
     gone = torch.ones(size, dtype=torch.bool)
-    gone[kept] = False
+    gone[remaining] = False
     return gone.nonzero().flatten()

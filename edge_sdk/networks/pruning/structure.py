@@ -17,7 +17,7 @@ from torch import nn
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.networks.pruning.attention_heads import find_heads, prune_heads
 from edge_sdk.networks.pruning.graph import Graph
-from edge_sdk.networks.pruning.groups import Group, Kept, Structure
+from edge_sdk.networks.pruning.groups import Group, RemainingChannels, Structure
 
 
 def find_structure(module: nn.Module, width: int, height: int) -> Structure:
@@ -54,27 +54,27 @@ def find_structure(module: nn.Module, width: int, height: int) -> Structure:
     return Structure(tuple(groups), dense)
 
 
-def prune(module: nn.Module, width: int, height: int, kept: Kept) -> None:
+def prune(module: nn.Module, width: int, height: int, remaining: RemainingChannels) -> None:
     """Remove all other channels, in place; what remains keeps its weights.
 
     Args:
         module: as for `find_structure`.
         width: of the input, pixels.
         height: of the input, pixels.
-        kept: what stays, by the group's name.
+        remaining: what stays, by the group's name.
     """
     graph = Graph(module, width, height)
     for name, attention in graph.attentions.items():
-        if name in kept:
-            prune_heads(attention, kept[name])
-    for name in kept:
+        if name in remaining:
+            prune_heads(attention, remaining[name])
+    for name in remaining:
         if name not in graph.attentions:
-            graph.prune(name, kept[name])
+            graph.prune(name, remaining[name])
 
 
-def widths(kept: Kept) -> dict[str, int]:
+def widths(remaining: RemainingChannels) -> dict[str, int]:
     """How many channels of each group stay."""
-    return {name: len(indices) for name, indices in kept.items()}
+    return {name: len(indices) for name, indices in remaining.items()}
 
 
 def shrink(module: nn.Module, width: int, height: int, numbers: Mapping[str, int]) -> None:

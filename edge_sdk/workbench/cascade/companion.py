@@ -113,7 +113,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A candidate, judged.
+    """A candidate, evaluated.
 
     Attributes:
         name: of the model.

@@ -5,9 +5,6 @@ confidence: where both models fail, a second opinion is worth nothing. The gate 
 that the little model names and how sure it is (its confidence less a part of the runner-up's probability, between
 maximum softmax and margin): a falling curve of the gain, per class, drawn towards the curve of all classes where a
 class has few records. It is written as a plain table, which the device reads in microseconds.
-
-Which score to use is judged by the area under the accuracy-cost curve, each record scored by a gate that was fitted
-without it (K-fold cross-validation); the difference to the maximum softmax is tested by the bootstrap over records.
 """
 
 from __future__ import annotations
@@ -16,13 +13,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
-from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.policy import GainTable
-from edge_sdk.workbench.cascade.confidence import SCORES, check_labels, energy
-from edge_sdk.workbench.cascade.curve import Bools, Floats, cascade_curve, check_records, lossless
+from edge_sdk.workbench.cascade.confidence import check_labels
+from edge_sdk.workbench.cascade.curve import Bools, Floats, cascade_curve, check_records
 
 _KNOTS = 33
 _RUNNER_UP = (0.0, 0.5, 1.0)
@@ -31,7 +26,6 @@ _FEWEST = 10
 _FOLDS = 4
 _SLOPE = 0.0005
 _DRAWS = 24
-MAX_SOFTMAX, GATE = "max softmax", "learned gate"
 
 
 def fit_gate(probabilities: Floats, little_right: Bools, big_right: Bools, *, seed: int = 0) -> GainTable:
@@ -155,91 +149,6 @@ def gains(table: GainTable, probabilities: Floats) -> Floats:
     return result
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """How a score ranks records, against the maximum softmax.
-
-    Attributes:
-        name: of the score.
-        area: under the curve of accuracy over exit ratio, in [0, 1], cross-validated; higher is better.
-        difference: of the area to that of the maximum softmax.
-        low: 2.5% quantile of the difference over bootstrap draws of the records.
-        high: 97.5% quantile.
-        macs_lossless: MACs per frame at no loss, relative to the big model's.
-    """
-
-    name: str
-    area: float
-    difference: float
-    low: float
-    high: float
-    macs_lossless: float
-
-    @property
-    def better(self) -> bool:
-        """Whether it beats the maximum softmax beyond noise."""
-        return self.low > 0
-
-
-def compare_scores(
-    probabilities: Floats,
-    truths: NDArray[np.integer],
-    big_right: Bools,
-    *,
-    little_macs: float,
-    big_macs: float,
-    logits: Floats | None = None,
-    folds: int = 5,
-    draws: int = 400,
-    seed: int = 0,
-) -> list[Comparison]:
-    """Compare confidences by the area under the accuracy-cost curve; the best is first.
-
-    Args:
-        probabilities: `float (N, C)` of the little model.
-        truths: `int (N,)`.
-        big_right: `bool (N,)`.
-        little_macs: per frame.
-        big_macs: per frame.
-        logits: `float (N, C)`, for the energy; default: it is left out.
-        folds: of the cross-validation; records are dealt to them at random.
-        draws: bootstrap draws.
-        seed: of folds and draws.
-
-    Raises:
-        WorkbenchError: arrays that do not fit, or fewer records than folds.
-    """
-    probabilities = np.asarray(probabilities, np.float64)
-    check_labels(probabilities, truths)
-    check_records(truths=truths, big_right=big_right)
-    if len(truths) < 2 * folds:
-        raise WorkbenchError(f"expected at least {2 * folds} records for {folds} folds; got {len(truths)}")
-    little_right = probabilities.argmax(axis=1) == truths
-    scores = {name: score(probabilities) for name, score in SCORES.items()}
-    if logits is not None:
-        scores["energy"] = energy(logits)
-    rng = np.random.default_rng(seed)
-    scores[GATE] = -held_out_gains(probabilities, little_right, big_right, folds=folds, seed=seed)
-    samples = [rng.integers(len(truths), size=len(truths)) for _ in range(draws)]
-
-    def area(score: Floats, chosen: NDArray[np.intp] | slice) -> float:
-        return cascade_curve(
-            score[chosen], little_right[chosen], big_right[chosen], little_macs=little_macs, big_macs=big_macs
-        ).area()
-
-    whole = slice(None)
-    usual = area(scores[MAX_SOFTMAX], whole)
-    usual_draws = np.array([area(scores[MAX_SOFTMAX], sample) for sample in samples])
-    result = []
-    for name, score in scores.items():
-        gap = np.array([area(score, sample) for sample in samples]) - usual_draws
-        low, high = (float(value) for value in np.quantile(gap, (0.025, 0.975)))
-        cost = _macs_lossless(score, little_right, big_right, little_macs, big_macs) / big_macs
-        mine = area(score, whole)
-        result.append(Comparison(name, mine, mine - usual, low, high, cost))
-    return sorted(result, key=lambda one: -one.area)
-
-
 def held_out_gains(
     probabilities: Floats, little_right: Bools, big_right: Bools, *, folds: int = 5, seed: int = 0
 ) -> Floats:
@@ -260,45 +169,3 @@ def held_out_gains(
         mine, rest = fold == number, fold != number
         result[mine] = gains(fit_gate(probabilities[rest], little_right[rest], big_right[rest]), probabilities[mine])
     return result
-
-
-def _macs_lossless(score: Floats, little: Bools, big: Bools, little_macs: float, big_macs: float) -> float:
-    return lossless(cascade_curve(score, little, big, little_macs=little_macs, big_macs=big_macs)).macs
-
-
-def ensemble(little: Floats, big: Floats, weight: float) -> NDArray[np.int64]:
-    """The class of the weighted mean of both models' probabilities, for offloaded frames.
-
-    Args:
-        little: `float (N, C)`.
-        big: `float (N, C)`, of the same labels in the same order.
-        weight: of the little model, in [0, 1]; 0 is the big model alone.
-    """
-    if little.shape != big.shape:
-        raise WorkbenchError(f"expected probabilities of one shape from both models; got {little.shape}, {big.shape}")
-    named: NDArray[np.int64] = (weight * little + (1 - weight) * big).argmax(axis=1)
-    return named
-
-
-def fit_ensemble(
-    little: Floats, big: Floats, truths: NDArray[np.integer], *, offloaded: Bools | None = None
-) -> tuple[float, float]:
-    """The little model's weight in the answer on offloaded frames, of 0, 0.05 .. 0.5, and the accuracy gained by it.
-
-    Args:
-        little: `float (N, C)`.
-        big: `float (N, C)`.
-        truths: `int (N,)`.
-        offloaded: `bool (N,)`, the records to judge by; default: all.
-
-    Returns:
-        weight, and the gain on these records over the big model alone.
-    """
-    check_labels(little, truths)
-    chosen = np.ones(len(truths), np.bool_) if offloaded is None else offloaded
-    if not chosen.any():
-        return 0.0, 0.0
-    weights = np.linspace(0, 0.5, 11)
-    accuracy = [float((ensemble(little[chosen], big[chosen], float(w)) == truths[chosen]).mean()) for w in weights]
-    best = int(np.argmax(accuracy))
-    return float(weights[best]), accuracy[best] - accuracy[0]

@@ -10,10 +10,10 @@ import numpy as np
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.workbench.cascade.curve import Bools
 
-CHOOSING_TENTHS = 4
+SELECTION_TENTHS = 4
 
 
-def choosing_part(sources: Sequence[str], *, fewest: int) -> Bools:
+def selection_part(sources: Sequence[str], *, fewest: int) -> Bools:
     """`bool (N,)`: about four tenths of N records, to choose on; the rest judges.
 
     A hash of its source deals each record: pictures of one camera stay together, and the part is always the same.
@@ -26,7 +26,7 @@ def choosing_part(sources: Sequence[str], *, fewest: int) -> Bools:
         WorkbenchError: a part would have fewer.
     """
     buckets = {name: hashlib.sha256(name.encode()).digest()[0] * 10 // 256 for name in set(sources)}
-    chosen = np.array([buckets[name] < CHOOSING_TENTHS for name in sources], np.bool_)
+    chosen = np.array([buckets[name] < SELECTION_TENTHS for name in sources], np.bool_)
     if min(chosen.sum(), (~chosen).sum()) < fewest:
         raise WorkbenchError(
             f"expected pictures of more sources, to fit on some and judge on others; got {len(buckets)} sources"

@@ -95,37 +95,41 @@ class Transfer:
     Attributes:
         drop: the loss that was tolerated when it was chosen.
         chosen: how it fared where it was chosen.
-        judged: how it fares on the other set.
+        evaluated: how it fares on the other set.
         big_accuracy: the big model's accuracy on the other set.
         own: what a threshold chosen on the other set itself, by the same rule, would have given there.
     """
 
     drop: float
     chosen: Point
-    judged: Point
+    evaluated: Point
     big_accuracy: float
     own: Point
 
     @property
     def loss(self) -> float:
         """Accuracy lost on the other set against the big model; negative: the cascade wins."""
-        return self.big_accuracy - self.judged.accuracy
+        return self.big_accuracy - self.evaluated.accuracy
 
 
-def transfer(chosen_on: Curve, judged_on: Curve, drops: Sequence[float] = (0.0, 0.005, 0.01)) -> list[Transfer]:
+def transfer(selected_on: Curve, evaluated_on: Curve, drops: Sequence[float] = (0.0, 0.005, 0.01)) -> list[Transfer]:
     """How thresholds chosen on one set's curve fare on another's.
 
     Args:
-        chosen_on: curve of the calibration records.
-        judged_on: curve of the other records, of the same models.
+        selected_on: curve of the calibration records.
+        evaluated_on: curve of the other records, of the same models.
         drops: tolerated losses of accuracy.
     """
     found = []
     for drop in drops:
-        chosen = lossless(chosen_on, drop=drop)
+        chosen = lossless(selected_on, drop=drop)
         found.append(
             Transfer(
-                drop, chosen, judged_on.at(chosen.threshold), judged_on.big_accuracy, lossless(judged_on, drop=drop)
+                drop,
+                chosen,
+                evaluated_on.at(chosen.threshold),
+                evaluated_on.big_accuracy,
+                lossless(evaluated_on, drop=drop),
             )
         )
     return found

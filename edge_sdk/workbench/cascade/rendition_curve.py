@@ -1,18 +1,18 @@
 """Which encodings are worth having, and which is the cheapest that is safe, from what a big model said after each.
 
-K encodings ("rungs") of the same N pictures are compared pairwise: only pictures on which the big model is right after
-one of two encodings and wrong after the other tell them apart. Choices are made on one part of the pictures, figures
-and promises come from the other:
+K encodings of the same N pictures, the renditions, are compared pairwise: only pictures on which the big model is
+right after one of two encodings and wrong after the other tell them apart. Choices are made on the selection part of
+the pictures; figures and promises come from the evaluation part:
 
-- The front. Of the raw front no rung is reached by a cheaper one. Noise makes it long: of rungs that are equally good
-  each is above the cheaper ones half of the time. The robust front starts at the cheapest rung and takes the next
-  dearer one that is better than the last taken by an exact one-sided sign test (McNemar, Psychometrika 12, 1947) at
-  `level / (K - 1)`: where no rung is better than the cheapest, it has a second one with a probability of at most
-  `level` (Bonferroni).
-- The safe rung. The rungs are put in an order on the choosing part, from the safest to the cheapest, and walked on the
-  judging part for as long as "loses more than drop against the pictures as they are" is rejected (fixed sequence, as in
-  `guarantee`, whose exact test this is). The last is the cheapest of which the promise holds with probability
-  1 - delta.
+- The front. The raw front holds each rendition that is more accurate than every cheaper one. Noise makes it long:
+  among equally good renditions, each beats the cheaper ones half of the time. The robust front starts at the cheapest
+  rendition and takes the next dearer one that beats the last one taken by an exact one-sided sign test (McNemar,
+  Psychometrika 12, 1947) at `level / (K - 1)`. If no rendition is better than the cheapest, the front holds a second
+  one with a probability of at most `level` (Bonferroni).
+- The safe rendition. The selection part puts the renditions in an order from the safest to the cheapest. On the
+  evaluation part they are tested in that order, for as long as "loses more than `drop` against unencoded pictures" is
+  rejected (fixed sequence testing with the exact test of `guarantee`). The last one that passes is the cheapest for
+  which the promise holds with probability 1 - delta.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def paired_difference(right: Bools, other: Bools, *, seed: int = 0) -> Differenc
 
 
 def raw_front(costs: Floats, values: Floats) -> list[int]:
-    """Indices of the rungs that are worth more than every cheaper one, by rising cost; of equals the first.
+    """Indices of the renditions that are worth more than every cheaper one, by rising cost; of equals the first.
 
     Args:
         costs: `float (K,)`.
@@ -83,11 +83,11 @@ def raw_front(costs: Floats, values: Floats) -> list[int]:
 
 
 def robust_front(costs: Floats, right: Bools, *, level: float) -> list[int]:
-    """Indices of rungs by rising cost, each better beyond noise than the one before (see the module).
+    """Indices of renditions by rising cost, each better beyond noise than the one before (see the module).
 
     Args:
         costs: `float (K,)`.
-        right: `bool (K, N)`, whether the answer on each picture is right at each rung.
+        right: `bool (K, N)`, whether the answer on each picture is right at each rendition.
         level: of the test, in (0, 1).
     """
     order = np.lexsort((-right.sum(axis=1), costs)).tolist()
@@ -101,21 +101,21 @@ def robust_front(costs: Floats, right: Bools, *, level: float) -> list[int]:
 
 
 def safest_first(costs: Floats, p_values: Floats) -> list[int]:
-    """The order of the walk: rungs than which no cheaper one is as safe, by falling cost.
+    """The order of the walk: renditions than which no cheaper one is as safe, by falling cost.
 
     Args:
         costs: `float (K,)`.
-        p_values: `float (K,)`, of "loses too much" on the choosing part.
+        p_values: `float (K,)`, of "loses too much" on the selection part.
     """
     return raw_front(costs, -p_values)[::-1]
 
 
 def last_safe(order: list[int], p_values: Floats, delta: float) -> int | None:
-    """The last rung of a walk before the first whose p-value is above delta; None where the first is.
+    """The last rendition of a walk before the first whose p-value is above delta; None where the first is.
 
     Args:
         order: indices, fixed without looking at the p-values.
-        p_values: `float (K,)`, of "loses too much" on the judging part.
+        p_values: `float (K,)`, of "loses too much" on the evaluation part.
         delta: tolerated chance that the promise fails.
     """
     found = None
@@ -135,34 +135,34 @@ class Trials:
         right: `bool (K, N)`, whether its answer is right.
         original_right: `bool (N,)`, the same for the pictures as they are.
         little_right: `bool (N,)`, of the little model.
-        choosing: `bool (N,)`, the pictures to choose on; the rest judges.
-        choosing_frames: all frames of the choosing part, those that exit too: no encoding changes an exit.
-        judging_frames: all frames of the judging part.
+        selection: `bool (N,)`, the pictures to choose on; the rest judges.
+        selection_frames: all frames of the selection part, those that exit too: no encoding changes an exit.
+        evaluation_frames: all frames of the evaluation part.
     """
 
     sizes: _Ints
     right: Bools
     original_right: Bools
     little_right: Bools
-    choosing: Bools
-    choosing_frames: int
-    judging_frames: int
+    selection: Bools
+    selection_frames: int
+    evaluation_frames: int
 
     def __post_init__(self) -> None:
-        check_records(original_right=self.original_right, little_right=self.little_right, choosing=self.choosing)
-        shape = (len(self.right), len(self.choosing))
+        check_records(original_right=self.original_right, little_right=self.little_right, selection=self.selection)
+        shape = (len(self.right), len(self.selection))
         if not shape[0] or self.right.shape != shape or self.sizes.shape != shape:
             raise WorkbenchError(
                 f"expected sizes and right of one shape (K, {shape[1]}) with K of 1 or more; "
                 f"got {self.sizes.shape} and {self.right.shape}"
             )
-        chosen = int(self.choosing.sum())
+        chosen = int(self.selection.sum())
         if not 0 < chosen < shape[1]:
             raise WorkbenchError(f"expected pictures to choose on and pictures to judge on; got {chosen} of {shape[1]}")
-        if self.choosing_frames < chosen or self.judging_frames < shape[1] - chosen:
+        if self.selection_frames < chosen or self.evaluation_frames < shape[1] - chosen:
             raise WorkbenchError(
-                f"expected as many frames as offloaded pictures or more; got {self.choosing_frames} for {chosen} and "
-                f"{self.judging_frames} for {shape[1] - chosen}"
+                f"expected as many frames as offloaded pictures or more; got {self.selection_frames} for {chosen} and "
+                f"{self.evaluation_frames} for {shape[1] - chosen}"
             )
 
     def mean_bytes(self, part: Bools) -> Floats:
@@ -180,44 +180,44 @@ class Trials:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """One rung on the judging part.
+class EvaluatedRendition:
+    """One rendition on the evaluation part.
 
     Attributes:
         mean_bytes: of its pictures.
         accuracy: of the big model on them.
         difference: that accuracy less the accuracy on the pictures as they are.
         promise: the cascade's accuracy, over all frames, is at most so much below that with pictures as they are, with
-            probability 1 - delta; for each rung by itself.
-        kept: see `edge_sdk.images.rendition.Rendition`, against the ladder's last rung; may be negative or above 1 for
-            rungs that are not on the ladder; NaN where there is no ladder.
+            probability 1 - delta; for each rendition by itself.
+        relative_gain: as in `edge_sdk.images.rendition.Rendition`, relative to the ladder's last rendition; may be
+            negative or above 1 for a rendition that is not on the ladder; NaN if the ladder is empty.
     """
 
     mean_bytes: float
     accuracy: float
     difference: Difference
     promise: float
-    kept: float
+    relative_gain: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Choice:
-    """What was chosen among K rungs, and how each fares on the judging part.
+    """What was chosen among K renditions, and how each fares on the evaluation part.
 
     Attributes:
         ladder: indices by rising bytes, each keeping more than the one before; empty where the big model is no better
             than the little one after any encoding.
-        safe: the cheapest rung that loses at most `drop`, or None where that can be promised of none.
-        safest: where the walk to it began: by the choosing part, the rung that is the least likely to lose too much.
-        judged: the K rungs.
-        little_accuracy: on the judging part's offloaded pictures.
+        safe: the cheapest rendition that loses at most `drop`, or None where that can be promised of none.
+        safest: the first rendition tested: on the selection part, the least likely to lose more than `drop`.
+        evaluated: the K renditions.
+        little_accuracy: on the evaluation part's offloaded pictures.
         original_accuracy: of the big model on them as they are.
     """
 
     ladder: list[int]
     safe: int | None
     safest: int
-    judged: list[Judged]
+    evaluated: list[EvaluatedRendition]
     little_accuracy: float
     original_accuracy: float
 
@@ -225,10 +225,10 @@ class Choice:
 def choose_ladder(
     trials: Trials, *, drop: float, delta: float = 0.05, level: float = 0.05, raw: bool = False
 ) -> Choice:
-    """The ladder and the safe rung (see the module).
+    """The ladder and the safe rendition (see the module).
 
-    The ladder is the front of the choosing part and the safe rung; of these, the ones that keep more than every cheaper
-    one on the judging part too.
+    The ladder holds the front of the selection part and the safe rendition, less those that are no more accurate than a
+    cheaper one on the evaluation part.
 
     Args:
         trials: the records.
@@ -244,31 +244,31 @@ def choose_ladder(
         raise WorkbenchError(
             f"expected drop and level in (0, 1) and delta in (0, 1/4]; got {drop}, {level} and {delta}"
         )
-    choosing, judging = trials.choosing, ~trials.choosing
-    costs = trials.mean_bytes(choosing)
-    fitted = loss_p_value(*trials.changed(choosing), trials.choosing_frames, drop, delta)
-    lost, won = trials.changed(judging)
-    tested = loss_p_value(lost, won, trials.judging_frames, drop, delta)
+    selection, evaluation = trials.selection, ~trials.selection
+    costs = trials.mean_bytes(selection)
+    fitted = loss_p_value(*trials.changed(selection), trials.selection_frames, drop, delta)
+    lost, won = trials.changed(evaluation)
+    tested = loss_p_value(lost, won, trials.evaluation_frames, drop, delta)
     order = safest_first(costs, fitted)
     safe = last_safe(order, tested, delta)
     if raw:
-        front = raw_front(costs, trials.accuracy(choosing))
+        front = raw_front(costs, trials.accuracy(selection))
     else:
-        front = robust_front(costs, trials.right[:, choosing], level=level)
-    sizes, accuracy = trials.mean_bytes(judging), trials.accuracy(judging)
-    little = float(trials.little_right[judging].mean())
+        front = robust_front(costs, trials.right[:, selection], level=level)
+    sizes, accuracy = trials.mean_bytes(evaluation), trials.accuracy(evaluation)
+    little = float(trials.little_right[evaluation].mean())
     members = np.array(sorted({*front} | ({safe} if safe is not None else set())))
     members = members[accuracy[members] > little]
     ladder = [int(members[index]) for index in raw_front(sizes[members], accuracy[members])]
     worth = (accuracy - little) / (accuracy[ladder[-1]] - little) if ladder else np.full(len(accuracy), np.nan)
-    judged = [
-        Judged(
+    evaluated = [
+        EvaluatedRendition(
             float(sizes[index]),
             float(accuracy[index]),
-            paired_difference(trials.right[index, judging], trials.original_right[judging]),
-            guaranteed_loss(int(lost[index]), int(won[index]), trials.judging_frames, delta),
+            paired_difference(trials.right[index, evaluation], trials.original_right[evaluation]),
+            guaranteed_loss(int(lost[index]), int(won[index]), trials.evaluation_frames, delta),
             float(worth[index]),
         )
         for index in range(len(accuracy))
     ]
-    return Choice(ladder, safe, order[0], judged, little, float(trials.original_right[judging].mean()))
+    return Choice(ladder, safe, order[0], evaluated, little, float(trials.original_right[evaluation].mean()))

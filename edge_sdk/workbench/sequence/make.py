@@ -11,9 +11,11 @@ import torch
 
 from edge_sdk.model.little import LittleModel
 from edge_sdk.networks.checkpoint import create_model
-from edge_sdk.networks.sequence import SequenceModel, attach_exits, save_sequence
+from edge_sdk.networks.sequence import SequenceModel, attach_exits
+from edge_sdk.networks.sequence_file import save_sequence
 from edge_sdk.networks.taps import find_taps
-from edge_sdk.workbench.data import Split, open_source
+from edge_sdk.workbench.data import open_source
+from edge_sdk.workbench.labelled import Split
 from edge_sdk.workbench.sequence.search import Found, find_exits, with_exits
 from edge_sdk.workbench.sequence.train import collect_features, fit_temperatures, train_exits
 
@@ -68,7 +70,7 @@ def make_sequence(
         dim: width of the tokens.
         epochs: of training.
         drop: tolerated loss of accuracy against the big model, in [0, 1].
-        method: of the search (`edge_sdk.workbench.cascade.chain.METHODS`).
+        method: of the search (`edge_sdk.workbench.cascade.threshold_search.METHODS`).
         conservative: quantile of the Beta distribution that replaces each accuracy; None: the accuracy itself.
         seed: of all random choices.
         cache: folder of features; default: `OUT-features` beside `out`.

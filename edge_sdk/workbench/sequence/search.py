@@ -8,9 +8,10 @@ import msgspec
 import numpy as np
 
 from edge_sdk.networks.sequence import SequenceModel
-from edge_sdk.workbench.cascade.chain import UNUSED, Advantage, Outcome, Stage, advantage, evaluate, search
+from edge_sdk.workbench.cascade.chain import UNUSED, Advantage, Outcome, Stage, advantage, evaluate
 from edge_sdk.workbench.cascade.confidence import max_softmax, softmax
 from edge_sdk.workbench.cascade.curve import Point, cascade_curve, lossless
+from edge_sdk.workbench.cascade.threshold_search import search
 from edge_sdk.workbench.sequence.train import Features, exit_logits
 
 _CANDIDATES = 128
@@ -24,7 +25,7 @@ class Found:
     Attributes:
         drop: tolerated loss against the big model on the calibration records.
         chosen: the sequence on the calibration records; its first threshold is the device's.
-        judged: the same on the test records.
+        evaluated: the same on the test records.
         single: the plain cascade (exit on the device or the whole big model), chosen by the same rule, on the test
             records.
         advantage: of the sequence over a single exit of the same cost, on the test records.
@@ -35,7 +36,7 @@ class Found:
 
     drop: float
     chosen: Outcome
-    judged: Outcome
+    evaluated: Outcome
     single: Point
     advantage: Advantage
     big_accuracy: float
@@ -89,7 +90,7 @@ def find_exits(
         test: records to judge on.
         little_macs: of the device's model.
         drop: tolerated loss of accuracy.
-        method: see `edge_sdk.workbench.cascade.chain.search`.
+        method: see `edge_sdk.workbench.cascade.threshold_search.search`.
         conservative: as there.
     """
     here, there = stages(model, calibration, little_macs), stages(model, test, little_macs)
@@ -101,7 +102,7 @@ def find_exits(
         if found.accuracy >= wanted and found.macs < best.macs:
             best, weight = found, float(lam)
     big_macs = float(sum(model.info.way_macs))
-    plain, judged = (
+    plain, evaluated = (
         cascade_curve(some[0].confidence, some[0].right, some[-1].right, little_macs=little_macs, big_macs=big_macs)
         for some in (here, there)
     )
@@ -110,9 +111,9 @@ def find_exits(
         drop,
         best,
         evaluate(there, best.thresholds),
-        judged.at(single.threshold),
+        evaluated.at(single.threshold),
         advantage(there, best.thresholds),
-        judged.big_accuracy,
+        evaluated.big_accuracy,
         big_macs,
         weight,
     )
@@ -128,9 +129,9 @@ def with_exits(model: SequenceModel, found: Found) -> SequenceModel:
             "device_threshold": min(found.chosen.thresholds[0], 2.0),
             "drop": found.drop,
             "lambda": round(found.weight, 5),
-            "accuracy": round(found.judged.accuracy, 4),
+            "accuracy": round(found.evaluated.accuracy, 4),
             "big_accuracy": round(found.big_accuracy, 4),
-            "macs": round(found.judged.macs),
+            "macs": round(found.evaluated.macs),
         },
     )
     return SequenceModel(model.big, model.exits, info)

@@ -27,7 +27,7 @@ from edge_sdk.images.rendition import Upload
 from edge_sdk.model.little import LittleModel, prepare
 from edge_sdk.networks.sequence import SequenceModel
 from edge_sdk.workbench.cascade.confidence import fit_temperature
-from edge_sdk.workbench.data import LabelledImage, Source
+from edge_sdk.workbench.labelled import LabelledImage, Source
 from edge_sdk.workbench.learning_rate import schedule
 from edge_sdk.workbench.tensors import to_tensor
 

@@ -1,4 +1,4 @@
-"""How many channels of each group stay under a target: evenly, or where they hurt least."""
+"""How many channels each group keeps under given limits: by sensitivity, or the same share of every group."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from edge_sdk.networks.pruning.groups import Group
 from edge_sdk.workbench.specialize.cost import Cost
 
 LEAST_SHARE = 1 / 64
-"""A group keeps so much of its channels at least."""
+"""Smallest share of a group's channels that stays."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the result may cost; None: as much as it likes.
+    """Upper limits on what a network costs; None: unlimited.
 
     Attributes:
         parameters: number of weights.
@@ -29,18 +29,19 @@ class Limits:
     macs: int | None = None
 
     def unmet(self, parameters: int, macs: int) -> list[tuple[int, int]]:
-        """Index (0 parameters, 1 MACs) and limit of those that are exceeded."""
+        """The exceeded limits, each as (index, limit); index 0 is parameters, 1 is MACs."""
         pairs = ((parameters, self.parameters), (macs, self.macs))
         return [(index, limit) for index, (now, limit) in enumerate(pairs) if limit is not None and now > limit]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Damage:
-    """What removing channels of a group costs.
+class Sensitivity:
+    """How far the network's answers move when channels of a group are removed.
 
     Attributes:
-        at: `float64 (channels + 1,)`; at[k] is the damage where k channels stay; infinite below the least that may.
-        order: channels in the order in which they are removed, all but the least that may stay.
+        at: `float64 (channels + 1,)`; at[k] is the expected divergence of the answers, in nats, when k channels stay;
+            infinity where k is below `least_of`.
+        order: channels in the order of removal, without those that always stay.
     """
 
     at: NDArray[np.float64]
@@ -48,25 +49,36 @@ class Damage:
 
 
 def step_of(group: Group) -> int:
-    """Channels that are removed at a time: the runtime's kernels work on eights."""
+    """Channels removed in one step: a multiple of 8 in wide groups, as the runtime's kernels work on 8 at a time."""
     if group.kind == "heads":
         return 1
     return max(1, min(8, group.channels // 8), group.channels // 64 // 8 * 8)
 
 
 def least_of(group: Group) -> int:
-    """Channels that stay at least."""
+    """The smallest number of channels that a group may keep."""
     step = step_of(group)
     return min(group.channels, max(1, step, round(group.channels * LEAST_SHARE / step) * step))
 
 
-def allocate(cost: Cost, groups: Sequence[Group], damages: Mapping[str, Damage], limits: Limits) -> dict[str, int]:
-    """Remove, a step at a time, from the group where a step costs least damage for what it saves.
+def allocate(
+    cost: Cost, groups: Sequence[Group], sensitivities: Mapping[str, Sensitivity], limits: Limits
+) -> dict[str, int]:
+    """Remove channels step by step, each time from the group whose answers move least for what the step saves.
 
-    What a step saves is counted in shares of the limits that are not met yet.
+    A step's saving is counted as a share of the limits that are still exceeded.
+
+    Args:
+        cost: of the network.
+        groups: groups that can be pruned.
+        sensitivities: of each group, by name.
+        limits: what the result may cost.
+
+    Returns:
+        for each group, by name, the number of channels that stay.
 
     Raises:
-        WorkbenchError: the limits cannot be met; the message says the least that is possible.
+        WorkbenchError: the limits cannot be met; the message gives the smallest possible cost.
     """
     numbers = {group.name: group.channels for group in groups}
     least = {group.name: least_of(group) for group in groups}
@@ -75,14 +87,14 @@ def allocate(cost: Cost, groups: Sequence[Group], damages: Mapping[str, Damage],
     while unmet := limits.unmet(*now):
         best: tuple[float, str, int] | None = None
         for group in groups:
-            kept = numbers[group.name]
-            next_number = _next(kept, group)
+            number = numbers[group.name]
+            next_number = _next(number, group)
             if next_number < least[group.name]:
                 continue
             then = cost.of({**numbers, group.name: next_number})
             saved = sum((now[index] - then[index]) / limit for index, limit in unmet)
-            damage = float(damages[group.name].at[next_number] - damages[group.name].at[kept])
-            price = damage / saved if saved > 0 else np.inf
+            added = float(sensitivities[group.name].at[next_number] - sensitivities[group.name].at[number])
+            price = added / saved if saved > 0 else np.inf
             if np.isfinite(price) and (best is None or price < best[0]):
                 best = (price, group.name, next_number)
         if best is None:
@@ -93,7 +105,7 @@ def allocate(cost: Cost, groups: Sequence[Group], damages: Mapping[str, Damage],
 
 
 def allocate_evenly(cost: Cost, groups: Sequence[Group], limits: Limits) -> dict[str, int]:
-    """The same share of every group: the largest that meets the limits.
+    """Keep the same share of every group: the largest that meets the limits; returns as `allocate`.
 
     Raises:
         WorkbenchError: as `allocate`.
@@ -117,9 +129,9 @@ def allocate_evenly(cost: Cost, groups: Sequence[Group], limits: Limits) -> dict
     return at(low)
 
 
-def _next(kept: int, group: Group) -> int:
+def _next(number: int, group: Group) -> int:
     step = step_of(group)
-    return (kept - 1) // step * step
+    return (number - 1) // step * step
 
 
 def _check(cost: Cost, least: Mapping[str, int], limits: Limits) -> None:

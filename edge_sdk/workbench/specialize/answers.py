@@ -1,35 +1,27 @@
-"""After each cut: statistics and lessons, towards the dense network's answers."""
+"""What networks answer on samples, and statistics corrected by it."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from functools import partial
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from edge_sdk.durable.files import write_whole
 from edge_sdk.model.bundle import InputSpec
-from edge_sdk.networks.pruning.groups import Kept
-from edge_sdk.networks.pruning.structure import find_structure
-from edge_sdk.workbench.specialize.layers import forward_order
-from edge_sdk.workbench.specialize.method import Method
+from edge_sdk.networks.pruning.groups import RemainingChannels
 from edge_sdk.workbench.specialize.norms import correct_statistics
-from edge_sdk.workbench.specialize.progress import OnProgress, progress_of
-from edge_sdk.workbench.specialize.recover import make_lessons, teach
-from edge_sdk.workbench.specialize.restrict_head import classifier
 from edge_sdk.workbench.specialize.samples import Samples, first
 from edge_sdk.workbench.specialize.sensitivity import divergence
 
 _COMPARED = 128
 
 
-def corrected(dense: nn.Module, cut: nn.Module, kept: Kept, samples: Samples, spec: InputSpec) -> nn.Module:
+def corrected(
+    dense: nn.Module, cut: nn.Module, remaining: RemainingChannels, samples: Samples, spec: InputSpec
+) -> nn.Module:
     """With corrected statistics, where they bring the answers nearer to the dense network's; else as it is."""
     better = copy.deepcopy(cut)
-    correct_statistics(dense, better, kept, samples, spec)
+    correct_statistics(dense, better, remaining, samples, spec)
     few = first(samples, _COMPARED)
     wanted, now, then = (answers(module, few, spec) for module in (dense, cut, better))
     return better if divergence(wanted, then) < divergence(wanted, now) else cut
@@ -44,83 +36,3 @@ def answers(module: nn.Module, samples: Samples, spec: InputSpec) -> Tensor:
 def accuracy(module: nn.Module, samples: Samples, spec: InputSpec) -> float:
     """Share of the samples that a network names rightly."""
     return float((answers(module, samples, spec).argmax(1).numpy() == samples.truths).mean())
-
-
-def teach_by(
-    whole: nn.Module,
-    teacher: nn.Module,
-    cut: nn.Module,
-    origin: Mapping[str, Tensor],
-    samples: Samples,
-    spec: InputSpec,
-    method: Method,
-    place: Path,
-    on_progress: OnProgress | None,
-    masks: Mapping[str, Tensor] | None = None,
-) -> None:
-    """Lessons for a cut network, in place; what is done lies in `place` and is not done again.
-
-    Args:
-        whole: before any cut; its layers' features are imitated.
-        teacher: gives the answers; often `whole`.
-        cut: is taught.
-        origin: for each group the channels of `whole` that stayed.
-        samples: of the task.
-        spec: what the networks take.
-        method: how.
-        place: folder of this round.
-        on_progress: told of progress.
-        masks: of a sparse network; its zeros stay.
-    """
-    done = place / "taught.pt"
-    if done.exists():
-        cut.load_state_dict(torch.load(done, weights_only=True))
-        cut.eval()
-        return
-    lessons = make_lessons(
-        teacher,
-        whole,
-        samples,
-        spec,
-        method.recipe,
-        _watched(whole, origin, spec),
-        seed=method.seed,
-        on_step=progress_of(on_progress, "ask the big model"),
-    )
-    teach(
-        cut,
-        lessons,
-        spec,
-        method.recipe,
-        masks=masks,
-        state=place / "teach.pt",
-        seed=method.seed,
-        on_step=progress_of(on_progress, "lessons"),
-    )
-    write_whole(done, partial(torch.save, cut.state_dict()))
-
-
-def _watched(whole: nn.Module, origin: Mapping[str, Tensor], spec: InputSpec) -> dict[str, Tensor]:
-    """For each stream of channels the first layer that reads it, with the channels that stayed; and the classifier."""
-    structure = find_structure(whole, spec.width, spec.height)
-    head, _ = classifier(whole)
-    order = {
-        name: place
-        for place, name in enumerate(
-            forward_order(
-                whole,
-                [member.layer for group in structure.groups for member in group.consumers],
-                torch.zeros(1, 3, spec.height, spec.width),
-            )
-        )
-    }
-    watched = {}
-    for group in structure.groups:
-        readers = [member.layer for member in group.consumers]
-        if group.kind == "channels" and (len(readers) > 1 or head in readers):
-            kept = origin.get(group.name, torch.arange(group.channels))
-            first = min(readers, key=lambda name: order[name])
-            watched[first] = kept
-            if head in readers:
-                watched[head] = kept
-    return watched

@@ -1,4 +1,7 @@
-"""The way from a dense network to a small one on the task's samples: cut, refit, correct, teach; once or gradually."""
+"""From a dense network to a small one on the task's samples: cut, refit, correct statistics, distil.
+
+The `schedule` of the method does this once, or in several rounds.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,19 @@ import torch
 from torch import Tensor, nn
 
 from edge_sdk.model.bundle import InputSpec
-from edge_sdk.networks.pruning.groups import Kept, Structure
+from edge_sdk.networks.pruning.groups import RemainingChannels, Structure
 from edge_sdk.networks.pruning.structure import find_structure, prune
-from edge_sdk.workbench.specialize.allocate import Damage, Limits, allocate, allocate_evenly
-from edge_sdk.workbench.specialize.answers import corrected, teach_by
+from edge_sdk.workbench.specialize.allocate import Limits, Sensitivity, allocate, allocate_evenly
+from edge_sdk.workbench.specialize.answers import corrected
 from edge_sdk.workbench.specialize.compress_sparse import compress_sparse
 from edge_sdk.workbench.specialize.cost import Cost
+from edge_sdk.workbench.specialize.distil_round import distil_round
 from edge_sdk.workbench.specialize.fingerprint import fingerprint
 from edge_sdk.workbench.specialize.method import Compressed, Method, rounds_of
 from edge_sdk.workbench.specialize.progress import OnProgress, OnStage, named, progress_of, tell
 from edge_sdk.workbench.specialize.refit import refit_layers
 from edge_sdk.workbench.specialize.samples import Samples, with_views
-from edge_sdk.workbench.specialize.sensitivity import measure_damage
+from edge_sdk.workbench.specialize.sensitivity import measure_sensitivities
 
 
 def compress(
@@ -32,7 +36,7 @@ def compress(
     limits: Limits,
     method: Method,
     *,
-    damages: Mapping[str, Damage],
+    sensitivities: Mapping[str, Sensitivity],
     folder: Path,
     on_progress: OnProgress | None = None,
     on_stage: OnStage | None = None,
@@ -46,7 +50,8 @@ def compress(
         spec: what they take.
         limits: what the result may cost.
         method: how.
-        damages: of removing channels of `whole` (`weigh`); later rounds weigh anew, and patterns of zeros need none.
+        sensitivities: of the groups of `whole` (`find_sensitivities`), for the first round. Later rounds measure their
+            own; patterns of zeros need none.
         folder: keeps what is done; the same call goes on from it.
         on_progress: told of progress.
         on_stage: told of stages.
@@ -67,16 +72,16 @@ def compress(
         place = folder / f"round-{number}"
         if number:
             structure = find_structure(current, spec.width, spec.height)
-            damages = weigh(current, structure, samples, spec, method, place, on_progress)
-        kept = _choose(current, structure, damages, spec, limit, method)
+            sensitivities = find_sensitivities(current, structure, samples, spec, method, place, on_progress)
+        remaining = _choose(current, structure, sensitivities, spec, limit, method)
         cut = copy.deepcopy(current)
-        prune(cut, spec.width, spec.height, kept)
+        prune(cut, spec.width, spec.height, remaining)
         tell(on_stage, named("cut", number, len(rounds)), cut)
         refit_layers(
             current,
             cut,
             structure,
-            kept,
+            remaining,
             solved_on,
             spec,
             damping=method.damping,
@@ -85,18 +90,18 @@ def compress(
             on_part=progress_of(on_progress, "refit layer by layer"),
         )
         tell(on_stage, named("refit", number, len(rounds)), cut)
-        cut = corrected(current, cut, kept, solved_on, spec)
+        cut = corrected(current, cut, remaining, solved_on, spec)
         tell(on_stage, named("statistics", number, len(rounds)), cut)
-        for name, chosen in kept.items():
+        for name, chosen in remaining.items():
             origin[name] = origin[name][chosen] if name in origin else chosen
         if method.recipe.steps:
-            teach_by(whole, teacher, cut, origin, samples, spec, method, place, on_progress)
-            tell(on_stage, named("lessons", number, len(rounds)), cut)
+            distil_round(whole, teacher, cut, origin, samples, spec, method, place, on_progress)
+            tell(on_stage, named("distillation", number, len(rounds)), cut)
         current = cut
-    return Compressed(current, {name: len(kept) for name, kept in origin.items()}, structure.dense)
+    return Compressed(current, {name: len(remaining) for name, remaining in origin.items()}, structure.dense)
 
 
-def weigh_and_compress(
+def measure_and_compress(
     whole: nn.Module,
     samples: Samples,
     spec: InputSpec,
@@ -107,15 +112,15 @@ def weigh_and_compress(
     on_progress: OnProgress | None = None,
     on_stage: OnStage | None = None,
 ) -> Compressed:
-    """Weigh what the method asks to have weighed, and compress with the network as its own teacher.
+    """Measure sensitivities where the method needs them, then compress with the network as its own teacher.
 
-    Arguments and errors as for `compress`; `folder` keeps the damages for all limits.
+    Arguments and errors as for `compress`; `folder` stores the sensitivities once for all limits.
     """
     whole = copy.deepcopy(whole).eval()
-    damages: Mapping[str, Damage] = {}
+    sensitivities: Mapping[str, Sensitivity] = {}
     if method.pattern == "structured":
         structure = find_structure(whole, spec.width, spec.height)
-        damages = weigh(whole, structure, samples, spec, method, folder / "round-0", on_progress)
+        sensitivities = find_sensitivities(whole, structure, samples, spec, method, folder / "round-0", on_progress)
     return compress(
         whole,
         whole,
@@ -123,14 +128,14 @@ def weigh_and_compress(
         spec,
         limits,
         method,
-        damages=damages,
+        sensitivities=sensitivities,
         folder=folder / fingerprint(limits),
         on_progress=on_progress,
         on_stage=on_stage,
     )
 
 
-def weigh(
+def find_sensitivities(
     module: nn.Module,
     structure: Structure,
     samples: Samples,
@@ -138,9 +143,9 @@ def weigh(
     method: Method,
     folder: Path,
     on_progress: OnProgress | None = None,
-) -> dict[str, Damage]:
-    """What removing channels costs: `damage.measure_damage` with a method's settings."""
-    return measure_damage(
+) -> dict[str, Sensitivity]:
+    """Measure the sensitivity of every group with the settings of a method; see `measure_sensitivities`."""
+    return measure_sensitivities(
         module,
         structure,
         with_views(samples, method.pictures // 2, method.seed),
@@ -148,25 +153,25 @@ def weigh(
         damping=method.damping,
         folder=folder,
         seed=method.seed,
-        on_part=progress_of(on_progress, "weigh channels"),
+        on_part=progress_of(on_progress, "measure sensitivities"),
     )
 
 
 def _choose(
     module: nn.Module,
     structure: Structure,
-    damages: Mapping[str, Damage],
+    sensitivities: Mapping[str, Sensitivity],
     spec: InputSpec,
     limits: Limits,
     method: Method,
-) -> Kept:
+) -> RemainingChannels:
     cost = Cost(module, structure, spec.width, spec.height)
     if method.allocation == "even":
         numbers = allocate_evenly(cost, structure.groups, limits)
     else:
-        numbers = allocate(cost, structure.groups, damages, limits)
-    kept = {}
+        numbers = allocate(cost, structure.groups, sensitivities, limits)
+    remaining = {}
     for group in structure.groups:
-        gone = set(damages[group.name].order[: group.channels - numbers[group.name]])
-        kept[group.name] = torch.tensor([channel for channel in range(group.channels) if channel not in gone])
-    return kept
+        gone = set(sensitivities[group.name].order[: group.channels - numbers[group.name]])
+        remaining[group.name] = torch.tensor([channel for channel in range(group.channels) if channel not in gone])
+    return remaining

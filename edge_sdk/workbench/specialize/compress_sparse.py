@@ -1,4 +1,4 @@
-"""The way with zeros instead of smaller layers; once or gradually."""
+"""Compression by zeros instead of smaller layers: zero weights, correct statistics, distil."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.bundle import InputSpec
 from edge_sdk.networks.macs import count_parameters
 from edge_sdk.workbench.specialize.allocate import Limits
-from edge_sdk.workbench.specialize.answers import corrected, teach_by
+from edge_sdk.workbench.specialize.answers import corrected
+from edge_sdk.workbench.specialize.distil_round import distil_round
 from edge_sdk.workbench.specialize.method import Compressed, Method, halvings
 from edge_sdk.workbench.specialize.progress import OnProgress, OnStage, named, progress_of, tell
 from edge_sdk.workbench.specialize.samples import Samples, with_views
@@ -31,7 +32,7 @@ def compress_sparse(
 ) -> Compressed:
     """Set weights to zero until `limits.parameters` are left, or as the pattern says; arguments as for `compress`.
 
-    A gradual schedule halves what remains in each round, with lessons between that leave the zeros alone.
+    A gradual schedule halves the remaining weights in each round; distillation after each round leaves the zeros alone.
 
     Raises:
         WorkbenchError: a target that zeros cannot reach.
@@ -76,6 +77,6 @@ def compress_sparse(
         current = corrected(whole, current, {}, samples_and_views, spec)
         tell(on_stage, named("statistics", index, number), current)
         if method.recipe.steps:
-            teach_by(whole, teacher, current, {}, samples, spec, method, place, on_progress, masks)
-            tell(on_stage, named("lessons", index, number), current)
+            distil_round(whole, teacher, current, {}, samples, spec, method, place, on_progress, masks)
+            tell(on_stage, named("distillation", index, number), current)
     return Compressed(current, {}, dense, masks)

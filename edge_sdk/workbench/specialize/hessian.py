@@ -30,7 +30,7 @@ class Hessian:
 
         Args:
             width: the layer's inputs, `in`.
-            device: where the sum is kept.
+            device: where the sum is held.
             dtype: in which a batch is multiplied; the sum over batches is float64 in any case. float32 takes half
                 the time and costs about 1e-7 of the largest eigenvalue.
 
@@ -136,20 +136,20 @@ def refit(weight: Tensor, cross: Tensor, gram: Tensor, prior: Tensor, damping: f
 
     Args:
         weight: floats `(out, in)`, the original W.
-        cross: floats `(in, kept)`, X X_new^T / n.
-        gram: floats `(kept, kept)`, X_new X_new^T / n.
-        prior: floats `(out, kept)`, where the weight stays in directions that no sample shows.
+        cross: floats `(in, left)`, X X_new^T / n.
+        gram: floats `(left, left)`, X_new X_new^T / n.
+        prior: floats `(out, left)`, where the weight stays in directions that no sample shows.
         damping: 0 or more; 0 with a singular gram takes the least ridge that can be solved.
 
     Returns:
-        `(out, kept)`, of the weight's dtype; computed in float64.
+        `(out, left)`, of the weight's dtype; computed in float64.
 
     Raises:
         WorkbenchError: shapes that do not fit, a damping below 0, or values that are not finite.
     """
     _check_damping(damping)
-    out, kept = weight.shape[0], gram.shape[-1]
-    expected = {"cross": (weight.shape[-1], kept), "gram": (kept, kept), "prior": (out, kept)}
+    out, left = weight.shape[0], gram.shape[-1]
+    expected = {"cross": (weight.shape[-1], left), "gram": (left, left), "prior": (out, left)}
     for (name, shape), came in zip(expected.items(), (cross, gram, prior), strict=True):
         if tuple(came.shape) != shape:
             raise WorkbenchError(f"expected {name} of shape {shape}; got {tuple(came.shape)}")

@@ -14,7 +14,7 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.bundle import Bundle, InputSpec
 from edge_sdk.networks.macs import count_macs, count_parameters
 from edge_sdk.networks.pruning.groups import Structure
-from edge_sdk.workbench.specialize.allocate import Damage, Limits, allocate, least_of
+from edge_sdk.workbench.specialize.allocate import Limits, Sensitivity, allocate, least_of
 from edge_sdk.workbench.specialize.bundles import OF_BIG, Bundles
 from edge_sdk.workbench.specialize.cost import Cost
 from edge_sdk.workbench.specialize.target import Target
@@ -46,7 +46,7 @@ def counted_limits(whole: nn.Module, spec: InputSpec, targets: Sequence[Target])
 def find_limits(
     whole: nn.Module,
     structure: Structure,
-    damages: Mapping[str, Damage],
+    sensitivities: Mapping[str, Sensitivity],
     spec: InputSpec,
     targets: Sequence[Target],
     bundles: Bundles,
@@ -63,7 +63,7 @@ def find_limits(
     Args:
         whole: the uncompressed network.
         structure: of it.
-        damages: of its groups.
+        sensitivities: of its groups.
         spec: what it takes.
         targets: all are to hold.
         bundles: exports shapes.
@@ -78,11 +78,11 @@ def find_limits(
         return msgspec.json.decode(file.read_bytes(), type=Limits)
     cost = Cost(whole, structure, spec.width, spec.height)
     limits = counted_limits(whole, spec, [target for target in targets if target.measure in ("params", "macs")])
-    allocate(cost, structure.groups, damages, limits)  # refuses what cannot be
+    allocate(cost, structure.groups, sensitivities, limits)  # refuses what cannot be
     wanted = _measured_targets(targets, big)
     if wanted:
         beside = big() if OF_BIG in wanted else None
-        limits = _search(whole, structure, damages, cost, limits, wanted, bundles, beside, on_try)
+        limits = _search(whole, structure, sensitivities, cost, limits, wanted, bundles, beside, on_try)
     if file is not None:
         content = msgspec.json.encode(limits)
         write_whole(file, lambda fresh: fresh.write_bytes(content))
@@ -103,7 +103,7 @@ def _measured_targets(targets: Sequence[Target], big: Callable[[], Bundle]) -> d
 def _search(
     whole: nn.Module,
     structure: Structure,
-    damages: Mapping[str, Damage],
+    sensitivities: Mapping[str, Sensitivity],
     cost: Cost,
     limits: Limits,
     wanted: Mapping[str, float],
@@ -123,7 +123,7 @@ def _search(
     for number in range(TRIES):
         if on_try is not None:
             on_try(number, TRIES)
-        numbers = allocate(cost, structure.groups, damages, limits)
+        numbers = allocate(cost, structure.groups, sensitivities, limits)
         came = bundles.measure(whole, numbers, beside)
         shares = {what: came[what] / limit for what, limit in wanted.items()}
         if max(shares.values()) <= 1:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from edge_sdk.workbench.specialize.allocate import Limits
 from edge_sdk.workbench.specialize.cost import Cost
-from edge_sdk.workbench.specialize.recover import Recipe
+from edge_sdk.workbench.specialize.recipe import Recipe
 
 
 class Method(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,13 +21,13 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         pattern: "structured" removes channels, hidden units and heads; "unstructured" and "N:M" set weights to zero.
         allocation: "error": groups give up channels where it hurts the answers least; "even": the same share of each.
-        schedule: "once", or "gradual": half of the remaining weights a round, each followed by lessons.
+        schedule: "once", or "gradual": half of the remaining weights a round, each followed by distillation.
         pictures: that layers are solved on: the samples and changed views of them, until there are so many. Half as
-            many weigh channels, where only an order is wanted.
+            many find_sensitivities channels, where only an order is wanted.
         rounding: "joint": the bundle's int8 weights are rounded one after the other, each making up for the last;
             "nearest": as the exporter does.
         damping: share of the mean diagonal that is added to Hessians; more trusts the few samples less.
-        recipe: of the lessons.
+        recipe: of the distillation.
         seed: of all choices.
     """
 

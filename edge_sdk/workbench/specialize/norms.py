@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from edge_sdk.model.bundle import InputSpec
-from edge_sdk.networks.pruning.groups import Kept
+from edge_sdk.networks.pruning.groups import RemainingChannels
 from edge_sdk.networks.pruning.structure import prune
 from edge_sdk.workbench.specialize.layers import watching
 from edge_sdk.workbench.specialize.samples import Samples
@@ -17,7 +17,9 @@ from edge_sdk.workbench.specialize.samples import Samples
 _STATISTICS = 128  # samples on which statistics are compared
 
 
-def correct_statistics(dense: nn.Module, pruned: nn.Module, kept: Kept, samples: Samples, spec: InputSpec) -> None:
+def correct_statistics(
+    dense: nn.Module, pruned: nn.Module, remaining: RemainingChannels, samples: Samples, spec: InputSpec
+) -> None:
     """Re-estimate the statistics of all batch normalisations of a cut network, in place, in forward order.
 
     A few samples estimate a mean poorly, but a difference well: the dense network's own statistics, which come from all
@@ -27,7 +29,7 @@ def correct_statistics(dense: nn.Module, pruned: nn.Module, kept: Kept, samples:
     Args:
         dense: the network before the cut, in eval mode; it is not changed.
         pruned: the network to correct, in eval mode.
-        kept: the channels that stayed.
+        remaining: the channels that stayed.
         samples: of the task.
         spec: what the networks take.
     """
@@ -36,7 +38,7 @@ def correct_statistics(dense: nn.Module, pruned: nn.Module, kept: Kept, samples:
     numbered = copy.deepcopy(dense)
     for layer in _norms(numbered).values():
         layer.running_mean = torch.arange(len(layer.running_mean)).float()
-    prune(numbered, spec.width, spec.height, kept)
+    prune(numbered, spec.width, spec.height, remaining)
     stayed = {name: layer.running_mean.long() for name, layer in _norms(numbered).items()}
     seen: dict[str, tuple[Tensor, Tensor]] = {}
     with torch.no_grad(), watching(dense, list(before), lambda name, x: seen.update({name: _moments(x)})):

@@ -9,6 +9,12 @@ from torch import nn
 OnProgress = Callable[[str, int, int], None]
 """Called with what is being done, how many parts of it are done, and how many there are."""
 
+OnStep = Callable[[int, int, float], None]
+"""Called with the steps done, all steps, and the mean loss of the last steps."""
+
+OnPart = Callable[[int, int, str], None]
+"""Called with the parts done, all parts, and the name of the part that was just done."""
+
 OnStage = Callable[[str, nn.Module], None]
 """Called with the name of a stage that has been reached and the network as it is then."""
 

@@ -11,18 +11,19 @@ from torch import Tensor, nn
 
 from edge_sdk.durable.files import write_whole
 from edge_sdk.model.bundle import InputSpec
-from edge_sdk.networks.pruning.groups import Kept, Structure
+from edge_sdk.networks.pruning.groups import RemainingChannels, Structure
 from edge_sdk.workbench.specialize.hessian import refit
 from edge_sdk.workbench.specialize.layers import fed, flat_weight, forward_order, set_weight, some_rows
+from edge_sdk.workbench.specialize.progress import OnPart
 from edge_sdk.workbench.specialize.samples import Samples
-from edge_sdk.workbench.specialize.sensitivity import MEMORY, OnPart
+from edge_sdk.workbench.specialize.sensitivity import MEMORY
 
 
 def refit_layers(
     dense: nn.Module,
     pruned: nn.Module,
     structure: Structure,
-    kept: Kept,
+    remaining: RemainingChannels,
     samples: Samples,
     spec: InputSpec,
     *,
@@ -39,9 +40,9 @@ def refit_layers(
 
     Args:
         dense: the network before, in eval mode.
-        pruned: the same, pruned to `kept`; its weights are changed.
+        pruned: the same, pruned to `remaining`; its weights are changed.
         structure: of the dense one.
-        kept: the channels that stayed.
+        remaining: the channels that stayed.
         samples: of the task.
         spec: what the network takes.
         damping: share of the Gram matrix' mean diagonal; pulls towards the dense weights.
@@ -59,7 +60,7 @@ def refit_layers(
         if path is not None and path.exists():
             state = torch.load(path, weights_only=True)
         else:
-            state = _solve(inputs, dense, pruned, name, structure, kept, batches, damping, seed)
+            state = _solve(inputs, dense, pruned, name, structure, remaining, batches, damping, seed)
             if path is not None:
                 write_whole(path, partial(torch.save, state))
         set_weight(layer, state["weight"], state.get("bias"))
@@ -89,19 +90,19 @@ def _solve(
     pruned: nn.Module,
     name: str,
     structure: Structure,
-    kept: Kept,
+    remaining: RemainingChannels,
     batches: list[Tensor],
     damping: float,
     seed: int,
 ) -> dict[str, Tensor]:
     source, target = dense.get_submodule(name), pruned.get_submodule(name)
     weight = flat_weight(source)
-    columns = structure.columns(name, weight.shape[1], kept)
-    weight = weight[structure.rows(name, weight.shape[0], kept)]
+    columns = structure.columns(name, weight.shape[1], remaining)
+    weight = weight[structure.rows(name, weight.shape[0], remaining)]
     prior = weight[:, columns]
     biased = target.bias is not None
     if biased:  # an input that is always 1
-        bias = source.bias.detach().double()[structure.rows(name, len(source.bias), kept)]  # type: ignore
+        bias = source.bias.detach().double()[structure.rows(name, len(source.bias), remaining)]  # type: ignore
         weight, prior = (torch.cat([one, bias[:, None]], 1) for one in (weight, prior))
     cross = torch.zeros(weight.shape[1], prior.shape[1], dtype=torch.float64)
     gram = torch.zeros(prior.shape[1], prior.shape[1], dtype=torch.float64)

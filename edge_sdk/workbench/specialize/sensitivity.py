@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -16,14 +16,12 @@ from torch.nn import functional
 from edge_sdk.durable.files import write_whole
 from edge_sdk.model.bundle import InputSpec
 from edge_sdk.networks.pruning.groups import Group, Structure
-from edge_sdk.workbench.specialize.allocate import Damage, least_of, step_of
+from edge_sdk.workbench.specialize.allocate import Sensitivity, least_of, step_of
 from edge_sdk.workbench.specialize.hessian import Hessian
 from edge_sdk.workbench.specialize.layers import flat_weight, set_weight, some_rows, watching
 from edge_sdk.workbench.specialize.obs import Consumer, GroupPruner
+from edge_sdk.workbench.specialize.progress import OnPart
 from edge_sdk.workbench.specialize.samples import Samples, first
-
-OnPart = Callable[[int, int, str], None]
-"""Called with the number of parts that are done, of all parts, and the name of the one that is done."""
 
 LEVELS = (0.5, 0.25)
 """Shares of a group at which the answers are compared."""
@@ -38,7 +36,7 @@ _TOGETHER = 4  # batches whose rows are multiplied at once
 _FAST = 1024  # inputs of a layer from which on the running updates are float32
 
 
-def measure_damage(
+def measure_sensitivities(
     module: nn.Module,
     structure: Structure,
     samples: Samples,
@@ -48,12 +46,12 @@ def measure_damage(
     folder: Path | None = None,
     seed: int = 0,
     on_part: OnPart | None = None,
-) -> dict[str, Damage]:
-    """Order each group's channels by the structured optimal brain surgeon and weigh the groups against each other.
+) -> dict[str, Sensitivity]:
+    """Order each group's channels by the structured optimal brain surgeon, and measure how far the answers move.
 
     The surgeon's error is of one layer's output; what counts is the answer. So each group alone is cut to `LEVELS` of
     its channels, with the remaining weights compensated, and the Kullback-Leibler divergence of the network's answers
-    on the samples is measured. A power law through both points turns the layer's error into damage. (TACO,
+    on the samples is measured. A power law through both points turns the layer's error into a sensitivity. (TACO,
     arXiv 2303.14409, allocates by layer-wise errors; measured sensitivities as in SPDY, arXiv 2201.13096, section 3.)
 
     Args:
@@ -70,7 +68,7 @@ def measure_damage(
     compared = list(first(samples, COMPARED).batches(spec, COMPARED))
     with torch.inference_mode():
         answers = torch.cat([module(batch) for batch in compared])
-    found: dict[str, Damage] = {}
+    found: dict[str, Sensitivity] = {}
     for groups in _passes(module, structure):
         missing = [group for group in groups if not (folder and _path(folder, group).exists())]
         hessians = _gather(module, [member.layer for group in missing for member in group.consumers], batches, seed)
@@ -82,7 +80,7 @@ def measure_damage(
             else:
                 assert folder is not None
                 arrays = dict(np.load(_path(folder, group)))
-            found[group.name] = _damage(group, arrays)
+            found[group.name] = _sensitivity(group, arrays)
             if on_part is not None:
                 on_part(len(found), len(structure.groups), group.name)
     return found
@@ -172,7 +170,7 @@ def _measure(
     }
 
 
-def _damage(group: Group, arrays: dict[str, NDArray[np.float64]]) -> Damage:
+def _sensitivity(group: Group, arrays: dict[str, NDArray[np.float64]]) -> Sensitivity:
     """The power law through the measured points, on the errors."""
     errors, points = np.maximum.accumulate(np.append(0.0, arrays["errors"])), np.maximum(arrays["points"], 1e-12)
     power, factor = 1.0, 1.0
@@ -184,8 +182,8 @@ def _damage(group: Group, arrays: dict[str, NDArray[np.float64]]) -> Damage:
     at = np.full(group.channels + 1, np.inf)
     removed = np.arange(len(errors))
     at[group.channels - removed] = factor * errors**power
-    return Damage(at, tuple(int(channel) for channel in arrays["order"]))
+    return Sensitivity(at, tuple(int(channel) for channel in arrays["order"]))
 
 
 def _path(folder: Path, group: Group) -> Path:
-    return folder / f"damage-{group.name}.npz"
+    return folder / f"sensitivity-{group.name}.npz"

@@ -61,7 +61,8 @@ def prune_unstructured(
         grid: round what remains to this grid in the same sweep, for instance `Grid.of(weight)`.
 
     Returns:
-        The new weight, of the shape and dtype of the old one, and a `bool` mask of its shape, True where kept.
+        The new weight, of the shape and dtype of the old one, and a `bool` mask of its shape, True where an entry may
+        differ from 0.
 
     Raises:
         WorkbenchError: shapes that do not fit, a sparsity or block out of range, or a Hessian without inverse.
@@ -91,7 +92,7 @@ def prune_n_of_m(
     Args:
         weight: floats `(out, in)`, `in` a multiple of m.
         hessian: floats `(in, in)`, damped.
-        n: entries kept, 0 to m.
+        n: entries that stay, 0 to m.
         m: entries of a group.
         block: inputs between two updates of all that follow, rounded to a multiple of m; a matter of speed alone.
         grid: round what remains to this grid in the same sweep.
@@ -146,7 +147,7 @@ def _sweep(
     block: int,
     grid: Grid | None,
 ) -> tuple[Tensor, Tensor]:
-    """Go over the inputs once; `choose(cost (out, s), end)` says every `stride` inputs which of the next are kept."""
+    """Go over the inputs once; `choose(cost (out, s), end)` says every `stride` inputs which of the next stay."""
     check_layer(weight, hessian)
     out, inputs = weight.shape
     if block < 1:

@@ -15,9 +15,9 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.bundle import InputSpec
 from edge_sdk.workbench.specialize.hessian import Hessian, energy, inverse
 from edge_sdk.workbench.specialize.layers import fed, flat_weight, forward_order, set_weight, some_rows
+from edge_sdk.workbench.specialize.progress import OnPart
 from edge_sdk.workbench.specialize.restrict_head import classifier
 from edge_sdk.workbench.specialize.samples import Samples
-from edge_sdk.workbench.specialize.sensitivity import OnPart
 from edge_sdk.workbench.specialize.sparse import Grid, prune_n_of_m, prune_unstructured, quantize
 
 MOST = 0.99

@@ -25,10 +25,10 @@ from edge_sdk.model.bundle import Bundle, InputSpec
 from edge_sdk.networks.checkpoint import CheckpointInfo, save_checkpoint
 from edge_sdk.networks.macs import count_macs, count_parameters
 from edge_sdk.networks.pruning.structure import find_structure
-from edge_sdk.workbench.specialize.allocate import Damage, Limits
+from edge_sdk.workbench.specialize.allocate import Limits, Sensitivity
 from edge_sdk.workbench.specialize.answers import accuracy
 from edge_sdk.workbench.specialize.bundles import Bundles, bundle_accuracy, packed_bytes, time_bundles
-from edge_sdk.workbench.specialize.compress import compress, weigh, weigh_and_compress
+from edge_sdk.workbench.specialize.compress import compress, find_sensitivities, measure_and_compress
 from edge_sdk.workbench.specialize.cost import check_cut
 from edge_sdk.workbench.specialize.fingerprint import contents, fingerprint, weights
 from edge_sdk.workbench.specialize.limits import counted_limits, find_limits
@@ -111,15 +111,15 @@ def specialize(
     def big_bundle() -> Bundle:
         return bundles.write(whole, folder / "big", "big")
 
-    damages: Mapping[str, Damage] = {}
+    sensitivities: Mapping[str, Sensitivity] = {}
     if method.pattern == "structured":
         structure = find_structure(whole, spec.width, spec.height)
         check_cut(whole, structure, spec.width, spec.height)
-        damages = weigh(whole, structure, task, spec, method, folder / "round-0", on_progress)
+        sensitivities = find_sensitivities(whole, structure, task, spec, method, folder / "round-0", on_progress)
         limits = find_limits(
             whole,
             structure,
-            damages,
+            sensitivities,
             spec,
             targets,
             bundles,
@@ -136,7 +136,7 @@ def specialize(
         spec,
         limits,
         method,
-        damages=damages,
+        sensitivities=sensitivities,
         folder=folder / fingerprint(limits),
         on_progress=on_progress,
         on_stage=stages.add,
@@ -249,7 +249,7 @@ def _control(
             on_progress(f"control: {what}", done, of)
 
     folder = work / fingerprint("generic", info.arch, info.version, weights(big), contents(generic), method)
-    small = weigh_and_compress(big, generic, info.input, limits, method, folder, on_progress=told)
+    small = measure_and_compress(big, generic, info.input, limits, method, folder, on_progress=told)
     return stages.judge("control", restrict(small.module, members))
 
 

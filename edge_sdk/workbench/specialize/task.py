@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.bundle import InputSpec
-from edge_sdk.workbench.pseudo_labels import choose, read_kept
+from edge_sdk.workbench.pseudo_labels import choose, read_pseudo_labels
 from edge_sdk.workbench.specialize.samples import Samples, class_files, draw_shots, read_samples
 
 MOST_TEST = 3000
@@ -54,7 +54,7 @@ def read_task(
         WorkbenchError: a class is missing, or has fewer pictures.
     """
     if any((folder / file).is_file() for file in ("answers.jsonl", "answers.csv")):
-        chosen = choose(read_kept(folder, min_confidence=min_confidence), shots, classes, seed)
+        chosen = choose(read_pseudo_labels(folder, min_confidence=min_confidence), shots, classes, seed)
         few = {name: paths for name, paths in chosen.items() if len(paths) >= shots}
         left_out = tuple(sorted(set(chosen) - set(few)))
         if len(few) < 2 or (classes and left_out):

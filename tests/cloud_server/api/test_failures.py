@@ -17,7 +17,7 @@ from edge_sdk.link.uplink import _RETRYABLE
 from edge_sdk.wire import offload_pb2 as wire
 
 Code = wire.Failure.Code
-DOCS = Path(__file__).resolve().parents[3] / "docs" / "cloud-server.md"
+DOCS = Path(__file__).resolve().parents[3] / "docs" / "errors.md"
 
 
 def test_each_error_has_its_line() -> None:

@@ -16,7 +16,7 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.bundle import InputSpec
 from edge_sdk.networks.checkpoint import create_model
 from edge_sdk.networks.macs import count_macs, count_parameters
-from edge_sdk.networks.pruning.groups import Kept, Structure, complement
+from edge_sdk.networks.pruning.groups import RemainingChannels, Structure, complement
 from edge_sdk.networks.pruning.structure import find_structure, prune, shrink, widths
 from edge_sdk.workbench.specialize.cost import Cost, check_cut
 from edge_sdk.workbench.specialize.layers import flat_weight, set_weight
@@ -45,25 +45,25 @@ def load(arch: str) -> tuple[nn.Module, Structure, int]:
 def some(structure: Structure, seed: int, *, most: float = 0.9) -> dict[str, torch.Tensor]:
     """Arbitrary channels of every group."""
     generator = torch.Generator().manual_seed(seed)
-    kept = {}
+    remaining = {}
     for group in structure.groups:
         share = float(torch.rand((), generator=generator)) * most
         number = max(1 if group.kind == "heads" else 2, round(group.channels * share))
-        kept[group.name] = torch.randperm(group.channels, generator=generator)[:number].sort().values
-    return kept
+        remaining[group.name] = torch.randperm(group.channels, generator=generator)[:number].sort().values
+    return remaining
 
 
-def pruned(module: nn.Module, side: int, kept: Kept) -> nn.Module:
+def pruned(module: nn.Module, side: int, remaining: RemainingChannels) -> nn.Module:
     cut = copy.deepcopy(module)
-    prune(cut, side, side, kept)
+    prune(cut, side, side, remaining)
     return cut
 
 
-def zeroed(module: nn.Module, structure: Structure, kept: Mapping[str, torch.Tensor]) -> nn.Module:
+def zeroed(module: nn.Module, structure: Structure, remaining: Mapping[str, torch.Tensor]) -> nn.Module:
     """The whole network, but what reads a removed channel multiplies it by 0."""
     same = copy.deepcopy(module)
     for group in structure.groups:
-        gone = complement(kept.get(group.name, torch.arange(group.channels)), group.channels)
+        gone = complement(remaining.get(group.name, torch.arange(group.channels)), group.channels)
         for member in group.consumers:
             layer = same.get_submodule(member.layer)
             weight = flat_weight(layer)
@@ -84,12 +84,12 @@ def test_a_cut_network_runs_and_costs_what_was_said(arch: str) -> None:
     assert cost.of({}) == (cost.parameters, cost.macs)
     assert cost.of({group.name: group.channels for group in structure.groups}) == cost.of({})
     for seed in range(1 if arch.endswith(("b0", "lite0")) else 2):
-        kept = some(structure, seed)
-        cut = pruned(module, side, kept)
+        remaining = some(structure, seed)
+        cut = pruned(module, side, remaining)
         assert cut(picture(side)).shape == (2, 4)
-        assert cost.of(widths(kept)) == (count_parameters(cut), count_macs(cut, side, side))
+        assert cost.of(widths(remaining)) == (count_parameters(cut), count_macs(cut, side, side))
         again = find_structure(cut, side, side)
-        left = {name: number for name, number in widths(kept).items() if f"{name}.qkv" not in again.dense}
+        left = {name: number for name, number in widths(remaining).items() if f"{name}.qkv" not in again.dense}
         assert {group.name: group.channels for group in again.groups} == left
 
 
@@ -98,16 +98,16 @@ def test_each_group_alone_costs_what_was_said(arch: str) -> None:
     module, structure, side = load(arch)
     cost = Cost(module, structure, side, side)
     for group in structure.groups:
-        kept = {group.name: torch.arange(group.channels // 3, group.channels)}
-        cut = pruned(module, side, kept)
-        assert cost.of(widths(kept)) == (count_parameters(cut), count_macs(cut, side, side)), group.name
+        remaining = {group.name: torch.arange(group.channels // 3, group.channels)}
+        cut = pruned(module, side, remaining)
+        assert cost.of(widths(remaining)) == (count_parameters(cut), count_macs(cut, side, side)), group.name
 
 
 @pytest.mark.parametrize("arch", BATCH_NORMED)
 def test_removed_channels_are_those_that_nothing_reads(arch: str) -> None:
     module, structure, side = load(arch)
-    kept = some(structure, 3)
-    networks = (pruned(module, side, kept), zeroed(module, structure, kept), module)
+    remaining = some(structure, 3)
+    networks = (pruned(module, side, remaining), zeroed(module, structure, remaining), module)
     with torch.inference_mode():
         small, same, whole = (one(picture(side)) for one in networks)
     torch.testing.assert_close(small, same, rtol=1e-4, atol=1e-4)
@@ -221,10 +221,10 @@ def test_networks_that_cannot_be_cut_are_refused() -> None:
 @pytest.mark.parametrize("arch", ["resnet10t", "vit_tiny_patch16_224", "convnext_atto", "lcnet_050"])
 def test_a_shrunk_network_takes_a_pruned_ones_weights(arch: str) -> None:
     module, structure, side = load(arch)
-    kept = some(structure, 5)
-    cut = pruned(module, side, kept)
+    remaining = some(structure, 5)
+    cut = pruned(module, side, remaining)
     fresh, _ = little_task.network(arch, side=side, seed=9)
-    shrink(fresh, side, side, widths(kept))
+    shrink(fresh, side, side, widths(remaining))
     fresh.load_state_dict(cut.state_dict())
     with torch.inference_mode():
         assert torch.equal(fresh.eval()(picture(side)), cut(picture(side)))
@@ -252,12 +252,12 @@ def test_looking_changes_nothing(training: bool) -> None:
 
 def test_what_remains_keeps_its_weights() -> None:
     module, structure, side = load("resnet10t")
-    kept = some(structure, 6)
-    cut = pruned(module, side, kept)
+    remaining = some(structure, 6)
+    cut = pruned(module, side, remaining)
     for name in {member.layer for group in structure.groups for member in (*group.consumers, *group.producers)}:
         whole = flat_weight(module.get_submodule(name))
-        rows = structure.rows(name, whole.shape[0], kept)
-        columns = structure.columns(name, whole.shape[1], kept)
+        rows = structure.rows(name, whole.shape[0], remaining)
+        columns = structure.columns(name, whole.shape[1], remaining)
         assert torch.equal(flat_weight(cut.get_submodule(name)), whole[rows][:, columns])
 
 

@@ -11,16 +11,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.workbench.cascade.chain import (
-    METHODS,
-    UNUSED,
-    Stage,
-    advantage,
-    cheapest_chain,
-    evaluate,
-    search,
-)
+from edge_sdk.workbench.cascade.chain import UNUSED, Stage, advantage, evaluate
+from edge_sdk.workbench.cascade.cheapest_chain import cheapest_chain
 from edge_sdk.workbench.cascade.curve import cascade_curve, lossless
+from edge_sdk.workbench.cascade.threshold_search import METHODS, search
 
 
 @st.composite

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.workbench.cascade.gate import GATE, compare_scores, ensemble, fit_ensemble, fit_gate, gains
+from edge_sdk.workbench.cascade.ensemble import ensemble, fit_ensemble
+from edge_sdk.workbench.cascade.gate import fit_gate, gains
+from edge_sdk.workbench.cascade.score_comparison import GATE, compare_scores
 
 
 def made(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

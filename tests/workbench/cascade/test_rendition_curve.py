@@ -1,4 +1,4 @@
-"""Fronts, the safe rung, and their promises, against brute force and over many draws."""
+"""Fronts, the safe rendition, and their promises, against brute force and over many draws."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scipy import stats
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.images.rendition import Rendition, Upload
 from edge_sdk.model.policy import Policy
-from edge_sdk.workbench.cascade.group_split import choosing_part
+from edge_sdk.workbench.cascade.group_split import selection_part
 from edge_sdk.workbench.cascade.guarantee import loss_p_value
 from edge_sdk.workbench.cascade.rendition_curve import (
     Trials,
@@ -40,7 +40,7 @@ def test_the_raw_front_is_what_no_other_rung_beats(given: tuple[np.ndarray, np.n
     front = raw_front(costs, values)
     for one, two in itertools.pairwise(front):
         assert costs[one] < costs[two] and values[one] < values[two]
-    for index in range(len(costs)):  # each rung is on the front, or one of the front is as good and no dearer
+    for index in range(len(costs)):  # each rendition is on the front, or one of the front is as good and no dearer
         assert any(costs[one] <= costs[index] and values[one] >= values[index] for one in front)
     for one in front:
         beaten = (costs <= costs[one]) & (values >= values[one]) & ((costs < costs[one]) | (values > values[one]))
@@ -108,14 +108,14 @@ def test_the_difference_is_paired(both: np.ndarray) -> None:
 
 
 def drawn(rng: np.random.Generator, losses: list[float], pictures: int = 2000, frames: int = 4000) -> Trials:
-    """Pictures of which the original is right on 85%, and rungs that lose so much of that."""
+    """Pictures of which the original is right on 85%, and renditions that lose so much of that."""
     hard = rng.random(pictures)
     shaky = rng.random((len(losses), pictures)) < 0.02  # flips that cost nothing on average
     right = (hard < 0.85 - np.array(losses)[:, None]) ^ (shaky & (np.abs(hard - 0.85) < 0.15))
     sizes = (1 + np.arange(len(losses)))[:, None] * rng.integers(900, 1100, (len(losses), pictures))
     little = rng.random(pictures) < 0.6
-    choosing = np.arange(pictures) % 5 < 2
-    return Trials(sizes, right, hard < 0.85, little, choosing, frames * 2 // 5, frames * 3 // 5)
+    selection = np.arange(pictures) % 5 < 2
+    return Trials(sizes, right, hard < 0.85, little, selection, frames * 2 // 5, frames * 3 // 5)
 
 
 def test_the_promise_breaks_no_more_often_than_it_may() -> None:
@@ -132,21 +132,26 @@ def test_a_ladder_fits_the_policy_and_is_judged_on_what_did_not_choose() -> None
     trials = drawn(np.random.default_rng(3), [0.4, 0.2, 0.05, 0.0, 0.0])
     found = choose_ladder(trials, drop=0.02)
     assert found.ladder[:2] == [1, 2] and found.safe in found.ladder
-    judging = ~trials.choosing
+    evaluation = ~trials.selection
     for index in found.ladder:
-        judged = found.judged[index]
-        assert judged.accuracy == trials.right[index, judging].mean()
-        assert judged.mean_bytes == trials.sizes[index, judging].mean()
+        evaluated = found.evaluated[index]
+        assert evaluated.accuracy == trials.right[index, evaluation].mean()
+        assert evaluated.mean_bytes == trials.sizes[index, evaluation].mean()
     policy = Policy(
-        ladder=tuple(Rendition(Upload(), found.judged[one].mean_bytes, found.judged[one].kept) for one in found.ladder)
+        ladder=tuple(
+            Rendition(Upload(), found.evaluated[one].mean_bytes, found.evaluated[one].relative_gain)
+            for one in found.ladder
+        )
     )
-    assert policy.ladder[-1].kept == 1
-    top, first = (found.judged[found.ladder[place]].accuracy for place in (-1, 0))
-    assert policy.ladder[0].kept == pytest.approx((first - found.little_accuracy) / (top - found.little_accuracy))
+    assert policy.ladder[-1].relative_gain == 1
+    top, first = (found.evaluated[found.ladder[place]].accuracy for place in (-1, 0))
+    assert policy.ladder[0].relative_gain == pytest.approx(
+        (first - found.little_accuracy) / (top - found.little_accuracy)
+    )
     raw = choose_ladder(trials, drop=0.02, raw=True)
-    assert set(raw.ladder) <= set(raw_front(trials.mean_bytes(trials.choosing), trials.accuracy(trials.choosing)))
-    lost, won = trials.changed(judging)
-    promised = found.judged[found.ladder[-1]].promise
+    assert set(raw.ladder) <= set(raw_front(trials.mean_bytes(trials.selection), trials.accuracy(trials.selection)))
+    lost, won = trials.changed(evaluation)
+    promised = found.evaluated[found.ladder[-1]].promise
     place = found.ladder[-1]
     assert loss_p_value(lost[[place]], won[[place]], 2400, promised, 0.05)[0] <= 0.05
 
@@ -158,16 +163,16 @@ def test_nothing_is_promised_that_cannot_be() -> None:
 
 def test_a_big_model_that_is_no_better_has_no_ladder() -> None:
     trials = drawn(np.random.default_rng(3), [0.3, 0.0])
-    same = Trials(trials.sizes, trials.right, *(np.ones(2000, bool),) * 2, trials.choosing, 1600, 2400)
+    same = Trials(trials.sizes, trials.right, *(np.ones(2000, bool),) * 2, trials.selection, 1600, 2400)
     found = choose_ladder(same, drop=0.02)
-    assert found.ladder == [] and np.isnan(found.judged[0].kept)
+    assert found.ladder == [] and np.isnan(found.evaluated[0].relative_gain)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"choosing": np.ones(2000, bool)}, "pictures to judge on; got 2000 of 2000"),
-        ({"choosing_frames": 10}, "as many frames as offloaded pictures or more; got 10 for 800"),
+        ({"selection": np.ones(2000, bool)}, "pictures to judge on; got 2000 of 2000"),
+        ({"selection_frames": 10}, "as many frames as offloaded pictures or more; got 10 for 800"),
         ({"right": np.ones((1, 2000), bool)}, r"one shape \(K, 2000\)"),
         ({"little_right": np.ones(3, bool)}, "expected as many of little_right"),
     ],
@@ -183,9 +188,9 @@ def test_trials_that_do_not_fit_are_refused(change: dict[str, object], message: 
 
 def test_records_are_dealt_by_their_source_and_always_alike() -> None:
     names = [f"camera {index // 10}" for index in range(1000)]
-    part = choosing_part(names, fewest=100)
-    assert np.array_equal(part, choosing_part(names, fewest=100))
+    part = selection_part(names, fewest=100)
+    assert np.array_equal(part, selection_part(names, fewest=100))
     assert all(len(set(part[start : start + 10].tolist())) == 1 for start in range(0, 1000, 10))
     assert 0.25 < part.mean() < 0.55
     with pytest.raises(WorkbenchError, match=r"pictures of more sources.*; got 1 sources"):
-        choosing_part(["one"] * 50, fewest=1)
+        selection_part(["one"] * 50, fewest=1)

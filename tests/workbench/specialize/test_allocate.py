@@ -17,8 +17,8 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.networks.pruning.groups import Group, Structure
 from edge_sdk.networks.pruning.structure import find_structure
 from edge_sdk.workbench.specialize.allocate import (
-    Damage,
     Limits,
+    Sensitivity,
     allocate,
     allocate_evenly,
     least_of,
@@ -34,7 +34,7 @@ def loaded(arch: str) -> tuple[Cost, Structure]:
     return Cost(module, structure, 32, 32), structure
 
 
-def damages(groups: tuple[Group, ...], seed: int, power: float = 1.5) -> dict[str, Damage]:
+def sensitivities(groups: tuple[Group, ...], seed: int, power: float = 1.5) -> dict[str, Sensitivity]:
     """Convex curves, infinite below the least that may stay."""
     rng = np.random.default_rng(seed)
     found = {}
@@ -42,7 +42,7 @@ def damages(groups: tuple[Group, ...], seed: int, power: float = 1.5) -> dict[st
         gone = group.channels - np.arange(group.channels + 1)
         at = 10 ** rng.uniform(-3, 0) * (gone / group.channels) ** power
         at[: least_of(group)] = np.inf
-        found[group.name] = Damage(at, tuple(range(group.channels - least_of(group))))
+        found[group.name] = Sensitivity(at, tuple(range(group.channels - least_of(group))))
     return found
 
 
@@ -64,7 +64,7 @@ def test_limits_are_met_and_the_last_step_was_needed(arch: str, fewer: float, ma
     limits = Limits(int(cost.parameters / fewer), None if macs is None else int(cost.macs / macs))
     if limits.unmet(*cost.of({group.name: least_of(group) for group in structure.groups})):
         return
-    numbers = allocate(cost, structure.groups, damages(structure.groups, seed), limits)
+    numbers = allocate(cost, structure.groups, sensitivities(structure.groups, seed), limits)
     assert not limits.unmet(*cost.of(numbers))
     needed = False
     for group in structure.groups:
@@ -80,13 +80,13 @@ def test_without_limits_nothing_goes() -> None:
     cost, structure = loaded("resnet10t")
     whole = {group.name: group.channels for group in structure.groups}
     for limits in (Limits(), Limits(cost.parameters, cost.macs)):
-        assert allocate(cost, structure.groups, damages(structure.groups, 0), limits) == whole
+        assert allocate(cost, structure.groups, sensitivities(structure.groups, 0), limits) == whole
         assert allocate_evenly(cost, structure.groups, limits) == whole
 
 
 def test_a_tighter_limit_never_gives_a_group_more() -> None:
     cost, structure = loaded("resnet10t")
-    harm = damages(structure.groups, 3)
+    harm = sensitivities(structure.groups, 3)
     before = {group.name: group.channels for group in structure.groups}
     for fewer in (1.1, 1.3, 1.7, 2.2, 3, 4):
         now = allocate(cost, structure.groups, harm, Limits(int(cost.parameters / fewer)))
@@ -96,10 +96,10 @@ def test_a_tighter_limit_never_gives_a_group_more() -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_close_to_the_best_of_all_allocations(seed: int) -> None:
-    """Three groups of a network, every combination tried: the damage is near the least that meets the limit."""
+    """Three groups of a network, every combination tried: the divergence is near the least that meets the limit."""
     cost, structure = loaded("resnet10t")
     groups = tuple(group for group in structure.groups if group.channels <= 16)[:3]
-    harm = damages(groups, seed)
+    harm = sensitivities(groups, seed)
     least = cost.of({group.name: least_of(group) for group in groups})[0]
     limits = Limits((cost.parameters + least) // 2)
 
@@ -116,9 +116,9 @@ def test_close_to_the_best_of_all_allocations(seed: int) -> None:
 
 def test_a_group_that_costs_nothing_goes_first() -> None:
     cost, structure = loaded("resnet10t")
-    harm = damages(structure.groups, 0)
+    harm = sensitivities(structure.groups, 0)
     free = max(structure.groups, key=lambda group: cost.parameters - cost.of({group.name: least_of(group)})[0])
-    harm[free.name] = Damage(np.where(np.isinf(harm[free.name].at), np.inf, 0.0), harm[free.name].order)
+    harm[free.name] = Sensitivity(np.where(np.isinf(harm[free.name].at), np.inf, 0.0), harm[free.name].order)
     numbers = allocate(cost, structure.groups, harm, Limits(int(cost.parameters * 0.9)))
     assert {name for name, number in numbers.items() if number < dict(whole(structure))[name]} == {free.name}
 
@@ -130,7 +130,7 @@ def whole(structure: Structure) -> list[tuple[str, int]]:
 def test_the_impossible_is_refused_with_what_is_nearest() -> None:
     cost, structure = loaded("vit_tiny_patch16_224")
     parameters, macs = cost.of({group.name: least_of(group) for group in structure.groups})
-    harm = damages(structure.groups, 0)
+    harm = sensitivities(structure.groups, 0)
     for limits, words in (
         (Limits(parameters - 1), f"got {parameters - 1:,} parameters "),
         (Limits(None, macs - 1), f"got {macs - 1:,} MACs "),

@@ -16,9 +16,9 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.networks.macs import count_macs, count_parameters
 from edge_sdk.networks.pruning.structure import find_structure, shrink
 from edge_sdk.workbench.specialize.allocate import Limits
-from edge_sdk.workbench.specialize.compress import compress, weigh
+from edge_sdk.workbench.specialize.compress import compress, find_sensitivities
 from edge_sdk.workbench.specialize.method import Compressed, Method
-from edge_sdk.workbench.specialize.recover import Recipe
+from edge_sdk.workbench.specialize.recipe import Recipe
 from edge_sdk.workbench.specialize.restrict_head import restrict
 
 SPEC = little_task.SPEC
@@ -41,9 +41,11 @@ def run(
         None if parameters is None else int(count_parameters(whole) / parameters),
         None if macs is None else int(count_macs(whole, 32, 32) / macs),
     )
-    damages = {}
+    sensitivities = {}
     if method.pattern == "structured":
-        damages = weigh(whole, find_structure(whole, 32, 32), samples, SPEC, method, folder / "weighed")
+        sensitivities = find_sensitivities(
+            whole, find_structure(whole, 32, 32), samples, SPEC, method, folder / "sensitivities"
+        )
     stages: dict[str, nn.Module] = {}
     small = compress(
         whole,
@@ -52,7 +54,7 @@ def run(
         SPEC,
         limits,
         method,
-        damages=damages,
+        sensitivities=sensitivities,
         folder=folder,
         on_stage=lambda name, module: stages.update({name: copy.deepcopy(module)}),
         **given,
@@ -72,13 +74,13 @@ def right(module: nn.Module) -> float:
 def test_each_stage_helps_and_the_limits_hold(tmp_path: Path) -> None:
     before = copy.deepcopy(big().state_dict())
     small, stages = run(tmp_path, METHOD, 3, 1.5)
-    assert list(stages) == ["cut", "refit", "statistics", "lessons"]
+    assert list(stages) == ["cut", "refit", "statistics", "distillation"]
     whole = big()
     assert count_parameters(small.module) <= count_parameters(whole) / 3
     assert count_macs(small.module, 32, 32) <= count_macs(whole, 32, 32) / 1.5
     assert right(whole) > 0.9 and right(small.module) > 0.8
     assert right(stages["refit"]) >= right(stages["cut"])
-    assert same(small.module, stages["lessons"]) and not small.module.training
+    assert same(small.module, stages["distillation"]) and not small.module.training
     assert all(torch.equal(value, before[name]) for name, value in big().state_dict().items())
     fresh = big()
     shrink(fresh, 32, 32, small.widths)
@@ -86,7 +88,7 @@ def test_each_stage_helps_and_the_limits_hold(tmp_path: Path) -> None:
     assert small.dense == {} and small.masks == {}
 
 
-@pytest.mark.parametrize("stop_at", ["refit layer by layer", "ask the big model", "lessons"])
+@pytest.mark.parametrize("stop_at", ["refit layer by layer", "ask the big model", "distillation"])
 def test_a_stopped_call_goes_on_to_the_same_end(tmp_path: Path, stop_at: str) -> None:
     whole, _ = run(tmp_path / "whole", METHOD, 3)
 
@@ -108,7 +110,7 @@ def test_a_stopped_call_goes_on_to_the_same_end(tmp_path: Path, stop_at: str) ->
 def test_a_gradual_schedule_halves_round_by_round(tmp_path: Path) -> None:
     small, stages = run(tmp_path, msgspec.structs.replace(METHOD, schedule="gradual"), 4)
     whole = count_parameters(big())
-    first, last = stages["lessons, round 1 of 2"], stages["lessons, round 2 of 2"]
+    first, last = stages["distillation, round 1 of 2"], stages["distillation, round 2 of 2"]
     assert 1.9 < whole / count_parameters(first) < 2.6 and 4 <= whole / count_parameters(last) < 5
     assert same(small.module, last) and right(last) > 0.7
     fresh = big()
@@ -128,7 +130,7 @@ def test_the_same_share_of_every_group(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("pattern", "fewer"), [("2:4", None), ("unstructured", 2.0)])
 def test_zeros_instead_of_narrower_layers(tmp_path: Path, pattern: str, fewer: float | None) -> None:
     small, stages = run(tmp_path, msgspec.structs.replace(METHOD, pattern=pattern), fewer)
-    assert list(stages) == ["zeros", "statistics", "lessons"]
+    assert list(stages) == ["zeros", "statistics", "distillation"]
     assert count_parameters(small.module) == count_parameters(big()) and not small.widths
     zeros = sum(int((parameter == 0).sum()) for parameter in small.module.parameters())
     whole = count_parameters(big())
@@ -144,7 +146,7 @@ def test_gradual_zeros_reach_the_target(tmp_path: Path) -> None:
     counts = [
         sum(int(parameter.count_nonzero()) for parameter in module.parameters())
         for name, module in stages.items()
-        if name.startswith("lessons")
+        if name.startswith("distillation")
     ]
     assert len(counts) >= 2 and sorted(counts, reverse=True) == counts
     assert counts[-1] <= count_parameters(big()) / 3 * 1.01
@@ -167,9 +169,9 @@ def test_other_families_are_cut_and_taught(tmp_path: Path, arch: str) -> None:
     whole, _ = little_task.network(arch)
     samples = little_task.squares(4)
     method = msgspec.structs.replace(METHOD, pictures=16, recipe=Recipe(steps=6, batch=8, views=16, bf16=False))
-    damages = weigh(whole, find_structure(whole, 32, 32), samples, SPEC, method, tmp_path)
+    sensitivities = find_sensitivities(whole, find_structure(whole, 32, 32), samples, SPEC, method, tmp_path)
     limits = Limits(count_parameters(whole) // 2)
-    small = compress(whole, whole, samples, SPEC, limits, method, damages=damages, folder=tmp_path)
+    small = compress(whole, whole, samples, SPEC, limits, method, sensitivities=sensitivities, folder=tmp_path)
     assert count_parameters(small.module) <= count_parameters(whole) // 2
     fresh, _ = little_task.network(arch, seed=1)
     shrink(fresh, 32, 32, small.widths)

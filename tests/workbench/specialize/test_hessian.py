@@ -107,15 +107,15 @@ def test_energy_is_that_of_the_outputs(seed: int, out: int, width: int, samples:
     SEEDS, st.integers(1, 4), st.integers(1, 5), st.integers(1, 5), st.integers(1, 9), st.sampled_from([1e-3, 0.1, 2])
 )
 def test_refit_is_ridge_regression_towards_the_prior(
-    seed: int, out: int, width: int, kept: int, samples: int, damping: float
+    seed: int, out: int, width: int, remaining: int, samples: int, damping: float
 ) -> None:
-    dense, new = randn(seed, width, samples), randn(seed + 1, kept, samples)
-    weight, prior = randn(seed + 2, out, width), randn(seed + 3, out, kept)
+    dense, new = randn(seed, width, samples), randn(seed + 1, remaining, samples)
+    weight, prior = randn(seed + 2, out, width), randn(seed + 3, out, remaining)
     gram = new @ new.T / samples
     found = refit(weight, dense @ new.T / samples, gram, prior, damping)
 
     ridge = math.sqrt(damping * float(gram.diagonal().mean()))
-    rows = np.concatenate([new.numpy().T / math.sqrt(samples), ridge * np.eye(kept)])
+    rows = np.concatenate([new.numpy().T / math.sqrt(samples), ridge * np.eye(remaining)])
     target = np.concatenate([(weight @ dense).numpy().T / math.sqrt(samples), ridge * prior.numpy().T])
     expected = np.linalg.lstsq(rows, target, rcond=None)[0].T
     np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-7)

@@ -16,21 +16,21 @@ from edge_sdk.model.bundle import Bundle
 from edge_sdk.networks.pruning.groups import Structure
 from edge_sdk.networks.pruning.structure import find_structure
 from edge_sdk.workbench.specialize import limits as module_under_test
-from edge_sdk.workbench.specialize.allocate import Damage, Limits, allocate
+from edge_sdk.workbench.specialize.allocate import Limits, Sensitivity, allocate
 from edge_sdk.workbench.specialize.bundles import OF_BIG
 from edge_sdk.workbench.specialize.cost import Cost
 from edge_sdk.workbench.specialize.limits import counted_limits, find_limits
-from edge_sdk.workbench.specialize.sensitivity import measure_damage
+from edge_sdk.workbench.specialize.sensitivity import measure_sensitivities
 from edge_sdk.workbench.specialize.target import parse_targets
 
 SPEC = little_task.SPEC
 
 
 @functools.cache
-def setting() -> tuple[nn.Module, Structure, Cost, dict[str, Damage]]:
+def setting() -> tuple[nn.Module, Structure, Cost, dict[str, Sensitivity]]:
     big, _ = little_task.trained()
     structure = find_structure(big, 32, 32)
-    harm = measure_damage(big, structure, little_task.squares(4), SPEC, damping=0.01)
+    harm = measure_sensitivities(big, structure, little_task.squares(4), SPEC, damping=0.01)
     return big, structure, Cost(big, structure, 32, 32), harm
 
 

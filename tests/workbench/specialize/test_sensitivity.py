@@ -1,4 +1,4 @@
-"""What removing channels costs: an order, a curve, and the same again from what was kept."""
+"""What removing channels costs: an order, a curve, and the same again from what was remaining."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from torch import nn
 from edge_sdk.networks.pruning.groups import Structure
 from edge_sdk.networks.pruning.structure import find_structure
 from edge_sdk.workbench.specialize import sensitivity
-from edge_sdk.workbench.specialize.allocate import Damage, least_of
-from edge_sdk.workbench.specialize.sensitivity import divergence, measure_damage
+from edge_sdk.workbench.specialize.allocate import Sensitivity, least_of
+from edge_sdk.workbench.specialize.sensitivity import divergence, measure_sensitivities
 
 
 def setting(arch: str = "resnet10t") -> tuple[nn.Module, Structure, Any]:
@@ -24,7 +24,7 @@ def setting(arch: str = "resnet10t") -> tuple[nn.Module, Structure, Any]:
     return copy.deepcopy(module), find_structure(module, 32, 32), little_task.squares(6)
 
 
-def equal(one: dict[str, Damage], other: dict[str, Damage]) -> bool:
+def equal(one: dict[str, Sensitivity], other: dict[str, Sensitivity]) -> bool:
     return one.keys() == other.keys() and all(
         one[name].order == other[name].order and np.array_equal(one[name].at, other[name].at) for name in one
     )
@@ -35,7 +35,7 @@ def test_an_order_of_removal_and_a_curve_for_each_group(arch: str) -> None:
     module, structure, samples = setting(arch)
     before = copy.deepcopy(module.state_dict())
     told: list[tuple[int, int, str]] = []
-    found = measure_damage(
+    found = measure_sensitivities(
         module, structure, samples, little_task.SPEC, damping=0.01, on_part=lambda *part: told.append(part)
     )
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
@@ -57,27 +57,27 @@ def test_a_dead_channel_goes_first() -> None:
     with torch.no_grad():
         dead.weight[[2, 5]] = 0  # type: ignore[index, operator]
         dead.bias[[2, 5]] = -1.0  # type: ignore[index, operator]
-    found = measure_damage(module, Structure((group,), {}), samples, little_task.SPEC, damping=0.01)[group.name]
+    found = measure_sensitivities(module, Structure((group,), {}), samples, little_task.SPEC, damping=0.01)[group.name]
     assert set(found.order[:2]) == {2, 5} and found.at[6] < 0.1 * found.at[least_of(group)]
 
 
 def test_what_was_measured_is_not_measured_again(tmp_path: Path) -> None:
     module, structure, samples = setting()
     spec, groups = little_task.SPEC, len(structure.groups)
-    alone = measure_damage(module, structure, samples, spec, damping=0.01)
-    whole = measure_damage(module, structure, samples, spec, damping=0.01, folder=tmp_path)
+    alone = measure_sensitivities(module, structure, samples, spec, damping=0.01)
+    whole = measure_sensitivities(module, structure, samples, spec, damping=0.01, folder=tmp_path)
     files = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     assert len(files) == groups and equal(alone, whole)
     ran: list[int] = []
     hook = module.register_forward_hook(lambda *_: ran.append(1))
-    again = measure_damage(module, structure, samples, spec, damping=0.01, folder=tmp_path)
+    again = measure_sensitivities(module, structure, samples, spec, damping=0.01, folder=tmp_path)
     asked = len(ran)
     hook.remove()
     assert equal(again, whole) and asked <= 1
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == files
     for path in sorted(files)[::2]:
         path.unlink()
-    assert equal(measure_damage(module, structure, samples, spec, damping=0.01, folder=tmp_path), whole)
+    assert equal(measure_sensitivities(module, structure, samples, spec, damping=0.01, folder=tmp_path), whole)
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in files}
 
 
@@ -90,16 +90,16 @@ def test_an_interruption_keeps_the_groups_that_are_done(tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        measure_damage(module, structure, samples, little_task.SPEC, damping=0.01, folder=tmp_path, on_part=stop)
+        measure_sensitivities(module, structure, samples, little_task.SPEC, damping=0.01, folder=tmp_path, on_part=stop)
     assert len(list(tmp_path.iterdir())) == 4
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
 
 
 def test_little_memory_takes_more_passes_and_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     module, structure, samples = setting()
-    whole = measure_damage(module, structure, samples, little_task.SPEC, damping=0.01)
+    whole = measure_sensitivities(module, structure, samples, little_task.SPEC, damping=0.01)
     monkeypatch.setattr(sensitivity, "MEMORY", 8 * 200**2)
-    assert equal(measure_damage(module, structure, samples, little_task.SPEC, damping=0.01), whole)
+    assert equal(measure_sensitivities(module, structure, samples, little_task.SPEC, damping=0.01), whole)
 
 
 def test_divergence_by_hand() -> None:

@@ -20,7 +20,7 @@ from edge_sdk.networks.checkpoint import load_checkpoint
 from edge_sdk.networks.macs import count_macs, count_parameters
 from edge_sdk.workbench.draw import draw_report
 from edge_sdk.workbench.specialize.method import Method
-from edge_sdk.workbench.specialize.recover import Recipe
+from edge_sdk.workbench.specialize.recipe import Recipe
 from edge_sdk.workbench.specialize.report import Report, report_table, write_report
 from edge_sdk.workbench.specialize.specialist import Specialist, specialize
 from edge_sdk.workbench.specialize.target import parse_targets
@@ -94,7 +94,7 @@ def test_the_report_says_what_was_asked_and_what_came(made: tuple[Specialist, Pa
         "cut",
         "refit",
         "statistics",
-        "lessons",
+        "distillation",
     ]
     big, cut, *_, small = report.stages
     assert big.parameters / small.parameters >= 3 and big.macs / small.macs >= 1.5
@@ -145,7 +145,13 @@ def test_progress_is_told_to_the_end(made: tuple[Specialist, Path, list[tuple[st
         assert 0 <= done <= of and (what not in last or done >= last[what][0])
         last[what] = (done, of)
     assert all(done == of for done, of in last.values())
-    assert {"weigh channels", "refit layer by layer", "lessons", "control: lessons", "export and measure"} <= set(last)
+    assert {
+        "measure sensitivities",
+        "refit layer by layer",
+        "distillation",
+        "control: distillation",
+        "export and measure",
+    } <= set(last)
 
 
 @pytest.mark.slow
@@ -166,7 +172,7 @@ def test_the_same_call_uses_what_was_kept(made: tuple[Specialist, Path, list[Any
 def test_an_interrupted_call_comes_to_the_same_end(made: tuple[Specialist, Path, list[Any]], tmp_path: Path) -> None:
     found, _, told = made
     names = list(dict.fromkeys(what for what, _, _ in told if not what.startswith("control")))
-    for stop_at in ("weigh channels", "refit layer by layer", "lessons"):
+    for stop_at in ("measure sensitivities", "refit layer by layer", "distillation"):
         assert stop_at in names
 
         def stop(what: str, done: int, of: int, stop_at: str = stop_at) -> None:
@@ -207,7 +213,7 @@ def test_size_is_met_by_measuring(tmp_path: Path) -> None:
     found = run(tmp_path / "little", "size=1.4x", method=NO_LESSONS)
     assert found.report.smaller >= 1.35 and found.report.stages[-1].name == "statistics"
     run(tmp_path / "little", "size=1.4x", method=NO_LESSONS, on_progress=lambda what, *_: told.append(what))
-    assert "find a shape" not in told  # what was measured is kept
+    assert "find a shape" not in told  # what was measured is remaining
 
 
 def test_what_cannot_be_is_refused_before_any_work(tmp_path: Path) -> None:

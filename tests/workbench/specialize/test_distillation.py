@@ -1,4 +1,4 @@
-"""After the cut: statistics, and lessons that can be stopped at any step."""
+"""Corrected statistics, and a distillation that can be stopped at any step."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from torch import nn
 
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.networks.pruning.structure import find_structure, prune
-from edge_sdk.workbench.specialize import recover
+from edge_sdk.workbench.specialize import distillation
 from edge_sdk.workbench.specialize.answers import answers
+from edge_sdk.workbench.specialize.distillation import distil
+from edge_sdk.workbench.specialize.distillation_set import DistillationSet, make_distillation_set
 from edge_sdk.workbench.specialize.norms import correct_statistics
-from edge_sdk.workbench.specialize.recover import Lessons, Recipe, make_lessons, teach
+from edge_sdk.workbench.specialize.recipe import Recipe
 from edge_sdk.workbench.specialize.sensitivity import divergence
 
 SPEC = little_task.SPEC
@@ -27,15 +29,17 @@ RECIPE = Recipe(steps=12, batch=8, views=40, bf16=False)
 def halved() -> tuple[nn.Module, nn.Module, dict[str, torch.Tensor]]:
     """The trained network, and half of each of its groups."""
     module, _ = little_task.trained()
-    kept = {group.name: torch.arange(group.channels)[::2] for group in find_structure(module, 32, 32).groups}
+    remaining = {group.name: torch.arange(group.channels)[::2] for group in find_structure(module, 32, 32).groups}
     cut = copy.deepcopy(module)
-    prune(cut, 32, 32, kept)
-    return module, cut, kept
+    prune(cut, 32, 32, remaining)
+    return module, cut, remaining
 
 
-def lessons_for(module: nn.Module, recipe: Recipe = RECIPE, seed: int = 0, **watched: torch.Tensor) -> Lessons:
+def distillation_set_for(
+    module: nn.Module, recipe: Recipe = RECIPE, seed: int = 0, **watched: torch.Tensor
+) -> DistillationSet:
     samples = little_task.squares(4, little_task.LABELS)
-    return make_lessons(module, module, samples, SPEC, recipe, watched, seed=seed)
+    return make_distillation_set(module, module, samples, SPEC, recipe, watched, seed=seed)
 
 
 def same(one: nn.Module, other: nn.Module) -> bool:
@@ -71,11 +75,11 @@ def test_statistics_undo_a_shift_and_a_scale() -> None:
 
 
 def test_statistics_of_a_cut_network_bring_it_nearer() -> None:
-    module, cut, kept = halved()
+    module, cut, remaining = halved()
     samples = little_task.squares(8, little_task.LABELS)
     weights = {name: value.clone() for name, value in cut.named_parameters()}
     wanted, off = answers(module, samples, SPEC), answers(cut, samples, SPEC)
-    correct_statistics(module, cut, kept, samples, SPEC)
+    correct_statistics(module, cut, remaining, samples, SPEC)
     assert divergence(wanted, answers(cut, samples, SPEC)) < divergence(wanted, off)
     assert all(torch.equal(value, weights[name]) for name, value in cut.named_parameters())
     assert not any(layer._forward_pre_hooks for one in (module, cut) for layer in one.modules())
@@ -88,13 +92,13 @@ def test_networks_without_statistics_are_left_alone() -> None:
     assert same(other, module)
 
 
-def test_lessons_are_views_of_all_pictures_with_the_teachers_answers() -> None:
+def test_the_set_holds_views_of_all_pictures_with_the_teachers_answers() -> None:
     module, _ = little_task.trained()
     channels = torch.tensor([0, 3, 7])
     told: list[tuple[int, int]] = []
     samples = little_task.squares(4, little_task.LABELS)
     watched = {"layer2.0.conv1": channels, "fc": torch.arange(24)}
-    found = make_lessons(
+    found = make_distillation_set(
         module, module, samples, SPEC, RECIPE, watched, seed=3, on_step=lambda done, of, _: told.append((done, of))
     )
     assert found.images.shape == (40, 32, 32, 3) and found.answers.shape == (40, 6)
@@ -104,18 +108,18 @@ def test_lessons_are_views_of_all_pictures_with_the_teachers_answers() -> None:
         "fc": (40, 24),
     }
     assert told == [(8 * (n + 1), 40) for n in range(5)]
-    again = make_lessons(module, module, samples, SPEC, RECIPE, watched, seed=3)
-    other = make_lessons(module, module, samples, SPEC, RECIPE, watched, seed=4)
+    again = make_distillation_set(module, module, samples, SPEC, RECIPE, watched, seed=3)
+    other = make_distillation_set(module, module, samples, SPEC, RECIPE, watched, seed=4)
     assert np.array_equal(found.images, again.images) and torch.equal(found.answers, again.answers)
     assert not np.array_equal(found.images, other.images)
     views = type(samples)(found.images, samples.truths[:1].repeat(40), samples.labels)
     torch.testing.assert_close(found.answers, answers(module, views, SPEC), rtol=1e-4, atol=1e-4)
 
 
-def test_lessons_without_mixing_or_changes_are_the_pictures_and_their_mirror_images() -> None:
+def test_a_set_without_mixing_or_changes_are_the_pictures_and_their_mirror_images() -> None:
     module, _ = little_task.trained()
     samples = little_task.squares(2, little_task.LABELS)
-    found = make_lessons(module, module, samples, SPEC, Recipe(views=24, mixed=0, strength=0, bf16=False), {})
+    found = make_distillation_set(module, module, samples, SPEC, Recipe(views=24, mixed=0, strength=0, bf16=False), {})
     flips = 0
     for number, image in enumerate(found.images):
         own = samples.images[number % 12].astype(int)
@@ -130,33 +134,33 @@ def test_a_teacher_that_sums_classes_watches_the_whole_networks_layers() -> None
     module, _ = little_task.trained()
     members = ((0, 1), (2,), (3, 4, 5))
     samples = little_task.squares(2, little_task.LABELS[:3])
-    found = make_lessons(
+    found = make_distillation_set(
         Summed(module, members), restrict(module, members), samples, SPEC, RECIPE, {"fc": torch.arange(24)}
     )
-    alone = make_lessons(restrict(module, members), restrict(module, members), samples, SPEC, RECIPE, {})
+    alone = make_distillation_set(restrict(module, members), restrict(module, members), samples, SPEC, RECIPE, {})
     assert found.answers.shape == (40, 3) and found.features["fc"].shape == (40, 24)
     assert not torch.allclose(found.answers, alone.answers)
 
 
 def test_pictures_without_truths_teach_by_answers_alone() -> None:
     module, cut, _ = halved()
-    found = make_lessons(module, module, little_task.noise(5), SPEC, RECIPE, {})
+    found = make_distillation_set(module, module, little_task.noise(5), SPEC, RECIPE, {})
     assert found.truths.shape == (40, 1) and not found.truths.any()
     told: list[float] = []
-    teach(cut, found, SPEC, RECIPE, on_step=lambda done, of, loss: told.append(loss))
+    distil(cut, found, SPEC, RECIPE, on_step=lambda done, of, loss: told.append(loss))
     assert len(told) == 12 and all(np.isfinite(told))
 
 
 @pytest.mark.parametrize("bf16", [False, True])
 def test_teaching_lowers_the_loss_and_brings_answers_nearer(bf16: bool) -> None:
-    module, cut, kept = halved()
+    module, cut, remaining = halved()
     samples = little_task.squares(4, little_task.LABELS)
     recipe = msgspec.structs.replace(RECIPE, steps=60, views=96, batch=16, learning_rate=3e-3, average=0.9, bf16=bf16)
-    watched = {"layer2.0.conv1": kept["layer1.0.downsample.0"], "fc": kept["layer4.0.downsample.0"]}
-    lessons = make_lessons(module, module, samples, SPEC, recipe, watched)
+    watched = {"layer2.0.conv1": remaining["layer1.0.downsample.0"], "fc": remaining["layer4.0.downsample.0"]}
+    distillation_set = make_distillation_set(module, module, samples, SPEC, recipe, watched)
     losses: list[float] = []
     off = divergence(answers(module, samples, SPEC), answers(cut, samples, SPEC))
-    teach(cut, lessons, SPEC, recipe, on_step=lambda done, of, loss: losses.append(loss))
+    distil(cut, distillation_set, SPEC, recipe, on_step=lambda done, of, loss: losses.append(loss))
     assert losses[-1] < 0.9 * losses[0]
     assert divergence(answers(module, samples, SPEC), answers(cut, samples, SPEC)) < off
     assert not cut.training and all(value.is_contiguous() for value in cut.parameters())
@@ -170,7 +174,7 @@ def test_zeros_stay_zeros() -> None:
         weight = pupil.get_submodule(name).weight
         masks[name] = torch.rand(weight.shape[0], weight[0].numel()) < 0.4  # type: ignore[index, operator]
         weight.data.mul_(masks[name].view_as(weight))  # type: ignore[operator, union-attr, arg-type]
-    teach(pupil, lessons_for(module), SPEC, RECIPE, masks=masks)
+    distil(pupil, distillation_set_for(module), SPEC, RECIPE, masks=masks)
     for name, mask in masks.items():
         weight = pupil.get_submodule(name).weight.flatten(1)  # type: ignore[operator, union-attr]
         assert not weight[~mask].any() and weight[mask].all()
@@ -178,25 +182,34 @@ def test_zeros_stay_zeros() -> None:
 
 
 @pytest.mark.parametrize("masked", [False, True])
-def test_stopped_lessons_go_on_to_the_same_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, masked: bool) -> None:
-    monkeypatch.setattr(recover, "_SAVE_EVERY", 5)
-    module, cut, kept = halved()
-    lessons = lessons_for(module, fc=kept["layer4.0.downsample.0"])
+def test_a_stopped_distillation_goes_on_to_the_same_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, masked: bool
+) -> None:
+    monkeypatch.setattr(distillation, "_SAVE_EVERY", 5)
+    module, cut, remaining = halved()
+    distillation_set = distillation_set_for(module, fc=remaining["layer4.0.downsample.0"])
     masks = {"fc": torch.rand(6, 12) < 0.5} if masked else None
     alone, stopped, resumed = (copy.deepcopy(cut) for _ in range(3))
-    teach(alone, lessons, SPEC, RECIPE, masks=masks, seed=2)
-    state = tmp_path / "teach.pt"
+    distil(alone, distillation_set, SPEC, RECIPE, masks=masks, seed=2)
+    state = tmp_path / "distil.pt"
 
     def stop(done: int, of: int, loss: float) -> None:
         if done == 8:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        teach(stopped, lessons, SPEC, RECIPE, masks=masks, state=state, seed=2, on_step=stop)
+        distil(stopped, distillation_set, SPEC, RECIPE, masks=masks, state=state, seed=2, on_step=stop)
     assert state.exists()
     steps: list[int] = []
-    teach(
-        resumed, lessons, SPEC, RECIPE, masks=masks, state=state, seed=2, on_step=lambda done, of, _: steps.append(done)
+    distil(
+        resumed,
+        distillation_set,
+        SPEC,
+        RECIPE,
+        masks=masks,
+        state=state,
+        seed=2,
+        on_step=lambda done, of, _: steps.append(done),
     )
     assert steps == list(range(6, 13))
     for name, value in resumed.state_dict().items():
@@ -206,19 +219,19 @@ def test_stopped_lessons_go_on_to_the_same_end(tmp_path: Path, monkeypatch: pyte
 
 def test_a_seed_decides_the_order() -> None:
     module, cut, _ = halved()
-    lessons = lessons_for(module)
+    distillation_set = distillation_set_for(module)
     pupils = [copy.deepcopy(cut) for _ in range(3)]
     for pupil, seed in zip(pupils, (1, 1, 2), strict=True):
-        teach(pupil, lessons, SPEC, RECIPE, seed=seed)
+        distil(pupil, distillation_set, SPEC, RECIPE, seed=seed)
     assert same(pupils[0], pupils[1]) and not same(pupils[0], pupils[2])
 
 
 def test_a_loss_that_is_no_number_is_told() -> None:
     module, cut, _ = halved()
-    lessons = lessons_for(module)
-    lessons.answers[:] = torch.nan
+    distillation_set = distillation_set_for(module)
+    distillation_set.answers[:] = torch.nan
     with pytest.raises(WorkbenchError, match="the loss is nan at step 0; try a lower learning rate"):
-        teach(cut, lessons, SPEC, RECIPE)
+        distil(cut, distillation_set, SPEC, RECIPE)
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from edge_sdk.cli.sequence import sequence
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.bundle import InputSpec
 from edge_sdk.networks.checkpoint import create_model, save_checkpoint
-from edge_sdk.networks.sequence import load_sequence
-from edge_sdk.workbench.companion import find_companions
+from edge_sdk.networks.sequence_file import load_sequence
+from edge_sdk.workbench.companion_search import find_companions
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent import futures
+from typing import Any, cast
 
 import grpc
 
@@ -15,18 +16,31 @@ Script = Callable[[wire.ClassifyRequest, grpc.ServicerContext], "wire.ClassifyRe
 
 
 def answer(request: wire.ClassifyRequest, label: str = "b", macs: int = 1000) -> wire.ClassifyReply:
+    """A script's reply: the big model says `label`, of the labels "a" and "b"."""
     said = wire.Classification(label=label, confidence=0.9, probabilities=[0.1, 0.9], macs=macs)
     return wire.ClassifyReply(frame_id=request.frame_id, classification=said)
 
 
 def failure(request: wire.ClassifyRequest, code: int, message: str = "no") -> wire.ClassifyReply:
-    return wire.ClassifyReply(frame_id=request.frame_id, failure=wire.Failure(code=code, message=message))
+    """A script's reply: a failure of this code, as a server writes it that does not know `retryable`."""
+    return wire.ClassifyReply(frame_id=request.frame_id, failure=wire.Failure(code=cast(Any, code), message=message))
 
 
-class ScriptedServer(wire_grpc.OffloadServicer):
-    """Runs while its `with` block does.
+class ScriptedServer(wire_grpc.OffloadServicer):  # type: ignore[misc]
+    """Speaks `edge_sdk.v1.Offload`; runs while its `with` block does.
 
-    `script` gives the reply to a request; None: no reply. With `credentials` it speaks TLS; with `token` it demands it.
+    Args:
+        script: gives the reply to a request, on a thread of the server; None: no reply.
+        labels: of the server.
+        credentials: speak TLS with these; None: unencrypted.
+        token: demand this token; None: none.
+        host: the address to listen on.
+
+    Attributes:
+        requests: those that came over streams, in their order.
+        describes: calls of `Describe` so far.
+        streams: streams opened so far.
+        port: chosen at the first start, then kept.
     """
 
     def __init__(
@@ -49,6 +63,7 @@ class ScriptedServer(wire_grpc.OffloadServicer):
         self._lock = threading.Lock()
 
     def start(self) -> None:
+        """Listen."""
         self._server = grpc.server(futures.ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)])
         wire_grpc.add_OffloadServicer_to_server(self, self._server)
         where = f"{self.host}:{self.port}"
@@ -59,14 +74,17 @@ class ScriptedServer(wire_grpc.OffloadServicer):
         self._server.start()
 
     def stop(self) -> None:
+        """End all calls; `start` may follow."""
         self._server.stop(None).wait()
 
     @property
     def target(self) -> str:
+        """`host:port`."""
         return f"{self.host}:{self.port}"
 
     @property
     def ids(self) -> list[str]:
+        """Frame ids of `requests`."""
         return [request.frame_id for request in self.requests]
 
     def __enter__(self) -> ScriptedServer:
@@ -77,17 +95,20 @@ class ScriptedServer(wire_grpc.OffloadServicer):
         self.stop()
 
     def Describe(self, request: wire.DescribeRequest, context: grpc.ServicerContext) -> wire.Description:
+        """Say what the server is."""
         self.describes += 1
         if self.token is not None and ("authorization", f"Bearer {self.token}") not in context.invocation_metadata():
             context.abort(grpc.StatusCode.UNAUTHENTICATED, "no such token")
         return wire.Description(model="scripted", labels=self.labels, macs=1000, input_width=32, input_height=32)
 
     def Classify(self, request: wire.ClassifyRequest, context: grpc.ServicerContext) -> wire.ClassifyReply:
+        """Answer one frame."""
         return self.script(request, context) or wire.ClassifyReply(frame_id=request.frame_id)
 
     def Stream(
         self, requests: Iterator[wire.ClassifyRequest], context: grpc.ServicerContext
     ) -> Iterator[wire.ClassifyReply]:
+        """Answer a stream of frames."""
         with self._lock:
             self.streams += 1
         for request in requests:

@@ -18,9 +18,12 @@ from edge_sdk.images.rendition import Upload
 from edge_sdk.model.bundle import MANIFEST_FILE, MODEL_FILE, shipped_bundles
 from edge_sdk.workbench.cascade.companion import Candidate, Ranked, rank_companions
 from edge_sdk.workbench.cascade.confidence import fit_temperature
-from edge_sdk.workbench.data import Split, open_source, read_all
-from edge_sdk.workbench.recorder import Subject, file_name, open_subject, record
-from edge_sdk.workbench.records import Records, check_same, load_records
+from edge_sdk.workbench.data import open_source
+from edge_sdk.workbench.labelled import Split, read_all
+from edge_sdk.workbench.recorder import write_records
+from edge_sdk.workbench.records import Records, check_same
+from edge_sdk.workbench.records_file import load_records
+from edge_sdk.workbench.subjects import Subject, file_name, open_subject
 
 _CALIBRATION_PICTURES = 300
 
@@ -110,7 +113,7 @@ def find_companions(
     found: dict[Split, list[Records]] = {}
     for split in (Split.CALIBRATION, Split.TEST):
         on_step(f"records on the {split} split")
-        paths = record([whole, *subjects], open_source(data, split), out / split.value, on_part=on_part)
+        paths = write_records([whole, *subjects], open_source(data, split), out / split.value, on_part=on_part)
         found[split] = [load_records(path) for path in paths]
         check_same(*found[split])
     cloud, *littles = found[Split.CALIBRATION]

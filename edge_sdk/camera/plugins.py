@@ -1,0 +1,67 @@
+"""Cameras of other packages: an entry point in the group `edge_sdk.cameras` adds a scheme to `open_camera`.
+
+    [project.entry-points."edge_sdk.cameras"]
+    thermal = "my_package:open_thermal"
+
+makes `open_camera("thermal://0?gain=2")` call `open_thermal("thermal://0?gain=2", fps=None, on_fault=None)`.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import Protocol
+
+from edge_sdk.camera.base import Camera, OnFault
+from edge_sdk.errors import CameraError, ConfigError, EdgeError
+
+GROUP = "edge_sdk.cameras"
+"""Name of the entry point group; an entry's name is the scheme, its value an `OpenCamera`."""
+
+
+class OpenCamera(Protocol):
+    """Opens the cameras of one scheme."""
+
+    def __call__(self, url: str, *, fps: float | None, on_fault: OnFault | None) -> Camera:
+        """Open a camera.
+
+        Args:
+            url: the whole address, options included.
+            fps: at most this many frames per second; None: the camera's own pace.
+            on_fault: called with each broken frame and each lost connection.
+
+        Raises:
+            CameraError: there is no such camera.
+            ConfigError: the address cannot be understood.
+        """
+
+
+def plugin_schemes() -> list[str]:
+    """The schemes that installed packages add."""
+    return sorted({entry.name.lower() for entry in entry_points(group=GROUP)})
+
+
+def open_plugin(scheme: str, url: str, *, fps: float | None, on_fault: OnFault | None) -> Camera:
+    """Open a camera of another package.
+
+    Args:
+        scheme: of the address, in lower case.
+        url: the whole address.
+        fps: as in `open_camera`.
+        on_fault: as in `open_camera`.
+
+    Raises:
+        CameraError, ConfigError: the package says so, or cannot be loaded.
+    """
+    found = [entry for entry in entry_points(group=GROUP) if entry.name.lower() == scheme]
+    if len({entry.value for entry in found}) != 1:
+        raise ConfigError(f"expected one package for {scheme}:// cameras; got {[entry.value for entry in found]}")
+    try:
+        opener: OpenCamera = found[0].load()
+        camera = opener(url, fps=fps, on_fault=on_fault)
+    except EdgeError:
+        raise
+    except Exception as error:
+        raise CameraError(f"{url}: {found[0].value} failed: {type(error).__name__}: {error}") from error
+    if not (hasattr(camera, "__iter__") and hasattr(camera, "__enter__") and hasattr(camera, "close")):
+        raise CameraError(f"{url}: expected a Camera of {found[0].value}; got {type(camera).__name__}")
+    return camera

@@ -1,0 +1,145 @@
+"""The default transport: one long-lived bidirectional gRPC stream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+
+from edge_sdk.link.transport import Connection, Refusal, Reply, ServerInfo, Way
+from edge_sdk.security.credentials import Denied, Security, explain_failure, open_channel
+from edge_sdk.store.spool import SpoolItem
+from edge_sdk.wire import offload_pb2 as wire
+from edge_sdk.wire import offload_pb2_grpc as wire_grpc
+from edge_sdk.wire.cost import CONNECTION_BYTES, frame_bytes
+
+# A thin link carries frames, not probes: dead connections show as missing replies, so neither keepalives nor bandwidth
+# probes are sent, and retries are the uplink's own, each of them charged.
+_CHANNEL_OPTIONS = [
+    ("grpc.enable_retries", 0),
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.max_receive_message_length", 1 << 20),
+]
+_FINAL = frozenset({wire.Failure.BAD_IMAGE, wire.Failure.TOO_LARGE, wire.Failure.BAD_REQUEST})
+_DENIALS = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
+
+
+class GrpcTransport:
+    """Speaks `edge_sdk.v1.Offload` (protos/offload.proto).
+
+    Args:
+        target: the server, `host:port`: its certificate must be for this host.
+        security: certificates and token.
+        connect_timeout_s: seconds that opening a connection may take.
+        reply_timeout_s: seconds that the server may take to describe itself.
+    """
+
+    def __init__(self, target: str, security: Security, *, connect_timeout_s: float, reply_timeout_s: float) -> None:
+        self._target = target
+        self._security = security
+        self._connect_timeout_s = connect_timeout_s
+        self._reply_timeout_s = reply_timeout_s
+
+    @property
+    def opening_bytes(self) -> int:
+        """Bytes that opening a connection sends, estimated from above."""
+        return CONNECTION_BYTES + self._security.handshake_bytes
+
+    def frame_bytes(self, item: SpoolItem) -> int:
+        """Bytes that sending one frame and acknowledging its reply costs, estimated from above."""
+        return frame_bytes(_request(item).ByteSize())
+
+    @asynccontextmanager
+    async def connect(self, way: Way) -> AsyncIterator[Connection]:
+        """Open a channel, ask the server for its description, and begin the stream."""
+        async with open_channel(way.address, self._target, self._security, _CHANNEL_OPTIONS) as channel:
+            try:
+                await asyncio.wait_for(_ready(channel), self._connect_timeout_s)
+            except TimeoutError:
+                raise self._no_answer() from None
+            except ConnectionError:
+                if way.unreachable:
+                    raise self._no_answer() from None
+                raise explain_failure(await _last_error(channel), self._target, self._security) from None
+            stub, token = wire_grpc.OffloadStub(channel), self._security.metadata()
+            try:
+                told = await stub.Describe(wire.DescribeRequest(), timeout=self._reply_timeout_s, metadata=token)
+            except grpc.aio.AioRpcError as error:
+                raise _connection_error(error) from error
+            stream = stub.Stream(metadata=token)
+            try:
+                yield _GrpcConnection(stream, ServerInfo(told.model, tuple(told.labels), told.macs))
+            finally:
+                stream.cancel()
+
+    def _no_answer(self) -> ConnectionError:
+        return ConnectionError(f"no cloud server answers at {self._target}")
+
+
+class _GrpcConnection:
+    def __init__(self, stream: Any, server: ServerInfo) -> None:
+        self._stream = stream
+        self.server = server
+
+    async def send(self, item: SpoolItem) -> None:
+        try:
+            await self._stream.write(_request(item))
+        except asyncio.InvalidStateError:  # the call has ended meanwhile
+            raise ConnectionError("the server ended the stream") from None
+        except grpc.aio.AioRpcError as error:
+            raise _connection_error(error) from error
+
+    async def receive(self) -> Reply | Refusal | None:
+        try:
+            reply = await self._stream.read()
+        except grpc.aio.AioRpcError as error:
+            raise _connection_error(error) from error
+        if reply is grpc.aio.EOF:
+            return None
+        if reply.WhichOneof("result") == "classification":
+            said = reply.classification
+            chances = tuple(said.probabilities)
+            size = reply.ByteSize()
+            return Reply(reply.frame_id, said.label, said.confidence, chances, said.macs, size, self.server)
+        return Refusal(reply.frame_id, reply.failure.message, is_retryable(reply.failure))
+
+
+def is_retryable(failure: wire.Failure) -> bool:
+    """Whether the same frame may be sent again: as the server says, else by the code.
+
+    A code that this version does not know is of a newer server, and retried: a frame is given up only where a server
+    says plainly that it never will be answered.
+    """
+    return failure.retryable if failure.HasField("retryable") else failure.code not in _FINAL
+
+
+def _request(item: SpoolItem) -> wire.ClassifyRequest:
+    return wire.ClassifyRequest(frame_id=item.frame_id, image=item.image, probabilities=item.probabilities.tolist())
+
+
+async def _ready(channel: grpc.aio.Channel) -> None:
+    """Return when the channel is ready; raise at the first failure, since the next try is the uplink's to decide."""
+    state = channel.get_state(try_to_connect=True)
+    while state is not grpc.ChannelConnectivity.READY:
+        if state in (grpc.ChannelConnectivity.TRANSIENT_FAILURE, grpc.ChannelConnectivity.SHUTDOWN):
+            raise ConnectionError
+        await channel.wait_for_state_change(state)
+        state = channel.get_state(try_to_connect=True)
+
+
+async def _last_error(channel: grpc.aio.Channel) -> str:
+    """Why a channel failed to connect: a call on it ends at once with the reason."""
+    try:
+        await wire_grpc.OffloadStub(channel).Describe(wire.DescribeRequest(), timeout=1.0)
+    except grpc.aio.AioRpcError as error:
+        return error.details() or ""
+    return ""
+
+
+def _connection_error(error: grpc.aio.AioRpcError) -> ConnectionError:
+    if error.code() in _DENIALS:
+        return Denied(error.details() or error.code().name)
+    return ConnectionError(f"{error.code().name}: {error.details()}")

@@ -1,0 +1,92 @@
+"""The seam between the SDK and whatever runs a network: ExecuTorch by default, another runtime where you name one.
+
+A runtime opens a bundle's network file and gives back a program; a program turns pixels into logits. Scaling the
+picture, the softmax, the check against the golden picture and the compute budget stay with `LittleModel`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_sdk.errors import RuntimeMissing
+from edge_sdk.model.bundle import InputSpec
+from edge_sdk.types import Image
+
+_log = logging.getLogger(__name__)
+
+
+class Program(Protocol):
+    """A loaded network. `LittleModel` may call `forward` from several threads at once."""
+
+    @property
+    def width(self) -> int:
+        """Of the input, pixels."""
+
+    @property
+    def height(self) -> int:
+        """Of the input, pixels."""
+
+    @property
+    def outputs(self) -> int:
+        """Number of logits."""
+
+    def forward(self, pixels: Image) -> NDArray[np.float32]:
+        """Logits `float32 (outputs,)` of `uint8 (height, width, 3)` RGB pixels."""
+
+
+class Runtime(Protocol):
+    """Something that runs networks of one file format. `edge_sdk.testing.FakeRuntime` is one for tests."""
+
+    @property
+    def name(self) -> str:
+        """Of the runtime, for people, such as "onnxruntime"."""
+
+    @property
+    def format(self) -> str:
+        """The file format that it runs, as `Manifest.format` names it, such as "onnx"."""
+
+    def load(self, path: Path, spec: InputSpec, threads: int) -> Program:
+        """Open a network.
+
+        Args:
+            path: the bundle's network file.
+            spec: the input; the program applies its `mean` and `std` to the pixels.
+            threads: processor threads that one forward pass uses.
+
+        Raises:
+            BundleError: the file is not a network that this runtime can run.
+            ConfigError: `threads` cannot be had.
+        """
+
+
+def default_runtime() -> Runtime:
+    """ExecuTorch: the compiled module `edge_sdk._native`, or the executorch package where it is missing.
+
+    Raises:
+        RuntimeMissing: neither is installed.
+    """
+    try:
+        importlib.import_module("edge_sdk._native")
+        from edge_sdk.model.native_runtime import NativeRuntime
+
+        return NativeRuntime()
+    except ImportError as error:
+        missing = error
+    try:
+        importlib.import_module("executorch.runtime")
+    except ImportError as error:
+        raise RuntimeMissing(
+            f"expected the compiled module edge_sdk._native or the executorch package; got neither "
+            f"({missing}; {error}). "
+            'Either `pip install ".[runtime]"`, or install a C++ compiler (g++) and install the checkout again'
+        ) from missing
+    from edge_sdk.model.executorch_runtime import ExecutorchRuntime
+
+    _log.warning("running on the executorch package, which loads torch: %s", missing)
+    return ExecutorchRuntime()

@@ -1,0 +1,105 @@
+"""Everything that `EdgeClassifier` is told, checked once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from edge_sdk.budget.limits import Budget, Resource, parse_budgets
+from edge_sdk.camera.gate import MotionGate
+from edge_sdk.config import PowerModel, StorageSettings, UplinkSettings, check_address
+from edge_sdk.durable.clock import Clock, SystemClock
+from edge_sdk.errors import ConfigError
+from edge_sdk.link.transport import Transport
+from edge_sdk.model.bundle import Bundle
+from edge_sdk.model.policy import Preferences
+from edge_sdk.model.runtime import Runtime
+from edge_sdk.security.credentials import Security
+from edge_sdk.types import Answer
+
+Budgets = Budget | str | Iterable[Budget | str] | None
+"""One budget or several, as values or in words."""
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "gate": (MotionGate,),
+    "preferences": (Preferences,),
+    "power": (PowerModel,),
+    "storage": (StorageSettings,),
+    "uplink": (UplinkSettings,),
+    "security": (Security,),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The arguments of `EdgeClassifier`, which describes them; `budgets` holds those of all three arguments.
+
+    Raises:
+        ConfigError: a value cannot be used; the message says what was expected and what came.
+    """
+
+    bundle: Bundle | str | Path = "trailcam"
+    cloud: str | None = None
+    budget: Budgets = None
+    compute_budget: Budgets = None
+    cloud_budget: Budgets = None
+    state_dir: str | Path | None = None
+    gate: MotionGate | None = None
+    on_answer: Callable[[Answer], None] | None = None
+    threshold: float | None = None
+    threads: int = 1
+    spool_bytes: int = 200_000_000
+    preferences: Preferences = field(default_factory=Preferences)
+    power: PowerModel | None = None
+    storage: StorageSettings = field(default_factory=StorageSettings)
+    uplink: UplinkSettings = field(default_factory=UplinkSettings)
+    security: Security = field(default_factory=Security)
+    runtime: Runtime | None = None
+    transport: Transport | None = None
+    clock: Clock = field(default_factory=SystemClock)
+    budgets: tuple[Budget, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        budgets = (
+            *parse_budgets(self.budget, Resource.UPLOAD, Resource.FRAMES),
+            *parse_budgets(self.compute_budget, Resource.COMPUTE, Resource.ENERGY),
+            *parse_budgets(self.cloud_budget, Resource.CLOUD),
+        )
+        object.__setattr__(self, "budgets", budgets)
+        if self.power is None and any(budget.resource is Resource.ENERGY for budget in budgets):
+            raise ConfigError("expected a PowerModel (power=..., --watts) beside a budget in joules")
+        for name, kinds in _KINDS.items():
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, kinds):
+                raise ConfigError(f"expected {name} as a {kinds[0].__name__}; got {value!r}")
+        if self.on_answer is not None and not callable(self.on_answer):
+            raise ConfigError(f"expected on_answer as a function that takes an Answer; got {self.on_answer!r}")
+        if not (_whole(self.threads) and self.threads > 0):
+            raise ConfigError(f"threads: expected 1 to 64; got {self.threads!r}")
+        if not (_whole(self.spool_bytes) and self.spool_bytes >= 0):
+            raise ConfigError(f"expected spool_bytes as a whole number of at least 0; got {self.spool_bytes!r}")
+        if self.cloud is not None:
+            if not isinstance(self.cloud, str):
+                raise ConfigError(f"expected cloud as host:port, such as vm.example:50051; got {self.cloud!r}")
+            self.security.check(check_address(self.cloud))
+
+
+class Keep(Enum):
+    """What `EdgeClassifier.reconfigure` takes for a setting that is not given."""
+
+    KEEP = "as it is"
+
+
+def check_wait(wait_s: float) -> float:
+    """Return seconds to wait, from 0 to infinity, or raise `ConfigError`."""
+    if isinstance(wait_s, bool) or not isinstance(wait_s, int | float) or math.isnan(wait_s) or wait_s < 0:
+        raise ConfigError(f"expected wait_s as seconds, 0 or more; got {wait_s!r}")
+    return wait_s
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

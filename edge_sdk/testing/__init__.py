@@ -1,0 +1,38 @@
+"""Public fakes for tests of programs that use the SDK, one beside each seam.
+
+Importing this package loads none of them; each name loads its module at its first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edge_sdk.testing.camera import FakeCamera
+    from edge_sdk.testing.clock import FakeClock
+    from edge_sdk.testing.runtime import FakeRuntime, write_fake_bundle
+    from edge_sdk.testing.server import ScriptedServer
+    from edge_sdk.testing.transport import FakeTransport
+
+__all__ = ["FakeCamera", "FakeClock", "FakeRuntime", "FakeTransport", "ScriptedServer", "write_fake_bundle"]
+
+_HOME = {
+    "FakeCamera": "camera",
+    "FakeClock": "clock",
+    "FakeRuntime": "runtime",
+    "FakeTransport": "transport",
+    "ScriptedServer": "server",
+    "write_fake_bundle": "runtime",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'edge_sdk.testing' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"edge_sdk.testing.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

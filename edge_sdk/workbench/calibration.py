@@ -1,0 +1,98 @@
+"""What a calibration is asked for (`Rule`) and what it found (`Calibration`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from edge_sdk.errors import WorkbenchError
+from edge_sdk.model.policy import Policy
+from edge_sdk.workbench.cascade.curve import Curve, Point
+from edge_sdk.workbench.cascade.hardness import HardnessBin
+from edge_sdk.workbench.cascade.score_comparison import Comparison
+
+_RULES = ("eps", "drop", "offload_ratio", "bytes_per_day", "macs")
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """How the threshold is chosen: by the one of these that is given.
+
+    Attributes:
+        eps: the cascade loses at most so much accuracy against the big model, with a guarantee.
+        drop: as `eps`, on the records alone: 0 is Little-Big's lossless rule.
+        offload_ratio: at most this share of the frames goes to the cloud.
+        bytes_per_day: at most so many bytes a day.
+        macs: at most so many MACs per frame, both models together.
+        delta: tolerated chance that a promise fails.
+        frames_per_day: frames that the little model sees a day.
+    """
+
+    eps: float | None = None
+    drop: float | None = None
+    offload_ratio: float | None = None
+    bytes_per_day: float | None = None
+    macs: float | None = None
+    delta: float = 0.05
+    frames_per_day: float = 2000.0
+
+    def __post_init__(self) -> None:
+        given = [name for name in _RULES if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise WorkbenchError(f"expected one of {', '.join(_RULES)}; got {', '.join(given) or 'none'}")
+
+    @property
+    def name(self) -> str:
+        """Which of them is given."""
+        return next(name for name in _RULES if getattr(self, name) is not None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibration:
+    """What calibration found; figures are of the records that no choice but a guaranteed threshold has seen.
+
+    Attributes:
+        policy: to be written into the bundle.
+        point: the cascade with it: threshold (of the score), exit ratio, accuracy, MACs and bytes per frame.
+        curve: all settings of the chosen score.
+        plain: all settings of the maximum softmax.
+        little_accuracy: of the little model alone.
+        big_accuracy: of the big model alone.
+        promise: the cascade loses at most so much against the big model ...
+        delta: ... except with this probability.
+        guaranteed: whether the threshold was chosen under that promise; else it is what holds for the threshold.
+        calibration_error: expected calibration error of the confidences.
+        comparisons: of the scores, on the fitting records; empty where there were too few.
+        bins: the hardness report.
+        pictures: how many records in all.
+        frames_per_day: for figures a day.
+    """
+
+    policy: Policy
+    point: Point
+    curve: Curve
+    plain: Curve
+    little_accuracy: float
+    big_accuracy: float
+    promise: float
+    delta: float
+    guaranteed: bool
+    calibration_error: float
+    comparisons: list[Comparison]
+    bins: list[HardnessBin]
+    pictures: int
+    frames_per_day: float
+
+    def sentence(self) -> str:
+        """The result in words."""
+        gate = self.policy.gate
+        where = f"T = {self.policy.threshold:.4f}"
+        if gate is not None:
+            where = f"an expected gain of {gate.exit_at_or_below:.4f}"
+        day = self.point.upload_bytes * self.frames_per_day / 1e6
+        sent = f"about {day:.3g} MB a day at {self.frames_per_day:,.0f} frames"
+        return (
+            f"At {where}, {1 - self.point.exit_ratio:.1%} of frames go to the cloud; "
+            f"with {1 - self.delta:.0%} confidence accuracy is at most {100 * self.promise:.2f} points below the big "
+            f"model; {sent}."
+        )

@@ -1,0 +1,92 @@
+"""Labelled pictures in a folder with a sub-folder for each class."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from edge_sdk.errors import ImageError, WorkbenchError
+from edge_sdk.images.read import IMAGE_SUFFIXES, read_image
+from edge_sdk.workbench.labelled import LabelledImage, Split
+
+_log = logging.getLogger(__name__)
+_FILES_PER_PART = 250
+
+
+class FolderSource:
+    """Pictures in a folder. Its sub-folders are the classes; pictures beside them, or without any, have no label.
+
+    A file that cannot be decoded is logged and passed over.
+
+    Raises:
+        WorkbenchError: there is no such folder, or no picture of this split in it.
+    """
+
+    def __init__(self, root: Path, split: Split) -> None:
+        if not root.is_dir():
+            raise WorkbenchError(f"expected a folder of pictures or simulated://...; got {str(root)!r}")
+        files = picture_files(root)
+        names = {path: path.relative_to(root).as_posix() for path in files}
+        self.labels = tuple(sorted({names[path].split("/")[0] for path in files if "/" in names[path]}))
+        self._root = root
+        self._files = [path for path in files if split in (Split.ALL, split_of(names[path]))]
+        if not self._files:
+            raise WorkbenchError(f"expected pictures of the {split} split in {root}; got {len(files)} pictures in all")
+        self.parts = -(-len(self._files) // _FILES_PER_PART)
+        facts = [f"{names[path]} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in self._files]
+        self.key = hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
+
+    def size(self, part: int) -> int:
+        """Number of files in a part."""
+        return min(_FILES_PER_PART, len(self._files) - part * _FILES_PER_PART)
+
+    def read(self, part: int) -> Iterator[LabelledImage]:
+        """The pictures of one part."""
+        yield from self._read(self._files[part * _FILES_PER_PART : (part + 1) * _FILES_PER_PART])
+
+    def read_spread(self, limit: int) -> Iterator[LabelledImage]:
+        """The pictures of at most `limit` files, spread evenly over all."""
+        count = min(limit, len(self._files))
+        yield from self._read([self._files[index * len(self._files) // count] for index in range(count)])
+
+    def _read(self, files: Sequence[Path]) -> Iterator[LabelledImage]:
+        for path in files:
+            try:
+                image = read_image(path).image
+            except ImageError as error:
+                _log.warning("left out: %s", error)
+                continue
+            inner = path.relative_to(self._root).parts
+            label = inner[0] if len(inner) > 1 else None
+            yield LabelledImage(image, label, str(path), name="/".join(inner))
+
+
+def picture_files(folder: Path) -> list[Path]:
+    """All pictures below a folder, sorted; hidden files and folders are left out.
+
+    Links to folders are followed, except one to a folder that it lies in; links to nothing are logged and passed over.
+    """
+    return sorted(_pictures(folder, frozenset()))
+
+
+def _pictures(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
+    above |= {folder.resolve()}
+    for path in folder.iterdir():
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            if path.resolve() not in above:
+                yield from _pictures(path, above)
+        elif path.suffix.lower() in IMAGE_SUFFIXES:
+            if path.exists():
+                yield path
+            else:
+                _log.warning("left out: %s is a link to nothing", path)
+
+
+def split_of(name: str) -> Split:
+    """The split of a file, from the hash of its name (with its folders below the root, `/` between them)."""
+    bucket = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % 10
+    return {0: Split.VAL, 1: Split.CALIBRATION, 2: Split.TEST}.get(bucket, Split.TRAIN)

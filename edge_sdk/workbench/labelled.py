@@ -1,0 +1,67 @@
+"""A labelled picture, the splits, and the protocol that every source of labelled pictures follows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from edge_sdk.types import Image
+
+
+class Split(StrEnum):
+    """What a picture may be used for; ALL is a whole folder, or the test seeds of the simulated camera."""
+
+    TRAIN = "train"
+    VAL = "val"
+    CALIBRATION = "calibration"
+    TEST = "test"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledImage:
+    """A picture and what is known of it.
+
+    Attributes:
+        image: `uint8 (H, W, 3)` RGB, full size.
+        label: the true class, or None.
+        source: the file, or the camera's address.
+        group: what the picture is to be reported under, such as the light; "" where nothing is known.
+        name: tells it from the other pictures of its source: the file below the folder, or camera and number.
+    """
+
+    image: Image
+    label: str | None
+    source: str = ""
+    group: str = ""
+    name: str = ""
+
+
+class Source(Protocol):
+    """Labelled pictures in parts, each of which can be read alone and is always the same."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names, sorted as the source has them; empty where there are none."""
+
+    @property
+    def parts(self) -> int:
+        """Number of parts."""
+
+    @property
+    def key(self) -> str:
+        """Names the content: another key, other pictures."""
+
+    def size(self, part: int) -> int:
+        """Number of pictures in a part, at most."""
+
+    def read(self, part: int) -> Iterator[LabelledImage]:
+        """The pictures of one part."""
+
+
+def read_all(source: Source) -> Iterator[LabelledImage]:
+    """All pictures of a source, in order."""
+    for part in range(source.parts):
+        yield from source.read(part)

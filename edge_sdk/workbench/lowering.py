@@ -1,0 +1,129 @@
+"""Lowering a captured network to XNNPACK and ExecuTorch, and the check that nothing heavy stays outside XNNPACK.
+
+Operators outside the delegate run in portable kernels, tens of times slower.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from edge_sdk.errors import WorkbenchError
+
+MAX_LIGHT_ELEMENTS = 4096
+"""An operator that handles at most so many numbers at once may stay outside the delegate: the classifier's tail."""
+
+_HEAVY = ("convolution", "linear", "mm", "addmm", "bmm", "baddbmm", "scaled_dot_product_attention")
+_CHEAP = (
+    "getitem",
+    "executorch_call_delegate",
+    "quantize_per_tensor",
+    "dequantize_per_tensor",
+    "_to_dim_order_copy",
+    "_clone_dim_order",
+    "_to_copy",
+    "clone",
+    "alias_copy",
+    "view_copy",
+    "squeeze_copy",
+    "unsqueeze_copy",
+    "full",
+)  # they move or wrap numbers and compute next to nothing, at any size
+
+
+class MeanPool(nn.Module):
+    """Global average of `(N, C, H, W)` as `(N, C, 1, 1)`, in the one form that XNNPACK takes in channels-last."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The mean of each channel."""
+        return x.mean((2, 3), keepdim=True)
+
+
+def replace_pooling(module: nn.Module) -> nn.Module:
+    """Put `MeanPool` in the place of global average pooling, whose usual form splits the delegate; returns `module`."""
+    for name, child in module.named_children():
+        if isinstance(child, nn.AdaptiveAvgPool2d) and child.output_size in (1, (1, 1)):
+            setattr(module, name, MeanPool())
+        elif type(child).__name__ == "FastAdaptiveAvgPool":  # timm's
+            setattr(module, name, nn.Sequential(MeanPool(), nn.Flatten(1)) if child.flatten else MeanPool())
+        else:
+            replace_pooling(child)
+    return module
+
+
+def undelegated(graph: torch.fx.Graph) -> list[str]:
+    """The heavy operators that a lowered program would run outside the delegate, each with the module it comes from."""
+    found = []
+    for node in graph.nodes:
+        if node.op != "call_function":
+            continue
+        name = _operator(node)
+        if name in _CHEAP or (name not in _HEAVY and _largest(node) <= MAX_LIGHT_ELEMENTS):
+            continue
+        stack = list((node.meta.get("nn_module_stack") or {}).values())
+        path = str(stack[-1][0]) if stack else ""
+        found.append(f"{name} in {path.removeprefix('L__self__').strip('.') or 'the network itself'}")
+    return found
+
+
+def _operator(node: torch.fx.Node) -> str:
+    schema = getattr(node.target, "_schema", None)
+    name = schema.name if schema is not None else getattr(node.target, "__name__", str(node.target))
+    return str(name).rpartition("::")[2]
+
+
+def _largest(node: torch.fx.Node) -> int:
+    values = [node.meta.get("val"), *(argument.meta.get("val") for argument in node.all_input_nodes)]
+    tensors = [tensor for value in values for tensor in (value if isinstance(value, tuple | list) else [value])]
+    return max((tensor.numel() for tensor in tensors if isinstance(tensor, torch.Tensor)), default=0)
+
+
+def lower(captured: Any, inputs: tuple[torch.Tensor], allow: Sequence[str]) -> bytes:
+    """Lower a captured network to XNNPACK.
+
+    Args:
+        captured: by `torch.export`.
+        inputs: one example input, `float32 (1, 3, height, width)`, channels-last.
+        allow: names of heavy operators that may run outside XNNPACK.
+
+    Returns:
+        The program, as the content of `model.pte`.
+
+    Raises:
+        WorkbenchError: XNNPACK did not take other heavy operators; the message names them.
+    """
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import to_edge_transform_and_lower
+
+    edge = to_edge_transform_and_lower(
+        torch.export.export(captured, inputs, strict=False), partitioner=[XnnpackPartitioner()]
+    )
+    heavy = [text for text in undelegated(edge.exported_program().graph) if text.split(" in ")[0] not in allow]
+    if heavy:
+        raise WorkbenchError(
+            f"XNNPACK did not take {len(heavy)} heavy operator{'s' * (len(heavy) > 1)}, which would run many times "
+            f"slower outside it: {'; '.join(dict.fromkeys(heavy))}. Use another architecture, or allow them by name"
+        )
+    return bytes(edge.to_executorch().buffer)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the exporter's warnings, none of which a user can act on."""
+    loggers = [logging.getLogger(name) for name in ("torchao", "torch.utils._pytree")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)  # compiled parts for other machines, deprecations inside
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

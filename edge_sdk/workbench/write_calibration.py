@@ -1,0 +1,91 @@
+"""Calibrating a bundle against a big model, and writing the result into its `policy.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from edge_sdk.images.rendition import Upload
+from edge_sdk.model.bundle import open_bundle, write_policy
+from edge_sdk.workbench.calibrate import calibrate_records
+from edge_sdk.workbench.calibration import Calibration, Rule
+from edge_sdk.workbench.cascade.score_comparison import GATE, MAX_SOFTMAX
+from edge_sdk.workbench.labelled import LabelledImage
+from edge_sdk.workbench.recorder import run_subjects
+from edge_sdk.workbench.subjects import open_subject
+
+
+def calibrate_bundle(
+    path: str | Path,
+    big: str,
+    pictures: Iterable[LabelledImage],
+    rule: Rule,
+    *,
+    upload: Upload | None = None,
+    learned_gate: bool = True,
+    on_done: Callable[[int], None] | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Calibration:
+    """Calibrate a bundle against a big model and write its `policy.json`.
+
+    Args:
+        path: the bundle's folder.
+        big: the big model's checkpoint, or a timm name (then with pretrained weights).
+        pictures: labelled ones; both models must not have been trained on them.
+        rule: how the threshold is chosen.
+        upload: how pictures will travel; default: as the bundle's policy says.
+        learned_gate: see `calibrate_records`.
+        on_done: told how many pictures are done.
+        now: the date for the record.
+
+    Raises:
+        BundleError: the bundle cannot be used or written.
+        WorkbenchError: the big model or the pictures cannot be used, or see `calibrate_records`.
+    """
+    bundle = open_bundle(path)
+    upload = upload or bundle.policy.upload
+    subjects = [
+        open_subject(str(bundle.path)),
+        open_subject(big, pretrained=not big.endswith(".safetensors"), upload=upload),
+    ]
+    little, cloud = run_subjects(subjects, pictures, on_done=on_done)
+    found = calibrate_records(little, cloud, rule, upload=upload, learned_gate=learned_gate)
+    return write_calibration(bundle.path, found, big=cloud.info.model, rule=rule, now=now)
+
+
+def write_calibration(
+    path: Path,
+    found: Calibration,
+    *,
+    big: str,
+    rule: Rule,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Calibration:
+    """Write what calibration found into a bundle's `policy.json`, with the facts for its reader.
+
+    A ladder of encodings that was measured for the same big model stays.
+    """
+    facts: dict[str, float | int | str] = {
+        "rule": rule.name,
+        "score": GATE if found.policy.gate else MAX_SOFTMAX,
+        "date": now().date().isoformat(),
+        "pictures": found.pictures,
+        "exit_ratio": round(found.point.exit_ratio, 4),
+        "little_accuracy": round(found.little_accuracy, 4),
+        "cascade_accuracy": round(found.point.accuracy, 4),
+        "big_accuracy": round(found.big_accuracy, 4),
+        "promised_loss": round(found.promise, 5),
+        "promise_fails_with": found.delta,
+        "big": big,
+    }
+    old = open_bundle(path).policy
+    policy = msgspec.structs.replace(found.policy, calibration=facts)
+    if old.calibration.get("ladder_big") == big:
+        facts |= {name: fact for name, fact in old.calibration.items() if name.startswith("ladder_")}
+        policy = msgspec.structs.replace(policy, ladder=old.ladder)
+    write_policy(path, policy)
+    return replace(found, policy=policy)

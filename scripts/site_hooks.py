@@ -1,0 +1,50 @@
+"""What the site makes from the code: the page of commands. Named in mkdocs.yml; runs inside `mkdocs build`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html import escape
+from importlib import import_module
+from inspect import cleandoc
+from typing import Any
+
+import click
+
+# A line of a page: <!-- commands MODULE:ATTRIBUTE NAME -->
+_MARK = re.compile(r"^<!-- commands ([\w.]+):(\w+) ([\w-]+) -->$", re.MULTILINE)
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Put the help of a command, and of its sub-commands, where a page asks for it."""
+
+    def help_of(match: re.Match[str]) -> str:
+        module, attribute, name = match.groups()
+        command = getattr(import_module(module), attribute)
+        return "\n".join(_sections(command, click.Context(command, info_name=name), level=2))
+
+    return _MARK.sub(help_of, markdown)
+
+
+def _sections(command: click.Command, context: click.Context, level: int) -> Iterator[str]:
+    """One section a command: its text, its usage, its options with their defaults, as `--help` has them."""
+    yield f"{'#' * level} {context.command_path}\n"
+    yield f"{_plain(command.help or command.short_help or '')}\n"
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            if found is not None and not found.hidden:
+                yield from _sections(found, click.Context(found, info_name=name, parent=context), level + 1)
+        return
+    usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
+    yield f"```sh\n{usage}\n```\n"
+    rows = [record for parameter in command.get_params(context) if (record := parameter.get_help_record(context))]
+    rows = [(names, text) for names, text in rows if "--help" not in names]
+    if rows:
+        cells = (f"<tr><td><code>{escape(names)}</code></td><td>{escape(text)}</td></tr>" for names, text in rows)
+        yield f'<table class="options"><tbody>{"".join(cells)}</tbody></table>\n'
+
+
+def _plain(text: str) -> str:
+    """A command's help as Markdown: click's backspace marks go, what Markdown would read as HTML is escaped."""
+    return escape(re.sub(r"^\x08\n", "", cleandoc(text), flags=re.MULTILINE), quote=False)

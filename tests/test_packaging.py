@@ -1,0 +1,53 @@
+"""What is handed on: complete metadata, and a source distribution that can be tested."""
+
+from __future__ import annotations
+
+import tarfile
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def test_the_metadata_is_complete_and_invents_no_host() -> None:
+    for field in ("description", "readme", "license", "authors", "keywords", "classifiers", "requires-python"):
+        assert PROJECT[field], field
+    assert "urls" not in PROJECT  # until there is one
+    assert (ROOT / PROJECT["readme"]).is_file()
+    assert all((ROOT / path).is_file() for path in PROJECT["license-files"])
+
+
+def test_the_versions_agree() -> None:
+    import edge_sdk
+
+    assert edge_sdk.__version__ == PROJECT["version"]
+
+
+def test_the_source_distribution_holds_all_that_its_tests_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = pytest.importorskip("scikit_build_core.build")
+    monkeypatch.chdir(ROOT)
+    name = backend.build_sdist(str(tmp_path))
+    with tarfile.open(tmp_path / name) as archive:
+        files = {member.partition("/")[2] for member in archive.getnames()}
+    for path in (
+        "CMakeLists.txt",
+        "LICENSE",
+        "README.md",
+        "mkdocs.yml",
+        "benchmarks/RESULTS.md",
+        "docs/index.md",
+        "edge_sdk/models/trailcam/model.pte",
+        "edge_sdk/native/runtime.cpp",
+        "examples/camera_loop.py",
+        "protos/offload.proto",
+        "scripts/environment",
+        "scripts/test",
+        "cloud_server/models/trailcam/model.safetensors",
+        "tests/conftest.py",
+        Path(__file__).relative_to(ROOT).as_posix(),
+    ):
+        assert path in files, path
+    assert not [path for path in files if path.endswith((".so", ".pyc")) or path.startswith((".venv", "build/"))]
