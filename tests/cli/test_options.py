@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner, Result
 
-from edge_sdk.cli import ladder, options, records, sequence
+from edge_sdk.cli import options
 from edge_sdk.images.rendition import MIN_SIDE, Upload
 from edge_sdk.workbench.cascade.threshold_search import METHODS
 from edge_sdk.workbench.encodings import FORMATS, QUALITIES
@@ -77,6 +78,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path: Pat
 
 
 def test_what_help_lists_is_what_the_workbench_has() -> None:
+    sequence, records, ladder = (import_module(f"edge_sdk.cli.{name}") for name in ("sequence", "records", "ladder"))
     assert sequence.METHODS == METHODS
     assert tuple(one.value for one in Split) == records.SPLITS
     assert (ladder.FORMATS, ladder.QUALITIES, ladder.MIN_SIDE) == (FORMATS, QUALITIES, MIN_SIDE)
