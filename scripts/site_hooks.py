@@ -1,4 +1,4 @@
-"""What the site makes from the code: the page of commands. Named in mkdocs.yml; runs inside `mkdocs build`."""
+"""What the site makes of its pages beyond Markdown. Named in mkdocs.yml; runs inside `mkdocs build`."""
 
 from __future__ import annotations
 
@@ -15,15 +15,19 @@ import click
 _MARK = re.compile(r"^<!-- commands ([\w.]+):(\w+) ([\w-]+) -->$", re.MULTILINE)
 
 
+# A link to a file beside docs/, such as an example: it works in the repository, the site has no such page.
+_OUTSIDE = re.compile(r"\[([^\]]+)\]\((?:\.\./)+(?:examples|benchmarks|tests|scripts|protos)/[^)]*\)")
+
+
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Put the help of a command, and of its sub-commands, where a page asks for it."""
+    """Put the help of a command where a page asks for it; leave the text alone of links that lead out of the docs."""
 
     def help_of(match: re.Match[str]) -> str:
         module, attribute, name = match.groups()
         command = getattr(import_module(module), attribute)
         return "\n".join(_sections(command, click.Context(command, info_name=name), level=2))
 
-    return _MARK.sub(help_of, markdown)
+    return _OUTSIDE.sub(r"\1", _MARK.sub(help_of, markdown))
 
 
 def _sections(command: click.Command, context: click.Context, level: int) -> Iterator[str]:

@@ -40,7 +40,7 @@ def as_frame(picture: Picture, *, bgr: bool = False) -> Frame:
 
 
 def read_frame(path: Path, *, truth: str | None = None) -> Frame:
-    """The frame of an image file: its source is the path, its capture time EXIF's, else that of the last change.
+    """The frame of an image file. Its source is the path; its capture time is EXIF's, else the last change's, else now.
 
     Args:
         path: a JPEG, PNG, WebP, BMP or TIFF file.
@@ -52,11 +52,14 @@ def read_frame(path: Path, *, truth: str | None = None) -> Frame:
     if path.is_dir():
         raise ImageError(f"expected an image file; {path} is a folder, which open_camera reads")
     loaded = read_image(path)
+    return Frame(loaded.image, loaded.captured_at or _changed_at(path), str(path), truth=truth)
+
+
+def _changed_at(path: Path) -> datetime:
     try:
-        captured_at = loaded.captured_at or datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be read: {error.strerror}") from error
-    return Frame(loaded.image, captured_at, str(path), truth=truth)
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except (OSError, OverflowError, ValueError):  # it was just removed, or a network share gives a year beyond 9999
+        return datetime.now(UTC)
 
 
 def _no_bgr(bgr: bool, came: str) -> None:

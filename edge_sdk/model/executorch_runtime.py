@@ -56,9 +56,9 @@ class ExecutorchProgram:
         pool._unsafe_reset_threadpool(threads)
         self._from_numpy: Any = torch.from_numpy
         self._loaded = runtime.Runtime.get().load_program(str(path))  # kept: the method runs in its memory
-        self._method = self._loaded.load_method("forward")
-        if self._method is None:
+        if "forward" not in self._loaded.method_names:
             raise RuntimeError(f'expected a method "forward"; got {sorted(self._loaded.method_names)}')
+        self._method = self._loaded.load_method("forward")
         sizes = tuple(self._method.metadata.input_tensor_meta(0).sizes())
         if len(sizes) != 4 or sizes[:2] != (1, 3):
             raise RuntimeError(f"expected an input of shape (1, 3, H, W); got {sizes}")

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from edge_sdk.errors import BundleError
 from edge_sdk.images.rendition import Upload
 from edge_sdk.model.bundle import (
+    READER,
     Bundle,
     Golden,
     InputSpec,
@@ -279,3 +280,35 @@ def test_a_reader_never_sees_half_a_policy(bundle: Bundle) -> None:
 )
 def test_any_policy_survives_its_file(policy: Policy) -> None:
     assert msgspec.json.decode(msgspec.json.encode(policy), type=Policy) == policy
+
+
+def test_a_bundle_from_the_future_is_read(bundle: Bundle) -> None:
+    """Fields of later versions, at every depth, and a number format of theirs."""
+    edit(
+        MANIFEST_JSON,
+        schema=7,
+        precision="int4",
+        colour="red",
+        input__gamma=2.2,
+        golden__second="golden2.png",
+    )(bundle.path)
+    edit(
+        POLICY_JSON,
+        schema=9,
+        audit={"share": 0.01},
+        upload__chroma="4:2:0",
+        gate={"confidences": [0, 1], "gains": [[0, 1]] * 3, "by_hour": True},
+        ladder=[{"upload": {"max_side": 64, "tiles": 4}, "mean_bytes": 900, "relative_gain": 1.0, "energy": 3}],
+    )(bundle.path)
+    later = open_bundle(bundle.path)
+    assert later.manifest.precision == "int4"
+    assert later.policy.gate is not None
+    assert later.policy.ladder[0].upload.max_side == 64
+
+
+def test_a_bundle_that_must_not_be_read_without_knowing_more_says_so(bundle: Bundle) -> None:
+    edit(MANIFEST_JSON, min_reader=READER + 1, input={"tensor": "nhwc"})(bundle.path)
+    with pytest.raises(
+        BundleError, match=r"expected min_reader of at most 1; got 2: the bundle needs a newer edge_sdk"
+    ):
+        open_bundle(bundle.path)

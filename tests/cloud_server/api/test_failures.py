@@ -13,7 +13,7 @@ from cloud_server.api.failures import OUTCOMES, UNFORESEEN, BadRequest, failure_
 from cloud_server.model.batching import Draining, ModelFailed, Overloaded
 from cloud_server.model.decode import TooLarge
 from edge_sdk.errors import ImageError
-from edge_sdk.link.uplink import _RETRYABLE
+from edge_sdk.link.grpc_transport import is_retryable
 from edge_sdk.wire import offload_pb2 as wire
 
 Code = wire.Failure.Code
@@ -40,11 +40,12 @@ def test_each_error_has_its_line() -> None:
 def test_devices_send_again_what_the_table_says() -> None:
     for _, outcome in OUTCOMES:
         if outcome.code is not None:
-            assert (outcome.code in _RETRYABLE) == outcome.again, outcome
+            assert is_retryable(wire.Failure(code=outcome.code)) == outcome.again, outcome
 
 
 def test_an_error_of_a_subclass_takes_the_first_line_that_fits() -> None:
-    assert failure_of(TooLarge("big")) == wire.Failure(code=Code.TOO_LARGE, message="big")
+    told = failure_of(TooLarge("big"))
+    assert told == wire.Failure(code=Code.TOO_LARGE, message="big", retryable=False)
 
 
 def test_what_was_not_foreseen_is_logged_and_kept_back(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,63 @@
+"""The report of one run, from the first frame to table and picture."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from edge_sdk import EdgeClassifier, Frame
+from edge_sdk.report.run import RunReport
+from edge_sdk.testing import FakeRuntime, FakeTransport, write_fake_bundle
+
+Made = Callable[..., EdgeClassifier]
+
+
+@pytest.fixture
+def edge_on(tmp_path: Path) -> Made:
+    """A device without a network, on one state folder."""
+    bundle = write_fake_bundle(tmp_path / "fake")
+
+    def make(**options: object) -> EdgeClassifier:
+        return EdgeClassifier(bundle, runtime=FakeRuntime(), state_dir=tmp_path / "state", **options)  # type: ignore[arg-type]
+
+    return make
+
+
+def frame(level: int, truth: str) -> Frame:
+    return Frame(np.full((48, 64, 3), level, np.uint8), truth=truth)
+
+
+def run(edge: EdgeClassifier, out: Path) -> str:
+    text = io.StringIO()
+    report = RunReport(edge, "a run", Console(file=text, width=120, highlight=False, soft_wrap=True))
+    with report:
+        for one in (frame(0, "dark"), frame(250, "bright"), frame(120, "bright")):
+            report.add(one, edge.classify(one))
+        report.late(edge.late_answers(wait_s=30))
+    score = report.finish(out)
+    assert score is not None and score.frames == 3
+    return text.getvalue()
+
+
+def test_it_counts_one_run_and_draws_it(edge_on: Made, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason='no matplotlib: pip install ".[plots]" brings it')
+    for _ in range(2):  # the second on the state of the first
+        with edge_on(threshold=0.6) as edge:
+            said = run(edge, tmp_path / "summary.png")
+            assert edge.usage.frames == 3
+        assert (tmp_path / "summary.png").read_bytes().startswith(b"\x89PNG")
+        assert f"picture: {tmp_path / 'summary.png'}" in said
+    assert edge.lifetime_usage.frames == 6
+
+
+def test_late_answers_revise_the_score(edge_on: Made, tmp_path: Path) -> None:
+    transport = FakeTransport(("bright", "dark"))  # names the first, always
+    with edge_on(threshold=1.01, cloud="127.0.0.1:9", transport=transport) as edge:
+        said = run(edge, tmp_path / "no such folder" / "summary.png")
+        assert edge.usage.answers_cloud == 3
+    assert "66.7%" in said
