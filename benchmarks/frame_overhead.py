@@ -50,7 +50,7 @@ def measure(frames: list[Frame], threshold: float) -> dict[str, list[float]]:
         EdgeClassifier(state_dir=state, threshold=threshold, budget="5MB/day", compute_budget="1000TMAC/day") as edge,
     ):
         gate = MotionGate()
-        timed = edge._model._program = TimedProgram(edge._model._program)  # type: ignore[arg-type]
+        timed = edge._model._program = TimedProgram(edge._model._program)
         for frame in frames:
             start = time.perf_counter()
             gate.admits(frame)

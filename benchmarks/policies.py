@@ -25,6 +25,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -216,7 +217,8 @@ def ours(priced: bool) -> Policy:
             steady=lambda: now,
             boot_id="replay",
         ) as ledger:
-            prices, waiting = Prices(ledger), []
+            prices = Prices(ledger)
+            waiting: list[Any] = []
             for index in range(len(world.at_s)):
                 now = float(world.at_s[index])
                 gain, size = float(world.gain[index]), int(world.n_bytes[index])

@@ -28,10 +28,13 @@ from edge_sdk.wire import offload_pb2_grpc as wire_grpc
 if TYPE_CHECKING:
     from cloud_server.http.endpoint import Endpoint
 
+__all__ = ["CloudServer", "ServerConfig"]
+
 _log = logging.getLogger(__name__)
 
 SERVICE = wire.DESCRIPTOR.services_by_name["Offload"].full_name
 SUMMARY_EVERY_S = 60.0
+WATCH_EVERY_S = 1.0
 
 
 class CloudServer:
@@ -91,6 +94,7 @@ class CloudServer:
         self.address = f"{_bracketed(self._config.host)}:{port}"
         self._serving = True
         self._reporter = asyncio.create_task(self._report(), name="summary")
+        self._watcher = asyncio.create_task(self._watch(), name="watch")
         _log.info("listening on %s", self.address)
 
     async def _prepare(self, authenticator: Authenticator) -> None:
@@ -135,15 +139,14 @@ class CloudServer:
                     archived_bytes=None if archive is None else lambda: archive.size,
                 )
                 registry = registry_of(StatsCollector(self.stats, gauges, model.name))
-                self._endpoint = Endpoint(config.http_host, config.http_port, registry, lambda: self._serving)
+                self._endpoint = Endpoint(config.http_host, config.http_port, registry, self._is_serving)
                 self.http_address = self._endpoint.address
                 _log.info("metrics on http://%s/metrics", self.http_address)
         except BaseException:
             await self._service.close()
             await self._batcher.stop()
             raise
-        for service in ("", SERVICE):
-            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
         size = (
             f"{model.input_width}x{model.input_height}, {model.macs / 1e6:.0f} M MACs, {model.parameters / 1e6:.1f} M"
         )
@@ -157,6 +160,7 @@ class CloudServer:
         """
         drained = True
         self._serving = False
+        self._watcher.cancel()
         await self._health.enter_graceful_shutdown()
         self._batcher.close()
         try:
@@ -191,6 +195,28 @@ class CloudServer:
         if not port:
             raise ConfigError(f"cannot listen on {where}: the port is taken, or the host is not this machine's")
         return port
+
+    def _is_serving(self) -> bool:
+        return self._serving and self._batcher.watch.is_alive
+
+    async def _set_health(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
+        for service in ("", SERVICE):
+            await self._health.set(service, status)
+
+    async def _watch(self) -> None:
+        """Let the health service follow the model: NOT_SERVING while it hangs or fails on every frame."""
+        was_alive = True
+        while True:
+            await asyncio.sleep(WATCH_EVERY_S)
+            is_alive = self._batcher.watch.is_alive
+            if is_alive != was_alive:
+                was_alive = is_alive
+                status = health_pb2.HealthCheckResponse
+                await self._set_health(status.SERVING if is_alive else status.NOT_SERVING)
+                if is_alive:
+                    _log.info("the model is offered again: health says SERVING")
+                else:
+                    _log.error("the model hangs or fails on every frame: health says NOT_SERVING; a restart may help")
 
     async def _report(self) -> None:
         while True:

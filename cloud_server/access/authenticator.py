@@ -134,8 +134,8 @@ class Authenticator:
             self._streams += Counter()  # drops names without streams
 
     def open_streams(self) -> int:
-        """Open streams of all devices."""
-        return self._streams.total()
+        """Open streams of all devices; may be called from any thread."""
+        return sum(tuple(self._streams.values()))
 
     def _read_if_changed(self) -> None:
         assert self._path is not None

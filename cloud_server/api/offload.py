@@ -155,7 +155,7 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
     async def _run(self, key: bytes, frame: Frame, caller: Caller, on_start: Callable[[], None]) -> wire.Classification:
         """Decode the picture, run the model in a batch, translate its labels, and cache the reply before it leaves."""
         began, received_at = self._clock(), datetime.now(UTC)
-        output = await self._batcher.submit(frame.image, frame.little, on_start)
+        output = await self._batcher.submit(frame.image, frame.little, on_start, caller.name)
         probabilities = self._labels.apply(output.probabilities)
         self._stats.count_answer(self._clock() - began)
         top = int(np.argmax(probabilities))

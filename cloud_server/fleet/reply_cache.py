@@ -122,7 +122,7 @@ class ReplyCache:
         self._thread.shutdown()
 
     async def _write_in_groups(self) -> None:
-        """While one group is committed, the next one gathers."""
+        """Commit groups of replies; while one is committed, the next one gathers."""
         loop = asyncio.get_running_loop()
         while self._queue:
             group, self._queue = self._queue, []

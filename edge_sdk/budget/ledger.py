@@ -19,9 +19,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Self
 
-from edge_sdk.budget.limits import MAX_PERIOD_S, Budget, Resource
+from edge_sdk.budget import ledger_file
+from edge_sdk.budget.account import LEASE_NS, Account
+from edge_sdk.budget.limits import Budget, Resource
 from edge_sdk.budget.usage import COUNTERS, BudgetState, Usage
-from edge_sdk.budget.window import SlidingWindow
 from edge_sdk.durable.ballast import Ballast
 from edge_sdk.durable.clock import ClockMark, ElapsedClock, current_boot_id, steady_s
 from edge_sdk.durable.database import Database
@@ -29,61 +30,8 @@ from edge_sdk.errors import StorageError
 
 _log = logging.getLogger(__name__)
 
-_TABLE = "CREATE TABLE IF NOT EXISTS"
-_SCHEMA = (
-    # A minute's charges count as made at its last moment, or at the moment of reading if that is earlier.
-    f"{_TABLE} spent (resource TEXT, minute INTEGER, amount INTEGER NOT NULL, PRIMARY KEY (resource, minute)) "
-    "WITHOUT ROWID",
-    f"{_TABLE} lease (resource TEXT PRIMARY KEY, amount INTEGER NOT NULL, until_ns INTEGER NOT NULL) WITHOUT ROWID",
-    f"{_TABLE} clock (elapsed_ns INTEGER NOT NULL, wall_s REAL NOT NULL, steady_s REAL NOT NULL, boot_id TEXT)",
-    f"{_TABLE} counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
-    f"{_TABLE} note (name TEXT PRIMARY KEY, content BLOB NOT NULL) WITHOUT ROWID",
-)
-_MINUTE_NS = 60_000_000_000
-_HISTORY_MINUTES = int(MAX_PERIOD_S // 60) + 2
-_LEASE_NS = 15_000_000_000
 _FLUSH_NS = 10_000_000_000
-_SMALL_LEASE = 65_536
 _FAULT_WAIT_S = 1.0
-
-
-class _Account:
-    """One resource: a window for each of its budgets, its lease, and the charges that are not yet in the file."""
-
-    def __init__(self, resource: Resource, budgets: Iterable[Budget]) -> None:
-        self.resource = resource
-        self.windows = [SlidingWindow(budget) for budget in budgets if budget.resource is resource]
-        self.lease = 0
-        self.lease_until_ns = 0
-        self.unwritten: dict[int, int] = {}  # minute: amount
-
-    def fits(self, amount: int, now_ns: int) -> bool:
-        return all(window.fits(amount, now_ns) for window in self.windows)
-
-    def wait_ns(self, amount: int, now_ns: int) -> int | None:
-        waits = [window.wait_ns(amount, now_ns) for window in self.windows]
-        return None if None in waits else max((wait for wait in waits if wait is not None), default=0)
-
-    def charge(self, amount: int, now_ns: int) -> None:
-        """Count `amount`, within the lease or not."""
-        if self.windows:
-            self.lease = max(0, self.lease - amount)
-        for window in self.windows:
-            window.charge(amount, now_ns)
-        minute = now_ns // _MINUTE_NS
-        self.unwritten[minute] = self.unwritten.get(minute, 0) + amount
-
-    def leased(self, amount: int, now_ns: int) -> bool:
-        """Whether `amount` is within what the file says may be spent."""
-        return not self.windows or (amount <= self.lease and now_ns < self.lease_until_ns)
-
-    def lease_for(self, amount: int) -> int:
-        """How much to lease so that `amount` fits: little beside the limits, enough for some seconds."""
-        return max(amount, min(map(_lease, self.windows), default=0))
-
-
-def _lease(window: SlidingWindow) -> int:
-    return max(min(_SMALL_LEASE, window.limit // 20), window.limit // 200, window.limit * _LEASE_NS // window.period_ns)
 
 
 class Ledger:
@@ -131,7 +79,13 @@ class Ledger:
         self._counters = dict.fromkeys(COUNTERS, 0)
         self._accounts, self._clock = self._new_accounts(), self._new_clock(None)
         self._database = Database(
-            path, schema=_SCHEMA, version=2, exclusive=True, fill=self._fill, read=self._take_over, ballast=ballast
+            path,
+            schema=ledger_file.SCHEMA,
+            version=2,
+            exclusive=True,
+            fill=self._fill,
+            read=self._take_over,
+            ballast=ballast,
         )
         self._fault = self._database.fault
         self._commit()
@@ -259,7 +213,7 @@ class Ledger:
             self._budgets = tuple(budgets)
             accounts, now_ns = self._new_accounts(), self._clock.now_ns()
             for account in accounts.values():
-                self._restore(self._database.connection, account, now_ns)
+                ledger_file.restore(self._database.connection, account, now_ns)
             self._accounts = accounts
 
     def states(self) -> tuple[BudgetState, ...]:
@@ -289,64 +243,41 @@ class Ledger:
                 self._commit()
             self._database.close()
 
-    def _new_accounts(self) -> dict[Resource, _Account]:
-        return {resource: _Account(resource, self._budgets) for resource in Resource}
+    def _new_accounts(self) -> dict[Resource, Account]:
+        return {resource: Account(resource, self._budgets) for resource in Resource}
 
     def _new_clock(self, mark: ClockMark | None) -> ElapsedClock:
         return ElapsedClock(mark, wall=self._wall, steady=self._steady, boot_id=self._boot_id)
 
     def _take_over(self, connection: sqlite3.Connection) -> None:
         """Take over what a file says that was just opened."""
-        row = connection.execute("SELECT elapsed_ns, wall_s, steady_s, boot_id FROM clock").fetchone()
-        self._accounts, self._clock = self._new_accounts(), self._new_clock(ClockMark(*row) if row else None)
+        mark, stored, notes = ledger_file.read(connection)
+        self._accounts, self._clock = self._new_accounts(), self._new_clock(mark)
         now_ns = self._clock.now_ns()
         for account in self._accounts.values():
-            self._restore(connection, account, now_ns)
-        stored = dict(connection.execute("SELECT name, value FROM counter"))
-        notes = dict(connection.execute("SELECT name, content FROM note"))
+            ledger_file.restore(connection, account, now_ns)
         self._notes = {**notes, **self._notes}
         self._counters = {name: max(stored.get(name, 0), count) for name, count in self._counters.items()}
 
     def _fill(self, connection: sqlite3.Connection, damaged: Path | None) -> None:
         """A fresh file beside a damaged one begins fully spent."""
         if damaged is not None:
-            most: dict[Resource, int] = {}
-            for budget in self._budgets:
-                most[budget.resource] = max(most.get(budget.resource, 0), budget.limit)
-            connection.executemany("INSERT INTO spent VALUES (?, 0, ?)", list(most.items()))
+            ledger_file.fill_spent(connection, self._budgets)
             _log.warning("%s was damaged: its budgets count as spent for one period", self._path)
 
-    def _restore(self, connection: sqlite3.Connection, account: _Account, now_ns: int) -> None:
-        """Fill the account's window from the file; the rest of a lease that was not given back counts as spent."""
-        lease = connection.execute(
-            "SELECT amount, until_ns FROM lease WHERE resource = ?", (account.resource,)
-        ).fetchone()
-        if lease is not None and lease[0] > 0:
-            account.unwritten[min(lease[1], now_ns) // _MINUTE_NS] = lease[0]
-        if not account.windows:
-            return
-        first = (now_ns - max(window.period_ns for window in account.windows)) // _MINUTE_NS - 1
-        rows = connection.execute(
-            "SELECT minute, amount FROM spent WHERE resource = ? AND minute >= ? ORDER BY minute",
-            (account.resource, first),
-        ).fetchall()
-        for minute, amount in sorted(rows + list(account.unwritten.items())):
-            for window in account.windows:
-                window.charge(amount, min((minute + 1) * _MINUTE_NS - 1, now_ns))
-
-    def _account(self, name: str) -> _Account:
+    def _account(self, name: str) -> Account:
         return self._accounts[Resource(name)]
 
-    def _charge(self, charges: list[tuple[_Account, int]], now_ns: int) -> None:
+    def _charge(self, charges: list[tuple[Account, int]], now_ns: int) -> None:
         for account, amount in charges:
             account.charge(amount, now_ns)
             if account.resource is Resource.UPLOAD:
                 self._counters["bytes_sent"] += amount
 
-    def _extend(self, charges: list[tuple[_Account, int]]) -> bool:
+    def _extend(self, charges: list[tuple[Account, int]]) -> bool:
         """Make leases that cover `charges` durable."""
         before = [(account, account.lease, account.lease_until_ns) for account, _ in charges]
-        until_ns = self._clock.now_ns() + _LEASE_NS
+        until_ns = self._clock.now_ns() + LEASE_NS
         for account, amount in charges:
             account.lease, account.lease_until_ns = account.lease_for(amount), until_ns
         if not self._commit():
@@ -371,26 +302,7 @@ class Ledger:
             return False
         try:
             with self._database.transaction() as connection:
-                for account in self._accounts.values():
-                    connection.executemany(
-                        "INSERT INTO spent VALUES (?, ?, ?) "
-                        "ON CONFLICT (resource, minute) DO UPDATE SET amount = amount + excluded.amount",
-                        [(account.resource, minute, amount) for minute, amount in account.unwritten.items()],
-                    )
-                    connection.execute(
-                        "DELETE FROM spent WHERE resource = ? AND minute < ?",
-                        (account.resource, mark.elapsed_ns // _MINUTE_NS - _HISTORY_MINUTES),
-                    )
-                    connection.execute(
-                        "INSERT OR REPLACE INTO lease VALUES (?, ?, ?)",
-                        (account.resource, account.lease, account.lease_until_ns),
-                    )
-                connection.executemany("INSERT OR REPLACE INTO counter VALUES (?, ?)", self._counters.items())
-                connection.executemany("INSERT OR REPLACE INTO note VALUES (?, ?)", self._notes.items())
-                connection.execute("DELETE FROM clock")
-                connection.execute(
-                    "INSERT INTO clock VALUES (?, ?, ?, ?)", (mark.elapsed_ns, mark.wall_s, mark.steady_s, mark.boot_id)
-                )
+                ledger_file.write(connection, self._accounts.values(), self._counters, self._notes, mark)
         except (sqlite3.Error, StorageError):
             self._fault = self._database.fault or "the file was damaged"
             return False

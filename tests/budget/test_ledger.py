@@ -11,6 +11,7 @@ import tempfile
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -290,8 +291,8 @@ def test_a_budget_of_nothing_allows_nothing(tmp_path: Path) -> None:
 
 
 def test_numpy_integers_are_amounts(world: World) -> None:
-    assert world.ledger.try_spend(upload=np.int64(10))
-    world.ledger.count_frame(exited=True, macs=np.int64(5))
+    assert world.ledger.try_spend(upload=cast(int, np.int64(10)))
+    world.ledger.count_frame(exited=True, macs=cast(int, np.int64(5)))
     assert world.ledger.flush()
     assert world.ledger.snapshot().bytes_sent == 10
     world.close()

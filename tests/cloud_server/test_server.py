@@ -13,6 +13,7 @@ from gated_model import GatedModel, picture
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from cloud_server.model.big import load_model
+from cloud_server.model.watch import ModelWatch
 from cloud_server.server import SERVICE, CloudServer, ServerConfig
 from edge_sdk.errors import ConfigError
 from edge_sdk.types import new_frame_id
@@ -201,3 +202,35 @@ async def test_a_model_that_fails_to_warm_up_gives_its_state_back(tmp_path: Path
         await CloudServer(config, Cold()).start()
     async with CloudServer(config, GatedModel()) as server:
         assert server.address
+
+
+async def test_health_and_the_log_tell_a_model_that_hangs(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("cloud_server.server.WATCH_EVERY_S", 0.001)
+    now, model = [0.0], GatedModel()
+    async with CloudServer(CONFIG, model) as server, grpc.aio.insecure_channel(server.address) as channel:
+        server._batcher.watch = ModelWatch(lambda: now[0])
+        health = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        assert (await health.read()).status == SERVING
+        model.shut()
+        call = asyncio.ensure_future(wire_grpc.OffloadStub(channel).Classify(request(1)))
+        await asyncio.to_thread(model.entered.acquire)
+        now[0] = 21.0
+        assert (await health.read()).status == NOT_SERVING
+        model.gate.set()
+        assert (await call).HasField("classification")
+        assert (await health.read()).status == SERVING
+    assert "the model hangs or fails on every frame: health says NOT_SERVING" in caplog.text
+
+
+async def test_ipv6_addresses_are_served() -> None:
+    try:
+        server = CloudServer(dataclasses.replace(CONFIG, host="::1"), GatedModel())
+        await server.start()
+    except ConfigError:
+        pytest.skip("no IPv6 here")
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        assert server.address.startswith("[::1]:")
+        assert (await wire_grpc.OffloadStub(channel).Classify(request(1))).HasField("classification")
+    await server.stop()

@@ -51,9 +51,14 @@ def test_permissions_are_narrow_from_the_first_byte_on(tmp_path: Path) -> None:
 def test_durable_files_are_synced_before_and_after_the_renaming(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    synced = []
+    synced: list[str] = []
     real = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(os.readlink(f"/proc/self/fd/{fd}")), real(fd)))
+
+    def sync(fd: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{fd}"))
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", sync)
     write_whole(tmp_path / "file", b"content", durable=True)
     assert [Path(name).name for name in synced] == [f".file.{os.getpid()}.partial", tmp_path.name]
 

@@ -79,7 +79,7 @@ def test_an_unreachable_server_does_not_stop_the_loop(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_ends_in_a_summary(tmp_path: Path) -> None:
-    command = [sys.executable, str(LOOP), "--cloud", "none", "--out", tmp_path, "--state", tmp_path / "state"]
+    command = [sys.executable, str(LOOP), "--cloud", "none", "--out", str(tmp_path), "--state", str(tmp_path / "state")]
     command += ["--camera", "simulated://trailcam?seed=1", "--frames", "1000000"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

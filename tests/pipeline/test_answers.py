@@ -28,7 +28,7 @@ def impatient(
     """A spool whose frames expire at once, and the answers; `when_lost` is called before a loss is settled."""
     settings = StorageSettings(spool_age_s=1e-6)
     with Store(folder, settings, **options) as store, Ledger(folder / "ledger.db") as ledger:  # type: ignore[arg-type]
-        store.spool.add_loss_listener(lambda losses: when_lost())
+        store.spool.add_loss_listener(lambda losses: when_lost())  # type: ignore[arg-type]
         late = LateAnswers(on_answer)
         yield store.spool, Answers(store, ledger, ("empty", "fox"), 0.0, late), late
 

@@ -173,7 +173,7 @@ def test_a_change_with_one_bad_value_changes_nothing(tmp_path: Path) -> None:
             {"compute_budget": "3kJ/h"},  # without a PowerModel
         ):
             with pytest.raises(ConfigError, match="expected"):
-                edge.reconfigure(**{"threshold": ALWAYS, "budget": "2MB/day"} | bad)
+                edge.reconfigure(**{"threshold": ALWAYS, "budget": "2MB/day"} | bad)  # type: ignore[arg-type]
         assert edge.threshold == NEVER
         assert [state.budget.describe() for state in edge.usage.budgets] == ["1 MB/day"]
 
@@ -272,7 +272,7 @@ def test_bad_settings_are_refused_before_anything_is_written(tmp_path: Path) -> 
         {"gate": True},
     ):
         with pytest.raises(ConfigError, match="expected"):
-            EdgeClassifier(state_dir=state, **bad)  # type: ignore[arg-type]
+            EdgeClassifier(state_dir=state, **bad)
     with pytest.raises(BundleError):
         EdgeClassifier(tmp_path / "no-bundle", state_dir=state)
     assert not state.exists()
@@ -334,7 +334,8 @@ def test_a_device_notices_that_its_frames_have_changed(tmp_path: Path) -> None:
         found = edge.drift()
         assert found is not None and found.frames == 210
         assert found.distance >= 0.4
-        assert edge.drift(50) is not None and not edge.drift(50).drifted  # too few
+        few = edge.drift(50)
+        assert few is not None and not few.drifted
     with EdgeClassifier(write_tiny_bundle(tmp_path / "plain"), state_dir=tmp_path / "s") as edge:
         assert edge.drift() is None
 

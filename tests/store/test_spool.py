@@ -56,10 +56,10 @@ def test_what_is_put_comes_back_as_it_was_after_a_restart(tmp_path: Path) -> Non
 
 def test_numpy_numbers_and_a_source_that_is_no_utf8_are_taken(store: Store) -> None:
     source = b"fuchs\xfc.jpg".decode("utf-8", "surrogateescape")
-    store.spool.put(SpoolItem("a", b"", np.array([1.0]), np.float32(0.5), NOON, source))
+    store.spool.put(SpoolItem("a", b"", np.array([1.0]), np.float32(0.5), NOON, source))  # type: ignore[arg-type]
     got = store.spool.next()
     assert got is not None
-    assert (got.gain, got.source, got.probabilities.dtype) == (0.5, r"fuchs\udcfc.jpg", np.float32)
+    assert (got.gain, got.source, got.probabilities.dtype) == (0.5, r"fuchs\udcfc.jpg", np.float32)  # type: ignore[comparison-overlap]
     assert store.flush()
 
 

@@ -8,7 +8,7 @@ from torch import nn
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.bundle import InputSpec, open_bundle
 from edge_sdk.model.little import LittleModel
-from edge_sdk.workbench.export import export
+from edge_sdk.workbench.export import ExportReport, export
 from edge_sdk.workbench.labelled import LabelledImage
 from edge_sdk.workbench.lowering import MeanPool, replace_pooling
 
@@ -39,7 +39,7 @@ def pictures(count: int) -> list[LabelledImage]:
     return [LabelledImage(image, LABELS[index % 3]) for index, image in enumerate(images)]
 
 
-def make(module: nn.Module, out: Path, **changes: object):
+def make(module: nn.Module, out: Path, **changes: object) -> ExportReport:
     settings = {"labels": LABELS, "input": SPEC, "name": "tiny", "version": "1"}
     return export(module, pictures(24), out, **{**settings, **changes})  # type: ignore[arg-type]
 
@@ -99,7 +99,7 @@ def test_pictures_are_needed(tmp_path: Path) -> None:
 def test_pooling_is_replaced_at_any_depth_and_means_the_same() -> None:
     module = nn.Sequential(nn.Sequential(nn.AdaptiveAvgPool2d(1)), nn.AdaptiveAvgPool2d((2, 2)))
     lean = replace_pooling(module)
-    assert isinstance(lean[0][0], MeanPool) and isinstance(lean[1], nn.AdaptiveAvgPool2d)
+    assert isinstance(lean[0][0], MeanPool) and isinstance(lean[1], nn.AdaptiveAvgPool2d)  # type: ignore[index]
     picture = torch.randn(2, 5, 6, 8)
     torch.testing.assert_close(MeanPool()(picture), nn.AdaptiveAvgPool2d(1)(picture))
 

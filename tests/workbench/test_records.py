@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -75,7 +76,7 @@ def test_stored_logits_are_the_models_own() -> None:
         ({"probabilities": np.zeros((5, 2), np.float16)}, r"probabilities of shape \(5, 3\)"),
     ],
 )
-def test_arrays_that_are_no_records_are_refused(change: dict, message: str) -> None:
+def test_arrays_that_are_no_records_are_refused(change: dict[str, Any], message: str) -> None:
     records = some()
     arrays = {name: getattr(records, name) for name in ("ids", "truths", "predicted", "confidence", "probabilities")}
     with pytest.raises(WorkbenchError, match=message):
@@ -133,7 +134,7 @@ def test_records_of_other_pictures_are_not_the_same() -> None:
 
 def test_models_are_run_each_in_its_own_way(photos: Path) -> None:
     source = open_source(str(photos), Split.ALL)
-    sent = Subject(*(getattr(colours(), name) for name in ("info", "prepare", "logits")), upload=Upload(16, 60))
+    sent = Subject(*(getattr(colours(), name) for name in ("info", "prepare", "logits")), upload=Upload(16, 60))  # type: ignore[misc]
     plain, uploaded = run_subjects([colours(), sent], source.read(0))
     assert plain.accuracy == uploaded.accuracy == 1.0
     assert plain.ids[0] == "blue/0.png"
@@ -155,7 +156,7 @@ def test_a_run_that_was_interrupted_goes_on(photos: Path, tmp_path: Path, monkey
 
     def counted(images: np.ndarray) -> np.ndarray:
         seen.append(len(images))
-        return images.mean((1, 2))[:, ::-1]
+        return images.mean((1, 2))[:, ::-1]  # type: ignore[no-any-return]
 
     subject = callable_subject("c", counted, LABELS, SPEC)
     with pytest.raises(Stop):

@@ -23,7 +23,7 @@ from cloud_server.server import CloudServer, ServerConfig
 from edge_sdk.errors import ConfigError
 from edge_sdk.security.certificates import Authority
 from edge_sdk.security.credentials import Security, open_channel
-from edge_sdk.security.tokens import TokenList, add_token, new_token, remove_token
+from edge_sdk.security.tokens import TokenList, add_token, new_token, read_tokens, remove_token
 from edge_sdk.types import new_frame_id
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
@@ -355,7 +355,6 @@ def test_a_tokens_file_whose_mode_was_repaired_is_read_again(tmp_path: Path, mon
     add_token(file, "cam-1", token)
     it = Authenticator(file)
     metadata = [("authorization", f"Bearer {token}")]
-    read = authenticator.read_tokens
 
     def fail(path: Path) -> TokenList:
         raise ConfigError("permission denied")
@@ -365,7 +364,7 @@ def test_a_tokens_file_whose_mode_was_repaired_is_read_again(tmp_path: Path, mon
         opened.write("\n")
     with pytest.raises(Unauthenticated):
         it.token_of(metadata)
-    monkeypatch.setattr(authenticator, "read_tokens", read)
+    monkeypatch.setattr(authenticator, "read_tokens", read_tokens)
     file.chmod(0o640)
     file.chmod(0o600)
     assert it.token_of(metadata) is not None

@@ -17,3 +17,14 @@ def test_a_summary_counts_since_the_last_one() -> None:
     )
     assert stats.take().frames == 0
     assert str(stats.take()).endswith("p50 0.0 ms, p95 0.0 ms")
+
+
+def test_a_fleet_that_is_refused_is_worth_a_line_and_totals_go_on() -> None:
+    stats = Stats()
+    assert not stats.take()
+    stats.refusals += 1
+    assert stats.take()
+    stats.count_failure("OVERLOADED")
+    assert stats.take().failures == 1
+    assert not stats.take()
+    assert (stats.total().refusals, stats.total().failures) == (1, 1)

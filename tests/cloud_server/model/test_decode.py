@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -107,7 +109,12 @@ def test_the_limits_are_the_last_that_pass() -> None:
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_turns_the_picture_upright(orientation: int) -> None:
     upright = scene()
-    undo = {2: np.fliplr, 3: lambda x: np.rot90(x, 2), 4: np.flipud, 5: lambda x: x.transpose(1, 0, 2)}
+    undo: dict[int, Callable[[Any], Any]] = {
+        2: np.fliplr,
+        3: lambda x: np.rot90(x, 2),
+        4: np.flipud,
+        5: lambda x: x.transpose(1, 0, 2),
+    }
     undo |= {6: lambda x: np.rot90(x, 1), 7: lambda x: np.rot90(x, 2).transpose(1, 0, 2), 8: lambda x: np.rot90(x, -1)}
     stored = np.ascontiguousarray(undo.get(orientation, np.asarray)(upright))
     image = decode(with_segment(encode(stored, ".jpg"), exif(orientation)), LIMITS)
@@ -131,7 +138,7 @@ def test_stray_bytes_before_a_marker_are_skipped_as_the_decoder_does() -> None:
 def test_grey_alpha_and_16_bit_become_8_bit_rgb() -> None:
     grey = np.full((9, 7), 200, np.uint8)
     assert np.abs(decode(encode(grey, ".jpg"), LIMITS).astype(int) - 200).max() <= 2
-    assert decode(encode((grey.astype(np.uint16) * 257), ".png"), LIMITS)[0, 0].tolist() == [200, 200, 200]
+    assert decode(encode(cast(Any, grey.astype(np.uint16) * 257), ".png"), LIMITS)[0, 0].tolist() == [200, 200, 200]
     rgba = np.dstack([np.full((9, 7, 3), (10, 20, 30), np.uint8), grey])
     assert decode(bytes(cv2.imencode(".png", rgba)[1]), LIMITS)[0, 0].tolist() == [30, 20, 10]
 

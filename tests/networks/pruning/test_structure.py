@@ -132,7 +132,7 @@ def test_a_groups_indices_cover_its_layers_once() -> None:
             assert group.consumers
             for member in (*group.consumers, *group.producers):
                 assert member.index.shape[0] == group.channels
-                assert member.index.unique().numel() == member.index.numel()
+                assert member.index.unique().numel() == member.index.numel()  # type: ignore[no-untyped-call]
             for member in group.consumers:
                 assert int(member.index.max()) < flat_weight(module.get_submodule(member.layer)).shape[1]
 

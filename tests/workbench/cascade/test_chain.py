@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -129,7 +130,7 @@ def test_a_cautious_search_does_not_trust_few_records() -> None:
         ({"conservative": 1.0}, "expected a quantile between"),
     ],
 )
-def test_bad_searches_are_refused(options: dict, message: str) -> None:
+def test_bad_searches_are_refused(options: dict[str, Any], message: str) -> None:
     stage = Stage(np.array([0.5]), np.array([True]), 1.0)
     with pytest.raises(WorkbenchError, match=message):
         search([stage, stage], **{"weight": 0.5, **options})

@@ -181,7 +181,7 @@ def test_trials_that_do_not_fit_are_refused(change: dict[str, object], message: 
     trials = drawn(np.random.default_rng(3), [0.3, 0.0])
     fields = {name: getattr(trials, name) for name in Trials.__dataclass_fields__}
     with pytest.raises(WorkbenchError, match=message):
-        Trials(**(fields | change))  # type: ignore[arg-type]
+        Trials(**(fields | change))
     with pytest.raises(WorkbenchError, match="expected drop and level"):
         choose_ladder(trials, drop=0.0)
 

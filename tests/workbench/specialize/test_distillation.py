@@ -64,7 +64,7 @@ def test_statistics_undo_a_shift_and_a_scale() -> None:
     changed = copy.deepcopy(module)
     layer, shift = changed.get_submodule("layer1.0.conv2"), torch.linspace(-1, 1, 8)
     with torch.no_grad():
-        layer.weight.mul_(1.5)  # type: ignore[operator, union-attr]
+        layer.weight.mul_(1.5)  # type: ignore[operator]
     samples = little_task.squares(6)
     wanted, off = answers(module, samples, SPEC), answers(changed, samples, SPEC)
     hook = layer.register_forward_hook(lambda layer, inputs, output: output + shift[:, None, None])
@@ -172,11 +172,11 @@ def test_zeros_stay_zeros() -> None:
     masks = {}
     for name in ("layer1.0.conv1", "layer3.0.conv2", "fc"):
         weight = pupil.get_submodule(name).weight
-        masks[name] = torch.rand(weight.shape[0], weight[0].numel()) < 0.4  # type: ignore[index, operator]
-        weight.data.mul_(masks[name].view_as(weight))  # type: ignore[operator, union-attr, arg-type]
+        masks[name] = torch.rand(weight.shape[0], weight[0].numel()) < 0.4  # type: ignore[arg-type, index]
+        weight.data.mul_(masks[name].view_as(weight))  # type: ignore[arg-type, operator]
     distil(pupil, distillation_set_for(module), SPEC, RECIPE, masks=masks)
     for name, mask in masks.items():
-        weight = pupil.get_submodule(name).weight.flatten(1)  # type: ignore[operator, union-attr]
+        weight = pupil.get_submodule(name).weight.flatten(1)  # type: ignore[operator]
         assert not weight[~mask].any() and weight[mask].all()
     assert not torch.equal(pupil.get_submodule("fc").weight, module.get_submodule("fc").weight)  # type: ignore
 

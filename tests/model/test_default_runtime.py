@@ -9,9 +9,10 @@ from tiny_network import write_tiny_bundle
 
 from edge_sdk.errors import BundleError
 from edge_sdk.model.bundle import InputSpec
+from edge_sdk.model.default_runtime import default_runtime
 from edge_sdk.model.little import LittleModel
 from edge_sdk.model.native_runtime import NativeRuntime
-from edge_sdk.model.runtime import Program, Runtime, default_runtime
+from edge_sdk.model.runtime import Program, Runtime
 
 
 class Blind:
