@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sqlite3
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from edge_sdk.errors import StorageError
 _log = logging.getLogger(__name__)
 
 _CREATED = re.compile(r"\s*CREATE (?:TABLE|INDEX) (?:IF NOT EXISTS )?(\w+)")
+_LOG_HEAD = struct.Struct(">8I")  # magic, version, page size, checkpoint, two salts, two checksums
+_LOG_FRAME = struct.Struct(">6I")  # page, pages after a commit or else 0, two salts, two checksums
 _PAGE_BYTES = 1024  # a commit writes whole pages, a few rows each time: small ones spare the SD card
 
 MEMORY = Path(":memory:")
@@ -209,6 +212,8 @@ class Database:
             connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")  # of a fresh file; an older one keeps its own
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute(f"PRAGMA synchronous={self._synchronous}")
+            if self._exclusive and self._synchronous == "FULL" and log_is_cut(connection, self.path):
+                raise _damage("commits in the write-ahead log follow a broken one")
             with transaction(connection):
                 (found,) = connection.execute("PRAGMA user_version").fetchone()
                 if found > self._version:
@@ -235,6 +240,32 @@ class Database:
             connection.close()
             raise
         return connection
+
+
+def log_is_cut(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether SQLite, just opened, gives up commits of the write-ahead log that were whole once.
+
+    It ends a log without a word at the first frame whose checksum is wrong. Where every commit was synced, a power cut
+    breaks the last one alone; where another one follows, the disk has changed what it held.
+    The format: https://www.sqlite.org/fileformat2.html#the_write_ahead_log
+    """
+    log = path.with_name(f"{path.name}-wal")
+    content = log.read_bytes() if log.exists() else b""
+    if len(content) < _LOG_HEAD.size + _LOG_FRAME.size:
+        return False
+    (known,) = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1:2]
+    magic, _, page_bytes, _, *salts, first, second = _LOG_HEAD.unpack_from(content)
+    order = ">2I" if magic & 1 else "<2I"
+    sums = [0, 0]
+    for one, other in struct.iter_unpack(order, content[:24]):
+        sums[0] = sums[0] + one + sums[1] & 0xFFFFFFFF
+        sums[1] = sums[1] + other + sums[0] & 0xFFFFFFFF
+    if sums != [first, second]:
+        return True
+    step = _LOG_FRAME.size + page_bytes
+    frames = range(_LOG_HEAD.size + max(0, known) * step, len(content) - step + 1, step)
+    headers = (_LOG_FRAME.unpack_from(content, at) for at in frames)
+    return bool(sum(found == salts and size > 0 for _, size, *found, _, _ in headers) > 1)
 
 
 def _damage(what: str) -> sqlite3.DatabaseError:

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from heapq import nlargest
-from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from edge_sdk.budget.ledger import Ledger
@@ -140,13 +138,16 @@ class Answers:
         weight, labels = self._ensemble, said.server.labels
         if len(labels) != len(said.probabilities):
             return said.label, said.confidence, ()
-        big = dict(zip(labels, said.probabilities, strict=True))
+        top_k = top_k_of(labels, said.probabilities)
         if not weight or len(item.probabilities) != len(self._labels):
-            return said.label, said.confidence, top_k_of(big)
+            return said.label, said.confidence, top_k
         little = dict(zip(self._labels, item.probabilities.tolist(), strict=True))
-        both = {label: weight * little.get(label, 0.0) + (1 - weight) * chance for label, chance in big.items()}
+        both = {
+            label: weight * little.get(label, 0.0) + (1 - weight) * chance
+            for label, chance in zip(labels, said.probabilities, strict=True)
+        }
         top = max(both, key=both.__getitem__)
-        return top, both[top], top_k_of(big)
+        return top, both[top], top_k
 
     def _device_label(self, item: SpoolItem) -> str | None:
         chances = item.probabilities
@@ -174,6 +175,6 @@ class Answers:
             return None
 
 
-def top_k_of(chances: Mapping[str, float]) -> TopK:
+def top_k_of(labels: Sequence[str], chances: Sequence[float]) -> TopK:
     """The likeliest labels with their probabilities, the likeliest first."""
-    return tuple(nlargest(TOP_K, chances.items(), key=itemgetter(1)))
+    return tuple((label, chance) for chance, label in sorted(zip(chances, labels, strict=True), reverse=True)[:TOP_K])

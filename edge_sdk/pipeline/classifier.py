@@ -194,7 +194,7 @@ class EdgeClassifier:
             record = FrameRecord(
                 _device_answer(frame, prediction.label, prediction.confidence, decision.exits, decision.reason),
                 model=parts.version,
-                top_k=top_k_of(dict(zip(prediction.labels, prediction.probabilities.tolist(), strict=True))),
+                top_k=top_k_of(prediction.labels, prediction.probabilities.tolist()),
                 gain=decision.gain,
                 trigger=trigger,
                 truth=frame.truth,

@@ -161,9 +161,7 @@ def first_row(
 ) -> tuple[Any, ...]:
     """The values of `INSERT`."""
     answer = record.answer
-    offset = answer.captured_at.utcoffset()
-    if offset is None:
-        raise ValueError(f"expected captured_at with a time zone; got the naive {answer.captured_at.isoformat()}")
+    offset = answer.captured_at.utcoffset() or timedelta(0)
     return (
         answer.frame_id,
         state.value,

@@ -186,7 +186,7 @@ class Spool:
             if evicted == [item.frame_id]:
                 said = replace(record.answer, final=True, reason=Reason.EVICTED)
                 lost = replace(record, answer=said, note=_FULL)
-                self._table.insert(first_row(lost, State.LOST, handled_ns))
+                self._table.insert(lost, State.LOST, handled_ns)
                 return (item.frame_id,)
             self._write(item.frame_id, content)
             picture = f"{FRAMES}/{item.frame_id}{SUFFIX}"

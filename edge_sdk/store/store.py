@@ -25,7 +25,7 @@ from edge_sdk.store.frames import SpoolItem
 from edge_sdk.store.journal import Journal
 from edge_sdk.store.limits import RowLimits
 from edge_sdk.store.recovery import ARCHIVE, DAMAGED, FRAMES, agree
-from edge_sdk.store.schema import FrameRecord, State, first_row
+from edge_sdk.store.schema import FrameRecord, State
 from edge_sdk.store.spool import Spool
 from edge_sdk.store.table import FrameTable
 from edge_sdk.store.takeover import take_over
@@ -140,7 +140,7 @@ class Store:
         """
         handled_ns = self._table.now_ns()
         kept = None if item is None else self.archive.keep(record, item, handled_ns)
-        self._table.insert(first_row(record, state, handled_ns, *(kept or ())))
+        self._table.insert(record, state, handled_ns, *(kept or ()))
 
     def flush(self) -> bool:
         """Put everything on the disk. False if that failed (`fault`); it is tried again later."""

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, starmap
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from edge_sdk.durable.files import remove
 from edge_sdk.errors import StorageError
 from edge_sdk.store.limits import RowLimits
 from edge_sdk.store.recovery import rebuild
-from edge_sdk.store.schema import INSERT, SCHEMA, VERSION
+from edge_sdk.store.schema import INSERT, SCHEMA, VERSION, first_row
 
 _log = logging.getLogger(__name__)
 
@@ -111,18 +111,20 @@ class FrameTable:
         self._before = before
         self._writer.start()
 
-    def insert(self, *rows: tuple[Any, ...]) -> None:
-        """Rows for frames with a final answer. While the disk is full, the latest 10,000 wait."""
+    def insert(self, *first: Any) -> None:
+        """A frame with a final answer, by the arguments of `first_row`. On a full disk the latest 10,000 wait."""
         with self._queue_lock:
-            self._dropped += max(0, len(self._inserts) + len(rows) - _MAX_QUEUED)
-            self._inserts.extend(rows)
-        self._written.set()
+            self._dropped += len(self._inserts) == _MAX_QUEUED
+            self._inserts.append(first)
+        if not self._written.is_set():
+            self._written.set()
 
     def change(self, *changes: Change) -> None:
         """Statements that are committed together, in this order."""
         with self._queue_lock:
             self._changes.extend(changes)
-        self._written.set()
+        if not self._written.is_set():
+            self._written.set()
 
     def flush(self) -> bool:
         """Put on the disk all that was queued before. False if that failed (`fault`); it is tried again later."""
@@ -201,7 +203,7 @@ class FrameTable:
             return True
         try:
             with self._database.transaction() as connection:
-                connection.executemany(INSERT, inserts)
+                connection.executemany(INSERT, starmap(first_row, inserts))
                 told = [connection.execute(change.sql, change.values).rowcount > 0 for change in changes]
                 gone = self._limits.enforce(connection, self.now_ns())
                 self._mark(connection)

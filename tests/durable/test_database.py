@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -128,6 +130,49 @@ def test_the_logs_go_aside_with_their_file(tmp_path: Path) -> None:
     path.write_text("again")
     set_aside(path, "test")
     assert [file.name for file in tmp_path.iterdir()] == [aside.name]
+
+
+def logged(path: Path, commits: int = 30) -> Path:
+    """A file with a write-ahead log of some commits, as a kill leaves it."""
+    with opened(path / "a.db", exclusive=True) as database:
+        for number in range(commits):
+            with database.transaction() as connection:
+                connection.execute("INSERT INTO word VALUES (?)", [f"{number}"])
+        shutil.copy(path / "a.db", path / "file.db")
+        shutil.copy(path / "a.db-wal", path / "file.db-wal")
+    return path / "file.db"
+
+
+@pytest.mark.parametrize("page", [0, 1, 3])
+def test_a_log_that_was_damaged_after_it_had_been_whole_is_damage(tmp_path: Path, page: int) -> None:
+    path = logged(tmp_path)
+    with Path(f"{path}-wal").open("r+b") as log:
+        log.seek(page * 4096)
+        log.write(bytes(4096))
+    with opened(path, exclusive=True) as database:
+        assert words(database) == ["anew"]
+
+
+@pytest.mark.parametrize("missing", [0, 1, 500, 1200])
+def test_a_log_whose_last_commit_is_broken_is_what_a_power_cut_leaves(tmp_path: Path, missing: int) -> None:
+    path = logged(tmp_path)
+    log = Path(f"{path}-wal")
+    os.truncate(log, log.stat().st_size - missing)
+    with opened(path, exclusive=True) as database:
+        assert len(words(database)) >= 29
+
+
+def test_a_log_that_begins_anew_holds_older_commits_and_is_whole(tmp_path: Path) -> None:
+    with opened(tmp_path / "a.db", exclusive=True) as database:
+        for number in range(20):
+            with database.transaction() as connection:
+                connection.execute("INSERT INTO word VALUES (?)", [f"{number}"])
+            if number == 15:
+                connection.execute("PRAGMA wal_checkpoint(FULL)")
+        for name in ("a.db", "a.db-wal"):
+            shutil.copy(tmp_path / name, tmp_path / f"copy{name[1:]}")
+    with opened(tmp_path / "copy.db", exclusive=True) as database:
+        assert len(words(database)) == 21
 
 
 def test_other_errors_are_no_damage(tmp_path: Path) -> None:
