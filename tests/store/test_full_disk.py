@@ -234,7 +234,7 @@ with EdgeClassifier(state_dir=folder, threshold=NEVER, budget="5MB/day") as edge
     assert not last.final, last
 with EdgeClassifier(state_dir=folder, threshold=NEVER) as edge:
     assert edge.waiting == 1
-    assert edge.ledger.frames == 6
+    assert edge.lifetime_usage.frames == 6
 """,
         megabytes=4,
     )
