@@ -235,7 +235,7 @@ class Database:
             if found == 0 and self.path != MEMORY:
                 sync(self.path.parent)
             with suppress(sqlite3.OperationalError):  # a full disk
-                # What the log holds goes into the file: a log that is damaged later costs the commits of this run alone.
+                # What the log holds goes into the file: a log damaged later costs the commits of this run alone.
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
             if self._read is not None:
                 self._read(connection)
