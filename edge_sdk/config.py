@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,10 +24,13 @@ class UplinkSettings:
         idle_s: a stream with nothing to send is closed after this, so that a thin link carries no keepalives.
         backoff_s: the first wait after a failure; it doubles, with jitter, up to `max_backoff_s`.
         max_backoff_s: the longest wait between two tries.
-        window: frames sent and not yet answered, at most.
+        window: most frames sent and not yet answered.
         interface: the network interface of the way to the cloud, such as "wwan0": whatever it sends counts against the
             upload budget, other programs' bytes too (Linux). None: the SDK's own connections count, by the kernel's
             account of each.
+
+    Raises:
+        ConfigError: a number is not above 0.
     """
 
     connect_timeout_s: float = 10.0
@@ -36,6 +40,16 @@ class UplinkSettings:
     max_backoff_s: float = 120.0
     window: int = 8
     interface: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("connect_timeout_s", "reply_timeout_s", "idle_s", "backoff_s", "max_backoff_s"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+                raise ConfigError(f"expected UplinkSettings.{name} as seconds above 0; got {value!r}")
+        if isinstance(self.window, bool) or not isinstance(self.window, int) or self.window < 1:
+            raise ConfigError(
+                f"expected UplinkSettings.window as a whole number of frames, 1 or more; got {self.window!r}"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ class FolderLock:
         what: how to call it in the error.
 
     Raises:
-        StorageError: another process holds it (its number is told), this one holds it already, or it cannot be written.
+        StorageError: another process holds it (the message names it), this one does, or it cannot be written.
     """
 
     def __init__(self, folder: Path, what: str) -> None:
@@ -47,7 +47,7 @@ class FolderLock:
         except OSError as error:
             holder = os.read(self._file, 32).decode(errors="replace").strip()
             os.close(self._file)
-            who = "this process has it open already" if holder == str(os.getpid()) else f"process {holder} holds it"
+            who = "this process has it open already" if holder == str(os.getpid()) else f"{_described(holder)} holds it"
             raise StorageError(f"expected {what} that is free at {folder}; {who}") from error
         with suppress(OSError):  # a full disk
             os.ftruncate(self._file, 0)
@@ -58,3 +58,16 @@ class FolderLock:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def _described(holder: str) -> str:
+    """A process by its number, and its command line where the system tells it."""
+    if not holder.isdecimal():
+        return "another process"
+    try:
+        words = Path(f"/proc/{holder}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+    except OSError:
+        return f"process {holder}"
+    command = " ".join(word.decode(errors="replace") for word in words)
+    printable = "".join(letter if letter.isprintable() else "?" for letter in command)
+    return f"process {holder} ({printable[:200]})" if printable else f"process {holder}"

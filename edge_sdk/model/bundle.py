@@ -121,6 +121,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     golden: Golden
     made_with: dict[str, str] = {}
 
+    @property
+    def label_set(self) -> str:
+        """Names the labels and their order, 8 hexadecimal digits; models that share it answer the same question."""
+        return hashlib.sha256("\0".join(self.labels).encode()).hexdigest()[:8]
+
     def __post_init__(self) -> None:
         _check_file_name("model", self.model)
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels) or "" in self.labels:

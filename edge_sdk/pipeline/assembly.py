@@ -37,7 +37,7 @@ class Parts:
         throttle: runs the little model within the device's budgets.
         admission: decides which unsure frames wait for the cloud.
         store: what waits, and what was answered.
-        version: the bundle's name and version, as the store writes them.
+        version: the bundle's name, version and label set, as the store writes them with each frame.
         answers: writes down what is said of frames.
         late: takes late answers to the application.
         link: the way to the cloud; None where no cloud was named.
@@ -68,7 +68,7 @@ def assemble(settings: Settings) -> Parts:
     policy, labels = bundle.policy, bundle.manifest.labels
     exits = new_exits(settings, bundle)
     power = settings.power or PowerModel(0.0)
-    clock, version = settings.clock, f"{bundle.manifest.name} {bundle.manifest.version}"
+    clock, version = settings.clock, f"{bundle.manifest.name} {bundle.manifest.version} {bundle.manifest.label_set}"
     late = LateAnswers(settings.on_answer)
     with ExitStack() as opened:
         model = opened.enter_context(LittleModel(bundle, threads=settings.threads, runtime=settings.runtime))
@@ -81,6 +81,7 @@ def assemble(settings: Settings) -> Parts:
                 settings.storage,
                 spool_bytes=settings.spool_bytes,
                 labels=labels,
+                label_set=bundle.manifest.label_set,
                 ballast=ballast,
                 clock=clock.wall_s,
                 steady=clock.steady_s,

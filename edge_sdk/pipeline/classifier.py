@@ -184,7 +184,7 @@ class EdgeClassifier:
             if prediction is None:
                 parts.ledger.count_skipped()
                 said = _device_answer(frame, None, 0.0, True, Reason.COMPUTE_SPENT)
-                return parts.answers.exits(FrameRecord(said, trigger=trigger, truth=frame.truth))
+                return parts.answers.exits(FrameRecord(said, model=parts.version, trigger=trigger, truth=frame.truth))
             decision = self._exits.decide(prediction)
             item = None
             if not decision.exits:

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from edge_sdk.durable.database import readable
 from edge_sdk.errors import ConfigError, StorageError
-from edge_sdk.store.schema import COLUMNS, LAST_LABEL, OPEN, JournalEntry, State, entry_of, microseconds
+from edge_sdk.store.schema import COLUMNS, LAST_LABEL, OPEN, JournalEntry, State, entry_of, microseconds, same_labels
 from edge_sdk.store.table import FILE
 from edge_sdk.types import Answer, Origin, Reason
 
@@ -25,6 +25,8 @@ class Journal:
         path: the state folder, or `state.db` in it.
         flush: puts what is queued into the file, and says whether that is done; None: the file alone is read.
         found_damaged: told of an error that says that the file is damaged.
+        label_set: of the little model; all but `get` and `entry` look at the frames of models with these labels alone.
+            "": at all frames.
 
     Raises:
         StorageError: there is no such file, or it cannot be read.
@@ -36,9 +38,11 @@ class Journal:
         *,
         flush: Callable[[], bool] | None = None,
         found_damaged: Callable[[Exception], None] | None = None,
+        label_set: str = "",
     ) -> None:
         self._path = path / FILE if path.is_dir() else path
         self._flush, self._found_damaged = flush, found_damaged
+        self._own, self._own_values = same_labels(label_set)
         if flush is None and not self._path.is_file():
             raise StorageError(f"expected the state folder of a device, or state.db in it; got {path}")
 
@@ -94,8 +98,7 @@ class Journal:
             if moment is not None and moment.tzinfo is None:
                 raise ConfigError(f"expected {name} with a time zone; got the naive {moment.isoformat()}")
         last_reason = f"iif(state = '{State.ANSWERED}', '{Reason.CLOUD}', reason)"
-        conditions: list[str] = []
-        values: list[object] = []
+        conditions, values = [self._own], list[object](self._own_values)
         for condition, value in (
             ("captured_us >= ?", None if since is None else microseconds(since)),
             ("captured_us < ?", None if until is None else microseconds(until)),
@@ -108,24 +111,23 @@ class Journal:
                 conditions.append(condition)
                 values.append(value)
         order = "DESC" if newest_first else "ASC"
-        where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
-        tail = f"{where}ORDER BY captured_us {order}, number {order} LIMIT ?"
+        tail = f"WHERE {' AND '.join(conditions)} ORDER BY captured_us {order}, number {order} LIMIT ?"
         return self._select(tail, [*values, -1 if limit is None else limit])
 
     def device_confidences(self, limit: int) -> list[float]:
         """The little model's confidences of the latest `limit` frames that it saw, in no order."""
-        sql = "SELECT confidence FROM frames WHERE label IS NOT NULL ORDER BY number DESC LIMIT ?"
-        return [row[0] for row in self._read(sql, [limit])]
+        sql = f"SELECT confidence FROM frames WHERE label IS NOT NULL AND {self._own} ORDER BY number DESC LIMIT ?"
+        return [row[0] for row in self._read(sql, [*self._own_values, limit])]
 
     def counts(self) -> dict[str | None, int]:
         """How many frames have which label as their last word (None: no model was run), the most frequent first."""
-        return dict(
-            self._read(f"SELECT {LAST_LABEL} AS last, count(*) FROM frames GROUP BY last ORDER BY 2 DESC, 1", [])
-        )
+        sql = f"SELECT {LAST_LABEL} AS last, count(*) FROM frames WHERE {self._own} GROUP BY last ORDER BY 2 DESC, 1"
+        return dict(self._read(sql, self._own_values))
 
     def damaged(self) -> int:
         """How many frames were damaged on the disk while they waited, or lost the cloud's answer to damage."""
-        return int(self._read("SELECT count(*) FROM frames WHERE reason = ?", [Reason.DAMAGED])[0][0])
+        sql = f"SELECT count(*) FROM frames WHERE reason = ? AND {self._own}"
+        return int(self._read(sql, [Reason.DAMAGED, *self._own_values])[0][0])
 
     def _read(self, sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
         self.flush()

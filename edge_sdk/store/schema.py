@@ -227,6 +227,11 @@ def _whole_entry(row: tuple[Any, ...]) -> JournalEntry:
     )
 
 
+def same_labels(label_set: str) -> tuple[str, list[str]]:
+    """Condition and values for the frames of models with these labels; "": all frames."""
+    return ("(model = '' OR model LIKE ?)", [f"% {label_set}"]) if label_set else ("1", [])
+
+
 def microseconds(moment: datetime) -> int:
     """Since 1970."""
     return (moment - _EPOCH) // timedelta(microseconds=1)

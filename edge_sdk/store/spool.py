@@ -17,6 +17,7 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from edge_sdk.durable.ballast import Ballast, is_full
 from edge_sdk.durable.files import move, sync
@@ -33,7 +34,19 @@ from edge_sdk.store.frames import (
     write_frame,
 )
 from edge_sdk.store.recovery import DAMAGED, FRAMES
-from edge_sdk.store.schema import ANSWER, FINISH, OPEN, SENT, WAIT, FrameRecord, State, TopK, first_row, top_k_text
+from edge_sdk.store.schema import (
+    ANSWER,
+    FINISH,
+    OPEN,
+    SENT,
+    WAIT,
+    FrameRecord,
+    State,
+    TopK,
+    first_row,
+    same_labels,
+    top_k_text,
+)
 from edge_sdk.store.table import Change, FrameTable
 from edge_sdk.types import Answer, Reason
 
@@ -84,6 +97,9 @@ class Spool:
         durable: `put` returns when the frame is on the disk; False: it is there with the next group (`sync`).
         ballast: no frame is taken until this room is set by.
         archive: takes the pictures of frames that were sent, and gives way on a full disk; None: they go.
+        label_set: of the little model. Frames of a model with other labels wait for their own model: they are not
+            counted and not sent, leave at a start when they are too old, and give way when room is short. "": all
+            frames are this model's.
 
     Raises:
         ConfigError: a number is not above 0.
@@ -98,6 +114,7 @@ class Spool:
         durable: bool = True,
         ballast: Ballast | None = None,
         archive: Archive | None = None,
+        label_set: str = "",
     ) -> None:
         if max_bytes <= 0:
             raise ConfigError(f"expected a spool of more than 0 bytes; got {max_bytes}")
@@ -113,6 +130,8 @@ class Spool:
         self._places: dict[str, _Place] = {}
         self._bytes = 0
         self._unsynced: list[str] = []
+        self._label_set = label_set
+        self._others: list[tuple[float, str, int]] = []  # rank, id and bytes of another model's frames, the lowest last
         self._expiry_due_ns = 0
         self._telling = 0
         self._listeners: list[Callable[[], None]] = []
@@ -120,13 +139,38 @@ class Spool:
 
     def load(self) -> None:
         """Take over the frames that the table says wait."""
-        rows = self._table.read(
-            f"SELECT frame_id, rank, handled_ns, bytes FROM frames WHERE {OPEN} AND picture IS NOT NULL"
-        )
+        waits = f"SELECT frame_id, rank, handled_ns, bytes FROM frames WHERE {OPEN} AND picture IS NOT NULL"
+        own, values = same_labels(self._label_set)
+        rows = self._table.read(f"{waits} AND {own}", values)
+        others = self._table.read(f"{waits} AND NOT {own}", values)
         with self._lock:
             for frame_id, rank, handled_ns, size in rows:
                 if frame_id not in self._places:
                     self._enter(_Place((-rank, handled_ns, frame_id), size))
+
+        self._load_others(others)
+
+    def _load_others(self, rows: list[tuple[Any, ...]]) -> None:
+        oldest_ns = 0 if self._max_age_ns is None else self._table.now_ns() - self._max_age_ns
+        with self._lock:
+            self._others = sorted(((row[1], row[0], row[3]) for row in rows if row[2] >= oldest_ns), reverse=True)
+            for frame_id, _, handled_ns, _ in rows:
+                if handled_ns < oldest_ns:
+                    self._let_other_go(frame_id, Reason.EXPIRED, "")
+        if self._others:
+            _log.warning("spool: %d frames of a model with other labels wait for that model", len(self._others))
+
+    def _let_other_go(self, frame_id: str, reason: Reason, note: str) -> None:
+        gone = (State.LOST, reason, note, note, None, 0.0, frame_id)
+        self._table.change(Change(FINISH, gone, lambda _: move(self._path(frame_id), None)))
+
+    def _yield_others(self, n_bytes: int) -> None:
+        """Frames of another model make room for `n_bytes`, the lowest rank first."""
+        used = self._bytes + n_bytes + sum(size for *_, size in self._others)
+        while self._others and used > self._max_bytes:
+            _, frame_id, size = self._others.pop()
+            used -= size
+            self._let_other_go(frame_id, Reason.EVICTED, _FULL)
 
     def __len__(self) -> int:
         return len(self._places)
@@ -182,6 +226,8 @@ class Spool:
         with self._lock:
             if item.frame_id in self._places:
                 return ()
+            if self._others:
+                self._yield_others(place.bytes)
             evicted = self._victims(place)
             if evicted == [item.frame_id]:
                 said = replace(record.answer, final=True, reason=Reason.EVICTED)

@@ -39,6 +39,7 @@ class Store:
         settings: what is kept, and for how long.
         spool_bytes: most bytes of frames that wait.
         labels: the little model's, for frames of an older version's folder.
+        label_set: names the labels; frames of a model with others are kept, and kept apart ("": all are one's own).
         ballast: room for opening the table on a full disk, and for answers.
         flush_interval_s: longest time until an answer is on the disk by itself, seconds.
         clock: wall time in seconds since 1970; tells how long the device was off.
@@ -62,6 +63,7 @@ class Store:
         *,
         spool_bytes: int = 200_000_000,
         labels: tuple[str, ...] = (),
+        label_set: str = "",
         ballast: Ballast | None = None,
         flush_interval_s: float = 1.0,
         clock: Callable[[], float] = time.time,
@@ -91,7 +93,9 @@ class Store:
                 flush_interval_s=min(flush_interval_s, settings.durable_s or flush_interval_s),
             )
             opened.callback(self._table.close)
-            self.journal = Journal(folder, flush=self._table.flush, found_damaged=self._table.found_damaged)
+            self.journal = Journal(
+                folder, flush=self._table.flush, found_damaged=self._table.found_damaged, label_set=label_set
+            )
             self.archive = Archive(
                 self._table,
                 max_bytes=settings.archive_bytes,
@@ -105,6 +109,7 @@ class Store:
                 durable=settings.durable_s is None,
                 ballast=ballast,
                 archive=self.archive,
+                label_set=label_set,
             )
             try:
                 with self._table.transaction() as connection:

@@ -21,6 +21,25 @@ def small() -> tuple[torch.nn.Module, CheckpointInfo]:
     return create_model("lcnet_035", labels=LABELS, input=SPEC)
 
 
+@pytest.fixture(scope="module")
+def narrow(small: Model) -> tuple[torch.nn.Module, CheckpointInfo]:
+    """A pruned network."""
+    import copy
+
+    import msgspec
+
+    from edge_sdk.networks.pruning.structure import find_structure, prune, widths
+
+    module, info = small
+    cut = copy.deepcopy(module)
+    groups = find_structure(cut, SPEC.width, SPEC.height).groups
+    remaining = {group.name: torch.arange(group.channels)[1 :: 2 if group.channels > 8 else 1] for group in groups}
+    prune(cut, SPEC.width, SPEC.height, remaining)
+    return cut, msgspec.structs.replace(
+        info, widths=widths(remaining), parameters=sum(p.numel() for p in cut.parameters())
+    )
+
+
 def test_a_checkpoint_comes_back_whole(small: Model, tmp_path: Path) -> None:
     module, info = small
     path = save_checkpoint(tmp_path / "deep" / "m.safetensors", module, info)
@@ -73,25 +92,6 @@ def test_other_labels_give_a_fresh_head_on_old_weights(small: Model, tmp_path: P
     assert told.labels == ("cat", "dog")
     assert torch.equal(tuned.conv_stem.weight, module.conv_stem.weight)  # type: ignore[arg-type, union-attr]
     assert tuned(torch.zeros(1, 3, 48, 64)).shape == (1, 2)
-
-
-@pytest.fixture(scope="module")
-def narrow(small: Model) -> tuple[torch.nn.Module, CheckpointInfo]:
-    """A pruned network."""
-    import copy
-
-    import msgspec
-
-    from edge_sdk.networks.pruning.structure import find_structure, prune, widths
-
-    module, info = small
-    cut = copy.deepcopy(module)
-    groups = find_structure(cut, SPEC.width, SPEC.height).groups
-    remaining = {group.name: torch.arange(group.channels)[1 :: 2 if group.channels > 8 else 1] for group in groups}
-    prune(cut, SPEC.width, SPEC.height, remaining)
-    return cut, msgspec.structs.replace(
-        info, widths=widths(remaining), parameters=sum(p.numel() for p in cut.parameters())
-    )
 
 
 def test_a_pruned_network_comes_back_as_narrow_as_it_was(narrow: Model, small: Model, tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "none.safetensors")
     junk = tmp_path / "junk.safetensors"
     junk.write_bytes(b"not tensors")
-    with pytest.raises(WorkbenchError, match="is none"):
+    with pytest.raises(WorkbenchError, match="is not one"):
         load_checkpoint(junk)
     from safetensors.torch import save_file
 
@@ -184,19 +184,6 @@ def test_weights_that_do_not_fit_are_refused(small: Model, tmp_path: Path) -> No
     path = save_checkpoint(tmp_path / "m.safetensors", module, msgspec.structs.replace(info, arch="lcnet_050"))
     with pytest.raises(WorkbenchError, match="weights do not fit lcnet_050"):
         load_checkpoint(path)
-
-
-def test_timm_imports_in_a_fresh_interpreter_whatever_torchvision() -> None:
-    program = (
-        "from edge_sdk.networks.timm_library import import_timm, _kept_libraries\n"
-        "assert import_timm().is_model('resnet18')\n"
-        "import_timm()\n"
-        "import torch, torchvision\n"
-        "assert len(_kept_libraries) <= 1\n"
-        "assert hasattr(torch.ops.torchvision, 'nms')\n"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
 
 
 def test_importing_the_checkpoint_module_does_not_import_timm() -> None:

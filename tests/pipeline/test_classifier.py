@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,8 +19,10 @@ from edge_sdk.budget.limits import Resource
 from edge_sdk.camera.gate import MotionGate
 from edge_sdk.config import StorageSettings
 from edge_sdk.errors import BundleError, ConfigError, ImageError, StorageError
+from edge_sdk.model.bundle import Bundle
 from edge_sdk.model.policy import GainTable, Histogram, Policy, Preferences
 from edge_sdk.store.frames import SpoolItem, encode_frame, provisional
+from edge_sdk.testing import FakeRuntime, FakeTransport, write_fake_bundle
 from edge_sdk.testing.server import ScriptedServer, answer, failure
 from edge_sdk.types import Answer
 from edge_sdk.wire import offload_pb2 as wire
@@ -381,3 +384,53 @@ def test_losses_without_a_cloud_do_not_pile_up(tmp_path: Path) -> None:
         said = [edge.classify(frame(number)) for number in range(90)]
         assert len(list(edge.journal.query(final=True))) == len(said) - edge.waiting
     assert len(list((tmp_path / "frames").iterdir())) < 20
+
+
+def test_another_models_frames_on_a_state_folder_are_kept_apart(tmp_path: Path) -> None:
+    state, dark = tmp_path / "state", np.zeros((48, 64, 3), np.uint8)
+    one = write_fake_bundle(tmp_path / "one")
+    two = write_fake_bundle(tmp_path / "two", ("night", "day"))
+    newer = write_fake_bundle(tmp_path / "newer")  # the labels of the first
+
+    def edge_of(bundle: Bundle, **options: Any) -> EdgeClassifier:
+        return EdgeClassifier(bundle, runtime=FakeRuntime(), state_dir=state, threshold=NEVER, **options)
+
+    with edge_of(one) as edge:
+        first = [edge.classify(dark).frame_id for _ in range(3)]
+    transport = FakeTransport(("night", "day"))
+    with edge_of(two, cloud="127.0.0.1:9", transport=transport) as edge:
+        assert (edge.waiting, list(edge.journal.query()), edge.journal.counts()) == (0, [], {})
+        second = edge.classify(dark, wait_s=30)
+        assert [entry.answer.frame_id for entry in edge.journal.query()] == [second.frame_id]
+        assert [item.frame_id for item in transport.sent] == [second.frame_id]
+        assert edge.journal.get(first[0]) is not None
+    transport = FakeTransport(("dark", "bright"))
+    with edge_of(newer, cloud="127.0.0.1:9", transport=transport) as edge:
+        assert {late.frame_id for late in edge.late_answers(wait_s=30)} == set(first)
+        assert {entry.answer.frame_id for entry in edge.journal.query()} == set(first)
+
+
+def test_another_models_frames_give_way_where_room_is_short(tmp_path: Path) -> None:
+    one = write_fake_bundle(tmp_path / "one")
+    two = write_fake_bundle(tmp_path / "two", ("night", "day"))
+    made: dict[str, Any] = {
+        "runtime": FakeRuntime(),
+        "state_dir": tmp_path / "state",
+        "threshold": NEVER,
+        "spool_bytes": 60_000,
+    }
+    with EdgeClassifier(one, **made) as edge:
+        first = [edge.classify(frame(number)).frame_id for number in range(4)]
+        size = edge._parts.store.spool.size_bytes
+    with EdgeClassifier(two, **made) as edge:
+        while edge._parts.store.spool.size_bytes + size <= 60_000:
+            edge.classify(frame(7))
+        gone = [edge.journal.entry(frame_id) for frame_id in first]
+        assert Reason.EVICTED in {entry.answer.reason for entry in gone if entry is not None}
+    with EdgeClassifier(one, **made) as edge:
+        assert edge.waiting < 4
+
+
+def test_who_holds_the_state_folder_is_named(tmp_path: Path) -> None:
+    with EdgeClassifier(state_dir=tmp_path), pytest.raises(StorageError, match="this process has it open already"):
+        EdgeClassifier(state_dir=tmp_path)

@@ -2,12 +2,12 @@ import subprocess
 import sys
 from collections import Counter
 from datetime import UTC, datetime, timedelta, timezone
-from itertools import groupby, islice, pairwise
+from itertools import groupby, pairwise
 
 import numpy as np
 import pytest
 
-from edge_sdk.camera.simulated import LABELS, SimulatedCamera, contact_sheet, from_url, training_frames
+from edge_sdk.camera.simulated import LABELS, SimulatedCamera, from_url
 from edge_sdk.errors import ConfigError
 
 _DIGEST = """
@@ -70,17 +70,6 @@ def test_simulated_time_runs_forward_in_the_zone_of_the_start() -> None:
     assert times[-1] - times[0] > timedelta(minutes=30)
 
 
-def test_day_turns_into_infrared_night() -> None:
-    frames = list(SimulatedCamera(seed=3, width=160, height=120, frames=300))
-    grey = [bool((frame.image[..., 0] == frame.image[..., 2]).all()) for frame in frames]
-    assert not grey[0]
-    assert any(grey)
-    for frame, monochrome in zip(frames, grey, strict=True):
-        assert monochrome == (not 5 < frame.captured_at.hour + frame.captured_at.minute / 60 < 20.5) or (
-            frame.captured_at.hour in (5, 19, 20)
-        )
-
-
 def test_stream_is_a_sequence_of_visits_with_empty_frames_between() -> None:
     truths = [
         frame.truth for seed in (11, 12, 13) for frame in SimulatedCamera(seed=seed, width=320, height=240, frames=250)
@@ -102,16 +91,6 @@ def test_realtime_waits_by_the_injected_clock() -> None:
     camera = SimulatedCamera(width=160, height=120, fps=5, frames=4, realtime=True, clock=lambda: now[0], sleep=sleep)
     list(camera)
     assert waits == pytest.approx([0.2, 0.2, 0.2])
-
-
-def test_training_frames_hold_every_class_about_equally_often() -> None:
-    labels = Counter(label for _, label in islice(training_frames(9, width=320, height=240), 140))
-    assert tuple(sorted(labels)) == LABELS == tuple(sorted(LABELS))
-    assert min(labels.values()) >= 14
-
-
-def test_contact_sheet_has_a_tile_per_place() -> None:
-    assert contact_sheet(2, 7, seed=1, tile=(80, 60)).shape == (120, 560, 3)
 
 
 def test_url_sets_every_parameter() -> None:

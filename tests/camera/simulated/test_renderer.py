@@ -1,13 +1,12 @@
 import numpy as np
 import pytest
 
-from edge_sdk.camera.simulated.arrivals import HABITS, LABELS, Actor, plan_visit
+from edge_sdk.camera.simulated.arrivals import HABITS, Actor, plan_visit
 from edge_sdk.camera.simulated.light import light_at
 from edge_sdk.camera.simulated.painter import Place, View, paint
 from edge_sdk.camera.simulated.pose import Pose
 from edge_sdk.camera.simulated.renderer import Renderer
 from edge_sdk.camera.simulated.scene import make_site
-from edge_sdk.camera.simulated.shape import knee, limb
 from edge_sdk.camera.simulated.texture import generator
 
 _NOON = light_at(12.0, "overcast", 0.0, 8.0)
@@ -82,27 +81,3 @@ def test_far_things_look_smaller() -> None:
         sizes.append(sprite.extent_px)
     assert sizes[0] == pytest.approx(2 * sizes[1], rel=0.15)
     assert sizes[1] == pytest.approx(2 * sizes[2], rel=0.15)
-
-
-def test_visits_come_from_outside_and_leave() -> None:
-    view = View(640, 480, 600.0, 150.0, 1.0)
-    for seed in range(30):
-        kind = sorted(HABITS)[seed % 6]
-        visit = plan_visit(kind, generator(4, seed), view, 2.0)
-        assert 2 <= len(visit) <= 140
-        for end in (visit[0][0], visit[-1][-1]):
-            assert abs(end.place.across_m) > 0.3 * view.width / view.focal_px / 2 * end.place.distance_m
-        assert {actor.kind for actors in visit for actor in actors} == {kind}
-        assert kind in LABELS
-
-
-def test_knee_keeps_the_lengths_of_both_bones() -> None:
-    middle = knee((0.0, 1.0), (0.2, 0.1), 0.6, 0.5, 1.0)
-    assert np.hypot(middle[0], middle[1] - 1.0) == pytest.approx(0.6)
-    assert np.hypot(middle[0] - 0.2, middle[1] - 0.1) == pytest.approx(0.5)
-
-
-def test_limb_takes_one_colour_or_one_per_joint() -> None:
-    one = limb([(0, 0, 0), (0, 1, 0)], (0.1, 0.1), (1.0, 2.0, 3.0))
-    two = limb([(0, 0, 0), (0, 1, 0)], (0.1, 0.1), [(1.0, 2.0, 3.0), (1.0, 2.0, 3.0)])
-    assert (one.colour == two.colour).all()
