@@ -63,7 +63,9 @@ def main() -> None:
     answers = {result[3] for results in runs.values() for result in results}
     if len(answers) > 1:
         raise SystemExit(f"expected one answer from both; got {sorted(answers)}")
-    medians = {name: [statistics.median(r[i] for r in results) for i in range(3)] for name, results in runs.items()}
+    medians = {
+        name: [statistics.median(float(r[i]) for r in results) for i in range(3)] for name, results in runs.items()
+    }
     table = Table(title=f"Cold start, {platform.machine()}, medians of {options.repeats} alternating runs")
     for column in ("", "start to first answer", "resident", "peak"):
         table.add_column(column, justify="right" if column else "left")

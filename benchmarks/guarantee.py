@@ -48,7 +48,7 @@ def main() -> None:
         check_same(one, two)
         name = f"{one.info.model} and {two.info.model}"
         confidence, little, big = one.confidence.astype(np.float64), one.right, two.right
-        little_macs, big_macs = one.info.macs, two.info.macs
+        little_macs, big_macs = float(one.info.macs), float(two.info.macs)
     else:
         confidence, little, big, little_macs, big_macs = synthetic()
 

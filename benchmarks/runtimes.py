@@ -195,7 +195,8 @@ def run_litert(folder: Path, threads: int) -> Callable[[int], np.ndarray]:
         interpreter.set_tensor(source["index"], inputs[number])
         interpreter.invoke()
         out_scale, out_zero = sink["quantization"]
-        return (interpreter.get_tensor(sink["index"])[0].astype(np.float32) - out_zero) * out_scale
+        logits: np.ndarray = (interpreter.get_tensor(sink["index"])[0].astype(np.float32) - out_zero) * out_scale
+        return logits
 
     return forward
 
@@ -302,8 +303,8 @@ def compare(options: argparse.Namespace) -> None:
     for runtime in RUNTIMES:
         row = [f"{medians[runtime, threads]:.3f}" for threads in (1, 2)]
         table.add_row(runtime, *row, f"{agreement[runtime]:.4f}")
-    row = [medians["edge-sdk", t] / min(medians[other, t] for other in RUNTIMES[1:]) for t in (1, 2)]
-    table.add_row("ours / fastest other", *(f"{ratio:.3f}" for ratio in row))
+    ratios = [medians["edge-sdk", t] / min(medians[other, t] for other in RUNTIMES[1:]) for t in (1, 2)]
+    table.add_row("ours / fastest other", *(f"{ratio:.3f}" for ratio in ratios))
     Console().print(table)
 
 
@@ -316,7 +317,7 @@ def ask(worker: subprocess.Popen[str], calls: int | None, errors: TextIO) -> flo
     line = worker.stdout.readline()
     if not line:
         errors.seek(0)
-        raise SystemExit(f"a worker ended: {worker.args}\n{errors.read()[-4000:]}")
+        raise SystemExit(f"a worker ended: {worker.args!r}\n{errors.read()[-4000:]}")
     return float(json.loads(line))
 
 

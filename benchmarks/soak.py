@@ -14,7 +14,6 @@ import contextlib
 import json
 import os
 import random
-import re
 import signal
 import socket
 import subprocess
@@ -27,13 +26,22 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from soaking.faults import all_entries, databases, fill_up, final_answers, flip_bit, small_disk
+from soaking.faults import (
+    PAGE_FAULTS,
+    all_entries,
+    cut_short,
+    databases,
+    fill_up,
+    final_answers,
+    flip_bit,
+    restore_table,
+    save_table,
+    small_disk,
+)
 from soaking.link import Relay
 
 from edge_sdk.errors import StorageError
-from edge_sdk.store.journal import DAMAGED_ROW, Journal
-from edge_sdk.store.recovery import NOT_IN_SPOOL
-from edge_sdk.types import Origin
+from edge_sdk.types import Origin, Reason
 
 FAULTS = {
     "none": 4,
@@ -46,11 +54,15 @@ FAULTS = {
     "replies reordered": 2,
     "clock back a year": 2,
     "disk full": 2,
-    "bit flip in a frame": 3,
-    "bit flip in a database": 2,
+    "page of a frame": 3,
+    "page of a database": 3,
+    "frame cut short": 2,
+    "database cut short": 2,
+    "stale table": 2,
+    "bit flip in a frame": 1,
+    "bit flip in a database": 1,
 }
 YEAR_S = 365 * 86_400
-FRAME_ID = re.compile("[0-9a-f]{32}")
 
 
 @dataclass
@@ -64,11 +76,9 @@ class Tally:
         device: of these, the device's answer is final, by reason.
         waiting: frames that still wait after the drain; -1: the device did not start any more.
         provisional: of the promised, neither.
-        lost: of these, unknown to the journal, or found missing from the spool without a cause.
-        damaged_rows: of these, a flipped bit damaged their row: the journal names them, and says so.
-        unnamed_rows: of these, unknown to the journal, which tells of as many damaged rows without a readable id.
-        destroyed: of these, their final answer was in the journal when a bit of it was flipped, and nothing tells: a
-            broken last commit of a log looks like one that a power cut interrupted.
+        hit: of these, their own picture was hit by a fault while they waited, and the device's answer is final.
+        destroyed: of these, their final answer was in the table when a fault hit it, and is gone, or the device's.
+        lost: of these, neither: unknown to the journal, or said to be damaged though nothing hit them.
         twice: answers counted or recorded more than once.
         inferences: runs of the big model.
         repeated: runs of it on a frame that an earlier run had answered: the server was killed in between.
@@ -83,10 +93,9 @@ class Tally:
     device: dict[str, int] = field(default_factory=dict)
     waiting: int = 0
     provisional: int = 0
-    lost: int = 0
-    damaged_rows: int = 0
-    unnamed_rows: int = 0
+    hit: int = 0
     destroyed: int = 0
+    lost: int = 0
     twice: int = 0
     inferences: int = 0
     repeated: int = 0
@@ -108,6 +117,7 @@ class Soak:
         self.work, self.state, self._program = work, work / "state", program
         self._paths = [str(Path(__file__).parent), *([path] if path else [])]
         self.faults: Counter[str] = Counter()
+        self.hit: set[str] = set()
         self.destroyed: set[str] = set()
         self.bad_starts = 0
         self._shuffled = False
@@ -162,6 +172,7 @@ class Soak:
         if (fault == "replies reordered") != self._shuffled:
             self.server.send_signal(signal.SIGUSR1)
             self._shuffled = not self._shuffled
+        save_table(self.state, self.work / "earlier")
         device = self.device(seed=number, offset_s=-YEAR_S if fault == "clock back a year" else 0.0)
         assert device.stdout is not None
         if fault == "killed while starting":
@@ -193,13 +204,22 @@ class Soak:
             fill_up(self.state)
 
     def _spoil_disk(self, fault: str, chance: random.Random) -> None:
-        if fault == "bit flip in a frame" and (frames := sorted(self.state.rglob("*.frame"))):
-            flip_bit(chance.choice(frames), chance)
-        elif fault == "bit flip in a database" and (files := databases(self.state)):
-            hit = chance.choice(files)
-            if hit.name.startswith("journal.db"):
-                self.destroyed |= final_answers(self.state)
-            flip_bit(hit, chance)
+        spoil = {"bit": flip_bit, "page": chance.choice(PAGE_FAULTS)}.get(fault.split()[0], cut_short)
+        frames = sorted(self.state.glob("frames/*.frame"))
+        if fault in ("bit flip in a frame", "page of a frame", "frame cut short") and frames:
+            hit = chance.choice(frames)
+            self.hit.add(hit.stem)
+            if hit.stat().st_size:
+                spoil(hit, chance)
+        elif fault in ("bit flip in a database", "page of a database", "database cut short"):
+            if files := databases(self.state):
+                hit = chance.choice(files)
+                if hit.name.startswith("state.db"):
+                    self.destroyed |= final_answers(self.state)
+                spoil(hit, chance)
+        elif fault == "stale table":
+            self.destroyed |= final_answers(self.state)
+            restore_table(self.state, self.work / "earlier")
 
     def drain(self) -> dict[str, int]:
         """Let the device send all that waits; its last words."""
@@ -249,29 +269,20 @@ def tally(soak: Soak, said: dict[str, int], cycles: int) -> Tally:
         found.lost = len(promised - set(answers))
         return found
     try:
-        with Journal(soak.state / "journal.db") as journal:
-            entries = all_entries(journal)
-            answers_by_id = {entry.answer.frame_id: entry.answer for entry in entries}
-            for frame_id in promised - answers_by_id.keys():  # a flipped bit of an index may hide a row from the query
-                if (answer := journal.get(frame_id)) is not None:
-                    answers_by_id[frame_id] = answer
+        known = {entry.answer.frame_id: entry.answer for entry in all_entries(soak.state)}
     except StorageError as error:
         found.unreadable = str(error)
         return found
-    vanished = promised & {entry.answer.frame_id for entry in entries if entry.note == NOT_IN_SPOOL}
-    known = [answers_by_id[frame_id] for frame_id in promised & answers_by_id.keys()]
-    found.cloud = sum(answer.origin is Origin.CLOUD for answer in known)
-    found.device = dict(Counter(a.reason.value for a in known if a.origin is Origin.DEVICE and a.final))
-    found.provisional = sum(not answer.final for answer in known)
-    missing = promised - answers_by_id.keys()
-    damaged = {entry.answer.frame_id for entry in entries if entry.damaged or entry.note == DAMAGED_ROW}
-    found.damaged_rows = len(damaged & promised)
-    found.unnamed_rows = min(len(missing), sum(not FRAME_ID.fullmatch(frame_id) for frame_id in damaged))
-    untold = len(missing | vanished) - found.unnamed_rows
-    found.destroyed = min(untold, len((missing | vanished) & soak.destroyed))
-    found.lost = untold - found.destroyed
-    cloud_answers = sum(answer.origin is Origin.CLOUD for answer in answers_by_id.values())
-    found.twice = max(0, said["answers_cloud"] - cloud_answers - len(damaged | soak.destroyed - answers_by_id.keys()))
+    said_of = [known[frame_id] for frame_id in promised & known.keys()]
+    found.cloud = sum(answer.origin is Origin.CLOUD for answer in said_of)
+    found.device = dict(Counter(a.reason.value for a in said_of if a.origin is Origin.DEVICE and a.final))
+    found.provisional = sum(not answer.final for answer in said_of)
+    gone = promised - known.keys() | {a.frame_id for a in said_of if a.reason is Reason.DAMAGED}
+    found.hit = len(gone & soak.hit)
+    found.destroyed = len((gone & soak.destroyed) - soak.hit)
+    found.lost = len(gone - soak.hit - soak.destroyed)
+    from_cloud = {frame_id for frame_id, answer in known.items() if answer.origin is Origin.CLOUD}
+    found.twice = max(0, said["answers_cloud"] - len(from_cloud | soak.destroyed))
     return found
 
 
@@ -283,7 +294,8 @@ def run(program: str, work: Path, options: argparse.Namespace, path: str | None 
         if not small:
             faults.pop("disk full", None)
         if program == "soaking.queue_device":
-            faults.pop("bit flip in a frame", None)  # its frames are in its database
+            for name in ("bit flip in a frame", "page of a frame", "frame cut short", "stale table"):
+                faults.pop(name, None)  # its frames are in its database
         for number in range(options.cycles):
             soak.cycle(number, options.seed, faults)
             if number % 50 == 49:

@@ -181,8 +181,8 @@ def scratch(bench: Bench, place: str, shots: int, seed: int) -> dict[str, Any]:
     torch.manual_seed(seed)
     module, _ = load_checkpoint(bench.out / f"{place}-{shots}-{seed}.safetensors")
     for layer in module.modules():
-        if hasattr(layer, "reset_parameters"):
-            layer.reset_parameters()
+        if callable(reset := getattr(layer, "reset_parameters", None)):
+            reset()
     samples = bench.samples(PLACES[place], [Split.TRAIN], shots, seed)
     change, rng = Augmentation(scale=0.6, stretch=0.2), np.random.default_rng(seed)
     optimizer = torch.optim.AdamW(module.parameters(), lr=2e-3, weight_decay=0.05)

@@ -48,12 +48,14 @@ def main() -> None:
     exits = np.array([policy.decide(Prediction(little.info.labels, row)).exits for row in chances])
     final = big.predicted
     if settings.ensemble:
+        assert big.probabilities is not None  # `run_subjects` keeps them
         final = ensemble(chances, big.probabilities.astype(np.float32), settings.ensemble)
     cascade = np.where(exits, little.predicted, final) == big.truths
 
     table = Table(title=f"{bundle.manifest.name} {bundle.manifest.version} on {options.data}", title_justify="left")
     for column in ("light", "pictures", "little", "cascade", "big", "exit"):
         table.add_column(column, justify="left" if column == "light" else "right")
+    assert little.groups is not None
     for name in ("all", *sorted(set(little.groups.tolist()))):
         chosen = np.ones(len(little), bool) if name == "all" else little.groups == name
         shares = (little.right, cascade, big.right, exits)
@@ -67,6 +69,7 @@ def main() -> None:
     table.add_row("MACs little, big", f"{little.info.macs / 1e6:.1f} M, {big.info.macs / 1e6:.1f} M")
     table.add_row("MACs per frame against every frame to the big model", f"{spent / big.info.macs:.1%}")
     if not exits.all():
+        assert big.upload_bytes is not None
         table.add_row("bytes per offloaded frame", f"{big.upload_bytes[~exits].mean():,.0f}")
     for one in rest:
         table.add_row("float little", f"{one.accuracy:.1%}")

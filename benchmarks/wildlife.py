@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edge_sdk.cli.companion import companion_table
+from edge_sdk.images.read import read_image
 from edge_sdk.images.rendition import Upload
 from edge_sdk.model.bundle import InputSpec
 from edge_sdk.model.little import prepare
@@ -69,7 +70,7 @@ def enlarged(options: argparse.Namespace) -> Path:
         partial = folder.with_name(f"{folder.name}.partial")
         spec = InputSpec(width=SIDE, height=SIDE, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), resize="stretch")
         for photo in sorted(unpacked(options).rglob("*.JPEG")):
-            large = prepare(cv2.cvtColor(cv2.imread(str(photo)), cv2.COLOR_BGR2RGB), spec)
+            large = prepare(read_image(photo).image, spec)
             target = partial / photo.parent.name / photo.name
             target.parent.mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(target), cv2.cvtColor(large, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 100])
@@ -179,7 +180,7 @@ def little_big(out: Path, console: Console) -> None:
         table.add_column(column, justify="left" if column in ("big", "little") else "right")
     for big_name, little_name, little, big, little_test, big_test in pairs(out):
         here, there = calibrated(little, little_test)
-        macs = {"little_macs": little.info.macs, "big_macs": big.info.macs}
+        macs: dict[str, Any] = {"little_macs": little.info.macs, "big_macs": big.info.macs}
         score = here.max(1).astype(np.float64)
         curve = cascade_curve(score, here.argmax(1) == little.truths, big.right, **macs)
         test = cascade_curve(there.max(1).astype(np.float64), little_test.right, big_test.right, **macs)
@@ -201,7 +202,7 @@ def _with_ensemble(
 ) -> str:
     """The plain lossless threshold where both models have a voice on offloaded photos."""
     little, big = calibration
-    macs = {"little_macs": little.info.macs, "big_macs": big.info.macs}
+    macs: dict[str, Any] = {"little_macs": little.info.macs, "big_macs": big.info.macs}
     assert big.probabilities is not None and test[1].probabilities is not None
     unsure = here.max(1) < np.median(here.max(1))
     weight, _ = fit_ensemble(here, big.probabilities.astype(np.float32), big.truths, offloaded=unsure)
@@ -227,7 +228,7 @@ def gates(out: Path, console: Console) -> None:
         table.add_column(column, justify="left" if column in ("big", "little", "score") else "right")
     for big_name, little_name, little, big, little_test, big_test in pairs(out):
         here, there = calibrated(little, little_test)
-        macs = {"little_macs": little.info.macs, "big_macs": big.info.macs}
+        macs: dict[str, Any] = {"little_macs": little.info.macs, "big_macs": big.info.macs}
         right, right_test = here.argmax(1) == little.truths, there.argmax(1) == little_test.truths
         compared = compare_scores(here, little.truths, big.right, logits=little.logits, **macs)
         gate = fit_gate(here, right, big.right)

@@ -1,4 +1,7 @@
-"""`cloud-server`: the command."""
+"""The command `cloud-server`.
+
+Exit codes: 0 it served and was asked to end, 2 an error, which is told in one line on standard error.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,10 @@ import re
 import signal
 import sys
 import threading
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from platformdirs import user_state_path
@@ -20,13 +25,44 @@ if TYPE_CHECKING:
     from cloud_server.config import ServerConfig
 
 EXTRAS = ("torch", "timm", "safetensors", "grpc_health")
+HTTP_EXTRAS = ("prometheus_client",)
 DEVICES = ("auto", "cpu", "cuda")
 LEVELS = ("debug", "info", "warning", "error")
 INSTALL = "pip install '.[cloud]'"
 PATH = click.Path(path_type=Path)
-RATE = "Frames a second from one device; one more is OVERLOADED.  [default: no limit]"
-STATE = "Folder in which answers outlive a restart; none: memory.  [default: the user's state folder, for each port]"
-KEEP = "Folder in which frames and the model's answers to them are kept, for training.  [default: none are]"
+RATE = "Frames a second from one device; further ones are OVERLOADED.  [default: no limit]"
+STATE = "Folder of the reply cache; none: memory only.  [default: the user's state folder, one for each port]"
+ARCHIVE = "Folder of the frame archive: frames with the model's answers, for training.  [default: no archive]"
+HTTP = "Serve /metrics and /healthz over HTTP on this port; 0 takes a free one.  [default: off]"
+
+
+class _Command(click.Command):
+    """Reports every error in one line, `cloud-server: ...`, without a traceback."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run the command; exit code 2 for errors."""
+        run = partial(super().main, args, prog_name, complete_var, standalone_mode=False, **extra)
+        if not standalone_mode:
+            return run()
+        try:
+            sys.exit(run() or 0)
+        except click.exceptions.Abort:  # Ctrl-C while it loads
+            _say("ended before it was ready: 0 frames answered")
+            sys.exit(0)
+        except click.UsageError as error:
+            _say(f"{error.format_message()} (`cloud-server --help` lists the options)")
+        except click.ClickException as error:
+            _say(error.format_message())
+        except OSError as error:
+            _say(str(error))
+        sys.exit(2)
 
 
 def _bytes_of(ctx: click.Context, parameter: click.Parameter, text: str) -> int:
@@ -37,7 +73,7 @@ def _bytes_of(ctx: click.Context, parameter: click.Parameter, text: str) -> int:
     return size
 
 
-@click.command(context_settings={"show_default": True})
+@click.command(cls=_Command, context_settings={"show_default": True})
 @click.option("--model", default="trailcam", help="A shipped model, a checkpoint, a bundle, or a timm name.")
 @click.option("--device", type=click.Choice(DEVICES), default="auto", help="Where the model runs.")
 @click.option("--host", default="127.0.0.1", help="Address to listen on; 0.0.0.0 for all.")
@@ -46,7 +82,7 @@ def _bytes_of(ctx: click.Context, parameter: click.Parameter, text: str) -> int:
 @click.option("--threads", type=click.IntRange(1), help="CPU threads of the model.  [default: torch's choice]")
 @click.option("--max-batch", type=click.IntRange(1), default=32, help="Frames in one run of the model.")
 @click.option("--max-wait-ms", type=click.FloatRange(0), default=0.0, help="How long a batch waits for more frames.")
-@click.option("--queue", type=click.IntRange(1), default=128, help="Frames that may wait; one more is OVERLOADED.")
+@click.option("--queue", type=click.IntRange(1), default=128, help="Frames that may wait; further ones are OVERLOADED.")
 @click.option("--max-pixels", type=click.IntRange(1), default=32_000_000, help="Largest picture, width x height.")
 @click.option("--max-image-bytes", type=click.IntRange(1), default=8 << 20, help="Largest encoded picture.")
 @click.option("--label-map", type=PATH, help='JSON {"fine": "coarse", "*": "other"}.')
@@ -60,13 +96,34 @@ def _bytes_of(ctx: click.Context, parameter: click.Parameter, text: str) -> int:
 @click.option("--max-streams", type=click.IntRange(1), default=1000, help="Open streams of all devices.")
 @click.option("--max-streams-per-device", type=click.IntRange(1), default=16, help="Open streams of one device.")
 @click.option("--state", type=click.Path(file_okay=False), help=STATE)
-@click.option("--remember", type=click.IntRange(1), default=65_536, help="Answers that are known by their frame's id.")
-@click.option("--keep", type=click.Path(file_okay=False, path_type=Path), help=KEEP)
-@click.option("--keep-limit", callback=_bytes_of, default="2GB", metavar="SIZE", help="What that folder may hold.")
-@click.option("--keep-fraction", type=click.FloatRange(0, 1, min_open=True), default=1.0, help="Share that is kept.")
-@click.option("--drain-s", type=click.FloatRange(0), default=10.0, help="Time for frames in flight at the end.")
+@click.option(
+    "--cached-replies",
+    "--remember",
+    type=click.IntRange(1),
+    default=65_536,
+    help="Replies that the cache holds.",
+)
+@click.option("--archive", "--keep", type=click.Path(file_okay=False, path_type=Path), help=ARCHIVE)
+@click.option(
+    "--archive-limit",
+    "--keep-limit",
+    callback=_bytes_of,
+    default="2GB",
+    metavar="SIZE",
+    help="Size of the archive; when it is reached, nothing more is archived.",
+)
+@click.option(
+    "--archive-fraction",
+    "--keep-fraction",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=1.0,
+    help="Share of the frames that is archived.",
+)
+@click.option("--http-port", type=click.IntRange(0, 65535), help=HTTP)
+@click.option("--http-host", default="127.0.0.1", help="Address of --http-port; it is not encrypted.")
+@click.option("--drain-s", type=click.FloatRange(0), default=10.0, help="Seconds for frames in flight at the end.")
 @click.option("--exit-with-parent", is_flag=True, help="Drain and end when standard input closes.")
-@click.option("--log-level", type=click.Choice(LEVELS), default="info", help="Least level of log lines.")
+@click.option("--log-level", type=click.Choice(LEVELS), default="info", help="Lowest level of log lines.")
 def main(
     model: str,
     device: str,
@@ -90,24 +147,26 @@ def main(
     max_streams: int,
     max_streams_per_device: int,
     state: str | None,
-    remember: int,
-    keep: Path | None,
-    keep_limit: int,
-    keep_fraction: float,
+    cached_replies: int,
+    archive: Path | None,
+    archive_limit: int,
+    archive_fraction: float,
+    http_port: int | None,
+    http_host: str,
     drain_s: float,
     exit_with_parent: bool,
     log_level: str,
 ) -> None:
     """Serve a big model to devices over gRPC.
 
-    Once ready it prints "listening on HOST:PORT". SIGTERM or Ctrl-C drains: what is in flight is answered, then it
-    ends; a second one ends it at once.
+    Once ready it prints "listening on HOST:PORT". SIGTERM or Ctrl-C drains: frames in flight are answered, then it
+    ends with a line of what was done. A second signal ends it at once.
     """
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # a taken port is reported below, in words
     if exit_with_parent:
         threading.Thread(target=_end_with_stdin, daemon=True).start()
-    _require_extras()
+    _require_extras(needs_http=http_port is not None)
 
     import cv2
 
@@ -136,10 +195,12 @@ def main(
             max_streams=max_streams,
             max_streams_per_device=max_streams_per_device,
             state=_state_folder(state, port),
-            remember=remember,
-            keep=keep,
-            keep_limit_bytes=keep_limit,
-            keep_fraction=keep_fraction,
+            cached_replies=cached_replies,
+            archive=archive,
+            archive_limit_bytes=archive_limit,
+            archive_fraction=archive_fraction,
+            http_port=http_port,
+            http_host=http_host,
             drain_s=drain_s,
         )
         drained = asyncio.run(_serve(config, port_file))
@@ -151,7 +212,9 @@ def main(
 
 
 async def _serve(config: ServerConfig, port_file: Path | None) -> bool:
+    """Serve until a signal comes; returns whether nothing is left to wait for."""
     from cloud_server.server import CloudServer
+    from edge_sdk.durable.files import write_whole
 
     server = CloudServer(config)
     stop = asyncio.Event()
@@ -162,17 +225,28 @@ async def _serve(config: ServerConfig, port_file: Path | None) -> bool:
             os._exit(128 + number)
         stop.set()
 
-    await server.start()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
-    if port_file is not None:
-        partial = port_file.with_name(port_file.name + ".partial")
-        partial.write_text(server.address.rpartition(":")[2])
-        partial.replace(port_file)
-    click.echo(f"listening on {server.address}")
-    sys.stdout.flush()
-    await stop.wait()
-    return await server.stop()
+    starting, stopping = asyncio.create_task(server.start()), asyncio.create_task(stop.wait())
+    await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        _say("ended before it was ready: 0 frames answered")
+        os._exit(0)  # the thread that loads the model cannot be stopped
+    try:
+        await starting
+        if port_file is not None:
+            write_whole(port_file, server.address.rpartition(":")[2])
+        click.echo(f"listening on {server.address}")
+        sys.stdout.flush()
+        await stopping
+    except BaseException:
+        stopping.cancel()
+        if server.address:
+            await server.stop()
+        raise
+    drained = await server.stop()
+    _say(f"ended: {server.stats.total()}")
+    return drained
 
 
 def _tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> TlsFiles | None:
@@ -190,18 +264,22 @@ def _tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> TlsFile
 
 
 def _state_folder(state: str | None, port: int) -> Path | None:
-    """Where answers are kept: servers on two ports never share a folder; one on a free port is not found again."""
+    """The reply cache's folder: servers on two ports never share one; a free port is another each time, so has none."""
     if state is not None:
         return None if state == "none" else Path(state)
     return user_state_path("cloud-server", appauthor=False) / str(port) if port else None
 
 
-def _require_extras() -> None:
+def _say(text: str) -> None:
+    click.echo(f"cloud-server: {text}", err=True)
+
+
+def _require_extras(*, needs_http: bool) -> None:
     from importlib.util import find_spec
 
-    missing = [name for name in EXTRAS if find_spec(name) is None]
+    missing = [name for name in (*EXTRAS, *(HTTP_EXTRAS if needs_http else ())) if find_spec(name) is None]
     if missing:
-        raise click.ClickException(f"the cloud server needs {', '.join(missing)}, which this Python lacks: {INSTALL}")
+        raise click.ClickException(f"it needs {', '.join(missing)}, which this Python lacks: {INSTALL}")
 
 
 def _end_with_stdin() -> None:

@@ -15,7 +15,7 @@ from edge_sdk.security.credentials import is_loopback
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """What a server is made of.
+    """Settings of a server.
 
     Attributes:
         model: a shipped model's name, the path of a checkpoint or a bundle, or a timm name.
@@ -25,24 +25,26 @@ class ServerConfig:
         port: 0 takes a free one.
         max_batch: frames in one run of the model.
         max_wait_ms: how long a batch that is not full waits for more; 0 dispatches at once.
-        queue: frames that may wait; one more is answered OVERLOADED.
+        queue: frames that may wait; further ones are answered OVERLOADED.
         stream_window: frames of one stream in flight.
         decoders: threads that decode pictures.
-        limits: on one picture.
+        limits: the largest picture that is decoded.
         label_map: JSON file from the model's labels to the devices'.
-        drain_s: how long frames in flight may take at the end.
+        drain_s: seconds that frames in flight may take at the end.
         tls: certificate and key of the server; None: the link is not encrypted.
         insecure: serve other machines without encryption.
         tokens: file of the devices' token hashes; None: calls need no token.
-        max_frames_per_s: how fast one device may send; None: no limit. Beyond it frames are answered OVERLOADED.
+        max_frames_per_s: how fast one device may send; None: no limit. Frames beyond it are answered OVERLOADED.
         burst: frames that one device may send at once after a pause.
         max_streams: open streams of all devices.
         max_streams_per_device: open streams of one device.
-        state: folder in which the answers given so far outlive a restart; None: they are kept in memory.
-        remember: answers that are known by their frame's id.
-        keep: folder in which frames that the model answered are kept with their answers; None: none are.
-        keep_limit_bytes: what that folder may hold.
-        keep_fraction: share of the frames that is kept, in (0, 1].
+        state: folder of the reply cache, which then outlives a restart; None: it is in memory.
+        cached_replies: size of the reply cache.
+        archive: folder of the frame archive, which keeps frames with the model's answers; None: there is none.
+        archive_limit_bytes: size of the frame archive.
+        archive_fraction: share of the frames that is archived, in (0, 1].
+        http_port: port of `/metrics` and `/healthz`, 0 takes a free one; None: they are off.
+        http_host: address of that port.
     """
 
     model: str = "trailcam"
@@ -66,10 +68,12 @@ class ServerConfig:
     max_streams: int = 1000
     max_streams_per_device: int = 16
     state: Path | None = None
-    remember: int = ROWS
-    keep: Path | None = None
-    keep_limit_bytes: int = LIMIT_BYTES
-    keep_fraction: float = 1.0
+    cached_replies: int = ROWS
+    archive: Path | None = None
+    archive_limit_bytes: int = LIMIT_BYTES
+    archive_fraction: float = 1.0
+    http_port: int | None = None
+    http_host: str = "127.0.0.1"
 
     def __post_init__(self) -> None:
         for name in (
@@ -80,21 +84,22 @@ class ServerConfig:
             "burst",
             "max_streams",
             "max_streams_per_device",
-            "remember",
-            "keep_limit_bytes",
+            "cached_replies",
+            "archive_limit_bytes",
         ):
             if getattr(self, name) < 1:
                 raise ConfigError(f"expected {name} of at least 1; got {getattr(self, name)}")
-        if not 0 <= self.port <= 65535:
-            raise ConfigError(f"expected a port from 0 to 65535; got {self.port}")
+        for port in (self.port, self.http_port or 0):
+            if not 0 <= port <= 65535:
+                raise ConfigError(f"expected a port from 0 to 65535; got {port}")
         if self.max_wait_ms < 0 or self.drain_s < 0:
             raise ConfigError(
                 f"expected times of at least 0; got max_wait_ms {self.max_wait_ms}, drain_s {self.drain_s}"
             )
         if self.max_frames_per_s is not None and self.max_frames_per_s <= 0:
             raise ConfigError(f"expected max_frames_per_s above 0, or None; got {self.max_frames_per_s}")
-        if not 0 < self.keep_fraction <= 1:
-            raise ConfigError(f"expected keep_fraction above 0, up to 1; got {self.keep_fraction}")
+        if not 0 < self.archive_fraction <= 1:
+            raise ConfigError(f"expected archive_fraction above 0, up to 1; got {self.archive_fraction}")
         if self.tls is None and not self.insecure and not is_loopback(self.host):
             raise ConfigError(
                 f"expected an encrypted link on {self.host}, which other machines reach; got no certificate: give "

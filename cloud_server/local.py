@@ -17,7 +17,7 @@ READY = "listening on "
 
 
 class ServerStartError(EdgeError):
-    """The server process ended, or was not ready in time; the message has the end of what it said."""
+    """The server process ended, or was not ready in time; the message has the end of its log."""
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def start_local_server(
 
     Args:
         model: as `--model`.
-        options: further options of the command, such as "--device", "cpu"; its answers are kept in memory unless
+        options: further options of the command, such as "--device", "cpu"; its reply cache is in memory unless
             "--state" names a folder.
         start_timeout_s: how long loading the model may take.
         stop_timeout_s: how long draining may take before the process is killed.
@@ -85,7 +85,7 @@ def _await_ready(process: subprocess.Popen[bytes], log: IO[bytes], timeout_s: fl
     if line.startswith(READY):
         return line.removeprefix(READY).strip()
     why = f"did not start within {timeout_s:g} s" if late.is_set() else f"did not start (exit code {process.wait()})"
-    raise ServerStartError(f"the cloud server {why}: {_tail(log) or 'it said nothing'}")
+    raise ServerStartError(f"the cloud server {why}: {_tail(log) or 'its log is empty'}")
 
 
 def _end(process: subprocess.Popen[bytes], timeout_s: float) -> None:

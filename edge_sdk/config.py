@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from platformdirs import user_state_path
 
@@ -21,10 +24,13 @@ class UplinkSettings:
         idle_s: a stream with nothing to send is closed after this, so that a thin link carries no keepalives.
         backoff_s: the first wait after a failure; it doubles, with jitter, up to `max_backoff_s`.
         max_backoff_s: the longest wait between two tries.
-        window: frames sent and not yet answered, at most.
+        window: most frames sent and not yet answered.
         interface: the network interface of the way to the cloud, such as "wwan0": whatever it sends counts against the
             upload budget, other programs' bytes too (Linux). None: the SDK's own connections count, by the kernel's
             account of each.
+
+    Raises:
+        ConfigError: a number is not above 0.
     """
 
     connect_timeout_s: float = 10.0
@@ -34,6 +40,16 @@ class UplinkSettings:
     max_backoff_s: float = 120.0
     window: int = 8
     interface: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("connect_timeout_s", "reply_timeout_s", "idle_s", "backoff_s", "max_backoff_s"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+                raise ConfigError(f"expected UplinkSettings.{name} as seconds above 0; got {value!r}")
+        if isinstance(self.window, bool) or not isinstance(self.window, int) or self.window < 1:
+            raise ConfigError(
+                f"expected UplinkSettings.window as a whole number of frames, 1 or more; got {self.window!r}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +74,64 @@ class PowerModel:
 
 @dataclass(frozen=True, slots=True)
 class StorageSettings:
-    """What the device keeps, beside the bytes of its spool.
+    """What the device keeps, beside the bytes of its spool, and how soon it is on the disk.
 
     Attributes:
-        spool_age_s: a frame that has waited for the cloud longer leaves, and the device's answer is final; None: none.
+        spool_age_s: seconds a frame may wait before the device's answer becomes final. None: unlimited.
         journal_rows: most frames in the journal; the oldest with a final answer go first.
         journal_bytes: most bytes of the journal; None: no limit beside `journal_rows`.
-        journal_age_s: frames captured longer ago leave the journal; None: none do.
+        journal_age_s: seconds after which a frame leaves the journal, counted while it is handled; None: unlimited.
+        durable: "frame": a frame that waits is on the disk when `classify` returns, at the price of one sync. A time
+            such as "1s": a thread syncs that often, and a power cut loses what waited less than that (a kill loses
+            nothing either way).
+        archive: most bytes of pictures that are kept after their last word, such as "2GB"; None: none are.
+        archive_days: days for which such a picture is kept.
+        keep: which pictures: "all", or "unsure", those of frames that went to the cloud.
+
+    Raises:
+        ConfigError: a value is not as described.
     """
 
     spool_age_s: float | None = 30 * 86_400.0
     journal_rows: int = 1_000_000
     journal_bytes: int | None = 500_000_000
     journal_age_s: float | None = None
+    durable: str = "frame"
+    archive: str | None = None
+    archive_days: float = 30.0
+    keep: Literal["all", "unsure"] = "all"
+
+    def __post_init__(self) -> None:
+        for name in ("spool_age_s", "journal_rows", "journal_bytes", "journal_age_s", "archive_days"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ConfigError(f"expected {name} above 0; got {value:g}")
+        if self.keep not in ("all", "unsure"):
+            raise ConfigError(f'expected keep="all" or keep="unsure"; got {self.keep!r}')
+        if self.archive is not None and self.archive_bytes <= 0:
+            raise ConfigError(f'expected archive as bytes, such as "2GB"; got {self.archive!r}')
+        if self.durable != "frame" and not (self.durable_s or 0) > 0:
+            raise ConfigError(f'expected durable="frame" or a time such as "1s"; got {self.durable!r}')
+
+    @property
+    def archive_bytes(self) -> int:
+        """`archive` as a number; 0: no picture is kept."""
+        return 0 if self.archive is None else round(_number(self.archive, _BYTES))
+
+    @property
+    def durable_s(self) -> float | None:
+        """`durable` in seconds; None: each frame is synced before `classify` returns."""
+        return None if self.durable == "frame" else _number(self.durable, _SECONDS)
+
+
+_BYTES = {"kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
+_SECONDS = {"ms": 1e-3, "s": 1.0, "min": 60.0}
+
+
+def _number(text: str, units: Mapping[str, float]) -> float:
+    """A number and its unit, such as "2GB"; 0 where the text is no such thing."""
+    match = re.fullmatch(rf"(\d+(?:\.\d+)?) ?({'|'.join(units)})", text) if isinstance(text, str) else None
+    return float(match[1]) * units[match[2]] if match else 0.0
 
 
 def check_address(text: str) -> str:

@@ -85,7 +85,8 @@ def _export(folder: Path) -> None:
             self.head = nn.Linear(16, len(LABELS))
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return self.head(self.convolutions(x).mean((2, 3), keepdim=True).flatten(1))
+            logits: torch.Tensor = self.head(self.convolutions(x).mean((2, 3), keepdim=True).flatten(1))
+            return logits
 
     def write(
         name: str, module: nn.Module, *example: torch.Tensor, method: str = "forward", xnnpack: bool = True

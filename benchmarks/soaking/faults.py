@@ -1,17 +1,24 @@
-"""What is done to the disk of a device that is down, or running: bit flips, and no room."""
+"""What is done to the disk of a device that is down, or running: faults of memory cards, flipped bits, and no room.
+
+Cards fail by the page and the sector: a page that was being written when the power went is half old and half new, or
+reads as zeros; a file ends too early; a file stands as it was some seconds ago. Single flipped bits are what RAM does.
+"""
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from edge_sdk.errors import StorageError
 from edge_sdk.store.journal import Journal, JournalEntry
+
+PAGE = 4096
 
 
 def flip_bit(path: Path, chance: random.Random) -> None:
@@ -24,33 +31,80 @@ def flip_bit(path: Path, chance: random.Random) -> None:
         file.write(bytes([byte ^ 1 << chance.randrange(8)]))
 
 
+def zero_page(path: Path, chance: random.Random) -> None:
+    """One page of a file reads as zeros."""
+    _overwrite(path, chance, lambda page: bytes(len(page)))
+
+
+def tear_page(path: Path, chance: random.Random) -> None:
+    """Of one page, the later sectors are another page's of the same file: what stood there before."""
+    content = path.read_bytes()
+    other = content[chance.randrange((len(content) - 1) // PAGE + 1) * PAGE :][:PAGE]
+    cut = 512 * chance.randrange(1, 8)
+    _overwrite(
+        path, chance, lambda page: page[:cut] + other[cut : len(page)].ljust(len(page) - cut, b"\0")[: len(page) - cut]
+    )
+
+
+def cut_short(path: Path, chance: random.Random) -> None:
+    """A file ends too early."""
+    os.truncate(path, chance.randrange(path.stat().st_size))
+
+
+PAGE_FAULTS = (zero_page, tear_page)
+
+
+def _overwrite(path: Path, chance: random.Random, change: Callable[[bytes], bytes]) -> None:
+    with path.open("r+b") as file:
+        at = chance.randrange((path.stat().st_size - 1) // PAGE + 1) * PAGE
+        file.seek(at)
+        page = file.read(PAGE)
+        file.seek(at)
+        file.write(change(page))
+
+
 def databases(state: Path) -> list[Path]:
     """The SQLite files of a device and their logs, without those set aside."""
-    found = [path for pattern in ("*.db*", "*.sqlite3*") for path in state.rglob(pattern)]
     return sorted(
-        path for path in found if "damaged" not in path.name and path.suffix[-4:] != "-shm" and path.stat().st_size
+        path
+        for path in state.glob("*.db*")
+        if "damaged" not in path.name and not path.name.endswith("-shm") and path.stat().st_size
     )
+
+
+def save_table(state: Path, folder: Path) -> None:
+    """Keep the table as it is now."""
+    folder.mkdir(exist_ok=True)
+    for path in [*folder.iterdir(), *state.glob("state.db*")]:
+        if path.parent == folder:
+            path.unlink()
+        elif "damaged" not in path.name and not path.name.endswith("-shm"):
+            shutil.copy(path, folder)
+
+
+def restore_table(state: Path, folder: Path) -> None:
+    """The table is as it was when it was kept, whatever was synced since."""
+    if (folder / "state.db").exists():
+        for path in state.glob("state.db*"):
+            if "damaged" not in path.name:
+                path.unlink()
+        for path in folder.iterdir():
+            shutil.copy(path, state)
 
 
 def final_answers(state: Path) -> set[str]:
     """The ids that the journal of a device that is down has a final answer for, read from a copy."""
     with tempfile.TemporaryDirectory() as folder:
-        for path in state.glob("journal.db*"):
-            if "damaged" not in path.name:
-                shutil.copy(path, folder)
+        save_table(state, Path(folder))
         try:
-            with Journal(Path(folder) / "journal.db") as journal:
-                return {entry.answer.frame_id for entry in all_entries(journal) if entry.answer.final}
+            return {entry.answer.frame_id for entry in Journal(Path(folder)).query(final=True)}
         except StorageError:  # nothing is known of it
             return set()
 
 
-def all_entries(journal: Journal) -> list[JournalEntry]:
-    """Everything in a journal; where it turns out to be damaged, everything that was saved of it."""
-    try:
-        return list(journal.query())
-    except StorageError:
-        return list(journal.query())
+def all_entries(state: Path) -> list[JournalEntry]:
+    """Everything in the journal of a device that is down."""
+    return list(Journal(state).query())
 
 
 @contextmanager

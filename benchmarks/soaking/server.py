@@ -80,9 +80,9 @@ async def serve(port: int, log: Path) -> None:
         batcher,
         make_label_map(labels, {}),
         description,
-        store=ReplyCache(log.with_name("answers.db"), "soak"),
-        door=Authenticator(),
-        rates=RateLimiter(None, 1),
+        cache=ReplyCache(log.with_name("answers.db"), "soak"),
+        authenticator=Authenticator(),
+        limiter=RateLimiter(None, 1),
         stats=Stats(),
     )
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])

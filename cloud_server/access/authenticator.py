@@ -1,4 +1,4 @@
-"""Who calls: the device's name from its token or certificate, and how many streams it may hold open."""
+"""Who calls: the device's name from its token or certificate, and how many streams it may have open."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _SCHEME = "bearer "
 
 
 class Unauthenticated(EdgeError):
-    """A call has no token, or one that the server does not know (any more)."""
+    """A call has no token, or one that the server does not know, or one that was revoked."""
 
 
 class TooManyStreams(EdgeError):
-    """As many streams are open as may be."""
+    """The device, or all devices together, have as many streams open as is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Caller:
     Attributes:
         name: "token NAME", "certificate NAME" or "address ADDRESS": what limits count by.
         is_proven: whether a token or a certificate proves the name.
-        token_hash: SHA-256 of the token, where one is demanded.
+        token_hash: SHA-256 of the token; None where calls need none.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Caller:
 
 
 class Authenticator:
-    """Lets calls in, and knows the devices by name.
+    """Tells which device a call comes from, and turns away calls without a known token.
 
     Args:
         tokens: the tokens file; None: calls need no token. It is read again whenever it has changed.
@@ -73,20 +73,20 @@ class Authenticator:
                 raise ConfigError(self._known.faults[0])
             self._version = _version_of(tokens)
 
-    def admit(self, context: Any) -> Caller:
+    def authenticate(self, context: Any) -> Caller:
         """The caller behind a gRPC servicer context.
 
         Raises:
-            Unauthenticated: tokens are demanded, and the call has none that is known.
+            Unauthenticated: calls need a token, and this one has no known one.
         """
         known = self.token_of(context.invocation_metadata())
         return known or _by_certificate(context) or Caller(f"address {_address(context.peer())}", is_proven=False)
 
     def token_of(self, metadata: Iterable[tuple[str, str | bytes]] | None) -> Caller | None:
-        """The caller by the token in a call's metadata; None where no tokens are demanded.
+        """The caller by the token in a call's metadata; None where calls need no token.
 
         Raises:
-            Unauthenticated: tokens are demanded, and there is none that is known.
+            Unauthenticated: calls need a token, and this one has no known one.
         """
         if self._path is None:
             return None
@@ -104,10 +104,10 @@ class Authenticator:
         return Caller(f"token {device}", is_proven=True, token_hash=token_hash)
 
     def check(self, caller: Caller) -> None:
-        """Refuse a caller whose token was taken out of the file since it came; costs a look at the file's date.
+        """Refuse a caller whose token has been removed from the file since its call began; costs one `stat`.
 
         Raises:
-            Unauthenticated: it was.
+            Unauthenticated: its token was removed.
         """
         if caller.token_hash is None:
             return
@@ -117,10 +117,10 @@ class Authenticator:
 
     @contextmanager
     def stream(self, caller: Caller) -> Iterator[None]:
-        """Holds one of the places for streams.
+        """Counts an open stream of the caller within the block.
 
         Raises:
-            TooManyStreams: the caller's are taken, or all.
+            TooManyStreams: the caller, or all devices together, have as many open as is allowed.
         """
         if self._streams[caller.name] >= self._max_streams_per_device:
             raise TooManyStreams(f"expected at most {self._max_streams_per_device} streams of one device; got another")
@@ -133,6 +133,10 @@ class Authenticator:
             self._streams[caller.name] -= 1
             self._streams += Counter()  # drops names without streams
 
+    def open_streams(self) -> int:
+        """Open streams of all devices; may be called from any thread."""
+        return sum(tuple(self._streams.values()))
+
     def _read_if_changed(self) -> None:
         assert self._path is not None
         version = _version_of(self._path)
@@ -142,7 +146,7 @@ class Authenticator:
             known = read_tokens(self._path)
         except ConfigError as error:
             known = TokenList({}, (f"{error}: no device may call",))
-        if version is not None or self._version is not None:  # a file that stays away is told once
+        if version is not None or self._version is not None:  # a file that stays missing is logged once
             for fault in known.faults:
                 _log.error("%s", fault)
         self._known, self._version = known, version
@@ -156,12 +160,12 @@ def _unknown() -> Unauthenticated:
 
 
 def _version_of(path: Path) -> tuple[int, ...] | None:
-    """What changes when the file does; None: there is no file."""
+    """Changes whenever the file changes; None: there is no file."""
     try:
         seen = path.stat()
     except OSError:
         return None
-    return seen.st_ino, seen.st_mtime_ns, seen.st_size
+    return seen.st_ino, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size  # ctime: a mode that was repaired
 
 
 def _by_certificate(context: Any) -> Caller | None:

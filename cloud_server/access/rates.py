@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 from edge_sdk.errors import ConfigError, EdgeError
 
-KEPT = 10_000
+MAX_DEVICES = 10_000
 
 
 class RateLimited(EdgeError):
-    """A device sends more frames than it may."""
+    """A device sends faster than is allowed."""
 
 
 class RateLimiter:
@@ -21,7 +21,7 @@ class RateLimiter:
     Args:
         frames_per_s: the steady rate of one device; None: no limit.
         burst: frames that may come at once after a pause.
-        kept: devices that are remembered; the one that sent last longest ago is forgotten first.
+        max_devices: devices that are remembered; beyond them, the one idle for longest is forgotten.
         clock: seconds, monotonic.
 
     Raises:
@@ -33,14 +33,14 @@ class RateLimiter:
         frames_per_s: float | None,
         burst: int,
         *,
-        kept: int = KEPT,
+        max_devices: int = MAX_DEVICES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if (frames_per_s is not None and frames_per_s <= 0) or burst < 1:
             raise ConfigError(
                 f"expected a rate above 0 and a burst of at least 1; got {frames_per_s} frames/s, burst {burst}"
             )
-        self._rate, self._burst, self._kept, self._clock = frames_per_s, burst, kept, clock
+        self._rate, self._burst, self._max_devices, self._clock = frames_per_s, burst, max_devices, clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # frames left, as of when
 
     def spend(self, device: str) -> None:
@@ -55,7 +55,7 @@ class RateLimiter:
         left, before = self._buckets.pop(device, (float(self._burst), now))
         left = min(self._burst, left + (now - before) * self._rate)
         self._buckets[device] = (left - 1 if left >= 1 else left), now
-        if len(self._buckets) > self._kept:
+        if len(self._buckets) > self._max_devices:
             self._buckets.popitem(last=False)
         if left < 1:
             raise RateLimited(

@@ -1,4 +1,4 @@
-"""Which error a device sees as what: one table, and the two forms that an error takes on the wire."""
+"""How errors reach a device: one table, and the two forms that an error takes on the wire."""
 
 from __future__ import annotations
 
@@ -10,17 +10,14 @@ import grpc
 
 from cloud_server.access.authenticator import TooManyStreams, Unauthenticated
 from cloud_server.access.rates import RateLimited
+from cloud_server.api.request import BadRequest
 from cloud_server.fleet.stats import Stats
 from cloud_server.model.batching import Draining, ModelFailed, Overloaded
 from cloud_server.model.decode import TooLarge
-from edge_sdk.errors import EdgeError, ImageError
+from edge_sdk.errors import ImageError
 from edge_sdk.wire import offload_pb2 as wire
 
 _log = logging.getLogger(__name__)
-
-
-class BadRequest(EdgeError):
-    """A request is malformed: its frame id or its probabilities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +46,7 @@ OUTCOMES: tuple[tuple[type[Exception], Outcome], ...] = (
     (TooManyStreams, Outcome(None, grpc.StatusCode.RESOURCE_EXHAUSTED, again=True)),
     (Unauthenticated, Outcome(None, grpc.StatusCode.UNAUTHENTICATED, again=False)),
 )
-"""The first line that fits counts; any other error is `UNFORESEEN`."""
+"""The first line that matches counts; any other error is `UNFORESEEN`."""
 
 UNFORESEEN = Outcome(wire.Failure.INTERNAL, grpc.StatusCode.INTERNAL, again=True)
 
@@ -60,10 +57,10 @@ def outcome_of(error: Exception) -> Outcome:
 
 
 def failure_of(error: Exception) -> wire.Failure:
-    """The in-band failure for an error on one frame; what was not foreseen is logged and its message kept back."""
+    """The in-band failure for an error on one frame; an unforeseen one is logged, and its message is not sent."""
     outcome = outcome_of(error)
     if outcome is UNFORESEEN:
-        _log.error("a frame could not be answered", exc_info=error)
+        _log.error("a frame was not answered", exc_info=error)
         message = f"the server failed on this frame ({type(error).__name__})"
         return wire.Failure(code=outcome.code, message=message, retryable=outcome.again)
     return wire.Failure(code=outcome.code, message=str(error), retryable=outcome.again)

@@ -17,18 +17,18 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
     Args:
         service: full name of the service; others (health) need no token.
-        door: knows the tokens.
+        authenticator: knows the tokens.
         stats: counts the calls that were refused.
     """
 
-    def __init__(self, service: str, door: Authenticator, stats: Stats) -> None:
-        self._prefix, self._door, self._stats = f"/{service}/", door, stats
+    def __init__(self, service: str, authenticator: Authenticator, stats: Stats) -> None:
+        self._prefix, self._authenticator, self._stats = f"/{service}/", authenticator, stats
 
     async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], call: Any) -> Any:
         """The handler of the call, or one that refuses it."""
         if call.method.startswith(self._prefix):
             try:
-                self._door.token_of(call.invocation_metadata)
+                self._authenticator.token_of(call.invocation_metadata)
             except Unauthenticated as error:
                 return self._refusal(error)
         return await continuation(call)

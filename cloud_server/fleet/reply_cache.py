@@ -1,8 +1,8 @@
-"""The answers given so far, by device and frame id: a repeat costs no second run of the model, even after a restart.
+"""The replies given so far, by device and frame id: a repeat costs no second run of the model, even after a restart.
 
-SQLite in WAL mode, on a thread of its own. Answers are committed in groups before their replies leave. A commit reaches
-the operating system, not the platter (synchronous=NORMAL): it outlives this process however it is killed; a power cut
-may cost the latest ones, which then are computed once more.
+SQLite in WAL mode, on a thread of its own. Replies are committed in groups before they are sent. A commit reaches
+the operating system, not the disk (synchronous=NORMAL): it outlives this process however it is killed; a power cut
+may cost the latest ones, which are then computed once more.
 """
 
 from __future__ import annotations
@@ -12,12 +12,10 @@ import hashlib
 import logging
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_sdk.durable.copies import set_aside
-from edge_sdk.durable.database import is_damage, open_database, transaction
+from edge_sdk.durable.database import MEMORY, Database, transaction
 from edge_sdk.errors import ConfigError, EdgeError, StorageError
 
 _log = logging.getLogger(__name__)
@@ -38,11 +36,11 @@ _SCHEMA = (
 
 @dataclass(frozen=True, slots=True)
 class CachedReply:
-    """One answer.
+    """One reply.
 
     Attributes:
         digest: of the picture that was answered.
-        classification: the answer as it went over the wire, a serialised `Classification`.
+        classification: a serialised `Classification`, as it was sent.
     """
 
     digest: bytes
@@ -62,20 +60,20 @@ def key_of(device: str, frame_id: str) -> bytes:
 
 
 def rows_within(labels: int, *, rows: int = ROWS, max_bytes: int = MAX_BYTES) -> int:
-    """How many answers of `labels` probabilities are kept: `rows`, or fewer where those would exceed `max_bytes`."""
+    """How many replies of `labels` probabilities are cached: `rows`, or fewer where those would exceed `max_bytes`."""
     return max(1, min(rows, max_bytes // (_ROW_BYTES + 4 * labels)))
 
 
 class ReplyCache:
-    """The latest answers, durable where it has a file. Used on one event loop; its disk work runs elsewhere.
+    """The latest replies, durable where it has a file. Used on one event loop; its disk work runs elsewhere.
 
-    A damaged file is set aside as `NAME.damaged-TIME` and a fresh one begun. Where the disk fails, answers go out
-    unremembered, and the log says so once.
+    A damaged file is set aside as `NAME.damaged` and a fresh one begun. Where the disk fails, replies are
+    sent without being cached, and the log says so once.
 
     Args:
         path: the SQLite file; None: memory only.
-        fingerprint: of the model and its labels; answers of another one are dropped.
-        rows: answers that are kept; the first written go first.
+        fingerprint: of the model and its labels; replies of another one are dropped.
+        rows: replies that are cached; the oldest leave first.
 
     Raises:
         ConfigError: another server holds the file, or it cannot be written.
@@ -83,16 +81,17 @@ class ReplyCache:
 
     def __init__(self, path: Path | None, fingerprint: str, *, rows: int = ROWS) -> None:
         self._path, self._fingerprint, self._rows = path, fingerprint, rows
-        self._keys: dict[bytes, None] = {}
+        self._found: dict[bytes, None] = {}
         self._queue: list[_Write] = []
         self._writer: asyncio.Task[None] | None = None
         self._failing = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="answers")
         try:
-            self._connection, self._keys = self._open()
+            self._database = self._open()
         except BaseException:
             self._thread.shutdown()
             raise
+        self._keys = self._found
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -101,13 +100,13 @@ class ReplyCache:
         return key in self._keys
 
     async def get(self, key: bytes) -> CachedReply | None:
-        """The answer to a frame that was answered before, or None."""
+        """The reply to a frame that was answered before, or None."""
         if key not in self._keys:
             return None
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, key)
 
     async def put(self, key: bytes, answer: CachedReply) -> None:
-        """Remember an answer; it outlives the process once this has returned."""
+        """Cache a reply; it outlives the process once this has returned."""
         loop = asyncio.get_running_loop()
         write = _Write(key, answer, loop.create_future())
         self._queue.append(write)
@@ -119,11 +118,11 @@ class ReplyCache:
         """Write what is left and release the file."""
         if self._writer is not None:
             await asyncio.gather(self._writer, return_exceptions=True)
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._database.close)
         self._thread.shutdown()
 
     async def _write_in_groups(self) -> None:
-        """While one group is committed, the next one gathers."""
+        """Commit groups of replies; while one is committed, the next one gathers."""
         loop = asyncio.get_running_loop()
         while self._queue:
             group, self._queue = self._queue, []
@@ -139,33 +138,29 @@ class ReplyCache:
                 self._failing = False
             except (sqlite3.Error, EdgeError) as error:
                 if not self._failing:
-                    _log.error("answers are not remembered for now, repeats are computed anew: %s", error)
+                    _log.error("replies are not cached for now, repeats are computed again: %s", error)
                 self._failing = True
             finally:
                 for write in group:
                     if not write.done.done():
                         write.done.set_result(None)
 
-    def _open(self) -> tuple[sqlite3.Connection, dict[bytes, None]]:
-        """The connection, and the keys that the file holds, oldest first."""
+    def _open(self) -> Database:
         if self._path is None:
-            connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-            for statement in _SCHEMA:
-                connection.execute(statement)
-        else:
-            try:
-                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                connection = open_database(self._path, schema=_SCHEMA, version=1, exclusive=True)
-            except (OSError, StorageError) as error:
-                raise ConfigError(f"{error}: name another folder with --state, or none") from error
-            connection.execute("PRAGMA synchronous=NORMAL")
+            return Database(MEMORY, schema=_SCHEMA, version=1, read=self._prepare)
         try:
-            return connection, self._prepare(connection)
-        except BaseException:
-            connection.close()
-            raise
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            database = Database(
+                self._path, schema=_SCHEMA, version=1, synchronous="NORMAL", exclusive=True, read=self._prepare
+            )
+            if database.fault is not None:
+                raise StorageError(database.fault)
+        except (OSError, StorageError) as error:
+            raise ConfigError(f"{error}: name another folder with --state, or none") from error
+        return database
 
-    def _prepare(self, connection: sqlite3.Connection) -> dict[bytes, None]:
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        """Take over what a file holds that was just opened, oldest first."""
         with transaction(connection):
             known = [row[0] for row in connection.execute("SELECT fingerprint FROM source")]
             if known != [self._fingerprint]:
@@ -173,40 +168,38 @@ class ReplyCache:
                 connection.execute("DELETE FROM source")
                 connection.execute("INSERT INTO source VALUES (?)", [self._fingerprint])
                 if dropped:
-                    _log.info("%d answers of another model or label map are dropped from %s", dropped, self._path)
+                    _log.info("%d replies of another model or label map are dropped from %s", dropped, self._path)
             self._trim(connection)
-        return dict.fromkeys(row[0] for row in connection.execute("SELECT key FROM answer ORDER BY number"))
+        self._found = dict.fromkeys(row[0] for row in connection.execute("SELECT key FROM answer ORDER BY number"))
 
     def _trim(self, connection: sqlite3.Connection) -> None:
         connection.execute("DELETE FROM answer WHERE number <= (SELECT max(number) FROM answer) - ?", [self._rows])
 
     def _read(self, key: bytes) -> CachedReply | None:
         try:
-            row = self._connection.execute("SELECT digest, classification FROM answer WHERE key = ?", [key]).fetchone()
-        except sqlite3.Error as error:
-            _log.error("cannot read a remembered answer, it is computed anew: %s", error)
+            row = self._database.connection.execute(
+                "SELECT digest, classification FROM answer WHERE key = ?", [key]
+            ).fetchone()
+        except (sqlite3.Error, StorageError) as error:
+            _log.error("cannot read a cached reply, it is computed again: %s", error)
             return None
         return None if row is None else CachedReply(*row)
 
     def _commit(self, group: list[_Write]) -> dict[bytes, None] | None:
         """Commit a group; returns the keys of a fresh file where the old one turned out damaged."""
+        before = self._found
         try:
             self._insert(group)
-        except sqlite3.Error as error:
-            if self._path is None or not is_damage(error):
+        except sqlite3.Error:
+            if self._found is before:
                 raise
-            with suppress(sqlite3.Error):
-                self._connection.close()
-            _log.error("%s is damaged (%s): set aside as %s", self._path, error, set_aside(self._path).name)
-            self._connection, keys = self._open()
             self._insert(group)
-            return keys
-        return None
+        return None if self._found is before else self._found
 
     def _insert(self, group: list[_Write]) -> None:
-        with transaction(self._connection):
-            self._connection.executemany(
+        with self._database.transaction() as connection:
+            connection.executemany(
                 "INSERT OR REPLACE INTO answer (key, digest, classification) VALUES (?, ?, ?)",
                 [(write.key, write.answer.digest, write.answer.classification) for write in group],
             )
-            self._trim(self._connection)
+            self._trim(connection)

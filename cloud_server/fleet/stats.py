@@ -1,24 +1,28 @@
-"""What the server did, in numbers: for the line in the log once a minute."""
+"""What the server did, in numbers: for the log, for the line at the end, and for `/metrics`."""
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_left
+from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 RECENT = 10_000
+BUCKETS_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+"""Upper bounds of the latency histogram, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Counts since the last one.
+    """Counts over a stretch of time.
 
     Attributes:
         frames: answered by the model.
         batches: runs of the model.
-        failures: frames that got no classification.
-        repeats: frames answered from memory.
+        failures: frames that got a failure in place of a classification.
+        repeats: frames answered from the reply cache or by a run under way.
         refusals: calls that were not let in, or no longer.
         p50_ms: median time from a frame's arrival to its answer, over the latest 10,000 of them; 0 without frames.
         p95_ms: the 95th percentile of it.
@@ -32,6 +36,9 @@ class Summary:
     p50_ms: float
     p95_ms: float
 
+    def __bool__(self) -> bool:
+        return bool(self.frames or self.failures or self.repeats or self.refusals)
+
     def __str__(self) -> str:
         mean = self.frames / self.batches if self.batches else 0.0
         return (
@@ -42,34 +49,57 @@ class Summary:
 
 
 class Stats:
-    """Counters; used on the event loop alone."""
+    """Counters, from the start on; changed on the event loop alone, read from any thread.
+
+    Attributes:
+        frames: answered by the model.
+        batches: runs of the model.
+        repeats: frames answered from the reply cache or by a run under way.
+        refusals: calls that were not let in, or no longer.
+        failures: frames that got a failure, by its code.
+        latency_counts: answered frames in each bucket of `BUCKETS_S`, and, last, those above them.
+        latency_s: seconds from arrival to answer, summed over all answered frames.
+    """
 
     def __init__(self) -> None:
-        self._latency_s: deque[float] = deque(maxlen=RECENT)
-        self._reset()
-
-    def _reset(self) -> None:
-        self._frames = 0
-        self._batches = 0
-        self.failures = 0
-        self.repeats = 0
-        self.refusals = 0
-        self._latency_s.clear()
+        self.frames = self.batches = self.repeats = self.refusals = 0
+        self.failures: Counter[str] = Counter()
+        self.latency_counts = [0] * (len(BUCKETS_S) + 1)
+        self.latency_s = 0.0
+        self._recent_s: deque[float] = deque(maxlen=RECENT)
+        self._taken = (0, 0, 0, 0, 0)
 
     def count_batch(self, size: int) -> None:
         """Count one run of the model on `size` frames."""
-        self._batches += 1
+        self.batches += 1
 
-    def answered(self, latency_s: float) -> None:
+    def count_answer(self, latency_s: float) -> None:
         """Count one frame that the model answered."""
-        self._frames += 1
-        self._latency_s.append(latency_s)
+        self.frames += 1
+        self.latency_s += latency_s
+        self.latency_counts[bisect_left(BUCKETS_S, latency_s)] += 1
+        self._recent_s.append(latency_s)
+
+    def count_failure(self, code: str) -> None:
+        """Count one frame that got a failure of this code."""
+        self.failures[code] += 1
 
     def take(self) -> Summary:
         """The counts since the last call."""
-        p50, p95 = np.percentile(self._latency_s, (50, 95)) * 1000 if self._latency_s else (0.0, 0.0)
-        summary = Summary(
-            self._frames, self._batches, self.failures, self.repeats, self.refusals, float(p50), float(p95)
-        )
-        self._reset()
+        now = self._counts()
+        summary = self._summary([count - before for count, before in zip(now, self._taken, strict=True)])
+        self._taken = now
+        self._recent_s.clear()
         return summary
+
+    def total(self) -> Summary:
+        """The counts since the start; the percentiles are those since the last `take`."""
+        return self._summary(self._counts())
+
+    def _counts(self) -> tuple[int, int, int, int, int]:
+        return self.frames, self.batches, self.failures.total(), self.repeats, self.refusals
+
+    def _summary(self, counts: Sequence[int]) -> Summary:
+        frames, batches, failures, repeats, refusals = counts
+        p50, p95 = np.percentile(self._recent_s, (50, 95)) * 1000 if self._recent_s else (0.0, 0.0)
+        return Summary(frames, batches, failures, repeats, refusals, float(p50), float(p95))

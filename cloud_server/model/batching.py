@@ -1,14 +1,16 @@
 """Frames into batches: decode in a pool, then one thread that owns the model.
 
 An idle model takes what is there at once, so a lone frame never waits for company; while a batch runs, the next one
-fills up behind it. The number of frames that wait is bounded: one more is refused, with a message that says so.
+fills up behind it. The number of frames that wait is bounded; further ones are refused. Callers take turns, and a full
+queue still has a place for a caller with less than its share: a greedy device does not shut the others out.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+import time
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cloud_server.model.watch import ModelWatch
 from edge_sdk.errors import EdgeError
 from edge_sdk.types import Image
 
@@ -30,7 +33,7 @@ Run = Callable[[Sequence[Image], Sequence[Little]], tuple[Probabilities, NDArray
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answered:
-    """What the model says of one frame.
+    """The model's output for one frame.
 
     Attributes:
         probabilities: `float32 (C,)`.
@@ -42,7 +45,7 @@ class Answered:
 
 
 class Overloaded(EdgeError):
-    """As many frames wait as may."""
+    """The queue is full."""
 
 
 class Draining(EdgeError):
@@ -50,13 +53,14 @@ class Draining(EdgeError):
 
 
 class ModelFailed(EdgeError):
-    """The model raised an exception on a frame, or gave numbers that are none."""
+    """The model raised an exception on a frame, or returned NaN or infinity."""
 
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
     image: Image
     little: Little
+    caller: str
     result: asyncio.Future[Answered]
     on_start: Callable[[], None]
 
@@ -66,13 +70,17 @@ class Batcher:
 
     Args:
         prepare: encoded picture -> the model's input, `uint8 (h, w, 3)`; runs in a pool of `decoders` threads.
-        run: N inputs and what the little model said of each -> probabilities `float32 (N, C)` and multiply-accumulates
-            `int64 (N,)`; runs in one thread, always the same.
+        run: N inputs and the little model's probabilities for each -> probabilities `float32 (N, C)` and
+            multiply-accumulates `int64 (N,)`; runs in one thread, always the same.
         max_batch: frames in one call of `run`.
-        max_queue: frames that may wait, from their arrival until their batch starts.
+        max_queue: frames that may wait, from their arrival until their batch starts; up to twice as many where callers
+            come that have less than their share of it.
         max_wait_s: how long a batch that is not full waits for more; 0 never waits.
         decoders: threads that decode.
         on_batch: called with the size of each batch, on the event loop.
+
+    Attributes:
+        watch: tells whether the model still answers.
     """
 
     def __init__(
@@ -89,11 +97,12 @@ class Batcher:
         self._prepare, self._run = prepare, run
         self._max_batch, self._max_queue, self._max_wait_s = max_batch, max_queue, max_wait_s
         self._on_batch = on_batch
+        self.watch = ModelWatch()
         self._decoders = ThreadPoolExecutor(decoders, thread_name_prefix="decode")
         self._model = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._ready: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
-        self._waiting = 0
+        self._waiting: Counter[str] = Counter()  # by caller
         self._pending = 0
         self._nothing_pending = asyncio.Event()
         self._nothing_pending.set()
@@ -102,26 +111,31 @@ class Batcher:
 
     @property
     def waiting(self) -> int:
-        """Frames that have come and are not in a batch yet."""
-        return self._waiting
+        """Frames that have arrived and are not in a batch yet."""
+        return sum(tuple(self._waiting.values()))  # a copy: metrics read it from another thread
 
     @property
     def pending(self) -> int:
-        """Frames that have come and have no answer yet."""
+        """Frames that have arrived and are not answered yet."""
         return self._pending
 
     async def start(self, warm_up: Callable[[], None] = lambda: None) -> None:
         """Begin to take frames, after `warm_up` has run on the model's thread."""
+        began = time.monotonic()
         await asyncio.get_running_loop().run_in_executor(self._model, warm_up)
+        self.watch.warmed_up(time.monotonic() - began)
         self._worker = asyncio.create_task(self._work(), name="batcher")
 
-    async def submit(self, data: bytes, little: Little = None, on_start: Callable[[], None] = lambda: None) -> Answered:
+    async def submit(
+        self, data: bytes, little: Little = None, on_start: Callable[[], None] = lambda: None, caller: str = ""
+    ) -> Answered:
         """Decode and classify one picture; cancelling the caller frees its place.
 
         Args:
             data: the encoded picture.
-            little: what the little model said of it.
-            on_start: called when its batch goes to the model: from then on cancelling saves nothing.
+            little: the little model's probabilities, or None.
+            on_start: called when its batch goes to the model; cancelling after that saves nothing.
+            caller: whose frame it is.
 
         Raises:
             Overloaded: too many frames wait.
@@ -131,39 +145,39 @@ class Batcher:
         """
         if not self._open:
             raise Draining("the server is going down: send this frame again later, or elsewhere")
-        if self._waiting >= self._max_queue:
-            raise Overloaded(f"{self._waiting} frames wait already, as many as may: send this frame again later")
+        if not self._has_place(caller):
+            raise Overloaded(f"the queue is full, {self.waiting} frames wait: send this frame again later")
         loop = asyncio.get_running_loop()
-        self._waiting += 1
+        self._waiting[caller] += 1
         self._pending += 1
         self._nothing_pending.clear()
         item: _Waiting | None = None
         try:
             image = await loop.run_in_executor(self._decoders, self._prepare, data)
-            item = _Waiting(image, little, loop.create_future(), on_start)
+            item = _Waiting(image, little, caller, loop.create_future(), on_start)
             self._ready.append(item)
             self._arrived.set()
             return await item.result
         finally:
             if item is None:
-                self._waiting -= 1
+                self._leave(caller)
             elif item in self._ready:
                 self._ready.remove(item)
-                self._waiting -= 1
+                self._leave(caller)
             self._pending -= 1
             if not self._pending:
                 self._nothing_pending.set()
 
     def close(self) -> None:
-        """Take no new frames; those that have come are answered."""
+        """Refuse new frames; those that have arrived are answered."""
         self._open = False
 
     async def drained(self) -> None:
-        """Return when no frame is without an answer."""
+        """Return once every frame that has arrived is answered."""
         await self._nothing_pending.wait()
 
     async def stop(self) -> None:
-        """End the worker; a frame that still waits is cancelled. A run of the model that hangs is left behind."""
+        """End the worker; frames that still wait are cancelled. A run of the model that hangs is abandoned."""
         self.close()
         if self._worker is not None:
             self._worker.cancel()
@@ -173,22 +187,50 @@ class Batcher:
         self._decoders.shutdown(wait=False, cancel_futures=True)
         self._model.shutdown(wait=False, cancel_futures=True)
 
+    def _has_place(self, caller: str) -> bool:
+        waiting = self.waiting
+        if waiting < self._max_queue:
+            return True
+        share = max(1, self._max_queue // len(self._waiting.keys() | {caller}))
+        return waiting < 2 * self._max_queue and self._waiting[caller] < share
+
+    def _leave(self, caller: str) -> None:
+        self._waiting[caller] -= 1
+        if not self._waiting[caller]:
+            del self._waiting[caller]
+
+    def _take(self) -> list[_Waiting]:
+        """The next batch: callers in turn, the frames of each in order of arrival."""
+        before: Counter[str] = Counter()
+        turns = []
+        for item in self._ready:
+            turns.append(before[item.caller])
+            before[item.caller] += 1
+        order = sorted(range(len(turns)), key=turns.__getitem__)[: self._max_batch]
+        batch = [self._ready[index] for index in order]
+        taken = set(order)
+        self._ready = deque(item for index, item in enumerate(self._ready) if index not in taken)
+        return batch
+
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             await self._arrived.wait()
             if self._max_wait_s and len(self._ready) < self._max_batch:
                 await self._fill()
-            batch = [self._ready.popleft() for _ in range(min(self._max_batch, len(self._ready)))]
+            batch = self._take()
             if not self._ready:
                 self._arrived.clear()
             if not batch:
                 continue
-            self._waiting -= len(batch)
             self._on_batch(len(batch))
             for item in batch:
+                self._leave(item.caller)
                 item.on_start()
+            self.watch.begin()
             results = await loop.run_in_executor(self._model, self._run_safely, batch)
+            failed = sum(isinstance(result, ModelFailed) for result in results)
+            self.watch.end(answered=len(results) - failed, failed=failed)
             for item, result in zip(batch, results, strict=True):
                 if item.result.done():  # its caller has gone
                     continue
@@ -208,7 +250,7 @@ class Batcher:
             self._arrived.set()
 
     def _run_safely(self, batch: list[_Waiting]) -> Sequence[Answered | ModelFailed]:
-        """One result for each image; when a batch fails, its frames are tried one by one, so that one spoils none."""
+        """One result for each image. When a batch fails, its frames are tried one by one, a bad one fails alone."""
         try:
             rows, macs = self._run([item.image for item in batch], [item.little for item in batch])
             if len(rows) != len(batch) or len(macs) != len(batch):

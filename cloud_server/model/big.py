@@ -49,7 +49,7 @@ class BigModel(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Another text where weights or settings are others: answers of one model are never taken for another's."""
+        """Changes whenever weights or settings change, so cached replies never cross models."""
         ...
 
     def prepare(self, image: Image) -> Image:
@@ -61,7 +61,7 @@ class BigModel(Protocol):
 
         Args:
             images: the pictures.
-            little: what the little model said of each, `float32 (C,)` in its own order of labels, or None.
+            little: the little model's probabilities for each, `float32 (C,)` in its own order of labels, or None.
 
         Returns:
             Probabilities, `float32 (N, C)`, and multiply-accumulates spent, `int64 (N,)`.
@@ -105,7 +105,7 @@ class TorchModel:
         return prepare(image, self._spec)
 
     def run(self, images: Sequence[Image], little: Sequence[Little]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Classify N prepared pictures; what the little model said is not used."""
+        """Classify N prepared pictures; the little model's probabilities are not used."""
         torch = self._torch
         with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
             logits = self._module(self._inputs(images))
@@ -118,9 +118,9 @@ class TorchModel:
 
 
 class SequenceModel(TorchModel):
-    """A big model with exits: a frame leaves at the first exit that is sure enough, and its MACs are those spent.
+    """A big model with early exits: a frame leaves at the first exit that is sure enough and costs the MACs up to it.
 
-    A frame without the little model's probabilities, or with another number of them, goes all the way.
+    A frame without the little model's probabilities, or with another number of them, passes no early exit.
     """
 
     def __init__(self, sequence: ExitSequence, *, name: str, device: str) -> None:
@@ -129,7 +129,7 @@ class SequenceModel(TorchModel):
         self._sequence = sequence
 
     def run(self, images: Sequence[Image], little: Sequence[Little]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Classify N prepared pictures, each from what the little model said of it."""
+        """Classify N prepared pictures, each starting from the little model's probabilities."""
         torch = self._torch
         classes = len(self.labels)
         knows = np.array([one is not None and len(one) == classes for one in little], np.bool_)
@@ -171,7 +171,7 @@ class BundleModel:
         return prepare(image, self._model.manifest.input)
 
     def run(self, images: Sequence[Image], little: Sequence[Little]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Classify N prepared pictures; what the little model said is not used."""
+        """Classify N prepared pictures; the little model's probabilities are not used."""
         rows = np.stack([self._model.predict(image).probabilities for image in images])
         return rows, np.full(len(images), self.macs, np.int64)
 

@@ -1,7 +1,7 @@
 """From the big model's fine classes to the words that devices use.
 
 A label map is a JSON object, `{"red fox": "fox", "grey fox": "fox", "*": "other"}`: the probabilities of fine classes
-are summed into their coarse one. Classes that are not named keep their own name, or take that of `"*"` where there is
+are summed into their coarse one. A class that is not named keeps its own name, or takes that of `"*"` where there is
 one.
 """
 

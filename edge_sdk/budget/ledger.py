@@ -19,72 +19,19 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Self
 
-from edge_sdk.budget.limits import MAX_PERIOD_S, Budget, Resource
+from edge_sdk.budget import ledger_file
+from edge_sdk.budget.account import LEASE_NS, Account
+from edge_sdk.budget.limits import Budget, Resource
 from edge_sdk.budget.usage import COUNTERS, BudgetState, Usage
-from edge_sdk.budget.window import SlidingWindow
 from edge_sdk.durable.ballast import Ballast
 from edge_sdk.durable.clock import ClockMark, ElapsedClock, current_boot_id, steady_s
-from edge_sdk.durable.copies import copies, set_aside
-from edge_sdk.durable.database import is_damage, open_database, transaction
+from edge_sdk.durable.database import Database
 from edge_sdk.errors import StorageError
 
 _log = logging.getLogger(__name__)
 
-_TABLE = "CREATE TABLE IF NOT EXISTS"
-_SCHEMA = (
-    # A minute's charges count as made at its last moment, or at the moment of reading if that is earlier.
-    f"{_TABLE} spent (resource TEXT, minute INTEGER, amount INTEGER NOT NULL, PRIMARY KEY (resource, minute)) "
-    "WITHOUT ROWID",
-    f"{_TABLE} lease (resource TEXT PRIMARY KEY, amount INTEGER NOT NULL, until_ns INTEGER NOT NULL) WITHOUT ROWID",
-    f"{_TABLE} clock (elapsed_ns INTEGER NOT NULL, wall_s REAL NOT NULL, steady_s REAL NOT NULL, boot_id TEXT)",
-    f"{_TABLE} counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
-    f"{_TABLE} note (name TEXT PRIMARY KEY, content BLOB NOT NULL) WITHOUT ROWID",
-)
-_MINUTE_NS = 60_000_000_000
-_HISTORY_MINUTES = int(MAX_PERIOD_S // 60) + 2
-_LEASE_NS = 15_000_000_000
 _FLUSH_NS = 10_000_000_000
-_SMALL_LEASE = 65_536
 _FAULT_WAIT_S = 1.0
-
-
-class _Account:
-    """One resource: a window for each of its budgets, its lease, and the charges that are not yet in the file."""
-
-    def __init__(self, resource: Resource, budgets: Iterable[Budget]) -> None:
-        self.resource = resource
-        self.windows = [SlidingWindow(budget) for budget in budgets if budget.resource is resource]
-        self.lease = 0
-        self.lease_until_ns = 0
-        self.unwritten: dict[int, int] = {}  # minute: amount
-
-    def fits(self, amount: int, now_ns: int) -> bool:
-        return all(window.fits(amount, now_ns) for window in self.windows)
-
-    def wait_ns(self, amount: int, now_ns: int) -> int | None:
-        waits = [window.wait_ns(amount, now_ns) for window in self.windows]
-        return None if None in waits else max((wait for wait in waits if wait is not None), default=0)
-
-    def charge(self, amount: int, now_ns: int) -> None:
-        """Count `amount`, within the lease or not."""
-        if self.windows:
-            self.lease = max(0, self.lease - amount)
-        for window in self.windows:
-            window.charge(amount, now_ns)
-        minute = now_ns // _MINUTE_NS
-        self.unwritten[minute] = self.unwritten.get(minute, 0) + amount
-
-    def leased(self, amount: int, now_ns: int) -> bool:
-        """Whether `amount` is within what the file says may be spent."""
-        return not self.windows or (amount <= self.lease and now_ns < self.lease_until_ns)
-
-    def lease_for(self, amount: int) -> int:
-        """How much to lease so that `amount` fits: little beside the limits, enough for some seconds."""
-        return max(amount, min(map(_lease, self.windows), default=0))
-
-
-def _lease(window: SlidingWindow) -> int:
-    return max(min(_SMALL_LEASE, window.limit // 20), window.limit // 200, window.limit * _LEASE_NS // window.period_ns)
 
 
 class Ledger:
@@ -99,7 +46,7 @@ class Ledger:
         clock: wall time in seconds since 1970; used only to tell how long the device was off.
         steady: seconds that never run backwards while the machine is up.
         boot_id: names the time the machine is up; None asks the system.
-        reserve: room for opening it on a full disk.
+        ballast: room for opening it on a full disk.
 
     A budget that differs from the last run's is applied to the history that there is, 31 days at most. The history of a
     resource without a budget is kept too, but its last seconds are lost in a crash.
@@ -117,10 +64,9 @@ class Ledger:
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = steady_s,
         boot_id: str | None = None,
-        reserve: Ballast | None = None,
+        ballast: Ballast | None = None,
     ) -> None:
         self._path = path
-        self._reserve = reserve
         self._budgets = tuple(budgets)
         self._notes: dict[str, bytes] = {}
         self.big_macs = big_macs
@@ -130,11 +76,19 @@ class Ledger:
         self._lock = threading.RLock()
         self._closed = False
         self._fault: str | None = None
-        self._aside = False  # the damaged file was set aside, and a fresh one could not yet be begun
         self._counters = dict.fromkeys(COUNTERS, 0)
-        self._accounts: dict[Resource, _Account] = {}
-        self._clock = ElapsedClock(wall=clock, steady=steady)  # until the file tells where to go on
-        self._open()
+        self._accounts, self._clock = self._new_accounts(), self._new_clock(None)
+        self._database = Database(
+            path,
+            schema=ledger_file.SCHEMA,
+            version=2,
+            exclusive=True,
+            fill=self._fill,
+            read=self._take_over,
+            ballast=ballast,
+        )
+        self._fault = self._database.fault
+        self._commit()
 
     def __enter__(self) -> Self:
         return self
@@ -211,17 +165,19 @@ class Ledger:
         with self._lock:
             return self._notes.get(name)
 
-    def count_frame(self, *, exited: bool, macs: int) -> None:
-        """Count a frame that the little model saw, the `macs` it took, and whether the device's answer is final."""
-        self._count(frames=1, exits=int(exited), macs_little=macs)
+    def count_frame(self, *, exited: bool, macs: int, offloaded: bool = False) -> None:
+        """Count a frame that the little model saw, and the `macs` it took.
+
+        Args:
+            exited: the device's answer is final because it is sure, or the cloud's would not be worth its price.
+            macs: of the little model.
+            offloaded: the frame was handed to the spool.
+        """
+        self._count(frames=1, exits=int(exited), offloads=int(offloaded), macs_little=macs)
 
     def count_skipped(self) -> None:
         """Count a frame that the compute budget did not pay for."""
         self._count(skipped_compute=1)
-
-    def count_offload(self) -> None:
-        """Count a frame that was handed to the spool."""
-        self._count(offloads=1)
 
     def count_answer(self, *, macs: int, received_bytes: int) -> None:
         """Count an answer from the cloud: the MACs it took there and the bytes it came in."""
@@ -255,10 +211,9 @@ class Ledger:
                     account.lease = lease
                 raise StorageError(f"the budgets stay as they were: {self._fault}")
             self._budgets = tuple(budgets)
-            accounts = {resource: _Account(resource, self._budgets) for resource in Resource}
-            now_ns = self._clock.now_ns()
+            accounts, now_ns = self._new_accounts(), self._clock.now_ns()
             for account in accounts.values():
-                self._restore(account, now_ns)
+                ledger_file.restore(self._database.connection, account, now_ns)
             self._accounts = accounts
 
     def states(self) -> tuple[BudgetState, ...]:
@@ -284,77 +239,45 @@ class Ledger:
             self._closed = True
             for account in self._accounts.values():
                 account.lease = 0
-            self._commit()
-            self._connection.close()
+            if not self._commit() and self._fault is None:  # the file is there again
+                self._commit()
+            self._database.close()
 
-    def _open(self) -> None:
-        """Open the file and take over what it says; one that proves damaged is set aside, and counts as spent."""
-        open_database(
-            self._path,
-            schema=_SCHEMA,
-            version=2,
-            exclusive=True,
-            fill=self._fill,
-            read=self._take_over,
-            checks_log=True,
-            reserve=self._reserve,
-        )
+    def _new_accounts(self) -> dict[Resource, Account]:
+        return {resource: Account(resource, self._budgets) for resource in Resource}
+
+    def _new_clock(self, mark: ClockMark | None) -> ElapsedClock:
+        return ElapsedClock(mark, wall=self._wall, steady=self._steady, boot_id=self._boot_id)
 
     def _take_over(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self._accounts = {resource: _Account(resource, self._budgets) for resource in Resource}
-        row = self._connection.execute("SELECT elapsed_ns, wall_s, steady_s, boot_id FROM clock").fetchone()
-        mark = ClockMark(*row) if row is not None else None
-        self._clock = ElapsedClock(mark, wall=self._wall, steady=self._steady, boot_id=self._boot_id)
+        """Take over what a file says that was just opened."""
+        mark, stored, notes = ledger_file.read(connection)
+        self._accounts, self._clock = self._new_accounts(), self._new_clock(mark)
         now_ns = self._clock.now_ns()
         for account in self._accounts.values():
-            self._restore(account, now_ns)
-        stored = dict(self._connection.execute("SELECT name, value FROM counter"))
-        notes = dict(self._connection.execute("SELECT name, content FROM note"))
+            ledger_file.restore(connection, account, now_ns)
         self._notes = {**notes, **self._notes}
         self._counters = {name: max(stored.get(name, 0), count) for name, count in self._counters.items()}
-        self._commit()
 
-    def _fill(self, connection: sqlite3.Connection) -> None:
+    def _fill(self, connection: sqlite3.Connection, damaged: Path | None) -> None:
         """A fresh file beside a damaged one begins fully spent."""
-        if copies(self._path):
-            most: dict[Resource, int] = {}
-            for budget in self._budgets:
-                most[budget.resource] = max(most.get(budget.resource, 0), budget.limit)
-            connection.executemany("INSERT INTO spent VALUES (?, 0, ?)", list(most.items()))
+        if damaged is not None:
+            ledger_file.fill_spent(connection, self._budgets)
             _log.warning("%s was damaged: its budgets count as spent for one period", self._path)
 
-    def _restore(self, account: _Account, now_ns: int) -> None:
-        """Fill the account's window from the file; the rest of a lease that was not given back counts as spent."""
-        lease = self._connection.execute(
-            "SELECT amount, until_ns FROM lease WHERE resource = ?", (account.resource,)
-        ).fetchone()
-        if lease is not None and lease[0] > 0:
-            account.unwritten[min(lease[1], now_ns) // _MINUTE_NS] = lease[0]
-        if not account.windows:
-            return
-        first = (now_ns - max(window.period_ns for window in account.windows)) // _MINUTE_NS - 1
-        rows = self._connection.execute(
-            "SELECT minute, amount FROM spent WHERE resource = ? AND minute >= ? ORDER BY minute",
-            (account.resource, first),
-        ).fetchall()
-        for minute, amount in sorted(rows + list(account.unwritten.items())):
-            for window in account.windows:
-                window.charge(amount, min((minute + 1) * _MINUTE_NS - 1, now_ns))
-
-    def _account(self, name: str) -> _Account:
+    def _account(self, name: str) -> Account:
         return self._accounts[Resource(name)]
 
-    def _charge(self, charges: list[tuple[_Account, int]], now_ns: int) -> None:
+    def _charge(self, charges: list[tuple[Account, int]], now_ns: int) -> None:
         for account, amount in charges:
             account.charge(amount, now_ns)
             if account.resource is Resource.UPLOAD:
                 self._counters["bytes_sent"] += amount
 
-    def _extend(self, charges: list[tuple[_Account, int]]) -> bool:
+    def _extend(self, charges: list[tuple[Account, int]]) -> bool:
         """Make leases that cover `charges` durable."""
         before = [(account, account.lease, account.lease_until_ns) for account, _ in charges]
-        until_ns = self._clock.now_ns() + _LEASE_NS
+        until_ns = self._clock.now_ns() + LEASE_NS
         for account, amount in charges:
             account.lease, account.lease_until_ns = account.lease_for(amount), until_ns
         if not self._commit():
@@ -374,52 +297,19 @@ class Ledger:
         """Write charges, leases, counters and the clock in one transaction; False and `fault` if it failed."""
         mark = self._clock.mark()
         self._committed_ns = mark.elapsed_ns
-        connection = self._connection
+        if not self._database.is_open:  # what it says comes first: the caller tries again
+            self._fault = None if self._database.reopen() else self._database.fault
+            return False
         try:
-            with transaction(connection):
-                for account in self._accounts.values():
-                    connection.executemany(
-                        "INSERT INTO spent VALUES (?, ?, ?) "
-                        "ON CONFLICT (resource, minute) DO UPDATE SET amount = amount + excluded.amount",
-                        [(account.resource, minute, amount) for minute, amount in account.unwritten.items()],
-                    )
-                    connection.execute(
-                        "DELETE FROM spent WHERE resource = ? AND minute < ?",
-                        (account.resource, mark.elapsed_ns // _MINUTE_NS - _HISTORY_MINUTES),
-                    )
-                    connection.execute(
-                        "INSERT OR REPLACE INTO lease VALUES (?, ?, ?)",
-                        (account.resource, account.lease, account.lease_until_ns),
-                    )
-                connection.executemany("INSERT OR REPLACE INTO counter VALUES (?, ?)", self._counters.items())
-                connection.executemany("INSERT OR REPLACE INTO note VALUES (?, ?)", self._notes.items())
-                connection.execute("DELETE FROM clock")
-                connection.execute(
-                    "INSERT INTO clock VALUES (?, ?, ?, ?)", (mark.elapsed_ns, mark.wall_s, mark.steady_s, mark.boot_id)
-                )
-        except sqlite3.Error as error:
-            if self._fault is None:
-                _log.error("cannot write %s: %s", self._path, error)
-            self._fault = f"cannot write {self._path}: {error}"
-            if is_damage(error):
-                connection.close()
-                set_aside(self._path)
-                self._aside = True
-            if self._aside:
-                self._begin_anew()
+            with self._database.transaction() as connection:
+                ledger_file.write(connection, self._accounts.values(), self._counters, self._notes, mark)
+        except (sqlite3.Error, StorageError):
+            self._fault = self._database.fault or "the file was damaged"
             return False
         for account in self._accounts.values():
             account.unwritten.clear()
         self._fault = None
         return True
-
-    def _begin_anew(self) -> None:
-        self._aside = False
-        try:
-            self._open()
-        except StorageError as error:
-            self._aside = True
-            self._fault = str(error)
 
 
 def _amount(value: int) -> int:

@@ -72,7 +72,7 @@ def open_journal(state: Path | None) -> Journal:
     from edge_sdk.config import default_state_dir
     from edge_sdk.store.journal import Journal
 
-    path = (state or default_state_dir()) / "journal.db"
+    path = (state or default_state_dir()) / "state.db"
     if not path.exists():
         raise StorageError(f"no journal at {path}: name the state folder with --state")
     return Journal(path)

@@ -23,13 +23,8 @@ _SAID_OTHERWISE = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 
 
 def free_bytes(folder: Path) -> int:
-    """What may still be written in the file system of `folder`."""
+    """Bytes that may still be written in the file system of `folder`."""
     return shutil.disk_usage(folder).free
-
-
-def no_room(what: str) -> OSError:
-    """The error of a full disk, for one that was seen before it was met."""
-    return OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: {what}")
 
 
 def is_full(error: Exception, folder: Path) -> bool:
@@ -55,16 +50,17 @@ class Ballast:
         self._lock = threading.Lock()
 
     def keep(self) -> bool:
-        """See to it that the room is set by; False where the disk does not have it."""
+        """Set the room by, unless it is; False where the disk does not have it."""
+        if self._held:
+            return True
         with self._lock:
-            if not self._held:
-                try:
-                    self._held = self._path.exists() and self._path.stat().st_size == _BYTES
-                    if not self._held and free_bytes(self._path.parent) >= _BYTES + _SPARE_BYTES:
-                        self._allocate()
-                        self._held = True
-                except OSError as error:
-                    _log.warning("no room can be set by as %s: %s", self._path, error)
+            try:
+                self._held = self._path.exists() and self._path.stat().st_size == _BYTES
+                if not self._held and free_bytes(self._path.parent) >= _BYTES + _SPARE_BYTES:
+                    self._allocate()
+                    self._held = True
+            except OSError as error:
+                _log.warning("no room can be set by as %s: %s", self._path, error)
             return self._held
 
     def give_up(self) -> None:

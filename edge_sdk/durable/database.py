@@ -1,37 +1,35 @@
-"""Opening the SQLite files of the device: durable commits, a schema version, a damaged file set aside, a full disk."""
+"""An SQLite file of the device: durable commits, a schema version, replaced when damaged, patient with a full disk."""
 
 from __future__ import annotations
 
-import functools
 import logging
-import os
 import re
 import sqlite3
-import time
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edge_sdk.durable import copies
-from edge_sdk.durable.ballast import Ballast, free_bytes, is_full, no_room
-from edge_sdk.durable.wal import is_damaged
+from edge_sdk.durable.ballast import Ballast, is_full
+from edge_sdk.durable.files import damaged_copy, set_aside, sync
 from edge_sdk.errors import StorageError
 
 _log = logging.getLogger(__name__)
 
 _CREATED = re.compile(r"\s*CREATE (?:TABLE|INDEX) (?:IF NOT EXISTS )?(\w+)")
-
+_LOG_HEAD = struct.Struct(">8I")  # magic, version, page size, checkpoint, two salts, two checksums
+_LOG_FRAME = struct.Struct(">6I")  # page, pages after a commit or else 0, two salts, two checksums
 _PAGE_BYTES = 1024  # a commit writes whole pages, a few rows each time: small ones spare the SD card
-_MARGIN_BYTES = 1 << 20
-_LEAST_ROOM_BYTES = 1 << 17
-_LOOKS, _BETWEEN_LOOKS_S = 3, 0.05
+
+MEMORY = Path(":memory:")
+"""In place of a file: nothing outlives the process."""
+
+Fill = Callable[[sqlite3.Connection, Path | None], None]
+"""Fills a fresh file, within the transaction that creates it; the path is that of a damaged one set aside, or None."""
 
 
 def is_damage(error: Exception) -> bool:
-    """Whether `error` says that the file itself is damaged (not that it is locked, or the disk full).
-
-    A table or column that is not there is damage too: a flipped bit in its name.
-    """
+    """Whether `error` says that the file itself is damaged (not that it is locked, or the disk full)."""
     if isinstance(error, sqlite3.OperationalError) and re.match(r"no such|table \w+ has no column", str(error)):
         return True
     if isinstance(error, UnicodeDecodeError):  # of SQLite's own message on a name that is no text any more
@@ -40,84 +38,8 @@ def is_damage(error: Exception) -> bool:
     return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-Save = Callable[[Path, sqlite3.Connection, int | None], None]
-"""Copies what can be read of a damaged file into a fresh one, of at most so many bytes where a number is given."""
-
-
-def open_database(
-    path: Path,
-    *,
-    schema: tuple[str, ...],
-    version: int,
-    exclusive: bool,
-    fill: Callable[[sqlite3.Connection], None] | None = None,
-    save: Save | None = None,
-    read: Callable[[sqlite3.Connection], None] | None = None,
-    checks_log: bool = False,
-    reserve: Ballast | None = None,
-    waits: bool = False,
-) -> sqlite3.Connection:
-    """Open or create a database in WAL mode whose commits are on the disk when they return.
-
-    A damaged file is renamed to `NAME.damaged-UNIXTIME` beside it, logged, and replaced by a fresh one; once that is
-    open, the copies that are older are removed. On a full disk room is made, in this order: the older copies go, the
-    reserve is given up, and of a damaged file only what fits is saved, before the copy itself goes.
-
-    Args:
-        path: the file; its folder is created.
-        schema: the statements that create the tables; run on a file of an older version too.
-        version: number of the schema, kept in `user_version`.
-        exclusive: hold the file for this connection alone; otherwise other processes may read and write it.
-        fill: called after `schema`, within the same transaction.
-        save: called after that, where the file is fresh, with the newest damaged copy, if there is one.
-        read: called with the opened database; where it meets damage, or values that it can make nothing of (ValueError,
-            TypeError, OverflowError), the file counts as damaged.
-        checks_log: a write-ahead log that was damaged after it had been whole counts as damage, where SQLite would drop
-            its end without a word. Of a file whose commits are not all synced a power cut may leave such a log too.
-        reserve: room for opening it on a full disk.
-        waits: the caller goes on without the file while the disk is full: nothing but older copies is given up for it.
-
-    Raises:
-        StorageError: the file cannot be opened, is held by another process, or has a newer schema.
-    """
-
-    def attempt(last: bool) -> sqlite3.Connection:
-        begin = functools.partial(_open, path, schema, version, exclusive, fill, save, last and not waits)
-        try:
-            if checks_log and _log_is_damaged(path):
-                raise _damage("the write-ahead log is damaged")
-            return _read(begin(), read)
-        except (sqlite3.DatabaseError, ValueError, TypeError, OverflowError) as error:
-            if isinstance(error, sqlite3.Error) and not is_damage(error):
-                raise
-            aside = copies.set_aside(path)
-            _log.error("%s is damaged (%s): set aside as %s, a fresh one is begun", path, error, aside.name)
-            return _read(begin(), read)
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        connection = _make_room_for(attempt, path, None if waits else reserve)
-        copies.remove_older(path)
-        return connection
-    except sqlite3.OperationalError as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
-            raise StorageError(f"expected {path} to be free; another process holds it") from error
-        raise StorageError(f"cannot open {path}: {error}") from error
-    except (OSError, sqlite3.Error) as error:
-        raise StorageError(f"cannot open {path}: {error}") from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def readable(content: bytes) -> str:
-    """Text as SQLite keeps it; damaged bytes are replaced, so that the rest of the row can be read and judged."""
+    """Text as SQLite keeps it; damaged bytes are replaced, so that the rest of the row can be read."""
     return content.decode("utf-8", "replace")
 
 
@@ -139,109 +61,211 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _make_room_for(
-    attempt: Callable[[bool], sqlite3.Connection], path: Path, reserve: Ballast | None
-) -> sqlite3.Connection:
-    """What `attempt` gives; on a full disk it is made again after each thing that is given up, at last with True."""
-    remedies: list[Callable[[], None]] = [functools.partial(copies.remove_older, path)]
-    if reserve is not None:
-        remedies.append(reserve.give_up)
-    for remedy in remedies:
-        try:
-            return attempt(False)
-        except (OSError, sqlite3.Error) as error:
-            if not is_full(error, path.parent):
-                raise
-            _log.error("%s cannot be opened: %s", path, error)
-        remedy()
-    return attempt(True)
+class Database:
+    """An SQLite file in WAL mode whose commits are on the disk when they return. Not for two threads at once.
 
+    A damaged file, found at opening or later, is set aside as `NAME.damaged` and replaced by a fresh one. Where it
+    cannot be opened on a full disk, even with the ballast given up, there is no file for now: `fault` says so, and each
+    `transaction` tries again.
 
-def _open(
-    path: Path,
-    schema: tuple[str, ...],
-    version: int,
-    exclusive: bool,
-    fill: Callable[[sqlite3.Connection], None] | None,
-    save: Save | None,
-    may_drop: bool,
-) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        path, timeout=0.5 if exclusive else 10.0, isolation_level=None, check_same_thread=False
-    )
-    connection.text_factory = readable
-    try:
-        if exclusive:
-            connection.execute("PRAGMA locking_mode=EXCLUSIVE")
-        connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")  # of a fresh file; an older one keeps its own
-        connection.execute("PRAGMA synchronous=FULL")
-        damaged = None
-        if save is not None and connection.execute("PRAGMA user_version").fetchone() == (0,):
-            damaged = next(iter(copies.copies(path)), None)
-        if damaged is None:
-            connection.execute("PRAGMA journal_mode=WAL")  # else later: a log would need as much room as the file
-        room = None if damaged is None else _room_for(damaged, may_drop)
-        with transaction(connection):
-            (found,) = connection.execute("PRAGMA user_version").fetchone()
-            if found > version:
-                raise StorageError(f"expected schema {version} or older in {path}; got {found}, of a newer edge_sdk")
-            if found < version:
-                for statement in schema:
-                    connection.execute(statement)
-                if fill is not None:
-                    fill(connection)
-                if save is not None and damaged is not None and found == 0:
-                    save(damaged, connection, room)
-                connection.execute(f"PRAGMA user_version={version}")
-        connection.execute("PRAGMA journal_mode=WAL")
-        if exclusive and connection.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
-            raise _damage("integrity_check failed")
-        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
-        created = {match[1] for match in map(_CREATED.match, schema) if match}
-        if missing := created - names:
-            raise _damage(f"no {', '.join(sorted(missing))}")
-        if found == 0:
-            sync_folder(path.parent)
-        if damaged is not None and room is not None:
-            _log.error("the disk of %s is full: what fits was saved", path)
-            copies.remove(damaged)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _room_for(damaged: Path, may_drop: bool) -> int | None:
-    """None where all of a damaged file fits on the disk once more; else how many bytes may be saved of it.
+    Args:
+        path: the file; its folder is created. `MEMORY`: none, and all of the following holds in memory.
+        schema: the statements that create the tables; run on a file of an older version too.
+        version: number of the schema, kept in `user_version`.
+        synchronous: "FULL", or "NORMAL": commits survive a kill, and a power cut may take back the latest.
+        exclusive: hold the file for this connection alone; otherwise other processes may read it.
+        fill: called with a fresh file.
+        read: called with each file that is opened; where it meets damage, or values that it can make nothing of
+            (ValueError, TypeError, OverflowError), the file counts as damaged.
+        ballast: room for opening it on a full disk.
 
     Raises:
-        OSError: the disk is full.
+        StorageError: the file cannot be opened, is held by another process, or has a newer schema.
     """
-    free = free_bytes(damaged.parent)
-    if free >= copies.size_of(damaged) * 5 // 4 + _MARGIN_BYTES:
-        return None
-    if not may_drop or free < _LEAST_ROOM_BYTES:
-        raise no_room(f"{damaged.name} cannot be saved in {free} bytes")
-    return free * 3 // 4
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        schema: tuple[str, ...],
+        version: int,
+        synchronous: str = "FULL",
+        exclusive: bool = False,
+        fill: Fill | None = None,
+        read: Callable[[sqlite3.Connection], None] | None = None,
+        ballast: Ballast | None = None,
+    ) -> None:
+        self.path = path
+        self.fault: str | None = None
+        self._schema, self._version, self._synchronous, self._exclusive = schema, version, synchronous, exclusive
+        self._fill, self._read, self._ballast = fill, read, ballast
+        self._connection: sqlite3.Connection | None = None
+        self._open()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a file at present."""
+        return self._connection is not None
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """For reading.
+
+        Raises:
+            StorageError: there is no file, since the disk is full.
+        """
+        if not self.reopen() or self._connection is None:
+            raise StorageError(self.fault or f"{self.path} is closed")
+        return self._connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All statements within are committed together, or none is.
+
+        Raises:
+            sqlite3.Error: it failed. Where the file proved damaged, a fresh one stands in its place: try once more.
+            StorageError: there is no file, since the disk is full.
+        """
+        connection = self.connection
+        try:
+            with transaction(connection):
+                yield connection
+            self.fault = None
+        except sqlite3.Error as error:
+            if self.fault is None:
+                _log.error("cannot write %s: %s", self.path, error)
+            self.fault = f"cannot write {self.path}: {error}"
+            if is_damage(error):
+                self.replace(error)
+            raise
+
+    def reopen(self) -> bool:
+        """Open the file unless it is open; False where the disk is still full.
+
+        Raises:
+            StorageError: it cannot be opened for another reason.
+        """
+        if self._connection is None:
+            self._open()
+        return self._connection is not None
+
+    def replace(self, error: Exception) -> None:
+        """Set the file aside, which proved damaged, and begin a fresh one."""
+        self.close()
+        set_aside(self.path, error)
+        self._open()
+
+    def close(self) -> None:
+        """Release the file. A second call does nothing."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _open(self) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = self._make_room_and_open()
+            self.fault = None
+        except StorageError:
+            raise
+        except (OSError, sqlite3.Error) as error:
+            if is_full(error, self.path.parent):
+                if self.fault is None:
+                    _log.error("%s cannot be opened for now: %s", self.path, error)
+                self.fault = f"cannot open {self.path}: {error}"
+                return
+            busy = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+            said = (
+                f"expected {self.path} to be free; another process holds it"
+                if busy
+                else f"cannot open {self.path}: {error}"
+            )
+            raise StorageError(said) from error
+
+    def _make_room_and_open(self) -> sqlite3.Connection:
+        """Open the file; on a full disk once more, with the room of the ballast."""
+        try:
+            return self._open_or_replace()
+        except (OSError, sqlite3.Error) as error:
+            if self._ballast is None or not is_full(error, self.path.parent):
+                raise
+        self._ballast.give_up()
+        return self._open_or_replace()
+
+    def _open_or_replace(self) -> sqlite3.Connection:
+        try:
+            return self._open_once()
+        except (sqlite3.DatabaseError, ValueError, TypeError, OverflowError) as error:
+            if isinstance(error, sqlite3.Error) and not is_damage(error):
+                raise
+            set_aside(self.path, error)
+            return self._open_once()
+
+    def _open_once(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path, timeout=0.5 if self._exclusive else 10.0, isolation_level=None, check_same_thread=False
+        )
+        connection.text_factory = readable
+        try:
+            if self._exclusive:
+                connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+            connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")  # of a fresh file; an older one keeps its own
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute(f"PRAGMA synchronous={self._synchronous}")
+            if self._exclusive and self._synchronous == "FULL" and log_is_cut(connection, self.path):
+                raise _damage("commits in the write-ahead log follow a broken one")
+            with transaction(connection):
+                (found,) = connection.execute("PRAGMA user_version").fetchone()
+                if found > self._version:
+                    raise StorageError(
+                        f"expected schema {self._version} or older in {self.path}; got {found}, of a newer edge_sdk"
+                    )
+                if found < self._version:
+                    for statement in self._schema:
+                        connection.execute(statement)
+                    if self._fill is not None and found == 0:
+                        aside = damaged_copy(self.path)
+                        self._fill(connection, aside if aside.exists() else None)
+                    connection.execute(f"PRAGMA user_version={self._version}")
+            if self._exclusive and connection.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
+                raise _damage("integrity_check failed")
+            names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+            if missing := {match[1] for match in map(_CREATED.match, self._schema) if match} - names:
+                raise _damage(f"no {', '.join(sorted(missing))}")
+            if found == 0 and self.path != MEMORY:
+                sync(self.path.parent)
+            if self._read is not None:
+                self._read(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
 
-def _read(connection: sqlite3.Connection, read: Callable[[sqlite3.Connection], None] | None) -> sqlite3.Connection:
-    try:
-        if read is not None:
-            read(connection)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+def log_is_cut(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether SQLite, just opened, gives up commits of the write-ahead log that were whole once.
 
-
-def _log_is_damaged(path: Path) -> bool:
-    """Looked at again before it is believed: another process may have been writing meanwhile."""
-    for _ in range(_LOOKS):
-        if not is_damaged(path):
-            return False
-        time.sleep(_BETWEEN_LOOKS_S)
-    return True
+    It ends a log without a word at the first frame whose checksum is wrong. Where every commit was synced, a power cut
+    breaks the last one alone; where another one follows, the disk has changed what it held.
+    The format: https://www.sqlite.org/fileformat2.html#the_write_ahead_log
+    """
+    log = path.with_name(f"{path.name}-wal")
+    content = log.read_bytes() if log.exists() else b""
+    if len(content) < _LOG_HEAD.size + _LOG_FRAME.size:
+        return False
+    (known,) = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1:2]
+    magic, _, page_bytes, _, *salts, first, second = _LOG_HEAD.unpack_from(content)
+    order = ">2I" if magic & 1 else "<2I"
+    sums = [0, 0]
+    for one, other in struct.iter_unpack(order, content[:24]):
+        sums[0] = sums[0] + one + sums[1] & 0xFFFFFFFF
+        sums[1] = sums[1] + other + sums[0] & 0xFFFFFFFF
+    if sums != [first, second]:
+        return True
+    step = _LOG_FRAME.size + page_bytes
+    frames = range(_LOG_HEAD.size + max(0, known) * step, len(content) - step + 1, step)
+    headers = (_LOG_FRAME.unpack_from(content, at) for at in frames)
+    return bool(sum(found == salts and size > 0 for _, size, *found, _, _ in headers) > 1)
 
 
 def _damage(what: str) -> sqlite3.DatabaseError:

@@ -1,9 +1,14 @@
-"""Format, size, EXIF block and completeness of an image file, read from its bytes without decoding a pixel."""
+"""Format, size, EXIF block and completeness of an image file, read from its bytes without decoding a pixel.
+
+The device and the cloud server share this parser. The server judges strangers' files with it, so it finds the same
+size as the decoders do, and its work is bounded whatever the file holds.
+"""
 
 from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from edge_sdk.errors import ImageError
@@ -14,6 +19,9 @@ _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 _BARE = frozenset({0x01, 0xD8, *range(0xD0, 0xD8)})
 _NOT_FRAME = frozenset({0xC4, 0xC8, 0xCC})
 _EOI, _SOS, _APP1 = 0xD9, 0xDA, 0xE1
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_MAX_PARTS = 65_536
+"""JPEG segments, or PNG or WebP chunks, of one file: far more than encoders write, few enough to be walked at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +34,7 @@ class ImageHeader:
         height: rows as stored.
         exif: the EXIF block from its TIFF header on; empty where there is none.
         complete: False where the file ends before its own end mark.
+        scans: start-of-scan markers of a JPEG behind its frame header; a progressive one has about ten. Else 0.
     """
 
     format: str
@@ -33,19 +42,21 @@ class ImageHeader:
     height: int
     exif: bytes = b""
     complete: bool = True
+    scans: int = 0
 
 
-def read_header(data: bytes) -> ImageHeader:
-    """Read the header of a JPEG, PNG, WebP, BMP or TIFF file.
+def read_header(data: bytes, formats: Collection[str] = ("JPEG", "PNG", "WebP", "BMP", "TIFF")) -> ImageHeader:
+    """Read the header of an image file.
 
     Args:
         data: the whole file.
+        formats: those that are accepted.
 
     Raises:
         ImageError: the bytes are of none of these formats, or end or break within the header.
     """
     for magic, name, parse in _FORMATS:
-        if magic.match(data):
+        if name in formats and magic.match(data):
             try:
                 header = parse(data)
             except (struct.error, IndexError):
@@ -56,66 +67,113 @@ def read_header(data: bytes) -> ImageHeader:
                 raise ImageError(f"the {name} file is truncated or broken: its size is {header.width}x{header.height}")
             return header
     came = "an empty file" if not data else f"a file that starts with {data[:8].hex(' ')}"
-    raise ImageError(f"expected a JPEG, PNG, WebP, BMP or TIFF image; got {came}")
+    *others, last = formats
+    raise ImageError(f"expected a {', '.join(others)} or {last} image; got {came}")
+
+
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """The chunks of a PNG file that are there in full: kind, and where the body starts and ends.
+
+    Raises:
+        ImageError: there are more than 65,536 of them.
+    """
+    position = len(_PNG_SIGNATURE)
+    for _ in range(_MAX_PARTS):
+        if position + 12 > len(data):
+            return
+        length, kind = struct.unpack_from(">I4s", data, position)
+        if position + 12 + length > len(data):
+            return
+        yield kind, position + 8, position + 8 + length
+        position += 12 + length
+    raise _too_many("PNG", "chunks")
 
 
 def _jpeg(data: bytes) -> ImageHeader:
-    width = height = 0
+    width = height = scans = 0
     exif = b""
     position = 2
-    while match := _MARKER.search(data, position):
+    for _ in range(_MAX_PARTS):
+        match = _MARKER.search(data, position)
+        if match is None:
+            break
         marker, position = data[match.start() + 1], match.end()
-        if marker == _EOI:
-            return ImageHeader("JPEG", width, height, exif)
+        if marker == _EOI and width:
+            return ImageHeader("JPEG", width, height, exif, scans=scans)
         if marker in _BARE:
             continue
+        if marker in (_SOS, _EOI) and not width:
+            break
         (length,) = struct.unpack_from(">H", data, position)
-        if 0xC0 <= marker <= 0xCF and marker not in _NOT_FRAME:
+        if length < 2:
+            raise ImageError(f"expected a JPEG segment of at least 2 bytes; marker {marker:#04x} says {length}")
+        if 0xC0 <= marker <= 0xCF and marker not in _NOT_FRAME and not width:  # the first counts, as for decoders
             height, width = struct.unpack_from(">HH", data, position + 3)
+            if not width or not height:
+                break
+            scans = data.count(bytes((0xFF, _SOS)), position)
         elif marker == _APP1 and not exif and data[position + 2 : position + 8] == b"Exif\0\0":
             exif = data[position + 8 : position + length]
-        elif marker == _SOS and not width:
-            break
         position += length
-    if not width:
-        raise ImageError(f"the JPEG file is truncated or broken: no frame header in {len(data)} bytes")
-    return ImageHeader("JPEG", width, height, exif, complete=False)
+    else:
+        raise _too_many("JPEG", "segments")
+    if not width or not height:
+        raise ImageError(
+            f"the JPEG file is truncated or broken: no frame header with a size in {len(data)} bytes"
+            + (f" (it says {width}x{height})" if width or height else "")
+        )
+    return ImageHeader("JPEG", width, height, exif, complete=False, scans=scans)
 
 
 def _png(data: bytes) -> ImageHeader:
-    width, height = struct.unpack_from(">II", data, 16)
+    length, first, width, height = struct.unpack_from(">I4sII", data, len(_PNG_SIGNATURE))
+    if first != b"IHDR" or length != 13:
+        raise ImageError(f"expected a PNG that starts with IHDR of 13 bytes; got {first!r} of {length}")
     exif = b""
-    position = 8
-    while position + 12 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, position)
+    for kind, start, end in png_chunks(data):
         if kind == b"IEND":
             return ImageHeader("PNG", width, height, exif)
         if kind == b"eXIf":
-            exif = data[position + 8 : position + 8 + length]
-        position += 12 + length
+            exif = data[start:end]
     return ImageHeader("PNG", width, height, exif, complete=False)
 
 
 def _webp(data: bytes) -> ImageHeader:
     (length,) = struct.unpack_from("<I", data, 4)
-    width = height = 0
+    width, height = _webp_size(data)
     exif = b""
     position = 12
-    while position + 8 <= len(data):
+    for _ in range(_MAX_PARTS):
+        if position + 8 > len(data):
+            return ImageHeader("WebP", width, height, exif, complete=len(data) >= length + 8)
         kind, size = struct.unpack_from("<4sI", data, position)
-        body = position + 8
-        if kind == b"VP8X":
-            width = int.from_bytes(data[body + 4 : body + 7], "little") + 1
-            height = int.from_bytes(data[body + 7 : body + 10], "little") + 1
-        elif kind == b"VP8 " and not width:
-            width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, body + 6))
-        elif kind == b"VP8L" and not width:
-            (bits,) = struct.unpack_from("<I", data, body + 1)
-            width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-        elif kind == b"EXIF":
-            exif = data[body : body + size].removeprefix(b"Exif\0\0")
-        position = body + size + (size & 1)
-    return ImageHeader("WebP", width, height, exif, complete=len(data) >= length + 8)
+        if kind == b"EXIF":
+            exif = data[position + 8 : position + 8 + size].removeprefix(b"Exif\0\0")
+        position += 8 + size + (size & 1)
+    raise _too_many("WebP", "chunks")
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """What the first chunk says, the one that decoders go by: of the canvas (VP8X) or of the only picture."""
+    (kind,) = struct.unpack_from("4s", data, 12)
+    if kind == b"VP8X":
+        (sides,) = struct.unpack_from("6s", data, 24)
+        return int.from_bytes(sides[:3], "little") + 1, int.from_bytes(sides[3:], "little") + 1
+    if kind == b"VP8L":
+        signature, bits = struct.unpack_from("<BI", data, 20)
+        if signature != 0x2F:
+            raise ImageError(f"expected a lossless WebP with signature 0x2f; got {signature:#04x}")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if kind == b"VP8 ":
+        start, width, height = struct.unpack_from("<3sHH", data, 23)
+        if start != b"\x9d\x01\x2a":
+            raise ImageError("expected a lossy WebP with a key frame; its start code is missing")
+        return width & 0x3FFF, height & 0x3FFF
+    raise ImageError(f"expected a WebP that starts with a VP8, VP8L or VP8X chunk; got {kind!r}")
+
+
+def _too_many(name: str, parts: str) -> ImageError:
+    return ImageError(f"expected a {name} file of at most {_MAX_PARTS:,} {parts}; got more")
 
 
 def _bmp(data: bytes) -> ImageHeader:

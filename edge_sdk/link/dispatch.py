@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from edge_sdk.budget.ledger import Ledger
 from edge_sdk.budget.limits import Resource
-from edge_sdk.link.relay import Relay
 from edge_sdk.link.transport import Transport
+from edge_sdk.link.wire_account import WireAccount
 from edge_sdk.store.spool import Spool, SpoolItem
 
 _LOOK_AT_MOST = 8
@@ -43,17 +43,22 @@ class Dispatch:
     Args:
         spool: the frames that wait, in their order of worth.
         ledger: the budgets.
-        relay: knows what is on its way, and charges the bytes themselves.
+        account: knows what is on its way, and charges the bytes themselves.
         transport: knows what a frame and a connection cost on the wire.
         worth: whether a frame is worth its price now.
     """
 
     def __init__(
-        self, spool: Spool, ledger: Ledger, relay: Relay, transport: Transport, worth: Callable[[SpoolItem], bool]
+        self,
+        spool: Spool,
+        ledger: Ledger,
+        account: WireAccount,
+        transport: Transport,
+        worth: Callable[[SpoolItem], bool],
     ) -> None:
         self._spool = spool
         self._ledger = ledger
-        self._relay = relay
+        self._account = account
         self._transport = transport
         self._worth = worth
         self._paid: set[str] = set()  # frames that were charged as frames and cloud compute, and are not settled yet
@@ -78,7 +83,7 @@ class Dispatch:
 
     def hold_opening(self, first: SpoolItem) -> Hold | None:
         """What keeps a new connection, and the first frame on it, from being paid for; None: nothing does."""
-        self._relay.forget_promises()
+        self._account.forget_promises()
         return self._hold_bytes(self._transport.opening_bytes + self._transport.frame_bytes(first))
 
     def pay(self, item: SpoolItem, macs: int) -> Hold | None:
@@ -103,18 +108,18 @@ class Dispatch:
             if not self._ledger.try_spend(frames=1, cloud=macs):
                 return Hold(Resource.FRAMES, 1.0)  # the ledger cannot be written now
             self._paid.add(item.frame_id)
-        self._relay.promise(item.frame_id, n_bytes)
+        self._account.promise(item.frame_id, n_bytes)
         return None
 
     def replied(self, frame_id: str) -> None:
         """A reply on a frame has come: its bytes, and those of the frames before it, have passed."""
-        self._relay.fulfil(frame_id)
+        self._account.fulfil(frame_id)
 
     def settled(self, frame_id: str) -> None:
         """A frame has its last word, and will not be sent again."""
         self._paid.discard(frame_id)
 
     def _hold_bytes(self, n_bytes: int) -> Hold | None:
-        self._relay.reconcile()
-        wait_s = self._relay.room_for(n_bytes)
+        self._account.reconcile()
+        wait_s = self._account.room_for(n_bytes)
         return Hold(Resource.UPLOAD, wait_s) if wait_s > 0 else None

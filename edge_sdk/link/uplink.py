@@ -25,6 +25,7 @@ from edge_sdk.link.relay import Relay
 from edge_sdk.link.session import ReplyHandler, Session
 from edge_sdk.link.transport import ServerInfo, Transport
 from edge_sdk.link.wakeup import Wakeup
+from edge_sdk.link.wire_account import WireAccount
 from edge_sdk.security.credentials import Denied, Security
 from edge_sdk.store.spool import Spool, SpoolItem
 from edge_sdk.types import LinkState
@@ -141,14 +142,9 @@ class Uplink:
 
     async def _serve(self) -> None:
         settings = self._settings
-        relay = Relay(
-            self.target,
-            self._ledger,
-            interface=settings.interface,
-            timeout_s=settings.reply_timeout_s,
-            joules_per_byte=self._joules_per_byte,
-        )
-        dispatch = Dispatch(self._spool, self._ledger, relay, self._transport, self._worth)
+        account = WireAccount(self._ledger, interface=settings.interface, joules_per_byte=self._joules_per_byte)
+        relay = Relay(self.target, account, timeout_s=settings.reply_timeout_s)
+        dispatch = Dispatch(self._spool, self._ledger, account, self._transport, self._worth)
         async with relay:
             backoff_s = settings.backoff_s
             while not self._wakeup.closing:

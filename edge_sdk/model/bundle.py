@@ -26,6 +26,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
+from edge_sdk.durable.files import write_whole
 from edge_sdk.errors import BundleError
 from edge_sdk.model.policy import Policy
 from edge_sdk.types import Image, check_image
@@ -119,6 +120,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str = ""
     golden: Golden
     made_with: dict[str, str] = {}
+
+    @property
+    def label_set(self) -> str:
+        """Names the labels and their order, 8 hexadecimal digits; models that share it answer the same question."""
+        return hashlib.sha256("\0".join(self.labels).encode()).hexdigest()[:8]
 
     def __post_init__(self) -> None:
         _check_file_name("model", self.model)
@@ -225,13 +231,12 @@ def write_bundle(
         try:
             new, old = folder / "new", folder / "old"
             new.mkdir()
-            _write(new / manifest.model, program)
-            _write(new / MANIFEST_FILE, _json(manifest))
-            _write(
-                new / manifest.golden.image, cv2.imencode(".png", cv2.cvtColor(golden, cv2.COLOR_RGB2BGR))[1].tobytes()
-            )
+            write_whole(new / manifest.model, program, durable=True)
+            write_whole(new / MANIFEST_FILE, _json(manifest), durable=True)
+            picture = cv2.imencode(".png", cv2.cvtColor(golden, cv2.COLOR_RGB2BGR))[1].tobytes()
+            write_whole(new / manifest.golden.image, picture, durable=True)
             if policy is not None:
-                _write(new / POLICY_FILE, _json(policy))
+                write_whole(new / POLICY_FILE, _json(policy), durable=True)
             if path.exists():
                 path.rename(old)
             new.rename(path)
@@ -251,12 +256,9 @@ def write_policy(path: str | Path, policy: Policy) -> None:
     path = Path(path)
     if not (path / MANIFEST_FILE).is_file():
         raise BundleError(f"{path}: expected a bundle, a folder with {MANIFEST_FILE}; it has none")
-    temporary = path / f".{POLICY_FILE}.{os.getpid()}"
     try:
-        _write(temporary, _json(policy))
-        temporary.replace(path / POLICY_FILE)
+        write_whole(path / POLICY_FILE, _json(policy), durable=True)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise BundleError(f"{path / POLICY_FILE}: cannot write: {error}") from error
 
 
@@ -313,10 +315,3 @@ def _bytes_of(path: Path) -> bytes:
 
 def _json(value: Any) -> bytes:
     return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
-
-
-def _write(path: Path, data: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())

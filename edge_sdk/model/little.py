@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from edge_sdk.errors import BundleError, EdgeError
 from edge_sdk.images.geometry import centre_crop
 from edge_sdk.model.bundle import Bundle, InputSpec, Manifest, open_bundle, read_golden
-from edge_sdk.model.runtime import Program, Runtime, default_runtime
+from edge_sdk.model.default_runtime import default_runtime
+from edge_sdk.model.runtime import Program, Runtime
 from edge_sdk.types import Image, Prediction, check_image
 
 

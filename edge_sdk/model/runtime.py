@@ -6,19 +6,14 @@ picture, the softmax, the check against the golden picture and the compute budge
 
 from __future__ import annotations
 
-import importlib
-import logging
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk.errors import RuntimeMissing
 from edge_sdk.model.bundle import InputSpec
 from edge_sdk.types import Image
-
-_log = logging.getLogger(__name__)
 
 
 class Program(Protocol):
@@ -63,30 +58,3 @@ class Runtime(Protocol):
             BundleError: the file is not a network that this runtime can run.
             ConfigError: `threads` cannot be had.
         """
-
-
-def default_runtime() -> Runtime:
-    """ExecuTorch: the compiled module `edge_sdk._native`, or the executorch package where it is missing.
-
-    Raises:
-        RuntimeMissing: neither is installed.
-    """
-    try:
-        importlib.import_module("edge_sdk._native")
-        from edge_sdk.model.native_runtime import NativeRuntime
-
-        return NativeRuntime()
-    except ImportError as error:
-        missing = error
-    try:
-        importlib.import_module("executorch.runtime")
-    except ImportError as error:
-        raise RuntimeMissing(
-            f"expected the compiled module edge_sdk._native or the executorch package; got neither "
-            f"({missing}; {error}). "
-            'Either `pip install ".[runtime]"`, or install a C++ compiler (g++) and install the checkout again'
-        ) from missing
-    from edge_sdk.model.executorch_runtime import ExecutorchRuntime
-
-    _log.warning("running on the executorch package, which loads torch: %s", missing)
-    return ExecutorchRuntime()

@@ -1,7 +1,7 @@
-"""A trained network as one `.safetensors` file that says what it is.
+"""A trained network as one `.safetensors` file that describes itself.
 
-The weights are the tensors; the file's metadata (string values, JSON where it is not a plain string) holds the timm
-architecture, labels, input, MACs, parameters, version and facts of its training, so that no second file can be lost.
+The tensors are the weights. The metadata (strings, or JSON in a string) holds the timm architecture, labels, input,
+MACs, parameters, version and facts about the training, so that one file is enough.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FORMAT = "edge-sdk-checkpoint-1"
 
 
 class CheckpointInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What a network is.
+    """The description of a network.
 
     Attributes:
         arch: timm's name of the architecture.
@@ -34,10 +34,11 @@ class CheckpointInfo(msgspec.Struct, frozen=True, kw_only=True):
         input: what the network takes.
         macs: multiply-accumulates of one forward pass on one image.
         parameters: number of weights.
-        version: of this model; where the file has none, loading fills in the start of the file's sha256.
+        version: of this model; when the file has none, loading takes the first 12 digits of the file's sha256.
         options: keyword arguments with which timm makes the architecture, such as `{"global_pool": "max"}`.
-        widths: of a pruned network: how many channels of each group stay (`specialize.structure`).
-        training: facts of the training, for the reader.
+        widths: of a pruned network: the number of channels that each group keeps, by the group's name
+            (`edge_sdk.networks.pruning`).
+        training: facts about the training, for people.
     """
 
     arch: str
@@ -71,8 +72,8 @@ def create_model(
         options: further keyword arguments for timm's `create_model`; a checkpoint has its own.
 
     Returns:
-        The module and what it is. Where `labels` are given and are not the checkpoint's, the head is a fresh one, to be
-        fine-tuned.
+        The module and its description. When `labels` differ from the checkpoint's, the head is freshly initialised and
+        must be fine-tuned.
 
     Raises:
         WorkbenchError: no such file, not a checkpoint, unknown architecture, or labels that do not fit the head.
@@ -93,7 +94,7 @@ def create_model(
 
 
 def load_checkpoint(path: str | Path) -> tuple[nn.Module, CheckpointInfo]:
-    """Read a checkpoint: the network in eval mode (float32, CPU) and what it is.
+    """Read a checkpoint: the network in eval mode (float32, CPU) and its description.
 
     Raises:
         WorkbenchError: the file is missing, is not a checkpoint, names an architecture that timm lacks, or has weights
@@ -125,7 +126,7 @@ def create_architecture(info: CheckpointInfo) -> nn.Module:
 
 
 def read_checkpoint(path: str | Path) -> tuple[dict[str, torch.Tensor], CheckpointInfo]:
-    """The tensors of a checkpoint (floating ones as float32) and what it is, without building the network.
+    """The tensors of a checkpoint (floating ones as float32) and its description, without building the network.
 
     Raises:
         WorkbenchError: as `load_checkpoint`.
@@ -140,7 +141,7 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, torch.Tensor], Checkpoi
             metadata = file.metadata() or {}
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - the file is no mapping
     except SafetensorError as error:
-        raise WorkbenchError(f"expected a .safetensors file; {path} is none: {error}") from error
+        raise WorkbenchError(f"expected a .safetensors file; {path} is not one: {error}") from error
     if metadata.get("format") != FORMAT:
         raise WorkbenchError(
             f"expected a checkpoint of format {FORMAT}; {path} has {metadata.get('format')!r} in its metadata"
@@ -155,7 +156,7 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, torch.Tensor], Checkpoi
 
 
 def save_checkpoint(path: str | Path, module: nn.Module, info: CheckpointInfo, *, half: bool = False) -> Path:
-    """Write the network's weights and what it is; atomically (a reader sees the old file or the new one).
+    """Write a network's weights and description atomically: a reader sees the old file or the new one.
 
     Args:
         path: ends in `.safetensors`.
@@ -180,7 +181,7 @@ def save_checkpoint(path: str | Path, module: nn.Module, info: CheckpointInfo, *
         state[key] = (value.half() if half and value.is_floating_point() else value).clone().contiguous()
     metadata = {"format": FORMAT, "arch": info.arch, "info": msgspec.json.encode(info).decode()}
     content = save(state, metadata)  # safetensors' own writer makes a file that only its owner can read
-    write_whole(path, lambda fresh: fresh.write_bytes(content))
+    write_whole(path, content)
     return path
 
 

@@ -1,4 +1,4 @@
-"""What a network costs: multiply-accumulates and weights."""
+"""Counts of multiply-accumulates and weights."""
 
 from __future__ import annotations
 

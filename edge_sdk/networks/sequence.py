@@ -1,9 +1,9 @@
 """The exit sequence network (ESN) of TinySaver (Wang et al., arXiv 2403.17726, section 3.3).
 
-Exits are attached to a frozen big model. At each the features are pooled, normalised and mapped to a token; a causal
-transformer runs over the tokens so far; and the exit's logits are a linear function of its token plus the little
-model's logits, so that an exit need only learn what the little model lacks. Those logits come with the frame: the
-sequence starts on the device and goes on in the cloud.
+Exits are attached to a frozen big model. At each exit the features are pooled, normalised and mapped to a token. A
+causal transformer runs over the tokens so far. The exit's logits are a linear function of its token plus the little
+model's logits, so an exit learns only what the little model lacks. Those logits arrive with the frame: the sequence
+starts on the device and continues in the cloud.
 """
 
 from __future__ import annotations
@@ -26,21 +26,22 @@ _SMALLEST = 1e-6
 
 
 class SequenceInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What an exit sequence is.
+    """The description of an exit sequence.
 
     Attributes:
         big: the network that the exits are attached to.
-        little_labels: order of the probabilities that come with a frame.
+        little_labels: labels of the little model, in the order of the probabilities that arrive with a frame.
         modules: names of the tapped modules.
-        channels: of their features.
-        way_macs: multiply-accumulates from tap to tap: the first from the input, the last to the network's end.
-        exit_macs: of each exit itself.
+        channels: of the features at each tapped module.
+        way_macs: multiply-accumulates from tap to tap, one more than there are exits: the first from the input to the
+            first tap, the last from the last tap to the network's end.
+        exit_macs: multiply-accumulates of an answer at each exit, all tokens so far included.
         dim: of the tokens.
         heads: of the transformer's attention.
         layers: of the transformer.
-        thresholds: confidence at or above which a frame leaves at each exit; infinite: the exit is not used.
-        temperatures: of each exit's logits.
-        facts: of training and search, for the reader.
+        thresholds: confidence at or above which a frame leaves, for each exit; infinity: the exit is not used.
+        temperatures: by which the logits of each exit are divided.
+        facts: about training and search, for people.
     """
 
     big: CheckpointInfo
@@ -109,12 +110,12 @@ class Exits(nn.Module):
 
 @dataclass(slots=True, eq=False)
 class Answered:
-    """What a sequence said of N frames.
+    """The answers of a sequence on N frames.
 
     Attributes:
         probabilities: `float32 (N, C)`.
-        macs: `int64 (N,)`, multiply-accumulates spent on each in the cloud.
-        exits: `int64 (N,)`, the exit at which each left; as many as there are exits: at the big model's own head.
+        macs: `int64 (N,)`, multiply-accumulates spent on each frame in the cloud.
+        exits: `int64 (N,)`, index of the exit at which each frame left; the number of exits means the big model's head.
     """
 
     probabilities: torch.Tensor
@@ -127,11 +128,11 @@ class SequenceModel(nn.Module):
 
     Args:
         big: the network.
-        exits: what hangs on it.
-        info: where, at what cost, and when a frame leaves.
+        exits: attached to it.
+        info: where they are attached, what they cost, and when a frame leaves.
 
     Attributes:
-        order: where each of the big model's labels is among the little one's.
+        order: for each of the big model's labels, its index among the little model's.
     """
 
     def __init__(self, big: nn.Module, exits: Exits, info: SequenceInfo) -> None:
@@ -153,12 +154,16 @@ class SequenceModel(nn.Module):
 
     @torch.inference_mode()
     def run(self, inputs: torch.Tensor, little: torch.Tensor, may_exit: torch.Tensor | None = None) -> Answered:
-        """Answer N frames; each leaves at the first exit that is sure enough, and the rest go on without it.
+        """Answer N frames. Each leaves at the first exit whose threshold it reaches; later layers run on the others
+        alone.
 
         Args:
             inputs: `float32 (N, 3, height, width)`, normalised.
             little: `float32 (N, C)` probabilities of the little model, in its own order of labels.
             may_exit: `bool (N,)`, frames that may leave early; None: all.
+
+        Returns:
+            the answers, in the order of `inputs`.
         """
         info, count = self.info, len(inputs)
         logits = self.little_logits(little.float())
@@ -212,10 +217,19 @@ def attach_exits(
     heads: int = 4,
     layers: int = 1,
 ) -> SequenceModel:
-    """A big model with fresh exits at the given places; none is used until it is trained and a search says so.
+    """A big model with untrained exits at the given places; every threshold is infinite, so no exit is used yet.
+
+    Args:
+        big: the network.
+        info: its description.
+        taps: where the exits are attached (`find_taps`).
+        little_labels: labels of the little model, the big model's in any order.
+        dim: of the tokens.
+        heads: of the transformer's attention.
+        layers: of the transformer.
 
     Raises:
-        WorkbenchError: labels of the little model that are not the big one's.
+        WorkbenchError: the little model's labels are not the big model's.
     """
     if set(little_labels) != set(info.labels):
         raise WorkbenchError(

@@ -40,7 +40,7 @@ def load_sequence(path: str | Path) -> SequenceModel:
     """Read a sequence that `save_sequence` wrote, in eval mode, on the CPU.
 
     Raises:
-        WorkbenchError: it is missing, is no sequence, or its weights do not fit.
+        WorkbenchError: the file is missing or is not a sequence, or its weights do not fit.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -72,7 +72,7 @@ def _below(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Ten
 
 
 def _encode(info: SequenceInfo) -> str:
-    # JSON has no infinity: an unused exit's threshold is null.
+    # JSON has no infinity: the threshold of an unused exit is stored as null.
     plain = msgspec.to_builtins(info)
     plain["thresholds"] = [None if value == float("inf") else value for value in info.thresholds]
     return json.dumps(plain)

@@ -1,4 +1,4 @@
-"""Intermediate features of any timm network, on the way: where they are, what they cost, and how to stop there."""
+"""Intermediate features of timm networks: where they are, what they cost, and hooks that read or replace them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from edge_sdk.errors import WorkbenchError
 _EARLIEST, _LATEST = 0.05, 0.95
 
 OnFeature = Callable[[int, torch.Tensor], torch.Tensor | None]
-"""Called at each tap with its number and the features; what it returns, if anything, goes on in their place."""
+"""Called at each tap with its index and the features. A returned tensor replaces the features."""
 
 
 class Stop(Exception):
-    """Raised by a tap: nothing that comes after it is needed."""
+    """Raised by a tap to stop the forward pass: no later layer is needed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tap:
-    """A place in a network.
+    """A place in a network where an exit can be attached.
 
     Attributes:
         module: its name, as in `named_modules`.
@@ -38,16 +38,19 @@ class Tap:
 
 
 def find_taps(module: nn.Module, width: int, height: int, *, most: int = 4) -> tuple[Tap, ...]:
-    """Places for exits, evenly spaced by the compute that has gone before them.
+    """Places for exits, evenly spaced by the compute spent before them.
 
     Args:
         module: a timm network.
         width: of its input, pixels.
         height: of its input, pixels.
-        most: how many.
+        most: number of places, at most.
+
+    Returns:
+        the places, by rising compute; fewer than `most` where two would coincide.
 
     Raises:
-        WorkbenchError: the network does not say where its features are.
+        WorkbenchError: the network does not declare intermediate features between 5% and 95% of its compute.
     """
     known = getattr(module, "feature_info", None)
     names = dict(module.named_modules())
@@ -83,9 +86,9 @@ def _costs(module: nn.Module, names: Sequence[str], width: int, height: int) -> 
 
 @contextmanager
 def tapped(module: nn.Module, names: Sequence[str], on_feature: OnFeature) -> Iterator[None]:
-    """While this lasts, `on_feature` is called with the output of each named module when it is ready.
+    """Within this context `on_feature` is called with the output of each named module.
 
-    It may return other features to go on with, such as those of fewer pictures, or raise `Stop`.
+    It may return other features to continue with, such as those of fewer pictures, or raise `Stop`.
     """
     inner = dict(module.named_modules())
     handles = []
@@ -103,7 +106,11 @@ def tapped(module: nn.Module, names: Sequence[str], on_feature: OnFeature) -> It
 
 
 def pooled(features: torch.Tensor, channels: int) -> torch.Tensor:
-    """The mean over places: `(N, C, H, W)`, `(N, H, W, C)` or `(N, tokens, C)` to `float32 (N, C)`."""
+    """The mean over positions: `(N, C, H, W)`, `(N, H, W, C)` or `(N, tokens, C)` to `float32 (N, C)`.
+
+    Raises:
+        WorkbenchError: another shape, or another number of channels.
+    """
     if features.ndim == 4 and features.shape[1] == channels:
         return features.mean((2, 3)).float()
     if features.ndim in (3, 4) and features.shape[-1] == channels:

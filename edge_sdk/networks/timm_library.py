@@ -1,4 +1,4 @@
-"""timm, which imports torchvision: the one place that loads it."""
+"""The one place that imports timm, and repairs the torchvision that timm imports."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-_kept_libraries: list[torch.library.Library] = []
+_declared: list[torch.library.Library] = []
 
 
 def import_timm() -> Any:
@@ -18,12 +18,12 @@ def import_timm() -> Any:
     part then fails on import, because the operators which it annotates (`nms`, `qnms`) were never declared. timm needs
     neither, so their schemas alone are declared here. Where torchvision loads as it is, nothing is declared.
     """
-    if not _kept_libraries and not _torchvision_loads():
+    if not _declared and not _torchvision_loads():
         library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
         for name in ("nms", "qnms"):
             schema = f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
             library.define(schema)  # type: ignore[no-untyped-call]
-        _kept_libraries.append(library)  # the schemas live as long as this object
+        _declared.append(library)  # the schemas live as long as this object
     import timm
 
     return timm

@@ -9,9 +9,9 @@ from edge_sdk.budget.limits import Resource
 from edge_sdk.budget.shadow_price import Prices
 from edge_sdk.config import PowerModel
 from edge_sdk.images.encode import encode
-from edge_sdk.images.rendition import choose_rendition
+from edge_sdk.images.rendition import Upload, choose_rendition
 from edge_sdk.model.policy import Policy, Preferences
-from edge_sdk.store.spool import SpoolItem
+from edge_sdk.store.frames import SpoolItem
 from edge_sdk.types import Frame, Prediction
 from edge_sdk.wire.cost import frame_bytes
 
@@ -56,16 +56,27 @@ class Admission:
             per_byte = self._prices.cost({Resource.UPLOAD: 1.0, Resource.ENERGY: self._microjoules_per_byte})
             rendition = ladder[choose_rendition(ladder, gain, per_byte) or 0]
             upload, relative_gain = rendition.upload, rendition.relative_gain
-        item = SpoolItem(
+        item = self._item(frame, prediction, gain * relative_gain, upload)
+        price = self._prices.ask(item.gain, self._costs(item))
+        return item if item.gain >= self._min_worth * price else None
+
+    def encode(self, frame: Frame, prediction: Prediction) -> SpoolItem:
+        """A frame for the archive, at the encoding of the bundle's policy.
+
+        Raises:
+            ImageError: the picture cannot be encoded.
+        """
+        return self._item(frame, prediction, 0.0, self._policy.upload)
+
+    def _item(self, frame: Frame, prediction: Prediction, gain: float, upload: Upload) -> SpoolItem:
+        return SpoolItem(
             frame_id=frame.frame_id,
             image=encode(frame.image, upload),
             probabilities=np.asarray(prediction.probabilities, np.float32),
-            gain=gain * relative_gain,
+            gain=gain,
             captured_at=frame.captured_at,
             source=frame.source,
         )
-        price = self._prices.ask(item.gain, self._costs(item))
-        return item if item.gain >= self._min_worth * price else None
 
     def may_leave(self, item: SpoolItem) -> bool:
         """Whether a frame that waits brings what it costs at today's prices."""

@@ -1,157 +1,180 @@
 """The words on frames, from the first one of the device to the last: written, settled, counted, and told.
 
-An answer is in the journal before anyone hears of it. A provisional one becomes final when the cloud has answered, has
-refused the frame, or when the frame is lost (evicted, expired, damaged): nothing is left open.
+A provisional answer becomes final when the cloud has answered, has refused the frame, or when the frame is lost
+(evicted, expired, damaged): nothing is left open. The word and the frame's leaving are one transaction of the store.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections import deque
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edge_sdk.budget.ledger import Ledger
+from edge_sdk.budget.usage import Usage
+from edge_sdk.errors import StorageError
 from edge_sdk.pipeline.late import LateAnswers
-from edge_sdk.store.journal import Journal
-from edge_sdk.store.recovery import lost_answer
-from edge_sdk.store.spool import Spool, SpoolItem
-from edge_sdk.types import Answer, Frame, Origin, Reason
+from edge_sdk.store.frames import SpoolItem
+from edge_sdk.store.schema import FrameRecord, State, TopK
+from edge_sdk.store.spool import Loss
+from edge_sdk.store.store import Store
+from edge_sdk.types import Answer, Origin, Reason
 
 if TYPE_CHECKING:
     from edge_sdk.link.transport import Reply
 
-_LOSSES_AT_ONCE = 64
+_log = logging.getLogger(__name__)
+
+TOP_K = 3
+"""Labels that are written down with an answer."""
 
 
 class Answers:
     """All that is said of frames. The uplink's thread calls `answered` and `refused`.
 
     Args:
-        journal: every answer goes there first.
-        spool: tells of frames that were lost.
-        ledger: counts the cloud's answers, once each.
+        store: every answer goes there first.
+        ledger: counts the cloud's answers, once each, when they are on the disk.
         labels: the little model's.
         ensemble: weight of the little model in the answer on an offloaded frame (`Policy.ensemble`).
         late: takes each late answer on to the application.
     """
 
     def __init__(
-        self,
-        journal: Journal,
-        spool: Spool,
-        ledger: Ledger,
-        labels: tuple[str, ...],
-        ensemble: float,
-        late: LateAnswers,
+        self, store: Store, ledger: Ledger, labels: tuple[str, ...], ensemble: float, late: LateAnswers
     ) -> None:
-        self._journal = journal
-        self._spool = spool
+        self._store = store
         self._ledger = ledger
         self._labels = labels
         self._ensemble = ensemble
         self._late = late
-        self._settling = threading.Lock()  # of lost and refused frames, by either thread
         self._provisional: dict[str, Answer] = {}
-        self._uncounted: deque[tuple[str, int, int]] = deque()
-        self._lost: set[str] = set()
-        spool.add_loss_listener(self._lost_some)
+        self._uncounted: dict[str, tuple[int, int]] = {}
+        self._counting = threading.Lock()
+        self._settles = False
+        store.spool.add_loss_listener(self._lost)
 
-    def first(self, answer: Answer, frame: Frame) -> Answer:
-        """The device's word on a frame; it is returned."""
-        if not answer.final:
-            self._provisional[answer.frame_id] = answer
-        self._journal.write(answer, truth=frame.truth)
-        return answer
+    @property
+    def settling(self) -> bool:
+        """Whether a frame has left the spool whose final answer has still to come."""
+        return self._settles or self._store.spool.is_telling
 
-    def evicted(self, *frame_ids: str, note: str) -> None:
-        """Frames had no place in the spool: the device's answers on them are final."""
-        with self._settling:
-            settled = [answer for frame_id in frame_ids for answer in self._settle(frame_id, Reason.EVICTED, note)]
-            self._lost.update(frame_ids)
-            settled += self._settle_losses()
-        self._late.tell(*settled)
+    def exits(self, record: FrameRecord, item: SpoolItem | None = None) -> Answer:
+        """The device's final word on a frame; `item` has its picture where the archive wants it."""
+        self._store.exit(record, item)
+        return record.answer
 
-    def unsettled_losses(self) -> bool:
-        """Whether a frame was lost whose final answer has still to come."""
-        return any(loss.frame_id not in self._lost for loss in self._spool.losses())
+    def offloads(self, record: FrameRecord, item: SpoolItem) -> Answer:
+        """The device's word on a frame that is to wait for the cloud; it is final where the frame has no place."""
+        answer = record.answer
+        self._provisional[answer.frame_id] = answer
+        try:
+            if answer.frame_id not in self._store.spool.put(item, record):
+                return answer
+        except StorageError as error:
+            _log.warning("the device's answer on %s is final: %s", answer.frame_id, error)
+            final = replace(answer, final=True, reason=Reason.EVICTED)
+            self._store.exit(replace(record, answer=final, note=str(error)), state=State.LOST)
+        self._provisional.pop(answer.frame_id, None)
+        return replace(answer, final=True, reason=Reason.EVICTED)
 
     def answered(self, item: SpoolItem, reply: Reply) -> None:
-        """The big model's word on a frame, which leaves the spool once the word is on the disk."""
+        """The big model's word on a frame: it leaves the spool. One that comes again changes nothing."""
         self._ledger.big_macs = reply.server.macs
-        label, confidence = self._combined(item, reply)
-        frame = item.frame_id, item.captured_at, item.source
-        answer = Answer(*frame, label, confidence, Origin.CLOUD, True, Reason.CLOUD)
-        told = self._record(answer)
-        self._uncounted.append((item.frame_id, reply.macs, reply.received_bytes))
-        self._leave(item)
-        if told:
-            self._late.tell(answer)
+        label, confidence, top_k = self._combined(item, reply)
+        known = item.frame_id, item.captured_at, item.source
+        answer = Answer(*known, label, confidence, Origin.CLOUD, True, Reason.CLOUD)
+        self._settles = True
+        try:
+            with self._counting:
+                if not self._store.spool.answer(
+                    answer,
+                    top_k=top_k,
+                    model=reply.server.model,
+                    disagreed=self._device_label(item) != label,
+                    then=lambda: self._count(item.frame_id),
+                ):
+                    return
+                self._uncounted[item.frame_id] = reply.macs, reply.received_bytes
+            told = self._hand_over(answer)
+        finally:
+            self._settles = False
+        self._late.wake()
+        self._late.tell(*told)
 
     def refused(self, item: SpoolItem, message: str) -> None:
-        """The server will never answer this frame."""
-        with self._settling:
-            settled = self._settle(item.frame_id, Reason.REFUSED, message)
-        self._leave(item)
-        self._late.tell(*settled)
+        """The server will never answer this frame: the device's answer is final."""
+        said = self._provisional.get(item.frame_id) or self._known(item.frame_id)
+        told: list[Answer] = []
+        self._settles = True
+        try:
+            if self._store.spool.finish(item.frame_id, Reason.REFUSED, message) and said is not None:
+                told = self._hand_over(replace(said, final=True, reason=Reason.REFUSED))
+        finally:
+            self._settles = False
+        self._late.wake()
+        self._late.tell(*told)
 
-    def _leave(self, item: SpoolItem) -> None:
-        if self.flush():
-            self._spool.ack(item.frame_id)
-            self._late.wake()
+    def account(self) -> Usage:
+        """The ledger's account, with the answers that it counts once they are on the disk."""
+        with self._counting:
+            coming, known = list(self._uncounted.values()), self._ledger.snapshot()
+        return replace(
+            known,
+            answers_cloud=known.answers_cloud + len(coming),
+            macs_big=known.macs_big + sum(macs for macs, _ in coming),
+            bytes_received=known.bytes_received + sum(size for _, size in coming),
+        )
 
-    def flush(self) -> bool:
-        """True when every answer so far is on disk. Only then it is counted: it may come again."""
-        come = [self._uncounted.popleft() for _ in range(len(self._uncounted))]
-        if not self._journal.flush():
-            self._uncounted.extendleft(reversed(come))
-            return False
-        for macs, received_bytes in {frame_id: said for frame_id, *said in come}.values():
+    def _count(self, frame_id: str) -> None:
+        with self._counting:
+            macs, received_bytes = self._uncounted.pop(frame_id)
             self._ledger.count_answer(macs=macs, received_bytes=received_bytes)
-        return True
 
-    def _combined(self, item: SpoolItem, said: Reply) -> tuple[str, float]:
+    def _combined(self, item: SpoolItem, said: Reply) -> tuple[str, float, TopK]:
         """The big model's answer, or that of both where the policy gives the little model a voice."""
-        weight = self._ensemble
-        labels = said.server.labels
-        if not weight or len(labels) != len(said.probabilities) or len(item.probabilities) != len(self._labels):
-            return said.label, said.confidence
+        weight, labels = self._ensemble, said.server.labels
+        if len(labels) != len(said.probabilities):
+            return said.label, said.confidence, ()
+        top_k = top_k_of(labels, said.probabilities)
+        if not weight or len(item.probabilities) != len(self._labels):
+            return said.label, said.confidence, top_k
         little = dict(zip(self._labels, item.probabilities.tolist(), strict=True))
         both = {
             label: weight * little.get(label, 0.0) + (1 - weight) * chance
             for label, chance in zip(labels, said.probabilities, strict=True)
         }
         top = max(both, key=both.__getitem__)
-        return top, both[top]
+        return top, both[top], top_k
 
-    def _lost_some(self) -> None:
-        with self._settling:
-            settled = self._settle_losses()
-        self._late.tell(*settled)
+    def _device_label(self, item: SpoolItem) -> str | None:
+        chances = item.probabilities
+        return self._labels[int(chances.argmax())] if len(chances) == len(self._labels) else None
 
-    def _settle_losses(self) -> list[Answer]:
-        """The device's answers on lost frames become final; the spool forgets the losses once that is on disk."""
-        losses = {loss.frame_id: loss for loss in self._spool.losses()}
-        settled = [
-            answer
-            for frame_id in losses.keys() - self._lost
-            for answer in self._settle(frame_id, losses[frame_id].reason, "", lost_answer(losses[frame_id]))
-        ]
-        self._lost = set(losses)
-        if len(losses) >= _LOSSES_AT_ONCE and self._journal.flush():
-            self._spool.ack(*losses)
-        return settled
+    def _lost(self, losses: Sequence[Loss]) -> None:
+        """Frames have left the spool without an answer: the device's are final."""
+        told = []
+        for loss in losses:
+            said = self._provisional.get(loss.frame_id) or self._known(loss.frame_id)
+            if said is not None:
+                told += self._hand_over(replace(said, final=True, reason=loss.reason))
+        self._late.tell(*told)
 
-    def _settle(self, frame_id: str, reason: Reason, note: str, unknown: Answer | None = None) -> list[Answer]:
-        """The device's answer becomes final, or `unknown` stands in where there is none; returns what is to be told."""
-        said = self._provisional.get(frame_id) or self._journal.get(frame_id)
-        final = unknown if said is None else replace(said, final=True, reason=reason)
-        if final is None or (said is not None and said.final):
-            return []
-        return [final] if self._record(final, note) else []
-
-    def _record(self, answer: Answer, note: str = "") -> bool:
-        """A final answer goes into the journal and to the late ones; whether `LateAnswers.tell` is to be called."""
-        self._journal.write(answer, note=note)
+    def _hand_over(self, answer: Answer) -> list[Answer]:
+        """A final answer goes to the late ones; what `LateAnswers.tell` is to be called with."""
         self._provisional.pop(answer.frame_id, None)
-        return self._late.put(answer)
+        return [answer] if self._late.put(answer) else []
+
+    def _known(self, frame_id: str) -> Answer | None:
+        try:
+            return self._store.journal.get(frame_id)
+        except StorageError as error:
+            _log.error("the answer on %s cannot be told: %s", frame_id, error)
+            return None
+
+
+def top_k_of(labels: Sequence[str], chances: Sequence[float]) -> TopK:
+    """The likeliest labels with their probabilities, the likeliest first."""
+    return tuple((label, chance) for chance, label in sorted(zip(chances, labels, strict=True), reverse=True)[:TOP_K])

@@ -19,9 +19,7 @@ from edge_sdk.pipeline.answers import Answers
 from edge_sdk.pipeline.late import LateAnswers
 from edge_sdk.pipeline.settings import Settings
 from edge_sdk.pipeline.throttle import Throttle
-from edge_sdk.store.journal import Journal
-from edge_sdk.store.recovery import recover
-from edge_sdk.store.spool import Spool
+from edge_sdk.store.store import Store
 
 if TYPE_CHECKING:
     from edge_sdk.link.uplink import Uplink
@@ -38,8 +36,8 @@ class Parts:
         ledger: the budgets, and what was spent.
         throttle: runs the little model within the device's budgets.
         admission: decides which unsure frames wait for the cloud.
-        journal: what was answered.
-        spool: what waits.
+        store: what waits, and what was answered.
+        version: the bundle's name, version and label set, as the store writes them with each frame.
         answers: writes down what is said of frames.
         late: takes late answers to the application.
         link: the way to the cloud; None where no cloud was named.
@@ -52,8 +50,8 @@ class Parts:
     ledger: Ledger
     throttle: Throttle
     admission: Admission
-    journal: Journal
-    spool: Spool
+    store: Store
+    version: str
     answers: Answers
     late: LateAnswers
     link: Uplink | None
@@ -70,13 +68,26 @@ def assemble(settings: Settings) -> Parts:
     policy, labels = bundle.policy, bundle.manifest.labels
     exits = new_exits(settings, bundle)
     power = settings.power or PowerModel(0.0)
-    keep, clock = settings.storage, settings.clock
+    clock, version = settings.clock, f"{bundle.manifest.name} {bundle.manifest.version} {bundle.manifest.label_set}"
     late = LateAnswers(settings.on_answer)
     with ExitStack() as opened:
         model = opened.enter_context(LittleModel(bundle, threads=settings.threads, runtime=settings.runtime))
         state = _state_folder(settings.state_dir, bundle.manifest.name)
-        reserve = Ballast(state / "reserve")
-        reserve.keep()
+        ballast = Ballast(state / "ballast")
+        ballast.keep()
+        store = opened.enter_context(
+            Store(
+                state,
+                settings.storage,
+                spool_bytes=settings.spool_bytes,
+                labels=labels,
+                label_set=bundle.manifest.label_set,
+                ballast=ballast,
+                clock=clock.wall_s,
+                steady=clock.steady_s,
+                boot_id=clock.boot_id(),
+            )
+        )
         ledger = opened.enter_context(
             Ledger(
                 state / "ledger.db",
@@ -85,32 +96,20 @@ def assemble(settings: Settings) -> Parts:
                 clock=clock.wall_s,
                 steady=clock.steady_s,
                 boot_id=clock.boot_id(),
-                reserve=reserve,
+                ballast=ballast,
             )
         )
+        opened.callback(store.flush)  # before the ledger closes: it counts what is on the disk
         throttle = Throttle(model, ledger, power)
         admission = Admission(policy, ledger, settings.preferences, power)
-        journal = opened.enter_context(
-            Journal(
-                state / "journal.db",
-                max_rows=keep.journal_rows,
-                max_bytes=keep.journal_bytes,
-                max_age_s=keep.journal_age_s,
-                reserve=reserve,
-            )
-        )
-        spool = opened.enter_context(
-            Spool(state / "spool", max_bytes=settings.spool_bytes, max_age_s=keep.spool_age_s, reserve=reserve)
-        )
-        recover(spool, journal, labels)
-        answers = Answers(journal, spool, ledger, labels, policy.ensemble, late)
+        answers = Answers(store, ledger, labels, policy.ensemble, late)
         link = None
         if settings.cloud is not None:
             from edge_sdk.link.uplink import Uplink
 
             link = Uplink(
                 settings.cloud,
-                spool,
+                store.spool,
                 ledger,
                 labels,
                 answers,
@@ -122,7 +121,7 @@ def assemble(settings: Settings) -> Parts:
             )
             link.start()
         return Parts(
-            bundle, model, exits, ledger, throttle, admission, journal, spool, answers, late, link, opened.pop_all()
+            bundle, model, exits, ledger, throttle, admission, store, version, answers, late, link, opened.pop_all()
         )
 
 

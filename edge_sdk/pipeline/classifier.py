@@ -17,19 +17,19 @@ from edge_sdk.budget.usage import Usage
 from edge_sdk.camera.gate import MotionGate
 from edge_sdk.config import PowerModel, StorageSettings, UplinkSettings
 from edge_sdk.durable.clock import Clock, SystemClock
-from edge_sdk.errors import StorageError
 from edge_sdk.images.frame import Picture, as_frame
 from edge_sdk.link.transport import Transport
 from edge_sdk.model.bundle import Bundle
 from edge_sdk.model.drift import Drift, check_drift
 from edge_sdk.model.policy import Decision, Preferences
 from edge_sdk.model.runtime import Runtime
+from edge_sdk.pipeline.answers import top_k_of
 from edge_sdk.pipeline.assembly import assemble, new_exits
 from edge_sdk.pipeline.late import Waiter
 from edge_sdk.pipeline.settings import Budgets, Keep, Settings, check_wait
 from edge_sdk.security.credentials import Security
 from edge_sdk.store.journal import Journal
-from edge_sdk.store.spool import SpoolItem
+from edge_sdk.store.schema import FrameRecord
 from edge_sdk.types import Answer, Frame, LinkState, Origin, Reason
 
 _log = logging.getLogger(__name__)
@@ -125,7 +125,7 @@ class EdgeClassifier:
         self._worker: ThreadPoolExecutor | None = None
         self._parts = parts = assemble(self._settings)
         self._exits = parts.exits
-        self._start = parts.ledger.snapshot()
+        self._start = parts.answers.account()
         self.bundle = parts.bundle
 
     def classify(self, picture: Picture, *, wait_s: float = 0.0, bgr: bool = False) -> Answer:
@@ -174,39 +174,38 @@ class EdgeClassifier:
                 continue
             last = gate.last if gate else None
             if not self._parts.throttle.passes_over(last.reason if last else None):
-                yield frame, self.classify(frame)
+                yield frame, self._answer(frame, str(last.reason) if last else "")
 
-    def _answer(self, frame: Frame) -> Answer:
+    def _answer(self, frame: Frame, trigger: str = "") -> Answer:
         """The device's answer on a frame; an unsure frame is in the spool, on the disk, when this returns."""
         parts = self._parts
         with self._turn:
             prediction = parts.throttle.predict(frame.image)
             if prediction is None:
                 parts.ledger.count_skipped()
-                return parts.answers.first(_device_answer(frame, None, 0.0, True, Reason.COMPUTE_SPENT), frame)
+                said = _device_answer(frame, None, 0.0, True, Reason.COMPUTE_SPENT)
+                return parts.answers.exits(FrameRecord(said, model=parts.version, trigger=trigger, truth=frame.truth))
             decision = self._exits.decide(prediction)
             item = None
             if not decision.exits:
                 item = parts.admission.offer(frame, prediction, decision.gain)
                 if item is None:
                     decision = Decision(True, Reason.NOT_WORTH, decision.gain)
-            parts.ledger.count_frame(exited=decision.exits, macs=parts.model.macs)
-            answer = _device_answer(frame, prediction.label, prediction.confidence, decision.exits, decision.reason)
-            parts.answers.first(answer, frame)
-            if item is not None:
-                self._offload(item)
+            record = FrameRecord(
+                _device_answer(frame, prediction.label, prediction.confidence, decision.exits, decision.reason),
+                model=parts.version,
+                top_k=top_k_of(prediction.labels, prediction.probabilities.tolist()),
+                gain=decision.gain,
+                trigger=trigger,
+                truth=frame.truth,
+            )
+            if item is None:
+                picture = parts.admission.encode(frame, prediction) if parts.store.archive.wants_exits else None
+                answer = parts.answers.exits(record, picture)
+            else:
+                answer = parts.answers.offloads(record, item)
+            parts.ledger.count_frame(exited=item is None, offloaded=not answer.final, macs=parts.model.macs)
             return answer
-
-    def _offload(self, item: SpoolItem) -> None:
-        try:
-            evicted = self._parts.spool.put(item)
-        except StorageError as error:
-            _log.warning("the device's answer on %s is final: %s", item.frame_id, error)
-            self._parts.answers.evicted(item.frame_id, note=str(error))
-            return
-        if item.frame_id not in evicted:
-            self._parts.ledger.count_offload()
-        self._parts.answers.evicted(*evicted, note="the spool was full")
 
     def _waiter(self, frame: Frame, wait_s: float) -> Waiter | nullcontext[None]:
         if check_wait(wait_s) and self._parts.link is not None:
@@ -227,7 +226,7 @@ class EdgeClassifier:
         return self._parts.late.each_async(check_wait(wait_s), self._hopeful)
 
     def _hopeful(self) -> bool:
-        return (self.waiting > 0 and self.link not in _HOPELESS) or self._parts.answers.unsettled_losses()
+        return (self.waiting > 0 and self.link not in _HOPELESS) or self._parts.answers.settling
 
     def reconfigure(
         self,
@@ -276,12 +275,12 @@ class EdgeClassifier:
     @property
     def lifetime_usage(self) -> Usage:
         """As `usage`, counted since the state folder's first day."""
-        return self._parts.ledger.snapshot()
+        return self._parts.answers.account()
 
     @property
     def journal(self) -> Journal:
         """Every answer so far."""
-        return self._parts.journal
+        return self._parts.store.journal
 
     def drift(self, frames: int = 1000) -> Drift | None:
         """Have the frames changed since the bundle was calibrated? None where its policy does not say what was usual.
@@ -295,7 +294,7 @@ class EdgeClassifier:
     @property
     def waiting(self) -> int:
         """Number of frames that wait for the cloud."""
-        return len(self._parts.spool)
+        return len(self._parts.store.spool)
 
     @property
     def link(self) -> LinkState:

@@ -7,7 +7,6 @@ no file is written over.
 from __future__ import annotations
 
 import ipaddress
-import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_sdk.durable.files import write_whole
 from edge_sdk.errors import ConfigError, StorageError
 from edge_sdk.security.tokens import check_device_name
 
@@ -225,13 +225,8 @@ def write_new(path: Path, content: bytes, mode: int, *, replace: bool = False) -
         StorageError: it cannot be written.
     """
     try:
-        if replace:
-            path.unlink(missing_ok=True)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except FileExistsError:
-        raise ConfigError(f"expected no file {path} yet: --replace makes a new one in its place") from None
+        if not replace and path.exists():
+            raise ConfigError(f"expected no file {path} yet: --replace makes a new one in its place")
+        write_whole(path, content, durable=True, mode=mode)
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error}") from error

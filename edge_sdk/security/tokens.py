@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import re
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_sdk.durable.files import write_whole
+from edge_sdk.durable.lock import turn
 from edge_sdk.errors import ConfigError, StorageError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -104,10 +107,11 @@ def add_token(path: Path, device: str, token: str, *, replace: bool = False) -> 
         StorageError: the file cannot be written.
     """
     check_device_name(device)
-    known = _read_to_change(path) if path.exists() else {}
-    if device in known and not replace:
-        raise ConfigError(f"expected a device that {path} does not know; {device} has a token: --replace ends it")
-    _write(path, {**known, device: hash_token(token)})
+    with _turn(path):
+        known = _read_to_change(path) if path.exists() else {}
+        if device in known and not replace:
+            raise ConfigError(f"expected a device that {path} does not know; {device} has a token: --replace ends it")
+        _write(path, {**known, device: hash_token(token)})
 
 
 def remove_token(path: Path, device: str) -> None:
@@ -117,10 +121,23 @@ def remove_token(path: Path, device: str) -> None:
         ConfigError: the file does not know the device, or cannot be understood.
         StorageError: the file cannot be written.
     """
-    known = _read_to_change(path)
-    if device not in known:
-        raise ConfigError(f"expected a device of {path} ({', '.join(sorted(known)) or 'it has none'}); got {device!r}")
-    _write(path, {name: known[name] for name in known if name != device})
+    with _turn(path):
+        known = _read_to_change(path)
+        if device not in known:
+            raise ConfigError(
+                f"expected a device of {path} ({', '.join(sorted(known)) or 'it has none'}); got {device!r}"
+            )
+        _write(path, {name: known[name] for name in known if name != device})
+
+
+@contextmanager
+def _turn(path: Path) -> Iterator[None]:
+    """One process at a time changes the file, so that none undoes what another has just written."""
+    try:
+        with turn(path.parent):
+            yield
+    except OSError as error:
+        raise StorageError(f"cannot write the tokens file {path}: {error}") from error
 
 
 def _read_to_change(path: Path) -> dict[str, str]:
@@ -132,15 +149,10 @@ def _read_to_change(path: Path) -> dict[str, str]:
 
 def _write(path: Path, hashes: dict[str, str]) -> None:
     """Write the whole file anew beside the old one and rename it: a server never reads half of it."""
-    partial = path.with_name(f"{path.name}.partial")
     try:
+        path.parent.stat()  # a mistyped folder is not made
         mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
-        partial.unlink(missing_ok=True)
-        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(_HEAD + "".join(f"{name} {digest}\n" for name, digest in hashes.items()))
-            file.flush()
-            os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-        os.replace(partial, path)
+        content = _HEAD + "".join(f"{name} {digest}\n" for name, digest in hashes.items())
+        write_whole(path, content, durable=True, mode=mode)
     except OSError as error:
         raise StorageError(f"cannot write the tokens file {path}: {error}") from error

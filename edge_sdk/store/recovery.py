@@ -1,76 +1,143 @@
-"""What a start finds: the spool and the journal are brought to agree, whatever the last run was stopped at.
+"""What a start finds: table and files are brought to agree, whatever the last run was stopped at.
 
-Spool and journal are two files, so a stop can fall between them. Three things can be found, and each has one right end:
+A frame's file is on the disk before anyone hears that the frame waits, and goes only after its row is settled and
+synced. So a stop leaves three things to find, and each has one right end:
 
-- a frame that left the spool without an answer (`Loss`), or that the journal believes to wait although the spool does
-  not know it: the device's answer becomes final, with the reason;
-- a frame that waits although its answer is on the disk: it leaves, and is neither sent nor counted again;
-- a frame that waits and has no answer at all (its row was not yet written, or is damaged): the device's answer is
-  written anew from the probabilities that the frame carries.
+- a file without a row (its group was not committed yet): the row is written from the file;
+- a file whose row is settled: it goes, or into the archive;
+- a row that waits without a whole file: the frame is lost, the device's answer is final.
 """
 
 from __future__ import annotations
 
 import logging
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
-from edge_sdk.store.journal import DAMAGED_ROW, Journal
-from edge_sdk.store.spool import Loss, Spool
+from edge_sdk.durable.ballast import free_bytes
+from edge_sdk.durable.database import readable
+from edge_sdk.durable.files import move
+from edge_sdk.store.frames import SUFFIX, StoredFrame, decode_frame, put_aside, rank_of
+from edge_sdk.store.schema import FINISH, INSERT, OPEN, FrameRecord, State, first_row
 from edge_sdk.types import Answer, Origin, Reason
 
 _log = logging.getLogger(__name__)
 
-NOT_IN_SPOOL = "not in the spool at a start"
-"""The note on a frame that was on its way to the spool when the device stopped."""
+FRAMES, ARCHIVE, DAMAGED = "frames", "archive", "damaged"
+"""Folders below the state folder: pictures that wait, that are kept, that are damaged."""
+
+NOT_THERE = "its picture was not there at a start"
+"""The note on a frame that waited when the device stopped, and had no picture at the next start."""
+
+_ROW_BYTES = 1_000
+_LEAST_ROOM = 1 << 18
+_MAX_STEPS = 60
+_AT_ONCE = 64
 
 
-def lost_answer(loss: Loss) -> Answer:
-    """The final word on a lost frame of which nothing else is known: no label."""
-    return Answer(loss.frame_id, loss.captured_at, "", None, 0.0, Origin.DEVICE, True, loss.reason)
+def rebuild(connection: sqlite3.Connection, damaged: Path | None, folder: Path) -> None:
+    """Fill a fresh table with what can be read of a damaged one, and from the frames' own files."""
+    if damaged is not None:
+        room = max(0, free_bytes(folder) - _LEAST_ROOM) // _ROW_BYTES
+        copied = _copy_rows(damaged, connection, room)
+        _log.warning("store: %d rows were saved from %s", copied, damaged.name)
+    _adopt(connection, folder, _names(folder / FRAMES), FRAMES)
+    _adopt(connection, folder, _names(folder / ARCHIVE), ARCHIVE)
 
 
-def recover(spool: Spool, journal: Journal, labels: tuple[str, ...]) -> None:
-    """Make every frame either wait in the spool with a provisional answer, or have a final one.
-
-    Args:
-        spool: just opened; nothing is sent from it yet.
-        journal: just opened.
-        labels: the little model's, in the order of its probabilities.
-    """
-    losses = {loss.frame_id: loss for loss in spool.losses()}
-    waiting = spool.ids()
-    open_answers = {answer.frame_id: answer for answer in journal.unsettled()}
-    finality = journal.finality([*waiting, *losses])
-    for frame_id in open_answers.keys() - set(waiting):
-        lost = losses.get(frame_id)
-        reason, note = (Reason.EVICTED, NOT_IN_SPOOL) if lost is None else (lost.reason, "")
-        if open_answers[frame_id].final:  # what the journal makes of a row that it cannot read
-            reason, note = open_answers[frame_id].reason, DAMAGED_ROW
-        journal.write(replace(open_answers[frame_id], final=True, reason=reason), note=note)
-    for frame_id in losses.keys() - finality.keys():
-        journal.write(lost_answer(losses[frame_id]), note="nothing else is known of this frame")
-    answered = [frame_id for frame_id in waiting if finality.get(frame_id)]
-    for frame_id in set(waiting) - finality.keys():
-        _write_anew(spool, journal, frame_id, labels)
-    if journal.flush():
-        spool.ack(*answered, *losses)
-    if losses or answered:
-        _log.warning("%d frames were lost from the spool, %d had their answer already", len(losses), len(answered))
+def agree(connection: sqlite3.Connection, folder: Path) -> None:
+    """Make every frame either wait, with its file, or have a final answer; within the caller's transaction."""
+    rows = {frame_id for (frame_id,) in connection.execute(f"SELECT frame_id FROM frames WHERE {OPEN}")}
+    names = _names(folder / FRAMES)
+    unknown = []
+    for name in names - rows:
+        settled = connection.execute("SELECT picture FROM frames WHERE frame_id = ?", [name]).fetchone()
+        if settled is None:
+            unknown.append(name)
+        else:
+            move(folder / FRAMES / f"{name}{SUFFIX}", folder / settled[0] if settled[0] else None)
+    _adopt(connection, folder, unknown, FRAMES)
+    if missing := rows - names:
+        _log.warning("store: %d frames that waited have no picture any more", len(missing))
+    for name in missing:
+        connection.execute(FINISH, (State.LOST, Reason.DAMAGED, NOT_THERE, NOT_THERE, None, 0.0, name))
 
 
-def _write_anew(spool: Spool, journal: Journal, frame_id: str, labels: tuple[str, ...]) -> None:
-    item = spool.peek(frame_id)
-    if item is None or len(item.probabilities) != len(labels):
-        return
-    top = int(item.probabilities.argmax())
-    answer = Answer(
-        frame_id,
-        item.captured_at,
-        item.source,
-        labels[top],
-        float(item.probabilities[top]),
-        Origin.DEVICE,
-        False,
-        Reason.UNSURE,
-    )
-    journal.write(answer)
+def _names(folder: Path) -> set[str]:
+    return {path.stem for path in folder.glob(f"*{SUFFIX}")}
+
+
+def _adopt(connection: sqlite3.Connection, folder: Path, names: Iterable[str], place: str) -> None:
+    """Write the rows of files that have none; a damaged file is put aside, and its frame is lost."""
+    for name in names:
+        path = folder / place / f"{name}{SUFFIX}"
+        try:
+            captured_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+            content = path.read_bytes()
+            stored = decode_frame(content, name)
+        except (OSError, ValueError) as error:
+            put_aside(path, folder / DAMAGED, error)
+            said = Answer(name, captured_at, "", None, 0.0, Origin.DEVICE, True, Reason.DAMAGED)
+            connection.execute(INSERT, first_row(FrameRecord(said), State.LOST, 0))
+            continue
+        if stored.item is None:
+            put_aside(path, folder / DAMAGED, "checksum of the picture")
+            lost = replace(stored.record, answer=replace(stored.record.answer, final=True, reason=Reason.DAMAGED))
+            connection.execute(INSERT, first_row(lost, State.LOST, stored.handled_ns))
+            continue
+        connection.execute(INSERT, _row(stored, place, len(content)))
+
+
+def _row(stored: StoredFrame, place: str, size: int) -> tuple[Any, ...]:
+    record, item = stored.record, stored.item
+    assert item is not None
+    state = State.FINAL if record.answer.final else State.WAITING
+    if place == ARCHIVE and state is State.WAITING:  # what the cloud said of it is gone
+        record = replace(record, answer=replace(record.answer, final=True, reason=Reason.DAMAGED))
+        state = State.LOST
+    rank = float(stored.handled_ns)
+    if place == FRAMES:
+        rank = rank_of(item.gain, len(item.image), stored.handled_ns)
+    return first_row(record, state, stored.handled_ns, f"{place}/{item.frame_id}{SUFFIX}", size, rank)
+
+
+def _copy_rows(damaged: Path, connection: sqlite3.Connection, room: int) -> int:
+    """Copy the newest rows that can be read, at most `room`; where a page cannot be read, its rows are skipped."""
+    columns = ", ".join(f'"{row[1]}"' for row in connection.execute("PRAGMA table_info(frames)"))
+    put = f"INSERT OR IGNORE INTO frames ({columns}) VALUES ({', '.join('?' * (columns.count(',') + 1))})"
+    walk = f"SELECT {columns} FROM frames NOT INDEXED WHERE number < ? ORDER BY number DESC LIMIT ?"
+    copied, at, step, careful = 0, 1 << 62, 1, 0
+    with closing(sqlite3.connect(damaged, isolation_level=None)) as source:
+        source.text_factory = readable
+        source.execute("PRAGMA writable_schema=ON")  # a schema that cannot be parsed whole is read as far as it goes
+        with suppress(sqlite3.Error, TypeError):
+            at = source.execute("SELECT max(number) FROM frames NOT INDEXED").fetchone()[0] + 1
+        while copied < room and step < 1 << _MAX_STEPS:
+            try:
+                rows = source.execute(walk, [at, 1 if careful else _AT_ONCE]).fetchall()
+            except (sqlite3.Error, UnicodeDecodeError):
+                if careful:
+                    at, step = at - step, step * 2
+                careful = _AT_ONCE
+                continue
+            if not rows:
+                break
+            at, step, careful = rows[-1][0], 1, max(0, careful - 1)
+            for row in rows:
+                with suppress(sqlite3.IntegrityError):
+                    copied += connection.execute(put, row).rowcount
+        for row in _clock(source):
+            connection.execute("INSERT INTO clock VALUES (?, ?, ?, ?)", row)
+    return copied
+
+
+def _clock(source: sqlite3.Connection) -> list[tuple[Any, ...]]:
+    try:
+        return source.execute("SELECT * FROM clock LIMIT 1").fetchall()
+    except (sqlite3.Error, UnicodeDecodeError):
+        return []

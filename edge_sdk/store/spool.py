@@ -1,222 +1,246 @@
-"""The spool: the durable, bounded queue of frames that wait for the cloud.
+"""The spool: the frames that wait for the cloud, in order of worth, bounded in bytes and age.
 
-Each frame is one file that carries all there is to know of it (metadata, encoded image, checksum); an SQLite index
-beside the files orders them. A frame is on the disk, and in the index, when `put` returns: the file is written, synced
-and renamed, its folder synced, then its row is committed and synced. The order of the steps makes every crash harmless:
-a file without a row is taken into the index at the next start, since it was never acknowledged; a row without a file is
-a loss, or was acknowledged. A damaged index is rebuilt from the files, and from what can be read of its losses.
-
-A frame that leaves without an answer (evicted, too old, damaged) is remembered as a `Loss` until `ack`, so that no
-crash makes anyone forget to say what became of it.
+The order stands in memory; the frame's file and its row keep it over restarts. `put` writes the file, in one sync, and
+queues the row; whatever takes a frame out queues its last word, and the file goes once that is on the disk. So a frame
+and the device's answer on it come together, and the cloud's answer and the frame's leaving are one transaction.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
 import math
+import os
 import re
-import sqlite3
 import threading
-import time
-from collections.abc import Callable, Collection, Iterable
-from contextlib import closing
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from bisect import bisect_left, insort
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any
 
-from edge_sdk.durable.ballast import Ballast, no_room
-from edge_sdk.durable.clock import ClockMark, ElapsedClock, current_boot_id, steady_s
-from edge_sdk.durable.copies import set_aside
-from edge_sdk.durable.database import is_damage, open_database, transaction
-from edge_sdk.durable.salvage import rows_of
+from edge_sdk.durable.ballast import Ballast, is_full
+from edge_sdk.durable.files import move, sync
 from edge_sdk.errors import ConfigError, StorageError
-from edge_sdk.store.frame_file import SpoolItem, decode_item, encode_item, put_aside, remove, write_durably
-from edge_sdk.types import Reason
+from edge_sdk.store.archive import Archive
+from edge_sdk.store.frames import (
+    SUFFIX,
+    SpoolItem,
+    decode_frame,
+    encode_frame,
+    provisional,
+    put_aside,
+    rank_of,
+    write_frame,
+)
+from edge_sdk.store.recovery import DAMAGED, FRAMES
+from edge_sdk.store.schema import (
+    ANSWER,
+    FINISH,
+    OPEN,
+    SENT,
+    WAIT,
+    FrameRecord,
+    State,
+    TopK,
+    first_row,
+    same_labels,
+    top_k_text,
+)
+from edge_sdk.store.table import Change, FrameTable
+from edge_sdk.types import Answer, Reason
 
 __all__ = ["Loss", "Spool", "SpoolItem"]
 
 _log = logging.getLogger(__name__)
 
-_SUFFIX = ".frame"
 _FRAME_ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
 _EXPIRY_CHECK_NS = 60_000_000_000
-_LOSSES = frozenset({Reason.EVICTED, Reason.EXPIRED, Reason.DAMAGED})
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LEAST_GAIN = 1e-6
-_DOUBLING_S = 86_400.0
-_SCHEMA = (
-    "DROP TABLE IF EXISTS frame",
-    # The last four columns are the clock's mark when the frame was put; the newest row's is where the clock goes on.
-    "CREATE TABLE frame (frame_id TEXT PRIMARY KEY, rank REAL NOT NULL, captured_us INTEGER NOT NULL, "
-    "bytes INTEGER NOT NULL, put_ns INTEGER NOT NULL, wall_s REAL NOT NULL, steady_s REAL NOT NULL, "
-    "boot_id TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE INDEX frame_order ON frame (rank DESC, captured_us, frame_id)",
-    "CREATE TABLE IF NOT EXISTS lost (frame_id TEXT PRIMARY KEY, captured_us INTEGER NOT NULL, reason TEXT NOT NULL) "
-    "WITHOUT ROWID",
-)
-_IN_ORDER = "SELECT frame_id FROM frame ORDER BY rank DESC, captured_us, frame_id"
-_LAST_FIRST = "SELECT frame_id, rank, captured_us, bytes FROM frame ORDER BY rank, captured_us DESC, frame_id DESC"
-_INSERT = "INSERT OR REPLACE INTO frame VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-_LOSE = "INSERT OR REPLACE INTO lost SELECT frame_id, captured_us, ? FROM frame WHERE frame_id = ?"
-_NEWEST_MARK = "SELECT put_ns, wall_s, steady_s, boot_id FROM frame ORDER BY put_ns DESC LIMIT 1"
+_FULL = "the spool was full"
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """A frame that left the queue without an answer from the cloud.
+    """A frame that left the spool without an answer from the cloud.
 
     Attributes:
         frame_id: the frame's id.
-        captured_at: its capture time, in UTC.
         reason: `EVICTED`, `EXPIRED` or `DAMAGED`.
+        note: a remark.
     """
 
     frame_id: str
-    captured_at: datetime
     reason: Reason
+    note: str = ""
 
 
-def rank_of(item: SpoolItem) -> float:
-    """A frame's place in the queue: the highest leaves first, the lowest is dropped first.
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A frame in the order, and what else must be known of it without reading its file."""
 
-    The order is that of gain per byte, and with each day of waiting a frame counts twice as much, so that none waits
-    for ever. On a logarithmic scale waiting adds the same to all, so the rank does not change with time.
-    """
-    return math.log2(max(item.gain, _LEAST_GAIN) / max(1, len(item.image))) - item.captured_at.timestamp() / _DOUBLING_S
+    key: tuple[float, int, str]
+    bytes: int
+
+    @property
+    def handled_ns(self) -> int:
+        return self.key[1]
 
 
 class Spool:
-    """The queue. Threads may share it; two processes may not.
+    """The frames that wait. Threads may share it.
 
     Args:
-        directory: where it lives; created if missing.
-        max_bytes: most bytes of frame files that are kept; the least valuable frames are evicted beyond that. The index
-            (some 200 bytes for a frame) and at most 16 damaged files come on top.
-        max_age_s: a frame that has waited longer leaves; None: none does. Time is `ElapsedClock`'s: a wall clock that
-            is changed makes no frame older, and time switched off counts only if the wall clock knows of it.
-        clock: wall time in seconds since 1970.
-        steady: seconds that never run backwards while the machine is up.
-        boot_id: names the time the machine is up; None asks the system.
-        reserve: room for opening it on a full disk; where that was given up, no frame is taken until it is there again.
+        table: the table of frames, just opened.
+        max_bytes: most bytes of the frames' files; the least valuable frames are evicted beyond that.
+        max_age_s: seconds that a frame may wait before the device's answer becomes final, on the store's clock. None:
+            unlimited.
+        durable: `put` returns when the frame is on the disk; False: it is there with the next group (`sync`).
+        ballast: no frame is taken until this room is set by.
+        archive: takes the pictures of frames that were sent, and gives way on a full disk; None: they go.
+        label_set: of the little model. Frames of a model with other labels wait for their own model: they are not
+            counted and not sent, leave at a start when they are too old, and give way when room is short. "": all
+            frames are this model's.
 
     Raises:
-        StorageError: the directory cannot be used, or another process holds it.
         ConfigError: a number is not above 0.
     """
 
     def __init__(
         self,
-        directory: Path,
+        table: FrameTable,
         *,
         max_bytes: int = 200_000_000,
         max_age_s: float | None = None,
-        clock: Callable[[], float] = time.time,
-        steady: Callable[[], float] = steady_s,
-        boot_id: str | None = None,
-        reserve: Ballast | None = None,
+        durable: bool = True,
+        ballast: Ballast | None = None,
+        archive: Archive | None = None,
+        label_set: str = "",
     ) -> None:
         if max_bytes <= 0:
             raise ConfigError(f"expected a spool of more than 0 bytes; got {max_bytes}")
         if max_age_s is not None and not max_age_s > 0:
             raise ConfigError(f"expected max_age_s above 0, or None; got {max_age_s:g}")
-        self._index = directory / "index.sqlite3"
-        self._frames = directory / "frames"
-        self._damaged = directory / "damaged"
+        self._table = table
+        self._frames, self._damaged = table.folder / FRAMES, table.folder / DAMAGED
         self._max_bytes = max_bytes
         self._max_age_ns = None if max_age_s is None else int(max_age_s * 1e9)
-        self._wall, self._steady = clock, steady
-        self._boot_id = current_boot_id() if boot_id is None else boot_id
-        self._clock = self._new_clock(None)
-        self._expiry_due_ns = 0
+        self._durable, self._ballast, self._archive = durable, ballast, archive
         self._lock = threading.RLock()
-        self._listeners: list[Callable[[], None]] = []
-        self._loss_listeners: list[Callable[[], None]] = []
-        self._lost: dict[str, Loss] = {}
-        self._untold = False  # the loss listeners have not heard of all losses
-        self._reserve = reserve
-        self._closed = False
-        self._aside = False  # the damaged index was set aside, and a fresh one could not yet be begun
-        self._count = 0
+        self._order: list[tuple[float, int, str]] = []
+        self._places: dict[str, _Place] = {}
         self._bytes = 0
-        try:
-            self._frames.mkdir(parents=True, exist_ok=True)
-            self._damaged.mkdir(exist_ok=True)
-            self._open()
-        except (OSError, sqlite3.Error) as error:
-            raise StorageError(f"expected a directory that can be written at {directory}; {error}") from error
+        self._unsynced: list[str] = []
+        self._label_set = label_set
+        self._others: list[tuple[float, str, int]] = []  # rank, id and bytes of another model's frames, the lowest last
+        self._expiry_due_ns = 0
+        self._telling = 0
+        self._listeners: list[Callable[[], None]] = []
+        self._loss_listeners: list[Callable[[Sequence[Loss]], None]] = []
 
-    def __enter__(self) -> Self:
-        return self
+    def load(self) -> None:
+        """Take over the frames that the table says wait."""
+        waits = f"SELECT frame_id, rank, handled_ns, bytes FROM frames WHERE {OPEN} AND picture IS NOT NULL"
+        own, values = same_labels(self._label_set)
+        rows = self._table.read(f"{waits} AND {own}", values)
+        others = self._table.read(f"{waits} AND NOT {own}", values)
+        with self._lock:
+            for frame_id, rank, handled_ns, size in rows:
+                if frame_id not in self._places:
+                    self._enter(_Place((-rank, handled_ns, frame_id), size))
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        self._load_others(others)
+
+    def _load_others(self, rows: list[tuple[Any, ...]]) -> None:
+        oldest_ns = 0 if self._max_age_ns is None else self._table.now_ns() - self._max_age_ns
+        with self._lock:
+            self._others = sorted(((row[1], row[0], row[3]) for row in rows if row[2] >= oldest_ns), reverse=True)
+            for frame_id, _, handled_ns, _ in rows:
+                if handled_ns < oldest_ns:
+                    self._let_other_go(frame_id, Reason.EXPIRED, "")
+        if self._others:
+            _log.warning("spool: %d frames of a model with other labels wait for that model", len(self._others))
+
+    def _let_other_go(self, frame_id: str, reason: Reason, note: str) -> None:
+        gone = (State.LOST, reason, note, note, None, 0.0, frame_id)
+        self._table.change(Change(FINISH, gone, lambda _: move(self._path(frame_id), None)))
+
+    def _yield_others(self, n_bytes: int) -> None:
+        """Frames of another model make room for `n_bytes`, the lowest rank first."""
+        used = self._bytes + n_bytes + sum(size for *_, size in self._others)
+        while self._others and used > self._max_bytes:
+            _, frame_id, size = self._others.pop()
+            used -= size
+            self._let_other_go(frame_id, Reason.EVICTED, _FULL)
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._places)
+
+    def __contains__(self, frame_id: str) -> bool:
+        return frame_id in self._places
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of the frame files."""
+        """Bytes of the frames' files."""
         return self._bytes
+
+    @property
+    def is_telling(self) -> bool:
+        """Frames have left without an answer, and the listeners do not know of all of them yet."""
+        return self._telling > 0
 
     def ids(self) -> tuple[str, ...]:
         """The ids of all frames, in the order in which `next` gives them."""
         with self._lock:
-            return tuple(frame_id for (frame_id,) in self._connection.execute(_IN_ORDER))
-
-    def losses(self) -> tuple[Loss, ...]:
-        """The frames that left without an answer and were not acknowledged since; a restart remembers them."""
-        with self._lock:
-            return tuple(self._lost.values())
+            return tuple(frame_id for _, _, frame_id in self._order)
 
     def add_listener(self, listener: Callable[[], None]) -> None:
         """Call `listener` after each frame that is put, in the thread that puts it."""
         self._listeners.append(listener)
 
-    def add_loss_listener(self, listener: Callable[[], None]) -> None:
-        """Call `listener` from `next`, in its thread, once frames have proved too old or damaged; `losses` has them."""
+    def add_loss_listener(self, listener: Callable[[Sequence[Loss]], None]) -> None:
+        """Call `listener` with frames that left without an answer, in the thread of that `put` or `next`."""
         self._loss_listeners.append(listener)
 
-    def put(self, item: SpoolItem) -> tuple[str, ...]:
-        """Store `item`; it is durable when this returns. A frame id that is already there changes nothing.
+    def put(self, item: SpoolItem, record: FrameRecord | None = None) -> tuple[str, ...]:
+        """Store a frame and the device's word on it. An id that waits already changes nothing.
+
+        Args:
+            item: the frame.
+            record: what the device says of it; its answer is not final. None: nothing but what `item` tells.
 
         Returns:
-            The ids of the frames that were evicted to make room, lowest rank first; the
-            item's own id alone if the frames that are there are all worth more, or it is larger than the spool.
+            The ids of the frames that were evicted to make room, lowest rank first; the loss listeners hear of them. Or
+            the item's own id alone: the frames that are there are all worth more, or it is larger than the spool. The
+            device's answers on them are final.
 
         Raises:
-            StorageError: the disk is full or refuses; the spool is as before.
+            StorageError: the disk is full or refuses; the spool is as before, and the table knows nothing of the frame.
             ConfigError: the item's id, gain or capture time cannot be stored.
         """
         _check(item)
-        content = encode_item(item)
-        row = (item.frame_id, rank_of(item), _microseconds(item.captured_at), len(content))
-        path = self._path(item.frame_id)
+        record = record or provisional(item)
+        handled_ns = self._table.now_ns()
+        content = encode_frame(record, item, handled_ns)
+        rank = rank_of(item.gain, len(item.image), handled_ns)
+        place = _Place((-rank, handled_ns, item.frame_id), len(content))
         with self._lock:
-            try:
-                if self._connection.execute("SELECT 1 FROM frame WHERE frame_id = ?", row[:1]).fetchone():
-                    return ()
-                evicted = self._make_room(row)
-                if item.frame_id in evicted:
-                    return (item.frame_id,)
-                if self._reserve is not None and not self._reserve.keep():
-                    raise no_room("what is left is for the answers")
-                write_durably(path, content)
-                self._sync_commits(True)
-                with transaction(self._connection):
-                    losses = self._lose(evicted, Reason.EVICTED)
-                    self._connection.execute(_INSERT, (*row, *self._mark()))
-            except (OSError, sqlite3.Error) as error:
-                remove(path)
-                self._reopen_if_damaged(error)
-                raise StorageError(f"cannot store frame {item.frame_id} in {self._frames}: {error}") from error
-            self._lost.update(losses)
-            for frame_id, size in evicted.items():
-                remove(self._path(frame_id))
-                self._forget(size)
-            self._count += 1
-            self._bytes += len(content)
+            if item.frame_id in self._places:
+                return ()
+            if self._others:
+                self._yield_others(place.bytes)
+            evicted = self._victims(place)
+            if evicted == [item.frame_id]:
+                said = replace(record.answer, final=True, reason=Reason.EVICTED)
+                lost = replace(record, answer=said, note=_FULL)
+                self._table.insert(lost, State.LOST, handled_ns)
+                return (item.frame_id,)
+            self._write(item.frame_id, content)
+            picture = f"{FRAMES}/{item.frame_id}{SUFFIX}"
+            row = first_row(record, State.WAITING, handled_ns, picture, place.bytes, rank)
+            self._table.change(Change(WAIT, row))
+            self._enter(place)
+            self._lose(evicted, Reason.EVICTED, _FULL)
+        self._tell([Loss(frame_id, Reason.EVICTED, _FULL) for frame_id in evicted])
         for listener in self._listeners:
             listener()
         return tuple(evicted)
@@ -224,249 +248,198 @@ class Spool:
     def next(self, exclude: Collection[str] = ()) -> SpoolItem | None:
         """The frame of the highest rank (`rank_of`) whose id is not in `exclude`; None if there is none.
 
-        The frame stays in the spool until `ack`. Frames that are too old leave, and damaged ones: their files are moved
-        to the folder `damaged`, and logged. `losses` has both.
+        The frame stays until it is answered, refused or acknowledged. Frames that are too old leave, and damaged ones:
+        their files are moved to the folder `damaged`, and logged. The loss listeners hear of both.
         """
-        passed_over = set(exclude)
+        losses: list[Loss] = []
         with self._lock:
-            self._expire(passed_over)
-            found = self._first_sound(passed_over)
-            untold, self._untold = self._untold, False
-        if untold:
-            for listener in self._loss_listeners:
-                listener()
+            if expired := self._expired(exclude):
+                losses += [Loss(frame_id, Reason.EXPIRED) for frame_id in expired]
+                self._lose(expired, Reason.EXPIRED)
+            found = self._first_sound(exclude, losses)
+        self._tell(losses)
         return found
 
     def peek(self, frame_id: str) -> SpoolItem | None:
         """The frame of this id, or None if it does not wait here or cannot be read."""
-        with self._lock:
-            try:
-                return (
-                    decode_item(self._path(frame_id).read_bytes(), frame_id) if _FRAME_ID.fullmatch(frame_id) else None
-                )
-            except (OSError, ValueError):
-                return None
+        try:
+            return decode_frame(self._path(frame_id).read_bytes(), frame_id).item if frame_id in self._places else None
+        except (OSError, ValueError):
+            return None
+
+    def mark_sent(self, frame_id: str) -> None:
+        """The frame is on its way to the cloud, and still waits."""
+        self._table.change(Change(SENT, (frame_id,)))
+
+    def answer(
+        self,
+        answer: Answer,
+        *,
+        top_k: TopK = (),
+        model: str = "",
+        disagreed: bool = False,
+        then: Callable[[], None] | None = None,
+    ) -> bool:
+        """The cloud's answer and the frame's leaving, as one.
+
+        Args:
+            answer: the cloud's.
+            top_k: its likeliest labels.
+            model: the big model's name.
+            disagreed: the device said another label; its picture is kept longer.
+            then: called once it is on the disk.
+
+        Returns:
+            False if the frame does not wait (any more): nothing is changed.
+        """
+        values = (answer.label, float(answer.confidence), top_k_text(top_k), model)
+        return self._leave(answer.frame_id, ANSWER, values, kept=True, disagreed=disagreed, then=then)
+
+    def finish(self, frame_id: str, reason: Reason, note: str = "", *, state: State = State.FINAL) -> bool:
+        """The device's answer is final, and the frame leaves; False if it does not wait (any more)."""
+        return self._leave(frame_id, FINISH, (state, reason, note, note), kept=state is State.FINAL)
 
     def ack(self, *frame_ids: str) -> None:
-        """Remove frames that are settled, or forget their loss; an id that is not there changes nothing.
-
-        Never raises for a full or failing disk: the file goes first, and a row without a file goes at the next start.
-        A kill does not undo it; a power cut may, and then the frame is sent once more.
-        """
-        known = [(frame_id,) for frame_id in frame_ids if _FRAME_ID.fullmatch(frame_id)]
-        if not known:
-            return
-        with self._lock:
-            for (frame_id,) in known:
-                remove(self._path(frame_id))
-            try:
-                self._sync_commits(False)  # one that a power cut undoes sends one frame once more
-                with transaction(self._connection):
-                    for row in known:
-                        size = self._connection.execute("SELECT bytes FROM frame WHERE frame_id = ?", row).fetchone()
-                        if size is not None:
-                            self._connection.execute("DELETE FROM frame WHERE frame_id = ?", row)
-                            self._forget(size[0])
-                        if self._lost.pop(row[0], None) is not None:
-                            self._connection.execute("DELETE FROM lost WHERE frame_id = ?", row)
-            except sqlite3.Error as error:
-                _log.error("spool: cannot remove %s: %s", ", ".join(frame_ids), error)
-                self._recount()
-                self._reopen_if_damaged(error)
-
-    def close(self) -> None:
-        """Release the files. A second call does nothing."""
-        with self._lock:
-            if not self._closed:
-                self._closed = True
-                self._connection.close()
-
-    def _open(self) -> None:
-        """Open the index and bring it and the files to agree; one that proves damaged is rebuilt from the files."""
-        open_database(
-            self._index,
-            schema=_SCHEMA,
-            version=3,
-            exclusive=True,
-            fill=self._rebuild,
-            save=self._save_losses,
-            read=self._agree,
-            checks_log=True,
-            reserve=self._reserve,
-        )
-
-    def _agree(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        mark = self._connection.execute(_NEWEST_MARK).fetchone()
-        self._clock = self._new_clock(ClockMark(*mark) if mark else None)
-        rows = {frame_id for (frame_id,) in self._connection.execute("SELECT frame_id FROM frame")}
-        lost = self._connection.execute("SELECT frame_id, captured_us, reason FROM lost")
-        self._lost = {row[0]: Loss(row[0], _moment(row[1]), Reason(row[2])) for row in lost}
-        files = {path.stem for path in self._frames.glob(f"*{_SUFFIX}")}
-        for path in [*self._frames.glob("*.tmp"), *(self._path(name) for name in files & self._lost.keys() - rows)]:
-            remove(path)
-        with transaction(self._connection):
-            self._adopt(self._connection, files - rows - self._lost.keys())
-            missing = self._lose(rows - files, Reason.DAMAGED)
-        self._lost.update(missing)
-        self._untold = bool(self._lost)
-        self._recount()
-
-    def _rebuild(self, connection: sqlite3.Connection) -> None:
-        """Fill a fresh index from the files that are there."""
-        self._adopt(connection, {path.stem for path in self._frames.glob(f"*{_SUFFIX}")})
-
-    def _save_losses(self, damaged: Path, connection: sqlite3.Connection, _: int | None) -> None:
-        """Take over the losses that a damaged index tells of; the rest of what it says stands in the files."""
-        for row in rows_of(damaged, "lost", "frame_id"):
-            frame_id, captured_us, reason = row
-            if isinstance(captured_us, int) and reason in _LOSSES and _FRAME_ID.fullmatch(str(frame_id)):
-                connection.execute("INSERT OR REPLACE INTO lost VALUES (?, ?, ?)", row)
-                connection.execute("DELETE FROM frame WHERE frame_id = ?", row[:1])
-
-    def _adopt(self, connection: sqlite3.Connection, frame_ids: Iterable[str]) -> None:
-        """Take files that have no row into the index; a damaged one is put aside and is a loss."""
+        """Take frames out that need no answer; an id that is not there changes nothing."""
         for frame_id in frame_ids:
+            self.finish(frame_id, Reason.REFUSED)
+
+    def sync(self) -> None:
+        """Put the pictures on the disk that are not there yet."""
+        with self._lock:
+            unsynced, self._unsynced = self._unsynced, []
+            waiting = [frame_id for frame_id in unsynced if frame_id in self._places]
+        for frame_id in waiting:
+            try:
+                sync(self._path(frame_id))
+            except FileNotFoundError:  # it has left meanwhile
+                continue
+            except OSError as error:
+                _log.error("spool: cannot sync %s: %s", self._path(frame_id), error)
+
+    def _leave(
+        self,
+        frame_id: str,
+        sql: str,
+        values: tuple[object, ...],
+        *,
+        kept: bool,
+        disagreed: bool = False,
+        then: Callable[[], None] | None = None,
+    ) -> bool:
+        with self._lock:
+            place = self._places.pop(frame_id, None)
+            if place is None:
+                return False
+            del self._order[bisect_left(self._order, place.key)]
+            self._bytes -= place.bytes
+            picture, rank = None, 0.0
+            if kept and self._archive is not None:
+                picture, rank = self._archive.take(frame_id, place.bytes, place.handled_ns, disagreed=disagreed)
+
+            def let_go(changed: bool) -> None:
+                with self._lock:
+                    if frame_id not in self._places:  # it was not put again meanwhile
+                        move(self._path(frame_id), None if picture is None else self._table.folder / picture)
+                if changed and then is not None:
+                    then()
+
+            self._table.change(Change(sql, (*values, picture, rank, frame_id), let_go))
+        return True
+
+    def _lose(self, frame_ids: Sequence[str], reason: Reason, note: str = "") -> None:
+        """Frames leave without an answer; `_tell` must follow, with the lock free."""
+        self._telling += len(frame_ids)
+        for frame_id in frame_ids:
+            self.finish(frame_id, reason, note, state=State.LOST)
+
+    def _tell(self, losses: Sequence[Loss]) -> None:
+        if not losses:
+            return
+        try:
+            for listener in self._loss_listeners:
+                listener(losses)
+        finally:
+            with self._lock:
+                self._telling -= len(losses)
+
+    def _enter(self, place: _Place) -> None:
+        self._places[place.key[2]] = place
+        insort(self._order, place.key)
+        self._bytes += place.bytes
+
+    def _write(self, frame_id: str, content: bytes) -> None:
+        try:
+            if self._ballast is not None and not self._ballast.keep():
+                raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: what is left is for the answers")
+            try:
+                write_frame(self._path(frame_id), content, durable=self._durable)
+            except OSError as error:
+                if self._archive is None or not (
+                    is_full(error, self._frames) and self._archive.make_room(len(content))
+                ):
+                    raise
+                write_frame(self._path(frame_id), content, durable=self._durable)
+        except OSError as error:
+            raise StorageError(f"cannot store frame {frame_id} in {self._frames}: {error}") from error
+        if not self._durable:
+            self._unsynced.append(frame_id)
+
+    def _victims(self, place: _Place) -> list[str]:
+        """The ids of what must go so that `place` fits: the least valuable frames, or itself."""
+        excess, victims = self._bytes + place.bytes - self._max_bytes, []
+        if place.bytes > self._max_bytes:
+            return [place.key[2]]
+        for key in reversed(self._order):
+            if excess <= 0:
+                break
+            if key < place.key:
+                return [place.key[2]]
+            victims.append(key[2])
+            excess -= self._places[key[2]].bytes
+        return victims
+
+    def _first_sound(self, exclude: Collection[str], losses: list[Loss]) -> SpoolItem | None:
+        at = 0
+        while at < len(self._order):
+            frame_id = self._order[at][2]
+            if frame_id in exclude:
+                at += 1
+                continue
             path = self._path(frame_id)
             try:
-                captured_us = int(path.stat().st_mtime * 1e6)
-                content = path.read_bytes()
-                item = decode_item(content, frame_id)
-            except (OSError, ValueError) as error:
-                put_aside(path, self._damaged, error)
-                connection.execute(
-                    "INSERT OR REPLACE INTO lost VALUES (?, ?, ?)", (frame_id, captured_us, Reason.DAMAGED)
-                )
-                self._lost[frame_id] = Loss(frame_id, _moment(captured_us), Reason.DAMAGED)
-            else:
-                row = (frame_id, rank_of(item), _microseconds(item.captured_at), len(content), *self._mark())
-                connection.execute(_INSERT, row)
-
-    def _reopen_if_damaged(self, error: Exception) -> None:
-        if is_damage(error):
-            self._connection.close()
-            aside = set_aside(self._index)
-            _log.error("spool: the index is damaged (%s): set aside as %s and rebuilt", error, aside.name)
-            self._aside = True
-        if self._aside:
-            try:
-                self._open()
-                self._aside = False
-            except StorageError as failure:
-                _log.error("spool: the index cannot be rebuilt for now: %s", failure)
-
-    def _new_clock(self, mark: ClockMark | None) -> ElapsedClock:
-        return ElapsedClock(mark, wall=self._wall, steady=self._steady, boot_id=self._boot_id)
-
-    def _mark(self) -> tuple[int, float, float, str]:
-        mark = self._clock.mark()
-        return mark.elapsed_ns, mark.wall_s, mark.steady_s, mark.boot_id
-
-    def _make_room(self, row: tuple[str, float, int, int]) -> dict[str, int]:
-        """Ids and sizes of what must go so that `row` fits: the least valuable frames, or `row` itself."""
-        frame_id, rank, captured_us, size = row
-        if size > self._max_bytes:
-            return {frame_id: size}
-        excess = self._bytes + size - self._max_bytes
-        evicted: dict[str, int] = {}
-        with closing(self._connection.execute(_LAST_FIRST)) as candidates:
-            for other_id, other_rank, other_us, other_size in candidates:
-                if excess <= 0:
-                    break
-                if (-other_rank, other_us, other_id) < (-rank, captured_us, frame_id):
-                    return {frame_id: size}
-                evicted[other_id] = other_size
-                excess -= other_size
-        return evicted
-
-    def _first_sound(self, passed_over: set[str]) -> SpoolItem | None:
-        while (frame_id := self._first(passed_over)) is not None:
-            path = self._path(frame_id)
-            try:
-                return decode_item(path.read_bytes(), frame_id)
+                stored = decode_frame(path.read_bytes(), frame_id)
+                if stored.item is not None:
+                    return stored.item
+                put_aside(path, self._damaged, "checksum of the picture")
             except FileNotFoundError:
                 _log.warning("spool: %s is missing, the frame is passed over", path)
-                self._drop([frame_id], Reason.DAMAGED)
             except ValueError as error:
                 put_aside(path, self._damaged, error)
-                self._drop([frame_id], Reason.DAMAGED)
             except OSError as error:
                 _log.warning("spool: cannot read %s at present: %s", path, error)
-            passed_over.add(frame_id)
+                at += 1
+                continue
+            losses.append(Loss(frame_id, Reason.DAMAGED))
+            self._lose([frame_id], Reason.DAMAGED)
         return None
 
-    def _first(self, exclude: Collection[str]) -> str | None:
-        for _ in range(2):  # the second time with a rebuilt index
-            try:
-                with closing(self._connection.execute(_IN_ORDER)) as rows:
-                    return next((frame_id for (frame_id,) in rows if frame_id not in exclude), None)
-            except sqlite3.Error as error:
-                _log.error("spool: cannot read the index: %s", error)
-                self._reopen_if_damaged(error)
-        return None
-
-    def _expire(self, exclude: Collection[str]) -> None:
-        """Drop the frames that have waited too long, but not those in `exclude`: an answer may be on its way."""
-        now_ns = self._clock.now_ns()
+    def _expired(self, exclude: Collection[str]) -> list[str]:
+        """The frames that have waited too long, but not those in `exclude`: an answer may be on its way."""
+        now_ns = self._table.now_ns()
         if self._max_age_ns is None or now_ns < self._expiry_due_ns:
-            return
+            return []
         self._expiry_due_ns = now_ns + min(_EXPIRY_CHECK_NS, self._max_age_ns)
-        try:
-            rows = self._connection.execute("SELECT frame_id FROM frame WHERE put_ns < ?", [now_ns - self._max_age_ns])
-            expired = [frame_id for (frame_id,) in rows if frame_id not in exclude]
-        except sqlite3.Error as error:
-            _log.error("spool: cannot read the index: %s", error)
-            self._reopen_if_damaged(error)
-            return
+        oldest_ns = now_ns - self._max_age_ns
+        expired = [
+            frame_id for _, handled_ns, frame_id in self._order if handled_ns < oldest_ns and frame_id not in exclude
+        ]
         if expired:
             _log.warning("spool: %d frames have waited too long and leave", len(expired))
-            self._drop(expired, Reason.EXPIRED)
-
-    def _drop(self, frame_ids: Collection[str], reason: Reason) -> None:
-        """Frames leave without an answer; where the index cannot be written, they do so again at the next start."""
-        try:
-            self._sync_commits(True)
-            with transaction(self._connection):
-                losses = self._lose(frame_ids, reason)
-        except sqlite3.Error as error:
-            _log.error("spool: cannot take %d frames out of the index: %s", len(frame_ids), error)
-            self._reopen_if_damaged(error)
-            return
-        self._lost.update(losses)
-        self._untold = True
-        for frame_id in frame_ids:
-            remove(self._path(frame_id))
-        self._recount()
-
-    def _lose(self, frame_ids: Iterable[str], reason: Reason) -> dict[str, Loss]:
-        """Move rows from the queue to the losses, within the caller's transaction."""
-        losses = {}
-        for frame_id in frame_ids:
-            self._connection.execute(_LOSE, (reason, frame_id))
-            (captured_us,) = self._connection.execute(
-                "DELETE FROM frame WHERE frame_id = ? RETURNING captured_us", (frame_id,)
-            ).fetchone()
-            losses[frame_id] = Loss(frame_id, _moment(captured_us), reason)
-        return losses
-
-    def _sync_commits(self, wanted: bool) -> None:
-        """Whether commits from now on are on the disk when they return, or only survive a kill."""
-        self._connection.execute(f"PRAGMA synchronous={'FULL' if wanted else 'NORMAL'}")
-
-    def _recount(self) -> None:
-        try:
-            found = self._connection.execute("SELECT count(*), coalesce(sum(bytes), 0) FROM frame").fetchone()
-        except sqlite3.Error as error:
-            _log.error("spool: cannot read the index: %s", error)
-        else:
-            self._count, self._bytes = found
-
-    def _forget(self, size: int) -> None:
-        self._count -= 1
-        self._bytes -= size
+        return expired
 
     def _path(self, frame_id: str) -> Path:
-        return self._frames / f"{frame_id}{_SUFFIX}"
+        return self._frames / f"{frame_id}{SUFFIX}"
 
 
 def _check(item: SpoolItem) -> None:
@@ -476,11 +449,3 @@ def _check(item: SpoolItem) -> None:
         raise ConfigError(f"expected a gain that is a finite number; got {item.gain}")
     if item.captured_at.tzinfo is None:
         raise ConfigError(f"expected captured_at with a time zone; got the naive {item.captured_at.isoformat()}")
-
-
-def _microseconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1)
-
-
-def _moment(microseconds: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=microseconds)

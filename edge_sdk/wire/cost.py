@@ -1,6 +1,6 @@
 """What leaves the machine, in bytes, for one connection and for one frame: framing, headers, acknowledgements included.
 
-Upper estimates, by which the uplink decides whether to begin; what is charged is what `Relay` counts.
+Upper estimates, by which the uplink decides whether to begin; what is charged is what `WireAccount` charges.
 """
 
 from __future__ import annotations

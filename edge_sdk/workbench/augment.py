@@ -1,4 +1,4 @@
-"""Random changes to training pictures: what differs between two photographs of the same thing."""
+"""Random changes to training pictures, such as differ between two photographs of the same thing."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from edge_sdk.types import Image
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """How much pictures are changed. Probabilities are per picture.
+    """Strengths of the changes. Probabilities are per picture.
 
     Attributes:
-        scale: the cut-out's share of the picture's sides, from this to 1.
-        stretch: width over height is changed by up to this share.
-        turn_deg: turned by up to so many degrees either way.
+        scale: smallest share of the picture's sides that the cut-out keeps.
+        stretch: largest relative change of the aspect ratio.
+        turn_deg: largest rotation in either direction, degrees.
         flip: probability of a mirror image.
         gain: brightness is multiplied by up to 1 + gain or divided by as much, contrast likewise.
         tint: each colour channel is multiplied by 1 - tint to 1 + tint.
-        grey: probability of losing its colours, as in infrared light.
+        grey: probability that the picture becomes grey, as in infrared light.
         noise: largest standard deviation of added noise, in units of 255; half of the pictures get some.
         blur: probability of a blur.
         jpeg: probability of being compressed, at a quality of 50 to 95.

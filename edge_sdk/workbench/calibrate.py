@@ -1,8 +1,8 @@
-"""When may the little model's answer stand? Temperature, rule and threshold from records, with a promise beside them.
+"""Calibration: temperature, gate and threshold from the records of both models, with a bound on the loss of accuracy.
 
-The records are dealt, by their source, into two parts. On the first the temperature is fitted, the learned gate is
-fitted and compared with the plain confidence, and thresholds for the plain rules are chosen; on the second, which none
-of that has seen, the guaranteed threshold is chosen and every figure that is reported is measured.
+A group split divides the records by their source. On the selection part the temperature and the learned gate are
+fitted, the gate is compared with the plain confidence, and thresholds of the plain rules are chosen. On the evaluation
+part, which none of that has seen, the guaranteed threshold is chosen and every reported figure is measured.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def calibrate_records(
         rule: how the threshold is chosen.
         upload: how pictures travel, for the policy.
         learned_gate: whether a gate may replace the confidence; it does where it is better beyond noise.
-        allow_ensemble: whether the little model may have a voice in the answer on offloaded frames; it has where that
+        allow_ensemble: whether the answer on offloaded frames may be a weighted mean of both models; it is where that
             is better beyond noise.
         seed: of the comparison's folds and draws.
 
@@ -156,7 +156,7 @@ def _compare(chances: Floats, little: Records, big: Records, fitting: Bools, see
 
 
 def _ensemble(chances: NDArray[np.float32], big: Records, fitting: Bools) -> tuple[float, Bools]:
-    """The little model's weight in answers on offloads, 0 unless it clearly helps, and which of those are right."""
+    """The little model's weight in answers on offloads, 0 unless it clearly helps, and whether each answer is right."""
     if big.probabilities is None:
         return 0.0, big.right
     cloud = big.probabilities.astype(np.float32)

@@ -16,15 +16,15 @@ _RULES = ("eps", "drop", "offload_ratio", "bytes_per_day", "macs")
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """How the threshold is chosen: by the one of these that is given.
+    """How the threshold is chosen. Exactly one of the first five is given.
 
     Attributes:
-        eps: the cascade loses at most so much accuracy against the big model, with a guarantee.
-        drop: as `eps`, on the records alone: 0 is Little-Big's lossless rule.
-        offload_ratio: at most this share of the frames goes to the cloud.
-        bytes_per_day: at most so many bytes a day.
-        macs: at most so many MACs per frame, both models together.
-        delta: tolerated chance that a promise fails.
+        eps: largest loss of accuracy against the big model, guaranteed on new frames with probability 1 - `delta`.
+        drop: largest loss of accuracy on the records, without a guarantee; 0 is Little-Big's lossless rule.
+        offload_ratio: largest share of the frames that go to the cloud.
+        bytes_per_day: largest number of bytes sent a day.
+        macs: largest number of MACs per frame, both models together.
+        delta: probability with which a promise may fail.
         frames_per_day: frames that the little model sees a day.
     """
 
@@ -43,13 +43,13 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """Which of them is given."""
+        """Name of the limit that is given."""
         return next(name for name in _RULES if getattr(self, name) is not None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibration:
-    """What calibration found; figures are of the records that no choice but a guaranteed threshold has seen.
+    """The result of a calibration. Figures are of the evaluation part, which only a guaranteed threshold was chosen on.
 
     Attributes:
         policy: to be written into the bundle.
@@ -58,13 +58,13 @@ class Calibration:
         plain: all settings of the maximum softmax.
         little_accuracy: of the little model alone.
         big_accuracy: of the big model alone.
-        promise: the cascade loses at most so much against the big model ...
-        delta: ... except with this probability.
-        guaranteed: whether the threshold was chosen under that promise; else it is what holds for the threshold.
+        promise: upper bound on the accuracy that the cascade loses against the big model.
+        delta: probability that the bound fails.
+        guaranteed: whether the threshold was chosen to meet that bound; otherwise the bound was computed for it.
         calibration_error: expected calibration error of the confidences.
-        comparisons: of the scores, on the fitting records; empty where there were too few.
+        comparisons: of the scores, on the selection part; empty where it has too few records.
         bins: the hardness report.
-        pictures: how many records in all.
+        pictures: number of records, both parts together.
         frames_per_day: for figures a day.
     """
 

@@ -1,4 +1,4 @@
-"""Cut-outs around what moved: small subjects made large, so that a network from scratch learns what to look for."""
+"""Cut-outs around what moved. They enlarge small subjects, so that a network trained from scratch learns them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Box = tuple[int, int, int, int]
 
 _MIN_WIDTH = 48
 _LEVELS = 6.0
-"""Grey levels by which a place must differ from the usual picture, beyond twice what it usually differs by."""
+"""Smallest difference of a changed pixel from the median picture, in grey levels above twice the usual difference."""
 
 
 def find_changes(images: Sequence[Image]) -> list[Box | None]:
-    """Where each of several pictures of the same place, taken in the same light, differs from the others.
+    """Find where each of several pictures of one place, taken in the same light, differs from the others.
 
-    The median of the pictures stands for the empty place. Looked at in grey at half size.
+    The median of the pictures stands for the empty place. Pictures are compared in grey at half size.
 
     Args:
         images: five or more of `uint8 (H, W, 3)`, the same size.
@@ -50,11 +50,11 @@ def _largest(excess: NDArray[np.float32]) -> Box | None:
 
 
 def cut_out(image: Image, box: Box | None, rng: np.random.Generator) -> Image:
-    """A part of the picture, of its proportions, in which the box takes up a fifth to nine tenths; None: any part.
+    """A part of the picture, with its aspect ratio, of which the box fills 20% to 90%; without a box any part.
 
     Args:
         image: `uint8 (H, W, 3)`.
-        box: what is to be in it.
+        box: what the part must show; None: anything.
         rng: draws size and place.
     """
     height, width = image.shape[:2]

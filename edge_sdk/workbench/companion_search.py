@@ -1,7 +1,7 @@
-"""From a list of candidates to a ranked table: exports, records on two splits, and the rule of TinySaver.
+"""Ranking candidates as companions of a big model: export, records on two splits, TinySaver's rule.
 
-Candidates are judged as the device would run them: exported to int8, in the device's runtime, with the latency measured
-there. What is on disk already is not made again.
+Candidates are evaluated as the device runs them: exported to int8, in the device's runtime, with the latency measured
+there. Bundles and records that are on disk already are used again.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _CALIBRATION_PICTURES = 300
 
 @dataclass(frozen=True, slots=True)
 class Power:
-    """A stated power model: what the device draws.
+    """A power model of the device, as stated by the user.
 
     Attributes:
-        active_watts: while the little model runs, above idling.
-        joules_per_byte: of sending.
+        active_watts: power while the little model runs, above that of an idle device, watts.
+        joules_per_byte: energy of sending one byte.
     """
 
     active_watts: float = 3.0
@@ -43,10 +43,10 @@ class Power:
 
 @dataclass(frozen=True, slots=True)
 class Companions:
-    """What the search found.
+    """The result of a search.
 
     Attributes:
-        ranked: the best first, judged on the test split.
+        ranked: the best first, evaluated on the test split.
         left_out: candidates that were not ranked, with the reason.
         big: the big model's records on the test split.
     """
@@ -72,7 +72,7 @@ def find_companions(
     on_step: Callable[[str], None] = lambda text: None,
     on_part: Callable[[int, int], None] | None = None,
 ) -> Companions:
-    """Rank candidates as companions of a big model: chosen on the calibration split, judged on the test split.
+    """Rank candidates as companions of a big model: chosen on the calibration split, evaluated on the test split.
 
     Args:
         big: a checkpoint, a timm name or a bundle.
@@ -80,14 +80,14 @@ def find_companions(
         data: address of labelled pictures that none of them was trained on.
         out: folder of bundles and records.
         pretrained: timm names come with their pretrained weights.
-        as_float: judge candidates as they are, in torch, instead of exporting them.
+        as_float: evaluate candidates unexported, in torch.
         upload: the big model sees pictures after this encoding.
         power: for energies.
         rule: "paper" or "robust".
-        top: how many are kept.
+        top: number of candidates returned.
         threads: of the device's runtime.
-        on_step: told what begins now.
-        on_part: told how far the records of one split are.
+        on_step: called with the name of each step that begins.
+        on_part: called with the parts of a split that are done, and of how many.
 
     Raises:
         WorkbenchError: nothing to rank, or models and data that do not fit one another.

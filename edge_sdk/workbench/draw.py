@@ -1,4 +1,4 @@
-"""Pictures of a cascade: curves, hard frames, scores, companions, encodings; and of a specialist."""
+"""Drawings of a cascade (curves, hard frames, scores, companions, encodings) and of a specialist."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _LETTERS = rc_context({"text.parse_math": False})  # a dollar sign in a name is 
 
 @_LETTERS
 def draw_calibration(path: Path, found: Calibration, title: str) -> None:
-    """Draw what calibration found.
+    """Draw a calibration: curve, exit ratio, hardness and scores.
 
     Args:
         path: the PNG to write.
         found: the calibration.
-        title: the picture's head.
+        title: heading of the drawing.
 
     Raises:
         WorkbenchError: the file cannot be written.
@@ -95,7 +95,7 @@ def _draw_hardness(axis: Any, bins: Sequence[HardnessBin]) -> None:
         share = np.array([100 * getattr(one, name) / one.records for one in used])
         label = {
             "both_right": "both right",
-            "correctable": "an offload mends it",
+            "correctable": "an offload corrects it",
             "broken": "an offload breaks it",
             "both_wrong": "both wrong",
         }[name]
@@ -137,7 +137,7 @@ def draw_companions(path: Path, ranked: Sequence[Ranked], title: str) -> None:
     Args:
         path: the PNG to write.
         ranked: from `rank_companions`, not empty.
-        title: the picture's head.
+        title: heading of the drawing.
 
     Raises:
         WorkbenchError: nothing to draw, or the file cannot be written.
@@ -171,7 +171,7 @@ def draw_ladder(path: Path, found: Ladder, title: str) -> None:
     Args:
         path: the PNG to write.
         found: from `measure_ladder`.
-        title: the picture's head.
+        title: heading of the drawing.
 
     Raises:
         WorkbenchError: the file cannot be written.
@@ -207,7 +207,7 @@ def draw_ladder(path: Path, found: Ladder, title: str) -> None:
             fontsize=8,
         )
     place = kilobytes[found.usual], accuracy[found.usual]
-    axis.scatter(*place, s=110, facecolor="none", edgecolor="black", linewidth=1.2, label="the bundle's until now")
+    axis.scatter(*place, s=110, facecolor="none", edgecolor="black", linewidth=1.2, label="the bundle's own")
     if choice.safe is not None:
         place = kilobytes[choice.safe], accuracy[choice.safe]
         axis.scatter(*place, s=75, color=GOLD, edgecolor="black", zorder=5, label="cheapest that is safe")
@@ -236,7 +236,7 @@ def draw_report(path: Path, report: Report, title: str) -> None:
     Args:
         path: the PNG to write.
         report: of the specialist.
-        title: the picture's head.
+        title: heading of the drawing.
 
     Raises:
         WorkbenchError: the file cannot be written.

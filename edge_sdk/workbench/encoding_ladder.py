@@ -1,7 +1,7 @@
-"""How should pictures travel? Accuracy of the big model against bytes, over sizes, qualities and formats.
+"""Measuring an encoding ladder: accuracy of the big model against bytes, over sizes, qualities and formats.
 
-The little model looks at every picture; those that it would offload are encoded in each way, and the big model sees
-them as the server would. What has been run once is kept on disk, by its content.
+The little model runs on every picture. Pictures that it would offload are encoded in each way, and the big model sees
+them as the server would. Records are cached on disk by the content of models, pictures and code.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ _TIMED_PICTURES = 8
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """How the renditions are chosen; see `edge_sdk.workbench.cascade.rendition_curve.choose_ladder`.
+    """How the ladder is chosen; see `edge_sdk.workbench.cascade.rendition_curve.choose_ladder`.
 
     Attributes:
         drop: tolerated loss of accuracy over all frames.
-        delta: tolerated chance that this promise fails.
-        level: of the test that a dearer rendition on the ladder must pass.
-        raw: take every rendition that looks better instead.
+        delta: probability with which that promise may fail.
+        level: of the test that a dearer rendition must pass to be on the ladder.
+        raw: skip that test and take every rendition that is more accurate than the cheaper ones.
     """
 
     drop: float = 0.005
@@ -59,7 +59,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ladder:
-    """What was found.
+    """The result of measuring a ladder.
 
     Attributes:
         big: name of the big model.
@@ -123,7 +123,7 @@ class Ladder:
 
 @dataclass(frozen=True, slots=True)
 class _Chosen:
-    """Some pictures of a source."""
+    """The pictures of a source with given names, as a source."""
 
     source: Source
     names: frozenset[str]
@@ -165,17 +165,17 @@ def measure_ladder(
 
     Args:
         path: the bundle's folder, or the name of one that ships.
-        big: a checkpoint, a timm name (then with pretrained weights) or a bundle; or a subject of one's own, whose kept
-            records are known by its `info`: give it another version in its name when it changes.
+        big: a checkpoint, a timm name (then with pretrained weights) or a bundle; or a subject of your own,
+            whose cached records are found by its `info`: change its name when it changes.
         source: labelled pictures that neither model was trained on.
-        rule: how the renditions are chosen.
+        rule: how the ladder is chosen.
         sides: see `grid`.
         qualities: see `grid`.
         formats: see `grid`.
-        every: look at all pictures, as if the little model offloaded each.
-        folder: of the kept records; default: the user's cache folder.
-        on_step: told what begins now.
-        on_part: told how many parts of the pictures are done, of how many.
+        every: treat every picture as offloaded.
+        folder: of the cached records; default: the user's cache folder.
+        on_step: called with the name of each step that begins.
+        on_part: called with the parts of the pictures that are done, and of how many.
 
     Raises:
         BundleError: the bundle cannot be used.
@@ -195,7 +195,7 @@ def measure_ladder(
     fewest = min(int((offloaded & selection).sum()), int((offloaded & ~selection).sum()))
     if fewest < _FEWEST:
         raise WorkbenchError(
-            f"expected at least {_FEWEST} offloaded pictures to choose on and to judge on; got {fewest} "
+            f"expected at least {_FEWEST} offloaded pictures to select on and to evaluate on; got {fewest} "
             f"({int(offloaded.sum())} of {len(said)} in all)"
         )
     chosen = _Chosen(source, frozenset(said.ids[offloaded].tolist()))
@@ -236,7 +236,7 @@ def write_ladder(path: str | Path, found: Ladder, *, now: Callable[[], datetime]
     Args:
         path: the bundle's folder, or the name of one that ships.
         found: from `measure_ladder`.
-        now: the date for the record.
+        now: clock that gives the date written into the policy.
 
     Raises:
         BundleError: the bundle cannot be opened or written.
@@ -277,7 +277,7 @@ def _sizes(records: Records) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
 
 
 def _content(big: str | Subject) -> str:
-    """Names a model by what it is, not by its path."""
+    """Identifies a model by its content, not by its path."""
     if isinstance(big, Subject):
         return msgspec.json.encode(big.info).decode()
     if big in shipped_bundles() or (Path(big) / MANIFEST_FILE).is_file():
@@ -288,7 +288,7 @@ def _content(big: str | Subject) -> str:
 
 
 def _code(*modules: object) -> str:
-    """The programs that make what a model sees."""
+    """A digest of the source code of modules that prepare what a model sees."""
     return _digest(*(Path(str(getattr(one, "__file__", ""))).read_text(encoding="utf-8") for one in modules))
 
 

@@ -1,4 +1,4 @@
-"""Encodings to try for a big model, and what each costs a processor."""
+"""Encodings to try for a big model, and the processor time of each."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def grid(
 ) -> tuple[Upload, ...]:
     """The encodings to try, each once: sides x qualities x formats, and the usual one.
 
-    Where the big model's preprocessing cuts margins off (`resize` is "crop"), each is tried whole and cut.
+    Where the big model's preprocessing cuts margins off (`resize` is "crop"), each encoding is tried with the whole
+    picture and with the cut one.
 
     Args:
         input: of the big model; None: unknown.
@@ -62,7 +63,7 @@ def grid(
 
 
 def encoding_ms(pictures: Sequence[Image], uploads: Sequence[Upload]) -> tuple[float, ...]:
-    """Median processor time of encoding a picture in each way, milliseconds; the ways take turns.
+    """Median processor time of encoding one picture, milliseconds, for each encoding; encodings are timed in turns.
 
     Args:
         pictures: `uint8 (H, W, 3)` each.

@@ -1,8 +1,8 @@
-"""A torch network into a bundle: int8 through PT2E, XNNPACK, ExecuTorch.
+"""Export of a torch network to a bundle: int8 by PT2E, XNNPACK and ExecuTorch.
 
-The path is the official one: `torch.export`, `prepare_pt2e` with XNNPACK's quantiser (symmetric, weights per channel),
-calibration on the user's pictures, `convert_pt2e`, lowering to XNNPACK's delegate. What the delegate leaves behind runs
-in portable kernels, tens of times slower, so heavy operators among it are an error that names them.
+The path is PyTorch's own: `torch.export`, `prepare_pt2e` with XNNPACK's quantiser (symmetric, weights per channel),
+calibration on the user's pictures, `convert_pt2e`, lowering to XNNPACK's delegate. Heavy operators that the
+delegate does not take are an error that names them, because portable kernels are tens of times slower.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ MIN_SAME = 0.95
 
 @dataclass(frozen=True, slots=True)
 class ExportReport:
-    """What came of an export.
+    """The result of an export.
 
     Attributes:
         bundle: the bundle that was written.
-        pictures: how many pictures were given.
-        agreement: share of them on which the bundle, in the device's runtime, and the float network name one class.
-        float_accuracy: share that the float network names rightly; None without truth.
+        pictures: number of calibration pictures.
+        agreement: share of the pictures on which the bundle, in the device's runtime, names the float network's class.
+        float_accuracy: share that the float network names rightly; None without labels.
         bundle_accuracy: the same for the bundle.
         model_bytes: size of `model.pte`.
-        float_layers: how many of an int8 bundle's last layers with weights stayed in float32.
+        float_layers: number of last layers with weights that stayed in float32 in an int8 bundle.
     """
 
     bundle: Bundle
@@ -86,7 +86,7 @@ def export(
         input: what the network takes.
         name: of the model.
         version: of the model.
-        fp32: leave out the quantisation.
+        fp32: do not quantise.
         policy: for `policy.json`; None writes none: an exported bundle is to be calibrated.
         allow: operators that may stay outside XNNPACK though they are heavy, such as "native_layer_norm".
         spare: leave the last layers in float32 where int8 would cost the answers (`edge_sdk.workbench.quantise`).

@@ -16,9 +16,9 @@ _FILES_PER_PART = 250
 
 
 class FolderSource:
-    """Pictures in a folder. Its sub-folders are the classes; pictures beside them, or without any, have no label.
+    """Pictures in a folder. Its sub-folders are the classes; pictures outside a sub-folder have no label.
 
-    A file that cannot be decoded is logged and passed over.
+    A file that cannot be decoded is logged and skipped.
 
     Raises:
         WorkbenchError: there is no such folder, or no picture of this split in it.
@@ -64,9 +64,9 @@ class FolderSource:
 
 
 def picture_files(folder: Path) -> list[Path]:
-    """All pictures below a folder, sorted; hidden files and folders are left out.
+    """All pictures below a folder, sorted, without hidden files and folders.
 
-    Links to folders are followed, except one to a folder that it lies in; links to nothing are logged and passed over.
+    Links to folders are followed, except a link to a folder that contains it; dangling links are logged and skipped.
     """
     return sorted(_pictures(folder, frozenset()))
 

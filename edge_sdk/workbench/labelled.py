@@ -11,7 +11,7 @@ from edge_sdk.types import Image
 
 
 class Split(StrEnum):
-    """What a picture may be used for; ALL is a whole folder, or the test seeds of the simulated camera."""
+    """What a picture may be used for. ALL is a whole folder, or the test seeds of the simulated camera."""
 
     TRAIN = "train"
     VAL = "val"
@@ -22,14 +22,14 @@ class Split(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledImage:
-    """A picture and what is known of it.
+    """A picture with its label and origin.
 
     Attributes:
         image: `uint8 (H, W, 3)` RGB, full size.
         label: the true class, or None.
         source: the file, or the camera's address.
-        group: what the picture is to be reported under, such as the light; "" where nothing is known.
-        name: tells it from the other pictures of its source: the file below the folder, or camera and number.
+        group: name under which results are reported, such as the light; "" if unknown.
+        name: unique within the source: the file's path below the folder, or camera seed and number.
     """
 
     image: Image
@@ -40,7 +40,7 @@ class LabelledImage:
 
 
 class Source(Protocol):
-    """Labelled pictures in parts, each of which can be read alone and is always the same."""
+    """Labelled pictures in parts. Each part can be read by itself and always holds the same pictures."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -52,10 +52,10 @@ class Source(Protocol):
 
     @property
     def key(self) -> str:
-        """Names the content: another key, other pictures."""
+        """Identifies the content: changes whenever the pictures do."""
 
     def size(self, part: int) -> int:
-        """Number of pictures in a part, at most."""
+        """Largest number of pictures in a part."""
 
     def read(self, part: int) -> Iterator[LabelledImage]:
         """The pictures of one part."""

@@ -17,7 +17,7 @@ from torch import nn
 from edge_sdk.errors import WorkbenchError
 
 MAX_LIGHT_ELEMENTS = 4096
-"""An operator that handles at most so many numbers at once may stay outside the delegate: the classifier's tail."""
+"""Largest tensor, in elements, of an operator that may stay outside the delegate, such as the classifier's tail."""
 
 _HEAVY = ("convolution", "linear", "mm", "addmm", "bmm", "baddbmm", "scaled_dot_product_attention")
 _CHEAP = (
@@ -34,11 +34,11 @@ _CHEAP = (
     "squeeze_copy",
     "unsqueeze_copy",
     "full",
-)  # they move or wrap numbers and compute next to nothing, at any size
+)  # they move or wrap tensors and compute almost nothing, at any size
 
 
 class MeanPool(nn.Module):
-    """Global average of `(N, C, H, W)` as `(N, C, 1, 1)`, in the one form that XNNPACK takes in channels-last."""
+    """Global average of `(N, C, H, W)` as `(N, C, 1, 1)`, in the form that XNNPACK takes in channels-last."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The mean of each channel."""
@@ -46,7 +46,7 @@ class MeanPool(nn.Module):
 
 
 def replace_pooling(module: nn.Module) -> nn.Module:
-    """Put `MeanPool` in the place of global average pooling, whose usual form splits the delegate; returns `module`."""
+    """Replace global average pooling, whose usual form splits the delegate, by `MeanPool`; returns `module`."""
     for name, child in module.named_children():
         if isinstance(child, nn.AdaptiveAvgPool2d) and child.output_size in (1, (1, 1)):
             setattr(module, name, MeanPool())
@@ -58,7 +58,7 @@ def replace_pooling(module: nn.Module) -> nn.Module:
 
 
 def undelegated(graph: torch.fx.Graph) -> list[str]:
-    """The heavy operators that a lowered program would run outside the delegate, each with the module it comes from."""
+    """Heavy operators of a lowered program outside the delegate, each as "operator in module"."""
     found = []
     for node in graph.nodes:
         if node.op != "call_function":
@@ -115,7 +115,7 @@ def lower(captured: Any, inputs: tuple[torch.Tensor], allow: Sequence[str]) -> b
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without the exporter's warnings, none of which a user can act on."""
+    """Silence the exporter's warnings within this context; no user can act on them."""
     loggers = [logging.getLogger(name) for name in ("torchao", "torch.utils._pytree")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

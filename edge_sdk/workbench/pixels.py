@@ -1,4 +1,4 @@
-"""A source's pictures at a network's input size, kept on disk so that they are decoded or rendered once."""
+"""A source's pictures at a network's input size, cached on disk: each is decoded or rendered once."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from edge_sdk.types import Image
 from edge_sdk.workbench.labelled import Source
 
 OnPart = Callable[[int, int], None]
-"""Called with the number of parts that are done and of all parts."""
+"""Called with the number of parts done and the number of all parts."""
 
 
 class Pixels:
-    """N prepared pictures with their classes, mapped from disk.
+    """N prepared pictures with their classes, memory-mapped from disk.
 
     Attributes:
         labels: class names.
@@ -42,7 +42,7 @@ class Pixels:
         return len(self.truths)
 
     def image(self, index: int) -> Image:
-        """Picture `index`, `uint8 (height, width, 3)` RGB; not to be written to."""
+        """Picture `index`, `uint8 (height, width, 3)` RGB; read-only."""
         part = int(np.searchsorted(self._ends, index, side="right"))
         start = int(self._ends[part]) - len(self._parts[part])
         image: Image = self._parts[part][index - start]
@@ -64,17 +64,17 @@ def load_pixels(
     workers: int = 1,
     on_part: OnPart | None = None,
 ) -> Pixels:
-    """All labelled pictures of a source, prepared as the device does it; made now where they are not on disk yet.
+    """All labelled pictures of a source, prepared as on the device. Parts that are not on disk yet are made.
 
-    Interrupted work goes on where it stopped, part by part.
+    An interrupted call resumes at the first missing part.
 
     Args:
-        source: where they come from.
+        source: of the pictures.
         spec: size and resize rule.
         labels: class names in the wanted order; default: the source's. Pictures of other classes are refused.
         folder: of the cache; default: the user's cache folder.
         workers: processes that make parts.
-        on_part: told of the progress.
+        on_part: called after each part.
 
     Raises:
         WorkbenchError: no labelled pictures, or a class that is not among `labels`.

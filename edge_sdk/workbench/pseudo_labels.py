@@ -1,8 +1,8 @@
-"""Frames with the big model's answers as their labels, as `cloud-server --keep FOLDER` leaves them.
+"""Pseudo-labels: frames labelled with the big model's answers, as `cloud-server --keep FOLDER` stores them.
 
-FOLDER holds `answers.jsonl`, a JSON object with `file`, `label` and `confidence` on each line (further keys are passed
-over), or `answers.csv` with these columns, made by hand or exported from elsewhere, or both: then a line of the CSV
-takes the place of the JSON line of the same file, so that a person's word is the last.
+FOLDER holds `answers.jsonl`, one JSON object with `file`, `label` and `confidence` on each line (other keys are
+ignored), or `answers.csv` with these columns, or both. A line of the CSV replaces the JSON line of the same file, so
+that a person can correct the model.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _NO_TEXT = re.compile("[\0\ufffd\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class PseudoLabel:
-    """A picture and what the big model says of it.
+    """A picture and the big model's answer on it.
 
     Attributes:
         path: the encoded picture.
@@ -51,10 +51,10 @@ class PseudoLabel:
 
 
 def read_pseudo_labels(folder: str | Path, *, min_confidence: float = 0.8) -> list[PseudoLabel]:
-    """The frames of a folder whose answer is sure enough, in the order of their lines, each file once.
+    """Read the frames of a folder whose answer is at least `min_confidence` sure, in the order of their lines.
 
-    A file that is named twice has its last line's answer. Lines that cannot be read, and lines whose file is missing or
-    empty, are passed over; the log says how many.
+    Each file is read once; the last line about it counts. Lines that cannot be parsed, and lines whose file is missing
+    or empty, are skipped; the log says how many.
 
     Args:
         folder: as `cloud-server --keep` fills it.
@@ -87,10 +87,10 @@ def read_pseudo_labels(folder: str | Path, *, min_confidence: float = 0.8) -> li
                 raise WorkbenchError(f"expected files inside {root}; line {number} of {table} names {frame.path}")
             frames[place] = frame
         if unreadable:
-            _log.warning("%s: %d lines were passed over that cannot be read", table, unreadable)
+            _log.warning("%s: %d lines were skipped that cannot be read", table, unreadable)
     found = [frame for frame in frames.values() if _is_there(frame.path)]
     if len(found) < len(frames):
-        _log.warning("%s: %d lines were passed over whose file is missing or empty", root, len(frames) - len(found))
+        _log.warning("%s: %d lines were skipped whose file is missing or empty", root, len(frames) - len(found))
     return [frame for frame in found if frame.confidence >= min_confidence]
 
 
@@ -103,9 +103,9 @@ def choose(frames: Sequence[PseudoLabel], shots: int, labels: Sequence[str] | No
     confidence, the chance that its label is right; no rule prefers sure frames further, as they teach the least.
 
     Args:
-        frames: sure enough already (`read_pseudo_labels`).
-        shots: samples of each class, at most; a class that has fewer frames gives them all.
-        labels: the classes; None: all that occur, sorted. Frames of other classes are passed over.
+        frames: from `read_pseudo_labels`.
+        shots: largest number of samples of each class; a class with fewer frames gives them all.
+        labels: the classes; None: all that occur, sorted. Frames of other classes are ignored.
         seed: the same frames and seed give the same samples, whatever the other classes are; 0 or more.
 
     Returns:
@@ -155,7 +155,7 @@ def _groups(frames: Sequence[PseudoLabel], shots: int) -> list[list[PseudoLabel]
 
 
 def _rows(table: Path) -> Iterator[tuple[int, object]]:
-    """Line numbers and what they hold; None for a line that cannot be read."""
+    """Each line's number and its parsed content; None for a line that cannot be parsed."""
     try:
         with table.open(encoding="utf-8-sig", errors="replace", newline="") as file:
             if table.name == JSON_LINES:
@@ -198,7 +198,7 @@ def _frame_of(row: object, root: Path) -> PseudoLabel | None:
 
 
 def _is_text(value: object) -> TypeGuard[str]:
-    """Whether it is text that a file may be called; U+FFFD stands where bytes were no UTF-8."""
+    """Whether it is text that a file may be called; U+FFFD marks bytes that were not UTF-8."""
     return isinstance(value, str) and bool(value) and not _NO_TEXT.search(value)
 
 

@@ -1,8 +1,8 @@
-"""Static int8 in the form that XNNPACK takes; the last layers stay in float32 where int8 would cost the answers.
+"""Static int8 quantisation for XNNPACK; the last layers stay in float32 where int8 would change too many answers.
 
 Ranges are the calibration pictures', one for a whole activation. Some networks (MobileNetV3 is one) have activations in
-their last layers that reach a hundred times further than usual, and 256 steps leave nothing of the usual ones. Those
-layers see few pixels, so in float32 they cost little time, but four bytes a weight.
+their last layers that reach a hundred times further than usual, and 256 steps leave nothing of the usual ones. In
+float32 those layers cost little time, because they see few pixels, but four bytes a weight.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from edge_sdk.model.bundle import InputSpec
 from edge_sdk.workbench.tensors import to_tensor
 
 ENOUGH_ALIKE, TOO_FAR = 0.95, 0.9
-"""Share of pictures on which int8 names the float network's class: below the second, layers stay float32 until it is
-above the first."""
+"""Shares of pictures on which int8 names the float network's class. If pure int8 is below the second value, last layers
+stay in float32, one, two, four and so on, until the share reaches the first."""
 
 _JUDGED = 128  # pictures
 _WEIGHTED = ("aten.conv2d", "aten.linear")
@@ -28,13 +28,13 @@ _WEIGHTED = ("aten.conv2d", "aten.linear")
 def quantise(
     captured: Any, pixels: NDArray[np.uint8], spec: InputSpec, wanted: NDArray[np.int64] | None
 ) -> tuple[Any, int]:
-    """A captured network as an int8 one.
+    """Quantise a captured network to int8.
 
     Args:
         captured: by `torch.export`.
-        pixels: `uint8 (N, H, W, 3)`, to calibrate on.
+        pixels: `uint8 (N, H, W, 3)`, calibration pictures at the network's input size.
         spec: what the network takes.
-        wanted: `(N,)`, the float network's classes; None: every layer becomes int8, whatever that costs.
+        wanted: `(N,)`, the float network's classes; None: every layer becomes int8, however many answers change.
 
     Returns:
         the converted network, and how many of its last layers with weights stay in float32.
@@ -64,19 +64,19 @@ def quantise(
 
 
 def example(pixels: NDArray[np.uint8], spec: InputSpec) -> torch.Tensor:
-    """One picture as the network's input; channels-last, so that the device's pixels need no turning."""
+    """One picture as the network's input; channels-last, the layout of the device's pixels."""
     return to_tensor(pixels[:1], spec).contiguous(memory_format=torch.channels_last)
 
 
 def logits_of(module: Any, pixels: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]:
-    """What a network of one picture at a time answers, `float32 (N, C)`."""
+    """Logits `float32 (N, C)` of a network that takes one picture at a time."""
     with torch.inference_mode():
         rows = [module(example(pixels[index : index + 1], spec)).numpy()[0] for index in range(len(pixels))]
     return np.stack(rows).astype(np.float32)
 
 
 def _with_float_tail(prepared: Any, layers: int) -> Any:
-    """Without the observers from the first of the last `layers` layers with weights on; what feeds it is int8."""
+    """Remove the observers from the last `layers` layers with weights, so that these stay in float32."""
     if not layers:
         return prepared
     nodes = list(prepared.graph.nodes)

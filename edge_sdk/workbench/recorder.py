@@ -1,4 +1,4 @@
-"""Running models over labelled pictures to make their records: resumable, in a fixed order, each in its own way."""
+"""Making records: models run over labelled pictures in a fixed order; an interrupted run can be resumed."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ def run_subjects(
     labels: tuple[str, ...] | None = None,
     on_done: Callable[[int], None] | None = None,
 ) -> list[Records]:
-    """Run models over the same labelled pictures; those without a label are passed over.
+    """Run models over the same labelled pictures; pictures without a label are skipped.
 
     Args:
         subjects: models with the same labels, in any order.
         pictures: what they are run on.
         labels: their order in the records; default: the first model's.
-        on_done: told how many pictures are done.
+        on_done: called with the number of pictures done.
 
     Raises:
-        WorkbenchError: labels of the models that differ, a picture of another class, or no labelled picture.
+        WorkbenchError: the models' labels differ, a picture is of another class, or no picture is labelled.
     """
     labels = labels or subjects[0].info.labels
     for subject in subjects:
@@ -80,7 +80,7 @@ def run_subjects(
 
 
 class _Run:
-    """One model and what it has said so far."""
+    """One model and its logits so far."""
 
     def __init__(self, subject: Subject, labels: tuple[str, ...]) -> None:
         self._subject = subject
@@ -116,13 +116,13 @@ class _Run:
 def write_records(
     subjects: Sequence[Subject], source: Source, out: Path, *, on_part: Callable[[int, int], None] | None = None
 ) -> list[Path]:
-    """Write the records of models on a source of pictures, `OUT/MODEL.npz`; interrupted, it goes on where it was.
+    """Write the records of models on a source of pictures to `OUT/MODEL.npz`; an interrupted call is resumed.
 
     Args:
         subjects: models, of different names.
         source: labelled pictures.
         out: folder of the records.
-        on_part: told how many parts of the source are done, of how many.
+        on_part: called with the parts of the source that are done, and of how many.
 
     Raises:
         WorkbenchError: two models of one name, or as `run_subjects`.
@@ -174,14 +174,14 @@ def write_records(
 
 
 def _data(source: Source, subject: Subject) -> str:
-    """Names what a model has seen."""
+    """Identifies the pictures that a model has seen, and their encoding."""
     upload = subject.upload
     pictures = sum(source.size(part) for part in range(source.parts))  # a simulated source's key does not tell
     return f"{source.key} {pictures} {upload.name if upload else 'as they are'}"
 
 
 def _done(path: Path, subject: Subject, source: Source) -> bool:
-    """Whether these records are on disk already."""
+    """Whether the records of this model on this source are on disk already."""
     if not path.exists():
         return False
     old, new = load_records(path).info, subject.info
@@ -190,7 +190,7 @@ def _done(path: Path, subject: Subject, source: Source) -> bool:
 
 
 def _part(work: Path, name: str, source: Source, subject: Subject, part: int) -> Path:
-    """Where a part of a model's records lies: another source, model or encoding, another place."""
+    """File of a part of a model's records; differs by source, model and encoding."""
     info = subject.info
     upload = subject.upload
     seen = upload.name if upload else "plain"

@@ -1,6 +1,6 @@
-"""Records: what one model said of N labelled pictures, and what it costs to ask it; one `.npz` per model.
+"""Records: one model's answers on N labelled pictures, and the model's cost.
 
-All that chooses thresholds, companions and exits works on records alone: no model is run twice for another question.
+Thresholds, companions and exits are chosen from records alone, so no model has to run twice for another question.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ARRAYS = ("ids", "truths", "predicted", "confidence", "probabilities", "energy",
 
 
 class RecordsInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What was run.
+    """The model that was run, and on what.
 
     Attributes:
         model: its name.
@@ -51,7 +51,7 @@ class RecordsInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Records:
-    """What one model said of N pictures.
+    """One model's answers on N pictures.
 
     Attributes:
         info: the model.
@@ -59,14 +59,14 @@ class Records:
         truths: `int64 (N,)`, index of the true class.
         predicted: `int64 (N,)`, index of the class that the model names.
         confidence: `float32 (N,)`, the model's probability of that class.
-        probabilities: `float16 (N, C)`, or None where only the top class is known.
+        probabilities: `float16 (N, C)`, or None if only the top class is known.
         energy: `float32 (N,)`, log of the sum of exponentials of the logits, or None.
-        upload_bytes: `int64 (N,)`, size of the encoded picture, or None where it was not encoded.
-        groups: `str (N,)`, what each picture is to be reported under, such as its light; or None.
-        sources: `str (N,)`, where each picture comes from: those of one camera look alike; or None.
+        upload_bytes: `int64 (N,)`, size of the encoded picture, or None if it was not encoded.
+        groups: `str (N,)`, name under which results on each picture are reported, such as its light; or None.
+        sources: `str (N,)`, the origin of each picture, such as its camera; or None.
 
     Raises:
-        WorkbenchError: arrays that do not fit one another, labels out of range, probabilities that are none.
+        WorkbenchError: arrays that do not fit one another, labels out of range, probabilities outside [0, 1].
     """
 
     info: RecordsInfo
@@ -104,7 +104,9 @@ class Records:
             array = getattr(self, field)
             if array is not None and not ((array >= 0) & (array <= 1.001)).all():
                 row = int(np.flatnonzero(~((array >= 0) & (array <= 1.001)).reshape(count, -1).all(axis=1))[0])
-                raise WorkbenchError(f"{name}: expected {field} from 0 to 1; record {str(self.ids[row])!r} has others")
+                raise WorkbenchError(
+                    f"{name}: expected {field} from 0 to 1; record {str(self.ids[row])!r} has other values"
+                )
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -122,7 +124,7 @@ class Records:
 
     @property
     def logits(self) -> NDArray[np.float32]:
-        """`float32 (N, C)` logits, up to a constant per row where the energy is not known.
+        """`float32 (N, C)` logits; without the energy they are known up to a constant per row.
 
         Raises:
             WorkbenchError: only the top class is known.
@@ -184,7 +186,7 @@ def from_logits(
 
 
 def join(parts: Sequence[Records]) -> Records:
-    """Records of one model on parts of its pictures, as one."""
+    """Join records of one model on several parts of its pictures."""
 
     def whole(name: str) -> Any:
         arrays = [getattr(part, name) for part in parts]

@@ -14,19 +14,19 @@ from edge_sdk.workbench.records_file import load_records
 
 
 def read_csv(path: str | Path, truth: Records | Path | str, *, model: str = "", macs: int = 0) -> Records:
-    """Records of a third party: a CSV with the columns `id`, `predicted` (a class name or number), `probability`.
+    """Read another program's records: a CSV with the columns `id`, `predicted` (class name or index), `probability`.
 
     Args:
-        path: the CSV, with a heading.
-        truth: records (or their file) of any model on the same pictures: they give ids, labels and truths.
+        path: the CSV, with a header line.
+        truth: records (or their file) of any model on the same pictures: ids, labels and truths are taken from them.
         model: its name; default: the file's.
-        macs: its cost per picture, where known.
+        macs: multiply-accumulates per picture; 0: unknown.
 
     Returns:
         records in the order of `truth`.
 
     Raises:
-        WorkbenchError: a column, a picture or a class is missing or unknown, or a value is no probability.
+        WorkbenchError: a column, a picture or a class is missing or unknown, or a value is not a probability.
     """
     path = Path(path)
     known = truth if isinstance(truth, Records) else load_records(truth)

@@ -35,9 +35,9 @@ class SimulatedSource:
         seed: of the address.
         frames: number of pictures.
         streams: share of them that is taken from streams, in [0, 1].
-        closeups: cut-outs that follow each balanced frame.
-        stride: every so many frames of a stream are used: neighbours look alike.
-        split: which camera seeds.
+        closeups: number of cut-outs that follow each balanced frame.
+        stride: every `stride`-th frame of a stream is used, because neighbours look alike.
+        split: decides the camera seeds.
     """
 
     seed: int
@@ -102,7 +102,7 @@ class SimulatedSource:
 
     @property
     def key(self) -> str:
-        """Changes with the seeds and with the camera's program; not with the number of frames, which adds parts."""
+        """Changes with the seeds and the camera's code, but not with the number of frames, which only adds parts."""
         import edge_sdk.camera.simulated as simulated
 
         stride = "" if self.stride == 3 else f" {self.stride}"
@@ -112,7 +112,7 @@ class SimulatedSource:
         return digest.hexdigest()[:16]
 
     def size(self, part: int) -> int:
-        """Number of pictures in a part, at most."""
+        """Largest number of pictures in a part."""
         return self._frames(part) * (1 + self.closeups)
 
     def read(self, part: int) -> Iterator[LabelledImage]:

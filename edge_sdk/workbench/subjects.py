@@ -31,14 +31,14 @@ _WARM_UP = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Subject:
-    """A model to be recorded.
+    """A model of which records can be made.
 
     Attributes:
-        info: what it is.
-        prepare: brings a picture to its input.
-        logits: N prepared pictures -> `float32 (N, C)`.
-        upload: the model sees each picture after this encoding; None: as it is.
-        input: what the network takes; None: not known.
+        info: its description.
+        prepare: resizes a picture to the model's input.
+        logits: maps N prepared pictures to `float32 (N, C)`.
+        upload: encoding through which the model sees each picture; None: the picture itself.
+        input: the input specification; None: unknown.
     """
 
     info: RecordsInfo
@@ -57,13 +57,13 @@ def open_subject(name: str, *, pretrained: bool = False, threads: int = 1, uploa
 
     Args:
         name: folder of a bundle or the name of one that ships, path of a `.safetensors`, or timm's name.
-        pretrained: of a timm name: with its pretrained weights.
+        pretrained: load timm's pretrained weights; only for a timm name.
         threads: of a bundle's runtime.
         upload: the model sees pictures after this encoding, as a server does.
 
     Raises:
         BundleError: a bundle that cannot be opened.
-        WorkbenchError: nothing has that name.
+        WorkbenchError: no bundle, checkpoint or timm model has that name.
     """
     from edge_sdk.model.bundle import MANIFEST_FILE, shipped_bundles
 

@@ -1,7 +1,7 @@
-"""Training and fine-tuning of any timm model, with or without a teacher; it can be killed at any moment and goes on.
+"""Training and fine-tuning of any timm model, with or without a teacher; a killed training can be resumed.
 
 The recipe is the common one for small networks: AdamW (Loshchilov & Hutter, arXiv 1711.05101), linear warm-up and a
-cosine to zero, label smoothing, and an exponential moving average of the weights, which is what is kept. A teacher's
+cosine to zero, label smoothing, and an exponential moving average of the weights, which becomes the result. A teacher's
 softened output is learnt as in Hinton, Vinyals, Dean (arXiv 1503.02531, section 2).
 """
 
@@ -28,11 +28,12 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.bundle import InputSpec
 from edge_sdk.networks.checkpoint import CheckpointInfo, create_model, load_checkpoint, save_checkpoint
 from edge_sdk.networks.macs import count_macs, count_parameters
+from edge_sdk.workbench.accuracy import accuracy_of
 from edge_sdk.workbench.augment import Augmentation
 from edge_sdk.workbench.data import open_source
 from edge_sdk.workbench.labelled import Split
 from edge_sdk.workbench.learning_rate import schedule
-from edge_sdk.workbench.pixels import OnPart, Pixels, load_pixels
+from edge_sdk.workbench.pixels import OnPart, load_pixels
 from edge_sdk.workbench.tensors import scaled, to_tensor
 from edge_sdk.workbench.train_config import TrainConfig
 
@@ -41,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a training is.
+    """State of a running training.
 
     Attributes:
         step: steps done.
@@ -68,15 +69,15 @@ def train(
     on_progress: OnProgress | None = None,
     on_part: OnPart | None = None,
 ) -> Path:
-    """Train, or go on with the training that an earlier call with the same settings began.
+    """Train, or resume the training that an earlier call with the same settings began.
 
-    The state lies beside the output, in `OUT.state`, until the training is done.
+    Until the training is done, its state is stored beside the output, in `OUT.state`.
 
     Args:
-        config: what and how.
+        config: the settings.
         cache: folder of prepared pictures; default: the user's cache folder.
-        on_progress: told every few steps and after each epoch.
-        on_part: told while pictures are being rendered or decoded.
+        on_progress: called every 10 steps and after each epoch.
+        on_part: called while pictures are rendered or decoded.
 
     Returns:
         the checkpoint's path.
@@ -95,7 +96,7 @@ def train(
 
 
 class _Run:
-    """One training: its data, its networks, and where it stands."""
+    """One training: its data, its networks and its state."""
 
     def __init__(self, config: TrainConfig, cache: Path | None, on_part: OnPart | None) -> None:
         self.config, self.augmentation = config, Augmentation().weaker(config.augment)
@@ -104,7 +105,7 @@ class _Run:
         torch.manual_seed(config.seed)
         self.module, self.info = self._student(source.labels)
         self.teacher, teacher_info = self._teacher(source.labels)
-        self.spec = self.info.input  # of the pictures that are changed; the smaller network sees them scaled down
+        self.spec = self.info.input  # size of the augmented pictures; the smaller network sees them scaled down
         if teacher_info is not None and teacher_info.input.width > self.spec.width:
             self.spec = teacher_info.input
         kept = self.spec
@@ -150,7 +151,7 @@ class _Run:
         return module.to(self.config.device, memory_format=torch.channels_last), info  # type: ignore[call-overload]
 
     def restore(self) -> None:
-        """Take up the saved state, if there is one."""
+        """Load the saved state, if there is one."""
         if not self.state_path.exists():
             return
         state = torch.load(self.state_path, weights_only=True, map_location=self.device)
@@ -177,7 +178,7 @@ class _Run:
         write_whole(self.state_path, partial(torch.save, state))
 
     def go(self, on_progress: OnProgress | None) -> None:
-        """All remaining steps."""
+        """Run all remaining steps."""
         losses: list[float] = []
         for images, truths in self._batches():
             losses.append(self._learn(images, truths))
@@ -191,7 +192,7 @@ class _Run:
                 losses.clear()
 
     def _batches(self) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
-        """The batches of the remaining steps; the next one is made while the last one is learnt."""
+        """The batches of the remaining steps; the next one is prepared while the present one is learnt."""
         with ThreadPoolExecutor(1) as maker:
             upcoming = maker.submit(self._make_batch, self.step)
             for step in range(self.step, self.steps):
@@ -201,7 +202,7 @@ class _Run:
                 yield batch
 
     def _make_batch(self, step: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """A function of the seed and the step alone, so that a resumed training sees what it would have seen."""
+        """The batch of a step. It depends on seed and step alone, so a resumed training sees the same batches."""
         epoch, place = divmod(step, self.steps_per_epoch)
         order = np.random.default_rng([self.config.seed, 1, epoch]).permutation(len(self.pixels))
         chosen = order[place * self.config.batch : (place + 1) * self.config.batch]
@@ -280,20 +281,6 @@ class _Run:
             training=facts,
         )
         return save_checkpoint(config.out, module, info, half=config.half)
-
-
-def accuracy_of(module: nn.Module, pixels: Pixels, spec: InputSpec, *, batch: int = 64, bf16: bool = False) -> float:
-    """Share of prepared pictures that the network names rightly, scaled to its size; its mode is kept."""
-    training = module.training
-    device = next(module.parameters()).device
-    module.eval()
-    right = 0
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-        for images, truths in pixels.batches(batch):
-            answers = module(to_tensor(scaled(images, spec), spec, device)).argmax(1).cpu().numpy()
-            right += int((answers == truths).sum())
-    module.train(training)
-    return right / len(pixels)
 
 
 def _floats(module: nn.Module) -> list[torch.Tensor]:

@@ -11,19 +11,19 @@ from edge_sdk.errors import WorkbenchError
 
 
 class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """What to train, on what, and how. Two runs of the same settings draw the same pictures in the same order.
+    """Settings of a training. Two runs with the same settings see the same pictures in the same order.
 
     Attributes:
         data: address of the training pictures (`edge_sdk.workbench.data`).
         out: the checkpoint to write, `.safetensors`.
-        model: timm's name, or a checkpoint to go on from.
+        model: timm's name, or a checkpoint to start from.
         val: address of the validation pictures; default: the validation split of `data`.
         pretrained: start from timm's pretrained weights.
         model_options: keyword arguments for timm's `create_model`, such as `{"global_pool": "avgmax"}`.
         width: of the input, pixels; default: the model's own.
         height: of the input, pixels; default: the model's own.
-        pictures: width and height at which pictures are kept on disk, so that several trainings share them; default:
-            the larger of the model's and the teacher's input.
+        pictures: width and height of the pictures cached on disk, which several trainings can share; default: the
+            larger of the model's and the teacher's input.
         epochs: passes over the data.
         batch: pictures per step.
         learning_rate: the peak.
@@ -34,7 +34,7 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
         teacher: a checkpoint whose output is learnt beside the truth.
         teacher_weight: share of the teacher in the loss.
         teacher_temperature: both outputs are divided by it before they are compared.
-        augment: strength of the changes to pictures, in [0, 1]; small networks and plentiful pictures want less.
+        augment: strength of the changes to pictures, in [0, 1]; small networks and large data sets need less.
         seed: of weights, order and augmentation.
         precision: number format of the forward pass; "bf16" runs it under autocast.
         device: "cpu" or "cuda".

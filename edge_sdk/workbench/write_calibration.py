@@ -35,12 +35,12 @@ def calibrate_bundle(
     Args:
         path: the bundle's folder.
         big: the big model's checkpoint, or a timm name (then with pretrained weights).
-        pictures: labelled ones; both models must not have been trained on them.
+        pictures: labelled ones that neither model was trained on.
         rule: how the threshold is chosen.
         upload: how pictures will travel; default: as the bundle's policy says.
         learned_gate: see `calibrate_records`.
         on_done: told how many pictures are done.
-        now: the date for the record.
+        now: clock that gives the date written into the policy.
 
     Raises:
         BundleError: the bundle cannot be used or written.
@@ -65,9 +65,9 @@ def write_calibration(
     rule: Rule,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Calibration:
-    """Write what calibration found into a bundle's `policy.json`, with the facts for its reader.
+    """Write a calibration into a bundle's `policy.json`, with facts about it for people.
 
-    A ladder of encodings that was measured for the same big model stays.
+    An encoding ladder that was measured with the same big model stays; another one is dropped.
     """
     facts: dict[str, float | int | str] = {
         "rule": rule.name,

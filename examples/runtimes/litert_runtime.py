@@ -69,11 +69,13 @@ def _quantised(values: NDArray[np.float32], tensor: dict[str, Any]) -> NDArray[A
     if kind is np.float32:
         return values
     limits = np.iinfo(kind)
-    return np.clip(np.rint(values / scale + zero), limits.min, limits.max).astype(kind)
+    whole: NDArray[Any] = np.clip(np.rint(values / scale + zero), limits.min, limits.max).astype(kind)
+    return whole
 
 
 def _real(values: NDArray[Any], tensor: dict[str, Any]) -> NDArray[np.float32]:
     scale, zero = tensor["quantization"]
     if tensor["dtype"] is np.float32:
         return np.array(values, np.float32)
-    return ((values.astype(np.float32) - zero) * scale).astype(np.float32)
+    real: NDArray[np.float32] = ((values.astype(np.float32) - zero) * scale).astype(np.float32)
+    return real

@@ -67,9 +67,11 @@ def test_demand_of_long_ago_is_forgotten() -> None:
 
 def test_a_long_run_spends_the_budget_on_the_best() -> None:
     rng = np.random.default_rng(0)
-    limit, spent, now_s = 100_000, [], 0.0
+    limit, now_s = 100_000, 0.0
+    spent: list[float] = []
     price = Price(limit, DAY_S)
-    bought, refused = [], []
+    bought: list[float] = []
+    refused: list[float] = []
     for _ in range(6000):
         now_s += 60.0
         gain = float(rng.random())

@@ -11,7 +11,8 @@ import pytest
 
 from edge_sdk.cli import cli
 from edge_sdk.model.bundle import open_bundle
-from edge_sdk.store.journal import Journal
+from edge_sdk.store.schema import FrameRecord
+from edge_sdk.store.store import Store
 from edge_sdk.terminal.command import run
 from edge_sdk.types import Answer, Origin, Reason
 
@@ -19,11 +20,10 @@ from edge_sdk.types import Answer, Origin, Reason
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
     """300 frames of which the little model was never sure."""
-    with Journal(tmp_path / "journal.db") as journal:
+    with Store(tmp_path) as store:
         for number in range(300):
-            journal.write(
-                Answer(f"{number:032x}", datetime.now(UTC), "", "deer", 0.2, Origin.DEVICE, True, Reason.CONFIDENT)
-            )
+            name, now = f"{number:032x}", datetime.now(UTC)
+            store.exit(FrameRecord(Answer(name, now, "", "deer", 0.2, Origin.DEVICE, True, Reason.CONFIDENT)))
     return tmp_path
 
 

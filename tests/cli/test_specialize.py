@@ -92,7 +92,7 @@ def test_a_pattern_of_zeros_needs_no_target(place: Path, tmp_path: Path) -> None
     out = tmp_path / "yard"
     done = run(place, "--shots", "4", "--pattern", "2:4", "--out", str(out), *QUICK)
     assert done.exit_code == 0, done.output
-    assert "left dense: fc (the classifier decides)" in done.output
+    assert "left dense: fc (the classifier stays dense)" in done.output
 
 
 @pytest.mark.parametrize(

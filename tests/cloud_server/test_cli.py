@@ -106,17 +106,17 @@ def test_a_taken_port_is_explained(checkpoint: Path) -> None:
         port = taken.getsockname()[1]
         arguments = ["-m", "cloud_server", "--model", str(checkpoint), "--port", str(port)]
         done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert (
         done.stderr
-        == f"Error: cannot listen on 127.0.0.1:{port}: the port is taken, or the host is not this machine's\n"
+        == f"cloud-server: cannot listen on 127.0.0.1:{port}: the port is taken, or the host is not this machine's\n"
     )
 
 
 def test_missing_extras_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "EXTRAS", ("no_such_module", "numpy"))
     result = CliRunner().invoke(command.main, [])
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "no_such_module, which this Python lacks: pip install '.[cloud]'" in result.output
 
 
@@ -138,7 +138,7 @@ def test_an_unknown_option_is_explained() -> None:
 )
 def test_a_link_that_cannot_be_made_safe_is_explained(arguments: list[str], message: str) -> None:
     result = CliRunner().invoke(command.main, ["--port", "0", *arguments])
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert message in result.output
 
 
@@ -148,3 +148,81 @@ def test_answers_are_kept_for_each_port(tmp_path: Path, monkeypatch: pytest.Monk
     assert command._state_folder(None, 0) is None
     assert command._state_folder("none", 50051) is None
     assert command._state_folder("/var/lib/cloud", 0) == Path("/var/lib/cloud")
+
+
+def test_help_works_without_the_extra() -> None:
+    code = (
+        "import sys\n"
+        "for name in ('torch', 'timm', 'safetensors', 'grpc', 'grpc_health', 'cv2', 'prometheus_client', 'rich'):\n"
+        "    sys.modules[name] = None\n"
+        "from cloud_server.cli import main\n"
+        "main(['--help'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--http-port" in done.stdout
+
+
+def test_a_port_file_that_cannot_be_written_is_explained(checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "[bold]file").write_text("")
+    port_file = tmp_path / "[bold]file" / "port"
+    arguments = ["-m", "cloud_server", "--model", str(checkpoint), "--port", "0", "--port-file", str(port_file)]
+    done = subprocess.run(
+        [sys.executable, *arguments, "--log-level", "error"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("cloud-server: ")
+    assert done.stderr.count("\n") == 1
+    assert "[bold]file" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--prot", "1"], ["--archive-limit", "lots"], ["--max-batch", "0"], ["more"]])
+def test_a_wrong_option_takes_one_line(arguments: list[str]) -> None:
+    result = CliRunner().invoke(command.main, arguments)
+    assert result.exit_code == 2
+    assert result.output.startswith("cloud-server: ")
+    assert result.output.count("\n") == 1
+
+
+def test_earlier_option_names_still_work(checkpoint: Path, tmp_path: Path) -> None:
+    options = ["--model", str(checkpoint), "--port", "0", "--threads", "1", "--remember", "9", "--keep-limit", "1MB"]
+    with running("-m", "cloud_server", *options, "--keep", str(tmp_path / "kept")) as (process, _):
+        process.terminate()
+        _, log = process.communicate()
+    assert process.returncode == 0
+    assert f"frames are archived in {tmp_path / 'kept'}" in log
+
+
+LOADING = """
+import os, signal, threading
+import cloud_server.server as server
+never = threading.Event()
+def load(*args):
+    print("loading", flush=True)
+    never.wait()
+server.load_model = load
+from cloud_server.cli import main
+main(["--port", "0"])
+"""
+
+
+def test_ctrl_c_while_it_loads_ends_it_in_a_line() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", LOADING], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "loading\n"
+        process.send_signal(signal.SIGINT)
+        _, log = process.communicate()
+    assert process.returncode == 0
+    assert log == "cloud-server: ended before it was ready: 0 frames answered\n"
+
+
+def test_ctrl_c_ends_with_what_was_done() -> None:
+    code = HANGING.replace('main(["--port", "0"])', 'main(["--port", "0", "--log-level", "error"])')
+    with running("-c", code) as (process, _):
+        process.send_signal(signal.SIGINT)
+        _, log = process.communicate()
+    assert process.returncode == 0
+    assert log.startswith("cloud-server: ended: 0 frames in 0 batches")
+    assert log.count("\n") == 1

@@ -36,7 +36,7 @@ def test_it_serves_for_as_long_as_its_block(checkpoint: Path) -> None:
 
 
 def test_a_failed_start_says_what_the_server_said() -> None:
-    with pytest.raises(ServerStartError, match=r"exit code 1\): Error: expected a shipped model .* 'resnett18'"):
+    with pytest.raises(ServerStartError, match=r"exit code 2\): cloud-server: expected a shipped model .* 'resnett18'"):
         start_local_server("resnett18").__enter__()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge_sdk.durable import ballast as module
-from edge_sdk.durable.ballast import Ballast, is_full, no_room
+from edge_sdk.durable.ballast import Ballast, is_full
 
 MEBIBYTE = 1 << 20
 
@@ -17,19 +17,19 @@ def blocks(path: Path) -> int:
 
 
 def test_room_is_set_by_given_up_and_set_by_again(tmp_path: Path) -> None:
-    path = tmp_path / "reserve"
-    reserve = Ballast(path)
+    path = tmp_path / "ballast"
+    ballast = Ballast(path)
     for _ in range(2):
-        assert reserve.keep()
+        assert ballast.keep()
         assert path.stat().st_size == MEBIBYTE
         assert blocks(path) >= MEBIBYTE
-        reserve.give_up()
+        ballast.give_up()
         assert not path.exists()
-    reserve.give_up()
+    ballast.give_up()
 
 
 def test_room_that_is_there_is_not_written_anew(tmp_path: Path) -> None:
-    path = tmp_path / "reserve"
+    path = tmp_path / "ballast"
     assert Ballast(path).keep()
     before = path.stat()
     assert Ballast(path).keep()
@@ -38,7 +38,7 @@ def test_room_that_is_there_is_not_written_anew(tmp_path: Path) -> None:
 
 
 def test_room_that_a_stop_left_unfinished_is_set_by_anew(tmp_path: Path) -> None:
-    path = tmp_path / "reserve"
+    path = tmp_path / "ballast"
     path.write_bytes(bytes(1000))
     assert Ballast(path).keep()
     assert path.stat().st_size == MEBIBYTE
@@ -46,12 +46,12 @@ def test_room_that_a_stop_left_unfinished_is_set_by_anew(tmp_path: Path) -> None
 
 def test_the_last_of_the_disk_is_not_set_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "free_bytes", lambda _: MEBIBYTE + 1000)
-    assert not Ballast(tmp_path / "reserve").keep()
-    assert not (tmp_path / "reserve").exists()
+    assert not Ballast(tmp_path / "ballast").keep()
+    assert not (tmp_path / "ballast").exists()
 
 
 def test_a_folder_that_cannot_be_written_sets_nothing_by(tmp_path: Path) -> None:
-    assert not Ballast(tmp_path / "nowhere" / "reserve").keep()
+    assert not Ballast(tmp_path / "nowhere" / "ballast").keep()
 
 
 def test_what_a_full_disk_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +60,7 @@ def test_what_a_full_disk_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         made.sqlite_errorcode = code
         return made
 
-    assert is_full(no_room("here"), tmp_path)
+    assert is_full(OSError(errno.ENOSPC, "full"), tmp_path)
     assert is_full(OSError(errno.EDQUOT, "quota"), tmp_path)
     assert not is_full(OSError(errno.EIO, "input/output"), tmp_path)
     assert is_full(error(sqlite3.SQLITE_FULL), tmp_path)

@@ -47,7 +47,7 @@ def test_the_embedded_defaults(tmp_path: Path) -> None:
     assert share(done.stdout, "cascade") > 50
     assert share(done.stdout, "cloud alone") > 50
     (state,) = tmp_path.glob("state-*")
-    with Journal(state / "journal.db") as journal:
+    with Journal(state) as journal:
         assert all(entry.answer.final for entry in journal.query())
         assert any(entry.answer.origin is Origin.CLOUD for entry in journal.query())
 
@@ -57,11 +57,11 @@ def test_device_only_keeps_unsure_frames_in_the_spool_for_a_later_cloud(tmp_path
     shared = ("--out", tmp_path, "--state", state, "--frames", 40)
     alone = loop("--cloud", "none", *shared)
     assert "link off" in alone.stdout
-    waiting = len(list((state / "spool").rglob("*.frame")))
+    waiting = len(list((state / "frames").rglob("*.frame")))
     assert waiting > 0
     assert f"{waiting} frames wait" in alone.stdout
     loop(*shared)
-    assert not list((state / "spool").rglob("*.frame"))
+    assert not list((state / "frames").rglob("*.frame"))
 
 
 def test_an_upload_budget_that_is_spent_is_said_and_kept(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_an_unreachable_server_does_not_stop_the_loop(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
 def test_a_signal_ends_in_a_summary(tmp_path: Path, number: signal.Signals, code: int) -> None:
-    command = [sys.executable, str(LOOP), "--cloud", "none", "--out", tmp_path, "--state", tmp_path / "state"]
+    command = [sys.executable, str(LOOP), "--cloud", "none", "--out", str(tmp_path), "--state", str(tmp_path / "state")]
     command += ["--camera", "simulated://trailcam?seed=1", "--frames", "1000000"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -133,7 +133,7 @@ def test_real_photos_a_broken_one_among_them(tmp_path: Path, data_dir: Path) -> 
     (first.parent / "broken.jpg").write_bytes(first.read_bytes()[:5000])
     done = loop("--camera", photos, "--out", tmp_path, "--state", tmp_path / "state")
     assert "broken.jpg" in done.stdout + done.stderr
-    with Journal(tmp_path / "state" / "journal.db") as journal:
+    with Journal(tmp_path / "state") as journal:
         entries = list(journal.query())
     assert len(entries) == 21
     assert all(entry.answer.final for entry in entries)
@@ -142,7 +142,7 @@ def test_real_photos_a_broken_one_among_them(tmp_path: Path, data_dir: Path) -> 
 @pytest.mark.data
 def test_real_video(tmp_path: Path, data_dir: Path) -> None:
     done = loop("--camera", data_dir / "video" / "road.avi", "--out", tmp_path, "--state", tmp_path / "state")
-    with Journal(tmp_path / "state" / "journal.db") as journal:
+    with Journal(tmp_path / "state") as journal:
         answered = sum(journal.counts().values())
     assert 20 < answered <= 374
     assert f"frames answered       │ {answered}" in re.sub(r" +", " ", done.stdout).replace(

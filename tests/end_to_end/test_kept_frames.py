@@ -39,13 +39,14 @@ def test_offloaded_frames_become_samples(tmp_path: Path) -> None:
         with grpc.insecure_channel(address) as channel:
             stub = wire_grpc.OffloadStub(channel)
             model = stub.Describe(wire.DescribeRequest()).model
-            for frame in frames:  # the server refuses a known id with other bytes than came first
-                again = wire.ClassifyRequest(frame_id=frame.path.stem, image=frame.path.read_bytes())
+            for one in frames:  # the server refuses a known id with other bytes than came first
+                again = wire.ClassifyRequest(frame_id=one.path.stem, image=one.path.read_bytes())
                 said = stub.Classify(again).classification
-                assert (frame.label, frame.confidence) == (said.label, pytest.approx(said.confidence, abs=1e-6))
+                assert one.label == said.label
+                assert one.confidence == pytest.approx(said.confidence, abs=1e-6)
 
     assert late
-    with Journal(state / "journal.db") as journal:
+    with Journal(state) as journal:
         answers = [entry.answer for entry in journal.query()]
     from_cloud = {answer.frame_id for answer in answers if answer.origin is Origin.CLOUD}
     assert {frame.path.stem for frame in frames} == from_cloud

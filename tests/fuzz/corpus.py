@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import struct
 import zlib
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_sdk.types import Image
 
@@ -16,10 +18,11 @@ SIZES = ((1, 1), (7, 5), (64, 48), (320, 240), (641, 479))
 def scene(width: int, height: int) -> Image:
     noise = np.random.default_rng(width).integers(0, 40, (height, width, 3), np.uint8)
     y, x = np.mgrid[:height, :width]
-    return np.stack([200 * x // width, 200 * y // height, 0 * x], axis=2).astype(np.uint8) + noise
+    smooth: NDArray[np.uint8] = np.stack([200 * x // width, 200 * y // height, 0 * x], axis=2).astype(np.uint8)
+    return np.asarray(smooth + noise, np.uint8)
 
 
-def encode(image: Image, suffix: str, *options: int) -> bytes:
+def encode(image: NDArray[Any], suffix: str, *options: int) -> bytes:
     return bytes(cv2.imencode(suffix, image, list(options))[1])
 
 

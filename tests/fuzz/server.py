@@ -10,7 +10,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gated_model import GatedModel
 
-from cloud_server.server import CloudServer, ServerConfig
+from cloud_server.config import ServerConfig
+from cloud_server.server import CloudServer
 
 
 async def main() -> None:

@@ -15,8 +15,8 @@ from test_uplink import FAST, Handler, item
 
 from edge_sdk.budget.ledger import Ledger
 from edge_sdk.link.uplink import Uplink
-from edge_sdk.store.frame_file import SpoolItem
-from edge_sdk.store.spool import Spool
+from edge_sdk.store.frames import SpoolItem
+from edge_sdk.store.store import Store
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ class GoodDevice:
     """A device with real spool and uplink that sends `count` frames."""
 
     def __init__(self, folder: Path, address: str, count: int) -> None:
-        self.spool = Spool(folder / "spool")
+        self.store = Store(folder)
+        self.spool = self.store.spool
         self.handler = Handler(self.spool)
         self.ledger = Ledger(folder / "ledger.db")
         self.uplink = Uplink(address, self.spool, self.ledger, LABELS, self.handler, FAST)
@@ -84,7 +85,7 @@ class GoodDevice:
 
     def __exit__(self, *_: object) -> None:
         self.uplink.close()
-        self.spool.close()
+        self.store.close()
         self.ledger.close()
 
     def until_answered(self) -> None:

@@ -53,6 +53,49 @@ def test_bytes_behind_the_end_do_not_matter_and_a_thumbnail_is_not_the_end() -> 
     assert not read_header(with_thumbnail[:-2]).complete
 
 
+def test_the_first_frame_header_counts_as_for_decoders() -> None:
+    data = encoded(".jpg")
+    at = data.index(b"\xff\xc0")
+    length = 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    second = bytearray(data[at : at + length])
+    second[5:9] = b"\0\1\0\1"
+    header = read_header(data[: at + length] + bytes(second) + data[at + length :])
+    assert (header.width, header.height) == (40, 30)
+
+
+def test_a_webp_is_as_large_as_its_first_chunk_says() -> None:
+    data = encoded(".webp")
+    canvas = b"VP8X" + (10).to_bytes(4, "little") + bytes(4) + bytes(6)
+    assert (read_header(data + canvas).width, read_header(data[:12] + canvas + data[12:]).width) == (40, 1)
+    with pytest.raises(ImageError, match=r"starts with a VP8, VP8L or VP8X chunk; got b'JUNK'"):
+        read_header(data[:12] + b"JUNK\0\0\0\0" + data[12:])
+
+
+def test_only_accepted_formats_are_read() -> None:
+    with pytest.raises(ImageError, match="expected a JPEG or PNG image; got a file that starts with 42 4d"):
+        read_header(encoded(".bmp"), ("JPEG", "PNG"))
+
+
+@pytest.mark.parametrize(
+    ("data", "parts"),
+    [
+        (b"\xff\xd8" + b"\xff\xe1\0\2" * 70_000, "segments"),
+        (encoded(".png")[:-12] + bytes(12 * 70_000), "chunks"),
+        (encoded(".webp") + bytes(8 * 70_000), "chunks"),
+    ],
+)
+def test_a_file_of_endless_parts_is_refused(data: bytes, parts: str) -> None:
+    with pytest.raises(ImageError, match=f"at most 65,536 {parts}; got more"):
+        read_header(data)
+
+
+def test_scans_are_counted() -> None:
+    image = np.random.default_rng(0).integers(0, 255, (30, 40, 3), dtype=np.uint8)
+    progressive = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
+    assert read_header(encoded(".jpg")).scans == 1
+    assert read_header(progressive).scans == progressive.count(b"\xff\xda") > 5
+
+
 def test_other_bytes_are_named() -> None:
     with pytest.raises(ImageError, match=r"expected a JPEG, PNG, WebP, BMP or TIFF image; got .* 47 49 46 38"):
         read_header(b"GIF89a\0\0")

@@ -11,21 +11,22 @@ from test_uplink import item
 from edge_sdk.budget.ledger import Ledger
 from edge_sdk.budget.limits import Budget, Resource
 from edge_sdk.link.dispatch import Dispatch
-from edge_sdk.link.relay import Relay
+from edge_sdk.link.wire_account import WireAccount
 from edge_sdk.store.spool import Spool
+from edge_sdk.store.store import Store
 from edge_sdk.testing import FakeTransport
 
 
 @pytest.fixture
 def spool(tmp_path: Path) -> Iterator[Spool]:
-    with Spool(tmp_path / "spool") as spool:
-        yield spool
+    with Store(tmp_path) as store:
+        yield store.spool
 
 
 def make(tmp_path: Path, spool: Spool, *budgets: Budget, least_gain: float = 0.0) -> tuple[Dispatch, Ledger]:
     ledger = Ledger(tmp_path / "ledger.db", budgets=budgets)
-    relay = Relay("127.0.0.1:9", ledger)
-    dispatch = Dispatch(spool, ledger, relay, FakeTransport(("a", "b")), lambda item: item.gain >= least_gain)
+    account = WireAccount(ledger)
+    dispatch = Dispatch(spool, ledger, account, FakeTransport(("a", "b")), lambda item: item.gain >= least_gain)
     return dispatch, ledger
 
 

@@ -15,6 +15,7 @@ from edge_sdk.budget.ledger import Ledger
 from edge_sdk.budget.limits import Budget, Resource
 from edge_sdk.link.meter import WireMeter, interface_bytes
 from edge_sdk.link.relay import Relay
+from edge_sdk.link.wire_account import WireAccount
 
 
 class Sink:
@@ -57,7 +58,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def test_what_passes_is_charged_with_its_headers(tmp_path: Path) -> None:
     with Ledger(tmp_path / "ledger.db") as ledger:
-        async with Sink(b"x" * 1000) as sink, Relay(sink.target, ledger) as relay:
+        async with Sink(b"x" * 1000) as sink, Relay(sink.target, WireAccount(ledger)) as relay:
             reader, writer = await dial(relay)
             writer.write(b"a" * 100_000)
             assert await reader.readexactly(1000)
@@ -72,18 +73,19 @@ async def test_what_passes_is_charged_with_its_headers(tmp_path: Path) -> None:
 async def test_bytes_that_the_budget_does_not_pay_for_stay_here(tmp_path: Path) -> None:
     limit = 60_000
     with Ledger(tmp_path / "ledger.db", budgets=[Budget(limit, 86_400)]) as ledger:
-        async with Sink() as sink, Relay(sink.target, ledger) as relay:
+        account = WireAccount(ledger)
+        async with Sink() as sink, Relay(sink.target, account) as relay:
             _, writer = await dial(relay)
             writer.write(b"a" * 500_000)
             await until(lambda: len(sink.received) > limit // 2)
-            await until(lambda: ledger.wait_s(upload=2 * relay.reserve) > 0)
+            await until(lambda: ledger.wait_s(upload=2 * account.reserve) > 0)
             writer.transport.abort()
         assert limit // 2 < len(sink.received) < ledger.snapshot().spent(Resource.UPLOAD) <= limit
 
 
 async def test_a_budget_that_pays_for_no_connection_opens_none(tmp_path: Path) -> None:
     with Ledger(tmp_path / "ledger.db", budgets=[Budget(500, 86_400)]) as ledger:
-        async with Sink() as sink, Relay(sink.target, ledger) as relay:
+        async with Sink() as sink, Relay(sink.target, WireAccount(ledger)) as relay:
             reader, writer = await dial(relay)
             writer.write(b"a")
             with pytest.raises(ConnectionResetError):  # closed with the byte unread
@@ -98,7 +100,7 @@ async def test_a_server_that_is_not_there_closes_the_local_side(tmp_path: Path) 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with Ledger(tmp_path / "ledger.db") as ledger:
-        async with Relay(f"127.0.0.1:{port}", ledger) as relay:
+        async with Relay(f"127.0.0.1:{port}", WireAccount(ledger)) as relay:
             reader, writer = await dial(relay)
             assert await reader.read() == b""
             writer.close()
@@ -107,29 +109,13 @@ async def test_a_server_that_is_not_there_closes_the_local_side(tmp_path: Path) 
 
 async def test_energy_is_charged_with_the_bytes(tmp_path: Path) -> None:
     with Ledger(tmp_path / "ledger.db", budgets=[Budget(10**9, 60, Resource.ENERGY)]) as ledger:
-        async with Sink() as sink, Relay(sink.target, ledger, joules_per_byte=2e-6) as relay:
+        async with Sink() as sink, Relay(sink.target, WireAccount(ledger, joules_per_byte=2e-6)) as relay:
             _, writer = await dial(relay)
             writer.write(b"a" * 10_000)
             await until(lambda: len(sink.received) == 10_000)
             writer.close()
         account = ledger.snapshot()
         assert account.spent(Resource.ENERGY) == pytest.approx(2 * account.bytes_sent, abs=20)
-
-
-async def test_an_interface_counts_what_others_send(tmp_path: Path) -> None:
-    if interface_bytes("lo") is None:
-        pytest.skip("this system has no counters of its interfaces")
-    with Ledger(tmp_path / "ledger.db") as ledger:
-        async with Relay("127.0.0.1:9", ledger, interface="lo") as relay:
-            relay.reconcile()
-            before = ledger.snapshot().bytes_sent
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
-                for _ in range(20):
-                    other.sendto(bytes(1000), ("127.0.0.1", 9))
-            relay.reconcile()
-            assert ledger.snapshot().bytes_sent - before >= 20_000
-        note = ledger.recall("interface")
-        assert note is not None and note.decode().split()[1].isdigit()
 
 
 def test_the_meter_reads_the_kernel() -> None:
@@ -169,7 +155,7 @@ with socket.socket(socket.AF_UNIX) as one:
 )
 async def test_no_other_user_spends_the_budget(tmp_path: Path) -> None:
     with Ledger(tmp_path / "ledger.db") as ledger:
-        async with Sink() as sink, Relay(sink.target, ledger) as relay:
+        async with Sink() as sink, Relay(sink.target, WireAccount(ledger)) as relay:
             name = relay.address.removeprefix("unix-abstract:")
             stranger = await asyncio.create_subprocess_exec(sys.executable, "-c", _STRANGER, name)
             assert await stranger.wait() == 0

@@ -23,7 +23,9 @@ from edge_sdk.link.uplink import Uplink
 from edge_sdk.security.certificates import Authority
 from edge_sdk.security.credentials import Security
 from edge_sdk.security.tokens import new_token
-from edge_sdk.store.spool import Spool, SpoolItem
+from edge_sdk.store.frames import SpoolItem
+from edge_sdk.store.spool import Spool
+from edge_sdk.store.store import Store
 from edge_sdk.testing.server import ScriptedServer, answer, failure
 from edge_sdk.types import LinkState, new_frame_id
 from edge_sdk.wire import offload_pb2 as wire
@@ -71,7 +73,8 @@ class Device:
     """Spool, ledger, handler and uplink of one device."""
 
     def __init__(self, folder: Path, target: str, **options: object) -> None:
-        self.spool = Spool(folder / "spool")
+        self.store = Store(folder)
+        self.spool = self.store.spool
         self.handler = Handler(self.spool)
         self.ledger = Ledger(folder / "ledger.db", budgets=options.pop("budgets", ()))  # type: ignore[arg-type]
         settings = options.pop("settings", FAST)
@@ -105,7 +108,7 @@ class Device:
 
     def close(self) -> None:
         self.uplink.close()
-        self.spool.close()
+        self.store.close()
         self.ledger.close()
 
 

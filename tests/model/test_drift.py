@@ -45,6 +45,6 @@ def test_few_frames_say_nothing() -> None:
 @pytest.mark.parametrize(
     ("edges", "counts"), [((), (1,)), ((0.5, 0.4), (1, 1, 1)), ((0.5,), (1,)), ((0.5,), (0, 0)), ((0.5,), (-1, 2))]
 )
-def test_a_histogram_that_is_none_is_refused(edges: tuple, counts: tuple) -> None:
+def test_a_histogram_that_is_none_is_refused(edges: tuple[float, ...], counts: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="expected"):
         Histogram(edges, counts)

@@ -14,6 +14,11 @@ from edge_sdk.model.policy import Decision, ExitPolicy, GainTable, Policy, Prefe
 from edge_sdk.types import Prediction, Reason
 
 
+def approx(value: float) -> Any:
+    """`pytest.approx`, where a float is expected."""
+    return pytest.approx(value)
+
+
 def prediction(confidence: float) -> Prediction:
     return Prediction(("a", "b"), np.array([confidence, 1 - confidence], np.float32))
 
@@ -24,7 +29,7 @@ def test_the_rule_is_confidence_at_or_above_threshold(threshold: float, confiden
     decision = ExitPolicy(Policy(), threshold).decide(said)
     assert decision.exits == (said.confidence >= threshold)
     assert decision.reason is (Reason.CONFIDENT if decision.exits else Reason.UNSURE)
-    assert decision.gain == pytest.approx(1 - said.confidence)
+    assert decision.gain == approx(1 - said.confidence)
 
 
 def test_the_ends_of_the_scale() -> None:
@@ -52,7 +57,7 @@ def policy(**wants: object) -> ExitPolicy:
 
 def test_a_class_that_is_never_uploaded_exits_with_its_reason() -> None:
     private = policy(never_upload=("person",))
-    assert private.decide(three(0.1, 0.2, 0.7)) == Decision(True, Reason.PRIVATE, pytest.approx(0.3))
+    assert private.decide(three(0.1, 0.2, 0.7)) == Decision(True, Reason.PRIVATE, approx(0.3))
     assert private.decide(three(0.5, 0.25, 0.25)).reason is Reason.PRIVATE  # it may be one
     assert private.decide(three(0.5, 0.45, 0.05)).reason is Reason.UNSURE
     assert private.decide(three(0.05, 0.05, 0.9)).reason is Reason.CONFIDENT
@@ -61,13 +66,13 @@ def test_a_class_that_is_never_uploaded_exits_with_its_reason() -> None:
 
 def test_a_rare_class_is_worth_more() -> None:
     weighted = policy(weights={"wolf": 10.0})
-    assert weighted.decide(three(0.5, 0.4, 0.1)).gain == pytest.approx(0.5 * (0.5 + 4.0 + 0.1))
-    assert weighted.decide(three(0.5, 0.0, 0.5)).gain == pytest.approx(0.5)
+    assert weighted.decide(three(0.5, 0.4, 0.1)).gain == approx(0.5 * (0.5 + 4.0 + 0.1))
+    assert weighted.decide(three(0.5, 0.0, 0.5)).gain == approx(0.5)
 
 
 def test_floor_and_ceiling_bound_the_threshold() -> None:
     bounded = ExitPolicy(Policy(), 0.0, Preferences(floor=0.4), LABELS)
-    assert bounded.decide(three(0.35, 0.33, 0.32)) == Decision(False, Reason.UNSURE, pytest.approx(1.0))
+    assert bounded.decide(three(0.35, 0.33, 0.32)) == Decision(False, Reason.UNSURE, approx(1.0))
     assert bounded.decide(three(0.5, 0.3, 0.2)).exits
     assert ExitPolicy(Policy(), 1.01, Preferences(ceiling=0.9), LABELS).decide(three(0.95, 0.03, 0.02)).exits
 
@@ -75,8 +80,8 @@ def test_floor_and_ceiling_bound_the_threshold() -> None:
 def test_the_calibrated_gain_orders_frames_where_the_threshold_decides() -> None:
     table = GainTable((0.0, 1.0), ((0.6, 0.0), (0.2, 0.0), (0.2, 0.0)))
     calibrated = ExitPolicy(Policy(threshold=0.8, gains=table))
-    assert calibrated.decide(three(0.5, 0.3, 0.2)) == Decision(False, Reason.UNSURE, pytest.approx(0.3))
-    assert calibrated.decide(three(0.3, 0.5, 0.2)).gain == pytest.approx(0.1)
+    assert calibrated.decide(three(0.5, 0.3, 0.2)) == Decision(False, Reason.UNSURE, approx(0.3))
+    assert calibrated.decide(three(0.3, 0.5, 0.2)).gain == approx(0.1)
     assert calibrated.decide(three(0.9, 0.05, 0.05)).exits
 
 

@@ -35,7 +35,8 @@ def test_it_says_what_it_is() -> None:
 
 def test_logits_are_float32_and_not_all_the_same() -> None:
     logits = load().forward(picture())
-    assert (logits.dtype, logits.shape) == (np.float32, (len(LABELS),))
+    assert logits.dtype == np.float32
+    assert logits.shape == (len(LABELS),)
     assert np.ptp(logits) > 0
 
 
@@ -251,9 +252,9 @@ def test_the_package_installs_with_and_without_a_compiler(tmp_path: Path, compil
     """The wheel with a compiler holds the module and its libraries; without one it is pure Python, and still comes."""
     source = Path(__file__).resolve().parents[2]
     environment = dict(os.environ) if compiler else os.environ | {"CC": "/nonexistent", "CXX": "/nonexistent"}
-    options = ["--wheel-dir", tmp_path, f"--config-settings=build-dir={tmp_path / 'build'}"]
+    options = ["--wheel-dir", str(tmp_path), f"--config-settings=build-dir={tmp_path / 'build'}"]
     subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", *options, source],
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", *options, str(source)],
         check=True,
         env=environment,
         timeout=800,

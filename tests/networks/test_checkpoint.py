@@ -12,6 +12,8 @@ from edge_sdk.networks.checkpoint import CheckpointInfo, create_model, load_chec
 SPEC = InputSpec(64, 48, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 LABELS = ("deer", "empty", "fox")
 
+Model = tuple[torch.nn.Module, CheckpointInfo]
+
 
 @pytest.fixture(scope="module")
 def small() -> tuple[torch.nn.Module, CheckpointInfo]:
@@ -19,62 +21,8 @@ def small() -> tuple[torch.nn.Module, CheckpointInfo]:
     return create_model("lcnet_035", labels=LABELS, input=SPEC)
 
 
-def test_a_checkpoint_comes_back_whole(small, tmp_path: Path) -> None:
-    module, info = small
-    path = save_checkpoint(tmp_path / "deep" / "m.safetensors", module, info)
-    again, told = load_checkpoint(path)
-    assert (told.arch, told.labels, told.input, told.macs) == ("lcnet_035", LABELS, SPEC, info.macs)
-    assert told.macs > 0 and told.parameters == sum(p.numel() for p in module.parameters())
-    picture = torch.randn(1, 3, 48, 64)
-    assert torch.equal(again(picture), module(picture))
-    assert not again.training
-
-
-def test_a_checkpoint_has_the_mode_of_any_new_file(small, tmp_path: Path) -> None:
-    module, info = small
-    (tmp_path / "other").touch()
-    path = save_checkpoint(tmp_path / "m.safetensors", module, info)
-    assert path.stat().st_mode == (tmp_path / "other").stat().st_mode
-
-
-def test_half_precision_is_half_the_file_and_loads_as_float32(small, tmp_path: Path) -> None:
-    module, info = small
-    whole = save_checkpoint(tmp_path / "whole.safetensors", module, info)
-    half = save_checkpoint(tmp_path / "half.safetensors", module, info, half=True)
-    assert half.stat().st_size < 0.6 * whole.stat().st_size
-    again, _ = load_checkpoint(half)
-    assert {p.dtype for p in again.parameters()} == {torch.float32}
-    picture = torch.randn(1, 3, 48, 64)
-    torch.testing.assert_close(again(picture), module(picture), rtol=0.05, atol=0.02)
-
-
-def test_an_unnamed_version_is_the_files_own(small, tmp_path: Path) -> None:
-    import msgspec
-
-    module, info = small
-    path = save_checkpoint(tmp_path / "m.safetensors", module, msgspec.structs.replace(info, version=""))
-    assert len(load_checkpoint(path)[1].version) == 12
-
-
-def test_options_of_the_architecture_travel_along(tmp_path: Path) -> None:
-    module, info = create_model("lcnet_035", labels=LABELS, input=SPEC, options={"global_pool": "max"})
-    again, told = load_checkpoint(save_checkpoint(tmp_path / "m.safetensors", module, info))
-    assert told.options == {"global_pool": "max"}
-    picture = torch.randn(1, 3, 48, 64)
-    assert torch.equal(again(picture), module(picture))
-
-
-def test_other_labels_give_a_fresh_head_on_old_weights(small, tmp_path: Path) -> None:
-    module, info = small
-    path = save_checkpoint(tmp_path / "m.safetensors", module, info)
-    tuned, told = create_model(str(path), labels=["cat", "dog"])
-    assert told.labels == ("cat", "dog")
-    assert torch.equal(tuned.conv_stem.weight, module.conv_stem.weight)
-    assert tuned(torch.zeros(1, 3, 48, 64)).shape == (1, 2)
-
-
 @pytest.fixture(scope="module")
-def narrow(small) -> tuple[torch.nn.Module, CheckpointInfo]:
+def narrow(small: Model) -> tuple[torch.nn.Module, CheckpointInfo]:
     """A pruned network."""
     import copy
 
@@ -92,7 +40,61 @@ def narrow(small) -> tuple[torch.nn.Module, CheckpointInfo]:
     )
 
 
-def test_a_pruned_network_comes_back_as_narrow_as_it_was(narrow, small, tmp_path: Path) -> None:
+def test_a_checkpoint_comes_back_whole(small: Model, tmp_path: Path) -> None:
+    module, info = small
+    path = save_checkpoint(tmp_path / "deep" / "m.safetensors", module, info)
+    again, told = load_checkpoint(path)
+    assert (told.arch, told.labels, told.input, told.macs) == ("lcnet_035", LABELS, SPEC, info.macs)
+    assert told.macs > 0 and told.parameters == sum(p.numel() for p in module.parameters())
+    picture = torch.randn(1, 3, 48, 64)
+    assert torch.equal(again(picture), module(picture))
+    assert not again.training
+
+
+def test_a_checkpoint_has_the_mode_of_any_new_file(small: Model, tmp_path: Path) -> None:
+    module, info = small
+    (tmp_path / "other").touch()
+    path = save_checkpoint(tmp_path / "m.safetensors", module, info)
+    assert path.stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_half_precision_is_half_the_file_and_loads_as_float32(small: Model, tmp_path: Path) -> None:
+    module, info = small
+    whole = save_checkpoint(tmp_path / "whole.safetensors", module, info)
+    half = save_checkpoint(tmp_path / "half.safetensors", module, info, half=True)
+    assert half.stat().st_size < 0.6 * whole.stat().st_size
+    again, _ = load_checkpoint(half)
+    assert {p.dtype for p in again.parameters()} == {torch.float32}
+    picture = torch.randn(1, 3, 48, 64)
+    torch.testing.assert_close(again(picture), module(picture), rtol=0.05, atol=0.02)
+
+
+def test_an_unnamed_version_is_the_files_own(small: Model, tmp_path: Path) -> None:
+    import msgspec
+
+    module, info = small
+    path = save_checkpoint(tmp_path / "m.safetensors", module, msgspec.structs.replace(info, version=""))
+    assert len(load_checkpoint(path)[1].version) == 12
+
+
+def test_options_of_the_architecture_travel_along(tmp_path: Path) -> None:
+    module, info = create_model("lcnet_035", labels=LABELS, input=SPEC, options={"global_pool": "max"})
+    again, told = load_checkpoint(save_checkpoint(tmp_path / "m.safetensors", module, info))
+    assert told.options == {"global_pool": "max"}
+    picture = torch.randn(1, 3, 48, 64)
+    assert torch.equal(again(picture), module(picture))
+
+
+def test_other_labels_give_a_fresh_head_on_old_weights(small: Model, tmp_path: Path) -> None:
+    module, info = small
+    path = save_checkpoint(tmp_path / "m.safetensors", module, info)
+    tuned, told = create_model(str(path), labels=["cat", "dog"])
+    assert told.labels == ("cat", "dog")
+    assert torch.equal(tuned.conv_stem.weight, module.conv_stem.weight)  # type: ignore[arg-type, union-attr]
+    assert tuned(torch.zeros(1, 3, 48, 64)).shape == (1, 2)
+
+
+def test_a_pruned_network_comes_back_as_narrow_as_it_was(narrow: Model, small: Model, tmp_path: Path) -> None:
     cut, info = narrow
     again, told = load_checkpoint(save_checkpoint(tmp_path / "m.safetensors", cut, info))
     assert told.widths == info.widths and info.parameters < small[1].parameters / 2
@@ -100,13 +102,13 @@ def test_a_pruned_network_comes_back_as_narrow_as_it_was(narrow, small, tmp_path
     assert torch.equal(again(picture), cut(picture))
 
 
-def test_other_labels_give_a_fresh_head_on_a_pruned_network(narrow, tmp_path: Path) -> None:
+def test_other_labels_give_a_fresh_head_on_a_pruned_network(narrow: Model, tmp_path: Path) -> None:
     cut, info = narrow
     path = save_checkpoint(tmp_path / "m.safetensors", cut, info)
     tuned, told = create_model(str(path), labels=["cat", "dog"])
     assert (told.widths, told.labels) == (info.widths, ("cat", "dog"))
     assert told.parameters == sum(p.numel() for p in tuned.parameters()) < info.parameters
-    assert tuned.classifier.weight.shape == (2, cut.classifier.weight.shape[1])
+    assert tuned.classifier.weight.shape == (2, cut.classifier.weight.shape[1])  # type: ignore[index, union-attr]
     own = cut.state_dict()
     assert all(torch.equal(v, own[k]) for k, v in tuned.state_dict().items() if not k.startswith("classifier"))
     again, _ = load_checkpoint(save_checkpoint(tmp_path / "tuned.safetensors", tuned, told))
@@ -114,7 +116,7 @@ def test_other_labels_give_a_fresh_head_on_a_pruned_network(narrow, tmp_path: Pa
     assert torch.equal(again(picture), tuned(picture))
 
 
-def test_widths_that_do_not_fit_the_weights_are_refused(narrow, tmp_path: Path) -> None:
+def test_widths_that_do_not_fit_the_weights_are_refused(narrow: Model, tmp_path: Path) -> None:
     import msgspec
 
     cut, info = narrow
@@ -124,7 +126,7 @@ def test_widths_that_do_not_fit_the_weights_are_refused(narrow, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("widths", [{"no.such.layer": 4}, {"conv_stem": 0}, {"conv_stem": 999}])
-def test_widths_that_make_no_sense_are_refused(small, tmp_path: Path, widths: dict[str, int]) -> None:
+def test_widths_that_make_no_sense_are_refused(small: Model, tmp_path: Path, widths: dict[str, int]) -> None:
     import msgspec
 
     module, info = small
@@ -150,7 +152,7 @@ def test_labels_must_be_as_many_as_classes() -> None:
         create_model("lcnet_035", labels=["a", "b"], num_classes=3)
 
 
-def test_saving_refuses_labels_that_do_not_fit_and_other_suffixes(small, tmp_path: Path) -> None:
+def test_saving_refuses_labels_that_do_not_fit_and_other_suffixes(small: Model, tmp_path: Path) -> None:
     import msgspec
 
     module, info = small
@@ -165,7 +167,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "none.safetensors")
     junk = tmp_path / "junk.safetensors"
     junk.write_bytes(b"not tensors")
-    with pytest.raises(WorkbenchError, match="is none"):
+    with pytest.raises(WorkbenchError, match="is not one"):
         load_checkpoint(junk)
     from safetensors.torch import save_file
 
@@ -175,26 +177,13 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
         load_checkpoint(plain)
 
 
-def test_weights_that_do_not_fit_are_refused(small, tmp_path: Path) -> None:
+def test_weights_that_do_not_fit_are_refused(small: Model, tmp_path: Path) -> None:
     import msgspec
 
     module, info = small
     path = save_checkpoint(tmp_path / "m.safetensors", module, msgspec.structs.replace(info, arch="lcnet_050"))
     with pytest.raises(WorkbenchError, match="weights do not fit lcnet_050"):
         load_checkpoint(path)
-
-
-def test_timm_imports_in_a_fresh_interpreter_whatever_torchvision() -> None:
-    program = (
-        "from edge_sdk.networks.timm_library import import_timm, _kept_libraries\n"
-        "assert import_timm().is_model('resnet18')\n"
-        "import_timm()\n"
-        "import torch, torchvision\n"
-        "assert len(_kept_libraries) <= 1\n"
-        "assert hasattr(torch.ops.torchvision, 'nms')\n"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
 
 
 def test_importing_the_checkpoint_module_does_not_import_timm() -> None:

@@ -27,16 +27,17 @@ def test_grouped_convolutions_cost_less() -> None:
 @pytest.mark.parametrize("fused", [True, False])
 def test_attention_multiplies_queries_with_keys_and_shares_with_values(fused: bool) -> None:
     import_timm()
-    from timm.layers import Attention
+    from timm.layers import Attention  # type: ignore[attr-defined]
 
     class Tokens(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.attention = Attention(24, num_heads=3, qkv_bias=True)
-            self.attention.fused_attn = fused
+            self.attention.fused_attn = fused  # type: ignore[misc]
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return self.attention(x.flatten(2)[:, :, :24].repeat(1, 3, 1))  # 9 tokens
+            nine_tokens = x.flatten(2)[:, :, :24].repeat(1, 3, 1)
+            return torch.as_tensor(self.attention(nine_tokens))
 
     projections = 9 * 24 * (3 * 24 + 24)
     assert count_macs(Tokens(), width=8, height=8) == projections + 3 * 2 * 9**2 * 8

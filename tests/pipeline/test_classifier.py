@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,8 +19,10 @@ from edge_sdk.budget.limits import Resource
 from edge_sdk.camera.gate import MotionGate
 from edge_sdk.config import StorageSettings
 from edge_sdk.errors import BundleError, ConfigError, ImageError, StorageError
+from edge_sdk.model.bundle import Bundle
 from edge_sdk.model.policy import GainTable, Histogram, Policy, Preferences
-from edge_sdk.store.spool import Spool, SpoolItem
+from edge_sdk.store.frames import SpoolItem, encode_frame, provisional
+from edge_sdk.testing import FakeRuntime, FakeTransport, write_fake_bundle
 from edge_sdk.testing.server import ScriptedServer, answer, failure
 from edge_sdk.types import Answer
 from edge_sdk.wire import offload_pb2 as wire
@@ -173,7 +176,7 @@ def test_a_change_with_one_bad_value_changes_nothing(tmp_path: Path) -> None:
             {"compute_budget": "3kJ/h"},  # without a PowerModel
         ):
             with pytest.raises(ConfigError, match="expected"):
-                edge.reconfigure(**{"threshold": ALWAYS, "budget": "2MB/day"} | bad)
+                edge.reconfigure(**{"threshold": ALWAYS, "budget": "2MB/day"} | bad)  # type: ignore[arg-type]
         assert edge.threshold == NEVER
         assert [state.budget.describe() for state in edge.usage.budgets] == ["1 MB/day"]
 
@@ -272,7 +275,7 @@ def test_bad_settings_are_refused_before_anything_is_written(tmp_path: Path) -> 
         {"gate": True},
     ):
         with pytest.raises(ConfigError, match="expected"):
-            EdgeClassifier(state_dir=state, **bad)  # type: ignore[arg-type]
+            EdgeClassifier(state_dir=state, **bad)
     with pytest.raises(BundleError):
         EdgeClassifier(tmp_path / "no-bundle", state_dir=state)
     assert not state.exists()
@@ -334,7 +337,8 @@ def test_a_device_notices_that_its_frames_have_changed(tmp_path: Path) -> None:
         found = edge.drift()
         assert found is not None and found.frames == 210
         assert found.distance >= 0.4
-        assert edge.drift(50) is not None and not edge.drift(50).drifted  # too few
+        few = edge.drift(50)
+        assert few is not None and not few.drifted
     with EdgeClassifier(write_tiny_bundle(tmp_path / "plain"), state_dir=tmp_path / "s") as edge:
         assert edge.drift() is None
 
@@ -342,7 +346,7 @@ def test_a_device_notices_that_its_frames_have_changed(tmp_path: Path) -> None:
 def test_a_frame_damaged_while_it_waits_makes_the_devices_answer_final(tmp_path: Path, server: ScriptedServer) -> None:
     with EdgeClassifier(state_dir=tmp_path, threshold=NEVER) as edge:
         bad, good = (edge.classify(frame(number)).frame_id for number in range(2))
-    (tmp_path / "spool" / "frames" / f"{bad}.frame").write_bytes(b"damaged")
+    (tmp_path / "frames" / f"{bad}.frame").write_bytes(b"damaged")
     with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=NEVER) as edge:
         said = {late.frame_id: late for late in edge.late_answers(wait_s=30)}
         assert (said[bad].final, said[bad].origin, said[bad].reason) == (True, Origin.DEVICE, Reason.DAMAGED)
@@ -368,8 +372,7 @@ def test_an_answer_that_comes_again_is_counted_once(tmp_path: Path, server: Scri
         waiting = edge.classify(frame(), wait_s=30).frame_id
         list(edge.late_answers(wait_s=30))
     item = SpoolItem(waiting, b"jpeg", np.zeros(3, np.float32), 0.5, datetime.now(UTC), "test")
-    with Spool(tmp_path / "spool") as spool:
-        spool.put(item)
+    (tmp_path / "frames" / f"{waiting}.frame").write_bytes(encode_frame(provisional(item), item, 0))
     with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=NEVER) as edge:
         list(edge.late_answers(wait_s=30))
         assert edge.lifetime_usage.answers_cloud == 1
@@ -379,8 +382,55 @@ def test_an_answer_that_comes_again_is_counted_once(tmp_path: Path, server: Scri
 def test_losses_without_a_cloud_do_not_pile_up(tmp_path: Path) -> None:
     with EdgeClassifier(state_dir=tmp_path, threshold=NEVER, spool_bytes=20_000) as edge:
         said = [edge.classify(frame(number)) for number in range(90)]
-        assert len(edge._parts.spool.losses()) < 64
-        settled = edge.journal.finality([one.frame_id for one in said])
-        assert sum(settled.values()) == 90 - edge.waiting
-    with EdgeClassifier(state_dir=tmp_path) as edge:
-        assert edge._parts.spool.losses() == ()
+        assert len(list(edge.journal.query(final=True))) == len(said) - edge.waiting
+    assert len(list((tmp_path / "frames").iterdir())) < 20
+
+
+def test_another_models_frames_on_a_state_folder_are_kept_apart(tmp_path: Path) -> None:
+    state, dark = tmp_path / "state", np.zeros((48, 64, 3), np.uint8)
+    one = write_fake_bundle(tmp_path / "one")
+    two = write_fake_bundle(tmp_path / "two", ("night", "day"))
+    newer = write_fake_bundle(tmp_path / "newer")  # the labels of the first
+
+    def edge_of(bundle: Bundle, **options: Any) -> EdgeClassifier:
+        return EdgeClassifier(bundle, runtime=FakeRuntime(), state_dir=state, threshold=NEVER, **options)
+
+    with edge_of(one) as edge:
+        first = [edge.classify(dark).frame_id for _ in range(3)]
+    transport = FakeTransport(("night", "day"))
+    with edge_of(two, cloud="127.0.0.1:9", transport=transport) as edge:
+        assert (edge.waiting, list(edge.journal.query()), edge.journal.counts()) == (0, [], {})
+        second = edge.classify(dark, wait_s=30)
+        assert [entry.answer.frame_id for entry in edge.journal.query()] == [second.frame_id]
+        assert [item.frame_id for item in transport.sent] == [second.frame_id]
+        assert edge.journal.get(first[0]) is not None
+    transport = FakeTransport(("dark", "bright"))
+    with edge_of(newer, cloud="127.0.0.1:9", transport=transport) as edge:
+        assert {late.frame_id for late in edge.late_answers(wait_s=30)} == set(first)
+        assert {entry.answer.frame_id for entry in edge.journal.query()} == set(first)
+
+
+def test_another_models_frames_give_way_where_room_is_short(tmp_path: Path) -> None:
+    one = write_fake_bundle(tmp_path / "one")
+    two = write_fake_bundle(tmp_path / "two", ("night", "day"))
+    made: dict[str, Any] = {
+        "runtime": FakeRuntime(),
+        "state_dir": tmp_path / "state",
+        "threshold": NEVER,
+        "spool_bytes": 60_000,
+    }
+    with EdgeClassifier(one, **made) as edge:
+        first = [edge.classify(frame(number)).frame_id for number in range(4)]
+        size = edge._parts.store.spool.size_bytes
+    with EdgeClassifier(two, **made) as edge:
+        while edge._parts.store.spool.size_bytes + size <= 60_000:
+            edge.classify(frame(7))
+        gone = [edge.journal.entry(frame_id) for frame_id in first]
+        assert Reason.EVICTED in {entry.answer.reason for entry in gone if entry is not None}
+    with EdgeClassifier(one, **made) as edge:
+        assert edge.waiting < 4
+
+
+def test_who_holds_the_state_folder_is_named(tmp_path: Path) -> None:
+    with EdgeClassifier(state_dir=tmp_path), pytest.raises(StorageError, match="this process has it open already"):
+        EdgeClassifier(state_dir=tmp_path)

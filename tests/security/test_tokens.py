@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,3 +81,19 @@ def test_files_that_cannot_be_used_are_explained(tmp_path: Path) -> None:
         add_token(tmp_path / "no" / "folder", "cam", new_token())
     with pytest.raises(ConfigError, match="expected a device name"):
         add_token(tmp_path / "tokens", "two words", new_token())
+
+
+_ADD = """
+import sys
+from pathlib import Path
+from edge_sdk.security.tokens import add_token, new_token
+add_token(Path(sys.argv[1]), sys.argv[2], new_token())
+"""
+
+
+def test_processes_that_add_tokens_at_once_lose_none(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    names = [f"cam-{number}" for number in range(8)]
+    running = [subprocess.Popen([sys.executable, "-c", _ADD, str(path), name]) for name in names]
+    assert [process.wait(60) for process in running] == [0] * 8
+    assert sorted(read_tokens(path).hashes) == names

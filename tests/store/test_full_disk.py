@@ -1,4 +1,4 @@
-"""Ledger, spool and journal on a disk that is truly full: a small tmpfs in a mount namespace of its own."""
+"""Ledger and store on a disk that is truly full: a small tmpfs in a mount namespace of its own."""
 
 from __future__ import annotations
 
@@ -56,17 +56,16 @@ def test_spool(tmp_path: Path) -> None:
     run_on_a_small_disk(
         tmp_path,
         """
-from test_spool import Spool, StorageError, frame_files, item
-directory = folder / "spool"
-with Spool(directory) as spool:
-    stored = []
-    try:
-        for number in range(1000):
-            assert spool.put(item(f"{number:03d}", size=20_000)) == ()
-            stored.append(f"{number:03d}")
-    except StorageError as error:
-        assert "cannot store frame" in str(error) and "full" in str(error) or "No space" in str(error), error
-    assert 50 < len(stored) < 110
+from store_parts import cloud, frame_files, item, record
+from edge_sdk.durable.ballast import Ballast
+from edge_sdk.errors import StorageError
+from edge_sdk.store.store import Store
+ballast = Ballast(folder / "ballast")
+ballast.keep()
+with Store(folder, ballast=ballast, flush_interval_s=3600.0) as store:
+    spool, stored = store.spool, [f"{number:03d}" for number in range(60)]
+    for name in stored:
+        assert spool.put(item(name, size=20_000)) == ()
     fill_up()
     for number in range(3):
         try:
@@ -76,62 +75,44 @@ with Spool(directory) as spool:
         else:
             raise AssertionError("put said nothing")
     assert spool.ids() == tuple(stored) and len(spool) == len(stored)
-    assert frame_files(directory) == {f"{name}.frame" for name in stored}
+    assert frame_files(folder) == set(stored)
     for name in stored[:10]:
-        spool.ack(name)
-        assert spool.next().frame_id not in stored[: stored.index(name) + 1]
+        assert spool.answer(cloud(name))
+    assert store.flush() and store.fault is None  # the ballast is for this
+    assert frame_files(folder) == set(stored[10:])
     make_room()
     assert spool.put(item("later")) == ()
-with Spool(directory) as spool:
-    assert set(spool.ids()) == {*stored[10:], "later"}
-    assert frame_files(directory) == {f"{name}.frame" for name in spool.ids()}
-    size = spool.size_bytes
-assert size == sum(path.stat().st_size for path in (directory / "frames").iterdir())
+with Store(folder) as store:
+    assert set(store.spool.ids()) == {*stored[10:], "later"} == frame_files(folder)
+    assert store.journal.counts()["deer"] == 10
+    size = store.spool.size_bytes
+assert size == sum(path.stat().st_size for path in (folder / "frames").iterdir())
 """,
+        megabytes=4,
     )
 
 
-def test_spool_opens_on_a_full_disk_or_says_why_not(tmp_path: Path) -> None:
+def test_answers_wait_in_memory_where_nothing_is_left(tmp_path: Path) -> None:
     run_on_a_small_disk(
         tmp_path,
         """
-from test_spool import Spool, StorageError, item
-with Spool(folder / "spool") as spool:
-    spool.put(item("a"))
-fill_up()
-try:
-    spool = Spool(folder / "spool")
-except StorageError as error:
-    assert str(folder) in str(error)
-else:
-    assert spool.next().frame_id == "a"
-    spool.close()
-make_room()
-with Spool(folder / "spool") as spool:
-    assert spool.ids() == ("a",)
-""",
-    )
-
-
-def test_journal(tmp_path: Path) -> None:
-    run_on_a_small_disk(
-        tmp_path,
-        """
-from test_journal import Journal, device
-with Journal(folder / "journal.db", flush_interval_s=3600.0) as journal:
-    journal.write(device("before"))
-    assert journal.flush()
+from store_parts import device
+from edge_sdk.store.schema import FrameRecord
+from edge_sdk.store.store import Store
+with Store(folder, flush_interval_s=3600.0) as store:
+    store.exit(FrameRecord(device("before")))
+    assert store.flush()
     fill_up()
     for number in range(3000):
-        journal.write(device(f"f{number}"))
-    assert not journal.flush()
-    assert "full" in journal.fault, journal.fault
-    assert journal.get("before") == device("before")
-    assert journal.get("f0") is None
+        store.exit(FrameRecord(device(f"f{number}")))
+    assert not store.flush()
+    assert "full" in store.fault, store.fault
+    assert store.journal.get("before") == device("before")
+    assert store.journal.get("f0") is None
     make_room()
-    assert journal.flush()
-    assert journal.fault is None
-    assert journal.counts() == {"fox": 3001}
+    assert store.flush()
+    assert store.fault is None
+    assert store.journal.counts() == {"fox": 3001}
 """,
     )
 
@@ -165,99 +146,41 @@ with Ledger(path, budgets=[budget]) as ledger:
     )
 
 
-def test_the_journal_saves_what_it_holds_once_older_copies_are_gone(tmp_path: Path) -> None:
+def test_of_a_damaged_table_what_fits_is_saved(tmp_path: Path) -> None:
     run_on_a_small_disk(
         tmp_path,
         """
-from test_journal import Journal, device
-from edge_sdk.durable.copies import copies
-path = folder / "journal.db"
-with Journal(path) as journal:
-    for number in range(200):
-        journal.write(device(f"f{number}"))
-damage(path)
-for number in range(3):
-    (folder / f"journal.db.damaged-{number}").write_bytes(bytes(200_000))
-with open(folder / "filler", "wb") as file:
-    file.write(bytes(2**22 - sum(one.stat().st_size for one in folder.iterdir()) - 550_000))
-with Journal(path) as journal:
-    assert journal.counts() == {"fox": 200}
-assert len(copies(path)) == 1
-""",
-        megabytes=4,
-    )
-
-
-def test_the_journal_saves_what_fits_and_then_lets_the_damaged_copy_go(tmp_path: Path) -> None:
-    run_on_a_small_disk(
-        tmp_path,
-        """
-from test_journal import Journal, device
-from edge_sdk.durable.copies import copies
+from store_parts import device, item, record
 from edge_sdk.durable.ballast import Ballast
-path = folder / "journal.db"
-reserve = Ballast(folder / "reserve")
-with Journal(path) as journal:
-    journal.write(device("waits", final=False))
-    for number in range(12_000):
-        journal.write(device(f"f{number}"))
-        if number % 3000 == 0:
-            assert journal.flush()
-damage(path)
-assert reserve.keep()
+from edge_sdk.store.schema import FrameRecord
+from edge_sdk.store.store import Store
+ballast = Ballast(folder / "ballast")
+with Store(folder, flush_interval_s=3600.0) as store:
+    store.spool.put(item("waits"), record("waits"))
+    for number in range(4_000):
+        store.exit(FrameRecord(device(f"f{number}")))
+        if number % 1000 == 0:
+            assert store.flush()
+damage(folder / "state.db")
+assert ballast.keep()
 fill_up()
-with Journal(path, reserve=reserve) as journal:
-    kept = journal.counts()["fox"]
-    assert 1000 < kept < 12_001, kept
-    assert [answer.frame_id for answer in journal.unsettled()] == ["waits"]
-    assert journal.get("f11999") is not None and journal.get("f0") is None
-    assert journal.damaged() == 0
-assert not copies(path)
+with Store(folder, ballast=ballast) as store:
+    kept = store.journal.counts()["fox"]
+    assert 200 < kept < 4_001, kept
+    assert store.spool.ids() == ("waits",)
+    assert store.journal.get("f3999") is not None and store.journal.get("f0") is None
 """,
-        megabytes=4,
+        megabytes=8,
     )
 
 
-def test_a_running_journal_waits_for_room_to_save_what_it_holds(tmp_path: Path) -> None:
-    run_on_a_small_disk(
-        tmp_path,
-        """
-from test_journal import Journal, StorageError, device
-from edge_sdk.durable.ballast import Ballast
-path = folder / "journal.db"
-reserve = Ballast(folder / "reserve")
-reserve.keep()
-with Journal(path, flush_interval_s=3600.0, reserve=reserve) as journal:
-    for number in range(300):
-        journal.write(device(f"f{number}"))
-    assert journal.flush()
-    journal._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    damage(path)
-    fill_up()
-    try:
-        journal.counts()
-    except StorageError:
-        pass
-    journal.write(device("after"))
-    assert not journal.flush() and not journal.flush()
-    assert "No space" in journal.fault, journal.fault
-    assert (folder / "reserve").exists()
-    make_room()
-    assert journal.flush()
-    assert journal.fault is None
-    assert journal.counts() == {"fox": 301}
-""",
-        megabytes=4,
-    )
-
-
-@pytest.mark.parametrize("damaged", ["", "ledger.db", "journal.db", "spool/index.sqlite3"])
+@pytest.mark.parametrize("damaged", ["", "ledger.db", "state.db"])
 def test_a_device_starts_on_a_full_disk_says_so_and_recovers(tmp_path: Path, damaged: str) -> None:
     run_on_a_small_disk(
         tmp_path,
         f"""
 import logging
-from test_classifier import EdgeClassifier, NEVER, ALWAYS, Reason, frame
+from test_classifier import EdgeClassifier, NEVER, Reason, frame
 said = []
 class Hearer(logging.Handler):
     def emit(self, record):
@@ -273,17 +196,17 @@ with EdgeClassifier(state_dir=folder, threshold=NEVER) as edge:
     answers = [edge.classify(frame(number)) for number in range(1, 20)]
     assert all(answer.label for answer in answers)
     assert edge.waiting == 1, edge.waiting
-    if {damaged!r} not in ("", "journal.db"):
-        assert any("full" in word for word in said), said
+    assert any("full" in word or "No space" in word for word in said), said
     assert {{answer.reason for answer in answers}} == {{Reason.EVICTED}} and all(answer.final for answer in answers)
     assert any("the device's answer on" in word and "No space" in word for word in said), said
     make_room()
+    assert edge.journal.flush()
     later = edge.classify(frame(20))
     assert not later.final and edge.waiting == 2, (later, said)
     assert edge.journal.flush()
     known = {{entry.answer.frame_id for entry in edge.journal.query()}}
     assert known == {{answer.frame_id for answer in (first, *answers, later)}}
-    assert (folder / "reserve").stat().st_size == 1 << 20
+    assert (folder / "ballast").stat().st_size == 1 << 20
 with EdgeClassifier(state_dir=folder, threshold=NEVER) as edge:
     assert edge.waiting == 2
 """,
@@ -291,35 +214,64 @@ with EdgeClassifier(state_dir=folder, threshold=NEVER) as edge:
     )
 
 
-def test_a_ledger_and_an_index_damaged_on_a_full_disk_are_begun_anew_when_there_is_room(tmp_path: Path) -> None:
+def test_a_very_first_start_on_a_full_disk_answers_and_writes_it_down_later(tmp_path: Path) -> None:
     run_on_a_small_disk(
         tmp_path,
         """
-from test_spool import Spool, StorageError, item
+from test_classifier import ALWAYS, NEVER, EdgeClassifier, Reason, frame
+fill_up()
+with EdgeClassifier(state_dir=folder, threshold=NEVER, budget="5MB/day", compute_budget="1TMAC/day") as edge:
+    spent = edge.classify(frame(0))
+    assert spent.reason is Reason.COMPUTE_SPENT, spent  # nothing can be charged
+with EdgeClassifier(state_dir=folder, threshold=NEVER, budget="5MB/day") as edge:
+    answers = [edge.classify(frame(number)) for number in range(5)]
+    assert {answer.reason for answer in answers} == {Reason.EVICTED}
+    assert edge.waiting == 0
+    make_room()
+    assert edge.journal.flush()
+    assert len(list(edge.journal.query())) == 5
+    last = edge.classify(frame(6))
+    assert not last.final, last
+with EdgeClassifier(state_dir=folder, threshold=NEVER) as edge:
+    assert edge.waiting == 1
+    assert edge.lifetime_usage.frames == 6
+""",
+        megabytes=4,
+    )
+
+
+def test_a_ledger_and_a_table_damaged_on_a_full_disk_are_begun_anew_when_there_is_room(tmp_path: Path) -> None:
+    run_on_a_small_disk(
+        tmp_path,
+        """
+from store_parts import cloud, item
 from edge_sdk.budget.limits import Budget
 from edge_sdk.budget.ledger import Ledger
+from edge_sdk.errors import StorageError
+from edge_sdk.store.store import Store
 
-def spoil(path, connection):
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    connection.execute("PRAGMA shrink_memory")
-    with path.open("r+b") as file:
+def spoil(database):
+    database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.connection.execute("PRAGMA shrink_memory")
+    with database.path.open("r+b") as file:
         file.seek(100)
-        file.write(b"\\xa5" * (path.stat().st_size - 100))
+        file.write(b"\\xa5" * (database.path.stat().st_size - 100))
 
-with Spool(folder / "spool") as spool, Ledger(folder / "ledger.db", budgets=[Budget(10**9, 86_400.0)]) as ledger:
+with Store(folder) as store, Ledger(folder / "ledger.db", budgets=[Budget(10**9, 86_400.0)]) as ledger:
     for number in range(5):
-        spool.put(item(f"f{number}", number / 10))
-    ledger.flush()
-    spoil(folder / "spool" / "index.sqlite3", spool._connection)
-    spoil(folder / "ledger.db", ledger._connection)
+        store.spool.put(item(f"f{number}", number / 10))
+    assert store.flush() and ledger.flush()
+    spoil(store._table._database)
+    spoil(ledger._database)
     fill_up()
+    store.spool.answer(cloud("f0"))
     for _ in range(3):
-        assert spool.next() is None
+        assert store.spool.next().frame_id == "f4"  # the order stands in memory
         assert not ledger.try_spend(upload=10**6)
-        assert "full" in ledger.fault, ledger.fault
-        spool.ack("unknown")
+        assert not store.flush()
+        assert "full" in ledger.fault or "No space" in ledger.fault, ledger.fault
         try:
-            spool.put(item("refused"))
+            store.spool.put(item("refused"))
         except StorageError:
             pass
         else:
@@ -328,9 +280,10 @@ with Spool(folder / "spool") as spool, Ledger(folder / "ledger.db", budgets=[Bud
     assert not ledger.try_spend(upload=10**6)
     assert ledger.flush() and ledger.fault is None
     assert not ledger.try_spend(upload=10**6)
-    spool.next()
-    assert spool.next().frame_id == "f4" and len(spool) == 5
-    spool.put(item("later"))
+    assert store.flush()
+    assert store.journal.counts() == {"deer": 1, None: 4}
+    store.spool.put(item("later"))
+    assert len(store.spool) == 5
 """,
         megabytes=4,
     )

@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.images.rendition import Rendition, Upload
-from edge_sdk.model.bundle import Golden, InputSpec, Manifest, open_bundle, write_bundle
-from edge_sdk.model.policy import ExitPolicy, Policy
+from edge_sdk.model.policy import ExitPolicy
 from edge_sdk.types import Prediction
 from edge_sdk.workbench.calibrate import calibrate_records
 from edge_sdk.workbench.calibration import Rule
-from edge_sdk.workbench.cascade.confidence import (
-    SCORES,
-    energy,
-    expected_calibration_error,
-    fit_temperature,
-    softmax,
-    to_logits,
-)
 from edge_sdk.workbench.records import Records, RecordsInfo, from_logits
-from edge_sdk.workbench.write_calibration import write_calibration
 
 LABELS = ("a", "b", "c")
 
@@ -120,68 +105,3 @@ def test_records_that_do_not_fit_are_refused() -> None:
         Rule()
     with pytest.raises(WorkbenchError, match="got eps, drop"):
         Rule(eps=0.1, drop=0.1)
-
-
-@given(st.integers(0, 2**31), st.floats(0.3, 5.0))
-@settings(deadline=None)
-def test_the_temperature_undoes_a_scaling(seed: int, scale: float) -> None:
-    rng = np.random.default_rng(seed)
-    logits = rng.normal(0, 2, (400, 4)).astype(np.float32)
-    chances = softmax(logits).astype(np.float64)
-    truths = np.array([rng.choice(4, p=row / row.sum()) for row in chances])
-    plain = fit_temperature(logits, truths)
-    assert fit_temperature((logits * scale).astype(np.float32), truths) == pytest.approx(plain * scale, rel=1e-3)
-
-
-def test_the_temperature_is_the_likeliest_on_a_grid() -> None:
-    rng = np.random.default_rng(3)
-    logits = rng.normal(0, 3, (200, 5)).astype(np.float32)
-    truths = np.where(rng.random(200) < 0.6, logits.argmax(1), rng.integers(0, 5, 200))
-
-    def likelihood(temperature: float) -> float:
-        return float(np.log(softmax(logits, temperature)[np.arange(200), truths]).mean())
-
-    found = fit_temperature(logits, truths)
-    assert likelihood(found) >= max(likelihood(t) for t in np.geomspace(0.2, 10, 200)) - 1e-6
-
-
-@given(st.integers(0, 1000), st.floats(0.5, 8))
-def test_logits_survive_float16_probabilities(seed: int, spread: float) -> None:
-    logits = np.random.default_rng(seed).normal(0, spread, (20, 5)).astype(np.float32)
-    stored = softmax(logits).astype(np.float16)
-    assert softmax(to_logits(stored)) == pytest.approx(softmax(logits), abs=1.5e-3)
-
-
-def test_scores_rise_with_confidence() -> None:
-    chances = np.array([[1.0, 0.0, 0.0], [0.6, 0.3, 0.1], [1 / 3, 1 / 3, 1 / 3]])
-    for name, score in SCORES.items():
-        values = score(chances)
-        assert values[0] > values[1] > values[2], name
-        assert values[0] == pytest.approx(1)
-    assert energy(np.array([[0.0, 0.0]]))[0] == pytest.approx(np.log(2))
-    assert energy(np.array([[1000.0, 0.0]]))[0] == pytest.approx(1000)
-
-
-def test_the_calibration_error_of_an_overconfident_model() -> None:
-    right = np.array([True] * 6 + [False] * 4)
-    assert expected_calibration_error(np.full(10, 0.9), right) == pytest.approx(0.3)
-    assert expected_calibration_error(np.full(10, 0.6), right) == pytest.approx(0.0)
-
-
-def test_a_ladder_stays_as_long_as_the_big_model_does(tmp_path: Path) -> None:
-    little, big = pair()
-    found = calibrate_records(little, big, Rule(drop=0.0))
-    golden = Golden("golden.png", (0.0, 0.0, 0.0), 0.1)
-    spec = InputSpec(4, 4, (0.5,) * 3, (0.5,) * 3)
-    manifest = Manifest(name="m", version="1", labels=LABELS, input=spec, macs=1, parameters=1, golden=golden)
-    ladder = (Rendition(Upload(64), 900.0, 0.5), Rendition(Upload(128), 2500.0, 1.0))
-    before = Policy(ladder=ladder, calibration={"ladder_big": "big", "ladder_frames": 7})
-    path = tmp_path / "bundle"
-    write_bundle(path, model=b"program", manifest=manifest, golden=np.zeros((4, 4, 3), np.uint8), policy=before)
-    write_calibration(path, found, big="big", rule=Rule(drop=0.0))
-    policy = open_bundle(path).policy
-    assert policy.ladder == ladder
-    assert (policy.calibration["ladder_frames"], policy.calibration["rule"]) == (7, "drop")
-    write_calibration(path, found, big="another", rule=Rule(drop=0.0))
-    policy = open_bundle(path).policy
-    assert policy.ladder == () and "ladder_big" not in policy.calibration

@@ -24,7 +24,6 @@ from edge_sdk.types import Image
 from edge_sdk.workbench.data import open_source
 from edge_sdk.workbench.draw import draw_ladder
 from edge_sdk.workbench.encoding_ladder import Ladder, Rule, measure_ladder, write_ladder
-from edge_sdk.workbench.encodings import encoding_ms, grid
 from edge_sdk.workbench.labelled import Split
 from edge_sdk.workbench.subjects import Subject, callable_subject
 
@@ -79,6 +78,10 @@ def measured(bundle: Path, photos: Path, folder: Path, big: Subject | None = Non
     given: dict[str, Any] = {"sides": (16, 64), "qualities": (60,), "every": True, **options}
     source = open_source(str(photos), Split.ALL)
     return measure_ladder(bundle, big or Seer().subject(), source, rule, folder=folder, **given)
+
+
+def run(*options: str) -> Any:
+    return CliRunner().invoke(ladder, options, catch_exceptions=False)
 
 
 def test_the_cheapest_encoding_that_keeps_the_detail_is_found_and_written(
@@ -166,26 +169,6 @@ def test_only_what_the_little_model_would_offload_is_looked_at(photos: Path, tmp
     never = tiny_network.write_tiny_bundle(tmp_path / "never", Policy(threshold=0.0)).path
     with pytest.raises(WorkbenchError, match=r"at least 25 offloaded pictures .* got 0 \(0 of 150 in all\)"):
         measured(never, photos, tmp_path / "kept", every=False)
-
-
-def test_a_model_that_crops_is_tried_with_the_cut_picture_too() -> None:
-    whole = grid(SPEC, USUAL, qualities=(50,), formats=("jpeg",))
-    assert [upload.max_side for upload in whole] == [32, 48, 64, 96, 64]
-    cut = grid(InputSpec(224, 224, (0.5,) * 3, (0.5,) * 3, "crop"), Upload(), sides=(100,), qualities=(50, 60))
-    assert len(cut) == 2 * 2 * 2 + 1 and {upload.crop for upload in cut} == {None, (1, 1)}
-    assert len(grid(SPEC, Upload(64, 50), sides=(64, 64), qualities=(50,), formats=("jpeg",))) == 1
-    with pytest.raises(WorkbenchError, match="expected sides to try"):
-        grid(None, USUAL)
-
-
-def test_encoding_is_timed() -> None:
-    uploads = (Upload(16, 50), Upload(640, 90, "webp"))
-    small, large = encoding_ms([np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)], uploads)
-    assert small > 0 and large > 0
-
-
-def run(*options: str) -> Any:
-    return CliRunner().invoke(ladder, options, catch_exceptions=False)
 
 
 def test_the_command_prints_a_table_and_writes_only_when_it_may(bundle: Path, photos: Path, tmp_path: Path) -> None:

@@ -39,9 +39,7 @@ def test_sure_frames_are_read_in_order(tmp_path: Path) -> None:
         read_pseudo_labels(tmp_path, min_confidence=80)
 
 
-def test_lines_that_cannot_be_used_are_passed_over_and_counted(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_lines_that_cannot_be_used_are_skipped_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     fill(tmp_path, line("a"), line("gone"), line("empty"), line("b"))
     (tmp_path / DAY / "gone.jpg").unlink()
     (tmp_path / DAY / "empty.jpg").write_bytes(b"")
@@ -66,8 +64,8 @@ def test_lines_that_cannot_be_used_are_passed_over_and_counted(
         raw.write(b'{"file": "\xff.jpg", "label": "fox", "confidence": 1}')
     with caplog.at_level(logging.WARNING):
         assert [frame.path.stem for frame in read_pseudo_labels(tmp_path)] == ["a", "b"]
-    assert "12 lines were passed over that cannot be read" in caplog.text
-    assert "3 lines were passed over whose file is missing or empty" in caplog.text
+    assert "12 lines were skipped that cannot be read" in caplog.text
+    assert "3 lines were skipped whose file is missing or empty" in caplog.text
 
 
 def test_a_table_made_by_hand_has_the_last_word(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ class Colours(nn.Module):
             self.hidden.weight.copy_(torch.cat([torch.eye(3), torch.full((1, 3), reach)]))
             self.head.weight.copy_(torch.eye(3, 4))
             for layer in (self.look, self.hidden, self.head):
-                layer.bias.zero_()
+                layer.bias.zero_()  # type: ignore[union-attr]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.head(self.hidden(self.pool(self.look(x)).flatten(1)))  # type: ignore[no-any-return]

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.images.rendition import Upload
-from edge_sdk.model.bundle import InputSpec
-from edge_sdk.workbench.data import open_source
-from edge_sdk.workbench.labelled import LabelledImage, Split
-from edge_sdk.workbench.recorder import run_subjects, write_records
 from edge_sdk.workbench.records import Records, RecordsInfo, check_same, from_logits, join
-from edge_sdk.workbench.records_csv import read_csv
-from edge_sdk.workbench.records_file import load_records, save_records
-from edge_sdk.workbench.subjects import Subject, callable_subject, file_name, open_subject
 
 LABELS = ("blue", "green", "red")
-SPEC = InputSpec(8, 6, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
 def some(count: int = 5, model: str = "m") -> Records:
@@ -29,32 +19,6 @@ def some(count: int = 5, model: str = "m") -> Records:
     return from_logits(
         RecordsInfo(model=model, labels=LABELS, macs=7), [f"p/{i}" for i in range(count)], [0] * count, logits
     )
-
-
-def colours(count: int = 0) -> Subject:
-    """A model that answers with the colour it sees most of."""
-    return callable_subject(f"colours{count}", lambda images: images.mean((1, 2))[:, ::-1], LABELS, SPEC, macs=5)
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    rng = np.random.default_rng(0)
-    for channel, label in enumerate(LABELS):
-        (tmp_path / "photos" / label).mkdir(parents=True)
-        for index in range(6):
-            image = rng.integers(0, 60, (40, 50, 3), np.uint8)
-            image[..., channel] += 150
-            cv2.imwrite(str(tmp_path / "photos" / label / f"{index}.png"), image)
-    return tmp_path / "photos"
-
-
-def test_records_survive_their_file(tmp_path: Path) -> None:
-    records = some()
-    again = load_records(save_records(tmp_path / "deep" / "m.npz", records))
-    check_same(records, again)
-    assert again.info == records.info
-    assert again.logits == pytest.approx(records.logits)
-    assert again.energy is not None and again.upload_bytes is None
 
 
 def test_stored_logits_are_the_models_own() -> None:
@@ -75,51 +39,11 @@ def test_stored_logits_are_the_models_own() -> None:
         ({"probabilities": np.zeros((5, 2), np.float16)}, r"probabilities of shape \(5, 3\)"),
     ],
 )
-def test_arrays_that_are_no_records_are_refused(change: dict, message: str) -> None:
+def test_arrays_that_are_no_records_are_refused(change: dict[str, Any], message: str) -> None:
     records = some()
     arrays = {name: getattr(records, name) for name in ("ids", "truths", "predicted", "confidence", "probabilities")}
     with pytest.raises(WorkbenchError, match=message):
         Records(records.info, **{**arrays, **change})
-
-
-def test_files_that_are_no_records_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(WorkbenchError, match="does not exist"):
-        load_records(tmp_path / "none.npz")
-    (tmp_path / "text.npz").write_text("hello")
-    with pytest.raises(WorkbenchError, match="expected records that"):
-        load_records(tmp_path / "text.npz")
-    np.savez(tmp_path / "other.npz", a=np.zeros(3))
-    with pytest.raises(WorkbenchError, match="expected records that"):
-        load_records(tmp_path / "other.npz")
-
-
-def test_a_third_partys_csv(tmp_path: Path) -> None:
-    truth = some(3)
-    path = tmp_path / "theirs.csv"
-    path.write_text("id,predicted,probability\np/2,red,0.5\np/0,blue,0.9\np/1,1,0.75\n")
-    records = read_csv(path, truth, macs=99)
-    assert records.predicted.tolist() == [0, 1, 2]
-    assert records.confidence.tolist() == [pytest.approx(0.9), 0.75, 0.5]
-    assert records.info.model == "theirs" and records.info.macs == 99
-    with pytest.raises(WorkbenchError, match="all probabilities"):
-        _ = records.logits
-    check_same(truth, records)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("id,label\n", "expected the columns id, predicted, probability; got id, label"),
-        ("id,predicted,probability\np/0,blue,0.9\n", "without 'p/1'"),
-        ("id,predicted,probability\np/0,purple,0.9\np/1,red,1\n", "line 2: expected a class among"),
-        ("id,predicted,probability\np/0,red,nan\np/1,red,1\n", "line 2: expected a probability"),
-    ],
-)
-def test_a_csv_that_does_not_fit_is_refused(tmp_path: Path, text: str, message: str) -> None:
-    path = tmp_path / "theirs.csv"
-    path.write_text(text)
-    with pytest.raises(WorkbenchError, match=message):
-        read_csv(path, some(2))
 
 
 def test_records_of_other_pictures_are_not_the_same() -> None:
@@ -129,86 +53,3 @@ def test_records_of_other_pictures_are_not_the_same() -> None:
     with pytest.raises(WorkbenchError, match="record 0 is p/0 and p/4"):
         check_same(records, records.part(np.arange(5)[::-1]))
     assert join([records.part(np.arange(2)), records.part(np.arange(2, 5))]).ids.tolist() == records.ids.tolist()
-
-
-def test_models_are_run_each_in_its_own_way(photos: Path) -> None:
-    source = open_source(str(photos), Split.ALL)
-    sent = Subject(*(getattr(colours(), name) for name in ("info", "prepare", "logits")), upload=Upload(16, 60))
-    plain, uploaded = run_subjects([colours(), sent], source.read(0))
-    assert plain.accuracy == uploaded.accuracy == 1.0
-    assert plain.ids[0] == "blue/0.png"
-    assert plain.upload_bytes is None and uploaded.upload_bytes is not None and (uploaded.upload_bytes > 200).all()
-    assert plain.info.latency_ms > 0
-
-
-def test_a_run_that_was_interrupted_goes_on(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge_sdk.workbench.folder_source._FILES_PER_PART", 5)
-    source = open_source(str(photos), Split.ALL)
-    seen: list[int] = []
-
-    class Stop(Exception):
-        pass
-
-    def stop(done: int, parts: int) -> None:
-        if done == 2:
-            raise Stop
-
-    def counted(images: np.ndarray) -> np.ndarray:
-        seen.append(len(images))
-        return images.mean((1, 2))[:, ::-1]
-
-    subject = callable_subject("c", counted, LABELS, SPEC)
-    with pytest.raises(Stop):
-        write_records([subject], source, tmp_path / "out", on_part=stop)
-    before = sum(seen)
-    paths = write_records([subject], source, tmp_path / "out")
-    whole = run_subjects([subject], (picture for part in range(source.parts) for picture in source.read(part)))[0]
-    assert load_records(paths[0]).ids.tolist() == whole.ids.tolist()
-    assert load_records(paths[0]).accuracy == 1.0
-    again = [size for size in seen if size > 1]
-    assert sum(again[: len(again) - 1]) <= before + 18
-    assert not (tmp_path / "out" / ".parts").exists()
-
-
-def test_models_that_do_not_fit_are_refused(photos: Path, tmp_path: Path) -> None:
-    source = open_source(str(photos), Split.ALL)
-    with pytest.raises(WorkbenchError, match="different names"):
-        write_records([colours(), colours()], source, tmp_path)
-    other = callable_subject("other", lambda images: images.mean((1, 2)), ("a", "b", "c"), SPEC)
-    with pytest.raises(WorkbenchError, match="models of the same labels"):
-        run_subjects([colours(), other], source.read(0))
-    with pytest.raises(WorkbenchError, match="expected labelled pictures"):
-        run_subjects([colours()], [])
-    with pytest.raises(WorkbenchError, match="got 'cat'"):
-        run_subjects([colours()], [LabelledImage(np.zeros((4, 4, 3), np.uint8), "cat")])
-    with pytest.raises(WorkbenchError):
-        open_subject("no_such_network")
-    assert file_name("hf_hub:timm/x") == "hf_hub_timm_x"
-
-
-def test_labels_keep_their_order_when_only_some_models_lack_a_part(
-    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("edge_sdk.workbench.folder_source._FILES_PER_PART", 5)
-    source = open_source(str(photos), Split.ALL)
-    turned = callable_subject("turned", lambda images: images.mean((1, 2)), LABELS[::-1], SPEC)
-
-    class Stop(Exception):
-        pass
-
-    def stop(done: int, parts: int) -> None:
-        raise Stop
-
-    with pytest.raises(Stop):
-        write_records([colours()], source, tmp_path / "out", on_part=stop)
-    one, two = (load_records(path) for path in write_records([colours(), turned], source, tmp_path / "out"))
-    check_same(one, two)
-    assert one.accuracy == two.accuracy == 1.0
-
-
-def test_more_frames_of_the_same_cameras_are_more_records(tmp_path: Path) -> None:
-    labels = open_source("simulated://trailcam?frames=1", Split.CALIBRATION).labels
-    subject = callable_subject("c", lambda images: np.ones((len(images), len(labels))), labels, SPEC)
-    for frames in (2, 4):
-        source = open_source(f"simulated://trailcam?seed=3&frames={frames}", Split.CALIBRATION)
-        assert len(load_records(write_records([subject], source, tmp_path)[0])) == frames

@@ -13,7 +13,6 @@ import torch
 
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.networks.checkpoint import load_checkpoint
-from edge_sdk.workbench.learning_rate import schedule
 from edge_sdk.workbench.train import Progress, train
 from edge_sdk.workbench.train_config import TrainConfig
 
@@ -51,6 +50,18 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
     return load_checkpoint(path)[0].state_dict()
 
 
+PROGRAM = """
+import msgspec, sys
+from pathlib import Path
+from edge_sdk.workbench.train_config import TrainConfig
+from edge_sdk.workbench.train import train
+settings = msgspec.json.decode(sys.argv[1])
+settings["out"] = Path(settings["out"])
+config = TrainConfig(**settings)
+train(config, cache=Path(sys.argv[2]), on_progress=lambda now: print(now.step, flush=True))
+"""
+
+
 def test_training_learns_and_says_what_it_did(photos: Path, tmp_path: Path) -> None:
     seen: list[Progress] = []
     slow_start = {"average": 0.8, "augment": 0.0, "learning_rate": 5e-4}
@@ -62,18 +73,6 @@ def test_training_learns_and_says_what_it_did(photos: Path, tmp_path: Path) -> N
     assert info.training["validation_accuracy"] > 0.9
     assert seen[-1].step == seen[-1].steps and seen[-1].epoch == 6
     assert not path.with_name(path.name + ".state").exists()
-
-
-PROGRAM = """
-import msgspec, sys
-from pathlib import Path
-from edge_sdk.workbench.train_config import TrainConfig
-from edge_sdk.workbench.train import train
-settings = msgspec.json.decode(sys.argv[1])
-settings["out"] = Path(settings["out"])
-config = TrainConfig(**settings)
-train(config, cache=Path(sys.argv[2]), on_progress=lambda now: print(now.step, flush=True))
-"""
 
 
 def test_a_killed_training_goes_on_and_ends_with_the_same_weights(photos: Path, tmp_path: Path) -> None:
@@ -124,20 +123,3 @@ def test_a_teacher_is_learnt_from_and_must_know_the_same_classes(photos: Path, t
         cv2.imwrite(str(other / "green" / f"{index}.png"), np.zeros((8, 8, 3), np.uint8))
     with pytest.raises(WorkbenchError, match="teacher with the data's classes"):
         train(config(other, tmp_path / "x.safetensors", teacher=str(teacher)), cache=tmp_path)
-
-
-def test_the_learning_rate_rises_and_falls() -> None:
-    rates = [schedule(step, 100, 0.1) for step in range(100)]
-    assert rates[0] == pytest.approx(0.1) and max(rates) == rates[10] == 1
-    assert rates[10:] == sorted(rates[10:], reverse=True) and rates[-1] < 0.01
-
-
-@pytest.mark.parametrize("changes", [{"epochs": 0}, {"batch": 0}, {"height": None}])
-def test_settings_that_make_no_sense_are_refused(tmp_path: Path, changes: dict[str, object]) -> None:
-    with pytest.raises(WorkbenchError, match="expected"):
-        config(tmp_path, tmp_path / "m.safetensors", **changes)
-
-
-def test_the_output_is_a_safetensors_file(tmp_path: Path) -> None:
-    with pytest.raises(WorkbenchError, match="safetensors"):
-        config(tmp_path, tmp_path / "m.pt")

@@ -1,4 +1,4 @@
-"""Attention: a leaf of the tracing, whose heads are a group of their own."""
+"""Attention heads as a group of their own; the tracing treats an attention as one layer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def attention_type() -> Any:
 
 
 def attention_pruner(library: Any) -> Any:
-    """How torch-pruning narrows a whole attention: the inputs of `qkv`, the outputs of `proj`."""
+    """A pruner for torch-pruning that narrows a whole attention: the inputs of `qkv`, the outputs of `proj`."""
 
     class AttentionPruner(library.BasePruningFunc):  # type: ignore[misc]
         """Inputs and outputs are the stream's channels."""
@@ -42,7 +42,7 @@ def attention_pruner(library: Any) -> Any:
 
 
 def find_heads(name: str, attention: Any) -> Group | str:
-    """The heads of an attention as a group, or why it has none to give."""
+    """The heads of an attention as a group, or the reason why they cannot be removed."""
     if not isinstance(attention.norm, nn.Identity) or getattr(attention, "gate", None) is not None:
         return "its attention is scaled or gated across heads"
     heads, size = int(attention.num_heads), int(attention.head_dim)
@@ -55,7 +55,7 @@ def find_heads(name: str, attention: Any) -> Group | str:
 
 
 def prune_heads(attention: Any, remaining: Tensor) -> None:
-    """Keep these heads of an attention, in place."""
+    """Remove all heads of an attention but the remaining ones, in place; `remaining` is `int64 (n,)`."""
     heads, size = int(attention.num_heads), int(attention.head_dim)
     inner = torch.arange(heads * size).view(heads, size)[remaining].flatten()
     rows = torch.cat([inner + part * heads * size for part in range(3)])

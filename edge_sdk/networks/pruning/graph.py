@@ -1,4 +1,4 @@
-"""torch-pruning's tracing of a network, in our terms."""
+"""A network traced by torch-pruning, translated into `Group` and `Member`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Graph:
             name: layer for name, layer in module.named_modules() if type(layer) is attention_class
         }
         self._attention_names = {id(layer): name for name, layer in self.attentions.items()}
-        self._strange = {  # layers within an attention of another kind, and its name
+        self._strange = {  # layers inside an unsupported attention, and its name
             id(inner): name
             for name, layer in module.named_modules()
             if hasattr(layer, "qkv") and name not in self.attentions
@@ -61,7 +61,7 @@ class Graph:
             yield self._name(traced[0].dep.target.module), traced
 
     def obstacle(self, traced: Any) -> str:
-        """Why a traced group cannot be pruned; empty where it can."""
+        """Why a traced group cannot be pruned; "" if it can."""
         outs, ins = self._library.DependencyGraph.is_out_channel_pruning_fn, 0
         for dep, _ in traced:
             layer = dep.target.module
@@ -71,10 +71,10 @@ class Graph:
                 return f"{self._strange[id(layer)]} is an attention of another kind"
             if not outs(self._graph, dep.handler) and _mixes(layer):
                 ins += 1
-        return "" if ins else "nothing that could make up for its channels reads them"
+        return "" if ins else "no layer that could compensate for its channels reads them"
 
     def describe(self, name: str, traced: Any) -> Group:
-        """The group in our terms."""
+        """A traced group as a `Group`."""
         channels = len(traced[0].idxs)
         consumers, producers, singles = [], [], []
         for position in range(len(traced)):
@@ -97,7 +97,7 @@ class Graph:
         return Group(name, "channels", channels, tuple(consumers), tuple(producers), tuple(singles))
 
     def prune(self, name: str, remaining: Tensor) -> None:
-        """Remove the other channels of one group."""
+        """Remove all channels of one group but the remaining ones, in place."""
         layer = self._module.get_submodule(name)
         pruner = self._graph.get_pruner_of_module(layer)
         channels = int(pruner.get_out_channels(layer))

@@ -1,4 +1,4 @@
-"""Groups of channels that go together: which layers they enter and leave."""
+"""Groups of channels that can only be removed together, and the layers that produce and read them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RemainingChannels = Mapping[str, Tensor]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Member:
-    """A layer that a group's channels enter or leave.
+    """A layer that reads or produces the channels of a group.
 
     Attributes:
         layer: name of the module.
@@ -34,9 +34,8 @@ class Group:
         name: of the first layer that makes them.
         kind: "channels" or "heads".
         channels: how many there are.
-        consumers: layers that mix these channels into others: their inputs go, the rest of their weights can make up
-            for it.
-        producers: layers whose outputs go.
+        consumers: layers that mix these channels into others. They lose inputs; their other weights can compensate.
+        producers: layers that lose outputs.
         singles: layers that treat each channel alone (normalisation, depthwise convolution) and their parameters per
             channel; a bare parameter of the network has an empty name.
     """
@@ -55,18 +54,18 @@ class Structure:
 
     Attributes:
         groups: those that can be pruned, in the order of tracing.
-        dense: why a layer's outputs must stay, by its name.
+        dense: layers whose outputs cannot be removed, by name, with the reason.
     """
 
     groups: tuple[Group, ...]
     dense: dict[str, str]
 
     def rows(self, layer: str, outputs: int, remaining: RemainingChannels) -> Tensor:
-        """Rows of a layer's weight that stay: `int64`, ascending."""
+        """Rows of a layer's weight that stay, `int64 (n,)`, ascending."""
         return self._stay(layer, outputs, remaining, of_producers=True)
 
     def columns(self, layer: str, inputs: int, remaining: RemainingChannels) -> Tensor:
-        """Columns of a layer's weight `(outputs, inputs * kernel)` that stay: `int64`, ascending."""
+        """Columns of a layer's weight `(outputs, inputs * kernel)` that stay, `int64 (n,)`, ascending."""
         return self._stay(layer, inputs, remaining, of_producers=False)
 
     def _stay(self, layer: str, size: int, remaining: RemainingChannels, *, of_producers: bool) -> Tensor:

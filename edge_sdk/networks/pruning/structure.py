@@ -1,9 +1,9 @@
-"""What of a network can be removed: groups of channels, hidden units and attention heads that go together.
+"""Finding and removing groups of channels, hidden units and attention heads.
 
-A channel that a residual connection carries is made by several layers and read by several; it goes everywhere or
-nowhere. Which layers hang together is found by tracing the network (DepGraph: Fang et al., "Towards Any Structural
-Pruning", arXiv 2301.12900, in the library torch-pruning). Attention is a leaf to that tracing; its heads are groups of
-their own. What is removed is removed: the result is a smaller dense network.
+A channel that a residual connection carries is produced and read by several layers, so it is removed from all of them
+or from none. Which layers belong together is found by tracing the network (DepGraph: Fang et al., "Towards Any
+Structural Pruning", arXiv 2301.12900, in the library torch-pruning). The tracing treats an attention as one layer; its
+heads are groups of their own. The result is a smaller dense network.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def find_structure(module: nn.Module, width: int, height: int) -> Structure:
         height: of the input, pixels.
 
     Raises:
-        WorkbenchError: a network that cannot be traced.
+        WorkbenchError: the network cannot be traced.
     """
     groups: list[Group] = []
     dense: dict[str, str] = {}
@@ -41,7 +41,7 @@ def find_structure(module: nn.Module, width: int, height: int) -> Structure:
                 dense[name] = reason
                 continue
             groups.append(graph.describe(name, traced))
-    except Exception as error:  # whatever a foreign network meets within the tracing
+    except Exception as error:  # tracing runs foreign code, which may raise anything
         raise WorkbenchError(
             f"expected a network whose layers can be traced; {type(module).__name__} cannot: {error}"
         ) from error
@@ -55,13 +55,13 @@ def find_structure(module: nn.Module, width: int, height: int) -> Structure:
 
 
 def prune(module: nn.Module, width: int, height: int, remaining: RemainingChannels) -> None:
-    """Remove all other channels, in place; what remains keeps its weights.
+    """Remove all channels but the remaining ones, in place; the remaining weights do not change.
 
     Args:
         module: as for `find_structure`.
         width: of the input, pixels.
         height: of the input, pixels.
-        remaining: what stays, by the group's name.
+        remaining: the channels that stay, by the group's name.
     """
     graph = Graph(module, width, height)
     for name, attention in graph.attentions.items():
@@ -78,10 +78,18 @@ def widths(remaining: RemainingChannels) -> dict[str, int]:
 
 
 def shrink(module: nn.Module, width: int, height: int, numbers: Mapping[str, int]) -> None:
-    """Give a network the shape of a pruned one, in place; which channels stay does not matter: weights follow.
+    """Give a network the shape of a pruned one, in place; the first channels of each group stay.
+
+    Use it where weights are loaded afterwards, or do not matter.
+
+    Args:
+        module: as for `find_structure`.
+        width: of the input, pixels.
+        height: of the input, pixels.
+        numbers: channels that stay, by the group's name.
 
     Raises:
-        WorkbenchError: numbers that are not of this network.
+        WorkbenchError: a name or a number that does not fit this network.
     """
     layers: dict[str, Any] = dict(module.named_modules())
     for name, number in numbers.items():

@@ -1,9 +1,9 @@
 """Chains of models, and exit sequences: accuracy and cost at given thresholds.
 
-A chain is a list of stages. A frame walks along it and leaves at the first stage whose confidence is at or above that
-stage's threshold; the last stage takes all that is left. Two kinds are one here: models of growing size (little on the
-device, a middle one, the big one), where a stage that is not used costs nothing; and exits along one big model, where
-the way to an exit is paid by all who pass it and only the exit's own head is saved where it is not used.
+A chain is a list of stages. A frame passes along it and leaves at the first stage whose confidence is at or above that
+stage's threshold; the last stage takes all remaining frames. Two kinds of chain are covered: models of growing size (a
+little one on the device, a middle one, a big one), where an unused stage costs nothing; and exits along one big model,
+where every frame pays the way to an exit that it passes, and an unused exit saves only its own head.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.workbench.cascade.curve import Bools, Floats, check_records
 
 UNUSED = float("inf")
-"""Threshold of a stage that is passed over."""
+"""Threshold of a stage that is not used."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stage:
-    """One place where a frame may leave.
+    """One stage of a chain, with its answers on N records.
 
     Attributes:
         confidence: `float (N,)`.
-        right: `bool (N,)`, whether an answer given here is right.
-        macs: multiply-accumulates of the answer itself, paid by frames that reach the stage, if it is used.
-        way_macs: multiply-accumulates of the way from the stage before, paid by all that go this far or farther.
+        right: `bool (N,)`, whether the stage's answer is right.
+        macs: multiply-accumulates of the answer, paid by every frame that reaches the stage if the stage is used.
+        way_macs: multiply-accumulates from the stage before to this one, paid by every frame that reaches it.
         name: for tables.
     """
 
@@ -41,14 +41,14 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A chain at given thresholds, on its records.
+    """Accuracy and cost of a chain at given thresholds.
 
     Attributes:
-        thresholds: one per stage but the last, `UNUSED` where it is passed over.
-        accuracy: share of the records that are named rightly.
+        thresholds: one per stage but the last, `UNUSED` where it is not used.
+        accuracy: share of the records that are answered rightly.
         macs: multiply-accumulates per frame.
         shares: share of the records that leave at each stage.
-        cost: what the search minimised; NaN where there was no search.
+        cost: the value of the search's objective; NaN without a search.
     """
 
     thresholds: tuple[float, ...]
@@ -59,7 +59,7 @@ class Outcome:
 
 
 def evaluate(stages: Sequence[Stage], thresholds: Sequence[float]) -> Outcome:
-    """How a chain fares at given thresholds.
+    """Accuracy and cost of a chain at given thresholds.
 
     Args:
         stages: two or more, of the same N records.
@@ -98,7 +98,7 @@ def advantage(stages: Sequence[Stage], thresholds: Sequence[float], *, draws: in
 
     The plain cascade is taken at the threshold that spends what the chain spends on the same records (between two
     records, on the straight line), so that one number says which is better. The interval is the bootstrap's: records
-    are drawn with replacement, and both are judged on each draw.
+    are drawn with replacement, and both are evaluated on each draw.
 
     Args:
         stages: two or more, of the same N records.

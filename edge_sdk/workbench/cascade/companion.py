@@ -1,4 +1,4 @@
-"""Which little model is the best companion of a big one? TinySaver's rule, and one that noise does not stop.
+"""Choosing the little model that saves most beside a big one: TinySaver's rule, and a rule robust to noise.
 
 TinySaver (Wang, Wang, Zhang, Fan, "Tiny Models are the Computational Saver for Large Models", arXiv 2403.17726, section
 3.2): for each candidate of fewer MACs than the big model, lower the threshold t from 1 as long as, on the records that
@@ -165,7 +165,7 @@ def rank_companions(
         rule: see `choose_exit`.
         upload_bytes: `(M,)` size of each test record on the wire; None: unknown.
         joules_per_byte: energy of sending one.
-        top: how many are kept.
+        top: number of candidates returned.
 
     Returns:
         the best first; empty where no candidate costs less than the big model.

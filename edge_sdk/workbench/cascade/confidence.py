@@ -1,4 +1,4 @@
-"""How sure is the little model? Scores from its probabilities, and the temperature that calibrates them.
+"""Confidence scores from the little model's probabilities, and the temperature that calibrates them.
 
 All scores rise with confidence, so that a frame exits at or above a threshold. Those with values in [0, 1] can stand in
 a bundle's `policy.json`; the energy cannot.
@@ -53,7 +53,7 @@ def margin(probabilities: Floats) -> Floats:
 
 
 def entropy(probabilities: Floats) -> Floats:
-    """1 - entropy / log C of `(N, C)`: 1 where one class has it all, 0 where all are alike."""
+    """1 - entropy / log C of `(N, C)`: 1 for a single certain class, 0 for equal probabilities."""
     exact = np.asarray(probabilities, np.float64)
     held = -(exact * np.log(np.maximum(exact, 1e-300))).sum(axis=1)
     result: Floats = 1 - held / np.log(exact.shape[1])
@@ -82,7 +82,8 @@ def fit_temperature(logits: Floats, truths: NDArray[np.integer]) -> float:
         truths: `int (N,)`.
 
     Raises:
-        WorkbenchError: fewer than two classes, labels out of range, lengths that differ, logits that are not numbers.
+        WorkbenchError: fewer than two classes, labels out of range, lengths that differ, logits that are NaN or
+            infinite.
     """
     exact = np.asarray(logits, np.float64)
     check_labels(exact, truths)
@@ -118,7 +119,8 @@ def check_labels(scores: Floats, truths: NDArray[np.integer]) -> None:
     """Check `(N, C)` logits or probabilities against `(N,)` labels.
 
     Raises:
-        WorkbenchError: fewer than two classes, labels out of range, lengths that differ, or a value that is no number.
+        WorkbenchError: fewer than two classes, labels out of range, lengths that differ, or a value that is NaN or
+            infinite.
     """
     if scores.ndim != 2 or scores.shape[1] < 2:
         raise WorkbenchError(f"expected (N, C) scores of two or more classes; got {scores.shape}")
@@ -131,4 +133,4 @@ def check_labels(scores: Floats, truths: NDArray[np.integer]) -> None:
         )
     bad = ~np.isfinite(scores).all(axis=1)
     if bad.any():
-        raise WorkbenchError(f"expected numbers; record {int(np.flatnonzero(bad)[0])} holds one that is not")
+        raise WorkbenchError(f"expected finite scores; record {int(np.flatnonzero(bad)[0])} holds NaN or infinity")

@@ -21,7 +21,7 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One setting of a cascade, as it fared on some records.
+    """One setting of a cascade, measured on some records.
 
     Attributes:
         threshold: confidence at or above which a frame exits.
@@ -159,13 +159,13 @@ def lossless(curve: Curve, *, drop: float = 0.0) -> Point:
     """The cheapest setting that loses at most `drop` of accuracy against the big model alone.
 
     The leftmost intersection of the accuracy-cost curve with the big model's accuracy (Little-Big, section 3). Where
-    the little model alone is good enough, that is T = 0: it replaces the big one. Where no exit is free, no frame exits
-    and T lies above every confidence.
+    the little model alone is good enough, T = 0 and every frame exits. Where every exit costs more than
+    `drop`, no frame exits and T lies above every confidence.
 
     Args:
         curve: from `cascade_curve`.
-        drop: tolerated loss, as a share of the frames; negative asks that the cascade win by so much, and where no
-            setting does, no frame exits.
+        drop: tolerated loss, as a share of the frames. A negative value demands a gain of that size; if no setting
+            reaches it, no frame exits.
     """
     allowed = curve.right[0] - drop * curve.frames - 1e-9
     good = np.flatnonzero(curve.right >= allowed)
@@ -188,10 +188,10 @@ def within(
 
     Args:
         curve: from `cascade_curve`.
-        offload_ratio: at most this share of the frames goes to the cloud.
-        bytes_per_day: at most so many bytes on the wire a day, at `frames_per_day`.
-        frames_per_day: how many frames the little model sees a day.
-        macs: at most so many multiply-accumulates per frame, both models together.
+        offload_ratio: upper limit on the share of frames that go to the cloud.
+        bytes_per_day: upper limit on bytes on the wire a day, at `frames_per_day`.
+        frames_per_day: frames that the little model sees a day.
+        macs: upper limit on multiply-accumulates per frame, both models together.
 
     Raises:
         WorkbenchError: no limit given, bytes without frames per day or without sizes in the records, or a limit that no
@@ -222,7 +222,7 @@ def within(
 
 
 def above(value: float) -> float:
-    """The least number above a confidence: as a threshold, it keeps the frame with that confidence from exiting."""
+    """The next float32 above a confidence: used as a threshold, a frame with that confidence does not exit."""
     return float(np.nextafter(np.float32(value), np.float32(np.inf)))
 
 

@@ -1,4 +1,4 @@
-"""A learned gate: what is a second opinion worth? A table from the little model's output to the expected gain.
+"""A learned gate: a table from the little model's output to the expected gain of a second opinion.
 
 The best frames to offload are those with the largest P(big is right) - P(little is right), not those with the smallest
 confidence: where both models fail, a second opinion is worth nothing. The gate estimates that difference from the class
@@ -154,14 +154,14 @@ def held_out_gains(
 ) -> Floats:
     """The expected gain of N records, each by a gate that was fitted without it.
 
-    A threshold that is chosen on the records a gate was fitted on promises too much; on these it does not.
+    A threshold chosen on a gate's own fitting records would promise too much; chosen on these values, it does not.
 
     Args:
         probabilities: `float (N, C)` of the little model, calibrated.
         little_right: `bool (N,)`.
         big_right: `bool (N,)`.
-        folds: records are dealt to so many at random.
-        seed: of the dealing.
+        folds: number of folds; records are assigned at random.
+        seed: of the assignment.
     """
     fold = np.random.default_rng(seed).permutation(len(probabilities)) % folds
     result = np.empty(len(fold))

@@ -1,4 +1,4 @@
-"""Dealing records into those that choices are made on and those that judge them, by their source."""
+"""Group split: records are divided by their source into a selection part and an evaluation part."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ SELECTION_TENTHS = 4
 
 
 def selection_part(sources: Sequence[str], *, fewest: int) -> Bools:
-    """`bool (N,)`: about four tenths of N records, to choose on; the rest judges.
+    """`bool (N,)`: the selection part, about four tenths of N records; the rest is the evaluation part.
 
-    A hash of its source deals each record: pictures of one camera stay together, and the part is always the same.
+    A hash of the source decides for each record, so pictures of one camera stay together and the split is always the
+    same.
 
     Args:
         sources: of each record.
-        fewest: records that each part needs.
+        fewest: smallest number of records in each part.
 
     Raises:
         WorkbenchError: a part would have fewer.
@@ -29,6 +30,6 @@ def selection_part(sources: Sequence[str], *, fewest: int) -> Bools:
     chosen = np.array([buckets[name] < SELECTION_TENTHS for name in sources], np.bool_)
     if min(chosen.sum(), (~chosen).sum()) < fewest:
         raise WorkbenchError(
-            f"expected pictures of more sources, to fit on some and judge on others; got {len(buckets)} sources"
+            f"expected pictures of more sources, to fit on some and evaluate on others; got {len(buckets)} sources"
         )
     return chosen

@@ -1,4 +1,4 @@
-"""A threshold with a guarantee: on new frames the cascade is, with high probability, hardly worse than the big model.
+"""A threshold with a guarantee on the accuracy that the cascade loses against the big model on new frames.
 
 What is promised. Let D be, for a new frame, 1 if the frame exits and only the big model would have been right, -1 if it
 exits and only the little model is right, else 0. The risk R(T) = E[D] is how much accuracy the cascade at threshold T
@@ -47,11 +47,11 @@ class Guarantee:
     """What a threshold promises.
 
     Attributes:
-        threshold: confidence at or above which a frame exits; above every score where nothing could be promised.
-        eps: the cascade's accuracy on new frames is at most so much below the big model's ...
-        delta: ... except with this probability, over the draw of the calibration records.
+        threshold: confidence at or above which a frame exits; above every score if nothing can be promised.
+        eps: the cascade's accuracy on new frames is at most `eps` below the big model's.
+        delta: probability, over the draw of the calibration records, that this fails.
         records: calibration records.
-        p_value: of the threshold, at most delta; 1 where nothing could be promised.
+        p_value: of the threshold, at most delta; 1 if nothing can be promised.
     """
 
     threshold: float

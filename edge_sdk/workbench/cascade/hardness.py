@@ -1,8 +1,8 @@
-"""Which mistakes can a big model mend? And does a threshold hold on other data?
+"""Which mistakes of the little model the big one corrects, and whether a threshold holds on other data.
 
-The hardness report follows Little-Big (arXiv 2406.17117, section 4, on hard samples): of the little model's mistakes
-the big one corrects some, shares others, and it breaks some of what was right. The transfer report asks the paper's
-question about ImageNet-ReaL and V2: a threshold chosen on one set, judged on another.
+The hardness report follows Little-Big (arXiv 2406.17117, section 4, on hard samples): the big model corrects some of
+the little one's mistakes, shares others, and is wrong on some frames that the little one had right. The transfer report
+asks the paper's question about ImageNet-ReaL and V2: how does a threshold chosen on one set fare on another?
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class HardnessBin:
 def hardness(
     confidence: Floats, little_right: Bools, big_right: Bools, *, edges: Sequence[float] | None = None
 ) -> list[HardnessBin]:
-    """Sort N records by what a second opinion does to them, in bins of confidence.
+    """Count, in bins of confidence, on which of N records the big model's answer helps or harms.
 
     Args:
         confidence: `float (N,)` of the little model.
@@ -90,14 +90,14 @@ def hardness(
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """A threshold that was chosen on one set and judged on another.
+    """A threshold that was chosen on one set and evaluated on another.
 
     Attributes:
         drop: the loss that was tolerated when it was chosen.
-        chosen: how it fared where it was chosen.
-        evaluated: how it fares on the other set.
+        chosen: the cascade at this threshold on the set where it was chosen.
+        evaluated: the cascade at this threshold on the other set.
         big_accuracy: the big model's accuracy on the other set.
-        own: what a threshold chosen on the other set itself, by the same rule, would have given there.
+        own: the cascade at a threshold that was chosen, by the same rule, on the other set itself.
     """
 
     drop: float

@@ -1,4 +1,4 @@
-"""Which encodings are worth having, and which is the cheapest that is safe, from what a big model said after each.
+"""Which encodings are worth having, and the cheapest safe one, from a big model's answers after each encoding.
 
 K encodings of the same N pictures, the renditions, are compared pairwise: only pictures on which the big model is
 right after one of two encodings and wrong after the other tell them apart. Choices are made on the selection part of
@@ -128,14 +128,14 @@ def last_safe(order: list[int], p_values: Floats, delta: float) -> int | None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trials:
-    """What the big model said of N offloaded pictures after each of K encodings.
+    """The big model's answers on N offloaded pictures after each of K encodings.
 
     Attributes:
         sizes: `int64 (K, N)`, bytes of the encoded pictures.
         right: `bool (K, N)`, whether its answer is right.
         original_right: `bool (N,)`, the same for the pictures as they are.
         little_right: `bool (N,)`, of the little model.
-        selection: `bool (N,)`, the pictures to choose on; the rest judges.
+        selection: `bool (N,)`, the pictures of the selection part; the rest is the evaluation part.
         selection_frames: all frames of the selection part, those that exit too: no encoding changes an exit.
         evaluation_frames: all frames of the evaluation part.
     """
@@ -158,7 +158,9 @@ class Trials:
             )
         chosen = int(self.selection.sum())
         if not 0 < chosen < shape[1]:
-            raise WorkbenchError(f"expected pictures to choose on and pictures to judge on; got {chosen} of {shape[1]}")
+            raise WorkbenchError(
+                f"expected pictures to select on and pictures to evaluate on; got {chosen} of {shape[1]}"
+            )
         if self.selection_frames < chosen or self.evaluation_frames < shape[1] - chosen:
             raise WorkbenchError(
                 f"expected as many frames as offloaded pictures or more; got {self.selection_frames} for {chosen} and "
@@ -187,8 +189,8 @@ class EvaluatedRendition:
         mean_bytes: of its pictures.
         accuracy: of the big model on them.
         difference: that accuracy less the accuracy on the pictures as they are.
-        promise: the cascade's accuracy, over all frames, is at most so much below that with pictures as they are, with
-            probability 1 - delta; for each rendition by itself.
+        promise: upper bound on the accuracy that the cascade loses, over all frames, against unencoded pictures; holds
+            with probability 1 - delta for each rendition by itself.
         relative_gain: as in `edge_sdk.images.rendition.Rendition`, relative to the ladder's last rendition; may be
             negative or above 1 for a rendition that is not on the ladder; NaN if the ladder is empty.
     """
@@ -202,12 +204,12 @@ class EvaluatedRendition:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Choice:
-    """What was chosen among K renditions, and how each fares on the evaluation part.
+    """What was chosen among K renditions, and each rendition on the evaluation part.
 
     Attributes:
-        ladder: indices by rising bytes, each keeping more than the one before; empty where the big model is no better
+        ladder: indices by rising bytes, each more accurate than the one before; empty if the big model is no better
             than the little one after any encoding.
-        safe: the cheapest rendition that loses at most `drop`, or None where that can be promised of none.
+        safe: the cheapest rendition that loses at most `drop`, or None if that can be promised for none.
         safest: the first rendition tested: on the selection part, the least likely to lose more than `drop`.
         evaluated: the K renditions.
         little_accuracy: on the evaluation part's offloaded pictures.

@@ -66,7 +66,7 @@ def compare_scores(
         little_macs: per frame.
         big_macs: per frame.
         logits: `float (N, C)`, for the energy; default: it is left out.
-        folds: of the cross-validation; records are dealt to them at random.
+        folds: of the cross-validation; records are assigned to them at random.
         draws: bootstrap draws.
         seed: of folds and draws.
 

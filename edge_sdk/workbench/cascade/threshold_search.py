@@ -32,8 +32,8 @@ def search(
 ) -> Outcome:
     """Thresholds that minimise `weight * (1 - accuracy) + (1 - weight) * macs`, both relative to the last stage alone.
 
-    Accuracy is normalised by that of the last stage alone, and MACs by its cost; stages that do not lower the cost are
-    left unused.
+    Accuracy is normalised by that of the last stage alone, and MACs by its cost; a stage that does not lower the
+    cost is left unused.
 
     Args:
         stages: two or more, of the same N calibration records.
@@ -41,8 +41,8 @@ def search(
         method: "one-pass" sets the thresholds from the first stage to the last, once; "circular" goes round until
             nothing changes (coordinate descent; it begins at the better of the two others); "same threshold" has one
             for all.
-        conservative: count the accuracy of each stage as this quantile of its Beta posterior, such as 0.1, so that
-            stages at which few records leave are not trusted; None: the plain share.
+        conservative: take this quantile of the Beta posterior as the accuracy of each stage, such as 0.1, so that
+            stages at which few records leave count less; None: the plain share.
         candidates: thresholds tried per stage: quantiles of its confidence.
 
     Raises:
@@ -71,7 +71,7 @@ def search(
 
 
 class _Cost:
-    """The search's objective, remembered for thresholds that were seen."""
+    """The search's objective, cached by thresholds."""
 
     def __init__(self, stages: Sequence[Stage], weight: float, conservative: float | None) -> None:
         self._stages, self._weight, self._quantile = stages, weight, conservative
@@ -111,7 +111,7 @@ def _same(cost: _Cost, grids: list[list[float]], nothing: list[float]) -> list[f
 
 
 def _descend(cost: _Cost, grids: list[list[float]], start: list[float], *, rounds: int) -> list[float]:
-    """Set one threshold after another to its best, the others held, until a round changes nothing."""
+    """Optimise one threshold after another, with the others fixed, until a round changes nothing."""
     current = list(start)
     for _ in range(rounds):
         before = list(current)
@@ -124,7 +124,7 @@ def _descend(cost: _Cost, grids: list[list[float]], start: list[float], *, round
 
 
 def _prune(cost: _Cost, thresholds: list[float]) -> list[float]:
-    """Pass over stages that do not pay."""
+    """Leave out every stage that does not lower the cost."""
     for index in range(len(thresholds)):
         without = [*thresholds[:index], UNUSED, *thresholds[index + 1 :]]
         if cost(without) <= cost(thresholds):

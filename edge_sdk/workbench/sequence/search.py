@@ -1,4 +1,4 @@
-"""Which exits of a sequence to use, and when to leave: DyCE's search on calibration records, judged on test records."""
+"""Choosing exits and thresholds of a sequence: DyCE's search on calibration records, evaluated on test records."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WEIGHTS = 1 - np.geomspace(1e-3, 0.7, 24)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """What a search found for one tolerated loss.
+    """The result of a search for one tolerated loss.
 
     Attributes:
         drop: tolerated loss against the big model on the calibration records.
@@ -87,7 +87,7 @@ def find_exits(
     Args:
         model: with fitted temperatures.
         calibration: records to search on.
-        test: records to judge on.
+        test: records to evaluate on.
         little_macs: of the device's model.
         drop: tolerated loss of accuracy.
         method: see `edge_sdk.workbench.cascade.threshold_search.search`.

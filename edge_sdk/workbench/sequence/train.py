@@ -1,7 +1,7 @@
-"""Training of exit sequences: features once, then the exits alone, which takes minutes.
+"""Training of exit sequences: features are computed once, then the exits alone are trained, which takes minutes.
 
-The big model is frozen, so its features, its logits and the little model's probabilities are computed once for each
-picture and kept on disk; a training that was stopped goes on from its last epoch.
+The big model is frozen, so its features and logits and the little model's probabilities are computed once for each
+picture and stored on disk. A stopped training resumes after its last full epoch.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ OnEpoch = Callable[[int, int, float], None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Features:
-    """What is known of N pictures.
+    """Features, logits and probabilities of N pictures.
 
     Attributes:
         exits: per exit `float32 (N, C_i)`, pooled features.
@@ -67,15 +67,15 @@ def collect_features(
     upload: Upload,
     on_part: OnPart | None = None,
 ) -> Features:
-    """Features of all labelled pictures of a source; parts that are on disk already are read from there.
+    """Compute the features of all labelled pictures of a source; parts that are on disk already are read.
 
     Args:
         model: the big model with its exits' places.
         little: the bundle, which sees each picture as it is.
         source: labelled pictures.
-        folder: where parts are kept.
+        folder: in which parts are stored.
         upload: the big model sees each picture after this encoding, as the server does.
-        on_part: told how many parts are done, of how many.
+        on_part: called with the parts done, and of how many.
 
     Raises:
         WorkbenchError: no labelled picture, or a class that the models do not know.
@@ -145,10 +145,11 @@ def train_exits(
     state: Path | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> None:
-    """Train the exits in place; the big model stays as it is.
+    """Train the exits in place; the big model does not change.
 
     The loss at each exit is the cross-entropy, mixed with the distance to the big model's output, and weighted by how
-    unsure the little model was of the picture (arXiv 2403.17726, section 3.3): frames that it is sure of never come.
+    unsure the little model was of the picture (arXiv 2403.17726, section 3.3): frames that it is sure of never reach
+    the cloud.
 
     Args:
         model: its exits are trained.
@@ -158,8 +159,8 @@ def train_exits(
         learning_rate: the peak of a cosine with warm-up.
         teacher_weight: share of the big model's output in the loss.
         seed: of order and dropout.
-        state: file of the state, to go on from; removed at the end.
-        on_epoch: told the epoch, of how many, and its mean loss.
+        state: file of the training's state, from which it resumes; removed at the end.
+        on_epoch: called with the epoch, the number of epochs, and the epoch's mean loss.
 
     Raises:
         WorkbenchError: the state is of another training.

@@ -1,4 +1,4 @@
-"""What networks answer on samples, and statistics corrected by it."""
+"""Answers and accuracy of networks on samples, and corrected statistics where these help."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COMPARED = 128
 def corrected(
     dense: nn.Module, cut: nn.Module, remaining: RemainingChannels, samples: Samples, spec: InputSpec
 ) -> nn.Module:
-    """With corrected statistics, where they bring the answers nearer to the dense network's; else as it is."""
+    """A copy of `cut` with corrected statistics if its answers are nearer to the dense network's, else `cut`."""
     better = copy.deepcopy(cut)
     correct_statistics(dense, better, remaining, samples, spec)
     few = first(samples, _COMPARED)
@@ -34,5 +34,5 @@ def answers(module: nn.Module, samples: Samples, spec: InputSpec) -> Tensor:
 
 
 def accuracy(module: nn.Module, samples: Samples, spec: InputSpec) -> float:
-    """Share of the samples that a network names rightly."""
+    """Share of the samples that a network answers rightly."""
     return float((answers(module, samples, spec).argmax(1).numpy() == samples.truths).mean())

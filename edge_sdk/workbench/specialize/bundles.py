@@ -1,4 +1,4 @@
-"""Networks as int8 bundles: written, timed in turns, weighed and judged in the device's runtime."""
+"""Networks as int8 bundles: export, size, and time and accuracy in the device's runtime."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from edge_sdk.workbench.specialize.cost import Numbers
 from edge_sdk.workbench.specialize.samples import Samples, first
 
 OF_BIG = "of the big model's time"
-"""Key of a measured share."""
+"""Key of the time relative to the bundle beside it."""
 
 _RUNS = 40
 _WARM_UP = 3
@@ -48,10 +48,10 @@ class Bundles:
         return self._export(module, [*self._samples.images, *mirrored], out, name, version, spare)
 
     def measure(self, module: nn.Module, numbers: Numbers, beside: Bundle | None = None) -> dict[str, float]:
-        """`ms` and `bytes` of a network with so many channels; its weights do not matter.
+        """Measure `ms` and `bytes` of a network cut to `numbers` channels; its weights do not matter.
 
-        With a bundle beside it, also `OF_BIG`: its share of that one's time, taken in turns, so that a machine which
-        is busy for a while slows both.
+        With a bundle beside it, also `OF_BIG`: its time relative to that bundle's. The two run in turns, so that a
+        busy machine slows both.
         """
         shape = copy.deepcopy(module)
         shrink(shape, self._spec.width, self._spec.height, numbers)
@@ -83,8 +83,8 @@ class Bundles:
 def time_bundles(bundles: Mapping[str, Bundle]) -> dict[str, float]:
     """Time of one forward pass of each, milliseconds, one thread, in the device's runtime.
 
-    They run in turns, and the fastest run of each counts: what other programs add to the rest is left out, which on a
-    busy machine may be twice the time itself, and not the same share of a short and a long one.
+    They run in turns, and the fastest run of each counts: on a busy machine, other programs can double the time of the
+    slower runs.
     """
     models = {name: LittleModel(bundle) for name, bundle in bundles.items()}
     times: dict[str, list[float]] = {name: [] for name in models}
@@ -105,16 +105,16 @@ def time_bundles(bundles: Mapping[str, Bundle]) -> dict[str, float]:
 
 
 def bundle_accuracy(bundle: Bundle, test: Samples) -> float:
-    """Share of prepared pictures that a bundle names rightly."""
+    """Share of prepared pictures that a bundle answers rightly, in the device's runtime."""
     return float((bundle_logits(bundle, test).argmax(1) == test.truths).mean())
 
 
 def bundle_logits(bundle: Bundle, samples: Samples) -> NDArray[np.float32]:
-    """What a bundle answers to prepared pictures, `float32 (N, C)`."""
+    """Logits `float32 (N, C)` of a bundle on prepared pictures, in the device's runtime."""
     with LittleModel(bundle) as model:
         return np.stack([model.logits(image) for image in samples.images])
 
 
 def packed_bytes(bundle: Bundle) -> int:
-    """Size of `model.pte` compressed by zlib, where zeros count."""
+    """Size of `model.pte` after zlib compression, bytes; zero weights make it smaller."""
     return len(zlib.compress(bundle.model_path.read_bytes(), 9))

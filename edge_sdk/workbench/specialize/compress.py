@@ -41,23 +41,23 @@ def compress(
     on_progress: OnProgress | None = None,
     on_stage: OnStage | None = None,
 ) -> Compressed:
-    """Cut a network down to the limits on a few samples, so that its answers on them stay.
+    """Cut a network down to the limits so that its answers on a few samples change little.
 
     Args:
         whole: in eval mode, with the head of the task; it is not changed.
         teacher: gives logits of the same classes; its layers are named as those of `whole`.
         samples: of the task.
-        spec: what they take.
+        spec: input of the networks.
         limits: what the result may cost.
-        method: how.
+        method: the settings.
         sensitivities: of the groups of `whole` (`find_sensitivities`), for the first round. Later rounds measure their
             own; patterns of zeros need none.
-        folder: keeps what is done; the same call goes on from it.
-        on_progress: told of progress.
-        on_stage: told of stages.
+        folder: of the state, from which the same call resumes.
+        on_progress: called with each step's name and progress.
+        on_stage: called with each stage's name and network.
 
     Raises:
-        WorkbenchError: limits that cannot be met.
+        WorkbenchError: the limits cannot be met.
     """
     if method.pattern != "structured":
         return compress_sparse(

@@ -35,7 +35,7 @@ def compress_sparse(
     A gradual schedule halves the remaining weights in each round; distillation after each round leaves the zeros alone.
 
     Raises:
-        WorkbenchError: a target that zeros cannot reach.
+        WorkbenchError: zeros cannot reach the target.
     """
     pattern = parse_pattern(method.pattern)
     samples_and_views = with_views(samples, method.pictures, method.seed)

@@ -1,4 +1,4 @@
-"""What a network would cost if so many channels of each group stayed, without pruning it."""
+"""The cost of a network as a function of the channels that each group keeps, without pruning it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Numbers = Mapping[str, int]
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    """A mixing layer: its weight, the groups that its rows and columns belong to (with the block's size), its uses."""
+    """A mixing layer: shape of its weight, groups of its rows and columns with block sizes, and uses per picture."""
 
     rows: int
     columns: int
@@ -33,7 +33,7 @@ class _Layer:
 
 
 class Cost:
-    """Parameters and multiply-accumulates as functions of the channels that stay; exact.
+    """Parameters and multiply-accumulates as exact functions of the channels that stay.
 
     Attributes:
         parameters: of the network as it is.
@@ -81,7 +81,7 @@ class Cost:
         self._rest_parameters, self._rest_macs = self.parameters - whole[0], self.macs - whole[1]
 
     def of(self, numbers: Numbers) -> tuple[int, int]:
-        """Parameters and multiply-accumulates if these numbers stay."""
+        """Parameters and multiply-accumulates per picture if `numbers` channels stay."""
         gone = {name: channels - numbers.get(name, channels) for name, channels in self._channels.items()}
         parameters, macs = self._rest_parameters, self._rest_macs
         for layer in self._layers.values():
@@ -97,10 +97,10 @@ class Cost:
 
 
 def check_cut(module: nn.Module, structure: Structure, width: int, height: int) -> None:
-    """Cut a copy to six tenths of each group: it must run and cost what `Cost` says.
+    """Check `Cost` on a copy cut to 60% of each group: it must run and cost what is predicted.
 
     Raises:
-        WorkbenchError: a network of a kind whose groups are not what they seem.
+        WorkbenchError: the copy does not run, or its cost differs; this kind of network cannot be cut.
     """
     numbers = {group.name: math.ceil(0.6 * group.channels) for group in structure.groups}
     told = Cost(module, structure, width, height).of(numbers)
@@ -108,13 +108,13 @@ def check_cut(module: nn.Module, structure: Structure, width: int, height: int) 
     try:
         shrink(small, width, height, numbers)
         came = count_parameters(small), count_macs(small, width, height)
-    except Exception as error:  # whatever a foreign network meets with fewer channels
+    except Exception as error:  # a foreign network may raise anything
         raise WorkbenchError(
             f"expected a network that runs with fewer channels; {type(module).__name__} does not: {error}"
         ) from error
     if came != told:
         raise WorkbenchError(
-            f"expected a network whose parts can be told apart; {type(module).__name__} at 60% of its channels has "
+            f"expected a network whose groups are independent; {type(module).__name__} at 60% of its channels has "
             f"{came[0]:,} parameters and {came[1]:,} MACs instead of {told[0]:,} and {told[1]:,}"
         )
 
@@ -132,7 +132,7 @@ def _positions(module: nn.Module, width: int, height: int) -> tuple[dict[str, in
             elif isinstance(layer, nn.Linear):
                 positions[name] = positions.get(name, 0) + output.numel() // output.shape[-1]
             else:
-                batch, tokens = inputs[0].shape[:2]  # of patches, where a network attends within each
+                batch, tokens = inputs[0].shape[:2]  # the batch counts patches in networks that attend within each
                 pairs[name] = pairs.get(name, 0) + batch * tokens**2
 
         if isinstance(layer, nn.Conv2d | nn.Linear) or hasattr(layer, "qkv"):

@@ -36,16 +36,16 @@ def distil_round(
     """DistillationSet for a cut network, in place; what is done lies in `place` and is not done again.
 
     Args:
-        whole: before any cut; its layers' features are imitated.
-        teacher: gives the answers; often `whole`.
-        cut: is taught.
-        origin: for each group the channels of `whole` that stayed.
+        whole: the network before any cut, whose features are imitated.
+        teacher: gives the answers; often `whole` itself.
+        cut: the network to distil.
+        origin: for each group the channels of `whole` that remain, `int64 (n,)`.
         samples: of the task.
         spec: what the networks take.
-        method: how.
-        place: folder of this round.
-        on_progress: told of progress.
-        masks: of a sparse network; its zeros stay.
+        method: the settings.
+        place: folder of this round's state.
+        on_progress: called with each step's name and progress.
+        masks: of a sparse network, whose zeros stay.
     """
     done = place / "distilled.pt"
     if done.exists():

@@ -1,9 +1,10 @@
 """Distillation of a cut network from the big model on few pictures.
 
-A few pictures are soon known by heart. What keeps a small network from that is a teacher which is asked about many
-changed and mixed views of them (Beyer et al., "Knowledge distillation: a good teacher is patient and consistent",
+A small network soon memorises a few pictures. Many augmented and blended views of them, answered by the teacher,
+prevent that (Beyer et al., "Knowledge distillation: a good teacher is patient and consistent",
 arXiv 2106.05237, section 3), on its answers (Hinton et al., arXiv 1503.02531) and on what its layers pass on (FitNets,
-arXiv 1412.6550): a pruned channel needs no translation, its counterpart in the teacher is known.
+arXiv 1412.6550): a pruned channel is compared directly with its
+counterpart in the teacher.
 """
 
 from __future__ import annotations
@@ -45,18 +46,18 @@ def distil(
 ) -> None:
     """Fine-tune a cut network on a distillation set, in place; it ends in eval mode with the averaged weights.
 
-    Statistics of batch normalisation stay as they are: a few pictures are a poor estimate, and a better one was made
-    from unchanged ones.
+    Statistics of batch normalisation are not updated: a few pictures estimate them poorly, and they were corrected on
+    unchanged pictures before (`correct_statistics`).
 
     Args:
         pupil: gives logits `(N, C)`.
         distillation_set: views and answers.
-        spec: what the pupil takes.
-        recipe: how.
+        spec: input of the pupil.
+        recipe: the settings.
         masks: for a layer's name, 0 where its weight is to stay 0 (unstructured sparsity).
-        state: a file that keeps the state; an interrupted call goes on from it.
+        state: file of the state, from which an interrupted call resumes.
         seed: of the order.
-        on_step: told of progress.
+        on_step: called after each step.
 
     Raises:
         WorkbenchError: the loss is not finite.

@@ -23,13 +23,13 @@ from edge_sdk.workbench.tensors import to_tensor
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DistillationSet:
-    """Views of the pictures and what the teacher says of them.
+    """Views of the pictures, with the teacher's answers and features.
 
     Attributes:
         images: `uint8 (V, height, width, 3)`.
         answers: `float32 (V, C)`, the teacher's logits.
-        truths: `float32 (V, C)`, shares of the true classes; all 0 where none is known.
-        features: for each watched layer `float32 (V, channels)`: the mean over positions of what it is fed.
+        truths: `float32 (V, C)`, share of each true class in the view; all 0 if unknown.
+        features: for each watched layer `float32 (V, channels)`: the mean of its inputs over positions.
     """
 
     images: NDArray[np.uint8]
@@ -49,17 +49,18 @@ def make_distillation_set(
     seed: int = 0,
     on_step: OnStep | None = None,
 ) -> DistillationSet:
-    """Change and mix the pictures, and ask the teacher about each view.
+    """Augment and blend the pictures, and let the teacher answer each view.
 
     Args:
         teacher: gives logits `(N, C)`; in eval mode.
         whole: has the layers that are watched; often the teacher itself.
         samples: of the task.
-        spec: what teacher and pupil take.
-        recipe: how many views, how changed.
-        watched: layers whose inputs are to be imitated, with the channels that the pupil still has.
+        spec: input of teacher and pupil.
+        recipe: number of views and strength of the changes.
+        watched: layers whose inputs the pupil imitates, by name, with the input channels that the pupil still has,
+            `int64 (n,)`.
         seed: of the changes.
-        on_step: told of progress, in views.
+        on_step: called with the views done, all views, and NaN.
     """
     rng = np.random.default_rng([seed, 7])
     change = Augmentation(scale=0.6, stretch=0.2, turn_deg=8.0, tint=0.15, gain=0.5).weaker(recipe.strength)

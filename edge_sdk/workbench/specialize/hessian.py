@@ -1,8 +1,8 @@
-"""The second-order picture of one layer y = W x: H = X X^T over its inputs, its inverse, and errors measured with it.
+"""The Hessian H = X X^T of one layer y = W x over its inputs, its inverse, and errors measured with it.
 
 A layer has a weight `(out, in)`; a convolution's is flattened to `(out, in * k * k)` and its inputs to patches. The
-squared error that a change D of the weight makes on the samples is tr(D H D^T): all of layer-wise compression rests on
-that (Optimal Brain Compression, arXiv 2208.11580, section 3).
+squared error that a change D of the weight makes on the samples is tr(D H D^T): layer-wise compression is built on
+this (Optimal Brain Compression, arXiv 2208.11580, section 3).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ RAISES = 3
 
 
 class Hessian:
-    """X X^T of a layer's inputs, gathered batch by batch.
+    """X X^T of a layer's inputs, summed batch by batch.
 
     Attributes:
         matrix: `float64 (in, in)`, the sum of x x^T over all samples so far.
@@ -44,7 +44,7 @@ class Hessian:
         self._dtype = dtype
 
     def add(self, x: Tensor) -> None:
-        """Take in a batch.
+        """Add a batch.
 
         Args:
             x: floats `(n, in)`, one sample a row; n may be 0.
@@ -64,8 +64,8 @@ class Hessian:
     def damped(self, damping: float) -> Tensor:
         """H / n + damping * mean(diag(H / n)) * I, which has an inverse for any damping above 0.
 
-        An input that was 0 in every sample (a dead one) has that ridge alone, hence costs next to nothing to remove;
-        where there is no ridge (damping 0, or no input alive) its diagonal is 1.
+        An input that was 0 in every sample has only that ridge, so removing it costs almost nothing. Without a ridge
+        (damping 0, or all inputs 0) its diagonal is 1.
 
         Args:
             damping: share of the mean diagonal; 0.01 is usual (GPTQ, arXiv 2210.17323, section 3.3).
@@ -88,7 +88,7 @@ class Hessian:
 
 
 def factorise(matrix: Tensor, *, damping: float = 1e-6) -> tuple[Tensor, float]:
-    """Cholesky factor of a symmetric matrix; if there is none, of one with a larger diagonal.
+    """Cholesky factor of a symmetric matrix; if it has none, of the matrix with a raised diagonal.
 
     Args:
         matrix: floats `(n, n)`; only the lower triangle is read.
@@ -131,7 +131,7 @@ def refit(weight: Tensor, cross: Tensor, gram: Tensor, prior: Tensor, damping: f
     """Weight of a layer on new inputs whose output is nearest to the original's on the original inputs.
 
     argmin over W' of ||W X - W' X_new||^2 / n + damping * mean(diag(gram)) * ||W' - prior||^2: ridge regression towards
-    the prior. X_new comes from layers that are compressed already, so that this layer mends their errors too
+    the prior. X_new comes from layers that are compressed already, so that this layer corrects their errors too
     (the sequential form of OBC, arXiv 2208.11580, and of TACO, arXiv 2303.14409).
 
     Args:
@@ -172,7 +172,11 @@ def energy(weight: Tensor, hessian: Tensor) -> float:
 
 
 def check_layer(weight: Tensor, hessian: Tensor) -> None:
-    """Refuse a weight that is not `(out, in)`, finite, with a Hessian `(in, in)`: WorkbenchError."""
+    """Check that a weight is finite and `(out, in)`, and its Hessian `(in, in)`.
+
+    Raises:
+        WorkbenchError: it is not.
+    """
     if weight.ndim != 2:
         raise WorkbenchError(f"expected a weight of shape (out, in); got {tuple(weight.shape)}")
     inputs = weight.shape[1]

@@ -1,4 +1,4 @@
-"""What a layer is fed: the inputs of linear layers and convolutions as columns of the matrix that they multiply."""
+"""Inputs of linear layers and convolutions, as rows of the matrix that multiplies their weight."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 MAX_ROWS = 1 << 13
-"""Positions that are used of one layer, at most; a seeded choice where there are more."""
+"""Largest number of positions used of one layer; a seeded choice of them if it has more."""
 
 
 class _Reached(Exception):
-    """All layers that were asked for have been fed."""
+    """Stops the forward pass: the inputs of all requested layers have been seen."""
 
 
 def flat_weight(layer: nn.Module) -> Tensor:
@@ -27,7 +27,7 @@ def flat_weight(layer: nn.Module) -> Tensor:
 
 
 def set_weight(layer: nn.Module, flat: Tensor, bias: Tensor | None = None) -> None:
-    """Write back what `flat_weight` gave, changed."""
+    """Write back a changed `flat_weight`, and optionally a bias `(outputs,)`."""
     own: Any = layer
     with torch.no_grad():
         own.weight.copy_(flat.view_as(own.weight))
@@ -49,7 +49,7 @@ def rows_of(layer: nn.Module, inputs: Tensor) -> Tensor:
 
 
 def some_rows(layer: nn.Module, inputs: Tensor, number: int, batches: int, seed: int) -> Tensor:
-    """As `rows_of`, but of batch `number` of so many only its part of `MAX_ROWS`; of equal shapes the same rows."""
+    """As `rows_of`, limited to this batch's part of `MAX_ROWS`; equal shapes give the same choice of rows."""
     rows = rows_of(layer, inputs)
     chosen = chosen_rows(len(rows), MAX_ROWS / (len(rows) * batches), seed + number)
     return rows if chosen is None else rows[chosen]
@@ -65,7 +65,7 @@ def chosen_rows(total: int, share: float, seed: int) -> Tensor | None:
 
 @contextmanager
 def watching(module: nn.Module, names: Sequence[str], see: Callable[[str, Tensor], None]) -> Iterator[None]:
-    """Within it `see(name, inputs)` is called whenever one of these layers is fed."""
+    """Within this context `see(name, inputs)` is called before each forward pass of the named layers."""
     hooks = []
     for name in names:
         layer = module.get_submodule(name)
@@ -82,7 +82,7 @@ def watching(module: nn.Module, names: Sequence[str], see: Callable[[str, Tensor
 
 
 def fed(module: nn.Module, names: Sequence[str], batch: Tensor) -> dict[str, Tensor]:
-    """What these layers are fed when the network runs on a batch, which stops when all have been."""
+    """Inputs of the named layers when the network runs on a batch; the run stops once all have been seen."""
     seen: dict[str, Tensor] = {}
 
     def see(name: str, inputs: Tensor) -> None:
@@ -96,7 +96,7 @@ def fed(module: nn.Module, names: Sequence[str], batch: Tensor) -> dict[str, Ten
 
 
 def forward_order(module: nn.Module, names: Sequence[str], batch: Tensor) -> list[str]:
-    """The layers in the order in which they are fed."""
+    """The named layers in the order in which they run."""
     order: list[str] = []
     with torch.inference_mode(), watching(module, names, lambda name, _: order.append(name)):
         module(batch)

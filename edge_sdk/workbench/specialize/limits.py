@@ -1,4 +1,4 @@
-"""Targets as limits on parameters and MACs; those on time and bytes by exporting shapes and measuring."""
+"""Targets translated into limits on parameters and MACs; targets on time and bytes by exporting and measuring."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from edge_sdk.workbench.specialize.target import Target
 
 TRIES = 6
 CLOSE = 0.9
-"""A measured target is met well enough from this share of it on."""
+"""The search ends once the measured value is between this share of the target and the target."""
 
-_MARGIN = 0.97  # a new shape aims at so much of the target
+_MARGIN = 0.97  # share of the target that a new shape aims at
 
 
 def counted_limits(whole: nn.Module, spec: InputSpec, targets: Sequence[Target]) -> Limits:
-    """Parameters and MACs where the targets name them.
+    """Limits from targets on parameters and MACs.
 
     Raises:
-        WorkbenchError: a target on time or bytes.
+        WorkbenchError: a target is on time or bytes.
     """
     found: dict[str, int] = {}
     for target in targets:
@@ -65,14 +65,14 @@ def find_limits(
         structure: of it.
         sensitivities: of its groups.
         spec: what it takes.
-        targets: all are to hold.
+        targets: all must hold.
         bundles: exports shapes.
-        big: the uncompressed network's bundle, asked for only where a target is relative to its time or size.
-        file: keeps what was found by measuring, so that a second call does not measure again.
-        on_try: told how many shapes were tried, and how many are tried at most.
+        big: the uncompressed network's bundle, called only if a target is relative to its time or size.
+        file: stores the limits, so that a second call does not measure again.
+        on_try: called with the number of shapes tried, and the largest number to try.
 
     Raises:
-        WorkbenchError: a target that cannot be reached; the message names the nearest possible.
+        WorkbenchError: a target cannot be reached; the message gives the nearest possible value.
     """
     if file is not None and file.exists():
         return msgspec.json.decode(file.read_bytes(), type=Limits)
@@ -85,12 +85,12 @@ def find_limits(
         limits = _search(whole, structure, sensitivities, cost, limits, wanted, bundles, beside, on_try)
     if file is not None:
         content = msgspec.json.encode(limits)
-        write_whole(file, lambda fresh: fresh.write_bytes(content))
+        write_whole(file, content)
     return limits
 
 
 def _measured_targets(targets: Sequence[Target], big: Callable[[], Bundle]) -> dict[str, float]:
-    """What is asked for of the values that `Bundles.measure` gives."""
+    """The targets on time and bytes, by the keys of `Bundles.measure`."""
     wanted: dict[str, float] = {}
     for target in targets:
         if target.measure == "size":
@@ -147,8 +147,8 @@ def _search(
 def _scaled(asked: int | None, least: tuple[int, float], now: tuple[int, float], target: float) -> int | None:
     """The limit that should bring what is measured to just below a target, between the least and what was asked for.
 
-    On the line through the least shape and the present one, each by its cost and its measured value: much of a small
-    file, and of a short time, does not shrink with the network.
+    Linear interpolation between the smallest shape and the present one, by cost and measured value, because a part of
+    the file size and of the time does not shrink with the network.
     """
     share = (target * _MARGIN - least[1]) / (now[1] - least[1]) if now[1] > least[1] else 1 / _MARGIN
     wanted = max(least[0], int(least[0] + (now[0] - least[0]) * share))

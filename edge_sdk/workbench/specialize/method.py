@@ -1,4 +1,4 @@
-"""How a network is cut: settings, the limits of each round, and what comes of it."""
+"""Settings of a compression, the limits of each round, and the result."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from edge_sdk.workbench.specialize.recipe import Recipe
 
 
 class Method(msgspec.Struct, frozen=True, kw_only=True):
-    """How a network is cut.
+    """Settings of a compression.
 
     Attributes:
         pattern: "structured" removes channels, hidden units and heads; "unstructured" and "N:M" set weights to zero.
-        allocation: "error": groups give up channels where it hurts the answers least; "even": the same share of each.
-        schedule: "once", or "gradual": half of the remaining weights a round, each followed by distillation.
-        pictures: that layers are solved on: the samples and changed views of them, until there are so many. Half as
-            many find_sensitivities channels, where only an order is wanted.
-        rounding: "joint": the bundle's int8 weights are rounded one after the other, each making up for the last;
-            "nearest": as the exporter does.
-        damping: share of the mean diagonal that is added to Hessians; more trusts the few samples less.
+        allocation: "error" removes channels where the answers move least; "even" removes the same share of each group.
+        schedule: "once", or "gradual": rounds that each halve the remaining weights and end with distillation.
+        pictures: number of pictures on which layers are solved: the samples, and augmented views of them up to this
+            number. Sensitivities, which need only an order of channels, are measured on half as many.
+        rounding: "joint" rounds the bundle's int8 weights one after the other, each compensating for the ones before
+            (GPTQ); "nearest" rounds each by itself, as the exporter does.
+        damping: share of the mean diagonal that is added to Hessians; a larger share trusts the few samples less.
         recipe: of the distillation.
-        seed: of all choices.
+        seed: of all random choices.
     """
 
     pattern: str = "structured"
@@ -43,13 +43,13 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Compressed:
-    """A cut network.
+    """A compressed network.
 
     Attributes:
         module: the smaller dense network, in eval mode.
         widths: channels of each group that stayed.
-        dense: layers that were left whole, and why.
-        masks: of a sparse network: True where a weight may be other than zero.
+        dense: layers that were not cut, by name, with the reason.
+        masks: of a sparse network, by layer: True where a weight may differ from 0.
     """
 
     module: nn.Module
@@ -82,5 +82,5 @@ def rounds_of(cost: Cost, limits: Limits, method: Method) -> list[Limits]:
 
 
 def halvings(factor: float) -> int:
-    """How many rounds of halving make something so many times smaller; a limit that is rounded down adds none."""
+    """Number of halvings that reduce something `factor` times; a limit that was rounded down adds none."""
     return max(1, math.ceil(math.log2(factor) - 0.01))

@@ -1,4 +1,4 @@
-"""Statistics of batch normalisation after a cut."""
+"""Correction of batch-normalisation statistics after a cut."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def correct_statistics(
     """Re-estimate the statistics of all batch normalisations of a cut network, in place, in forward order.
 
     A few samples estimate a mean poorly, but a difference well: the dense network's own statistics, which come from all
-    its training pictures, are shifted and scaled by what the cut changed on the samples. Each layer is fed by layers
-    whose statistics are set already.
+    its training pictures, are shifted and scaled by what the cut changed on the samples. Each layer's inputs come
+    from layers whose statistics are corrected already.
 
     Args:
         dense: the network before the cut, in eval mode; it is not changed.
         pruned: the network to correct, in eval mode.
-        remaining: the channels that stayed.
+        remaining: the channels that stayed, by the group's name.
         samples: of the task.
         spec: what the networks take.
     """

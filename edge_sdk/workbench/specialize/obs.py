@@ -1,6 +1,6 @@
-"""Which channels can a layer do without? The structured optimal brain surgeon.
+"""The structured optimal brain surgeon: an order in which channels can be removed, and the error of each removal.
 
-Removing the inputs S of a layer and letting the others take over their work costs tr(W_S (Hinv_SS)^-1 W_S^T) at best
+Removing the inputs S of a layer and compensating with the others costs tr(W_S (Hinv_SS)^-1 W_S^T) at best
 (OBS, Hassibi & Stork 1993, generalised to groups: ZipLM, arXiv 2302.04089, section 3; as used for few-shot
 specialisation by TACO, arXiv 2303.14409). Removals add up exactly: after each, the remaining weight is the
 least-squares optimum for the inputs it has left.
@@ -19,7 +19,7 @@ from edge_sdk.workbench.specialize.hessian import check_layer
 from edge_sdk.workbench.specialize.state import LayerState
 
 POOL = 2
-"""A batch of removals is chosen from so many times as many candidates."""
+"""A batch of removals is chosen from this many times as many candidates."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,10 +60,10 @@ class Consumer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Curve:
-    """An order of removal and what it costs.
+    """An order of removal and its errors.
 
     Attributes:
-        removed: `int64 (n,)`, channels in the order in which they went.
+        removed: `int64 (n,)`, channels in the order of removal.
         errors: `float64 (n,)`, never falling: the error once `removed[: k + 1]` are gone, each consumer's as a share of
             its output's energy, summed over the consumers; what was removed before is counted.
     """
@@ -73,7 +73,7 @@ class Curve:
 
 
 class GroupPruner:
-    """Removes channels that one or several layers read, cheapest first, and compensates for them.
+    """Removes channels that one or several layers read, cheapest first, and adjusts the remaining weights.
 
     Attributes:
         remaining: `bool (channels,)`.
@@ -87,8 +87,8 @@ class GroupPruner:
             consumers: layers with the same number of channels.
             dtype: float64, or float32 to halve the memory of the running updates and take less time. Errors are then
                 good to about 1e-3 of themselves, at a damping as low as 1e-6: inverses are taken in float64, anew
-                whenever half of the inputs have gone; a layer for which float32 does not do goes on in float64; and
-                `weights` are solved in float64 in any case.
+                whenever half of the inputs have gone; a layer for which float32 is not sufficient continues in float64;
+                and `weights` are solved in float64 in any case.
 
         Raises:
             WorkbenchError: no consumers, different numbers of channels, another dtype, or a Hessian without inverse.
@@ -113,7 +113,7 @@ class GroupPruner:
         return found
 
     def remove(self, channels: Tensor | Sequence[int]) -> Tensor:
-        """Remove channels; the others take over, optimally for all of them jointly.
+        """Remove channels jointly; the remaining weights are adjusted optimally.
 
         Args:
             channels: distinct indices `(n,)` of remaining channels.
@@ -122,7 +122,7 @@ class GroupPruner:
             `float64 (n,)`, the error after each, were they removed one by one in this order.
 
         Raises:
-            WorkbenchError: a channel that is unknown, gone already or named twice.
+            WorkbenchError: a channel is unknown, removed already or named twice.
         """
         gone = torch.as_tensor(channels, dtype=torch.int64).cpu().reshape(-1)
         named, left = gone.tolist(), set(self.remaining.nonzero().flatten().tolist())
@@ -142,7 +142,7 @@ class GroupPruner:
         """Remove the cheapest channels, `batch` at a time, until `down_to` remain.
 
         Scores are computed anew for each batch. Within a batch, channels are chosen one by one among the cheapest
-        2 * batch, whose scores are updated exactly: of two channels that can stand in for each other, only one goes.
+        2 * batch, whose scores are updated exactly: of two interchangeable channels only one is removed.
 
         Args:
             batch: at least 1, which is the exact greedy order; more is faster.

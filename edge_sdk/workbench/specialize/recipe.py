@@ -8,21 +8,21 @@ _VIEWS_PER_STEP = 5
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
-    """How a cut network is taught.
+    """Settings of the distillation of a cut network.
 
     Attributes:
-        steps: of the optimiser; 0 teaches nothing.
+        steps: of the optimiser; 0: no distillation.
         batch: views per step.
         learning_rate: the peak.
         weight_decay: of AdamW.
-        views: changed and mixed pictures on which the teacher is asked, once; None: five for each step.
+        views: number of augmented and blended pictures that the teacher answers, once each; None: five for each step.
         mixed: share of the views that are blends of two pictures.
-        strength: of the changes, in [0, 1].
+        strength: of the augmentation, in [0, 1].
         temperature: of the answers that are compared.
         truth: weight of the true classes in the loss; with so few pictures, 0 (the big model's answers alone) is best.
         features: weight of the layers' mean outputs in the loss.
         average: decay per step of the moving average of the weights; the averaged weights are the result.
-        bf16: reckon in bfloat16 where that is safe.
+        bf16: compute under bfloat16 autocast.
     """
 
     steps: int = 600
@@ -39,7 +39,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     bf16: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse values that make no sense.
+        """Check the ranges.
 
         Raises:
             ValueError: a number out of range.
@@ -59,6 +59,6 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
             )
 
     def count_views(self) -> int:
-        """Views that are made: no more than are looked at."""
+        """Number of views to make: at most as many as the steps look at."""
         steps = max(1, self.steps)
         return min(_VIEWS_PER_STEP * steps if self.views is None else self.views, steps * self.batch)

@@ -1,4 +1,4 @@
-"""Layer by layer, a pruned network learns to give what the uncompressed one gave, fed by what it now gets."""
+"""Layer-by-layer least squares: a pruned network's weights are solved for the uncompressed network's outputs."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ def refit_layers(
     """Solve each layer that lost inputs for the weights that best give the dense layer's output, in forward order.
 
     A layer's new inputs come from the layers before it, which are pruned and solved already, so their errors are
-    mended as far as this layer can. With all inputs of a layer unharmed this is the optimal brain surgeon's
+    corrected as far as this layer can. If a layer's remaining inputs are unchanged, this is the optimal brain surgeon's
     compensation for the removed ones (TACO, arXiv 2303.14409, section 3; OBC, arXiv 2208.11580, section A.8).
 
     Args:
         dense: the network before, in eval mode.
         pruned: the same, pruned to `remaining`; its weights are changed.
         structure: of the dense one.
-        remaining: the channels that stayed.
+        remaining: the channels that stayed, by the group's name.
         samples: of the task.
         spec: what the network takes.
         damping: share of the Gram matrix' mean diagonal; pulls towards the dense weights.
-        folder: keeps what is done, layer by layer; an interrupted call goes on from it.
+        folder: of the solved layers, from which an interrupted call resumes.
         seed: of the choice of positions in large layers.
-        on_part: told of progress.
+        on_part: called after each layer.
     """
     batches = list(samples.batches(spec))
     names = {member.layer for group in structure.groups for member in group.consumers}
@@ -69,7 +69,7 @@ def refit_layers(
 
 
 class _DenseInputs:
-    """What the dense network's layers are fed: gathered once where it fits into memory, else layer by layer."""
+    """Inputs of the dense network's layers: gathered once if they fit into `MEMORY`, else layer by layer."""
 
     def __init__(self, dense: nn.Module, names: list[str], batches: list[Tensor]) -> None:
         self._dense, self._batches = dense, batches
@@ -78,7 +78,7 @@ class _DenseInputs:
         self._kept = [one, *(fed(dense, names, batch) for batch in batches[1:])] if needed <= MEMORY else None
 
     def of(self, name: str, number: int) -> Tensor:
-        """What a layer is fed by a batch."""
+        """The inputs of a layer for batch `number`."""
         if self._kept is not None:
             return self._kept[number][name]
         return fed(self._dense, [name], self._batches[number])[name]

@@ -1,4 +1,4 @@
-"""What a specialist costs, how good it is, and against what."""
+"""The report of a specialisation: cost and accuracy of each stage, and of the control."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _TOLERANCE = 0.05  # of times, which vary by so much on a quiet machine
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """A network on the way.
+    """A network at one stage of the compression.
 
     Attributes:
         name: of the stage.
         parameters: number of weights; of a sparse network those that are not 0.
         macs: multiply-accumulates per picture.
-        accuracy: share of the test pictures that it names rightly; None without any.
-        model_bytes: of an int8 bundle of its shape; None where none was written.
+        accuracy: share of the test pictures that it answers rightly; None without test pictures.
+        model_bytes: size of an int8 bundle of its shape; None if none was written.
         latency_ms: of that bundle for one picture, one thread, in turns with the others.
     """
 
@@ -39,20 +39,20 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         model: the big model's architecture.
         task: its classes.
-        pictures: that were used of the task.
-        test_pictures: that were judged on.
-        targets: as they were asked for.
-        stages: from the big model, restricted to the task, to the taught small one, in torch's numbers.
-        control: the same compression on as many generic pictures; None where it was left out.
+        pictures: number of pictures of the task.
+        test_pictures: number of test pictures.
+        targets: as given by the user.
+        stages: from the big model, restricted to the task, to the distilled small one, measured in torch.
+        control: the same compression on as many generic pictures; None if it was left out.
         bundle_accuracy: of the bundle on the test pictures.
         big_bundle_accuracy: of the big model's, restricted and exported likewise.
-        packed_bytes: of `model.pte` compressed by zlib: where zeros count.
+        packed_bytes: size of `model.pte` after zlib compression, which zero weights make smaller.
         big_packed_bytes: the same of the big model's.
-        dense: layers that were left whole, and why.
+        dense: layers that were not cut, by name, with the reason.
         widths: channels of each group that stayed.
         seed: of all choices.
-        seconds: that it took.
-        peak_memory_bytes: the most that the process held.
+        seconds: duration.
+        peak_memory_bytes: peak memory of the process.
     """
 
     model: str
@@ -90,7 +90,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return self.stages[-1].accuracy - self.control.accuracy
 
     def missed(self) -> dict[str, str]:
-        """Targets that the finished bundle does not meet, and what it came to: times vary from run to run."""
+        """Targets that the finished bundle misses, with the value reached. Times may exceed a target by 5%."""
         big, small = self.stages[0], self.stages[-1]
         found = {}
         for target in parse_targets(self.targets):
@@ -101,7 +101,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return found
 
     def sentence(self) -> str:
-        """The outcome in a line."""
+        """The result in one line."""
         big, small = self.stages[0], self.stages[-1]
         text = (
             f"{big.parameters / small.parameters:.1f}x fewer parameters, {big.macs / small.macs:.1f}x fewer MACs, "
@@ -117,13 +117,13 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def write_report(path: Path, report: Report) -> None:
-    """As JSON, atomically."""
+    """Write a report as JSON, atomically."""
     content = msgspec.json.format(msgspec.json.encode(report)) + b"\n"
-    write_whole(path, lambda fresh: fresh.write_bytes(content))
+    write_whole(path, content)
 
 
 def report_table(report: Report) -> Rows:
-    """The stages, the control and the bundles."""
+    """A table of the stages, the control and the bundles."""
     table = Rows(
         f"{report.model} for {len(report.task)} classes from {report.pictures} pictures, "
         f"evaluated on {report.test_pictures or 'none'}; latency of int8 bundles, one thread",

@@ -1,4 +1,4 @@
-"""A classifier of many classes made into one of the task's few."""
+"""Restriction of a classifier of many classes to the few classes of a task."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edge_sdk.errors import WorkbenchError
 
 
 def restrict(module: nn.Module, members: Sequence[Sequence[int]]) -> nn.Module:
-    """A copy whose head names the task's classes alone.
+    """A copy of a network whose head has only the task's classes.
 
     Args:
         module: a timm network with one linear classifier.
@@ -21,7 +21,7 @@ def restrict(module: nn.Module, members: Sequence[Sequence[int]]) -> nn.Module:
             the mean of theirs.
 
     Raises:
-        WorkbenchError: the classifier is not one linear layer.
+        WorkbenchError: the network's classifier is not one linear layer.
     """
     restricted = copy.deepcopy(module)
     name, head = classifier(restricted)
@@ -53,9 +53,9 @@ def classifier(module: nn.Module) -> tuple[str, nn.Linear]:
 
 
 class Summed(nn.Module):
-    """The big model's answer on the task: the probabilities of its classes summed into the task's.
+    """A big model whose class probabilities are summed into the task's classes.
 
-    Takes what the big model takes and gives log-probabilities `(N, K)`, up to a constant per picture.
+    Takes the big model's input and gives log-probabilities `(N, K)`, up to a constant per picture.
     """
 
     def __init__(self, big: nn.Module, members: Sequence[Sequence[int]]) -> None:

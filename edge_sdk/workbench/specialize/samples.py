@@ -1,4 +1,4 @@
-"""The few pictures that a task is known by, brought to the network's input."""
+"""The few pictures of a task, prepared for the network's input."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Samples:
 
     Attributes:
         images: `uint8 (N, height, width, 3)`, RGB.
-        truths: `int64 (N,)`, index of each one's class in `labels`; -1 where it is not known.
+        truths: `int64 (N,)`, index of each one's class in `labels`; -1 if unknown.
         labels: class names.
     """
 
@@ -71,9 +71,9 @@ def class_files(folder: str | Path) -> dict[str, list[Path]]:
 def draw_shots(
     files: Mapping[str, Sequence[Path]], shots: int, seed: int
 ) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
-    """So many pictures of each class, drawn by a hash of seed and name, and the others.
+    """Draw `shots` pictures of each class by a hash of seed and name; returns the drawn pictures and the others.
 
-    The same seed draws the same pictures on any machine, and fewer shots draw a part of them.
+    The same seed draws the same pictures on any machine, and fewer shots draw a subset of them.
 
     Raises:
         WorkbenchError: a class has fewer than `shots` pictures; the message names all such classes.
@@ -97,7 +97,7 @@ def draw_shots(
 
 
 def read_samples(files: Mapping[str, Sequence[Path]], spec: InputSpec) -> Samples:
-    """Read and prepare pictures by class, as the device prepares its frames; files that cannot be read are logged.
+    """Read and prepare pictures by class, as the device prepares its frames; unreadable files are logged and skipped.
 
     Raises:
         WorkbenchError: none can be read.
@@ -117,10 +117,10 @@ def read_samples(files: Mapping[str, Sequence[Path]], spec: InputSpec) -> Sample
 
 
 def read_unlabelled(folder: str | Path, count: int, spec: InputSpec, seed: int) -> Samples:
-    """So many pictures from anywhere below a folder, drawn by a hash of seed and name; without truths.
+    """Draw `count` pictures from anywhere below a folder by a hash of seed and name; their truths are -1.
 
     Raises:
-        WorkbenchError: fewer pictures than that.
+        WorkbenchError: the folder has fewer pictures.
     """
     root = Path(folder)
     paths = picture_files(root)
@@ -132,9 +132,9 @@ def read_unlabelled(folder: str | Path, count: int, spec: InputSpec, seed: int) 
 
 
 def with_views(samples: Samples, count: int, seed: int) -> Samples:
-    """The samples in mixed order, followed by changed views of them: about `count` in all, at most sixteen of each.
+    """The samples in random order, followed by augmented views: about `count` in all, at most 16 of each sample.
 
-    What is solved for on a few pictures alone fits their noise; changed views hold it to what stays the same.
+    Weights solved on a few pictures alone would fit their noise; augmented views prevent that.
     """
     change, rng = Augmentation(), np.random.default_rng([seed, 9])
     rounds = min(_MOST_VIEWS, round(count / len(samples))) - 1
@@ -145,22 +145,22 @@ def with_views(samples: Samples, count: int, seed: int) -> Samples:
 
 
 def first(samples: Samples, count: int) -> Samples:
-    """So many of them at most, from the beginning."""
+    """The first `count` samples, or all if there are fewer."""
     return Samples(samples.images[:count], samples.truths[:count], samples.labels)
 
 
 def members_of(task: Sequence[str], labels: Sequence[str], mapping: Mapping[str, str]) -> tuple[tuple[int, ...], ...]:
-    """For each class of the task, the big model's classes that it stands for, as indices.
+    """For each class of the task, the indices of the big model's classes that belong to it.
 
     Args:
         task: class names of the task.
         labels: the big model's.
-        mapping: the big model's class -> the task's ("red fox": "fox"), as a server's label map; a class that is not
-            named is that of "*", or its own.
+        mapping: the big model's class -> the task's ("red fox": "fox"), as a server's label map; a class without an
+            entry is mapped as "*", or to itself.
 
     Raises:
-        WorkbenchError: a class of the task that the big model does not know, with the names that come close; or a
-            mapping that names a class which the big model has not.
+        WorkbenchError: the big model lacks a class of the task (the message gives similar names), or a class that the
+            mapping names.
     """
     strange = [name for name in mapping if name not in labels and name != "*"]
     if strange:

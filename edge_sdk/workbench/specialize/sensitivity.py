@@ -1,4 +1,4 @@
-"""What removing channels of each group costs on the task: an order of removal, and how far the answers move."""
+"""Sensitivity of the answers to removing channels of each group: an order of removal, and how far the answers move."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from edge_sdk.workbench.specialize.progress import OnPart
 from edge_sdk.workbench.specialize.samples import Samples, first
 
 LEVELS = (0.5, 0.25)
-"""Shares of a group at which the answers are compared."""
+"""Shares of a group's channels at which the answers are compared."""
 
 COMPARED = 48
-"""Samples on which answers are compared, the first ones."""
+"""Number of samples, from the first on, on which answers are compared."""
 
 MEMORY = 2 << 30
-"""Bytes of Hessians that are gathered in one pass over the samples; a single layer may need more."""
+"""Bytes of Hessians gathered in one pass over the samples; a single layer may need more."""
 
 _TOGETHER = 4  # batches whose rows are multiplied at once
 _FAST = 1024  # inputs of a layer from which on the running updates are float32
@@ -49,20 +49,23 @@ def measure_sensitivities(
 ) -> dict[str, Sensitivity]:
     """Order each group's channels by the structured optimal brain surgeon, and measure how far the answers move.
 
-    The surgeon's error is of one layer's output; what counts is the answer. So each group alone is cut to `LEVELS` of
-    its channels, with the remaining weights compensated, and the Kullback-Leibler divergence of the network's answers
+    The surgeon's error concerns one layer's output, but the answers matter. So each group alone is cut to `LEVELS` of
+    its channels, with the remaining weights adjusted, and the Kullback-Leibler divergence of the network's answers
     on the samples is measured. A power law through both points turns the layer's error into a sensitivity. (TACO,
     arXiv 2303.14409, allocates by layer-wise errors; measured sensitivities as in SPDY, arXiv 2201.13096, section 3.)
 
     Args:
-        module: in eval mode; its weights are changed while this runs and then put back.
+        module: in eval mode; its weights are changed during the call and then restored.
         structure: of it.
         samples: of the task.
         spec: what the network takes.
         damping: share of the Hessian's mean diagonal that is added to it.
-        folder: keeps what is done, group by group; an interrupted call goes on from it.
+        folder: of the measured groups, from which an interrupted call resumes.
         seed: of the choice of positions in large layers.
-        on_part: told of progress.
+        on_part: called after each group.
+
+    Returns:
+        the sensitivity of each group, by name.
     """
     batches = list(samples.batches(spec))
     compared = list(first(samples, COMPARED).batches(spec, COMPARED))
@@ -99,7 +102,7 @@ def divergence(answers: Tensor, logits: Tensor) -> float:
 
 
 def _passes(module: nn.Module, structure: Structure) -> Iterator[list[Group]]:
-    """The groups, as many at a time as their Hessians fit into `MEMORY`."""
+    """The groups, split so that the Hessians of each part fit into `MEMORY`."""
     current: list[Group] = []
     taken = 0
     for group in structure.groups:

@@ -1,8 +1,8 @@
-"""Zeros and small integers in a weight: one sweep over the inputs that pushes each error on to the inputs to come.
+"""Zeros and int8 steps in a weight, by one sweep over the inputs that passes each error on to the later inputs.
 
 SparseGPT (arXiv 2301.00774, section 3) and GPTQ (arXiv 2210.17323, section 3) are the same sweep: column by column a
-weight is set to zero or rounded, and the columns not yet reached make up for it, by OBS for the later inputs alone.
-Done together, rounding knows of the zeros (SparseGPT, section 3.5).
+weight is set to zero or rounded, and OBS adjusts the columns not yet reached.
+Done in one sweep, rounding takes the zeros into account (SparseGPT, section 3.5).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Grid:
 def prune_unstructured(
     weight: Tensor, hessian: Tensor, sparsity: float, *, block: int = 128, grid: Grid | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Set a share of a weight to zero, wherever it costs least, and let the rest make up for it.
+    """Set a share of a weight to zero where it costs least, and adjust the other entries.
 
     For each block of inputs, the zeros are the entries with the lowest w^2 / [Hinv]_jj, Hinv being that of the inputs
     from j on (SparseGPT, arXiv 2301.00774, section 3.2 and algorithm 1).
@@ -94,7 +94,7 @@ def prune_n_of_m(
         hessian: floats `(in, in)`, damped.
         n: entries that stay, 0 to m.
         m: entries of a group.
-        block: inputs between two updates of all that follow, rounded to a multiple of m; a matter of speed alone.
+        block: inputs between two updates of all that follow, rounded to a multiple of m; affects speed only.
         grid: round what remains to this grid in the same sweep.
 
     Returns:
@@ -121,7 +121,7 @@ def quantize(weight: Tensor, hessian: Tensor, *, block: int = 128, grid: Grid | 
     Args:
         weight: floats `(out, in)`.
         hessian: floats `(in, in)`, damped.
-        block: inputs between two updates of all that follow; a matter of speed alone.
+        block: inputs between two updates of all that follow; affects speed only.
         grid: default `Grid.of(weight)`.
 
     Returns:

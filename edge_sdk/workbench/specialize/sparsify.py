@@ -21,14 +21,14 @@ from edge_sdk.workbench.specialize.samples import Samples
 from edge_sdk.workbench.specialize.sparse import Grid, prune_n_of_m, prune_unstructured, quantize
 
 MOST = 0.99
-"""Share of a layer's weights that may go, at most."""
+"""Largest share of a layer's weights that may become zero."""
 
 
 def parse_pattern(text: str) -> tuple[int, int] | None:
     """Read "2:4" as (2, 4), two of every four weights stay, and "unstructured" as None.
 
     Raises:
-        WorkbenchError: another text.
+        WorkbenchError: the text is neither.
     """
     if text == "unstructured":
         return None
@@ -52,7 +52,7 @@ def sparsify(
     seed: int = 0,
     on_part: OnPart | None = None,
 ) -> tuple[nn.Module, dict[str, Tensor], dict[str, str]]:
-    """Set weights to zero, layer by layer in forward order, each fed by the sparse ones before it.
+    """Set weights to zero, layer by layer in forward order, with inputs from the sparse layers before it.
 
     Args:
         module: in eval mode; it is not changed.
@@ -62,10 +62,10 @@ def sparsify(
         sparsity: share of zeros among all weights of prunable layers, where the pattern does not say it.
         damping: share of the Hessian's mean diagonal that is added to it.
         even: the same share in each layer; else where it costs the layers' outputs least.
-        round_too: round what stays to int8 steps in the same sweep.
-        folder: keeps what is done, layer by layer.
+        round_too: round the other weights to int8 steps in the same sweep.
+        folder: of the finished layers, from which an interrupted call resumes.
         seed: of the choice of positions in large layers.
-        on_part: told of progress.
+        on_part: called after each layer.
 
     Returns:
         The sparse copy; for each layer `bool (outputs, inputs * kernel)`, True where a weight may stay; and the layers
@@ -101,7 +101,7 @@ def sparsify(
 
 
 def round_weights(module: nn.Module, samples: Samples, spec: InputSpec, *, damping: float, seed: int = 0) -> nn.Module:
-    """A copy whose weights are rounded to int8 steps, each rounding made up for by the weights that follow (GPTQ)."""
+    """A copy with weights rounded to int8 steps; later weights compensate for each rounding (GPTQ)."""
     rounded = copy.deepcopy(module).eval()
     batches = list(samples.batches(spec))
     names, _ = _prunable(rounded, None, batches[0][:1])
@@ -122,14 +122,14 @@ def gather(module: nn.Module, name: str, batches: list[Tensor], seed: int) -> He
 
 
 def prunable_weights(module: nn.Module, spec: InputSpec) -> int:
-    """How many weights the layers have that can be made sparse."""
+    """Number of weights in the layers that can be made sparse."""
     names, _ = _prunable(module, None, torch.zeros(1, 3, spec.height, spec.width))
     return sum(flat_weight(module.get_submodule(name)).numel() for name in names)
 
 
 def _prunable(module: nn.Module, pattern: tuple[int, int] | None, picture: Tensor) -> tuple[list[str], dict[str, str]]:
     head, _ = classifier(module)
-    names, dense = [], {head: "the classifier decides"}
+    names, dense = [], {head: "the classifier stays dense"}
     for name, layer in module.named_modules():
         if not isinstance(layer, nn.Conv2d | nn.Linear) or name == head:
             continue

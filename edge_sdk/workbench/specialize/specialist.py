@@ -1,4 +1,4 @@
-"""The whole way: a big model, a few pictures of a task and a target become a bundle for the device, with a report.
+"""Specialisation: from a big model, a few pictures of a task and a target to a bundle for the device, with a report.
 
 After "Vision Models Can Be Efficiently Specialized via Few-Shot Task-Aware Compression" (TACO, Kuznedelev et al.,
 arXiv 2303.14409), with its control: the same compression on as many generic pictures.
@@ -43,14 +43,14 @@ from edge_sdk.workbench.specialize.target import Target
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Specialist:
-    """What came of it.
+    """The result of a specialisation.
 
     Attributes:
         bundle: for the device.
-        checkpoint: the small network in torch's numbers, a `.safetensors` file.
+        checkpoint: the small network before quantisation, a `.safetensors` file.
         module: the small network.
-        info: what it is.
-        report: what it costs and how good it is.
+        info: its description.
+        report: its cost and accuracy.
     """
 
     bundle: Bundle
@@ -81,19 +81,20 @@ def specialize(
         big: a timm network with one linear classifier.
         info: what it is.
         task: its few pictures, prepared for `info.input`; their labels are the task's classes.
-        out: the bundle's folder. Beside it come `OUT.safetensors` and `OUT-work`, from which the same call goes on.
-        targets: what the result may cost; all hold.
+        out: the bundle's folder. Beside it are written `OUT.safetensors` and `OUT-work`, from which the same call
+            resumes.
+        targets: upper limits on the cost of the result; all hold.
         generic: as many pictures that are not of the task in particular, for the control; None leaves it out.
-        test: pictures to judge on; None judges nothing.
-        mapping: the big model's class -> the task's, where several are one or the names differ.
-        method: how.
+        test: test pictures; None: no accuracy is measured.
+        mapping: from the big model's class to the task's, where names differ or several become one.
+        method: the settings.
         name: of the model; default: the folder's.
         allow: operators that may stay outside XNNPACK though they are heavy.
-        on_progress: told of progress.
+        on_progress: called with each step's name and progress.
 
     Raises:
-        WorkbenchError: a class that the big model does not know, a target that cannot be reached (the nearest possible
-            is named), a network that cannot be traced or exported.
+        WorkbenchError: the big model lacks a class, a target cannot be reached (the message gives the nearest possible
+            value), or the network cannot be traced or exported.
         BundleError: `out` cannot be written.
     """
     began, method, out = time.monotonic(), method or Method(), Path(out)
@@ -191,13 +192,13 @@ def specialize(
 
 
 def peak_memory_bytes() -> int:
-    """The most memory that this process has held so far."""
+    """Peak memory of this process so far, bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
 class _Stages:
-    """What each stage costs and how often it is right."""
+    """Cost and accuracy of each stage."""
 
     def __init__(self, spec: InputSpec, test: Samples | None, *, sparse: bool) -> None:
         self.found: list[Stage] = []
@@ -212,7 +213,7 @@ class _Stages:
         self._modules[key] = module
 
     def bundles(self, bundles: Bundles, folder: Path, known: Mapping[int, Bundle]) -> dict[str, Bundle]:
-        """A bundle of each shape on the way; those of some stages, by their place, are known."""
+        """A bundle for each shape among the stages; `known` gives those of some stages, by index."""
         written = {self.keys[place]: bundle for place, bundle in known.items()}
         for number, (key, module) in enumerate(self._modules.items()):
             if key not in written:
@@ -242,7 +243,7 @@ def _control(
     stages: _Stages,
     on_progress: OnProgress | None,
 ) -> Stage:
-    """The same compression of the unrestricted model on generic pictures, restricted to the task only then."""
+    """The control: the unrestricted model, compressed on generic pictures and only then restricted to the task."""
 
     def told(what: str, done: int, of: int) -> None:
         if on_progress is not None:
@@ -254,7 +255,7 @@ def _control(
 
 
 def _widened(limits: Limits, more: int) -> Limits:
-    """Limits that allow for the head of all classes, which goes in the end."""
+    """Limits raised by the weights of the unrestricted head, which is removed at the end."""
     return Limits(
         None if limits.parameters is None else limits.parameters + more,
         None if limits.macs is None else limits.macs + more,
@@ -262,7 +263,7 @@ def _widened(limits: Limits, more: int) -> Limits:
 
 
 def rounded(small: Compressed, task: Samples, spec: InputSpec, method: Method, path: Path) -> Compressed:
-    """Rounded to int8 steps jointly, where the method says so and no zeros would be lost by it."""
+    """Weights rounded jointly to int8 steps, unless the method rounds to nearest or the network is sparse."""
     if method.rounding == "nearest" or small.masks:
         return small
     module = copy.deepcopy(small.module)

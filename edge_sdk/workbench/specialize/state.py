@@ -1,4 +1,4 @@
-"""What one layer keeps while its inputs are removed: H^-1 and the compensated weight, brought up to date each time.
+"""State of one layer while its inputs are removed: H^-1 and the adjusted weight, updated at each removal.
 
 OBS's step (Hassibi & Stork 1993) for groups of inputs S, as in ZipLM (arXiv 2302.04089, section 3):
 W <- W - W_S (Hinv_SS)^-1 Hinv_S: and Hinv <- Hinv - Hinv_:S (Hinv_SS)^-1 Hinv_S:.
@@ -13,14 +13,14 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.workbench.specialize.hessian import factorise
 
 THIN = 1e-5
-"""A pivot of this share of what it was at the last inversion is lost in float32's rounding, 6e-8 of the latter."""
+"""Smallest pivot, relative to its value at the last inversion, that float32 (rounding 6e-8) still resolves."""
 
 
 class LayerState:
-    """One consumer's running state: H^-1 and the compensated weight over the inputs that are left.
+    """One consumer's running state: H^-1 and the adjusted weight over the remaining inputs.
 
-    `_inverse (n, n)` and `_weight (n, out)`, transposed for fast gathers, hold some inputs that have gone already and
-    are never read again; `_at` says where an input of the original lies in them. `_diagonal (n,)` is H^-1's as it was
+    `_inverse (n, n)` and `_weight (n, out)`, transposed for fast gathers, may still hold removed inputs, which
+    are not read; `_at` gives the position of an original input in them. `_diagonal (n,)` is H^-1's as it was
     when last computed anew.
     """
 
@@ -28,7 +28,7 @@ class LayerState:
         """Invert the Hessian; arguments as in `Consumer`.
 
         Raises:
-            WorkbenchError: a Hessian without inverse.
+            WorkbenchError: the Hessian has no inverse.
         """
         self._original = weight.detach()
         self._device = weight.device
@@ -75,7 +75,7 @@ class LayerState:
         return added / self._energy
 
     def part(self, channels: Tensor) -> PartState:
-        """What is needed to remove some of the channels from each other's company."""
+        """The part of the state that scores and removals among these channels need."""
         columns = self._columns[channels.to(self._device)]
         self._factors(columns.reshape(1, -1))
         at = self._at[columns.reshape(-1)]
@@ -116,7 +116,7 @@ class LayerState:
         return factor, torch.cholesky_solve(self._target[self._live], factor)
 
     def _refresh(self) -> None:
-        """Compute the state anew from the original, free of what rounding has gathered."""
+        """Recompute the state from the original weight, without accumulated rounding errors."""
         self._start(*self._solve())
 
     def _start(self, factor: Tensor, weight: Tensor) -> None:
@@ -127,7 +127,7 @@ class LayerState:
         self._place()
 
     def _compact(self) -> None:
-        """Drop the inputs that have gone, so that later updates are smaller."""
+        """Drop removed inputs, so that later updates are smaller."""
         at = self._at[self._live]
         self._inverse = _block(self._inverse, at)
         self._diagonal = self._diagonal[at]

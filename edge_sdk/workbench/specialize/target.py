@@ -1,4 +1,4 @@
-"""What a specialist may cost: `params=10x`, `macs=4x`, `latency_ms=2.5`, `latency=3x`, `size=500kB`."""
+"""Targets for the cost of a specialist: `params=10x`, `macs=4x`, `latency_ms=2.5`, `latency=3x`, `size=500kB`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Target:
 
     Attributes:
         measure: one of `MEASURES`; "latency" is relative, "latency_ms" absolute.
-        value: the limit: weights, multiply-accumulates, milliseconds or bytes; or the factor by which it is to shrink.
+        value: the limit: weights, multiply-accumulates, milliseconds or bytes; or the factor by which it must shrink.
         relative: whether `value` is such a factor.
     """
 
@@ -32,7 +32,7 @@ class Target:
         return whole / self.value if self.relative else self.value
 
     def __str__(self) -> str:
-        """As it is written."""
+        """The target as a user writes it."""
         unit = "x" if self.relative else "B" * (self.measure == "size")
         return f"{self.measure}={self.value:.15g}{unit}"
 
@@ -41,7 +41,7 @@ def parse_targets(texts: Sequence[str]) -> tuple[Target, ...]:
     """Read targets, each alone or several with commas; all must hold. No texts are no targets.
 
     Raises:
-        WorkbenchError: a text that is none, a measure named twice, or a factor of 1 or less.
+        WorkbenchError: a text that is not a target, a measure named twice, or a factor of 1 or less.
     """
     found: dict[str, Target] = {}
     for text in ",".join(texts).split(",") if texts else ():

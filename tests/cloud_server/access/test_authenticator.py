@@ -16,13 +16,14 @@ import pytest
 from gated_model import GatedModel, picture
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from cloud_server.access.authenticator import Authenticator, _address
+from cloud_server.access import authenticator
+from cloud_server.access.authenticator import Authenticator, Unauthenticated, _address
 from cloud_server.access.tls import TlsFiles
 from cloud_server.server import CloudServer, ServerConfig
 from edge_sdk.errors import ConfigError
 from edge_sdk.security.certificates import Authority
 from edge_sdk.security.credentials import Security, open_channel
-from edge_sdk.security.tokens import add_token, new_token, remove_token
+from edge_sdk.security.tokens import TokenList, add_token, new_token, read_tokens, remove_token
 from edge_sdk.types import new_frame_id
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
@@ -347,3 +348,23 @@ async def test_metadata_is_bounded() -> None:
         code, _ = await status_of(stub.Describe(wire.DescribeRequest(), metadata=(("x-padding", "x" * 20_000),)))
         assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert (await stub.Describe(wire.DescribeRequest())).model == "gated"
+
+
+def test_a_tokens_file_whose_mode_was_repaired_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, token = tmp_path / "tokens", new_token()
+    add_token(file, "cam-1", token)
+    it = Authenticator(file)
+    metadata = [("authorization", f"Bearer {token}")]
+
+    def fail(path: Path) -> TokenList:
+        raise ConfigError("permission denied")
+
+    monkeypatch.setattr(authenticator, "read_tokens", fail)  # root reads any file
+    with file.open("a") as opened:
+        opened.write("\n")
+    with pytest.raises(Unauthenticated):
+        it.token_of(metadata)
+    monkeypatch.setattr(authenticator, "read_tokens", read_tokens)
+    file.chmod(0o640)
+    file.chmod(0o600)
+    assert it.token_of(metadata) is not None

@@ -39,7 +39,7 @@ def test_no_limit() -> None:
 
 
 def test_devices_that_are_remembered_are_bounded() -> None:
-    rates = RateLimiter(1.0, 1, kept=10, clock=Clock())
+    rates = RateLimiter(1.0, 1, max_devices=10, clock=Clock())
     for number in range(100):
         rates.spend(f"cam-{number}")
     assert len(rates._buckets) == 10

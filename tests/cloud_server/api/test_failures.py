@@ -9,7 +9,8 @@ import pytest
 import cloud_server
 from cloud_server.access.authenticator import TooManyStreams, Unauthenticated
 from cloud_server.access.rates import RateLimited
-from cloud_server.api.failures import OUTCOMES, UNFORESEEN, BadRequest, failure_of, outcome_of
+from cloud_server.api.failures import OUTCOMES, UNFORESEEN, failure_of, outcome_of
+from cloud_server.api.request import BadRequest
 from cloud_server.model.batching import Draining, ModelFailed, Overloaded
 from cloud_server.model.decode import TooLarge
 from edge_sdk.errors import ImageError
@@ -40,18 +41,19 @@ def test_each_error_has_its_line() -> None:
 def test_devices_send_again_what_the_table_says() -> None:
     for _, outcome in OUTCOMES:
         if outcome.code is not None:
-            assert is_retryable(wire.Failure(code=outcome.code)) == outcome.again, outcome
+            for failure in (wire.Failure(code=outcome.code), wire.Failure(code=outcome.code, retryable=outcome.again)):
+                assert is_retryable(failure) == outcome.again, outcome
 
 
 def test_an_error_of_a_subclass_takes_the_first_line_that_fits() -> None:
-    told = failure_of(TooLarge("big"))
-    assert told == wire.Failure(code=Code.TOO_LARGE, message="big", retryable=False)
+    assert failure_of(TooLarge("big")) == wire.Failure(code=Code.TOO_LARGE, message="big", retryable=False)
 
 
 def test_what_was_not_foreseen_is_logged_and_kept_back(caplog: pytest.LogCaptureFixture) -> None:
     assert outcome_of(KeyError("secret")) is UNFORESEEN
     told = failure_of(KeyError("secret"))
     assert told.code == Code.INTERNAL
+    assert told.retryable
     assert "secret" not in told.message
     assert "secret" in caplog.text
 

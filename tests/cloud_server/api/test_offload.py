@@ -136,7 +136,7 @@ async def test_a_full_queue_refuses_with_a_message(stub: Any, server: CloudServe
     await until(lambda: server._batcher.waiting == 8)
     reply = await stub.Classify(request())
     assert reply.failure.code == Code.OVERLOADED
-    assert reply.failure.message == "8 frames wait already, as many as may: send this frame again later"
+    assert reply.failure.message == "the queue is full, 8 frames wait: send this frame again later"
     model.gate.set()
     assert all(reply.HasField("classification") for reply in await asyncio.gather(*held))
 
@@ -187,7 +187,7 @@ async def test_a_failed_frame_may_come_again(stub: Any, model: GatedModel) -> No
 async def test_only_the_latest_answers_are_remembered() -> None:
     model = GatedModel()
     async with (
-        CloudServer(dataclasses.replace(CONFIG, remember=2), model) as server,
+        CloudServer(dataclasses.replace(CONFIG, cached_replies=2), model) as server,
         grpc.aio.insecure_channel(server.address) as channel,
     ):
         model.batches.clear()
@@ -206,7 +206,7 @@ async def test_a_stream_is_not_read_beyond_its_window(stub: Any, server: CloudSe
     await entered(model)
     asked = request(0)
     other = asyncio.ensure_future(stub.Classify(asked))  # another device still gets in
-    await until(lambda: key_of("", asked.frame_id) in server._service._flying and server._batcher.pending >= 5)
+    await until(lambda: key_of("", asked.frame_id) in server._service._in_flight and server._batcher.pending >= 5)
     for _ in range(20):  # as many round trips as the stream would need to bring in the rest
         await stub.Describe(wire.DescribeRequest())
     assert server._batcher.pending == 5
@@ -240,9 +240,9 @@ async def test_a_run_that_has_begun_is_remembered_though_its_device_left(
     asked = request(1)
     call = asyncio.ensure_future(stub.Classify(asked))
     await entered(model)
-    (flying,) = server._service._flying.values()
+    (run,) = server._service._in_flight.runs
     call.cancel()
-    await until(lambda: flying.callers == 0)
+    await until(lambda: run.callers == 0)
     model.gate.set()
     assert (await stub.Classify(asked)).classification.label == "grey fox"
     assert (await stub.Classify(asked)).classification.label == "grey fox"

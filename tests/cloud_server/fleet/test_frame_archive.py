@@ -23,8 +23,10 @@ from gated_model import POISON, GatedModel, picture
 from test_full_disk import run_on_a_small_disk
 
 import cloud_server.cli as command
-import cloud_server.fleet.frame_archive as keep
-from cloud_server.fleet.frame_archive import ANSWERS, LOOK_AGAIN_S, AnsweredFrame, FrameKeeper
+import cloud_server.fleet.archive_folder as archive_folder
+import cloud_server.fleet.frame_archive as frame_archive
+from cloud_server.fleet.archive_folder import ANSWERS
+from cloud_server.fleet.frame_archive import LOOK_AGAIN_S, SUFFIXES, AnsweredFrame, FrameArchive
 from cloud_server.server import CloudServer, ServerConfig
 from edge_sdk.errors import ConfigError
 from edge_sdk.types import new_frame_id
@@ -43,21 +45,21 @@ def frame(frame_id: str | None = None, image: bytes | None = None, **fields: Any
     return AnsweredFrame(frame_id or new_frame_id(), picture() if image is None else image, **given)
 
 
-def keeper(folder: Path, **options: Any) -> FrameKeeper:
-    return FrameKeeper(folder, **{"labels": LABELS, "model": "big", "version": "1", **options})
+def archive_in(folder: Path, **options: Any) -> FrameArchive:
+    return FrameArchive(folder, **{"labels": LABELS, "model": "big", "version": "1", **options})
 
 
 @contextmanager
-def keeping(folder: Path, **options: Any) -> Iterator[FrameKeeper]:
-    """A keeper that has written what it was offered when the block ends."""
-    it = keeper(folder, **options)
+def keeping(folder: Path, **options: Any) -> Iterator[FrameArchive]:
+    """An archive that has written what it was offered when the block ends."""
+    it = archive_in(folder, **options)
     try:
         yield it
     finally:
         it.close()
 
 
-def settle(it: FrameKeeper) -> None:
+def settle(it: FrameArchive) -> None:
     """Wait until what was offered is written."""
     it._thread.submit(lambda: None).result()
 
@@ -69,9 +71,7 @@ def lines(folder: Path) -> list[dict[str, Any]]:
 
 
 def pictures(folder: Path) -> list[str]:
-    return sorted(
-        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix in keep._SUFFIX.values()
-    )
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix in SUFFIXES.values())
 
 
 def size_of(folder: Path) -> int:
@@ -182,7 +182,7 @@ def test_the_limit_holds_and_is_said_once(tmp_path: Path, caplog: pytest.LogCapt
     assert len(pictures(tmp_path)) == len(lines(tmp_path))
     messages = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
     assert len(messages) == 2  # one for each run
-    assert "it holds 0.0 MB of 0.0 MB: move days away, or raise it" in messages[0]
+    assert "it holds 0.0 MB of 0.0 MB: move days away, or raise --archive-limit" in messages[0]
 
 
 def test_it_goes_on_when_a_day_was_moved_away(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -202,7 +202,7 @@ def test_it_goes_on_when_a_day_was_moved_away(tmp_path: Path, caplog: pytest.Log
         settle(it)
     assert pictures(folder) == [f"2026-11-22/{'b' * 32}.png"]
     assert full > 19_000
-    assert "are kept in" in caplog.messages[-1] and caplog.messages[-1].endswith("again")
+    assert "are archived in" in caplog.messages[-1] and caplog.messages[-1].endswith("again")
 
 
 def test_a_day_or_all_may_be_moved_away_at_any_time(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -232,13 +232,13 @@ def test_a_picture_without_its_line_is_removed(tmp_path: Path, monkeypatch: pyte
     def fail(path: Path, line: bytes) -> int:
         raise OSError(28, "No space left on device")
 
-    append = keep._append
+    append = archive_folder.append_line
     with keeping(tmp_path, clock=iter([0.0, *[1e6] * 9]).__next__) as it:
-        monkeypatch.setattr(keep, "_append", fail)
+        monkeypatch.setattr(archive_folder, "append_line", fail)
         it.offer(frame("a" * 32))
         settle(it)
         assert pictures(tmp_path) == []
-        monkeypatch.setattr(keep, "_append", append)
+        monkeypatch.setattr(archive_folder, "append_line", append)
         it.offer(frame("a" * 32))
     assert len(lines(tmp_path)) == len(pictures(tmp_path)) == 1
 
@@ -265,7 +265,7 @@ def test_a_share_is_the_same_for_an_id_whenever_it_comes(tmp_path: Path) -> None
 def test_a_slow_disk_delays_no_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(keep, "WAITING_BYTES", 3 * len(picture()))
+    monkeypatch.setattr(frame_archive, "WAITING_BYTES", 3 * len(picture()))
     gate = threading.Event()
     with keeping(tmp_path) as it:
         it._thread.submit(gate.wait)
@@ -276,21 +276,21 @@ def test_a_slow_disk_delays_no_one(
         it.offer(frame())
     assert len(lines(tmp_path)) == 4
     assert [message for message in caplog.messages if "faster" in message] == [
-        f"frames come faster than {tmp_path} takes them: some are not kept"
+        f"frames come faster than {tmp_path} takes them: some are not archived"
     ]
 
 
 def test_a_folder_that_cannot_be_used_is_explained(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(ConfigError, match=r"cannot keep frames in .*: name another folder with --keep"):
-            keeper(folder)
+        with pytest.raises(ConfigError, match=r"cannot archive frames in .*: name another folder with --archive"):
+            archive_in(folder)
     (tmp_path / "odd" / ANSWERS).mkdir(parents=True)
     with pytest.raises(ConfigError, match=r"it, or answers\.jsonl in it, cannot be written"):
-        keeper(tmp_path / "odd")
-    with keeping(tmp_path / "kept"), pytest.raises(ConfigError, match="another server keeps its frames there"):
-        keeper(tmp_path / "kept")
-    keeper(tmp_path / "kept").close()
+        archive_in(tmp_path / "odd")
+    with keeping(tmp_path / "kept"), pytest.raises(ConfigError, match="another server archives its frames there"):
+        archive_in(tmp_path / "kept")
+    archive_in(tmp_path / "kept").close()
 
 
 @pytest.mark.parametrize(
@@ -310,8 +310,8 @@ def test_a_bad_option_is_explained(arguments: list[str], message: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"keep_limit_bytes": 0}, "keep_limit_bytes"),
-        ({"keep_fraction": 1.5}, "above 0, up to 1; got 1.5"),
+        ({"archive_limit_bytes": 0}, "archive_limit_bytes"),
+        ({"archive_fraction": 1.5}, "above 0, up to 1; got 1.5"),
     ],
 )
 def test_a_bad_setting_is_explained(change: dict[str, Any], message: str) -> None:
@@ -326,7 +326,7 @@ def request(level: int = 0, frame_id: str | None = None) -> wire.ClassifyRequest
 @asynccontextmanager
 async def serving(folder: Path | None, **settings: Any) -> AsyncIterator[Any]:
     """A stub of a server that keeps frames in `folder`."""
-    config = dataclasses.replace(CONFIG, keep=folder, **settings)
+    config = dataclasses.replace(CONFIG, archive=folder, **settings)
     async with (
         CloudServer(config, GatedModel()) as server,
         grpc.aio.insecure_channel(server.address) as channel,
@@ -340,7 +340,7 @@ async def test_a_server_keeps_what_the_model_answered_and_nothing_else(tmp_path:
     asked, bad = request(1), wire.ClassifyRequest(frame_id="../../x", image=picture())
     broken = wire.ClassifyRequest(frame_id=new_frame_id(), image=picture()[:-9])
     began = datetime.now(UTC)
-    async with serving(tmp_path / "kept", label_map=mapping, remember=1) as stub:
+    async with serving(tmp_path / "kept", label_map=mapping, cached_replies=1) as stub:
         upper = wire.ClassifyRequest(frame_id=asked.frame_id.upper(), image=asked.image)
         for one in (asked, upper, request(2), asked, broken, bad, request(POISON)):  # the second `asked` is run anew
             await stub.Classify(one)
@@ -384,7 +384,7 @@ async def test_a_server_that_does_not_start_releases_the_folder(tmp_path: Path) 
     with pytest.raises(ConfigError, match="--state"):
         async with serving(tmp_path / "kept", state=tmp_path / "file"):
             pass
-    keeper(tmp_path / "kept").close()
+    archive_in(tmp_path / "kept").close()
 
 
 def test_a_full_disk_stops_no_answer_and_keeping_goes_on_when_there_is_room(tmp_path: Path) -> None:
@@ -393,13 +393,13 @@ def test_a_full_disk_stops_no_answer_and_keeping_goes_on_when_there_is_room(tmp_
         """
 import asyncio, logging, time
 from functools import partial
-sys.path[:0] = [sys.argv[2] + "/..", sys.argv[2] + "/../cloud_server/fleet"]
-import cloud_server.fleet.frame_archive as keep
-import cloud_server.server as server
+sys.path[:0] = [sys.argv[2] + "/..", sys.argv[2] + "/../cloud_server/fleet", sys.argv[2]]
+import cloud_server.fleet.frame_archive as frame_archive
+import cloud_server.parts as parts
 from test_frame_archive import lines, pictures, request, serving, size_of
 
 kept, now, said = folder / "kept", [0.0], []
-server.FrameKeeper = partial(keep.FrameKeeper, clock=lambda: now[0])
+parts.FrameArchive = partial(frame_archive.FrameArchive, clock=lambda: now[0])
 
 class Listener(logging.Handler):
     def emit(self, record):
@@ -427,15 +427,15 @@ async def main():
         for _ in range(4):
             await ask(20)
             await settled(lambda: len(said) > 1)
-            now[0] += keep.LOOK_AGAIN_S
+            now[0] += frame_archive.LOOK_AGAIN_S
         make_room()
-        now[0] += keep.LOOK_AGAIN_S
+        now[0] += frame_archive.LOOK_AGAIN_S
         await ask(5)
 
 asyncio.run(main())
 assert len(lines(kept)) == len(pictures(kept)) >= 8, said
 assert len(said) == 3, said
-assert "No space left" in said[1] and said[1].startswith("frames are not kept"), said
+assert "No space left" in said[1] and said[1].startswith("frames are not archived"), said
 assert said[2].endswith("again"), said
 """,
     )
@@ -444,10 +444,10 @@ assert said[2].endswith("again"), said
 def test_killed_at_any_moment_it_leaves_whole_lines_with_whole_pictures(tmp_path: Path) -> None:
     code = f"""
 import sys
-sys.path[:0] = {[str(TESTS), str(TESTS / "cloud_server" / "fleet")]!r}
+sys.path[:0] = {[str(TESTS), str(TESTS / "cloud_server" / "fleet"), str(TESTS / "store")]!r}
 from pathlib import Path
-from test_frame_archive import encoded, frame, keeper
-it = keeper(Path({str(tmp_path)!r}))
+from test_frame_archive import archive_in, encoded, frame
+it = archive_in(Path({str(tmp_path)!r}))
 image = encoded(".png")
 print("ready", flush=True)
 while True:

@@ -20,7 +20,7 @@ def key(number: int, device: str = "token cam") -> bytes:
 
 
 def set_aside(folder: Path) -> list[Path]:
-    return list(folder.glob("answers.db.damaged-*"))
+    return list(folder.glob("answers.db.damaged"))
 
 
 async def test_an_answer_is_found_again_after_a_restart(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ asyncio.run(main())
 async def test_answers_that_come_together_are_committed_together(tmp_path: Path) -> None:
     store = ReplyCache(tmp_path / "answers.db", "model")
     commits: list[str] = []
-    store._connection.set_trace_callback(lambda text: commits.append(text) if text == "COMMIT" else None)
+    store._database.connection.set_trace_callback(lambda text: commits.append(text) if text == "COMMIT" else None)
     await asyncio.gather(*(store.put(key(number), FIRST) for number in range(100)))
     assert len(store) == 100
     assert len(commits) == 1
@@ -77,7 +77,7 @@ async def test_only_the_latest_rows_are_kept(tmp_path: Path, where: str) -> None
     for number in range(5):
         await store.put(key(number), FIRST)
     assert [key(number) in store for number in range(5)] == [False, False, True, True, True]
-    assert store._connection.execute("SELECT count(*) FROM answer").fetchone() == (3,)
+    assert store._database.connection.execute("SELECT count(*) FROM answer").fetchone() == (3,)
     await store.close()
     if path is not None:
         store = ReplyCache(path, "model", rows=1)
@@ -124,10 +124,10 @@ async def test_a_file_that_is_damaged_under_way_is_set_aside_too(tmp_path: Path)
     path = tmp_path / "answers.db"
     store = ReplyCache(path, "model")
     await store.put(key(1), FIRST)
-    store._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    store._connection.close()
+    store._database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    store._database.close()
     path.write_bytes(b"\xff" * path.stat().st_size)
-    store._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    store._database._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     await store.put(key(2), FIRST)
     assert key(1) not in store
     assert await store.get(key(2)) == FIRST
@@ -137,15 +137,14 @@ async def test_a_file_that_is_damaged_under_way_is_set_aside_too(tmp_path: Path)
 
 async def test_a_disk_that_fails_stops_no_answer(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     store = ReplyCache(tmp_path / "answers.db", "model")
-    (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
-    store._connection.execute(f"PRAGMA max_page_count={pages}")
+    (pages,) = store._database.connection.execute("PRAGMA page_count").fetchone()
+    store._database.connection.execute(f"PRAGMA max_page_count={pages}")
     wide = CachedReply(b"digest", bytes(1 << 20))
     for number in range(3):
         await store.put(key(number), wide)
     assert len(store) == 0
-    assert [record.levelname for record in caplog.records] == ["ERROR"]
-    assert "not remembered for now" in caplog.text
-    store._connection.execute("PRAGMA max_page_count=100000")
+    assert caplog.text.count("not cached for now") == 1
+    store._database.connection.execute("PRAGMA max_page_count=100000")
     await store.put(key(3), wide)
     assert await store.get(key(3)) == wide
     await store.close()
@@ -162,6 +161,6 @@ async def test_a_file_that_another_server_holds_is_explained(tmp_path: Path) -> 
 async def test_a_lost_row_is_no_answer(tmp_path: Path) -> None:
     store = ReplyCache(tmp_path / "answers.db", "model")
     await store.put(key(1), FIRST)
-    with closing(store._connection.execute("DELETE FROM answer")):
+    with closing(store._database.connection.execute("DELETE FROM answer")):
         assert await store.get(key(1)) is None
     await store.close()

@@ -69,13 +69,41 @@ async def test_one_more_than_may_wait_is_refused() -> None:
         await entered(model)
         tasks += [submit(batcher, level) for level in range(3)]
         await until(lambda: batcher.waiting == 3)
-        with pytest.raises(Overloaded, match="3 frames wait already"):
+        with pytest.raises(Overloaded, match="the queue is full, 3 frames wait"):
             await batcher.submit(b"\1")
         assert batcher.pending == 4
         model.gate.set()
         await asyncio.gather(*tasks)
         assert (await batcher.submit(b"\1")).probabilities.argmax() == 1
         assert (batcher.waiting, batcher.pending) == (0, 0)
+
+
+async def test_a_greedy_caller_does_not_shut_the_others_out() -> None:
+    model = GatedModel()
+    model.shut()
+    async with running(model, max_queue=6) as batcher:
+
+        def send(level: int, caller: str) -> asyncio.Task[Any]:
+            return asyncio.create_task(batcher.submit(bytes([level]), caller=caller))
+
+        tasks = [send(0, "greedy")]
+        await entered(model)
+        tasks += [send(1, "greedy") for _ in range(6)]
+        await until(lambda: len(batcher._ready) == 6)
+        with pytest.raises(Overloaded):
+            await send(1, "greedy")
+        tasks += [send(2, "quiet") for _ in range(3)]  # its share of a queue of 6 beside one other
+        await until(lambda: len(batcher._ready) == 9)
+        with pytest.raises(Overloaded, match="9 frames wait"):
+            await send(2, "quiet")
+        tasks += [send(4, caller) for caller in "abc"]
+        await until(lambda: len(batcher._ready) == 12)
+        with pytest.raises(Overloaded, match="12 frames wait"):  # twice the queue is the most
+            await send(4, "d")
+        model.gate.set()
+        await asyncio.gather(*tasks)
+        assert batcher.waiting == 0
+    assert model.batches == [[0], [1, 2, 4, 4], [1, 2, 4, 1], [1, 2, 1, 1]]
 
 
 async def test_a_caller_that_leaves_frees_its_place() -> None:

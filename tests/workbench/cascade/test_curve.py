@@ -133,7 +133,7 @@ def test_a_million_records_take_one_sort() -> None:
         (([[0.5]], [True], [True]), r"expected confidence of shape \(N,\)"),
     ],
 )
-def test_records_that_do_not_fit_are_refused(records: tuple[list, list, list], message: str) -> None:
+def test_records_that_do_not_fit_are_refused(records: tuple[list[float], list[bool], list[bool]], message: str) -> None:
     confidence, little, big = records
     with pytest.raises(WorkbenchError, match=message):
         cascade_curve(

@@ -9,8 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_sdk.errors import WorkbenchError
-from edge_sdk.workbench.cascade.ensemble import ensemble, fit_ensemble
 from edge_sdk.workbench.cascade.gate import fit_gate, gains
 from edge_sdk.workbench.cascade.score_comparison import GATE, compare_scores
 
@@ -40,17 +38,6 @@ def test_a_gate_learns_where_a_second_opinion_is_worth_nothing() -> None:
     assert {one.name for one in found} == {GATE, "max softmax", "margin", "entropy", "energy"}
 
 
-def test_a_gate_is_not_called_better_where_confidence_says_all() -> None:
-    rng = np.random.default_rng(5)
-    count = 1500
-    top = rng.uniform(0.4, 1.0, count)
-    chances = np.stack([top, 1 - top], axis=1)
-    named = chances.argmax(axis=1)
-    truths = np.where(rng.random(count) < chances.max(axis=1), named, 1 - named)
-    found = compare_scores(chances, truths, rng.random(count) < 0.97, little_macs=1, big_macs=10, draws=80)
-    assert not any(one.better for one in found)
-
-
 @given(st.integers(0, 1000), st.integers(0, 2), st.floats(0, 1))
 def test_the_device_reads_the_table_as_the_workbench_does(seed: int, label: int, confidence: float) -> None:
     chances, truths, big = made(200, seed % 5)
@@ -77,23 +64,3 @@ def test_the_gate_reads_the_margin_where_that_says_more() -> None:
     chosen = chances.argmax(axis=1) == 0
     table = fit_gate(chances[chosen], truths[chosen] == 0, big[chosen])
     assert table.runner_up > 0
-
-
-def test_an_ensemble_is_the_weighted_mean() -> None:
-    little, big = np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([[0.4, 0.6], [0.4, 0.6]])
-    assert ensemble(little, big, 0.0).tolist() == [1, 1]
-    assert ensemble(little, big, 0.5).tolist() == [0, 1]
-    weight, gained = fit_ensemble(little, big, np.array([0, 1]))
-    assert 0 < weight <= 0.5 and gained == 0.5
-    with pytest.raises(WorkbenchError, match="expected probabilities of one shape"):
-        ensemble(little, big[:, :1], 0.5)
-
-
-def test_scores_of_too_few_records_are_refused() -> None:
-    chances, truths, big = made(8)
-    with pytest.raises(WorkbenchError, match="expected at least 10 records for 5 folds"):
-        compare_scores(chances, truths, big, little_macs=1, big_macs=2)
-    with pytest.raises(WorkbenchError, match="expected labels from 0 to 2"):
-        compare_scores(chances, truths + 1, big, little_macs=1, big_macs=2)
-    with pytest.raises(WorkbenchError, match="two or more classes"):
-        fit_gate(np.ones((4, 1)), big[:4], big[:4])

@@ -171,7 +171,7 @@ def test_a_big_model_that_is_no_better_has_no_ladder() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"selection": np.ones(2000, bool)}, "pictures to judge on; got 2000 of 2000"),
+        ({"selection": np.ones(2000, bool)}, "pictures to evaluate on; got 2000 of 2000"),
         ({"selection_frames": 10}, "as many frames as offloaded pictures or more; got 10 for 800"),
         ({"right": np.ones((1, 2000), bool)}, r"one shape \(K, 2000\)"),
         ({"little_right": np.ones(3, bool)}, "expected as many of little_right"),
@@ -181,7 +181,7 @@ def test_trials_that_do_not_fit_are_refused(change: dict[str, object], message: 
     trials = drawn(np.random.default_rng(3), [0.3, 0.0])
     fields = {name: getattr(trials, name) for name in Trials.__dataclass_fields__}
     with pytest.raises(WorkbenchError, match=message):
-        Trials(**(fields | change))  # type: ignore[arg-type]
+        Trials(**(fields | change))
     with pytest.raises(WorkbenchError, match="expected drop and level"):
         choose_ladder(trials, drop=0.0)
 

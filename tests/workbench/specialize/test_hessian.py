@@ -24,7 +24,7 @@ def randn(seed: int, *shape: int) -> torch.Tensor:
 def test_batches_add_up_to_the_whole(seed: int, width: int, batches: list[int]) -> None:
     x = randn(seed, sum(batches), width)
     hessian = Hessian(width)
-    for part in x.split(batches):
+    for part in x.split(batches):  # type: ignore[no-untyped-call]
         hessian.add(part)
     assert hessian.samples == len(x) and hessian.matrix.dtype == torch.float64
     np.testing.assert_allclose(hessian.matrix, x.numpy().T @ x.numpy(), atol=1e-12)

@@ -67,7 +67,7 @@ def test_rows_of_a_convolution_that_pads_as_tensorflow_does(
     from edge_sdk.networks.timm_library import import_timm
 
     import_timm()
-    from timm.layers import Conv2dSame
+    from timm.layers import Conv2dSame  # type: ignore[attr-defined]
 
     torch.manual_seed(0)
     check(Conv2dSame(3, 4, kernel, stride, 0, dilation), torch.randn(2, 3, height, width))

@@ -79,7 +79,7 @@ class Stack(nn.Module):
         self.a, self.b = nn.Linear(3 * 4 * 4, 10), nn.Linear(10, 4)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.b(self.a(x.flatten(1)).relu())
+        return self.b(self.a(x.flatten(1)).relu())  # type: ignore[no-any-return]
 
 
 def stack_samples(count: int) -> Samples:

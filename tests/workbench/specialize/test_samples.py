@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from random import Random
 
 import cv2
 import little_task
@@ -34,7 +35,7 @@ def names(label: str, count: int) -> list[Path]:
 
 @settings(max_examples=50)
 @given(st.integers(1, 10), st.integers(1, 10), st.integers(0, 10**6), st.randoms(use_true_random=False))
-def test_fewer_shots_are_a_part_of_more(one: int, other: int, seed: int, random) -> None:
+def test_fewer_shots_are_a_part_of_more(one: int, other: int, seed: int, random: Random) -> None:
     few, many = sorted((one, other))
     files = {"fox": names("fox", 10), "deer": names("deer", 12)}
     used, rest = draw_shots(files, few, seed)

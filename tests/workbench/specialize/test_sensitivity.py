@@ -55,8 +55,8 @@ def test_a_dead_channel_goes_first() -> None:
     group = next(group for group in structure.groups if group.name == "layer1.0.conv1")
     dead = module.get_submodule("layer1.0.bn1")
     with torch.no_grad():
-        dead.weight[[2, 5]] = 0  # type: ignore[index, operator]
-        dead.bias[[2, 5]] = -1.0  # type: ignore[index, operator]
+        dead.weight[[2, 5]] = 0  # type: ignore[operator]
+        dead.bias[[2, 5]] = -1.0  # type: ignore[operator]
     found = measure_sensitivities(module, Structure((group,), {}), samples, little_task.SPEC, damping=0.01)[group.name]
     assert set(found.order[:2]) == {2, 5} and found.at[6] < 0.1 * found.at[least_of(group)]
 

@@ -1,0 +1,69 @@
+"""A request of a device, checked before anything is spent on it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from cloud_server.model.batching import Little
+from edge_sdk.errors import EdgeError
+from edge_sdk.wire import offload_pb2 as wire
+
+MAX_PROBABILITIES = 32_768
+"""Values of one request: more labels than any little model has. Converting millions would hold up all devices."""
+ID_SHOWN = 64
+"""Characters of a malformed frame id that come back in the reply."""
+_FRAME_ID = re.compile(r"[0-9a-fA-F]{32}")
+
+
+class BadRequest(EdgeError):
+    """A request is malformed: its frame id or its probabilities."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """A frame as a device sent it, checked.
+
+    Attributes:
+        frame_id: 32 hexadecimal digits, lower case.
+        image: the encoded picture, not looked at yet.
+        little: the little model's probabilities, `float32 (C,)`, or None.
+        digest: BLAKE2b of `image`, 16 bytes.
+    """
+
+    frame_id: str
+    image: bytes
+    little: Little
+    digest: bytes
+
+    def check_same(self, digest: bytes) -> None:
+        """Compare with the picture that came before under this id.
+
+        Raises:
+            BadRequest: it was another.
+        """
+        if self.digest != digest:
+            raise BadRequest(f"expected one picture for each frame id; {self.frame_id} came before with other bytes")
+
+
+def check_request(request: wire.ClassifyRequest) -> Frame:
+    """Check frame id and probabilities; fields that this server does not know are ignored.
+
+    Raises:
+        BadRequest: one of them is malformed.
+    """
+    if not _FRAME_ID.fullmatch(request.frame_id):
+        raise BadRequest(f"expected a frame id of 32 hexadecimal digits; got {request.frame_id[:ID_SHOWN]!r}")
+    count = len(request.probabilities)
+    if count > MAX_PROBABILITIES:
+        raise BadRequest(f"expected at most {MAX_PROBABILITIES:,} probabilities; got {count:,}")
+    little = None
+    if count:
+        little = np.fromiter(request.probabilities, np.float32, count)
+        if not ((little >= 0) & (little <= 1.001)).all():  # NaN fails too
+            raise BadRequest("expected the little model's probabilities, each from 0 to 1; got others")
+    digest = hashlib.blake2b(request.image, digest_size=16).digest()
+    return Frame(request.frame_id.lower(), request.image, little, digest)

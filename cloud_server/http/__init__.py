@@ -1,0 +1,1 @@
+"""What the server tells over HTTP: metrics and health, for those who operate it."""

@@ -1,0 +1,102 @@
+"""A small HTTP server in a thread: `/metrics` for Prometheus and `/healthz` for probes; reads only, no devices."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+from prometheus_client import CollectorRegistry, make_wsgi_app
+
+from edge_sdk.errors import ConfigError
+
+_log = logging.getLogger(__name__)
+
+
+class Endpoint:
+    """Serves from its construction until `close`.
+
+    Args:
+        host: address to listen on.
+        port: 0 takes a free one.
+        registry: the metrics.
+        is_serving: whether `/healthz` says 200 "serving", or 503 "not serving".
+
+    Attributes:
+        address: "host:port", in brackets where the host is IPv6.
+
+    Raises:
+        ConfigError: the port is taken, or the host is not this machine's.
+    """
+
+    def __init__(self, host: str, port: int, registry: CollectorRegistry, is_serving: Callable[[], bool]) -> None:
+        metrics = make_wsgi_app(registry)
+
+        def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+            path = environ.get("PATH_INFO")
+            if environ.get("REQUEST_METHOD") not in ("GET", "HEAD"):
+                status, text = "405 Method Not Allowed", "GET only"
+            elif path == "/metrics":
+                found: Iterable[bytes] = metrics(environ, start_response)
+                return found
+            elif path == "/healthz":
+                status, text = ("200 OK", "serving") if is_serving() else ("503 Service Unavailable", "not serving")
+            else:
+                status, text = "404 Not Found", "there are /metrics and /healthz"
+            start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
+            return [f"{text}\n".encode()]
+
+        try:
+            self._server = _server_class(host)((host, port), _Handler)
+        except OSError as error:
+            raise ConfigError(
+                f"cannot listen on {host}:{port} for HTTP: the port is taken, or the host is not this machine's"
+            ) from error
+        self._server.set_app(app)
+        bound = self._server.server_port
+        self.address = f"[{host}]:{bound}" if ":" in host else f"{host}:{bound}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="http", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop listening; what is being read is cut off with the process."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def server_bind(self) -> None:
+        """Bind without the look-up of this machine's name that the base class makes: DNS may hang."""
+        self.socket.bind(self.server_address)
+        self.server_address = self.socket.getsockname()
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+        self.setup_environ()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that leaves is no news."""
+        _log.debug("an HTTP client left", exc_info=True)
+
+
+class _Server6(_Server):
+    address_family = socket.AF_INET6
+
+
+def _server_class(host: str) -> type[_Server]:
+    return _Server6 if ":" in host else _Server
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = 10  # seconds for a client to say what it wants
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Requests are logged at level debug alone."""
+        _log.debug("%s %r", self.client_address[0], format % args)

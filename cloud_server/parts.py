@@ -1,0 +1,101 @@
+"""The parts of a server, each built from its settings."""
+
+from __future__ import annotations
+
+import hashlib
+
+from cloud_server.config import ServerConfig
+from cloud_server.fleet.frame_archive import FrameArchive
+from cloud_server.fleet.reply_cache import ReplyCache, rows_within
+from cloud_server.fleet.stats import Stats
+from cloud_server.model.batching import Batcher
+from cloud_server.model.big import BigModel
+from cloud_server.model.decode import decode
+from cloud_server.model.labels import LabelMap, make_label_map, read_label_map
+from edge_sdk.types import Image
+from edge_sdk.wire import offload_pb2 as wire
+
+
+def label_map_of(config: ServerConfig, model: BigModel) -> LabelMap:
+    """The label map of the settings, or one that changes nothing."""
+    if config.label_map is None:
+        return make_label_map(model.labels, {})
+    return read_label_map(config.label_map, model.labels)
+
+
+def version_of(model: BigModel, labels: LabelMap) -> str:
+    """A hash, hexadecimal, that changes whenever the model or the label map changes."""
+    source = repr((model.name, model.fingerprint, labels.labels, labels.index.tolist()))
+    return hashlib.sha256(source.encode()).hexdigest()
+
+
+def describe(model: BigModel, labels: LabelMap) -> wire.Description:
+    """The reply to `Describe`."""
+    return wire.Description(
+        model=model.name,
+        labels=labels.labels,
+        macs=model.macs,
+        input_width=model.input_width,
+        input_height=model.input_height,
+        parameters=model.parameters,
+    )
+
+
+def reply_cache(config: ServerConfig, version: str, labels: LabelMap) -> ReplyCache:
+    """The reply cache, with its file where the settings name a state folder."""
+    rows = rows_within(len(labels.labels), rows=config.cached_replies)
+    if config.state is None:
+        return ReplyCache(None, "", rows=rows)
+    return ReplyCache(config.state / "answers.db", version, rows=rows)
+
+
+def frame_archive(config: ServerConfig, model: BigModel, labels: LabelMap, version: str) -> FrameArchive | None:
+    """The frame archive, or None where the settings name no folder."""
+    if config.archive is None:
+        return None
+    return FrameArchive(
+        config.archive,
+        labels=labels.labels,
+        model=model.name,
+        version=version[:16],
+        limit_bytes=config.archive_limit_bytes,
+        fraction=config.archive_fraction,
+    )
+
+
+def batcher(config: ServerConfig, model: BigModel, stats: Stats) -> Batcher:
+    """The batcher, which decodes and prepares pictures and runs `model`."""
+
+    def prepare(data: bytes) -> Image:
+        return model.prepare(decode(data, config.limits))
+
+    return Batcher(
+        prepare,
+        model.run,
+        max_batch=config.max_batch,
+        max_queue=config.queue,
+        max_wait_s=config.max_wait_ms / 1000,
+        decoders=config.decoders,
+        on_batch=stats.count_batch,
+    )
+
+
+def grpc_options(config: ServerConfig) -> list[tuple[str, int]]:
+    """Settings of the gRPC server."""
+    return [
+        # A picture over the limit is answered in-band up to twice the limit; beyond that gRPC ends the call.
+        ("grpc.max_receive_message_length", 2 * config.limits.max_bytes + (1 << 20)),
+        # Pictures are compressed already; a compressed message could only be a bomb. gRPC refuses it: UNIMPLEMENTED.
+        ("grpc.compression_enabled_algorithms_bitset", 1),
+        ("grpc.max_concurrent_streams", 128),  # of one connection
+        ("grpc.max_metadata_size", 8 << 10),
+        ("grpc.absolute_max_metadata_size", 16 << 10),
+        ("grpc.so_reuseport", 0),  # two servers on one port would share its devices unnoticed
+        # A device on a thin link pays for each ping it must answer: no bandwidth probes, a fixed window in their place,
+        # and no keepalive before devices close an idle stream by themselves.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", 1 << 20),
+        ("grpc.keepalive_time_ms", 300_000),  # finds devices that vanished without a word
+        ("grpc.keepalive_timeout_ms", 60_000),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 20_000),  # lets clients do the same
+    ]

@@ -1,0 +1,66 @@
+"""One resource's account: a window for each of its budgets, and the lease that its charges are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from edge_sdk.budget.limits import Budget, Resource
+from edge_sdk.budget.window import SlidingWindow
+
+MINUTE_NS = 60_000_000_000
+"""Charges are written down by the minute."""
+LEASE_NS = 15_000_000_000
+"""A lease ends after so many nanoseconds."""
+_SMALL_LEASE = 65_536
+
+
+class Account:
+    """What may be spent of one resource, and what was. Not thread-safe; times are nanoseconds of an `ElapsedClock`.
+
+    Args:
+        resource: which.
+        budgets: of any resources; those of this one count.
+
+    Attributes:
+        windows: one for each budget.
+        lease: amount that the file says may be spent.
+        lease_until_ns: end of the lease.
+        unwritten: charges that are not in the file yet, by minute.
+    """
+
+    def __init__(self, resource: Resource, budgets: Iterable[Budget]) -> None:
+        self.resource = resource
+        self.windows = [SlidingWindow(budget) for budget in budgets if budget.resource is resource]
+        self.lease = 0
+        self.lease_until_ns = 0
+        self.unwritten: dict[int, int] = {}  # minute: amount
+
+    def fits(self, amount: int, now_ns: int) -> bool:
+        """Whether every budget allows `amount` now."""
+        return all(window.fits(amount, now_ns) for window in self.windows)
+
+    def wait_ns(self, amount: int, now_ns: int) -> int | None:
+        """Nanoseconds until every budget allows `amount` if nothing else is spent; None: never."""
+        waits = [window.wait_ns(amount, now_ns) for window in self.windows]
+        return None if None in waits else max((wait for wait in waits if wait is not None), default=0)
+
+    def charge(self, amount: int, now_ns: int) -> None:
+        """Count `amount`, within the lease or not."""
+        if self.windows:
+            self.lease = max(0, self.lease - amount)
+        for window in self.windows:
+            window.charge(amount, now_ns)
+        minute = now_ns // MINUTE_NS
+        self.unwritten[minute] = self.unwritten.get(minute, 0) + amount
+
+    def leased(self, amount: int, now_ns: int) -> bool:
+        """Whether `amount` is within what the file says may be spent."""
+        return not self.windows or (amount <= self.lease and now_ns < self.lease_until_ns)
+
+    def lease_for(self, amount: int) -> int:
+        """How much to lease so that `amount` fits: little beside the limits, enough for some seconds."""
+        return max(amount, min(map(_lease, self.windows), default=0))
+
+
+def _lease(window: SlidingWindow) -> int:
+    return max(min(_SMALL_LEASE, window.limit // 20), window.limit // 200, window.limit * LEASE_NS // window.period_ns)

@@ -1,0 +1,133 @@
+"""One connection through the relay: every chunk is paid for before it is written, and repeats as they happen."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import struct
+import time
+
+from edge_sdk.link.meter import SYN_BYTES, WireMeter
+from edge_sdk.link.wire_account import WireAccount
+
+_log = logging.getLogger(__name__)
+
+_CHUNK = 16_384
+_SPARE_SEGMENTS = 3
+_GUARD_S = 0.05
+_DRAIN_S = 0.005
+_CREDIT_S = 0.5
+_HOLD_S = 1.0
+_GOODBYE_S = 1.0
+
+
+class RelayConnection:
+    """Copies between gRPC's socket and the server's. Lives in one asyncio loop.
+
+    Args:
+        account: charged for each byte.
+        local: connected to gRPC; non-blocking.
+        remote: connected to the server; non-blocking.
+    """
+
+    def __init__(self, account: WireAccount, local: socket.socket, remote: socket.socket) -> None:
+        self._account = account
+        self._local = local
+        self._remote = remote
+        self._meter = WireMeter(remote)
+        self._charged = SYN_BYTES  # paid before it was dialled
+        self._wrote_s = time.monotonic()
+        self._writing = asyncio.Event()
+
+    async def run(self) -> None:
+        """Copy both ways until both sides have ended, or one fails."""
+        there, back, guard = (asyncio.ensure_future(part) for part in (self._out(), self._in(), self._guard()))
+        try:
+            await asyncio.wait((there, back, guard), return_when=asyncio.FIRST_COMPLETED)
+            if there.done() and there.exception() is None and not guard.done():  # gRPC has closed: a last word
+                with contextlib.suppress(OSError):
+                    self._remote.shutdown(socket.SHUT_WR)
+                await asyncio.wait((back, guard), timeout=_GOODBYE_S, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for part in (there, back, guard):
+                part.cancel()
+            await asyncio.gather(there, back, guard, return_exceptions=True)
+            self._settle()
+            # What is not acknowledged by now is not repeated: a reset, where an orderly end has not come.
+            with contextlib.suppress(OSError):
+                self._remote.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    async def _out(self) -> None:
+        loop = asyncio.get_running_loop()
+        most = min(_CHUNK, self._account.window)
+        while data := await loop.sock_recv(self._local, most):
+            while data:
+                size = await self._permit(len(data))
+                await loop.sock_sendall(self._remote, data[:size])
+                self._meter.wrote(size)
+                self._writing.set()
+                self._wrote_s = time.monotonic()
+                data = data[size:]
+
+    async def _in(self) -> None:
+        loop = asyncio.get_running_loop()
+        while data := await loop.sock_recv(self._remote, _CHUNK):
+            self._meter.received(len(data))
+            self._settle()
+            await loop.sock_sendall(self._local, data)
+
+    async def _permit(self, n_bytes: int) -> int:
+        """How many of `n_bytes` may be written now; returns when they are paid for and few are unacknowledged.
+
+        Where the budget has little room, one segment goes at a time, so that the reserve may be small.
+        """
+        account = self._account
+        while True:
+            waiting = self._meter.unacknowledged()
+            if waiting and waiting + n_bytes > account.window:
+                await asyncio.sleep(_DRAIN_S)
+                continue
+            on_wire = self._settle()
+            credit = self._charged - on_wire
+            if time.monotonic() - self._wrote_s > _CREDIT_S:
+                self._charged, credit = on_wire, 0  # a payment of long ago does not pay for now
+            for size in (n_bytes, min(n_bytes, self._meter.mss)):
+                needed = self._meter.cost(size) - credit
+                if account.spend(needed, self._beyond(size)):
+                    self._charged += max(0, needed)
+                    account.passed(self._meter.cost(size))
+                    return size
+            if waiting:
+                await asyncio.sleep(_DRAIN_S)
+            else:
+                await asyncio.sleep(min(_HOLD_S, max(_DRAIN_S, account.wait_s(needed + self._beyond(size)))))
+
+    def _settle(self) -> int:
+        """Charge what the kernel has sent beyond what was paid; return what is on the wire."""
+        with contextlib.suppress(OSError):
+            on_wire = self._meter.wire_bytes()
+            self._account.charge(on_wire - self._charged)
+            self._charged = max(self._charged, on_wire)
+            return on_wire
+        return self._charged
+
+    def _beyond(self, n_bytes: int) -> int:
+        if not self._account.limited:
+            return 0
+        at_risk = self._meter.unacknowledged() + n_bytes
+        self._account.segment_bytes = self._meter.segment_bytes
+        return self._meter.cost(at_risk) + min(_SPARE_SEGMENTS * self._meter.segment_bytes, at_risk)
+
+    async def _guard(self) -> None:
+        """Charge repeats while data waits for its acknowledgement; return when they can no longer be paid for."""
+        while True:
+            await self._writing.wait()
+            await asyncio.sleep(_GUARD_S)
+            if not self._meter.unacknowledged():
+                self._writing.clear()
+            self._settle()
+            if self._account.limited and self._account.wait_s(self._beyond(0)) > 0:
+                _log.warning("the upload budget does not pay for more repeats: the connection is reset")
+                return

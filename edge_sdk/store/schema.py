@@ -1,0 +1,247 @@
+"""The one table of frames: its columns, the statements that change it, and rows as values.
+
+A frame's row is written once with the device's word on it, and changed at most once more: when the cloud answers, when
+it refuses, or when the frame is lost. The statements leave a row alone that has its final answer already, so a
+repeated or late word changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from enum import StrEnum
+from typing import Any
+
+from edge_sdk.durable.database import storable
+from edge_sdk.types import Answer, Origin, Reason
+
+VERSION = 1
+SCHEMA = (
+    """CREATE TABLE frames (
+        number INTEGER PRIMARY KEY,
+        frame_id TEXT NOT NULL UNIQUE,
+        state TEXT NOT NULL,
+        captured_us INTEGER NOT NULL,
+        utc_offset_s INTEGER NOT NULL,
+        handled_ns INTEGER NOT NULL,
+        source TEXT NOT NULL, "trigger" TEXT NOT NULL, event TEXT NOT NULL,
+        model TEXT NOT NULL, label TEXT, confidence REAL NOT NULL, top_k TEXT NOT NULL,
+        gain REAL, reason TEXT NOT NULL, note TEXT NOT NULL,
+        picture TEXT, bytes INTEGER NOT NULL, rank REAL NOT NULL,
+        cloud_model TEXT, cloud_label TEXT, cloud_confidence REAL, cloud_top_k TEXT,
+        truth TEXT, audit INTEGER NOT NULL, reported INTEGER NOT NULL DEFAULT 0
+    )""",
+    "CREATE INDEX frames_captured ON frames (captured_us, number)",
+    "CREATE INDEX frames_pictured ON frames (rank, state) WHERE picture IS NOT NULL",
+    # Where the elapsed clock goes on from after a restart.
+    "CREATE TABLE clock (elapsed_ns INTEGER NOT NULL, wall_s REAL NOT NULL, steady_s REAL NOT NULL, boot_id TEXT)",
+)
+
+
+class State(StrEnum):
+    """What has become of a frame."""
+
+    FINAL = "final"
+    """The device's answer is the last word."""
+    WAITING = "waiting"
+    SENT = "sent"
+    """It still waits in the spool, and was sent at least once."""
+    ANSWERED = "answered"
+    """The cloud's answer is the last word."""
+    LOST = "lost"
+    """It left the spool without an answer, and the device's is final; the reason says why."""
+
+
+OPEN = f"state IN ('{State.WAITING}', '{State.SENT}')"
+"""The condition for frames that wait in the spool."""
+
+_FIRST = (
+    'frame_id, state, captured_us, utc_offset_s, handled_ns, source, "trigger", event, model, label, confidence, '
+    "top_k, gain, reason, note, picture, bytes, rank, truth, audit"
+)
+INSERT = f"INSERT INTO frames ({_FIRST}) VALUES ({', '.join('?' * 20)}) ON CONFLICT (frame_id) DO NOTHING"
+"""`first_row`: the device's final word on a frame."""
+WAIT = (
+    f"{INSERT.removesuffix('NOTHING')}UPDATE SET state = excluded.state, handled_ns = excluded.handled_ns, "
+    "reason = excluded.reason, picture = excluded.picture, bytes = excluded.bytes, rank = excluded.rank "
+    f"WHERE state <> '{State.ANSWERED}'"
+)
+"""`first_row`: the device's word on a frame that waits; one that was lost may be put again."""
+SENT = f"UPDATE frames SET state = '{State.SENT}' WHERE frame_id = ? AND state = '{State.WAITING}'"
+ANSWER = (
+    f"UPDATE frames SET state = '{State.ANSWERED}', cloud_label = ?, cloud_confidence = ?, cloud_top_k = ?, "
+    f"cloud_model = ?, picture = ?, rank = ? WHERE frame_id = ? AND {OPEN}"
+)
+FINISH = (
+    f"UPDATE frames SET state = ?, reason = ?, note = iif(? = '', note, ?), picture = ?, rank = ? "
+    f"WHERE frame_id = ? AND {OPEN}"
+)
+COLUMNS = f"{_FIRST}, cloud_model, cloud_label, cloud_confidence, cloud_top_k, reported"
+LAST_LABEL = f"iif(state = '{State.ANSWERED}', cloud_label, label)"
+
+TopK = tuple[tuple[str, float], ...]
+"""The likeliest labels with their probabilities, the likeliest first."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRecord:
+    """The device's word on a frame, and what led to it.
+
+    Attributes:
+        answer: the device's.
+        model: version of the little model's bundle.
+        top_k: the little model's likeliest labels.
+        gain: expected rise in correctness by the big model, where the frame was unsure.
+        trigger: why the frame was looked at, such as the motion gate's reason.
+        event: id of the event that the frame belongs to.
+        truth: the true label, where it is known.
+        audit: the frame is confident and sent all the same, to measure accuracy.
+        note: a remark.
+    """
+
+    answer: Answer
+    model: str = ""
+    top_k: TopK = ()
+    gain: float | None = None
+    trigger: str = ""
+    event: str = ""
+    truth: str | None = None
+    audit: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """What is known of one frame.
+
+    Attributes:
+        answer: the last word so far.
+        device: the device's answer.
+        cloud: the cloud's answer, None if there is none.
+        truth: the true label, where it is known.
+        note: a remark, such as the cloud's message when it refused the frame.
+        state: what has become of the frame.
+        model: version of the little model's bundle.
+        top_k: the little model's likeliest labels.
+        gain: expected rise in correctness by the big model, where the frame was unsure.
+        trigger: why the frame was looked at.
+        event: id of the event that the frame belongs to.
+        picture: the picture's file below the state folder, where it is kept.
+        picture_bytes: of that file; of a frame whose picture is gone, what it was.
+        cloud_model: the big model's name.
+        cloud_top_k: its likeliest labels.
+        audit: a confident frame that was sent all the same.
+        reported: the answer has been handed on, by whoever sets this flag.
+    """
+
+    answer: Answer
+    device: Answer
+    cloud: Answer | None
+    truth: str | None
+    note: str
+    state: State = State.FINAL
+    model: str = ""
+    top_k: TopK = ()
+    gain: float | None = None
+    trigger: str = ""
+    event: str = ""
+    picture: str | None = None
+    picture_bytes: int = 0
+    cloud_model: str = ""
+    cloud_top_k: TopK = ()
+    audit: bool = False
+    reported: bool = False
+
+
+def first_row(
+    record: FrameRecord, state: State, handled_ns: int, picture: str | None = None, size: int = 0, rank: float = 0.0
+) -> tuple[Any, ...]:
+    """The values of `INSERT`."""
+    answer = record.answer
+    offset = answer.captured_at.utcoffset() or timedelta(0)
+    return (
+        answer.frame_id,
+        state.value,
+        microseconds(answer.captured_at),
+        offset.days * 86_400 + offset.seconds,
+        handled_ns,
+        storable(answer.source),
+        storable(record.trigger),
+        record.event,
+        record.model,
+        answer.label,
+        float(answer.confidence),
+        top_k_text(record.top_k),
+        record.gain,
+        answer.reason.value,
+        storable(record.note),
+        picture,
+        size,
+        rank,
+        None if record.truth is None else storable(record.truth),
+        int(record.audit),
+    )
+
+
+def entry_of(row: tuple[Any, ...]) -> JournalEntry:
+    """The entry in a row of `COLUMNS`.
+
+    Raises:
+        ValueError, TypeError, OverflowError: the row is damaged.
+    """
+    frame_id, state, us, offset_s, _, source, trigger, event, model, label, confidence, top_k, gain = row[:13]
+    reason, note, picture, size, _, truth, audit, cloud_model, cloud_label, cloud_confidence, cloud_top_k = row[13:24]
+    captured_at = moment(us, offset_s)
+    known, said = (frame_id, captured_at, source), State(state)
+    final = said not in (State.WAITING, State.SENT)
+    cloud = None
+    if said is State.ANSWERED:
+        cloud = Answer(*known, cloud_label, cloud_confidence, Origin.CLOUD, True, Reason.CLOUD)
+    device = Answer(*known, label, confidence, Origin.DEVICE, final and cloud is None, Reason(reason))
+    return JournalEntry(
+        answer=cloud or device,
+        device=device,
+        cloud=cloud,
+        truth=truth,
+        note=note,
+        state=said,
+        model=model,
+        top_k=_top_k(top_k),
+        gain=gain,
+        trigger=trigger,
+        event=event,
+        picture=picture,
+        picture_bytes=size,
+        cloud_model=cloud_model or "",
+        cloud_top_k=_top_k(cloud_top_k),
+        audit=bool(audit),
+        reported=bool(row[24]),
+    )
+
+
+def same_labels(label_set: str) -> tuple[str, list[str]]:
+    """Condition and values for the frames of models with these labels; "": all frames."""
+    return ("(model = '' OR model LIKE ?)", [f"% {label_set}"]) if label_set else ("1", [])
+
+
+def microseconds(moment: datetime) -> int:
+    """Since 1970."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def moment(since_1970_us: int, utc_offset_s: int = 0) -> datetime:
+    """The time, in the zone of that offset."""
+    zone = UTC if utc_offset_s == 0 else timezone(timedelta(seconds=utc_offset_s))
+    return (_EPOCH + timedelta(microseconds=since_1970_us)).astimezone(zone)
+
+
+def top_k_text(top_k: TopK) -> str:
+    """As it stands in the table: JSON, empty for nothing."""
+    return json.dumps([[label, round(chance, 4)] for label, chance in top_k], ensure_ascii=False) if top_k else ""
+
+
+def _top_k(text: str | None) -> TopK:
+    return tuple((label, chance) for label, chance in json.loads(text)) if text else ()

@@ -1,0 +1,24 @@
+"""Accuracy of a network on prepared pictures."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from edge_sdk.model.bundle import InputSpec
+from edge_sdk.workbench.pixels import Pixels
+from edge_sdk.workbench.tensors import scaled, to_tensor
+
+
+def accuracy_of(module: nn.Module, pixels: Pixels, spec: InputSpec, *, batch: int = 64, bf16: bool = False) -> float:
+    """Share of prepared pictures that the network names rightly, scaled to its size; train or eval mode is restored."""
+    training = module.training
+    device = next(module.parameters()).device
+    module.eval()
+    right = 0
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+        for images, truths in pixels.batches(batch):
+            answers = module(to_tensor(scaled(images, spec), spec, device)).argmax(1).cpu().numpy()
+            right += int((answers == truths).sum())
+    module.train(training)
+    return right / len(pixels)

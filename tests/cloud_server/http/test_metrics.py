@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from urllib.request import ProxyHandler, build_opener
+
+import grpc
+from gated_model import picture
+from prometheus_client import generate_latest
+
+from cloud_server.fleet.stats import Stats
+from cloud_server.http.metrics import Gauges, StatsCollector, registry_of
+from edge_sdk.types import new_frame_id
+from edge_sdk.wire import offload_pb2 as wire
+from edge_sdk.wire import offload_pb2_grpc as wire_grpc
+
+DOCS = Path(__file__).resolve().parents[3] / "docs" / "guides" / "server.md"
+NO_GAUGES = Gauges(waiting=lambda: 2, streams=lambda: 3, cached=lambda: 4, archived_bytes=lambda: 5)
+
+
+def lines_of(stats: Stats, gauges: Gauges = NO_GAUGES) -> list[str]:
+    return generate_latest(registry_of(StatsCollector(stats, gauges, 'a "big" one'))).decode().splitlines()
+
+
+def test_each_count_has_its_metric() -> None:
+    stats = Stats()
+    for latency_s in (0.004, 0.3, 99.0):
+        stats.count_answer(latency_s)
+    stats.count_batch(3)
+    stats.count_failure("OVERLOADED")
+    stats.repeats += 7
+    stats.refusals += 1
+    stats.take()  # the log's summary takes nothing away
+    lines = lines_of(stats)
+    for line in (
+        'cloud_server_model_info{name="a \\"big\\" one"} 1.0',
+        "cloud_server_frames_total 3.0",
+        "cloud_server_repeats_total 7.0",
+        'cloud_server_failures_total{code="OVERLOADED"} 1.0',
+        "cloud_server_batches_total 1.0",
+        "cloud_server_refused_calls_total 1.0",
+        'cloud_server_latency_seconds_bucket{le="0.005"} 1.0',
+        'cloud_server_latency_seconds_bucket{le="0.5"} 2.0',
+        'cloud_server_latency_seconds_bucket{le="10.0"} 2.0',
+        'cloud_server_latency_seconds_bucket{le="+Inf"} 3.0',
+        "cloud_server_latency_seconds_count 3.0",
+        "cloud_server_waiting_frames 2.0",
+        "cloud_server_open_streams 3.0",
+        "cloud_server_cached_replies 4.0",
+        "cloud_server_archive_bytes 5.0",
+    ):
+        assert line in lines
+    assert not any("archive" in line for line in lines_of(stats, Gauges(*[lambda: 0] * 3)))
+
+
+def test_the_docs_list_every_metric() -> None:
+    described = set(re.findall(r"^\| `(cloud_server_\w+)", DOCS.read_text(), re.M))
+    stats = Stats()
+    stats.count_failure("INTERNAL")
+    named = {line.split()[2] for line in lines_of(stats) if line.startswith("# TYPE")}
+    assert described == named
+
+
+def test_a_real_server_is_measured(checkpoint: Path, tmp_path: Path) -> None:
+    options = ["--model", str(checkpoint), "--port", "0", "--http-port", "0", "--threads", "1", "--state", "none"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cloud_server", *options, "--archive", str(tmp_path / "archive")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "no_proxy": "*"},
+    )
+    assert process.stdout and process.stderr
+    try:
+        log = ""
+        while "metrics on" not in log and (line := process.stderr.readline()):
+            log += line
+        found = re.search(r"http://(127\.0\.0\.1:\d+)/metrics", log)
+        address = process.stdout.readline().split()[-1]
+        assert found, log
+        http = build_opener(ProxyHandler({}))
+        with grpc.insecure_channel(address) as channel:
+            stub = wire_grpc.OffloadStub(channel)
+            asked = wire.ClassifyRequest(frame_id=new_frame_id(), image=picture(9))
+            stub.Classify(asked)
+            stub.Classify(asked)
+            stub.Classify(wire.ClassifyRequest(frame_id=new_frame_id(), image=b"none"))
+        with http.open(f"http://{found[1]}/metrics") as reply:
+            lines = reply.read().decode().splitlines()
+        assert "cloud_server_frames_total 1.0" in lines
+        assert "cloud_server_repeats_total 1.0" in lines
+        assert 'cloud_server_failures_total{code="BAD_IMAGE"} 1.0' in lines
+        assert "cloud_server_cached_replies 1.0" in lines
+        with http.open(f"http://{found[1]}/healthz") as reply:
+            assert reply.read() == b"serving\n"
+        process.send_signal(signal.SIGINT)
+        _, rest = process.communicate()
+        assert process.returncode == 0
+        assert "cloud-server: ended: 1 frames in 1 batches (mean 1.0), 1 repeats, 1 failures" in rest
+    finally:
+        process.kill()
+        process.communicate()

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloud_server.access.tls import TlsFiles
+from cloud_server.config import ServerConfig
+from edge_sdk.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"max_batch": 0}, "max_batch of at least 1; got 0"),
+        ({"queue": 0}, "queue"),
+        ({"stream_window": 0}, "stream_window"),
+        ({"decoders": 0}, "decoders"),
+        ({"port": 65536}, "port from 0 to 65535; got 65536"),
+        ({"http_port": 70000}, "port from 0 to 65535; got 70000"),
+        ({"drain_s": -1}, "drain_s -1"),
+        ({"max_wait_ms": -1}, "max_wait_ms -1"),
+        ({"burst": 0}, "burst"),
+        ({"max_frames_per_s": 0.0}, "max_frames_per_s above 0, or None; got 0"),
+        ({"max_streams_per_device": 0}, "max_streams_per_device"),
+        ({"cached_replies": 0}, "cached_replies"),
+        ({"archive_limit_bytes": 0}, "archive_limit_bytes"),
+        ({"archive_fraction": 0.0}, "archive_fraction above 0, up to 1; got 0.0"),
+        ({"archive_fraction": 1.5}, "archive_fraction above 0, up to 1; got 1.5"),
+    ],
+)
+def test_a_bad_setting_is_explained(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        ServerConfig(**change)
+
+
+def test_other_machines_are_served_with_encryption_or_on_request() -> None:
+    for host in ("0.0.0.0", "::", "192.168.1.7", "cloud.example"):
+        with pytest.raises(ConfigError, match=f"expected an encrypted link on {host}"):
+            ServerConfig(host=host)
+        ServerConfig(host=host, insecure=True)
+        ServerConfig(host=host, tls=TlsFiles(Path("cert"), Path("key")))
+    for host in ("127.0.0.1", "::1", "localhost"):
+        ServerConfig(host=host)

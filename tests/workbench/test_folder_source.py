@@ -1,0 +1,63 @@
+"""Pictures in folders of classes."""
+
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_sdk.errors import WorkbenchError
+from edge_sdk.workbench.data import open_source
+from edge_sdk.workbench.folder_source import split_of
+from edge_sdk.workbench.labelled import Split, read_all
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    for label, grey in (("cat", 60), ("dog", 180)):
+        folder = tmp_path / "photos" / label / "deeper"
+        folder.mkdir(parents=True)
+        for index in range(30):
+            cv2.imwrite(str(folder / f"{index}.png"), np.full((48, 64, 3), grey + index, np.uint8))
+    return tmp_path / "photos"
+
+
+def test_a_folder_names_its_classes_and_its_splits_are_disjoint_and_whole(photos: Path) -> None:
+    named = {split: {p.source for p in read_all(open_source(str(photos), split))} for split in Split}
+    parts = [named[split] for split in Split if split is not Split.ALL]
+    assert sum(len(part) for part in parts) == len(set.union(*parts)) == len(named[Split.ALL]) == 60
+    assert open_source(str(photos), Split.TRAIN).labels == ("cat", "dog")
+    assert split_of("cat/1.png") is split_of("cat/1.png")
+
+
+def test_a_broken_photo_is_passed_over(photos: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (photos / "cat" / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    assert len(list(read_all(open_source(str(photos), Split.ALL)))) == 60
+    assert "broken.jpg" in caplog.text
+
+
+def test_links_are_followed_but_not_round_and_round_and_hidden_folders_are_left_out(
+    photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    (linked / "cat").symlink_to(photos / "cat")
+    (linked / "dog").symlink_to(photos / "dog")
+    (linked / "dog" / "up").symlink_to(linked)
+    (linked / "dog" / "gone.png").symlink_to(tmp_path / "nothing.png")
+    shutil.copytree(photos / "cat", linked / ".thumbnails")
+    source = open_source(str(linked), Split.ALL)
+    assert source.labels == ("cat", "dog")
+    assert {image.label for image in read_all(source)} == {"cat", "dog"}
+    assert "gone.png is a link to nothing" in caplog.text
+
+
+def test_photos_beside_the_class_folders_have_no_label(photos: Path) -> None:
+    cv2.imwrite(str(photos / "loose.png"), np.zeros((8, 8, 3), np.uint8))
+    assert [p.label for p in read_all(open_source(str(photos), Split.ALL))].count(None) == 1
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WorkbenchError, match="0 pictures"):
+        open_source(str(tmp_path), Split.TRAIN)

@@ -1,0 +1,48 @@
+"""Models that records are made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_network import SPEC, picture, write_tiny_bundle
+
+from edge_sdk.errors import WorkbenchError
+from edge_sdk.networks.checkpoint import CheckpointInfo, create_model, save_checkpoint
+from edge_sdk.workbench.subjects import callable_subject, file_name, latency_ms, open_subject, torch_subject
+
+
+def test_a_bundle_runs_in_the_devices_runtime(tmp_path: Path) -> None:
+    bundle = write_tiny_bundle(tmp_path / "tiny")
+    subject = open_subject(str(bundle.path))
+    assert subject.info.model == "tiny-int8" and subject.info.labels == bundle.manifest.labels
+    logits = subject.logits([subject.prepare(picture(1, 80, 60)), subject.prepare(picture(2))])
+    assert logits.shape == (2, 3) and logits.dtype == np.float32
+    assert latency_ms(subject, subject.prepare(picture())) > 0
+
+
+def test_a_checkpoint_is_named_after_its_file(tmp_path: Path) -> None:
+    module, info = create_model("lcnet_035", labels=("a", "b"), input=SPEC)
+    for path, name in (("fox.safetensors", "fox"), ("yard/model.safetensors", "yard")):
+        save_checkpoint(tmp_path / path, module, info)
+        subject = open_subject(str(tmp_path / path))
+        assert subject.info.model == name and subject.input == SPEC and subject.info.precision == "fp32"
+        assert subject.logits([picture()]).shape == (1, 2)
+
+
+def test_a_network_without_labels_is_refused() -> None:
+    module, _ = create_model("lcnet_035", labels=("a", "b"), input=SPEC)
+    with pytest.raises(WorkbenchError, match="x: expected a model with labels"):
+        torch_subject(module, CheckpointInfo(arch="lcnet_035", labels=(), input=SPEC), "x")
+
+
+def test_a_function_is_a_model_and_a_known_latency_stays() -> None:
+    subject = callable_subject("f", lambda images: images.mean((1, 2))[:, :2], ("a", "b"), SPEC, macs=7)
+    assert subject.logits([picture()]).shape == (1, 2) and subject.info.macs == 7
+    assert subject.timed(1.5).info.latency_ms == 1.5
+
+
+@pytest.mark.parametrize(("model", "name"), [("a/b c", "a_b_c"), ("net.v1-int8", "net.v1-int8"), ("..", "model")])
+def test_names_of_files(model: str, name: str) -> None:
+    assert file_name(model) == name
