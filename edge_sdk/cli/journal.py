@@ -71,11 +71,12 @@ def open_journal(state: Path | None) -> Journal:
     """
     from edge_sdk.config import default_state_dir
     from edge_sdk.store.journal import Journal
+    from edge_sdk.store.table import FILE
 
-    path = (state or default_state_dir()) / "state.db"
-    if not path.exists():
-        raise StorageError(f"no journal at {path}: name the state folder with --state")
-    return Journal(path)
+    folder = state or default_state_dir()
+    if not (folder / FILE).is_file():
+        raise StorageError(f"no journal at {folder / FILE}: name the state folder with --state")
+    return Journal(folder)
 
 
 def _utc(moment: datetime | None) -> datetime | None:

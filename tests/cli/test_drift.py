@@ -22,8 +22,8 @@ def state(tmp_path: Path) -> Path:
     """300 frames of which the little model was never sure."""
     with Store(tmp_path) as store:
         for number in range(300):
-            name, now = f"{number:032x}", datetime.now(UTC)
-            store.exit(FrameRecord(Answer(name, now, "", "deer", 0.2, Origin.DEVICE, True, Reason.CONFIDENT)))
+            frame = f"{number:032x}", datetime.now(UTC), ""
+            store.exit(FrameRecord(Answer(*frame, "deer", 0.2, Origin.DEVICE, True, Reason.CONFIDENT)))
     return tmp_path
 
 

@@ -116,7 +116,7 @@ def test_a_signal_ends_in_a_summary(tmp_path: Path, number: signal.Signals, code
     ],
 )
 def test_bad_input_is_one_clear_line(tmp_path: Path, arguments: list[str], message: str) -> None:
-    base = ["--out", tmp_path, "--state", tmp_path / "state"]
+    base = ["--out", str(tmp_path), "--state", str(tmp_path / "state")]
     done = loop(*(base if "--cloud" in arguments else [*base, "--cloud", "none"]), *arguments, check=False)
     assert done.returncode == 2
     assert message in done.stderr.splitlines()[-1]
