@@ -7,7 +7,7 @@ import re
 import sqlite3
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edge_sdk.durable.ballast import Ballast, is_full
@@ -234,6 +234,9 @@ class Database:
                 raise _damage(f"no {', '.join(sorted(missing))}")
             if found == 0 and self.path != MEMORY:
                 sync(self.path.parent)
+            with suppress(sqlite3.OperationalError):  # a full disk
+                # What the log holds goes into the file: a log damaged later costs the commits of this run alone.
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
             if self._read is not None:
                 self._read(connection)
         except BaseException:
