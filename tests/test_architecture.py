@@ -20,7 +20,7 @@ LAYERS = (
     {"edge_sdk.pipeline", "edge_sdk.workbench"},
     {"edge_sdk.report", "edge_sdk.formats", "edge_sdk.alerts", "cloud_server"},
     {"edge_sdk.cli", "edge_sdk.testing"},
-    {"edge_sdk.__main__"},
+    {"edge_sdk.__main__", "edge_sdk.bundle"},
 )
 LEVEL = {package: level for level, packages in enumerate(LAYERS) for package in packages}
 WORKSTATION = {"torch", "timm", "torchvision", "torchao", "pandas", "executorch", "torch_pruning", "safetensors"}
