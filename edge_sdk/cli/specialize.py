@@ -18,7 +18,7 @@ from edge_sdk.cli.options import (
 from edge_sdk.terminal.command import need, when_stopped
 
 _TARGET = "What the model may cost: params=10x, macs=50M, ...; not with N:M patterns. May be repeated."
-_DATA = "Pictures of the task: a folder with one folder for each class, or the folder of cloud-server --keep."
+_DATA = "Pictures of the task: a folder with one folder for each class, or the folder of cloud-server --archive."
 _GENERIC = "Folder of any other pictures, for the control: the same compression on as many of them."
 _TEST = "Folder of pictures to evaluate on, one folder for each class.  [default: those of --data that are not used]"
 _LABELS = 'JSON {"big model\'s class": "the task\'s class"}.'

@@ -40,7 +40,7 @@ def read_task(
     min_confidence: float = 0.8,
     seed: int = 0,
 ) -> Task:
-    """Draw `shots` pictures of each class from class folders, or from what `cloud-server --keep` wrote.
+    """Draw `shots` pictures of each class from class folders, or from what `cloud-server --archive` wrote.
 
     Args:
         folder: one folder for each class, or the server's folder with `answers.jsonl` or `answers.csv`.
