@@ -10,7 +10,7 @@ from edge_sdk.budget.window import SlidingWindow
 MINUTE_NS = 60_000_000_000
 """Charges are written down by the minute."""
 LEASE_NS = 15_000_000_000
-"""A lease ends after so many nanoseconds."""
+"""Length of a lease, nanoseconds."""
 _SMALL_LEASE = 65_536
 
 

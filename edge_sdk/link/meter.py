@@ -1,7 +1,7 @@
-"""What one TCP connection puts on the wire, in bytes: read from the kernel, headers and retransmissions included.
+"""Bytes that one TCP connection puts on the wire, as the kernel counts them, headers and retransmissions included.
 
-The kernel's own account (`TCP_INFO`, Linux 4.19 and newer) says how many bytes and segments have left, repeats and
-acknowledgements too. Where there is none, an upper estimate takes its place.
+`TCP_INFO` (Linux 4.19 and newer) counts the bytes and segments sent, repeats and acknowledgements included. On other
+systems an upper estimate takes its place.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ SYN_TRIES = 3
 """SYNs of one try to connect (`TCP_SYNCNT` is one less)."""
 
 SYN_BYTES = SYN_TRIES * (LINK_HEADER + _IPV6 + _TCP_SYN)
-"""Most bytes of these."""
+"""Upper bound of their bytes."""
 
 CONNECT_BYTES = SYN_BYTES + 400
-"""Most bytes of one try to connect: the SYNs, and the questions to the name server."""
+"""Upper bound of the bytes of one try to connect: SYNs and name look-ups."""
 
 END_BYTES = 4 * (LINK_HEADER + _IPV6 + _TCP_DATA)
-"""Most bytes of a connection's end."""
+"""Upper bound of the bytes that end a connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class _Kernel:
 
 
 class WireMeter:
-    """The bytes of one connection, from its opening on.
+    """Counts the bytes of one connection from its opening on.
 
     Args:
         connection: a connected TCP socket.
@@ -81,11 +81,11 @@ class WireMeter:
 
     @property
     def segment_bytes(self) -> int:
-        """One full segment with its headers."""
+        """Size of one full segment with its headers, bytes."""
         return self.mss + self._headers + _TCP_DATA
 
     def cost(self, n_bytes: int) -> int:
-        """What `n_bytes` of payload cost if nothing is lost."""
+        """Bytes on the wire for `n_bytes` of payload if nothing is lost."""
         return n_bytes + math.ceil(n_bytes / self.mss) * (self._headers + _TCP_DATA)
 
     def wrote(self, n_bytes: int) -> None:
@@ -93,11 +93,11 @@ class WireMeter:
         self._written += n_bytes
 
     def received(self, n_bytes: int) -> None:
-        """Payload has come; it is acknowledged."""
+        """Payload has come; its acknowledgements are counted."""
         self._received += n_bytes
 
     def wire_bytes(self) -> int:
-        """Bytes that have left, and those that the kernel will send of what it was given, at the least their sum."""
+        """Bytes sent so far, plus queued bytes counted at their cheapest segmentation."""
         arp = _ARP_BYTES * (1 + int((self._steady() - self._opened_s) / _ARP_EVERY_S))
         found = _Kernel.read(self._connection)
         if found is None:
