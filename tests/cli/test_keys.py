@@ -115,12 +115,6 @@ def test_half_an_authority_is_none(tmp_path: Path) -> None:
         Authority(tmp_path)
 
 
-def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"pip install '\.\[keys\]'"):
-        run("make", "--out", tmp_path, "--device", "cam")
-
-
 def test_a_token_is_printed_once_and_kept_as_a_hash(tmp_path: Path) -> None:
     tokens = tmp_path / "tokens"
     token = run("token", "cam-1", "--tokens", tokens).strip()

@@ -11,12 +11,12 @@ import torch
 from click.testing import CliRunner
 from tiny_network import LABELS, write_tiny_bundle
 
+from edge_sdk.cli.companion import companion
+from edge_sdk.cli.sequence import sequence
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.bundle import InputSpec
 from edge_sdk.networks.checkpoint import create_model, save_checkpoint
 from edge_sdk.networks.sequence_file import load_sequence
-from edge_sdk.workbench.commands.records import companion
-from edge_sdk.workbench.commands.sequence import sequence
 from edge_sdk.workbench.companion_search import find_companions
 
 

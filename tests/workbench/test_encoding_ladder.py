@@ -13,14 +13,14 @@ import tiny_network
 from click.testing import CliRunner
 from msgspec.structs import replace
 
+from edge_sdk.cli.ladder import ladder
+from edge_sdk.cli.options import parse_upload
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.images.rendition import Upload
 from edge_sdk.model.bundle import InputSpec, open_bundle
 from edge_sdk.model.little import LittleModel
 from edge_sdk.model.policy import Policy
 from edge_sdk.types import Image
-from edge_sdk.workbench.commands.ladder import ladder
-from edge_sdk.workbench.commands.options import parse_upload
 from edge_sdk.workbench.data import open_source
 from edge_sdk.workbench.draw import draw_ladder
 from edge_sdk.workbench.encoding_ladder import Ladder, Rule, measure_ladder, write_ladder
