@@ -16,21 +16,21 @@ from edge_sdk.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class UplinkSettings:
-    """How the device talks to the cloud.
+    """How the device talks to the cloud. All times are in seconds.
 
     Attributes:
-        connect_timeout_s: how long one try to reach the server may take.
-        reply_timeout_s: how long one frame may wait for its reply before the connection counts as dead.
-        idle_s: a stream with nothing to send is closed after this, so that a thin link carries no keepalives.
-        backoff_s: the first wait after a failure; it doubles, with jitter, up to `max_backoff_s`.
-        max_backoff_s: the longest wait between two tries.
-        window: most frames sent and not yet answered.
-        interface: the network interface of the way to the cloud, such as "wwan0": whatever it sends counts against the
-            upload budget, other programs' bytes too (Linux). None: the SDK's own connections count, by the kernel's
-            account of each.
+        connect_timeout_s: limit on one try to reach the server.
+        reply_timeout_s: limit on the wait for one frame's reply; a longer wait ends the connection.
+        idle_s: a connection with nothing to send is closed after this time, so no keepalives are sent.
+        backoff_s: first wait after a failure. It doubles, with jitter, up to `max_backoff_s`.
+        max_backoff_s: longest wait between two tries.
+        window: most frames that are sent and not yet answered; at least 1.
+        interface: network interface of the way to the cloud, such as "wwan0". All bytes that it sends then count
+            against the upload budget, those of other programs too (Linux). None: only the bytes of the SDK's own
+            connections count, as the kernel reports them.
 
     Raises:
-        ConfigError: a number is not above 0.
+        ConfigError: a time is not a finite number above 0, or `window` is not a whole number of at least 1.
     """
 
     connect_timeout_s: float = 10.0
@@ -57,18 +57,18 @@ class PowerModel:
     """What the device's work costs in energy, for budgets in joules. Measure it with a meter on the supply line.
 
     Attributes:
-        active_watts: what the device draws while the little model runs, beyond what it draws idle.
-        joules_per_byte: what sending a byte costs; some 1e-6 for Wi-Fi, 1e-5 for LTE.
+        active_watts: power that the device draws while the little model runs, beyond its idle power; in watts.
+        joules_per_byte: energy to send one byte; about 1e-6 for Wi-Fi, 1e-5 for LTE.
 
     Raises:
-        ConfigError: a value is negative.
+        ConfigError: a value is negative, NaN or infinite.
     """
 
     active_watts: float = 3.0
     joules_per_byte: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (self.active_watts >= 0 and self.joules_per_byte >= 0):
+        if not (0 <= self.active_watts < math.inf and 0 <= self.joules_per_byte < math.inf):
             raise ConfigError(f"expected a PowerModel of values of at least 0; got {self}")
 
 

@@ -212,7 +212,7 @@ class Database:
             connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")  # of a fresh file; an older one keeps its own
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute(f"PRAGMA synchronous={self._synchronous}")
-            if self._exclusive and self._synchronous == "FULL" and log_is_cut(connection, self.path):
+            if self._synchronous == "FULL" and log_is_cut(connection, self.path):
                 raise _damage("commits in the write-ahead log follow a broken one")
             with transaction(connection):
                 (found,) = connection.execute("PRAGMA user_version").fetchone()
