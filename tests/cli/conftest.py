@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from tiny_network import LABELS
 
 from edge_sdk.cli import cli
 from edge_sdk.terminal.command import run
@@ -52,3 +53,17 @@ def pair(photos: Path, checkpoint: Path, fp32_bundle: Path) -> list[str]:
     given = [str(fp32_bundle), str(checkpoint), "--data", str(photos), "--out", str(out)]
     assert run(cli, "edge-sdk", ["records", *given]) == 0
     return [str(path) for path in sorted(out.glob("*.npz"), reverse=True)]
+
+
+@pytest.fixture(scope="session")
+def class_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """60 photos of each class of the tiny network, enough that every split of a folder has some."""
+    root = tmp_path_factory.mktemp("class_photos")
+    rng = np.random.default_rng(0)
+    for channel, label in enumerate(LABELS):
+        (root / label).mkdir()
+        for index in range(60):
+            image = rng.integers(0, 60, (36, 48, 3), np.uint8)
+            image[..., channel] += 150
+            cv2.imwrite(str(root / label / f"{index}.jpg"), image)
+    return root
