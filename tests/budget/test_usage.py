@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import Any
 
 from edge_sdk.budget.limits import Budget, Resource
 from edge_sdk.budget.usage import COUNTERS, BudgetState, Usage
@@ -31,8 +31,9 @@ def test_the_fullest_budget_of_a_resource_counts() -> None:
 
 
 def test_one_run_is_the_difference_of_every_counter() -> None:
-    first = replace(Usage(), **dict.fromkeys(COUNTERS, 3))
-    last = replace(Usage(big_macs=7), **dict.fromkeys(COUNTERS, 5))
+    threes: dict[str, Any] = dict.fromkeys(COUNTERS, 3)
+    fives: dict[str, Any] = dict.fromkeys(COUNTERS, 5)
+    first, last = Usage(**threes), Usage(**fives, big_macs=7)
     run = last.since(first)
     assert {getattr(run, name) for name in COUNTERS} == {2}
     assert run.big_macs == 7
