@@ -138,7 +138,7 @@ def main() -> None:
     console = Console(width=150)
     little, big = records(options.records, console)
     if big.upload_bytes is None:
-        parser.error("expected records with the size of each picture on the wire (edge-sdk records --as-uploaded)")
+        parser.error("expected records with the size of each picture on the wire (edge-sdk records --upload)")
     learn = np.random.default_rng(0).random(len(little)) < 0.4
     temperature = fit_temperature(little.logits[learn], little.truths[learn])
     chances = little.calibrated(temperature)

@@ -25,7 +25,7 @@ import time
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -251,7 +251,8 @@ class OneFileByThread(OneFile):
             gone = set(self.leaving)
         for name in files:
             if name not in gone:
-                sync(self.folder / name)
+                with suppress(FileNotFoundError):
+                    sync(self.folder / name)
         super().tick()
 
 

@@ -24,6 +24,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from edge_sdk.cli.companion import companion_table
 from edge_sdk.images.read import read_image
 from edge_sdk.images.rendition import Upload
 from edge_sdk.model.bundle import InputSpec
@@ -35,7 +36,6 @@ from edge_sdk.workbench.cascade.ensemble import ensemble, fit_ensemble
 from edge_sdk.workbench.cascade.gate import fit_gate, gains, held_out_gains
 from edge_sdk.workbench.cascade.guarantee import guaranteed_threshold
 from edge_sdk.workbench.cascade.score_comparison import compare_scores
-from edge_sdk.workbench.commands.records import companion_table
 from edge_sdk.workbench.companion_search import find_companions
 from edge_sdk.workbench.data import open_source
 from edge_sdk.workbench.draw import draw_companions

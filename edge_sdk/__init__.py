@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         RuntimeMissing,
         StorageError,
     )
+    from edge_sdk.link.transport import Transport
     from edge_sdk.model.bundle import Bundle, open_bundle
     from edge_sdk.model.little import LittleModel
     from edge_sdk.model.policy import Preferences
@@ -71,6 +72,7 @@ __all__ = [
     "Security",
     "StorageError",
     "StorageSettings",
+    "Transport",
     "UplinkSettings",
     "Usage",
     "open_bundle",
@@ -109,6 +111,7 @@ _HOME = {
     "StorageError": "errors",
     "StorageSettings": "config",
     "UplinkSettings": "config",
+    "Transport": "link.transport",
     "Usage": "budget.usage",
     "open_bundle": "model.bundle",
     "open_camera": "camera",

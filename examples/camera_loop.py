@@ -6,41 +6,39 @@ python examples/camera_loop.py --camera picamera2 --cloud vm.example:50051 --ca 
 
 from __future__ import annotations
 
-import logging
 import signal
-import sys
 from contextlib import ExitStack
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
 import click
-from rich.logging import RichHandler
 
 from cloud_server.local import start_local_server
-from edge_sdk import EdgeClassifier, EdgeError, MotionGate, PowerModel, Preferences, open_camera
+from edge_sdk import EdgeClassifier, MotionGate, PowerModel, Preferences, open_bundle, open_camera
+from edge_sdk.cli.options import FILE, FOLDER, bundle_option, out_option, writable
 from edge_sdk.config import UplinkSettings
+from edge_sdk.errors import ConfigError
 from edge_sdk.report.run import RunReport
 from edge_sdk.security.credentials import Security
+from edge_sdk.terminal.command import Stopped, run_and_exit
 
 CAMERA = "simulated://trailcam?seed=N, a folder, a photo, a video file, rtsp://..., a device index, or picamera2."
-CLOUD = "host:port of a cloud server. Absent: one is started here. none: device only, unsure frames wait in the spool."
-UPLOAD = "Hard caps on what is sent, such as 5MB/day or 5MB/day,100MB/month,200frames/day; none: no cap."
-CLOUD_COMPUTE = "Hard cap on the big model's multiply-accumulates, such as 10TMAC/day; none: no cap."
-COMPUTE = "Hard cap on the device's own work, such as 2GMAC/s, 10TMAC/day or 3kJ/h; none: no cap."
-PRIVATE = "A class whose frames never leave the device, such as person; may be given several times."
-WATTS = "What this device draws while its model runs, for a --compute-budget in joules."
-INTERFACE = "Network interface of the way to the cloud, such as wwan0: all that it sends counts."
+CLOUD = "host:port of a cloud server; none: device only, unsure frames wait.  [default: one is started here]"
+UPLOAD = "Hard limits on what is sent, such as 5MB/day or 5MB/day,100MB/month,200frames/day; none: no limit."
+CLOUD_COMPUTE = "Hard limit on the big model's multiply-accumulates, such as 10TMAC/day; none: no limit."
+COMPUTE = "Hard limit on the device's own work, such as 2GMAC/s, 10TMAC/day or 3kJ/h; none: no limit."
+PRIVATE = "A class whose frames never leave the device, such as person; may be repeated."
+WATTS = "Power of this device while its model runs, for a --compute-budget in joules."
+INTERFACE = "Network interface that leads to the cloud, such as wwan0: all bytes that it sends count."
 FRAMES = "Stop after this many camera frames.  [default: 300 if simulated, else the camera's end]"
-STATE = "Folder of spool, journal and ledger.  [default: the user's; a fresh one where the server is started here]"
-TOKEN = "File with this device's token, readable by its owner alone.  [default: the variable EDGE_SDK_TOKEN]"
-FOLDER = click.Path(file_okay=False, path_type=Path)
-FILE = click.Path(dir_okay=False, path_type=Path)
+STATE = "State folder of the device.  [default: the user's; a new one if the server is started here]"
+TOKEN = "File with this device's token, readable by its owner only.  [default: the variable EDGE_SDK_TOKEN]"
 
 
-@click.command()
+@click.command(context_settings={"max_content_width": 100})
 @click.option("--camera", "url", default="simulated://trailcam?seed=1", show_default=True, help=CAMERA)
-@click.option("--bundle", default="trailcam", show_default=True, help="The little model: a folder or a shipped name.")
+@bundle_option(shipped=True)
 @click.option("--cloud", help=CLOUD)
 @click.option("--ca", type=FILE, help="PEM authority of the cloud server's certificate: the link is encrypted.")
 @click.option("--cert", type=FILE, help="PEM certificate of this device, for a server that demands one.")
@@ -54,9 +52,9 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--interface", help=INTERFACE)
 @click.option("--never-upload", multiple=True, metavar="CLASS", help=PRIVATE)
 @click.option("--frames", type=click.IntRange(min=1), help=FRAMES)
-@click.option("--out", type=FOLDER, default="out", show_default=True, help="Folder for summary.png.")
-@click.option("--state", type=FOLDER, help=STATE)
-@click.option("--drain-s", default=60.0, show_default=True, help="Wait this long at the end for frames on their way.")
+@out_option("Folder for summary.png.", folder=True, default="out", show_default=True)
+@click.option("--state", type=FOLDER, callback=writable, help=STATE)
+@click.option("--drain-s", default=60.0, show_default=True, help="Seconds to wait at the end for frames on their way.")
 def main(
     url: str,
     bundle: str,
@@ -77,19 +75,25 @@ def main(
     state: Path | None,
     drain_s: float,
 ) -> None:
-    """Watch a camera: the device answers what it is sure of, the cloud the rest, within your budgets."""
+    """Watch a camera: the device answers what it is sure of, the cloud the rest, within your budgets.
+
+    Ctrl-C ends the run with its summary (exit code 130; after SIGTERM 0); frames that wait stay in the spool. An error
+    is one line, with exit code 2.
+    """
     if frames is None and url.startswith("simulated:"):
         frames = 300
+    local = cloud is None
+    if local and (ca or cert or token_file):
+        raise click.UsageError("--ca, --cert and --token-file are for a server that --cloud names")
+    if local:
+        check_labels(bundle)
+        state = state or out / f"state-{datetime.now():%Y%m%d-%H%M%S}"
     out.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         camera = stack.enter_context(open_camera(url))
-        local = cloud is None
-        if local and (ca or cert or token_file):
-            raise click.UsageError("--ca, --cert and --token-file are for a server that --cloud names")
         if local:
             click.echo("starting a cloud server on this machine (--cloud host:port uses yours) ...")
             cloud = stack.enter_context(start_local_server())
-            state = state or out / f"state-{datetime.now():%Y%m%d-%H%M%S}"
         edge = stack.enter_context(
             EdgeClassifier(
                 bundle,
@@ -109,21 +113,31 @@ def main(
                 security=Security(ca=ca, cert=cert, key=key, token_file=token_file, insecure=insecure),
             )
         )
-        with RunReport(edge, f"{url}  ->  {bundle}  ->  {cloud}") as report:
-            try:
+        report = RunReport(edge, f"{url}  ->  {bundle}  ->  {cloud}")
+        try:
+            with report:
                 for frame, answer in edge.watch(islice(camera, frames)):
                     report.add(frame, answer)
                     report.late(edge.late_answers())
                 report.late(edge.late_answers(wait_s=drain_s))
-            except KeyboardInterrupt:
-                click.echo("stopped; frames that wait stay in the spool")
+        except Stopped as stop:
+            report.finish(out / "summary.png")
+            if stop.signal == signal.SIGTERM:  # how a service is asked to end: it has done what it should
+                return
+            stop.add_note("frames that wait stay in the spool")
+            raise
         report.finish(out / "summary.png", ask=cloud if local else None)
 
 
+def check_labels(bundle: str) -> None:
+    """Refuse a bundle whose classes the server that starts on this machine does not know."""
+    known, asked = (open_bundle(one).manifest.labels for one in ("trailcam", bundle))
+    if asked != known:
+        raise ConfigError(
+            f"expected a bundle with the labels of the server that starts here ({', '.join(known)}); {bundle} has "
+            f"{', '.join(asked[:20])}: name a server of your own with --cloud, or --cloud none"
+        )
+
+
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[RichHandler(show_path=False)])
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        main()
-    except EdgeError as error:
-        sys.exit(f"camera_loop: {error}")
+    run_and_exit(main, "camera_loop")

@@ -45,10 +45,15 @@ def _sections(command: click.Command, context: click.Context, level: int) -> Ite
     rows = [record for parameter in command.get_params(context) if (record := parameter.get_help_record(context))]
     rows = [(names, text) for names, text in rows if "--help" not in names]
     if rows:
-        cells = (f"<tr><td><code>{escape(names)}</code></td><td>{escape(text)}</td></tr>" for names, text in rows)
+        cells = (f"<tr><td><code>{escape(names)}</code></td><td>{_marked(text)}</td></tr>" for names, text in rows)
         yield f'<table class="options"><tbody>{"".join(cells)}</tbody></table>\n'
 
 
 def _plain(text: str) -> str:
     """A command's help as Markdown: click's backspace marks go, what Markdown would read as HTML is escaped."""
     return escape(re.sub(r"^\x08\n", "", cleandoc(text), flags=re.MULTILINE), quote=False)
+
+
+def _marked(text: str) -> str:
+    """An option's help as HTML: what stands between backticks is code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))

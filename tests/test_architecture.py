@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = (
     {"edge_sdk.errors", "edge_sdk.wire", "edge_sdk._native"},
-    {"edge_sdk.types", "edge_sdk.durable"},
+    {"edge_sdk.types", "edge_sdk.durable", "edge_sdk.terminal"},
     {"edge_sdk.config", "edge_sdk.security"},
     {"edge_sdk.images", "edge_sdk.budget"},
     {"edge_sdk.store"},
@@ -20,7 +20,7 @@ LAYERS = (
     {"edge_sdk.pipeline", "edge_sdk.workbench"},
     {"edge_sdk.report", "edge_sdk.formats", "edge_sdk.alerts", "cloud_server"},
     {"edge_sdk.cli", "edge_sdk.testing"},
-    {"edge_sdk.__main__"},
+    {"edge_sdk.__main__", "edge_sdk.bundle"},
 )
 LEVEL = {package: level for level, packages in enumerate(LAYERS) for package in packages}
 WORKSTATION = {"torch", "timm", "torchvision", "torchao", "pandas", "executorch", "torch_pruning", "safetensors"}

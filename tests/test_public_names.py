@@ -9,6 +9,7 @@ import pytest
 
 import edge_sdk
 
+UNUSED = ("asyncio", "ssl", "grpc", "importlib.metadata", "email", "click", "rich")
 HEAVY = ("torch", "timm", "torchvision", "pandas", "executorch", "matplotlib")
 DEVICE_MODULES = [
     f"edge_sdk.{name}"
@@ -46,6 +47,11 @@ def test_importing_the_package_loads_nothing_else() -> None:
     loaded = run(code)
     assert "numpy" not in loaded
     assert "cv2" not in loaded
+
+
+def test_a_device_without_a_cloud_loads_no_network_code() -> None:
+    code = "import sys, edge_sdk.pipeline.classifier; print([n for n in UNUSED if n in sys.modules])"
+    assert run(f"UNUSED = {UNUSED!r}; {code}") == "[]"
 
 
 @pytest.mark.parametrize("module", DEVICE_MODULES)

@@ -6,6 +6,7 @@ reads as zeros; a file ends too early; a file stands as it was some seconds ago.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -96,10 +97,11 @@ def final_answers(state: Path) -> set[str]:
     """The ids that the journal of a device that is down has a final answer for, read from a copy."""
     with tempfile.TemporaryDirectory() as folder:
         save_table(state, Path(folder))
-        try:
-            return {entry.answer.frame_id for entry in Journal(Path(folder)).query(final=True)}
-        except StorageError:  # nothing is known of it
-            return set()
+        found = set()
+        with contextlib.suppress(StorageError):  # what follows the damage is not known
+            for entry in Journal(Path(folder)).query(final=True):
+                found.add(entry.answer.frame_id)
+        return found
 
 
 def all_entries(state: Path) -> list[JournalEntry]:

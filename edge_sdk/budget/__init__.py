@@ -1,1 +1,1 @@
-"""Hard limits, what was spent against them, and what a unit of them must bring."""
+"""Budgets (hard limits), the ledger of what was spent, and the shadow price of a budget."""

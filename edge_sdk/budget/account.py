@@ -10,20 +10,20 @@ from edge_sdk.budget.window import SlidingWindow
 MINUTE_NS = 60_000_000_000
 """Charges are written down by the minute."""
 LEASE_NS = 15_000_000_000
-"""A lease ends after so many nanoseconds."""
+"""Length of a lease, nanoseconds."""
 _SMALL_LEASE = 65_536
 
 
 class Account:
-    """What may be spent of one resource, and what was. Not thread-safe; times are nanoseconds of an `ElapsedClock`.
+    """What was spent of one resource, and what may be. Not thread-safe. Times are nanoseconds of an `ElapsedClock`.
 
     Args:
-        resource: which.
-        budgets: of any resources; those of this one count.
+        resource: the resource.
+        budgets: budgets of any resource; those of other resources are ignored.
 
     Attributes:
         windows: one for each budget.
-        lease: amount that the file says may be spent.
+        lease: rest of the amount that the file allows to spend.
         lease_until_ns: end of the lease.
         unwritten: charges that are not in the file yet, by minute.
     """
@@ -54,11 +54,11 @@ class Account:
         self.unwritten[minute] = self.unwritten.get(minute, 0) + amount
 
     def leased(self, amount: int, now_ns: int) -> bool:
-        """Whether `amount` is within what the file says may be spent."""
+        """Whether the lease covers `amount` now; always where there is no budget."""
         return not self.windows or (amount <= self.lease and now_ns < self.lease_until_ns)
 
     def lease_for(self, amount: int) -> int:
-        """How much to lease so that `amount` fits: little beside the limits, enough for some seconds."""
+        """The amount to lease so that `amount` fits: enough for some seconds, small compared to the limits."""
         return max(amount, min(map(_lease, self.windows), default=0))
 
 

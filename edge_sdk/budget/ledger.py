@@ -98,14 +98,14 @@ class Ledger:
 
     @property
     def fault(self) -> str | None:
-        """Why nothing can be charged at present (a full disk), or None; it is tried again with each charge."""
+        """Why nothing can be charged now, such as a full disk. None: no fault. Each charge tries again."""
         return self._fault
 
     def try_spend(self, **amounts: int) -> bool:
-        """Charge all of `amounts`, durably, or none and return False: `try_spend(upload=1200, frames=1)`.
+        """Charge all of `amounts` durably, or nothing: `try_spend(upload=1200, frames=1)`.
 
         Args:
-            amounts: by the name of a `Resource`, in its unit, at least 0.
+            amounts: whole numbers of at least 0 in the resource's unit, keyed by the value of a `Resource`.
 
         Returns:
             False if a budget does not allow it now, or the charge cannot be made durable (`fault`).
@@ -125,7 +125,7 @@ class Ledger:
             return True
 
     def charge(self, **amounts: int) -> None:
-        """Charge what was spent already, whether it fits or not: a correction after the fact.
+        """Charge what was already spent, whether it fits or not.
 
         Args:
             amounts: as in `try_spend`.
@@ -139,7 +139,7 @@ class Ledger:
                 self._commit()
 
     def wait_s(self, **amounts: int) -> float:
-        """Seconds until all of `amounts` would fit if nothing else is spent: 0 if now, infinity if above a limit."""
+        """Seconds until all of `amounts` fit if nothing else is spent. 0: now; infinity: one is above its limit."""
         with self._lock:
             now_ns = self._clock.now_ns()
             waits = [self._account(name).wait_ns(_amount(value), now_ns) for name, value in amounts.items()]
@@ -148,20 +148,20 @@ class Ledger:
             return max([wait / 1e9 for wait in waits if wait is not None] + [_FAULT_WAIT_S if self._fault else 0.0])
 
     def limit(self, resource: Resource) -> int | None:
-        """The lowest limit on `resource`, None if it is not limited."""
+        """The lowest limit on `resource`; None: it has no budget."""
         return min((budget.limit for budget in self._budgets if budget.resource is resource), default=None)
 
     def elapsed_s(self) -> float:
-        """Seconds on the ledger's clock, which goes on over restarts and never runs backwards."""
+        """Seconds on the ledger's clock, which continues across restarts and never runs backwards."""
         return self._clock.now_ns() / 1e9
 
     def remember(self, name: str, content: bytes) -> None:
-        """Keep a small state under `name`; it is written with the counters."""
+        """Store a small `content` under `name`; it is written with the counters."""
         with self._lock:
             self._notes[name] = content
 
     def recall(self, name: str) -> bytes | None:
-        """What was kept under `name`, by this run or an earlier one."""
+        """The content stored under `name` by this or an earlier run; None: there is none."""
         with self._lock:
             return self._notes.get(name)
 
@@ -176,15 +176,15 @@ class Ledger:
         self._count(frames=1, exits=int(exited), offloads=int(offloaded), macs_little=macs)
 
     def count_skipped(self) -> None:
-        """Count a frame that the compute budget did not pay for."""
+        """Count a frame that was skipped because the compute budget was spent."""
         self._count(skipped_compute=1)
 
     def count_answer(self, *, macs: int, received_bytes: int) -> None:
-        """Count an answer from the cloud: the MACs it took there and the bytes it came in."""
+        """Count a cloud answer, the MACs that it took and the bytes of its reply."""
         self._count(answers_cloud=1, macs_big=macs, bytes_received=received_bytes)
 
     def snapshot(self) -> Usage:
-        """The account now."""
+        """Counters and budgets at this moment."""
         with self._lock:
             return Usage(**self._counters, big_macs=self.big_macs, budgets=self.states())
 
@@ -217,7 +217,7 @@ class Ledger:
             self._accounts = accounts
 
     def states(self) -> tuple[BudgetState, ...]:
-        """Every budget, and what counts against it now."""
+        """All budgets and what is spent of them now."""
         with self._lock:
             now_ns = self._clock.now_ns()
             return tuple(
@@ -227,7 +227,7 @@ class Ledger:
             )
 
     def flush(self) -> bool:
-        """Write the counters too; they are otherwise written every ten seconds. False if that failed (`fault`)."""
+        """Write everything now; counters are otherwise written every ten seconds. False: it failed, see `fault`."""
         with self._lock:
             return self._commit()
 
@@ -250,7 +250,7 @@ class Ledger:
         return ElapsedClock(mark, wall=self._wall, steady=self._steady, boot_id=self._boot_id)
 
     def _take_over(self, connection: sqlite3.Connection) -> None:
-        """Take over what a file says that was just opened."""
+        """Read the state from a newly opened file."""
         mark, stored, notes = ledger_file.read(connection)
         self._accounts, self._clock = self._new_accounts(), self._new_clock(mark)
         now_ns = self._clock.now_ns()
@@ -260,7 +260,7 @@ class Ledger:
         self._counters = {name: max(stored.get(name, 0), count) for name, count in self._counters.items()}
 
     def _fill(self, connection: sqlite3.Connection, damaged: Path | None) -> None:
-        """A fresh file beside a damaged one begins fully spent."""
+        """Mark all budgets as spent in a new file that replaces a damaged one."""
         if damaged is not None:
             ledger_file.fill_spent(connection, self._budgets)
             _log.warning("%s was damaged: its budgets count as spent for one period", self._path)

@@ -1,4 +1,4 @@
-"""What of a ledger stands in its SQLite file: charges by the minute, leases, counters, notes, and the clock's mark."""
+"""The ledger's SQLite file: charges by the minute, leases, counters, notes, and the clock's mark."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def read(connection: sqlite3.Connection) -> tuple[ClockMark | None, dict[str, in
 
 
 def restore(connection: sqlite3.Connection, account: Account, now_ns: int) -> None:
-    """Fill an account's windows; the rest of a lease that was not given back counts as spent.
+    """Fill an account's windows. A lease that was not given back counts as spent.
 
     Args:
         connection: the open file.
-        account: a new one.
-        now_ns: on the ledger's clock.
+        account: a new account; it is changed.
+        now_ns: the time on the ledger's clock.
     """
     lease = connection.execute("SELECT amount, until_ns FROM lease WHERE resource = ?", (account.resource,)).fetchone()
     if lease is not None and lease[0] > 0:
@@ -54,7 +54,7 @@ def restore(connection: sqlite3.Connection, account: Account, now_ns: int) -> No
 
 
 def fill_spent(connection: sqlite3.Connection, budgets: Iterable[Budget]) -> None:
-    """Write into a fresh file that every budget is spent, as of minute 0 of its clock."""
+    """Mark every budget as fully spent in minute 0 of a new file's clock."""
     most: dict[Resource, int] = {}
     for budget in budgets:
         most[budget.resource] = max(most.get(budget.resource, 0), budget.limit)
@@ -68,7 +68,7 @@ def write(
     notes: Mapping[str, bytes],
     mark: ClockMark,
 ) -> None:
-    """Write everything, within the caller's transaction; history older than the longest period goes."""
+    """Write everything within the caller's transaction; delete history older than the longest period."""
     for account in accounts:
         connection.executemany(
             "INSERT INTO spent VALUES (?, ?, ?) "

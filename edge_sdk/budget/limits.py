@@ -110,18 +110,18 @@ class Budget:
 
 
 def parse_budget(text: str, *resources: Resource) -> Budget:
-    """The budget that `text` names, of one of `resources`; the unit says of which.
+    """Read one budget from text. Its unit tells which of `resources` it limits.
 
     "5MB/day", "2 MiB/h", "15GB/month", "500kB/10min": bytes. "200 frames/day": frames. "2GMAC/s", "500 GMACs/h":
     multiply-accumulates, of the device or the cloud. "3kJ/h": energy. Prefixes k, M, G, T, P are decimal, Ki, Mi, Gi,
     Ti, Pi binary. Periods are s, min, h, day, week (7 days) and month (30 days), with a number before them if wanted.
 
     Args:
-        text: the words.
-        resources: those that may be meant; default: all, MACs being the device's.
+        text: the budget in words.
+        resources: those allowed. Default: all; MACs then limit the device.
 
     Raises:
-        ConfigError: `text` is none of these; bits ("5Mb") are refused too.
+        ConfigError: `text` has another form, such as bits ("5Mb").
     """
     wanted = resources or tuple(Resource)
     forms = " or ".join(dict.fromkeys(f'"{_FORMS[resource]}"' for resource in wanted))
@@ -143,14 +143,14 @@ def parse_budget(text: str, *resources: Resource) -> Budget:
 
 
 def parse_budgets(given: str | Budget | Iterable[str | Budget] | None, *resources: Resource) -> tuple[Budget, ...]:
-    """The budgets that `given` names, several separated by commas: "5MB/day, 100MB/month, 200 frames/day".
+    """Read budgets, separated by commas in text: "5MB/day, 100MB/month, 200 frames/day".
 
     Args:
-        given: words, budgets, or several of them; None: no budget.
-        resources: those that may be meant.
+        given: text, a `Budget`, or several of both; None: no budget.
+        resources: those allowed; none: all.
 
     Raises:
-        ConfigError: one of them cannot be read, or is of another resource.
+        ConfigError: one of them cannot be read, or limits another resource.
     """
     if given is None:
         return ()

@@ -1,4 +1,4 @@
-"""The price of a budget: what a unit of it must bring, so that the budget lasts and is used.
+"""The shadow price of a budget: the gain that one unit of it must bring, so that the budget lasts and is used up.
 
 Choosing frames of gain g and cost c under a budget is a knapsack; its dual asks one number, the price p per unit of
 cost, and offloads a frame if g > p c. The best price is the one at which the demand above it equals what the budget
@@ -74,7 +74,7 @@ class Price:
             self._restore(state)
 
     def ask(self, gain: float, cost: float, now_s: float) -> None:
-        """A frame asks: it would bring `gain` for `cost` units."""
+        """Record the demand of a frame that would bring `gain` for `cost` units."""
         self._forget(now_s)
         if gain > 0 and cost > 0:
             place = int((math.log2(gain / cost) - _LOWEST) * _BINS_PER_OCTAVE)
@@ -108,7 +108,7 @@ class Price:
 
     @property
     def state(self) -> bytes:
-        """To go on from after a restart: the used bins of the histogram."""
+        """The state to continue from after a restart: the used bins of the histogram."""
         used = np.flatnonzero(self._asked)
         since = -1.0 if self._since_s is None else self._since_s
         head = _HEAD.pack(self._limit, self._period_s, since, self._at_s)
@@ -171,7 +171,7 @@ class Prices:
             }
 
     def ask(self, gain: float, costs: Mapping[Resource, float]) -> float:
-        """A frame asks to be offloaded; returns what it costs at today's prices, in gain.
+        """Record a frame's demand; return its cost at today's prices, in gain.
 
         Args:
             gain: what it would bring.
@@ -187,7 +187,7 @@ class Prices:
         return total
 
     def cost(self, costs: Mapping[Resource, float]) -> float:
-        """What these costs are worth at today's prices: the gain that a frame must bring."""
+        """The gain that a frame of these costs must bring at today's prices."""
         with self._lock:
             return sum(self._each(costs, self._ledger.elapsed_s()).values())
 

@@ -1,4 +1,4 @@
-"""What a device did and spent: counters since its first day, and the state of its budgets."""
+"""What a device did and spent: counters and the state of its budgets."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from edge_sdk.budget.limits import Budget, Resource
 
 @dataclass(frozen=True, slots=True)
 class BudgetState:
-    """A budget at one moment.
+    """A budget and what is spent of it at one moment.
 
     Attributes:
         budget: the budget.
-        spent: what counts against it now, in its unit.
+        spent: amount charged in the period that ends now, in the resource's unit.
     """
 
     budget: Budget
@@ -35,16 +35,16 @@ class Usage:
 
     Attributes:
         frames: frames that the little model saw.
-        exits: frames of these that the device answered for good.
-        offloads: frames of these that were handed to the spool.
+        exits: of these, frames whose device answer was final.
+        offloads: of these, frames that were handed to the spool.
         answers_cloud: answers that came from the cloud.
-        skipped_compute: frames that the compute budget did not pay for (not among `frames`).
-        bytes_sent: bytes charged, sent to the cloud.
-        bytes_received: bytes that came from the cloud.
+        skipped_compute: frames that were skipped because the compute budget was spent; not part of `frames`.
+        bytes_sent: bytes charged against the upload budgets.
+        bytes_received: bytes of the cloud's replies.
         macs_little: MACs run on the device.
         macs_big: MACs run in the cloud.
         big_macs: MACs of the big model for one frame.
-        budgets: every budget, and what counts against it now, whichever run spent it.
+        budgets: all budgets; what earlier runs spent counts too.
     """
 
     frames: int = 0

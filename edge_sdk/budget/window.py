@@ -1,11 +1,11 @@
-"""A sliding window: the amounts charged in the last period, exact up to time slots, never too low.
+"""A sliding window: the amounts charged in the last period, in time slots, never underestimated.
 
-Why sliding. A cap per calendar day lets twice the limit through around midnight (all of it at 23:59, all of it again
-at 00:00), and a full token bucket that refills at limit/period does the same (the bucket at once, then a period's
-refill). A limit that holds in *every* window of the period needs the history of the period.
+A cap per calendar day lets twice the limit through around midnight: all of it at 23:59 and all of it again at 00:00. A
+token bucket that refills at limit/period does the same: the full bucket at once, then a period's refill. A limit that
+holds in *every* window of the period needs the history of the period.
 
 The history is kept in slots of period/256. A slot's charge leaves the window only when the whole slot is older than the
-period, so the sum over any window is never above the limit; what that costs is at most 1/256 of the period in delay.
+period, so no window exceeds the limit. The cost is a delay of at most period/256.
 """
 
 from __future__ import annotations

@@ -33,8 +33,8 @@ def open_camera(url: str | int | Path, *, fps: float | None = None, on_fault: On
 
     Args:
         url: the address; a `Path` is a file or folder.
-        fps: at most so many frames per second: live cameras leave out frames, video files are thinned to so many per
-            second of video, folders and the simulated camera are slowed down.
+        fps: most frames per second. Live cameras leave out frames, video files are thinned to this rate in video time,
+            folders and the simulated camera are slowed down. None: the camera's own pace.
         on_fault: called with each broken file and each lost connection; the camera goes on.
 
     Raises:

@@ -54,9 +54,9 @@ class MotionSettings:
         scene_area: a scene change when more than this part differs, in (0, 1].
         background_s: the background follows slow changes with this time constant.
         absorb_s: what stays becomes background with this time constant.
-        learn_frames: so many frames are let through before the background is trusted.
-        hold_frames: so many frames after motion are let through too.
-        heartbeat_s: at the latest after so long, a frame is let through.
+        learn_frames: number of frames that are let through before the background is trusted.
+        hold_frames: number of frames after motion that are let through too.
+        heartbeat_s: longest time without a frame that is let through, seconds.
     """
 
     side: int = 160

@@ -75,7 +75,7 @@ class LiveCamera(CameraBase):
     Args:
         source: the frames' source.
         connect: opens the camera; raises `CameraError` where it cannot.
-        fps: hand out at most so many frames per second; None hands out all that the consumer has time for.
+        fps: most frames per second that are handed out; None: all that the consumer has time for.
         on_fault: called, on the reading thread, when the connection is lost and at each failed try to connect again.
         backoff: the waits between these tries.
         clock: steady seconds.

@@ -8,11 +8,13 @@ makes `open_camera("thermal://0?gain=2")` call `open_thermal("thermal://0?gain=2
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from edge_sdk.camera.base import Camera, OnFault
 from edge_sdk.errors import CameraError, ConfigError, EdgeError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
 
 GROUP = "edge_sdk.cameras"
 """Name of the entry point group; an entry's name is the scheme, its value an `OpenCamera`."""
@@ -37,7 +39,7 @@ class OpenCamera(Protocol):
 
 def plugin_schemes() -> list[str]:
     """The schemes that installed packages add."""
-    return sorted({entry.name.lower() for entry in entry_points(group=GROUP)})
+    return sorted({entry.name.lower() for entry in _entries()})
 
 
 def open_plugin(scheme: str, url: str, *, fps: float | None, on_fault: OnFault | None) -> Camera:
@@ -52,7 +54,7 @@ def open_plugin(scheme: str, url: str, *, fps: float | None, on_fault: OnFault |
     Raises:
         CameraError, ConfigError: the package says so, or cannot be loaded.
     """
-    found = [entry for entry in entry_points(group=GROUP) if entry.name.lower() == scheme]
+    found = [entry for entry in _entries() if entry.name.lower() == scheme]
     if len({entry.value for entry in found}) != 1:
         raise ConfigError(f"expected one package for {scheme}:// cameras; got {[entry.value for entry in found]}")
     try:
@@ -65,3 +67,9 @@ def open_plugin(scheme: str, url: str, *, fps: float | None, on_fault: OnFault |
     if not (hasattr(camera, "__iter__") and hasattr(camera, "__enter__") and hasattr(camera, "close")):
         raise CameraError(f"{url}: expected a Camera of {found[0].value}; got {type(camera).__name__}")
     return camera
+
+
+def _entries() -> EntryPoints:
+    from importlib.metadata import entry_points  # half of what the device loads otherwise
+
+    return entry_points(group=GROUP)

@@ -30,7 +30,7 @@ class VideoFile(CameraBase):
 
     Args:
         path: a file in any format that FFmpeg reads.
-        fps: take at most so many frames per second of video; None takes all.
+        fps: most frames per second of video; None: all.
         start: capture time of the first frame, with a time zone.
         realtime: hand out each frame no earlier than the video would show it; frames are still never lost.
         on_fault: called when the rest of a damaged video cannot be read.
@@ -114,7 +114,7 @@ class StreamGrabber:
     Args:
         url: RTSP, or MJPEG or video over HTTP.
         open_timeout_s: how long to wait for the first answer.
-        read_timeout_s: a stream that is silent for so long is lost.
+        read_timeout_s: a stream that is silent for this long counts as lost.
 
     Raises:
         CameraError: the stream cannot be opened.

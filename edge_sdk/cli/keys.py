@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import click
 
+from edge_sdk.cli.options import FILE, out_option
 from edge_sdk.errors import ConfigError
-from edge_sdk.security.certificates import Authority, write_new
-from edge_sdk.security.tokens import add_token, new_token, remove_token
+from edge_sdk.terminal.command import need
+from edge_sdk.terminal.text import literal
 
-_FOLDER = click.Path(file_okay=False, path_type=Path)
-_FILE = click.Path(dir_okay=False, path_type=Path)
-_SERVER = "A name or IP address by which devices dial the server; give it again for more."
-_DAYS = "How long server and device certificates are valid."
+_SERVER = "Name or IP address at which devices reach the server; may be repeated."
 _TOKENS = "The server's tokens file."
 
 
@@ -24,42 +21,46 @@ def keys() -> None:
 
 
 @keys.command()
-@click.option("--out", "folder", default="keys", show_default=True, type=_FOLDER, help="Folder of all files.")
-@click.option("--server", "servers", multiple=True, help=_SERVER)
-@click.option("--device", "devices", multiple=True, help="A device that gets a certificate; give it again for more.")
-@click.option("--days", default=825, show_default=True, type=click.IntRange(1, 3650), help=_DAYS)
-@click.option("--replace", is_flag=True, help="Make certificates anew that are there; never the authority.")
-def make(folder: Path, servers: tuple[str, ...], devices: tuple[str, ...], days: int, replace: bool) -> None:
-    """Make a development authority, a server certificate and device certificates.
+@out_option("Folder of all files.", folder=True, default="keys", show_default=True)
+@click.option("--server", "servers", multiple=True, metavar="NAME", help=_SERVER)
+@click.option("--device", "devices", multiple=True, metavar="NAME", help="Device to certify; may be repeated.")
+@click.option("--days", default=825, show_default=True, type=click.IntRange(1, 3650), help="Validity of certificates.")
+@click.option("--replace", is_flag=True, help="Replace certificates that exist; the authority is never replaced.")
+def make(out: Path, servers: tuple[str, ...], devices: tuple[str, ...], days: int, replace: bool) -> None:
+    """Make an authority, a server certificate and device certificates.
 
-    An authority that is in the folder is used again: so a device is added later.
+    An authority that is in the folder already is used again, so that devices can be added later.
     """
     if not servers and not devices:
         raise ConfigError("expected --server NAME or --device NAME; got neither")
-    if importlib.util.find_spec("cryptography") is None:
-        raise ConfigError("expected the package cryptography; it is missing: pip install '.[keys]'")
-    authority = Authority(folder)
+    need("cryptography")
+    from edge_sdk.security.certificates import Authority
+
+    authority = Authority(out)
     ca = authority.files
     if authority.is_new:
-        click.echo(f"{ca.key}: signs new devices. Keep it here, or offline; no server and no device needs it.")
-        click.echo(f"{ca.cert}: for the server and all devices.")
+        _say(f"{ca.key}: signs new devices. Keep it here, or offline; no server and no device needs it.")
+        _say(f"{ca.cert}: for the server and all devices.")
     if servers:
         pair = authority.issue_server(servers, days=days, replace=replace)
-        click.echo(f"{pair.cert}, {pair.key}: for the server, valid for {', '.join(servers)}, {days} days:")
-        click.echo(f"  cloud-server --host 0.0.0.0 --tls-cert {pair.cert} --tls-key {pair.key} --client-ca {ca.cert}")
+        _say(f"{pair.cert}, {pair.key}: for the server, valid for {', '.join(servers)}, {days} days:")
+        _say(f"  cloud-server --host 0.0.0.0 --tls-cert {pair.cert} --tls-key {pair.key} --client-ca {ca.cert}")
     for device in devices:
         pair = authority.issue_device(device, days=days, replace=replace)
-        click.echo(f"{pair.cert}, {pair.key}: for the device {device}, {days} days; copy them there with {ca.cert}:")
-        click.echo(f"  camera_loop.py --cloud HOST:PORT --ca {ca.cert} --cert {pair.cert} --key {pair.key}")
+        _say(f"{pair.cert}, {pair.key}: for the device {device}, {days} days; copy them there with {ca.cert}:")
+        _say(f"  camera_loop.py --cloud HOST:PORT --ca {ca.cert} --cert {pair.cert} --key {pair.key}")
 
 
 @keys.command()
 @click.argument("device")
-@click.option("--tokens", required=True, type=_FILE, help=_TOKENS)
-@click.option("--out", type=_FILE, help="Write the token here, mode 0600.  [default: print it, once]")
-@click.option("--replace", is_flag=True, help="End the device's token, and make a new one.")
+@click.option("--tokens", required=True, type=FILE, help=_TOKENS)
+@out_option("Write the token here, mode 0600.  [default: print it, once]", required=False)
+@click.option("--replace", is_flag=True, help="End the device's present token and make a new one.")
 def token(device: str, tokens: Path, out: Path | None, replace: bool) -> None:
-    """Make a token for DEVICE; the server's file gets its hash alone."""
+    """Make a token for DEVICE; the server's file receives only its hash."""
+    from edge_sdk.security.certificates import write_new
+    from edge_sdk.security.tokens import add_token, new_token
+
     secret = new_token()
     if out is not None and out.exists() and not replace:
         raise ConfigError(f"expected no file {out} yet: --replace makes a new one in its place")
@@ -68,14 +69,20 @@ def token(device: str, tokens: Path, out: Path | None, replace: bool) -> None:
         click.echo(secret)
         return
     write_new(out, f"{secret}\n".encode(), 0o600, replace=replace)
-    click.echo(f"{out}: the token, for the device alone: camera_loop.py --token-file {out.name}")
-    click.echo(f"{tokens}: its hash, for the server: cloud-server --tokens {tokens}; a running one reads it by itself")
+    _say(f"{out}: the token, for the device alone: camera_loop.py --token-file {out.name}")
+    _say(f"{tokens}: its hash, for the server: cloud-server --tokens {tokens}; a running server reads it by itself")
 
 
 @keys.command()
 @click.argument("device")
-@click.option("--tokens", required=True, type=_FILE, help=_TOKENS)
+@click.option("--tokens", required=True, type=FILE, help=_TOKENS)
 def revoke(device: str, tokens: Path) -> None:
     """End the token of DEVICE; a running server refuses its next frame."""
+    from edge_sdk.security.tokens import remove_token
+
     remove_token(tokens, device)
-    click.echo(f"{device} may not call any more")
+    _say(f"{device} may not call any more")
+
+
+def _say(text: str) -> None:
+    click.echo(literal(text))

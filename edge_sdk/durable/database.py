@@ -7,7 +7,7 @@ import re
 import sqlite3
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edge_sdk.durable.ballast import Ballast, is_full
@@ -212,7 +212,7 @@ class Database:
             connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")  # of a fresh file; an older one keeps its own
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute(f"PRAGMA synchronous={self._synchronous}")
-            if self._exclusive and self._synchronous == "FULL" and log_is_cut(connection, self.path):
+            if self._synchronous == "FULL" and log_is_cut(connection, self.path):
                 raise _damage("commits in the write-ahead log follow a broken one")
             with transaction(connection):
                 (found,) = connection.execute("PRAGMA user_version").fetchone()
@@ -234,6 +234,9 @@ class Database:
                 raise _damage(f"no {', '.join(sorted(missing))}")
             if found == 0 and self.path != MEMORY:
                 sync(self.path.parent)
+            with suppress(sqlite3.OperationalError):  # a full disk
+                # What the log holds goes into the file: a log damaged later costs the commits of this run alone.
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
             if self._read is not None:
                 self._read(connection)
         except BaseException:

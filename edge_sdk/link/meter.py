@@ -1,7 +1,7 @@
-"""Bytes that one TCP connection puts on the wire, headers and retransmissions included.
+"""Bytes that one TCP connection puts on the wire, as the kernel counts them, headers and retransmissions included.
 
-The kernel counts bytes and segments sent, retransmissions and acknowledgements too (`TCP_INFO`, Linux 4.19 and newer).
-Other systems do not; the meter then returns an estimate from above.
+`TCP_INFO` (Linux 4.19 and newer) counts the bytes and segments sent, repeats and acknowledgements included. On other
+systems an upper estimate takes its place.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LINK_HEADER = 14
-"""Bytes of Ethernet's header. Links without one cost less than is charged."""
+"""Ethernet's; links without one cost less than is charged."""
 
 _IPV4, _IPV6 = 20, 40
 _TCP_DATA, _TCP_ACK, _TCP_SYN = 32, 60, 40  # with timestamps; with timestamps and three SACK blocks; with options
@@ -26,21 +26,21 @@ _DEFAULT_MSS = 1_200
 _UNKNOWN_LOSS = 1.1  # without TCP_INFO: room for retransmissions
 
 SYN_TRIES = 3
-"""Most SYNs of one try to connect; the option `TCP_SYNCNT` is set to one less."""
+"""SYNs of one try to connect (`TCP_SYNCNT` is one less)."""
 
 SYN_BYTES = SYN_TRIES * (LINK_HEADER + _IPV6 + _TCP_SYN)
-"""Most bytes of the SYNs of one try to connect."""
+"""Upper bound of their bytes."""
 
 CONNECT_BYTES = SYN_BYTES + 400
-"""Most bytes of one try to connect: the SYNs and the DNS queries."""
+"""Upper bound of the bytes of one try to connect: SYNs and name look-ups."""
 
 END_BYTES = 4 * (LINK_HEADER + _IPV6 + _TCP_DATA)
-"""Most bytes to close a connection."""
+"""Upper bound of the bytes that end a connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Kernel:
-    """The fields of `TCP_INFO` that are used."""
+    """What `TCP_INFO` says."""
 
     mss: int
     segments: int
@@ -62,14 +62,11 @@ class _Kernel:
 
 
 class WireMeter:
-    """Counts the bytes that one connection sends, from its opening on. Not thread-safe.
+    """Counts the bytes of one connection from its opening on.
 
     Args:
-        connection: a connected TCP socket; the caller closes it.
-        steady: a clock in seconds that never runs backwards.
-
-    Attributes:
-        mss: most payload bytes of one segment.
+        connection: a connected TCP socket.
+        steady: seconds that never run backwards.
     """
 
     def __init__(self, connection: socket.socket, *, steady: Callable[[], float] = time.monotonic) -> None:
@@ -84,29 +81,23 @@ class WireMeter:
 
     @property
     def segment_bytes(self) -> int:
-        """Bytes of one full segment, headers included."""
+        """Size of one full segment with its headers, bytes."""
         return self.mss + self._headers + _TCP_DATA
 
     def cost(self, n_bytes: int) -> int:
-        """Bytes on the wire for `n_bytes` of payload if nothing is lost; acknowledgements are not included."""
+        """Bytes on the wire for `n_bytes` of payload if nothing is lost."""
         return n_bytes + math.ceil(n_bytes / self.mss) * (self._headers + _TCP_DATA)
 
     def wrote(self, n_bytes: int) -> None:
-        """Record that `n_bytes` of payload were given to the kernel."""
+        """Payload was given to the kernel."""
         self._written += n_bytes
 
     def received(self, n_bytes: int) -> None:
-        """Record that `n_bytes` of payload have come; their acknowledgements are counted."""
+        """Payload has come; its acknowledgements are counted."""
         self._received += n_bytes
 
     def wire_bytes(self) -> int:
-        """Bytes sent so far, plus queued bytes counted at their cheapest segmentation.
-
-        An estimate from above on systems without `TCP_INFO`.
-
-        Raises:
-            OSError: the socket is closed.
-        """
+        """Bytes sent so far, plus queued bytes counted at their cheapest segmentation."""
         arp = _ARP_BYTES * (1 + int((self._steady() - self._opened_s) / _ARP_EVERY_S))
         found = _Kernel.read(self._connection)
         if found is None:
@@ -118,7 +109,7 @@ class WireMeter:
         return arp + data + acks + self.cost(found.not_sent)
 
     def unacknowledged(self) -> int:
-        """Payload bytes that the other side has not acknowledged, which may be sent again. Always 0 outside Linux."""
+        """Payload that the other side has not acknowledged: it may be sent again. 0 where the system does not say."""
         if not sys.platform.startswith("linux"):
             return 0
         import fcntl
@@ -130,7 +121,7 @@ class WireMeter:
 
 
 def interface_bytes(interface: str) -> int | None:
-    """Bytes that a network interface has sent since boot, as the kernel counts; None: no such interface."""
+    """Bytes that a network interface has sent since the machine's start, by the kernel; None if there is none."""
     try:
         return int(Path(f"/sys/class/net/{interface}/statistics/tx_bytes").read_text("ascii"))
     except (OSError, ValueError):

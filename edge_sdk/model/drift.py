@@ -63,7 +63,7 @@ def confidence_histogram(confidences: Iterable[float], bins: int = 20) -> Histog
 
     Args:
         confidences: of the little model, in [0, 1].
-        bins: at most so many.
+        bins: most bins of the histogram.
     """
     values = np.fromiter(confidences, np.float64)
     edges = np.unique(np.quantile(values, np.linspace(0, 1, bins + 1)[1:-1]).round(6))

@@ -134,12 +134,12 @@ class Preferences:
     """What the application wants of the cloud, beyond the bundle's calibration.
 
     Attributes:
-        weights: what a right answer is worth, by class; 1 for a class that is not named. A frame's gain is multiplied
+        weights: what a right answer is worth, by class; 1 for classes that are not named. A frame's gain is multiplied
             by the expected weight, over the little model's probabilities.
         never_upload: classes whose frames never leave the device.
-        private_above: a frame counts as one of these when the little model gives them so much probability together.
-        floor: a frame of less confidence is offloaded before all others, whatever its price.
-        ceiling: a frame of so much confidence or more exits, whatever the calibration says.
+        private_above: a frame counts as one of these when their probabilities sum to this or more.
+        floor: a frame of lower confidence is offloaded before all others, at any price.
+        ceiling: a frame of this confidence or more exits, even where the calibration says otherwise. 1: no ceiling.
         min_worth: unsure frames that are worth less than this part of today's price exit at once; the others wait in
             the spool for the price to fall. 0 keeps all, which writes most to the disk and chooses best.
         initial_credit: share of a budget that a device which has never used it may spend at once; the rest is spread

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from edge_sdk.budget.usage import Usage
 from edge_sdk.camera.gate import MotionGate
@@ -31,6 +29,9 @@ from edge_sdk.security.credentials import Security
 from edge_sdk.store.journal import Journal
 from edge_sdk.store.schema import FrameRecord
 from edge_sdk.types import Answer, Frame, LinkState, Origin, Reason
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 _log = logging.getLogger(__name__)
 
@@ -152,6 +153,9 @@ class EdgeClassifier:
 
     async def classify_async(self, picture: Picture, *, wait_s: float = 0.0, bgr: bool = False) -> Answer:
         """As `classify`, for asyncio: the device's part runs on a thread of its own, and waiting blocks no thread."""
+        import asyncio
+        from concurrent.futures import ThreadPoolExecutor
+
         if self._worker is None:
             self._worker = ThreadPoolExecutor(1, "classify")
         loop = asyncio.get_running_loop()

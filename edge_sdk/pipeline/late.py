@@ -6,7 +6,6 @@ goes to `on_answer`, and into the queue that `late_answers` empties.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 import time
@@ -81,6 +80,8 @@ class LateAnswers:
 
     async def each_async(self, wait_s: float, hopeful: Callable[[], bool]) -> AsyncIterator[Answer]:
         """As `each`, for asyncio."""
+        import asyncio
+
         loop, news = asyncio.get_running_loop(), asyncio.Event()
 
         def wake() -> None:
@@ -164,6 +165,8 @@ class Waiter:
 
     async def result_async(self, wait_s: float) -> Answer | None:
         """As `result`, for asyncio."""
+        import asyncio
+
         wrapped = asyncio.wrap_future(self._future)
         await asyncio.wait([wrapped], timeout=wait_s)
         if not self._future.done() or self._future.cancelled():

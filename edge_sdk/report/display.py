@@ -1,4 +1,4 @@
-"""What a person sees while the loop runs: a live panel on a terminal, one plain line a frame on a pipe."""
+"""What a person sees while the loop runs: a live panel on a terminal, one plain line per frame elsewhere."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from rich.text import Text
 from edge_sdk.budget.limits import Resource
 from edge_sdk.budget.usage import BudgetState, Usage
 from edge_sdk.pipeline.classifier import EdgeClassifier
+from edge_sdk.terminal.text import literal, open_console, say
 from edge_sdk.types import Answer, Frame, LinkState, Origin
 
 _LINK_STYLE = {
@@ -30,6 +31,8 @@ _LINK_STYLE = {
     LinkState.OFF: "dim",
 }
 _LATE_SHOWN = 4
+_BAR_WIDTH = 24
+_WIDTH_WITH_BARS = 100
 
 
 def macs_text(macs: float) -> str:
@@ -101,13 +104,13 @@ class LoopDisplay:
     Args:
         edge: what to show.
         title: the panel's head.
-        console: where to; default: standard output.
+        console: where to print; default: standard output.
     """
 
     def __init__(self, edge: EdgeClassifier, title: str, console: Console | None = None) -> None:
         self._edge = edge
-        self._title = title
-        self._console = console or Console(highlight=False, soft_wrap=True)
+        self._title = literal(title)
+        self._console = console or open_console()
         self._now = ""
         self._late: list[str] = []
         self._first: dict[str, Answer] = {}
@@ -118,58 +121,53 @@ class LoopDisplay:
         )
 
     def show(self, frame: Frame, answer: Answer) -> None:
-        """A frame was answered by the device."""
+        """Show the device's answer on a frame."""
         if not answer.final:
             self._first[answer.frame_id] = answer
         self._now = f"{frame.captured_at:%Y-%m-%d %H:%M:%S}  {answer_text(answer)}"
         if not self._live:
             account = self._edge.usage
-            self._line(
+            say(
+                self._console,
                 f"{self._now}  exits {account.exit_ratio:.0%}  sent {upload_text(account)}  "
-                f"compute {compute_text(account)}  queue {self._edge.waiting}  link {self._edge.link}"
+                f"compute {compute_text(account)}  queue {self._edge.waiting}  link {self._edge.link}",
             )
 
     def late(self, answer: Answer) -> None:
-        """A later word on a frame has come."""
+        """Show a later answer on a frame."""
         first = self._first.pop(answer.frame_id, None)
         before = f", the device said {first.label} {first.confidence:.2f}" if first else ""
         text = f"{answer.captured_at:%Y-%m-%d %H:%M:%S}  {answer_text(answer)}{before}"
         if answer.origin is Origin.CLOUD:
             self._late = [*self._late[1 - _LATE_SHOWN :], text]
         if not self._live:
-            self._line(text)
-
-    def say(self, text: str) -> None:
-        """A line that stays."""
-        (self._live.console if self._live else self._console).print(text)
-
-    def _line(self, text: str) -> None:
-        self._console.out(text)
+            say(self._console, text)
 
     def _render(self) -> RenderableType:
         account, edge = self._edge.usage, self._edge
+        bars = self._console.width >= _WIDTH_WITH_BARS
         table = Table.grid(padding=(0, 2))
-        table.add_column(style="dim", no_wrap=True)
-        table.add_column(no_wrap=True, overflow="ellipsis")
-        table.add_column(width=24)
-        table.add_row("frame", f"{account.frames}  {self._now}", "")
-        table.add_row(
-            "exit ratio", f"{account.exit_ratio:.1%} of {account.frames} frames", _bar(account.exit_ratio, "green")
-        )
+        table.add_column(style="dim", overflow="fold")
+        table.add_column(overflow="fold")
+        if bars:
+            table.add_column(width=_BAR_WIDTH)
+
+        def row(name: str, value: Text | str, share: float | None = None, style: str = "") -> None:
+            text = value if isinstance(value, Text) else Text(literal(value))
+            table.add_row(name, text, *([_bar(share, style)] if bars else []))
+
         upload = account.budget(Resource.UPLOAD)
-        table.add_row("upload", upload_text(account), _bar(upload.share if upload else None, "cyan"))
-        table.add_row(
-            "compute", compute_text(account), _bar(_share(account.macs_total, account.macs_all_big or None), "magenta")
-        )
-        table.add_row("queue", f"{edge.waiting} frames wait for the cloud", "")
+        row("frame", f"{account.frames}  {self._now}")
+        row("exit ratio", f"{account.exit_ratio:.1%} of {account.frames} frames", account.exit_ratio, "green")
+        row("upload", upload_text(account), upload.share if upload else None, "cyan")
+        row("compute", compute_text(account), _share(account.macs_total, account.macs_all_big or None), "magenta")
+        row("queue", f"{edge.waiting} frames wait for the cloud")
         link = Text(str(edge.link), style=_LINK_STYLE[edge.link])
-        table.add_row("link", link.append(f"  {edge.link_message}", style="default") if edge.link_message else link, "")
-        late = Text(
-            "\n".join(self._late or ["no answer from the cloud yet"]), style="dim", no_wrap=True, overflow="ellipsis"
-        )
+        row("link", link.append(f"  {literal(edge.link_message)}", style="default") if edge.link_message else link)
+        late = Text("\n".join(map(literal, self._late)) or "no answer from the cloud yet", style="dim", overflow="fold")
         return Panel(
             Group(table, Text("late answers", style="dim"), late),
-            title=self._title,
+            title=Text(self._title, overflow="ellipsis"),
             title_align="left",
             border_style="blue",
         )
@@ -193,4 +191,6 @@ def _share(part: float, whole: float | None) -> float | None:
 def _bar(share: float | None, style: str) -> RenderableType:
     if share is None:
         return ""
-    return ProgressBar(total=1.0, completed=min(1.0, share), width=24, complete_style=style, finished_style=style)
+    return ProgressBar(
+        total=1.0, completed=min(1.0, share), width=_BAR_WIDTH, complete_style=style, finished_style=style
+    )

@@ -17,6 +17,7 @@ from edge_sdk.pipeline.classifier import EdgeClassifier
 from edge_sdk.report.display import LoopDisplay
 from edge_sdk.report.scorecard import Score, Scorecard
 from edge_sdk.report.summary import RunHistory, draw_summary, summary_table
+from edge_sdk.terminal.text import open_console, say
 from edge_sdk.types import Answer, Frame
 
 _log = logging.getLogger(__name__)
@@ -30,26 +31,26 @@ class RunReport:
     Args:
         edge: what to follow.
         title: head of display and picture.
-        console: where to; default: standard output.
+        console: where to print; default: standard output.
     """
 
     def __init__(self, edge: EdgeClassifier, title: str, console: Console | None = None) -> None:
         self._edge = edge
         self._title = title
-        self._console = console or Console(highlight=False, soft_wrap=True)
+        self._console = console or open_console()
         self._start = edge.usage
         self._display = LoopDisplay(edge, title, self._console)
         self._scorecard = Scorecard(edge.bundle)
         self._history = RunHistory()
 
     def add(self, frame: Frame, answer: Answer) -> None:
-        """The device answered a frame."""
+        """Record the device's answer on a frame."""
         self._display.show(frame, answer)
         self._scorecard.add(frame, answer)
         self._history.add(frame, answer, self._edge.usage.since(self._start))
 
     def late(self, answers: Iterable[Answer]) -> None:
-        """Later words have come."""
+        """Record later answers."""
         for answer in answers:
             self._display.late(answer)
             self._scorecard.revise(answer)
@@ -66,11 +67,21 @@ class RunReport:
         Returns:
             The accuracies, where the camera knows the truth.
         """
-        if ask:
-            try:
-                self._scorecard.ask_cloud(ask, lambda ids: iter(track(ids, _ASKING, console=self._console)))
-            except grpc.RpcError as error:
-                _log.warning("the big model alone is not compared: %s", error)
+        try:
+            if ask:
+                self._compare(ask)
+        finally:  # also where Ctrl-C ends the comparison
+            score = self._conclude(picture)
+        return score
+
+    def _compare(self, target: str) -> None:
+        """Ask the big model about every frame whose truth is known."""
+        try:
+            self._scorecard.ask_cloud(target, lambda ids: iter(track(ids, _ASKING, console=self._console)))
+        except grpc.RpcError as error:
+            _log.warning("the big model alone is not compared: %s", error)
+
+    def _conclude(self, picture: Path) -> Score | None:
         account = self._edge.usage.since(self._start)
         self._history.finish(account)
         score = self._scorecard.score()
@@ -78,12 +89,12 @@ class RunReport:
         self._console.print(summary_table(account, score, self._edge.waiting, link))
         drift = self._edge.drift()
         if drift is not None and drift.drifted:
-            self._console.print(drift.sentence(), markup=False)
+            say(self._console, drift.sentence())
         try:
             draw_summary(picture, self._history, account, score, self._edge.threshold, self._title)
-            self._console.print(f"picture: {picture}")
+            say(self._console, f"picture: {picture}")
         except EdgeError as error:
-            self._console.print(f"no picture: {error}", markup=False)
+            say(self._console, f"no picture: {error}")
         return score
 
     def __enter__(self) -> Self:

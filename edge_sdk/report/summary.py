@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-from rich.table import Table
 
 from edge_sdk.budget.limits import Resource
 from edge_sdk.budget.usage import Usage
 from edge_sdk.errors import EdgeError
 from edge_sdk.report.display import compute_text, macs_text, upload_text
 from edge_sdk.report.scorecard import Score
+from edge_sdk.terminal.tables import Facts
+from edge_sdk.terminal.text import literal
 from edge_sdk.types import Answer, Frame, Origin
 
 _POINTS = 2_000
@@ -23,11 +24,11 @@ _COLOURS = {"device": "#2a9d8f", "cloud": "#e76f51", "waits": "#b8b8b8", "all": 
 
 @dataclass(slots=True)
 class RunHistory:
-    """What a run looked like over its frames; thinned so that a run of years stays small.
+    """What a run looked like, frame by frame; thinned to at most 2,000 points.
 
     Attributes:
         accounts: the ledger after each kept frame.
-        answers: the newest word on each kept frame, by frame id.
+        answers: the newest answer on each kept frame, by frame id.
     """
 
     accounts: list[Usage] = field(default_factory=list)
@@ -36,7 +37,7 @@ class RunHistory:
     _seen: int = 0
 
     def add(self, frame: Frame, answer: Answer, account: Usage) -> None:
-        """A frame was answered by the device."""
+        """Record the device's answer on a frame."""
         if self._seen % self._stride == 0:
             self.accounts.append(account)
             self.answers[frame.frame_id] = answer
@@ -47,34 +48,32 @@ class RunHistory:
             self.answers = dict(list(self.answers.items())[::2])
 
     def revise(self, answer: Answer) -> None:
-        """A later word on a frame."""
+        """Replace the answer on a frame by a later one."""
         if answer.frame_id in self.answers:
             self.answers[answer.frame_id] = answer
 
     def finish(self, account: Usage) -> None:
-        """The ledger at the end, late answers included."""
+        """Record the ledger at the end, late answers included."""
         if self.accounts:
             self.accounts[-1] = account
 
 
-def summary_table(account: Usage, score: Score | None, waiting: int, link: str) -> Table:
+def summary_table(account: Usage, score: Score | None, waiting: int, link: str) -> Facts:
     """The run in one table."""
-    table = Table(title="Summary", title_justify="left", show_header=False)
-    table.add_column(style="bold")
-    table.add_column()
-    table.add_row("frames answered", f"{account.frames}")
-    table.add_row("exit ratio", f"{account.exit_ratio:.1%} ({account.exits} exits, {account.offloads} offloads)")
-    table.add_row("answers from the cloud", f"{account.answers_cloud}; {waiting} frames wait")
-    table.add_row("upload", upload_text(account))
-    table.add_row("compute", compute_text(account))
+    table = Facts("Summary")
+    table.add("frames answered", account.frames)
+    table.add("exit ratio", f"{account.exit_ratio:.1%} ({account.exits} exits, {account.offloads} offloads)")
+    table.add("answers from the cloud", f"{account.answers_cloud}; {waiting} frames wait")
+    table.add("upload", upload_text(account))
+    table.add("compute", compute_text(account))
     if account.skipped_compute:
-        table.add_row("skipped", f"{account.skipped_compute} frames: the compute budget was spent")
-    table.add_row("link", link)
+        table.add("skipped", f"{account.skipped_compute} frames: the compute budget was spent")
+    table.add("link", link)
     if score:
         cloud = "not asked" if score.cloud is None else f"{score.cloud:.1%}"
-        table.add_row("accuracy, device alone", f"{score.device:.1%} of {score.frames} frames with known truth")
-        table.add_row("accuracy, cascade", f"{score.cascade:.1%}")
-        table.add_row("accuracy, cloud alone", cloud)
+        table.add("accuracy, device alone", f"{score.device:.1%} of {score.frames} frames with known truth")
+        table.add("accuracy, cascade", f"{score.cascade:.1%}")
+        table.add("accuracy, cloud alone", cloud)
     return table
 
 
@@ -95,10 +94,27 @@ def draw_summary(
         EdgeError: matplotlib is not installed, or the file cannot be written.
     """
     try:
+        from matplotlib import rc_context
         from matplotlib.figure import Figure
     except ImportError:
-        raise EdgeError('drawing needs matplotlib: pip install ".[plots]"') from None
-    figure = Figure(figsize=(12, 7.5), layout="constrained")
+        raise EdgeError("drawing needs matplotlib, which this Python lacks: pip install '.[plots]'") from None
+    with rc_context({"text.parse_math": False}):  # a dollar sign in a path is a letter
+        figure = _draw(Figure, history, account, score, threshold, literal(title))
+        try:
+            figure.savefig(path, dpi=110)
+        except OSError as error:
+            raise EdgeError(f"cannot write {path}: {error}") from error
+
+
+def _draw(
+    new_figure: Callable[..., Any],
+    history: RunHistory,
+    account: Usage,
+    score: Score | None,
+    threshold: float | None,
+    title: str,
+) -> Any:
+    figure = new_figure(figsize=(12, 7.5), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
     axes = figure.subplot_mosaic(
         [["answers", "answers", "labels"], ["upload", "compute", "accuracy"]], height_ratios=[1.15, 1]
@@ -110,10 +126,7 @@ def draw_summary(
     _draw_upload(axes["upload"], history)
     _draw_compute(axes["compute"], history)
     _draw_accuracy(axes["accuracy"], score, account)
-    try:
-        figure.savefig(path, dpi=110)
-    except OSError as error:
-        raise EdgeError(f"cannot write {path}: {error}") from error
+    return figure
 
 
 def _group(answer: Answer) -> str:

@@ -1,7 +1,7 @@
 """A development authority and the certificates it signs: EC P-256, PEM files in one folder.
 
-The key of the authority signs new devices and belongs on no device and no server. All private files have mode 0600, and
-no file is written over.
+Keep the authority's key off all devices and servers: who holds it can sign new devices. Private files have mode 0600.
+An existing file is overwritten only where `replace` is set.
 """
 
 from __future__ import annotations
@@ -36,14 +36,18 @@ class Pair:
 
 
 class Authority:
-    """The authority in a folder: `ca.pem` and `ca.key`, made where there are none.
+    """A certificate authority in a folder: `ca.pem` and `ca.key`. Both are made if the folder has neither.
 
     Args:
         folder: made with mode 0700 if it is missing.
-        now: the time of the first signature; None: the present.
+        now: the time of signing, from which certificates are valid; None: the present.
+
+    Attributes:
+        files: the authority's certificate and key.
+        is_new: whether they were made just now.
 
     Raises:
-        ConfigError: one of the two files is missing, or they are no authority.
+        ConfigError: one of the two files is missing or unreadable, or the key is not the certificate's.
         StorageError: the folder cannot be written.
     """
 
@@ -59,10 +63,16 @@ class Authority:
         self._cert, self._key = self._make() if self.is_new else self._load()
 
     def issue_server(self, names: Sequence[str], *, days: int = LEAF_DAYS, replace: bool = False) -> Pair:
-        """Make `server.pem` and `server.key` for the host names and IP addresses that devices dial.
+        """Make `server.pem` and `server.key`.
+
+        Args:
+            names: host names and IP addresses that devices dial, without ports.
+            days: how long the certificate is valid.
+            replace: overwrite existing files.
 
         Raises:
-            ConfigError: no names, or the files are there and `replace` is not set.
+            ConfigError: `names` is empty or holds another text, or a file exists and `replace` is not set.
+            StorageError: a file cannot be written.
         """
         from cryptography import x509
         from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -75,8 +85,14 @@ class Authority:
     def issue_device(self, device: str, *, days: int = LEAF_DAYS, replace: bool = False) -> Pair:
         """Make `DEVICE.pem` and `DEVICE.key`; the certificate's common name is the device's.
 
+        Args:
+            device: 1 to 64 letters, digits, dots and dashes; not "ca" or "server".
+            days: how long the certificate is valid.
+            replace: overwrite existing files.
+
         Raises:
-            ConfigError: not a device's name, or the files are there and `replace` is not set.
+            ConfigError: `device` is no such name, or a file exists and `replace` is not set.
+            StorageError: a file cannot be written.
         """
         from cryptography import x509
         from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -110,7 +126,7 @@ class Authority:
         except (OSError, ValueError, TypeError) as error:
             raise ConfigError(f"expected an authority, ca.pem and ca.key, in {self._folder}: {error}") from error
         if not isinstance(key, ec.EllipticCurvePrivateKey) or cert.public_key() != key.public_key():
-            raise ConfigError(f"expected {self.files.key} to be the EC key of {self.files.cert}; it is another one")
+            raise ConfigError(f"expected {self.files.key} to be the EC key of {self.files.cert}; it is another key")
         return cert, key
 
     def _issue(
@@ -202,7 +218,7 @@ def _alternative(name: str) -> x509.GeneralName:
 
 
 def _write(pair: Pair, cert: x509.Certificate, key: EllipticCurvePrivateKey, *, replace: bool) -> None:
-    """Write both files, or neither where one cannot be made."""
+    """Write both files. If one fails, neither stays."""
     from cryptography.hazmat.primitives import serialization
 
     form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -218,10 +234,16 @@ def _write(pair: Pair, cert: x509.Certificate, key: EllipticCurvePrivateKey, *, 
 
 
 def write_new(path: Path, content: bytes, mode: int, *, replace: bool = False) -> None:
-    """Write a file that has `mode` from its first byte on; one that is there is kept, unless `replace` is set.
+    """Write a file that has the permissions `mode` from its first byte on.
+
+    Args:
+        path: the file.
+        content: all of it.
+        mode: permission bits, such as 0o600.
+        replace: overwrite an existing file.
 
     Raises:
-        ConfigError: the file is there.
+        ConfigError: the file exists and `replace` is not set.
         StorageError: it cannot be written.
     """
     try:

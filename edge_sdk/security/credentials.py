@@ -1,4 +1,4 @@
-"""Who talks to whom: certificates and a token on the device's side of the link, and what may go unencrypted."""
+"""The device's side of trust: certificates, a token, and which links may be unencrypted."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ _log = logging.getLogger(__name__)
 
 TOKEN_VARIABLE = "EDGE_SDK_TOKEN"
 HANDSHAKE_BYTES = 4_000
-"""What the device sends in a TLS 1.3 handshake, its certificate apart: a hello with a post-quantum key share, once more
-if the server asks for another one, a signature and the end."""
+"""Most bytes that the device sends in a TLS 1.3 handshake, without its certificate: two hellos with post-quantum key
+shares (the second only if the server asks for another group), a signature and the end."""
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class Denied(ConnectionError):
-    """One side does not accept the other: trying again changes nothing until a person acts."""
+    """One side does not accept the other. Retries do not help; a person must act."""
 
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """How a device proves who it is and knows its server. Files are read when a connection is made, not before.
+    """How a device proves who it is and recognises its server. Files are read at each connection, not before.
 
     Attributes:
-        ca: PEM file of the authority that the server's certificate comes from; the link is encrypted if it is given.
-        cert: PEM file of the device's own certificate, with its chain, for a server that demands one.
+        ca: PEM file of the authority that signed the server's certificate. The link is encrypted if it is given.
+        cert: PEM file of the device's certificate and its chain, for a server that demands one. Needs `key` and `ca`.
         key: PEM file of the key of `cert`.
         token_file: file with the device's token, readable by its owner alone; None: the token of the environment
             variable `EDGE_SDK_TOKEN`, if there is one.
-        insecure: speak unencrypted with a server that is not on this machine.
+        insecure: allow an unencrypted link to another machine. Excludes `ca`.
 
     Raises:
-        ConfigError: values that do not go together.
+        ConfigError: `cert` without `key` or `ca`, `key` without `cert`, or both `ca` and `insecure`.
     """
 
     ca: str | Path | None = None
@@ -60,7 +60,7 @@ class Security:
                 f"expected ca, the server's authority, with the device's certificate; got {self.cert} alone"
             )
         if self.ca is not None and self.insecure:
-            raise ConfigError(f"expected ca or insecure, which excludes it; got both, ca {self.ca}")
+            raise ConfigError(f"expected ca or insecure, not both; got ca {self.ca} and insecure=True")
 
     @property
     def encrypted(self) -> bool:
@@ -69,7 +69,7 @@ class Security:
 
     @property
     def handshake_bytes(self) -> int:
-        """What one TLS handshake sends at most, packet headers included; 0 for an unencrypted link."""
+        """Most bytes that one TLS handshake sends, packet headers included; 0 for an unencrypted link."""
         if self.ca is None:
             return 0
         try:
@@ -78,10 +78,13 @@ class Security:
             return HANDSHAKE_BYTES
 
     def check(self, target: str) -> None:
-        """Judge all that can be judged before dialling `target`, "host:port".
+        """Check everything that can be checked before `target`, "host:port", is dialled.
+
+        A token that will travel unencrypted to another machine is logged as a warning.
 
         Raises:
-            ConfigError: an unencrypted link to another machine, or a file that is missing, unsafe or no certificate.
+            ConfigError: the link would be unencrypted to another machine without `insecure`, or a file is missing,
+                readable by others, or not a certificate, key or token.
         """
         if not self.encrypted and not self.insecure and not is_loopback(host_of(target)):
             raise ConfigError(
@@ -91,13 +94,13 @@ class Security:
             )
         self.credentials()
         if self.metadata() and self.insecure and not is_loopback(host_of(target)):
-            _log.warning("the token goes to %s unencrypted, as insecure says: whoever listens can use it", target)
+            _log.warning("the token goes to %s unencrypted (insecure is set): anyone on the way can use it", target)
 
     def credentials(self) -> grpc.ChannelCredentials | None:
-        """The channel's credentials, None for an unencrypted link.
+        """Credentials for the gRPC channel; None for an unencrypted link.
 
         Raises:
-            ConfigError: a file is missing, unsafe, or no certificate or key.
+            ConfigError: a file is missing, readable by others, or not a certificate or key.
         """
         if self.ca is None:
             return None
@@ -114,10 +117,10 @@ class Security:
         return grpc.ssl_channel_credentials(authority, read_pem(key, "key"), read_pem(cert, "cert"))
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
-        """What goes with each call: the token, where the device has one.
+        """Metadata for each gRPC call: the bearer token, or nothing where the device has none.
 
         Raises:
-            ConfigError: the file is missing, may be read by others, or what was found is no token.
+            ConfigError: the token file is missing or readable by others, or the text found is not a token.
         """
         token = self._token()
         return (("authorization", f"Bearer {token}"),) if token else ()
@@ -134,13 +137,13 @@ class Security:
 def open_channel(
     address: str, target: str, security: Security, options: Sequence[tuple[str, Any]] = ()
 ) -> grpc.aio.Channel:
-    """A channel to the server `target`, dialled at `address`.
+    """Open a channel to the server `target` by way of `address`.
 
     Args:
-        address: what is dialled: "host:port", or "unix:/path" of a relay on the way.
-        target: "host:port" of the server: its certificate must be for this host, whatever is dialled.
+        address: what is dialled: "host:port", or the socket of a relay, "unix:/path" or "unix-abstract:name".
+        target: "host:port" of the server. Its certificate must be for this host, whatever is dialled.
         security: certificates and keys.
-        options: the channel's further arguments.
+        options: further channel arguments.
 
     Raises:
         ConfigError: as `Security.credentials`.
@@ -156,15 +159,15 @@ def open_channel(
 
 
 def explain_failure(details: str, target: str, security: Security) -> ConnectionError:
-    """What to tell of a connection that failed.
+    """Turn gRPC's report of a failed connection into an error that says what to do.
 
     Args:
-        details: gRPC's words for it.
+        details: gRPC's message.
         target: "host:port" of the server.
-        security: what was tried.
+        security: the settings that were used.
 
     Returns:
-        `Denied` where a person must act, another `ConnectionError` where waiting may help.
+        `Denied` where a person must act; another `ConnectionError` where a retry may help.
     """
     if "CERTIFICATE_VERIFY_FAILED" in details:
         reason = details.rpartition("CERTIFICATE_VERIFY_FAILED:")[2].removesuffix(": OK").strip()
@@ -199,7 +202,7 @@ def host_of(target: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host's name or address stays on this machine."""
+    """Whether a host name or address is this machine's loopback; names other than "localhost" are not resolved."""
     if host in ("localhost", "unix:"):
         return True
     try:
@@ -209,10 +212,14 @@ def is_loopback(host: str) -> bool:
 
 
 def check_private(path: Path, what: str) -> None:
-    """Refuse a file that others than its owner may read.
+    """Check that only a file's owner has permissions on it.
+
+    Args:
+        path: the file.
+        what: its name in messages, such as "key".
 
     Raises:
-        ConfigError: they may, or there is no such file.
+        ConfigError: others have permissions too, or the file is missing.
     """
     try:
         mode = path.stat().st_mode
@@ -220,16 +227,16 @@ def check_private(path: Path, what: str) -> None:
         raise ConfigError(f"cannot read the {what} {path}: {error.strerror}") from error
     if mode & _OTHERS:
         raise ConfigError(
-            f"expected the {what} {path} to be its owner's alone; its mode is {stat.S_IMODE(mode):04o}: "
+            f"expected the {what} {path} to be accessible to its owner only; its mode is {stat.S_IMODE(mode):04o}: "
             f"run `chmod 600 {path}`"
         )
 
 
 def check_pair(cert: Path, key: Path) -> None:
-    """Refuse a certificate and a key that do not belong together, or are none.
+    """Check that two PEM files are a certificate and its unencrypted key.
 
     Raises:
-        ConfigError: with the reason.
+        ConfigError: they are not; the message gives the reason.
     """
     import ssl
 
@@ -241,10 +248,10 @@ def check_pair(cert: Path, key: Path) -> None:
 
 
 def check_authority(path: Path) -> None:
-    """Refuse a file without certificates.
+    """Check that a PEM file holds certificates.
 
     Raises:
-        ConfigError: with the reason.
+        ConfigError: it does not; the message gives the reason.
     """
     import ssl
 
@@ -258,7 +265,7 @@ def read_pem(path: Path, what: str) -> bytes:
     """The content of a PEM file.
 
     Raises:
-        ConfigError: it cannot be read, or is no PEM.
+        ConfigError: it cannot be read, or has no PEM block.
     """
     content = _read(path, what)
     if b"-----BEGIN" not in content:

@@ -1,7 +1,7 @@
 """Device tokens: random bearer tokens, and the server's file of their hashes.
 
-One line a device in the file: its name and the SHA-256 of its token. A slow password hash would add nothing: a token
-holds 256 random bits, which no one can guess from a fast hash, and the server checks it with every frame.
+Each line of the file holds a device's name and the SHA-256 of its token. A slow password hash is not needed: a token
+has 256 random bits, too many to guess, and the server checks one with every frame.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from edge_sdk.errors import ConfigError, StorageError
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HASH = re.compile(r"[0-9a-f]{64}")
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{32,512}")
-_HEAD = "# One device a line: its name and the SHA-256 of its token. A line that is taken out locks its device out.\n"
+_HEAD = "# One line per device: its name and the SHA-256 of its token. Remove a line to lock its device out.\n"
 
 
 def new_token() -> str:
@@ -36,7 +36,7 @@ def hash_token(token: str) -> str:
 
 
 def check_token(text: str, where: str) -> str:
-    """Return the token in `text`, or raise `ConfigError` that names `where` it came from, and not what it was."""
+    """Return the token in `text`, or raise `ConfigError`, which names `where` and never repeats the text."""
     token = text.strip()
     if not _TOKEN.fullmatch(token):
         raise ConfigError(f"expected one token of 32 to 512 letters, digits and ._~+/=- in {where}; got another text")
@@ -44,7 +44,7 @@ def check_token(text: str, where: str) -> str:
 
 
 def check_device_name(name: str) -> str:
-    """Return a device's name, or raise `ConfigError`."""
+    """Return `name` unchanged, or raise `ConfigError` unless it is 1 to 64 letters, digits, dots and dashes."""
     if not _NAME.fullmatch(name):
         raise ConfigError(f"expected a device name of 1 to 64 letters, digits, dots and dashes; got {name!r}")
     return name
@@ -56,7 +56,7 @@ class TokenList:
 
     Attributes:
         hashes: name -> SHA-256 of its token, hexadecimal.
-        faults: lines that could not be read, each with its number; what they name may not call.
+        faults: a message for each invalid line, with its number. Devices of these lines may not call.
     """
 
     hashes: dict[str, str]
@@ -65,7 +65,7 @@ class TokenList:
     def device_of(self, token_hash: str) -> str | None:
         """The device whose token has this hash, or None.
 
-        Each hash of the list is compared, each in constant time: how long it takes says nothing of where they differ.
+        All hashes are compared, each in constant time, so the duration reveals nothing about a match.
         """
         found = None
         for name, known in self.hashes.items():
@@ -100,10 +100,10 @@ def read_tokens(path: Path) -> TokenList:
 
 
 def add_token(path: Path, device: str, token: str, *, replace: bool = False) -> None:
-    """Put the hash of a device's token into the server's file; made with mode 0600 where there is none.
+    """Add a device and the hash of its token to the server's file, which is created with mode 0600 if missing.
 
     Raises:
-        ConfigError: the device has a token already and `replace` is not set, or the file cannot be understood.
+        ConfigError: the device has a token already and `replace` is not set, or a line of the file is invalid.
         StorageError: the file cannot be written.
     """
     check_device_name(device)
@@ -115,10 +115,10 @@ def add_token(path: Path, device: str, token: str, *, replace: bool = False) -> 
 
 
 def remove_token(path: Path, device: str) -> None:
-    """Take a device out of the server's file: its next frame is refused.
+    """Remove a device from the server's file; its next frame is refused.
 
     Raises:
-        ConfigError: the file does not know the device, or cannot be understood.
+        ConfigError: the file does not name the device, or a line of it is invalid.
         StorageError: the file cannot be written.
     """
     with _turn(path):
@@ -132,7 +132,7 @@ def remove_token(path: Path, device: str) -> None:
 
 @contextmanager
 def _turn(path: Path) -> Iterator[None]:
-    """One process at a time changes the file, so that none undoes what another has just written."""
+    """Let one process at a time change the file, so that no change is lost."""
     try:
         with turn(path.parent):
             yield
@@ -148,7 +148,7 @@ def _read_to_change(path: Path) -> dict[str, str]:
 
 
 def _write(path: Path, hashes: dict[str, str]) -> None:
-    """Write the whole file anew beside the old one and rename it: a server never reads half of it."""
+    """Replace the file in one step, so that a server never reads half of it."""
     try:
         path.parent.stat()  # a mistyped folder is not made
         mode = path.stat().st_mode & 0o777 if path.exists() else 0o600

@@ -13,16 +13,16 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Iterable
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from edge_sdk.durable.ballast import free_bytes
-from edge_sdk.durable.database import readable
 from edge_sdk.durable.files import move
 from edge_sdk.store.frames import SUFFIX, StoredFrame, decode_frame, put_aside, rank_of
+from edge_sdk.store.salvage import rows_in
 from edge_sdk.store.schema import FINISH, INSERT, OPEN, FrameRecord, State, first_row
 from edge_sdk.types import Answer, Origin, Reason
 
@@ -36,8 +36,8 @@ NOT_THERE = "its picture was not there at a start"
 
 _ROW_BYTES = 1_000
 _LEAST_ROOM = 1 << 18
-_MAX_STEPS = 60
-_AT_ONCE = 64
+_SETTLED = {State.WAITING: 0, State.SENT: 1, State.FINAL: 2, State.LOST: 2, State.ANSWERED: 3}
+_REASONS = frozenset(Reason)
 
 
 def rebuild(connection: sqlite3.Connection, damaged: Path | None, folder: Path) -> None:
@@ -107,37 +107,19 @@ def _row(stored: StoredFrame, place: str, size: int) -> tuple[Any, ...]:
 
 
 def _copy_rows(damaged: Path, connection: sqlite3.Connection, room: int) -> int:
-    """Copy the newest rows that can be read, at most `room`; where a page cannot be read, its rows are skipped."""
-    columns = ", ".join(f'"{row[1]}"' for row in connection.execute("PRAGMA table_info(frames)"))
-    put = f"INSERT OR IGNORE INTO frames ({columns}) VALUES ({', '.join('?' * (columns.count(',') + 1))})"
-    walk = f"SELECT {columns} FROM frames NOT INDEXED WHERE number < ? ORDER BY number DESC LIMIT ?"
-    copied, at, step, careful = 0, 1 << 62, 1, 0
-    with closing(sqlite3.connect(damaged, isolation_level=None)) as source:
-        source.text_factory = readable
-        source.execute("PRAGMA writable_schema=ON")  # a schema that cannot be parsed whole is read as far as it goes
-        with suppress(sqlite3.Error, TypeError):
-            at = source.execute("SELECT max(number) FROM frames NOT INDEXED").fetchone()[0] + 1
-        while copied < room and step < 1 << _MAX_STEPS:
-            try:
-                rows = source.execute(walk, [at, 1 if careful else _AT_ONCE]).fetchall()
-            except (sqlite3.Error, UnicodeDecodeError):
-                if careful:
-                    at, step = at - step, step * 2
-                careful = _AT_ONCE
-                continue
-            if not rows:
-                break
-            at, step, careful = rows[-1][0], 1, max(0, careful - 1)
-            for row in rows:
-                with suppress(sqlite3.IntegrityError):
-                    copied += connection.execute(put, row).rowcount
-        for row in _clock(source):
-            connection.execute("INSERT INTO clock VALUES (?, ?, ?, ?)", row)
+    """Copy the newest rows that can be read, at most `room`: of each frame the version that says most."""
+    names = [row[1] for row in connection.execute("PRAGMA table_info(frames)")]
+    (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
+    found: dict[str, list[Any]] = {}
+    for row in rows_in(damaged, len(names), page_bytes):
+        frame_id, state, reason = row[1], row[2], row[names.index("reason")]
+        if state in _SETTLED and reason in _REASONS and isinstance(frame_id, str):
+            known = found.get(frame_id)
+            if known is None or _SETTLED[state] >= _SETTLED[known[2]]:
+                found[frame_id] = row
+    put = f"INSERT OR IGNORE INTO frames VALUES ({', '.join('?' * len(names))})"
+    copied = 0
+    for row in sorted(found.values(), key=lambda row: row[0], reverse=True)[:room]:
+        with suppress(sqlite3.IntegrityError, sqlite3.InterfaceError):
+            copied += connection.execute(put, row).rowcount or connection.execute(put, [None, *row[1:]]).rowcount
     return copied
-
-
-def _clock(source: sqlite3.Connection) -> list[tuple[Any, ...]]:
-    try:
-        return source.execute("SELECT * FROM clock LIMIT 1").fetchall()
-    except (sqlite3.Error, UnicodeDecodeError):
-        return []

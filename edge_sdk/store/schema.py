@@ -187,11 +187,16 @@ def first_row(
 
 
 def entry_of(row: tuple[Any, ...]) -> JournalEntry:
-    """The entry in a row of `COLUMNS`.
+    """The entry in a row of `COLUMNS`; of a damaged one, what can be made out, with the reason `DAMAGED`."""
+    try:
+        return _whole_entry(row)
+    except (ValueError, TypeError, OverflowError):
+        label = row[9] if isinstance(row[9], str) else None
+        said = Answer(str(row[0]), _EPOCH, "", label, 0.0, Origin.DEVICE, True, Reason.DAMAGED)
+        return JournalEntry(said, said, None, None, "its row was damaged", State.LOST)
 
-    Raises:
-        ValueError, TypeError, OverflowError: the row is damaged.
-    """
+
+def _whole_entry(row: tuple[Any, ...]) -> JournalEntry:
     frame_id, state, us, offset_s, _, source, trigger, event, model, label, confidence, top_k, gain = row[:13]
     reason, note, picture, size, _, truth, audit, cloud_model, cloud_label, cloud_confidence, cloud_top_k = row[13:24]
     captured_at = moment(us, offset_s)

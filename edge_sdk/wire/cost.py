@@ -1,6 +1,6 @@
-"""What leaves the machine, in bytes, for one connection and for one frame: framing, headers, acknowledgements included.
+"""Estimates from above of the bytes that one connection and one frame send: framing, headers and acknowledgements.
 
-Upper estimates, by which the uplink decides whether to begin; what is charged is what `WireAccount` charges.
+The uplink decides by them whether to begin. The ledger is charged by `WireAccount`, for the bytes that leave.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ _PACKET_PAYLOAD = 1_200  # what is left of the smallest MTU that IPv6 allows
 _PER_REPLY = 5 * _PACKET_HEADERS  # acknowledgements of the reply, window updates, answers to the server's pings
 
 CONNECTION_BYTES = 3_700
-"""An opened connection: its SYNs, the HTTP/2 preface and settings, `Describe`, the stream's headers, and its end."""
+"""Bytes to open and end a connection: SYNs, HTTP/2 preface and settings, `Describe`, stream headers, the end."""
 
 
 def frame_bytes(message_bytes: int) -> int:
-    """Bytes on the wire for one request message of `message_bytes`, and for acknowledging its reply."""
+    """Bytes on the wire to send a request message of `message_bytes` bytes and acknowledge its reply."""
     body = message_bytes + _GRPC_PREFIX
     body += _HTTP2_FRAME * (body // _HTTP2_FRAME_MAX + 1)
     packets = body // _PACKET_PAYLOAD + 1

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from edge_sdk.durable.files import write_whole
@@ -21,8 +22,10 @@ from edge_sdk.workbench.specialize.report import Report
 
 TEAL, CORAL, NAVY, GREY, GOLD = "#2a9d8f", "#e76f51", "#264653", "#b8b8b8", "#e9c46a"
 _MOST_POINTS = 4000
+_LETTERS = rc_context({"text.parse_math": False})  # a dollar sign in a name is a letter
 
 
+@_LETTERS
 def draw_calibration(path: Path, found: Calibration, title: str) -> None:
     """Draw a calibration: curve, exit ratio, hardness and scores.
 
@@ -127,6 +130,7 @@ def _draw_scores(axis: Any, comparisons: Sequence[Comparison]) -> None:
     )
 
 
+@_LETTERS
 def draw_companions(path: Path, ranked: Sequence[Ranked], title: str) -> None:
     """Draw ranked companions: what each saves and what it costs in accuracy.
 
@@ -160,6 +164,7 @@ def draw_companions(path: Path, ranked: Sequence[Ranked], title: str) -> None:
     _save(figure, path)
 
 
+@_LETTERS
 def draw_ladder(path: Path, found: Ladder, title: str) -> None:
     """Draw accuracy against bytes for every encoding that was tried.
 
@@ -224,6 +229,7 @@ def draw_ladder(path: Path, found: Ladder, title: str) -> None:
     _save(figure, path)
 
 
+@_LETTERS
 def draw_report(path: Path, report: Report, title: str) -> None:
     """Draw a specialist's accuracy stage by stage, and how many times smaller and faster it became.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edge_sdk.errors import ImageError, WorkbenchError
@@ -44,7 +44,15 @@ class FolderSource:
 
     def read(self, part: int) -> Iterator[LabelledImage]:
         """The pictures of one part."""
-        for path in self._files[part * _FILES_PER_PART : (part + 1) * _FILES_PER_PART]:
+        yield from self._read(self._files[part * _FILES_PER_PART : (part + 1) * _FILES_PER_PART])
+
+    def read_spread(self, limit: int) -> Iterator[LabelledImage]:
+        """The pictures of at most `limit` files, spread evenly over all."""
+        count = min(limit, len(self._files))
+        yield from self._read([self._files[index * len(self._files) // count] for index in range(count)])
+
+    def _read(self, files: Sequence[Path]) -> Iterator[LabelledImage]:
+        for path in files:
             try:
                 image = read_image(path).image
             except ImageError as error:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -88,11 +90,17 @@ def load_pixels(
     done = source.parts - len(missing)
     if missing and workers > 1:
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            for future in as_completed([pool.submit(_make_part, source, part, spec, folder) for part in missing]):
-                future.result()
-                done += 1
-                if on_part is not None:
-                    on_part(done, source.parts)
+            try:
+                with _without_interrupts():
+                    futures = [pool.submit(_make_part, source, part, spec, folder) for part in missing]
+                for future in as_completed(futures):
+                    future.result()
+                    done += 1
+                    if on_part is not None:
+                        on_part(done, source.parts)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)  # parts in hand are finished, no other is begun
+                raise
     else:
         for part in missing:
             _make_part(source, part, spec, folder)
@@ -103,6 +111,16 @@ def load_pixels(
     if not any(len(truths) for _, truths in parts):
         raise WorkbenchError("expected pictures with a class: a folder of class folders, or the simulated camera")
     return Pixels(labels, parts)
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Processes that start in the block ignore Ctrl-C, which a terminal sends to all: this process ends them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _path(folder: Path, source: Source, part: int, kind: str) -> Path:

@@ -1,81 +1,125 @@
-"""The command edge-sdk."""
+"""The command edge-sdk as a whole: its list, its help, its errors."""
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
-import cv2
-import numpy as np
+import click
 import pytest
-from click.testing import CliRunner
 
+from edge_sdk.cli import DEVICE, WORKBENCH, cli
+from edge_sdk.terminal.command import run
+
+NAMES = [one.name or "" for one in (*DEVICE, *WORKBENCH)]
+
+WITHOUT_EXTRAS = """
+import sys
+MISSING = {"torch", "torchvision", "timm", "scipy", "matplotlib", "safetensors", "executorch", "torch_pruning",
+           "torchao", "cryptography", "pandas", "grpc_health"}
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in MISSING:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Missing())
 from edge_sdk.cli import cli
-from edge_sdk.errors import BundleError
+from edge_sdk.terminal.command import run
+"""
 
 
-def run(*arguments: object, ok: bool = True) -> str:
-    done = CliRunner().invoke(cli, [str(one) for one in arguments], catch_exceptions=False)
-    assert (done.exit_code == 0) == ok, done.output
-    return done.output
+def without_extras(code: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-P", "-c", WITHOUT_EXTRAS + code]
+    return subprocess.run(command, capture_output=True, text=True, timeout=100)
 
 
-def test_help_lists_all_commands_without_loading_torch() -> None:
-    code = "import sys; from click.testing import CliRunner; from edge_sdk.cli import cli; "
-    code += "print(CliRunner().invoke(cli, ['--help']).output); print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
-    for name in (
-        "info",
-        "classify",
-        "journal",
-        "contact-sheet",
-        "train",
-        "export",
-        "calibrate",
-        "records",
-        "companion",
-        "sequence",
-        "cascade",
-        "drift",
-    ):
-        assert f"  {name}" in done.stdout
-    assert done.stdout.strip().endswith("False")
+def test_help_of_all_commands_needs_no_extra_and_loads_nothing_heavy() -> None:
+    code = f"""
+for name in {NAMES!r}:
+    assert run(cli, "edge-sdk", [name, "--help"]) == 0, name
+assert run(cli, "edge-sdk", ["--help"]) == 0
+print(sorted({{"numpy", "cv2", "grpc", "torch", "matplotlib"}} & set(sys.modules)))
+"""
+    done = without_extras(code)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
+    for name in NAMES:
+        assert f"Usage: edge-sdk {name}" in done.stdout
 
 
-def test_info_describes_the_shipped_bundle() -> None:
-    text = run("info")
-    for part in ("deer", "int8", "rule", "golden"):
-        assert part in text
-    with pytest.raises(BundleError, match="no-such"):
-        run("info", "/no-such")
+@pytest.mark.parametrize(
+    ("arguments", "missing"),
+    [
+        (["train", "--model", "m", "--data", ".", "--out", "m.safetensors"], "torch"),
+        (["export", "--model", "m", "--data", ".", "--out", "bundle"], "torch"),
+        (["calibrate", "--bundle", ".", "--big", "m", "--data", "."], "scipy"),
+        (["ladder", "--bundle", ".", "--big", "m", "--data", "."], "torch"),
+        (["records", "m", "--data", ".", "--out", "r"], "torch"),
+        (["companion", "--big", "m", "--candidates", "c", "--data", ".", "--out", "o"], "torch"),
+        (["sequence", "--big", "m", "--bundle", ".", "--data", ".", "--out", "o"], "torch"),
+        (
+            ["specialize", "--big", "m", "--data", ".", "--out", "o", "--target", "params=2x", "--without-control"],
+            "torch",
+        ),
+        (["cascade", "edge_sdk/cli/__init__.py", "edge_sdk/cli/__init__.py"], "scipy"),
+        (["keys", "make", "--server", "vm"], "cryptography"),
+    ],
+)
+def test_a_missing_extra_is_one_line(arguments: list[str], missing: str) -> None:
+    done = without_extras(f"sys.exit(run(cli, 'edge-sdk', {arguments!r}))")
+    assert done.returncode == 2
+    extra = "keys" if missing == "cryptography" else "workbench"
+    assert done.stderr == (
+        f"edge-sdk: this needs the package {missing}, which this Python lacks: install the extra {extra}, "
+        f"pip install '.[{extra}]' in the checkout\n"
+    )
 
 
-def test_classify_goes_on_after_a_broken_photo(tmp_path: Path) -> None:
-    good, bad = tmp_path / "good.png", tmp_path / "bad.jpg"
-    cv2.imwrite(str(good), np.full((60, 80, 3), 90, np.uint8))
-    bad.write_bytes(b"no photo")
-    text = run("classify", bad, good, "--json", ok=False)
-    assert str(bad) in text
-    line = json.loads(text.splitlines()[-1])
-    assert line["source"] == str(good)
-    assert sum(line["probabilities"].values()) == pytest.approx(1, abs=1e-4)
-    assert "offload" in run("classify", good) or "exit" in run("classify", good)
+def test_every_command_and_option_is_described() -> None:
+    def commands(group: click.Group) -> list[click.Command]:
+        inner = [one for one in group.commands.values() if isinstance(one, click.Group)]
+        return [*group.commands.values(), *(two for one in inner for two in commands(one))]
+
+    assert sorted(cli.commands) == sorted(NAMES)
+    for command in commands(cli):
+        assert command.help, command.name
+        for parameter in command.params:
+            if isinstance(parameter, click.Option):
+                assert parameter.hidden or (parameter.help or "").strip(), f"{command.name} {parameter.name}"
 
 
-def test_journal_says_where_it_looked(tmp_path: Path) -> None:
-    assert f"no journal at {tmp_path}" in run("journal", "--state", tmp_path, ok=False)
+def test_one_word_for_one_thing() -> None:
+    options = {
+        (command.name, name)
+        for command in cli.commands.values()
+        for parameter in command.params
+        if not getattr(parameter, "hidden", False)
+        for name in parameter.opts
+    }
+    for old in ("--images", "--task", "--fp32", "--half", "--float", "--as-uploaded", "--max-side", "--frames"):
+        assert not {command for command, name in options if name == old}
+    pictures = {"train", "export", "calibrate", "ladder", "records", "companion", "sequence", "specialize"}
+    assert {command for command, name in options if name == "--data"} == pictures
 
 
-def test_contact_sheet_is_a_picture(tmp_path: Path) -> None:
-    run("contact-sheet", "--out", tmp_path / "sheet.png")
-    picture = cv2.imread(str(tmp_path / "sheet.png"))
-    assert picture is not None
-    assert picture.std() > 20
-    assert "cannot write" in run("contact-sheet", "--out", "/no/such/sheet.png", ok=False)
+def test_an_unknown_command_or_option_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(cli, "edge-sdk", ["clasify"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("edge-sdk: No such command 'clasify'") and said.count("\n") == 1
+    assert run(cli, "edge-sdk", ["info", "--fast"]) == 2
+    assert capsys.readouterr().err == "edge-sdk: No such option '--fast' (see edge-sdk info --help)\n"
 
 
-def test_an_unknown_command_or_option_is_said() -> None:
-    assert "No such command" in run("clasify", ok=False)
-    assert "No such option" in run("info", "--fast", ok=False)
+def test_without_a_command_there_is_the_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(cli, "edge-sdk", []) == 2
+    assert "Workbench commands:" in capsys.readouterr().err
+
+
+def test_the_module_is_the_command(tmp_path: Path) -> None:
+    command = [sys.executable, "-P", "-m", "edge_sdk", "info", str(tmp_path / "no [/b] bundle")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 2
+    assert done.stderr.startswith("edge-sdk: ") and "no [/b] bundle" in done.stderr
+    assert done.stderr.count("\n") == 1

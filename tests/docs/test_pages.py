@@ -57,3 +57,15 @@ def test_every_page_is_in_the_navigation() -> None:
     navigation = (DOCS.parent / "mkdocs.yml").read_text()
     for page in DOCS.rglob("*.md"):
         assert f": {page.relative_to(DOCS).as_posix()}\n" in navigation, page
+
+
+def test_the_files_that_pages_name_are_there() -> None:
+    root = DOCS.parent
+    for page in (root / "README.md", root / "CONTRIBUTING.md", *DOCS.rglob("*.md")):
+        text = page.read_text()
+        for path in re.findall(r"`((?:edge_sdk|cloud_server|tests|docs|benchmarks|examples|protos)/[\w/.-]*)`", text):
+            assert (root / path).exists(), f"{page.name}: {path}"
+        if page.name == "architecture.md":
+            for path in re.findall(r"`([a-z]+/[\w/]+\.py)`", text):
+                places = (root, root / "edge_sdk", root / "cloud_server")
+                assert any((place / path).exists() for place in places), f"{page.name}: {path}"

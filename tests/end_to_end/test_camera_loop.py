@@ -78,16 +78,19 @@ def test_an_unreachable_server_does_not_stop_the_loop(tmp_path: Path) -> None:
     assert "no cloud server answers at 127.0.0.1:9" in done.stdout + done.stderr
 
 
-def test_ctrl_c_ends_in_a_summary(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_a_signal_ends_in_a_summary(tmp_path: Path, number: signal.Signals, code: int) -> None:
     command = [sys.executable, str(LOOP), "--cloud", "none", "--out", str(tmp_path), "--state", str(tmp_path / "state")]
     command += ["--camera", "simulated://trailcam?seed=1", "--frames", "1000000"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         output, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors
+    assert process.returncode == code, errors
     assert "frames answered" in output
+    assert "Traceback" not in errors
+    assert ("camera_loop: stopped: frames that wait stay in the spool" in errors) == (code == 130)
     assert (tmp_path / "summary.png").exists()
 
 
@@ -108,14 +111,16 @@ def test_ctrl_c_ends_in_a_summary(tmp_path: Path) -> None:
         (["--cloud", "127.0.0.1:9", "--ca", "/no/such.pem"], "cannot read the ca /no/such.pem"),
         (["--cloud", "127.0.0.1:9", "--key", "some.pem"], "expected cert and key together"),
         (["--frames", "0"], "frames"),
+        (["--out", "/dev/null/out"], "/dev/null is not a folder"),
+        (["--state", "/dev/null/state"], "/dev/null is not a folder"),
     ],
 )
 def test_bad_input_is_one_clear_line(tmp_path: Path, arguments: list[str], message: str) -> None:
-    base = ["--out", tmp_path, "--state", tmp_path / "state"]
+    base = ["--out", str(tmp_path), "--state", str(tmp_path / "state")]
     done = loop(*(base if "--cloud" in arguments else [*base, "--cloud", "none"]), *arguments, check=False)
-    assert done.returncode != 0
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.returncode == 2
+    assert message in done.stderr.splitlines()[-1]
+    assert done.stderr.startswith("camera_loop: ") and done.stderr.count("\n") == 1
 
 
 @pytest.mark.data

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gated_model import LABELS, picture
-from test_uplink import FAST, Handler, item
+from link_parts import FAST, Handler, item
 
 from edge_sdk.budget.ledger import Ledger
 from edge_sdk.link.uplink import Uplink

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_uplink import item
+from link_parts import item
 
 from edge_sdk.budget.ledger import Ledger
 from edge_sdk.budget.limits import Budget, Resource

@@ -13,7 +13,6 @@ import pytest
 
 from edge_sdk.budget.ledger import Ledger
 from edge_sdk.budget.limits import Budget, Resource
-from edge_sdk.link.meter import WireMeter, interface_bytes
 from edge_sdk.link.relay import Relay
 from edge_sdk.link.wire_account import WireAccount
 
@@ -116,25 +115,6 @@ async def test_energy_is_charged_with_the_bytes(tmp_path: Path) -> None:
             writer.close()
         account = ledger.snapshot()
         assert account.spent(Resource.ENERGY) == pytest.approx(2 * account.bytes_sent, abs=20)
-
-
-def test_the_meter_reads_the_kernel() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as out:
-        there, _ = listener.accept()
-        with there:
-            meter = WireMeter(out)
-            opened = meter.wire_bytes()
-            out.sendall(bytes(50_000))
-            meter.wrote(50_000)
-            received = 0
-            while received < 50_000:
-                received += len(there.recv(65_536))
-            assert 50_000 <= meter.wire_bytes() - opened < 53_000
-            assert meter.cost(50_000) >= 50_000 + meter.segment_bytes - meter.mss
-
-
-def test_an_interface_that_is_not_there_has_no_count() -> None:
-    assert interface_bytes("no-such-interface") is None
 
 
 _STRANGER = """

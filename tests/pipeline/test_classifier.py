@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from classifier_parts import ALWAYS, LABELS, NEVER, frame
 from tiny_network import write_tiny_bundle
 
 from edge_sdk import EdgeClassifier, Frame, LinkState, Origin, Reason, open_bundle
@@ -26,13 +27,6 @@ from edge_sdk.testing import FakeRuntime, FakeTransport, write_fake_bundle
 from edge_sdk.testing.server import ScriptedServer, answer, failure
 from edge_sdk.types import Answer
 from edge_sdk.wire import offload_pb2 as wire
-
-LABELS = open_bundle("trailcam").manifest.labels
-NEVER, ALWAYS = 1.01, 0.0  # thresholds: no frame exits, every frame does
-
-
-def frame(seed: int = 0) -> Frame:
-    return Frame(np.random.default_rng(seed).integers(0, 255, (96, 128, 3), np.uint8), source=f"test {seed}")
 
 
 @pytest.fixture

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
+from rich.text import Text
 
 from edge_sdk import EdgeClassifier, Frame, LinkState
 from edge_sdk.budget.limits import Budget, Resource
 from edge_sdk.budget.usage import BudgetState, Usage
 from edge_sdk.report.display import _LINK_STYLE, LoopDisplay, compute_text, macs_text, period_text, upload_text
+from edge_sdk.terminal.text import open_console
 
 
 @pytest.mark.parametrize(
@@ -65,3 +68,23 @@ def test_both_ways_of_showing(tmp_path: Path, terminal: bool) -> None:
 
 def test_every_state_of_the_link_has_a_colour() -> None:
     assert set(_LINK_STYLE) == set(LinkState)
+
+
+@pytest.mark.parametrize("width", [40, 60, 140])
+def test_the_panel_fits_and_shows_names_as_they_are(tmp_path: Path, width: int) -> None:
+    text = io.StringIO()
+    console = open_console()
+    console.file, console.width, console._force_terminal = text, width, True  # as on a terminal
+    frame = Frame(np.zeros((48, 64, 3), np.uint8))
+    with (
+        EdgeClassifier(state_dir=tmp_path, threshold=1.01, budget="5MB/day") as edge,
+        LoopDisplay(edge, "ca[/red]m\x07", console) as display,
+    ):
+        first = edge.classify(frame)
+        display.show(frame, first)
+        display.late(first)
+    lines = Text.from_ansi(text.getvalue()).plain.splitlines()
+    assert max(cell_len(line) for line in lines) <= width
+    shown = "".join(lines)
+    assert r"ca[/red]m\x07" in shown and "\x07" not in text.getvalue()
+    assert "of 5.0 MB/day" in " ".join(shown.replace("│", " ").split())

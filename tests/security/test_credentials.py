@@ -108,7 +108,7 @@ def test_a_token_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> N
     path = tmp_path / "token"
     path.write_text(new_token())
     path.chmod(mode)
-    with pytest.raises(ConfigError, match="its owner's alone") as caught:
+    with pytest.raises(ConfigError, match="accessible to its owner only") as caught:
         Security(token_file=path).check("127.0.0.1:1")
     assert f"{stat.S_IMODE(mode):04o}: run `chmod 600 {path}`" in str(caught.value)
     with pytest.raises(ConfigError, match="cannot read the token file"):

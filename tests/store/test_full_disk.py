@@ -2,54 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-
-_PREAMBLE = """
-import os, sys
-from pathlib import Path
-folder = Path(sys.argv[1])
-sys.path[:0] = [sys.argv[2], sys.argv[2] + "/../pipeline", sys.argv[2] + "/../link", sys.argv[2] + "/.."]
-
-def fill_up():
-    with open(folder / "filler", "wb", buffering=0) as file:
-        for size in (4096, 512, 1):
-            try:
-                while True:
-                    file.write(bytes(size))
-            except OSError:
-                pass
-
-def make_room():
-    (folder / "filler").unlink()
-
-def damage(path):
-    content = path.read_bytes()
-    assert b"CREATE INDEX" in content
-    with path.open("r+b") as file:
-        file.seek(content.index(b"CREATE INDEX"))
-        file.write(b"CREATE IMDEX")
-"""
-
-
-def run_on_a_small_disk(folder: Path, script: str, *, megabytes: int = 2) -> None:
-    """Run `script` with a small tmpfs mounted at `folder`; skip where the system does not allow that."""
-    if shutil.which("unshare") is None:
-        pytest.skip("needs unshare (Linux)")
-    mount = ["unshare", "--mount", "--map-root-user", "sh", "-c"]
-    if subprocess.run([*mount, f"mount -t tmpfs -o size=64k tmpfs {folder}"], capture_output=True).returncode:
-        pytest.skip("needs the right to mount a tmpfs in a namespace")
-    command = f'mount -t tmpfs -o size={megabytes}m tmpfs {folder} && exec "$0" -W error -c "$1" {folder} "$2"'
-    done = subprocess.run(
-        [*mount, command, sys.executable, _PREAMBLE + script, str(Path(__file__).parent)],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+from small_disk import run_on_a_small_disk
 
 
 def test_spool(tmp_path: Path) -> None:
@@ -180,7 +136,8 @@ def test_a_device_starts_on_a_full_disk_says_so_and_recovers(tmp_path: Path, dam
         tmp_path,
         f"""
 import logging
-from test_classifier import EdgeClassifier, NEVER, Reason, frame
+from classifier_parts import NEVER, frame
+from edge_sdk import EdgeClassifier, Reason
 said = []
 class Hearer(logging.Handler):
     def emit(self, record):
@@ -218,7 +175,8 @@ def test_a_very_first_start_on_a_full_disk_answers_and_writes_it_down_later(tmp_
     run_on_a_small_disk(
         tmp_path,
         """
-from test_classifier import ALWAYS, NEVER, EdgeClassifier, Reason, frame
+from classifier_parts import ALWAYS, NEVER, frame
+from edge_sdk import EdgeClassifier, Reason
 fill_up()
 with EdgeClassifier(state_dir=folder, threshold=NEVER, budget="5MB/day", compute_budget="1TMAC/day") as edge:
     spent = edge.classify(frame(0))

@@ -273,7 +273,7 @@ def test_what_waits_to_be_written_is_bounded_and_keeps_the_latest(store: Store, 
 _WRITER = """
 import os, sys
 from pathlib import Path
-sys.path[:0] = [sys.argv[2]]
+sys.path.insert(0, sys.argv[2])
 from store_parts import device
 from edge_sdk.store.schema import FrameRecord
 from edge_sdk.store.store import Store
@@ -290,7 +290,7 @@ def test_what_was_flushed_survives_sigkill(tmp_path: Path) -> None:
     start = 0
     for seed in range(3):
         child = subprocess.Popen(
-            [sys.executable, "-c", _WRITER, str(tmp_path), str(Path(__file__).parent), str(start)],
+            [sys.executable, "-c", _WRITER, str(tmp_path), str(Path(__file__).parents[1]), str(start)],
             stdout=subprocess.PIPE,
         )
         assert child.stdout is not None

@@ -156,6 +156,20 @@ def test_of_a_table_with_a_zeroed_page_the_other_rows_are_kept(tmp_path: Path, p
         assert store.journal.get("after") is not None
 
 
+@pytest.mark.parametrize("column", ["state", "reason", "top_k", "captured_us"])
+def test_a_damaged_row_is_told_as_such_and_hides_no_other(tmp_path: Path, column: str) -> None:
+    with Store(tmp_path, flush_interval_s=3600.0) as store:
+        store.exit(record("a", final=True))
+        store.exit(record("b", final=True))
+        store.flush()
+        with store._table.transaction() as connection:
+            connection.execute(f"UPDATE frames SET {column} = 'xx\ufffd' WHERE frame_id = 'a'")
+        known = {entry.answer.frame_id: entry.answer for entry in store.journal.query()}
+        assert (known["a"].label, known["a"].final, known["a"].reason) == ("fox", True, Reason.DAMAGED)
+        assert known["b"] == device("b")
+        assert not (tmp_path / "state.db.damaged").exists()
+
+
 def test_no_fault_of_a_card_stops_the_store(tmp_path: Path) -> None:
     """Zeroed and torn pages, and truncated files, anywhere: it starts, and what waits is there."""
     with Store(tmp_path / "whole", flush_interval_s=3600.0) as store:

@@ -314,7 +314,7 @@ def test_a_put_that_the_system_refuses_leaves_nothing_behind(tmp_path: Path) -> 
     script = """
 import resource, signal, sys
 from pathlib import Path
-sys.path[:0] = [sys.argv[2]]
+sys.path.insert(0, sys.argv[2])
 from store_parts import item
 from edge_sdk.errors import StorageError
 from edge_sdk.store.store import Store
@@ -332,14 +332,14 @@ with Store(Path(sys.argv[1])) as store:
     store.spool.put(item("c", 0.9))
     assert store.spool.ids() == ("c", "a")
 """
-    subprocess.run([sys.executable, "-c", script, str(tmp_path), str(Path(__file__).parent)], check=True)
+    subprocess.run([sys.executable, "-c", script, str(tmp_path), str(Path(__file__).parents[1])], check=True)
     assert frame_files(tmp_path) == {"a", "c"}
 
 
 _KILLED_AGAIN_AND_AGAIN = """
 import json, os, random, signal, sys
 from pathlib import Path
-sys.path[:0] = [sys.argv[2]]
+sys.path.insert(0, sys.argv[2])
 from store_parts import cloud, item
 from edge_sdk.store.store import Store
 folder, promised, acked = Path(sys.argv[1]), set(), set()
@@ -377,7 +377,7 @@ with Store(folder) as store:
 
 def test_nothing_promised_is_lost_when_killed_at_any_moment(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", _KILLED_AGAIN_AND_AGAIN, str(tmp_path), str(Path(__file__).parent)],
+        [sys.executable, "-c", _KILLED_AGAIN_AND_AGAIN, str(tmp_path), str(Path(__file__).parents[1])],
         check=True,
         capture_output=True,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},

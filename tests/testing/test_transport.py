@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from test_uplink import Device, item
+from link_parts import Device, item
 
 from edge_sdk.budget.limits import Budget
 from edge_sdk.link.transport import Refusal, Reply, ServerInfo

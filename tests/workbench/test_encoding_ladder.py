@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ import cv2
 import numpy as np
 import pytest
 import tiny_network
-from click.testing import CliRunner
 from msgspec.structs import replace
 
 from edge_sdk.errors import WorkbenchError
@@ -19,8 +17,6 @@ from edge_sdk.model.bundle import InputSpec, open_bundle
 from edge_sdk.model.little import LittleModel
 from edge_sdk.model.policy import Policy
 from edge_sdk.types import Image
-from edge_sdk.workbench.commands.ladder import ladder
-from edge_sdk.workbench.commands.options import parse_upload
 from edge_sdk.workbench.data import open_source
 from edge_sdk.workbench.draw import draw_ladder
 from edge_sdk.workbench.encoding_ladder import Ladder, Rule, measure_ladder, write_ladder
@@ -78,10 +74,6 @@ def measured(bundle: Path, photos: Path, folder: Path, big: Subject | None = Non
     given: dict[str, Any] = {"sides": (16, 64), "qualities": (60,), "every": True, **options}
     source = open_source(str(photos), Split.ALL)
     return measure_ladder(bundle, big or Seer().subject(), source, rule, folder=folder, **given)
-
-
-def run(*options: str) -> Any:
-    return CliRunner().invoke(ladder, options, catch_exceptions=False)
 
 
 def test_the_cheapest_encoding_that_keeps_the_detail_is_found_and_written(
@@ -169,40 +161,3 @@ def test_only_what_the_little_model_would_offload_is_looked_at(photos: Path, tmp
     never = tiny_network.write_tiny_bundle(tmp_path / "never", Policy(threshold=0.0)).path
     with pytest.raises(WorkbenchError, match=r"at least 25 offloaded pictures .* got 0 \(0 of 150 in all\)"):
         measured(never, photos, tmp_path / "kept", every=False)
-
-
-def test_the_command_prints_a_table_and_writes_only_when_it_may(bundle: Path, photos: Path, tmp_path: Path) -> None:
-    before = (bundle / "policy.json").read_bytes()
-    given = ("--bundle", str(bundle), "--big", str(bundle), "--data", str(photos), "--all", "--drop", "0.2")
-    grid = ("--sides", "16,64", "--qualities", "60", "--formats", "jpeg", "--cache", str(tmp_path / "kept"))
-    drawn = ("--picture", str(tmp_path / "ladder.png"))
-    done = run(*given, *grid, *drawn, "--dry-run")
-    assert done.exit_code == 0, done.output
-    assert "16@60" in done.output and "64@95" in done.output and "150 frames, 150 offloaded" in done.output
-    assert (tmp_path / "ladder.png").exists()
-    assert (bundle / "policy.json").read_bytes() == before
-    done = run(*given, *grid)
-    assert done.exit_code == 0, done.output
-    policy = open_bundle(bundle).policy
-    assert policy.calibration["ladder_frames"] == 150
-    assert policy.upload.name in ("16@60", "64@60", "64@95")
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (("--sides", "8"), "expected numbers from 16 to 65535 between commas; got '8'"),
-        (("--qualities", "50,x"), "expected numbers from 1 to 100 between commas; got '50,x'"),
-        (("--formats", "gif"), "expected formats among jpeg,webp; got 'gif'"),
-        (("--drop", "0"), "0.0 is not in the range"),
-    ],
-)
-def test_bad_options_are_told(tmp_path: Path, options: Sequence[str], message: str) -> None:
-    done = run("--bundle", str(tmp_path), "--big", "m", "--data", "d", *options)
-    assert done.exit_code == 2 and message in " ".join(done.output.replace("│", " ").split())
-
-
-@pytest.mark.parametrize("text", ["640@85", "320@75.webp"])
-def test_an_encoding_is_typed_as_it_is_shown(text: str) -> None:
-    upload = parse_upload(None, None, text)  # type: ignore[arg-type]
-    assert upload is not None and upload.name == text

@@ -35,7 +35,7 @@ class SimulatedCamera:
         width: picture width in pixels.
         height: picture height in pixels.
         fps: frames per second of simulated time within a trigger.
-        frames: stop after so many; None goes on for ever.
+        frames: number of frames after which it ends; None: it never does.
         realtime: hand out frames at `fps` by the wall clock.
         start: when the sequence begins, with a time zone; hours are read in that zone.
         clock: monotonic seconds.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
-from rich.table import Table
 
 from edge_sdk.durable.files import write_whole
+from edge_sdk.terminal.tables import Rows
 from edge_sdk.workbench.specialize.target import parse_targets
 
 _TOLERANCE = 0.05  # of times, which vary by so much on a quiet machine
@@ -122,26 +122,23 @@ def write_report(path: Path, report: Report) -> None:
     write_whole(path, content)
 
 
-def report_table(report: Report) -> Table:
+def report_table(report: Report) -> Rows:
     """A table of the stages, the control and the bundles."""
-    table = Table(
-        title=f"{report.model} for {len(report.task)} classes from {report.pictures} pictures, "
+    table = Rows(
+        f"{report.model} for {len(report.task)} classes from {report.pictures} pictures, "
         f"evaluated on {report.test_pictures or 'none'}; latency of int8 bundles, one thread",
-        title_justify="left",
+        ("", "weights", "MACs", "right", "latency", "model.pte", "zipped"),
     )
-    for column in ("", "weights", "MACs", "right", "latency", "model.pte", "zipped"):
-        table.add_column(column, justify="left" if not column else "right", no_wrap=bool(column))
     for stage in report.stages:
-        table.add_row(stage.name, *_costs(stage), _share(stage.accuracy), *_bundle(stage), "")
+        table.add(stage.name, *_costs(stage), _share(stage.accuracy), *_bundle(stage), "")
     if report.control is not None:
         control = report.control
-        table.add_row("control: the same on generic pictures", *_costs(control), _share(control.accuracy))
-    table.add_section()
+        table.add("control: the same on generic pictures", *_costs(control), _share(control.accuracy), "", "", "")
     for name, stage, accuracy, packed in (
         ("big, int8 bundle", report.stages[0], report.big_bundle_accuracy, report.big_packed_bytes),
         ("small, int8 bundle", report.stages[-1], report.bundle_accuracy, report.packed_bytes),
     ):
-        table.add_row(name, *_costs(stage), _share(accuracy), *_bundle(stage), f"{packed / 1e6:.2f} MB")
+        table.add(name, *_costs(stage), _share(accuracy), *_bundle(stage), f"{packed / 1e6:.2f} MB")
     return table
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import logging
@@ -8,45 +7,30 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-import cv2
-import grpc
 import numpy as np
 import pytest
+from archive_parts import NOON, archive_in, encoded, frame, lines, pictures, request, serving, size_of
 from click.testing import CliRunner
-from gated_model import POISON, GatedModel, picture
-from test_full_disk import run_on_a_small_disk
+from gated_model import POISON, picture
+from small_disk import run_on_a_small_disk
 
 import cloud_server.cli as command
 import cloud_server.fleet.archive_folder as archive_folder
 import cloud_server.fleet.frame_archive as frame_archive
 from cloud_server.fleet.archive_folder import ANSWERS
-from cloud_server.fleet.frame_archive import LOOK_AGAIN_S, SUFFIXES, AnsweredFrame, FrameArchive
-from cloud_server.server import CloudServer, ServerConfig
+from cloud_server.fleet.frame_archive import LOOK_AGAIN_S, FrameArchive
+from cloud_server.server import ServerConfig
 from edge_sdk.errors import ConfigError
 from edge_sdk.types import new_frame_id
 from edge_sdk.wire import offload_pb2 as wire
-from edge_sdk.wire import offload_pb2_grpc as wire_grpc
 
 TESTS = Path(__file__).resolve().parents[2]
-LABELS = ("empty", "fox", "deer")
-NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
-CONFIG = ServerConfig(port=0, max_batch=4)
-
-
-def frame(frame_id: str | None = None, image: bytes | None = None, **fields: Any) -> AnsweredFrame:
-    said = np.array([0.05, 0.9, 0.05], np.float32)
-    given = {"device": "cam-1", "received_at": NOON, "probabilities": said, **fields}
-    return AnsweredFrame(frame_id or new_frame_id(), picture() if image is None else image, **given)
-
-
-def archive_in(folder: Path, **options: Any) -> FrameArchive:
-    return FrameArchive(folder, **{"labels": LABELS, "model": "big", "version": "1", **options})
 
 
 @contextmanager
@@ -62,24 +46,6 @@ def keeping(folder: Path, **options: Any) -> Iterator[FrameArchive]:
 def settle(it: FrameArchive) -> None:
     """Wait until what was offered is written."""
     it._thread.submit(lambda: None).result()
-
-
-def lines(folder: Path) -> list[dict[str, Any]]:
-    if not (folder / ANSWERS).exists():  # nothing is written yet
-        return []
-    return [json.loads(line) for line in (folder / ANSWERS).read_text().splitlines()]
-
-
-def pictures(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix in SUFFIXES.values())
-
-
-def size_of(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def encoded(suffix: str) -> bytes:
-    return bytes(cv2.imencode(suffix, np.full((16, 16, 3), 90, np.uint8))[1])
 
 
 def test_a_line_and_the_bytes_as_they_came(tmp_path: Path) -> None:
@@ -319,21 +285,6 @@ def test_a_bad_setting_is_explained(change: dict[str, Any], message: str) -> Non
         ServerConfig(**change)
 
 
-def request(level: int = 0, frame_id: str | None = None) -> wire.ClassifyRequest:
-    return wire.ClassifyRequest(frame_id=frame_id or new_frame_id(), image=picture(level))
-
-
-@asynccontextmanager
-async def serving(folder: Path | None, **settings: Any) -> AsyncIterator[Any]:
-    """A stub of a server that keeps frames in `folder`."""
-    config = dataclasses.replace(CONFIG, archive=folder, **settings)
-    async with (
-        CloudServer(config, GatedModel()) as server,
-        grpc.aio.insecure_channel(server.address) as channel,
-    ):
-        yield wire_grpc.OffloadStub(channel)
-
-
 async def test_a_server_keeps_what_the_model_answered_and_nothing_else(tmp_path: Path) -> None:
     mapping = tmp_path / "map.json"
     mapping.write_text(json.dumps({"red fox": "fox", "grey fox": "fox"}))
@@ -393,10 +344,9 @@ def test_a_full_disk_stops_no_answer_and_keeping_goes_on_when_there_is_room(tmp_
         """
 import asyncio, logging, time
 from functools import partial
-sys.path[:0] = [sys.argv[2] + "/..", sys.argv[2] + "/../cloud_server/fleet", sys.argv[2]]
 import cloud_server.fleet.frame_archive as frame_archive
 import cloud_server.parts as parts
-from test_frame_archive import lines, pictures, request, serving, size_of
+from archive_parts import lines, pictures, request, serving, size_of
 
 kept, now, said = folder / "kept", [0.0], []
 parts.FrameArchive = partial(frame_archive.FrameArchive, clock=lambda: now[0])
@@ -444,9 +394,9 @@ assert said[2].endswith("again"), said
 def test_killed_at_any_moment_it_leaves_whole_lines_with_whole_pictures(tmp_path: Path) -> None:
     code = f"""
 import sys
-sys.path[:0] = {[str(TESTS), str(TESTS / "cloud_server" / "fleet"), str(TESTS / "store")]!r}
+sys.path.insert(0, {str(TESTS)!r})
 from pathlib import Path
-from test_frame_archive import archive_in, encoded, frame
+from archive_parts import archive_in, encoded, frame
 it = archive_in(Path({str(tmp_path)!r}))
 image = encoded(".png")
 print("ready", flush=True)

@@ -12,10 +12,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edge_sdk.cli import cli
+from edge_sdk.cli.specialize import specialize
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.bundle import open_bundle
 from edge_sdk.networks.checkpoint import load_checkpoint, save_checkpoint
-from edge_sdk.workbench.commands.specialize import specialize
 from edge_sdk.workbench.specialize.report import Report
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the exporter's own code
@@ -35,7 +35,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(place: Path, *options: str, task: str = "task") -> Result:
-    given = ["--big", str(place / "big.safetensors"), "--task", str(place / task), *options]
+    given = ["--big", str(place / "big.safetensors"), "--data", str(place / task), *options]
     return CliRunner().invoke(specialize, given)
 
 

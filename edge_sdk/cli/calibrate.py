@@ -1,0 +1,152 @@
+"""`edge-sdk calibrate`: choose a bundle's threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edge_sdk.cli.options import (
+    OLD_FILE,
+    big_option,
+    bundle_option,
+    data_option,
+    parse_bytes,
+    picture_option,
+    upload_option,
+)
+from edge_sdk.terminal.command import need, when_stopped
+
+if TYPE_CHECKING:
+    from edge_sdk.terminal.tables import Rows
+    from edge_sdk.workbench.cascade.hardness import HardnessBin
+    from edge_sdk.workbench.cascade.score_comparison import Comparison
+
+_OPEN = click.FloatRange(0, 1, min_open=True, max_open=True)
+_RECORDS = "Use these files of `edge-sdk records` instead of --data and the models."
+
+
+@click.command()
+@bundle_option()
+@big_option()
+@data_option(required=False, note="To calibrate on.")
+@click.option("--records", "files", nargs=2, type=OLD_FILE, metavar="LITTLE BIG", help=_RECORDS)
+@click.option("--eps", type=_OPEN, help="Rule: guarantee a loss of accuracy of at most this.")
+@click.option("--delta", default=0.05, show_default=True, type=_OPEN, help="Chance that the guarantee of --eps fails.")
+@click.option("--drop", type=click.FloatRange(-1, 1), help="Rule: lose at most this on these pictures; 0: lossless.")
+@click.option("--offload-ratio", type=click.FloatRange(0, 1), help="Rule: send at most this share of the frames.")
+@click.option("--bytes-per-day", callback=parse_bytes, metavar="SIZE", help="Rule: send at most this, such as 38MB.")
+@click.option(
+    "--macs", type=click.FloatRange(0, min_open=True), help="Rule: spend at most this per frame, both models."
+)
+@click.option("--frames-per-day", default=2000.0, show_default=True, help="Frames that the little model sees in a day.")
+@click.option("--no-gate", is_flag=True, help="Decide by the confidence; learn no gate.")
+@upload_option("How frames are sent.  [default: the bundle's upload]")
+@click.option("--max-side", type=click.IntRange(16), hidden=True, help="As in --upload.")
+@click.option("--quality", type=click.IntRange(1, 100), hidden=True, help="As in --upload.")
+@picture_option("Draw the curve here.")
+def calibrate(
+    bundle: Path,
+    big: str,
+    data: str | None,
+    files: tuple[Path, Path] | None,
+    delta: float,
+    frames_per_day: float,
+    no_gate: bool,
+    upload: Any,
+    max_side: int | None,
+    quality: int | None,
+    picture: Path | None,
+    **limits: Any,
+) -> None:
+    """Choose a bundle's threshold against a big model; writes policy.json.
+
+    The threshold follows one rule: --eps, --drop, --offload-ratio, --bytes-per-day or --macs. The default is
+    --eps 0.01: with confidence 1 - delta the cascade is at most one point below the big model.
+    """
+    if (data is None) == (files is None):
+        raise click.UsageError("expected either --data or --records")
+    need("scipy", *(() if data is None else ("torch", "timm", "safetensors")), *(("matplotlib",) if picture else ()))
+    from msgspec.structs import replace
+
+    from edge_sdk.model.bundle import open_bundle
+    from edge_sdk.terminal.progress import progress_bars
+    from edge_sdk.terminal.text import open_console, say
+    from edge_sdk.workbench.calibrate import calibrate_records
+    from edge_sdk.workbench.calibration import Rule
+    from edge_sdk.workbench.data import measuring_split, open_source
+    from edge_sdk.workbench.labelled import read_all
+    from edge_sdk.workbench.records_file import load_records
+    from edge_sdk.workbench.write_calibration import calibrate_bundle, write_calibration
+
+    given = {name: value for name, value in limits.items() if value is not None} or {"eps": 0.01}
+    rule = Rule(**given, delta=delta, frames_per_day=frames_per_day)
+    usual = upload or open_bundle(bundle).policy.upload
+    usual = replace(usual, max_side=max_side or usual.max_side, quality=quality or usual.quality)
+    console = open_console()
+    seen = [0]
+    if files is not None:
+        little, cloud = (load_records(path) for path in files)
+        found = calibrate_records(little, cloud, rule, upload=usual, learned_gate=not no_gate)
+        found = write_calibration(bundle, found, big=cloud.info.model, rule=rule)
+    else:
+        assert data is not None
+        stopped = when_stopped(lambda: f"{seen[0]} pictures seen; policy.json is unchanged")
+        with stopped, progress_bars(console) as bars:
+            task = bars.add_task("pictures", total=None)
+
+            def on_done(done: int) -> None:
+                seen[:] = [done]
+                bars.update(task, completed=done)
+
+            found = calibrate_bundle(
+                bundle,
+                big,
+                read_all(open_source(data, measuring_split(data))),
+                rule,
+                upload=usual,
+                learned_gate=not no_gate,
+                on_done=on_done,
+            )
+    if found.comparisons:
+        console.print(score_table(found.comparisons))
+    console.print(hardness_table(found.bins))
+    say(
+        console,
+        f"little {found.little_accuracy:.1%}, cascade {found.point.accuracy:.1%}, big {found.big_accuracy:.1%}; "
+        f"{found.point.macs / 1e6:.1f} MMAC a frame, {found.point.macs / found.curve.big_macs:.1%} of the big model's",
+    )
+    say(console, found.sentence())
+    if picture is not None:
+        from edge_sdk.workbench.draw import draw_calibration
+
+        draw_calibration(picture, found, f"{bundle.resolve().name} against {found.policy.calibration['big']}")
+        say(console, f"wrote {picture}")
+
+
+def score_table(comparisons: Sequence[Comparison]) -> Rows:
+    """How each score ranks the frames, against the maximum softmax."""
+    from edge_sdk.terminal.tables import Rows
+
+    columns = ("score", "area, points", "against max softmax", "95%", "MACs at no loss")
+    table = Rows("Scores, cross-validated", columns)
+    for one in comparisons:
+        spread = f"{100 * one.low:+.2f} .. {100 * one.high:+.2f}"
+        name = f"{one.name} (better beyond noise)" if one.better else one.name
+        table.add(name, f"{100 * one.area:.2f}", f"{100 * one.difference:+.2f}", spread, f"{one.macs_lossless:.1%}")
+    return table
+
+
+def hardness_table(bins: Sequence[HardnessBin]) -> Rows:
+    """What the big model changes, by the little model's confidence."""
+    from edge_sdk.terminal.tables import Rows
+
+    columns = ("confidence", "frames", "both right", "corrected", "broken", "both wrong", "gain per offload")
+    table = Rows("Frames by what a second opinion does", columns)
+    for one in bins:
+        if one.records:
+            counts = (one.records, one.both_right, one.correctable, one.broken, one.both_wrong)
+            table.add(f"{one.low:.1f} - {one.high:.1f}", *counts, f"{one.gain:+.3f}")
+    return table

@@ -1,0 +1,125 @@
+"""`edge-sdk companion`: find the little model for a big one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edge_sdk.cli.options import big_option, data_option, out_option, pretrained_option, upload_option
+from edge_sdk.terminal.command import need, when_stopped
+
+if TYPE_CHECKING:
+    from edge_sdk.terminal.tables import Rows
+    from edge_sdk.workbench.cascade.companion import Ranked
+
+_CANDIDATES = "Bundle, checkpoint or timm name to try; may be repeated."
+_PRECISION = "Number format of the candidates: exported to int8, or as they are, in torch."
+
+
+@click.command()
+@big_option(also=" or a bundle")
+@click.option("--candidates", required=True, multiple=True, metavar="MODEL", help=_CANDIDATES)
+@data_option(note="To choose and evaluate on.")
+@out_option("Folder of bundles, records and picture.", folder=True)
+@pretrained_option()
+@click.option("--precision", default="int8", show_default=True, type=click.Choice(["int8", "fp32"]), help=_PRECISION)
+@click.option("--float", "as_float", is_flag=True, hidden=True, help="As --precision fp32.")
+@click.option(
+    "--rule",
+    default="robust",
+    show_default=True,
+    type=click.Choice(["paper", "robust"]),
+    help="How the threshold is chosen.",
+)
+@click.option("--top", default=5, show_default=True, type=click.IntRange(1), help="Evaluate at most this many.")
+@upload_option("Run the big model on pictures as this encoding leaves them.")
+@click.option("--watts", default=3.0, show_default=True, help="Power of the device while it computes.")
+@click.option("--joules-per-byte", default=5e-6, show_default=True, help="Energy of sending.")
+@click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="CPU threads of bundles.")
+def companion(
+    big: str,
+    candidates: tuple[str, ...],
+    data: str,
+    out: Path,
+    pretrained: bool,
+    precision: str,
+    as_float: bool,
+    rule: str,
+    top: int,
+    upload: Any,
+    watts: float,
+    joules_per_byte: float,
+    threads: int,
+) -> None:
+    """Find the little model that saves a big model most (TinySaver).
+
+    Candidates are exported to int8 and measured in the device's runtime; chosen on the data's calibration split,
+    evaluated on its test split. If stopped, the same command continues.
+    """
+    need("torch", "timm", "scipy", "executorch", "matplotlib")
+    from edge_sdk.terminal.progress import progress_bars
+    from edge_sdk.terminal.text import open_console, say
+    from edge_sdk.workbench.cascade.companion import advice
+    from edge_sdk.workbench.companion_search import Power, find_companions
+    from edge_sdk.workbench.draw import draw_companions
+
+    console = open_console()
+    step = ["reading the models"]
+
+    def on_step(text: str) -> None:
+        step[:] = [text]
+        say(console, f"{text} ...")
+
+    stopped = when_stopped(lambda: f"while {step[0]}; the same command continues")
+    with stopped, progress_bars(console) as bars:
+        task = bars.add_task("records", total=None)
+        found = find_companions(
+            big,
+            candidates,
+            data,
+            out,
+            pretrained=pretrained,
+            as_float=as_float or precision == "fp32",
+            upload=upload,
+            power=Power(watts, joules_per_byte),
+            rule=rule,
+            top=top,
+            threads=threads,
+            on_step=on_step,
+            on_part=lambda done, parts: bars.update(task, completed=done, total=parts),
+        )
+    console.print(companion_table(found.ranked, f"Companions of {found.big.info.model} ({rule} rule)"))
+    say(console, f"big model alone: {found.big.accuracy:.1%}; all columns but delta-C and T are of the test split")
+    for name, reason in found.left_out.items():
+        say(console, f"left out: {name}: {reason}")
+    say(console, advice(found.ranked))
+    if found.ranked:
+        picture = out / "companions.png"
+        draw_companions(picture, found.ranked, f"Companions of {found.big.info.model}")
+        say(console, f"wrote {picture}")
+
+
+def companion_table(ranked: Sequence[Ranked], title: str) -> Rows:
+    """Ranked companions, a row each."""
+    from edge_sdk.terminal.tables import Rows
+
+    columns = ("model", "delta-C", "T", "exits", "alone", "cascade", "MACs", "latency", "energy", "upload", "size")
+    table = Rows(title, columns)
+    for one in ranked:
+        table.add(
+            one.name,
+            f"{one.choice.saving:+.3f}",
+            f"{one.choice.threshold:.3f}",
+            f"{one.exit_ratio:.1%}",
+            f"{one.accuracy:.1%}",
+            f"{one.cascade_accuracy:.1%}",
+            f"{one.relative_macs:.1%}",
+            f"{one.latency_ms:.2f} ms",
+            f"{one.energy_mj:.2f} mJ",
+            f"{one.upload_bytes / 1e3:.2f} kB",
+            f"{one.model_bytes / 1e6:.2f} MB" if one.model_bytes else "?",
+        )
+    return table

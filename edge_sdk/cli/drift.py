@@ -1,0 +1,45 @@
+"""`edge-sdk drift`: whether a device's frames have changed since calibration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edge_sdk.cli.journal import open_journal
+from edge_sdk.cli.options import bundle_option, option, state_option
+from edge_sdk.errors import BundleError
+from edge_sdk.terminal.command import NO
+
+
+@click.command()
+@bundle_option(shipped=True)
+@state_option()
+@option(
+    "--limit",
+    default=1000,
+    show_default=True,
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Look at the newest N frames.",
+    old_names=("--frames",),
+)
+@click.pass_context
+def drift(context: click.Context, bundle: str, state: Path | None, limit: int) -> None:
+    """Say whether frames still look as they did at calibration.
+
+    Compares the little model's confidences with those of calibration; needs no labels. The exit code is 1 if they have
+    changed.
+    """
+    from edge_sdk.model.bundle import open_bundle
+    from edge_sdk.model.drift import check_drift
+
+    opened = open_bundle(bundle)
+    usual = opened.policy.confidences
+    if usual is None:
+        raise BundleError(f"{opened.path}: policy.json holds no confidences: run `edge-sdk calibrate` on it")
+    with open_journal(state) as answers:
+        found = check_drift(usual, answers.device_confidences(limit))
+    click.echo(found.sentence())
+    if found.drifted:
+        context.exit(NO)

@@ -1,0 +1,113 @@
+"""`edge-sdk export`: from a network to a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edge_sdk.cli.options import (
+    OLD_FILE,
+    data_option,
+    model_or_checkpoint,
+    out_option,
+    parse_size,
+    pretrained_option,
+)
+from edge_sdk.terminal.command import need, when_stopped
+
+if TYPE_CHECKING:
+    from edge_sdk.terminal.tables import Rows
+    from edge_sdk.workbench.export import ExportReport
+
+
+@click.command()
+@click.option("--model", help="timm name of the network; not needed with --checkpoint.")
+@click.option("--checkpoint", type=OLD_FILE, help="Weights to export.")
+@pretrained_option()
+@data_option(note="To calibrate int8 on.", old_names=("--images",))
+@click.option("--limit", default=300, show_default=True, type=click.IntRange(1), help="Use at most this many of them.")
+@out_option("Bundle folder to write.", folder=True)
+@click.option("--name", help="Name of the model.  [default: the folder's name]")
+@click.option("--version", help="Version of the model.  [default: the checkpoint's]")
+@click.option("--size", callback=parse_size, metavar="WxH", help="Input size.  [default: the model's own]")
+@click.option(
+    "--precision",
+    default="int8",
+    show_default=True,
+    type=click.Choice(["int8", "fp32"]),
+    help="Number format of the bundle's weights and arithmetic.",
+)
+@click.option("--fp32", is_flag=True, hidden=True, help="As --precision fp32.")
+@click.option(
+    "--allow", multiple=True, metavar="OPERATOR", help="Operator that may stay outside XNNPACK; may be repeated."
+)
+def export(
+    model: str | None,
+    checkpoint: Path | None,
+    pretrained: bool,
+    data: str,
+    limit: int,
+    out: Path,
+    name: str | None,
+    version: str | None,
+    size: tuple[int, int] | None,
+    precision: str,
+    fp32: bool,
+    allow: tuple[str, ...],
+) -> None:
+    """Quantise a model to int8, lower it to XNNPACK and write a bundle.
+
+    The bundle is checked in the device's runtime before it is written.
+    """
+    need("torch", "timm", "safetensors", "executorch")
+    from edge_sdk.model.bundle import InputSpec
+    from edge_sdk.networks.checkpoint import create_model
+    from edge_sdk.terminal.text import open_console, say
+    from edge_sdk.workbench.data import measuring_split, open_source, read_some
+    from edge_sdk.workbench.export import export as run
+
+    console = open_console()
+    step = ["reading the model"]
+
+    def on_step(text: str) -> None:
+        step[:] = [text]
+        say(console, f"{text} ...")
+
+    with when_stopped(lambda: f"while {step[0]}; nothing was written to {out}"):
+        module, info = create_model(model_or_checkpoint(model, checkpoint), pretrained=pretrained)
+        spec = info.input
+        if size is not None:
+            spec = InputSpec(size[0], size[1], spec.mean, spec.std, spec.resize)
+        step[:] = ["reading pictures"]
+        report = run(
+            module,
+            read_some(open_source(data, measuring_split(data)), limit),
+            out,
+            labels=info.labels,
+            input=spec,
+            name=name or out.resolve().name,
+            version=version or info.version,
+            fp32=fp32 or precision == "fp32",
+            allow=allow,
+            on_step=on_step,
+        )
+    console.print(export_table(report))
+    say(console, f"wrote {report.bundle.path}")
+
+
+def export_table(report: ExportReport) -> Rows:
+    """The float network beside the bundle."""
+    from edge_sdk.terminal.tables import Rows
+
+    manifest = report.bundle.manifest
+    columns = ("", "float", manifest.precision)
+    table = Rows(f"{manifest.name} {manifest.version} on {report.pictures} pictures", columns)
+    if report.float_accuracy is not None and report.bundle_accuracy is not None:
+        table.add("accuracy", f"{report.float_accuracy:.1%}", f"{report.bundle_accuracy:.1%}")
+    table.add("agreement", "", f"{report.agreement:.1%}")
+    if report.float_layers:
+        table.add("last layers in float32", "", report.float_layers)
+    table.add("size", f"{4 * manifest.parameters / 1e6:.2f} MB", f"{report.model_bytes / 1e6:.2f} MB")
+    return table

@@ -1,0 +1,53 @@
+"""`edge-sdk info`: check a bundle and describe it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from edge_sdk.model.little import LittleModel
+    from edge_sdk.terminal.tables import Facts
+
+
+@click.command()
+@click.argument("bundle", default="trailcam")
+def info(bundle: str) -> None:
+    """Check a bundle and describe it.
+
+    BUNDLE is a folder, or the name of a bundle that ships with the SDK (default: trailcam).
+    """
+    from edge_sdk.model.little import LittleModel
+    from edge_sdk.terminal.text import open_console
+
+    with LittleModel(bundle) as model:
+        open_console().print(bundle_facts(model))
+
+
+def bundle_facts(model: LittleModel) -> Facts:
+    """What a person wants to know of a bundle."""
+    from edge_sdk.report.display import macs_text
+    from edge_sdk.terminal.tables import Facts
+
+    manifest, opened = model.manifest, model.bundle
+    policy, size = opened.policy, manifest.input
+    facts = Facts(f"{manifest.name} {manifest.version}")
+    facts.add("folder", opened.path)
+    facts.add("labels", f"{len(manifest.labels)}: {', '.join(manifest.labels[:20])}")
+    facts.add("input", f"{size.width}x{size.height}, {size.resize}")
+    facts.add("size", f"{manifest.parameters:,} parameters, {macs_text(manifest.macs)}, {manifest.precision}")
+    rule = (
+        f"exit at an expected gain of {policy.gate.exit_at_or_below:.4f} or less (learned gate)"
+        if policy.gate
+        else f"exit at a confidence of {policy.threshold:.3f} or more"
+    )
+    facts.add("rule", f"{rule}, temperature {policy.temperature:.3f}")
+    facts.add("upload", policy.upload.name)
+    if policy.ladder:
+        steps = (f"{one.upload.name} ({one.mean_bytes / 1e3:.1f} kB, {one.relative_gain:.0%})" for one in policy.ladder)
+        facts.add("ladder", "  ".join(steps))
+    facts.add("calibration", "  ".join(f"{name} {value}" for name, value in policy.calibration.items()))
+    facts.add("made with", "  ".join(f"{name} {version}" for name, version in manifest.made_with.items()))
+    facts.add("runtime", f"{model.runtime}; the golden picture gives the expected output")
+    return facts

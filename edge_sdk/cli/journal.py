@@ -1,0 +1,83 @@
+"""`edge-sdk journal`: the answers that a device has given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edge_sdk.cli.options import state_option
+from edge_sdk.errors import StorageError
+from edge_sdk.terminal.text import literal
+
+if TYPE_CHECKING:
+    from edge_sdk.store.journal import Journal, JournalEntry
+
+_TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
+
+
+@click.command()
+@state_option()
+@click.option(
+    "--since",
+    type=_TIME,
+    metavar="TIME",
+    help="Only frames captured at or after this time, such as 2026-11-26T08:00 (UTC).",
+)
+@click.option("--until", type=_TIME, metavar="TIME", help="Only frames captured before this time (UTC).")
+@click.option("--label", help="Only frames with this label.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the newest N of them.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+def journal(
+    state: Path | None,
+    since: datetime | None,
+    until: datetime | None,
+    label: str | None,
+    limit: int | None,
+    as_json: bool,
+) -> None:
+    """Print the answers that a device has given, oldest first."""
+    import msgspec
+
+    with open_journal(state) as answers:
+        found: Iterable[JournalEntry]
+        found = answers.query(
+            since=_utc(since), until=_utc(until), label=label, limit=limit, newest_first=limit is not None
+        )
+        if limit is not None:
+            found = reversed(list(found))
+        for entry in found:
+            click.echo(msgspec.json.encode(entry).decode() if as_json else entry_text(entry))
+
+
+def entry_text(entry: JournalEntry) -> str:
+    """One frame of the journal on one line."""
+    from edge_sdk.report.display import answer_text
+
+    answer = entry.answer
+    waits = "" if answer.final else ", waits for the cloud"
+    note = f"  {entry.note}" if entry.note else ""
+    return literal(f"{answer.captured_at:%Y-%m-%d %H:%M:%S}  {answer.source}  {answer_text(answer)}{waits}{note}")
+
+
+def open_journal(state: Path | None) -> Journal:
+    """The journal in a state folder; default: the SDK's folder in the user's state.
+
+    Raises:
+        StorageError: there is none.
+    """
+    from edge_sdk.config import default_state_dir
+    from edge_sdk.store.journal import Journal
+    from edge_sdk.store.table import FILE
+
+    folder = state or default_state_dir()
+    if not (folder / FILE).is_file():
+        raise StorageError(f"no journal at {folder / FILE}: name the state folder with --state")
+    return Journal(folder)
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return moment.replace(tzinfo=UTC) if moment else None

@@ -1,0 +1,191 @@
+"""What several commands share: options of one name and meaning, and the reading of their values."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from edge_sdk.terminal.text import literal
+
+if TYPE_CHECKING:
+    from edge_sdk.images.rendition import Upload
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, path_type=Path)
+OLD_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+OLD_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+PICTURES = "Pictures: a folder with one folder for each class, or simulated://trailcam?seed=0&frames=2000."
+UPLOAD = "SIDE@QUALITY[.webp]"
+
+
+class Option(click.Option):
+    """An option that also answers to names of before, which its help leaves out."""
+
+    def __init__(self, *args: Any, old_names: tuple[str, ...] = (), **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.old_names = list(old_names)
+
+    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
+        """Let the parser know all names."""
+        shown, self.opts = self.opts, [*self.opts, *self.old_names]
+        try:
+            super().add_to_parser(parser, ctx)
+        finally:
+            self.opts = shown
+
+
+def option(*names: str, **settings: Any) -> Callable[[Command], Command]:
+    """As `click.option`, with `old_names` too."""
+    return click.option(*names, cls=Option, **settings)
+
+
+def data_option(
+    *, required: bool = True, note: str = "", old_names: tuple[str, ...] = ()
+) -> Callable[[Command], Command]:
+    """`--data`: the pictures to work on."""
+    text = f"{note} {PICTURES}".strip()
+    return option("--data", required=required, metavar="PICTURES", help=text, old_names=old_names)
+
+
+def big_option(also: str = "") -> Callable[[Command], Command]:
+    """`--big`: the big model."""
+    return option("--big", required=True, help=f"The big model: a .safetensors checkpoint, a timm name{also}.")
+
+
+def pretrained_option() -> Callable[[Command], Command]:
+    """`--pretrained`: for models that are named as timm names them."""
+    return option("--pretrained", is_flag=True, help="Use timm's pretrained weights for models given by a timm name.")
+
+
+def bundle_option(*, shipped: bool = False) -> Callable[[Command], Command]:
+    """`--bundle`: the little model; with `shipped` also one that ships, and the default."""
+    if shipped:
+        text = "Bundle folder, or the name of a bundle that ships with the SDK."
+        return option("--bundle", default="trailcam", show_default=True, help=text)
+    return option("--bundle", required=True, type=OLD_FOLDER, help="Bundle folder of the little model.")
+
+
+def state_option() -> Callable[[Command], Command]:
+    """`--state`: the folder in which the device keeps its frames and answers."""
+    return option(
+        "--state", type=FOLDER, help="State folder of the device.  [default: the SDK's folder in the user's state]"
+    )
+
+
+def out_option(text: str, *, folder: bool = False, **settings: Any) -> Callable[[Command], Command]:
+    """`--out`: what the command writes; a place that cannot be written is refused before work begins."""
+    settings.setdefault("required", "default" not in settings)
+    return option("--out", type=FOLDER if folder else FILE, callback=writable, help=text, **settings)
+
+
+def picture_option(text: str) -> Callable[[Command], Command]:
+    """`--picture`: a PNG to draw."""
+    return option("--picture", type=FILE, callback=writable, metavar="PNG", help=text)
+
+
+def cache_option(text: str) -> Callable[[Command], Command]:
+    """`--cache`: results that later runs use again."""
+    return option("--cache", type=FOLDER, callback=writable, help=text)
+
+
+def seed_option(text: str = "Seed of all random choices.") -> Callable[[Command], Command]:
+    """`--seed`."""
+    return option("--seed", default=0, show_default=True, type=int, help=text)
+
+
+def upload_option(text: str) -> Callable[[Command], Command]:
+    """`--upload`: how pictures are encoded on their way to the big model."""
+    return option("--upload", callback=parse_upload, metavar=UPLOAD, help=text, old_names=("--as-uploaded",))
+
+
+def writable(ctx: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
+    """Refuse a path that cannot be written: its nearest folder is a file, or is not writable."""
+    if path is None:
+        return None
+    there = next(parent for parent in (path, *path.absolute().parents) if _exists(parent))
+    if there != path and not there.is_dir():
+        raise click.BadParameter(f"cannot write {literal(path)}: {literal(there)} is not a folder")
+    if not os.access(there, os.W_OK):
+        raise click.BadParameter(f"cannot write {literal(path)}: no permission to write {literal(there)}")
+    return path
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a part of the name is too long
+        return False
+
+
+def parse_size(ctx: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, int] | None:
+    """Read WIDTHxHEIGHT, in pixels."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d{1,4})x(\d{1,4})", text, re.ASCII)
+    if match is None or 0 in (int(match[1]), int(match[2])):
+        raise click.BadParameter(f"expected WIDTHxHEIGHT, such as 128x96; got {text!r}")
+    return int(match[1]), int(match[2])
+
+
+def parse_upload(ctx: click.Context, parameter: click.Parameter, text: str | None) -> Upload | None:
+    """Read SIDE@QUALITY or SIDE@QUALITY.webp."""
+    if text is None:
+        return None
+    from edge_sdk.images.rendition import Upload
+
+    match = re.fullmatch(r"(\d{2,5})@(\d{1,3})(?:\.(jpeg|webp))?", text, re.ASCII)
+    if match is None or not 1 <= int(match[2]) <= 100 or int(match[1]) < 16:
+        raise click.BadParameter(f"expected LONGER_SIDE@QUALITY, such as 640@85 or 640@85.webp; got {text!r}")
+    return Upload(int(match[1]), int(match[2]), "webp" if match[3] == "webp" else "jpeg")
+
+
+def parse_bytes(ctx: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+    """Read a number of bytes such as 38MB."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMG]?)B?", text, re.ASCII)
+    if match is None:
+        raise click.BadParameter(f"expected bytes such as 38MB; got {text!r}")
+    return float(match[1]) * {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}[match[2]]
+
+
+def parse_name_values(ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> dict[str, Any]:
+    """Read NAME=VALUE, repeated; a value that is JSON is read as JSON, others are text."""
+    import json
+
+    options: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise click.BadParameter(f"expected NAME=VALUE; got {text!r}")
+        try:
+            options[name] = json.loads(value)
+        except json.JSONDecodeError:
+            options[name] = value
+    return options
+
+
+def model_or_checkpoint(model: str | None, checkpoint: Path | None) -> str:
+    """What `--model` and `--checkpoint` name together.
+
+    Raises:
+        click.UsageError: neither is given, or the checkpoint is of another model.
+    """
+    if checkpoint is not None:
+        from edge_sdk.networks.checkpoint import read_checkpoint
+
+        arch = read_checkpoint(checkpoint)[1].arch
+        if model not in (None, arch):
+            raise click.UsageError(f"{checkpoint} is a {arch}; expected --model {arch}, or no --model; got {model}")
+        return str(checkpoint)
+    if model is None:
+        raise click.UsageError("expected --model or --checkpoint")
+    return model

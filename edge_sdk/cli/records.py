@@ -1,0 +1,92 @@
+"""`edge-sdk records`: what models say of labelled pictures, kept in files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edge_sdk.cli.options import OLD_FILE, data_option, out_option, pretrained_option, upload_option
+from edge_sdk.terminal.command import need, when_stopped
+
+if TYPE_CHECKING:
+    from edge_sdk.terminal.tables import Rows
+
+SPLITS = ("train", "val", "calibration", "test", "all")
+_SPLIT = "Part of the data.  [default: calibration of the simulated camera, all of a folder]"
+_CSV = "Import a third party's records of the same pictures: columns id, predicted, probability; may be repeated."
+
+
+@click.command()
+@click.argument("models", nargs=-1, required=True)
+@data_option(note="To run the models on.")
+@click.option("--split", type=click.Choice(SPLITS), help=_SPLIT)
+@out_option("Folder of the records.", folder=True)
+@pretrained_option()
+@upload_option("Run the models on pictures as this encoding leaves them.")
+@click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="CPU threads of bundles.")
+@click.option("--csv", "csvs", multiple=True, type=OLD_FILE, help=_CSV)
+def records(
+    models: tuple[str, ...],
+    data: str,
+    split: str | None,
+    out: Path,
+    pretrained: bool,
+    upload: Any,
+    threads: int,
+    csvs: tuple[Path, ...],
+) -> None:
+    """Run MODELS over labelled pictures and keep what each says.
+
+    MODELS are bundles, checkpoints or timm names. If stopped, the same command continues.
+    """
+    need("torch", "timm", "scipy")
+    from edge_sdk.terminal.progress import progress_bars
+    from edge_sdk.terminal.text import open_console
+    from edge_sdk.workbench.data import measuring_split, open_source
+    from edge_sdk.workbench.labelled import Split
+    from edge_sdk.workbench.recorder import write_records
+    from edge_sdk.workbench.records_csv import read_csv
+    from edge_sdk.workbench.records_file import load_records, save_records
+    from edge_sdk.workbench.subjects import file_name, open_subject
+
+    source = open_source(data, Split(split) if split else measuring_split(data))
+    subjects = [open_subject(name, pretrained=pretrained, threads=threads, upload=upload) for name in models]
+    console = open_console()
+    at = [0]
+    stopped = when_stopped(lambda: f"{at[0]} of {source.parts} parts of the pictures done; the same command continues")
+    with stopped, progress_bars(console) as bars:
+        task = bars.add_task("parts", total=source.parts)
+
+        def on_part(done: int, parts: int) -> None:
+            at[:] = [done]
+            bars.update(task, completed=done, total=parts)
+
+        paths = write_records(subjects, source, out, on_part=on_part)
+    for path in csvs:
+        imported = read_csv(path, load_records(paths[0]))
+        paths.append(save_records(out / f"{file_name(imported.info.model)}.npz", imported))
+    console.print(records_table(paths, out))
+
+
+def records_table(paths: Iterable[Path], out: Path) -> Rows:
+    """One row for each model."""
+    from edge_sdk.terminal.tables import Rows
+    from edge_sdk.workbench.records_file import load_records
+
+    table = Rows(f"Records in {out}", ("model", "pictures", "accuracy", "input", "MMAC", "parameters", "latency"))
+    for path in paths:
+        one = load_records(path)
+        info = one.info
+        table.add(
+            info.model,
+            len(one),
+            f"{one.accuracy:.1%}",
+            f"{info.width}x{info.height}" if info.width else "?",
+            f"{info.macs / 1e6:.1f}" if info.macs else "?",
+            f"{info.parameters / 1e6:.2f} M" if info.parameters else "?",
+            f"{info.latency_ms:.2f} ms" if info.latency_ms else "?",
+        )
+    return table

@@ -1,0 +1,165 @@
+"""`edge-sdk specialize`: a small model for one place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edge_sdk.cli.options import (
+    OLD_FILE,
+    OLD_FOLDER,
+    big_option,
+    option,
+    out_option,
+    pretrained_option,
+    seed_option,
+)
+from edge_sdk.terminal.command import need, when_stopped
+
+_TARGET = "What the model may cost: params=10x, macs=50M, ...; not with N:M patterns. May be repeated."
+_DATA = "Pictures of the task: a folder with one folder for each class, or the folder of cloud-server --archive."
+_GENERIC = "Folder of any other pictures, for the control: the same compression on as many of them."
+_TEST = "Folder of pictures to evaluate on, one folder for each class.  [default: those of --data that are not used]"
+_LABELS = 'JSON {"big model\'s class": "the task\'s class"}.'
+_CLASSES = "The task's classes, with commas between them.  [default: all folders of --data]"
+_MIN_CONFIDENCE = "Least confidence of the cloud's answers that are used as labels."
+_ALLOW = "Operator that may stay outside XNNPACK; may be repeated."
+
+
+@click.command()
+@big_option()
+@pretrained_option()
+@option("--data", required=True, type=OLD_FOLDER, metavar="PICTURES", help=_DATA, old_names=("--task",))
+@click.option("--shots", default=16, show_default=True, type=click.IntRange(1), help="Pictures used of each class.")
+@click.option("--target", "targets", multiple=True, metavar="MEASURE=VALUE", help=_TARGET)
+@out_option("Bundle folder to write.", folder=True)
+@click.option("--generic", type=OLD_FOLDER, metavar="PICTURES", help=_GENERIC)
+@click.option("--without-control", is_flag=True, help="Make no control.")
+@click.option("--test", type=OLD_FOLDER, metavar="PICTURES", help=_TEST)
+@click.option("--labels", type=OLD_FILE, help=_LABELS)
+@click.option("--classes", help=_CLASSES)
+@click.option("--min-confidence", default=0.8, show_default=True, type=click.FloatRange(0, 1), help=_MIN_CONFIDENCE)
+@click.option("--pattern", default="structured", show_default=True, help="structured, unstructured or N:M.")
+@click.option(
+    "--allocation",
+    default="error",
+    show_default=True,
+    type=click.Choice(["error", "even"]),
+    help="How the cuts are divided among layers.",
+)
+@click.option(
+    "--schedule",
+    default="once",
+    show_default=True,
+    type=click.Choice(["once", "gradual"]),
+    help="Whether the cuts are made in one step.",
+)
+@click.option(
+    "--damping",
+    default=0.01,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="Share of the mean diagonal that is added to each Hessian.",
+)
+@click.option("--steps", default=600, show_default=True, type=click.IntRange(0), help="Steps of distillation after it.")
+@click.option("--name", default="", help="Name of the model.  [default: the folder's name]")
+@click.option("--allow", multiple=True, metavar="OPERATOR", help=_ALLOW)
+@seed_option()
+def specialize(
+    big: str,
+    pretrained: bool,
+    data: Path,
+    shots: int,
+    targets: tuple[str, ...],
+    out: Path,
+    generic: Path | None,
+    without_control: bool,
+    test: Path | None,
+    labels: Path | None,
+    classes: str | None,
+    min_confidence: float,
+    pattern: str,
+    allocation: str,
+    schedule: str,
+    damping: float,
+    steps: int,
+    name: str,
+    allow: tuple[str, ...],
+    seed: int,
+) -> None:
+    """Make a small model for one place from a big one and a few pictures (TACO, arXiv 2303.14409).
+
+    Writes the bundle OUT, the network OUT.safetensors, and OUT-report.json and .png. If stopped, the same command
+    continues. Targets: params=10x or params=1.2M, macs=4x or macs=50M, latency=3x or latency_ms=2.5, size=8x or
+    size=500kB; several must all hold.
+    """
+    if generic is None and not without_control:
+        raise click.UsageError(
+            "expected --generic FOLDER, any other pictures, to see what the task's own are worth; or --without-control"
+        )
+    if not targets and pattern == "structured":
+        raise click.UsageError("expected --target, what the model may cost: params=10x, macs=50M, latency=3x, ...")
+    need("torch", "timm", "scipy", "executorch", "matplotlib", "torch_pruning")
+    from edge_sdk.networks.checkpoint import create_model
+    from edge_sdk.terminal.progress import progress_bars, shown_by
+    from edge_sdk.terminal.text import open_console, say
+    from edge_sdk.workbench.draw import draw_report
+    from edge_sdk.workbench.specialize.method import Method
+    from edge_sdk.workbench.specialize.recipe import Recipe
+    from edge_sdk.workbench.specialize.report import report_table, write_report
+    from edge_sdk.workbench.specialize.samples import read_unlabelled
+    from edge_sdk.workbench.specialize.specialist import specialize as run
+    from edge_sdk.workbench.specialize.target import parse_targets
+    from edge_sdk.workbench.specialize.task import read_label_map, read_task, read_test
+
+    console = open_console()
+    wanted = parse_targets(targets)
+    module, info = create_model(big, pretrained=pretrained)
+    mapping = read_label_map(labels)
+    names = tuple(part.strip() for part in classes.split(",")) if classes else None
+    task = read_task(data, shots, info.input, classes=names, min_confidence=min_confidence, seed=seed)
+    if task.left_out:
+        say(console, f"left out, fewer than {shots} frames: {', '.join(task.left_out)}")
+    samples, judged = task.samples, read_test(task, test, info.input, seed)
+    others = None if generic is None or without_control else read_unlabelled(generic, len(samples), info.input, seed)
+    method = Method(
+        pattern=pattern,
+        allocation=allocation,  # type: ignore[arg-type]
+        schedule=schedule,  # type: ignore[arg-type]
+        damping=damping,
+        recipe=Recipe(steps=steps),
+        seed=seed,
+    )
+    at = ["nothing done yet"]
+    with when_stopped(lambda: f"{at[0]}; the same command continues"), progress_bars(console) as bars:
+        show = shown_by(bars)
+
+        def on_progress(what: str, done: int, of: int) -> None:
+            at[:] = [f"{what}: {done} of {of} done"]
+            show(what, done, of)
+
+        made = run(
+            module,
+            info,
+            samples,
+            out,
+            targets=wanted,
+            generic=others,
+            test=judged,
+            mapping=mapping,
+            method=method,
+            name=name,
+            allow=allow,
+            on_progress=on_progress,
+        )
+    report = made.report
+    for layer, reason in report.dense.items():
+        say(console, f"left dense: {layer} ({reason})")
+    console.print(report_table(report))
+    say(console, report.sentence())
+    say(console, f"{report.seconds:.0f} s, at most {report.peak_memory_bytes / 1e9:.1f} GB of memory")
+    write_report(out.with_name(f"{out.name}-report.json"), report)
+    picture = out.with_name(f"{out.name}-report.png")
+    draw_report(picture, report, f"{report.model} for {len(report.task)} classes")
+    say(console, f"wrote {out}, {made.checkpoint}, {picture}; next: edge-sdk calibrate --bundle {out} ...")

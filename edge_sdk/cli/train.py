@@ -1,0 +1,126 @@
+"""`edge-sdk train`: train or fine-tune a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edge_sdk.cli.options import (
+    OLD_FILE,
+    cache_option,
+    data_option,
+    model_or_checkpoint,
+    option,
+    out_option,
+    parse_name_values,
+    parse_size,
+    pretrained_option,
+    seed_option,
+)
+from edge_sdk.terminal.command import need, when_stopped
+
+if TYPE_CHECKING:
+    from edge_sdk.workbench.train import Progress
+
+_SHARE = click.FloatRange(0, 1)
+_COUNT = click.IntRange(1)
+_VALUES = "NAME=VALUE"
+_PICTURE_SIZE = "Size at which prepared pictures are kept, so that several trainings share them."
+
+
+@click.command()
+@click.option("--model", help="timm name of the network; not needed with --checkpoint.")
+@click.option("--checkpoint", type=OLD_FILE, help="Start from these weights.")
+@pretrained_option()
+@click.option(
+    "--model-option", multiple=True, callback=parse_name_values, metavar=_VALUES, help="For timm's create_model."
+)
+@data_option(note="To train on.")
+@click.option("--val", metavar="PICTURES", help="Pictures to validate on.  [default: a split of --data]")
+@out_option(".safetensors checkpoint to write.")
+@click.option("--size", callback=parse_size, metavar="WxH", help="Input size.  [default: the model's own]")
+@click.option("--epochs", default=20, show_default=True, type=_COUNT, help="Passes over the pictures.")
+@click.option("--batch", default=64, show_default=True, type=_COUNT, help="Pictures per step.")
+@click.option("--learning-rate", default=2e-3, show_default=True, help="Peak of the learning rate.")
+@click.option("--weight-decay", default=0.05, show_default=True, help="Of AdamW.")
+@click.option("--average", default=0.998, show_default=True, help="Decay per step of the weights' moving average.")
+@click.option("--label-smoothing", default=0.05, show_default=True, help="Of the cross entropy.")
+@click.option("--teacher", type=OLD_FILE, help="Checkpoint to distil from.")
+@click.option("--teacher-weight", default=0.7, show_default=True, type=_SHARE, help="Its share in the loss.")
+@click.option("--augment", default=1.0, show_default=True, type=_SHARE, help="Strength of augmentation.")
+@option("--picture-size", callback=parse_size, metavar="WxH", help=_PICTURE_SIZE, old_names=("--pictures",))
+@seed_option("Seed of weights, order and augmentation.")
+@click.option(
+    "--precision",
+    default="fp32",
+    show_default=True,
+    type=click.Choice(["fp32", "fp16"]),
+    help="Number format of the checkpoint's weights.",
+)
+@click.option("--autocast", type=click.Choice(["bf16"]), help="Run the forward pass in this format (mixed precision).")
+@click.option("--device", default="cpu", show_default=True, type=click.Choice(["cpu", "cuda"]), help="Where to train.")
+@click.option("--threads", default=0, type=click.IntRange(0), help="CPU threads.  [default: torch's choice]")
+@click.option("--workers", default=1, show_default=True, type=_COUNT, help="Processes that render or decode pictures.")
+@click.option("--version", default="", help="Version of the model, for the record.")
+@cache_option("Folder of prepared pictures.  [default: in the user's cache folder]")
+def train(
+    model: str | None,
+    checkpoint: Path | None,
+    model_option: dict[str, Any],
+    size: tuple[int, int] | None,
+    picture_size: tuple[int, int] | None,
+    precision: str,
+    autocast: str | None,
+    teacher: Path | None,
+    workers: int,
+    cache: Path | None,
+    **settings: Any,
+) -> None:
+    """Train or fine-tune a timm model. If stopped, the same command continues from the last saved step."""
+    need("torch", "timm", "safetensors")
+    from edge_sdk.terminal.progress import progress_bars
+    from edge_sdk.terminal.text import open_console, say
+    from edge_sdk.workbench.train import train as run
+    from edge_sdk.workbench.train_config import TrainConfig
+
+    config = TrainConfig(
+        model=model_or_checkpoint(model, checkpoint),
+        model_options=model_option,
+        width=size[0] if size else None,
+        height=size[1] if size else None,
+        pictures=picture_size,
+        precision="bf16" if autocast else "fp32",
+        half=precision == "fp16",
+        teacher=None if teacher is None else str(teacher),
+        render_workers=workers,
+        **settings,
+    )
+    console = open_console()
+    newest: list[Progress] = []
+    prepared = [0, 0]
+
+    def summary() -> str:
+        if newest:
+            now = newest[-1]
+            return f"{now.step} of {now.steps} steps done, loss {now.loss:.3f}; the same command continues the training"
+        return f"{prepared[0]} of {prepared[1]} parts of the pictures prepared; the same command continues"
+
+    with when_stopped(summary), progress_bars(console) as bars:
+        preparing = bars.add_task("pictures", total=None, visible=False)
+        training = bars.add_task("training", total=None, visible=False)
+
+        def on_part(done: int, parts: int) -> None:
+            prepared[:] = done, parts
+            bars.update(preparing, completed=done, total=parts, visible=True)
+
+        def on_progress(now: Progress) -> None:
+            newest[:] = [now]
+            text = f"training, loss {now.loss:.3f}"
+            bars.update(training, completed=now.step, total=now.steps, visible=True, description=text)
+            if now.accuracy is not None:
+                say(console, f"epoch {now.epoch}: loss {now.loss:.3f}, validation accuracy {now.accuracy:.1%}")
+
+        path = run(config, cache=cache, on_progress=on_progress, on_part=on_part)
+    say(console, f"wrote {path}")

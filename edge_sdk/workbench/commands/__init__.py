@@ -1,1 +1,0 @@
-"""The workbench's commands, as `edge-sdk` runs them."""

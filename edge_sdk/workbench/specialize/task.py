@@ -1,0 +1,114 @@
+"""The pictures of a task: the few to specialize on, those to evaluate on, and the map of the classes' names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_sdk.errors import WorkbenchError
+from edge_sdk.model.bundle import InputSpec
+from edge_sdk.workbench.pseudo_labels import choose, read_pseudo_labels
+from edge_sdk.workbench.specialize.samples import Samples, class_files, draw_shots, read_samples
+
+MOST_TEST = 3000
+"""Test pictures beyond which a sample is drawn, the same number of each class."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """The pictures of a task.
+
+    Attributes:
+        samples: the pictures to specialize on.
+        rest: files of each class that are not among them.
+        left_out: classes with too few pictures.
+    """
+
+    samples: Samples
+    rest: dict[str, list[Path]]
+    left_out: tuple[str, ...] = ()
+
+
+def read_task(
+    folder: Path,
+    shots: int,
+    spec: InputSpec,
+    *,
+    classes: Sequence[str] | None = None,
+    min_confidence: float = 0.8,
+    seed: int = 0,
+) -> Task:
+    """Draw `shots` pictures of each class from class folders, or from what `cloud-server --archive` wrote.
+
+    Args:
+        folder: one folder for each class, or the server's folder with `answers.jsonl` or `answers.csv`.
+        shots: pictures of each class.
+        spec: what the network takes.
+        classes: the task's classes; default: all.
+        min_confidence: of the cloud's answers that are used as labels, in [0, 1].
+        seed: of the draw.
+
+    Raises:
+        WorkbenchError: a class is missing, or has fewer pictures.
+    """
+    if any((folder / file).is_file() for file in ("answers.jsonl", "answers.csv")):
+        chosen = choose(read_pseudo_labels(folder, min_confidence=min_confidence), shots, classes, seed)
+        few = {name: paths for name, paths in chosen.items() if len(paths) >= shots}
+        left_out = tuple(sorted(set(chosen) - set(few)))
+        if len(few) < 2 or (classes and left_out):
+            counts = ", ".join(f"{name} {len(paths)}" for name, paths in chosen.items()) or "none"
+            raise WorkbenchError(
+                f"expected {shots} frames of two classes or more that the cloud was sure of; got {counts}. Ask for "
+                "fewer shots, a lower --min-confidence, or other --classes"
+            )
+        return Task(read_samples(few, spec), {}, left_out)
+    files = class_files(folder)
+    if classes:
+        if absent := [name for name in classes if name not in files]:
+            raise WorkbenchError(f"expected classes among {', '.join(files)}; got {', '.join(absent)}")
+        files = {name: files[name] for name in classes}
+    used, rest = draw_shots(files, shots, seed)
+    return Task(read_samples(used, spec), rest)
+
+
+def read_test(task: Task, folder: Path | None, spec: InputSpec, seed: int = 0) -> Samples | None:
+    """Pictures to evaluate on, as many of each class as there are, at most `MOST_TEST`; None where there are none.
+
+    Args:
+        task: gives the classes, and the pictures where `folder` is None.
+        folder: one folder for each class.
+        spec: what the network takes.
+        seed: of the draw.
+
+    Raises:
+        WorkbenchError: a class has no pictures in `folder`.
+    """
+    labels = task.samples.labels
+    files: Mapping[str, Sequence[Path]] = task.rest
+    if folder is not None:
+        files = class_files(folder)
+        if absent := [name for name in labels if name not in files]:
+            raise WorkbenchError(f"expected test pictures of each class; none of {', '.join(absent)} in {folder}")
+        files = {name: files[name] for name in labels}
+    most = max(1, MOST_TEST // len(labels))
+    files = {name: draw_shots({name: paths}, min(most, len(paths)), seed)[0][name] for name, paths in files.items()}
+    return read_samples(files, spec) if any(files.values()) else None
+
+
+def read_label_map(path: Path | None) -> dict[str, str]:
+    """The JSON file `{"big model's class": "the task's class"}`; None: an empty map.
+
+    Raises:
+        WorkbenchError: it is not such a file.
+    """
+    if path is None:
+        return {}
+    try:
+        mapping = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise WorkbenchError(f"expected a JSON object in {path}: {error}") from error
+    if not isinstance(mapping, dict) or not all(isinstance(value, str) for value in mapping.values()):
+        raise WorkbenchError(f'expected {{"big model\'s class": "the task\'s class"}} in {path}; got {mapping!r:.80}')
+    return mapping

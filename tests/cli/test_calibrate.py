@@ -1,0 +1,40 @@
+"""`edge-sdk calibrate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge_sdk.cli import cli
+from edge_sdk.model.bundle import open_bundle
+from edge_sdk.networks.checkpoint import load_checkpoint
+from edge_sdk.terminal.command import run
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of the exporter's own code
+
+
+def test_pictures_choose_a_threshold(
+    photos: Path, checkpoint: Path, fp32_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    curve = tmp_path / "cur[bold]ve.png"
+    given = ["--bundle", str(fp32_bundle), "--big", str(checkpoint), "--data", str(photos), "--upload", "320@70"]
+    assert run(cli, "edge-sdk", ["calibrate", *given, "--drop", "0.1", "--picture", str(curve)]) == 0
+    text = capsys.readouterr().out
+    assert "of frames go to the cloud; with 95% confidence" in text
+    assert text.splitlines()[-1] == f"wrote {curve}"
+    assert curve.stat().st_size > 10_000
+    policy = open_bundle(fp32_bundle).policy
+    assert (policy.upload.max_side, policy.upload.quality, policy.calibration["pictures"]) == (320, 70, 120)
+    assert policy.big_macs == load_checkpoint(checkpoint)[1].macs
+
+
+def test_records_do_as_well(fp32_bundle: Path, pair: list[str]) -> None:
+    given = ["--bundle", str(fp32_bundle), "--big", "m", "--records", *pair, "--macs", "1e12"]
+    assert run(cli, "edge-sdk", ["calibrate", *given]) == 0
+    assert open_bundle(fp32_bundle).policy.calibration["rule"] == "macs"
+
+
+def test_data_or_records(fp32_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(cli, "edge-sdk", ["calibrate", "--bundle", str(fp32_bundle), "--big", "m"]) == 2
+    assert "edge-sdk: expected either --data or --records (see" in capsys.readouterr().err

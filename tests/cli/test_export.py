@@ -1,0 +1,46 @@
+"""`edge-sdk export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge_sdk.cli import cli
+from edge_sdk.model.bundle import open_bundle
+from edge_sdk.terminal.command import run
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of the exporter's own code
+
+
+def test_a_checkpoint_becomes_a_bundle(fp32_bundle: Path) -> None:
+    manifest = open_bundle(fp32_bundle).manifest
+    assert (manifest.version, manifest.precision, manifest.name) == ("7", "fp32", "bundle")
+
+
+def test_old_names_and_narrow_terminals(
+    photos: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    out = tmp_path / "bun[bold]dle"
+    given = ["--checkpoint", str(checkpoint), "--images", str(photos), "--limit", "8", "--out", str(out), "--fp32"]
+    assert run(cli, "edge-sdk", ["export", *given]) == 0
+    text = capsys.readouterr().out
+    assert "agreement" in text and "on 8 pictures" in text.replace("\n", " ") and "…" not in text
+    assert text.splitlines()[-1] == f"wrote {out}"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--model", "resnet18"], "is a lcnet_035; expected --model lcnet_035, or no --model; got resnet18"),
+        (["--out", "/dev/null/bundle"], "/dev/null is not a folder"),
+        (["--data", "/no/such"], "expected a folder of pictures"),
+    ],
+)
+def test_what_cannot_be_is_told(
+    checkpoint: Path, tmp_path: Path, options: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--checkpoint", str(checkpoint), "--data", str(tmp_path), "--out", str(tmp_path / "b")]
+    assert run(cli, "edge-sdk", ["export", *given, *options]) == 2
+    assert told in capsys.readouterr().err

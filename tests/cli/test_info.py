@@ -1,0 +1,37 @@
+"""`edge-sdk info`."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from edge_sdk.cli import cli
+from edge_sdk.model.bundle import open_bundle
+from edge_sdk.terminal.command import run
+
+
+def test_it_describes_the_shipped_bundle(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(cli, "edge-sdk", ["info"]) == 0
+    text = capsys.readouterr().out
+    for part in ("deer", "int8", "rule", "golden", str(len(open_bundle("trailcam").manifest.labels))):
+        assert part in text
+
+
+@pytest.mark.parametrize("columns", ["40", "60"])
+def test_a_narrow_terminal_shows_the_whole_path(
+    tmp_path: Path, columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    bundle = tmp_path / "a-folder-of-a-rather-long-name" / "bundle-[/b]-of-the-north-gate"
+    shutil.copytree(open_bundle("trailcam").path, bundle)
+    assert run(cli, "edge-sdk", ["info", str(bundle)]) == 0
+    text = capsys.readouterr().out
+    assert "…" not in text and max(map(len, text.splitlines())) <= int(columns)
+    assert str(bundle) in text.translate({ord(mark): None for mark in " \n│"})
+
+
+def test_a_bundle_that_cannot_be_used_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(cli, "edge-sdk", ["info", "/no-such"]) == 2
+    assert "/no-such" in capsys.readouterr().err

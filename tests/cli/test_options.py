@@ -1,0 +1,84 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from edge_sdk.cli import options
+from edge_sdk.images.rendition import MIN_SIDE, Upload
+from edge_sdk.workbench.cascade.threshold_search import METHODS
+from edge_sdk.workbench.encodings import FORMATS, QUALITIES
+from edge_sdk.workbench.labelled import Split
+
+
+@click.command()
+@options.data_option(old_names=("--images",))
+@options.out_option("A file.", required=False)
+@click.option("--size", callback=options.parse_size)
+@click.option("--bytes", "size_in_bytes", callback=options.parse_bytes)
+@click.option("--model-option", multiple=True, callback=options.parse_name_values)
+@options.upload_option("An encoding.")
+def command(**given: object) -> None:
+    click.echo(repr({name: value for name, value in given.items() if value not in (None, {})}))
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(command, arguments)
+
+
+def test_an_old_name_works_and_is_not_shown() -> None:
+    assert invoke("--images", "photos").output == "{'data': 'photos'}\n"
+    assert "--images" not in invoke("--help").output
+    assert "Missing option '--data'" in invoke().output
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("--size", "128x96", (128, 96)),
+        ("--bytes", "38MB", 38e6),
+        ("--bytes", "1.5k", 1500.0),
+        ("--upload", "640@85.webp", Upload(640, 85, "webp")),
+        ("--model-option", "layers=[1,2]", {"layers": [1, 2]}),
+        ("--model-option", "pool=avg", {"pool": "avg"}),
+    ],
+)
+def test_values_are_read(name: str, text: str, value: object) -> None:
+    assert repr(value) in invoke("--data", "x", name, text).output
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("--size", "12", "WIDTHxHEIGHT"),
+        ("--size", "0x12", "WIDTHxHEIGHT"),
+        ("--bytes", "many", "38MB"),
+        ("--upload", "640", "LONGER_SIDE@QUALITY"),
+        ("--upload", "640@101", "LONGER_SIDE@QUALITY"),
+        ("--model-option", "pool", "NAME=VALUE"),
+    ],
+)
+def test_bad_values_are_told(name: str, text: str, told: str) -> None:
+    done = invoke("--data", "x", name, text)
+    assert done.exit_code == 2 and told in done.output
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for below in ("file/x.png", "file/a/b.png"):
+        done = invoke("--data", "x", "--out", str(tmp_path / below))
+        assert done.exit_code == 2 and "is not a folder" in done.output
+    assert invoke("--data", "x", "--out", str(tmp_path / "a" / "b.png")).exit_code == 0
+    assert not (tmp_path / "a").exists()
+
+
+def test_what_help_lists_is_what_the_workbench_has() -> None:
+    sequence, records, ladder = (import_module(f"edge_sdk.cli.{name}") for name in ("sequence", "records", "ladder"))
+    assert sequence.METHODS == METHODS
+    assert tuple(one.value for one in Split) == records.SPLITS
+    assert (ladder.FORMATS, ladder.QUALITIES, ladder.MIN_SIDE) == (FORMATS, QUALITIES, MIN_SIDE)

@@ -1,0 +1,97 @@
+"""The gRPC transport against a real server."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_sdk.link.grpc_transport import GrpcTransport, is_retryable
+from edge_sdk.link.transport import Refusal, Reply, ServerInfo
+from edge_sdk.security.credentials import Denied, Security
+from edge_sdk.security.tokens import new_token
+from edge_sdk.store.frames import SpoolItem
+from edge_sdk.testing.server import ScriptedServer, answer, failure
+from edge_sdk.types import new_frame_id
+from edge_sdk.wire import offload_pb2 as wire
+
+
+@dataclass
+class Direct:
+    """A way without a relay: the server itself is dialled."""
+
+    address: str
+    unreachable: bool = False
+
+
+def item() -> SpoolItem:
+    return SpoolItem(new_frame_id(), b"picture", np.array([0.5, 0.5], np.float32), 0.5, datetime.now(UTC), "test")
+
+
+def transport(target: str, security: Security | None = None) -> GrpcTransport:
+    return GrpcTransport(target, security or Security(), connect_timeout_s=30, reply_timeout_s=30)
+
+
+async def test_a_reply_says_who_gave_it_and_a_refusal_whether_to_try_again() -> None:
+    def script(request: wire.ClassifyRequest, _: object) -> wire.ClassifyReply:
+        return answer(request) if request.frame_id == good.frame_id else failure(request, wire.Failure.TOO_LARGE, "big")
+
+    good, bad = item(), item()
+    with ScriptedServer(script) as server:
+        async with transport(server.target).connect(Direct(server.target)) as connection:
+            assert connection.server == ServerInfo("scripted", ("a", "b"), 1000)
+            await connection.send(good)
+            reply = await connection.receive()
+            assert isinstance(reply, Reply)
+            assert (reply.frame_id, reply.label, reply.macs) == (good.frame_id, "b", 1000)
+            assert reply.server == connection.server
+            assert reply.received_bytes > 0
+            await connection.send(bad)
+            assert await connection.receive() == Refusal(bad.frame_id, "big", retryable=False)
+        assert [request.image for request in server.requests] == [b"picture"] * 2
+
+
+async def test_nobody_there_is_a_connection_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        target = f"127.0.0.1:{taken.getsockname()[1]}"
+    with pytest.raises(ConnectionError, match="no cloud server answers"):
+        async with transport(target).connect(Direct(target, unreachable=True)):
+            pass
+
+
+async def test_a_token_that_is_not_known_is_a_denial(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text(new_token())
+    path.chmod(0o600)
+    with ScriptedServer(token=new_token()) as server, pytest.raises(Denied, match="no such token"):
+        async with transport(server.target, Security(token_file=path)).connect(Direct(server.target)):
+            pass
+
+
+def test_estimates_grow_with_what_is_sent() -> None:
+    small, large = item(), SpoolItem(new_frame_id(), bytes(10_000), np.zeros(2, np.float32), 0.5, datetime.now(UTC), "")
+    one = transport("127.0.0.1:9")
+    assert one.frame_bytes(large) > one.frame_bytes(small) + 9_000
+    assert one.opening_bytes > 0
+
+
+@pytest.mark.parametrize(
+    ("code", "flag", "again"),
+    [
+        (wire.Failure.BAD_IMAGE, None, False),
+        (wire.Failure.OVERLOADED, None, True),
+        (wire.Failure.UNKNOWN, None, True),
+        (99, None, True),
+        (99, False, False),
+        (wire.Failure.BAD_IMAGE, True, True),
+    ],
+)
+def test_the_flag_counts_and_without_it_the_code(code: wire.Failure.Code, flag: bool | None, again: bool) -> None:
+    said = wire.Failure(code=code)
+    if flag is not None:
+        said.retryable = flag
+    assert is_retryable(said) == again

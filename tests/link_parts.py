@@ -1,0 +1,99 @@
+"""A device's side of the link for tests: spool, ledger, handler and uplink."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from edge_sdk.budget.ledger import Ledger
+from edge_sdk.config import UplinkSettings
+from edge_sdk.link.transport import Reply
+from edge_sdk.link.uplink import Uplink
+from edge_sdk.store.frames import SpoolItem
+from edge_sdk.store.spool import Spool
+from edge_sdk.store.store import Store
+from edge_sdk.types import LinkState, new_frame_id
+
+FAST = UplinkSettings(connect_timeout_s=30, reply_timeout_s=60, backoff_s=0.01, max_backoff_s=0.05)
+
+
+def item(gain: float = 0.5, size: int = 2000) -> SpoolItem:
+    probabilities = np.array([0.5, 0.5], np.float32)
+    return SpoolItem(new_frame_id(), bytes(size), probabilities, gain, datetime.now(UTC), "test")
+
+
+class Handler:
+    """Collects replies, takes frames out of the spool, and lets a test wait for a condition."""
+
+    def __init__(self, spool: Spool | None = None) -> None:
+        self.spool = spool
+        self.replies: list[str] = []
+        self.refusals: list[tuple[str, str]] = []
+        self.changed = threading.Condition()
+
+    def answered(self, item: SpoolItem, reply: Reply) -> None:
+        self._settle(item)
+        with self.changed:
+            self.replies.append(item.frame_id)
+            self.changed.notify_all()
+
+    def refused(self, item: SpoolItem, message: str) -> None:
+        self._settle(item)
+        with self.changed:
+            self.refusals.append((item.frame_id, message))
+            self.changed.notify_all()
+
+    def _settle(self, item: SpoolItem) -> None:
+        if self.spool is not None:
+            self.spool.ack(item.frame_id)
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        with self.changed:
+            assert self.changed.wait_for(condition, 30)
+
+
+class Device:
+    """Spool, ledger, handler and uplink of one device."""
+
+    def __init__(self, folder: Path, target: str, **options: object) -> None:
+        self.store = Store(folder)
+        self.spool = self.store.spool
+        self.handler = Handler(self.spool)
+        self.ledger = Ledger(folder / "ledger.db", budgets=options.pop("budgets", ()))  # type: ignore[arg-type]
+        settings = options.pop("settings", FAST)
+        security = options.pop("security", None)
+        transport = options.pop("transport", None)
+        self.states: list[LinkState] = []
+        self.state_changed = threading.Condition()
+        self.uplink = Uplink(
+            target,
+            self.spool,
+            self.ledger,
+            ("a", "b"),
+            self.handler,
+            settings,  # type: ignore[arg-type]
+            security,  # type: ignore[arg-type]
+            transport=transport,  # type: ignore[arg-type]
+            on_state=self._tell,
+        )
+
+    def _tell(self, state: LinkState, message: str) -> None:
+        with self.state_changed:
+            self.states.append(state)
+            self.state_changed.notify_all()
+
+    def until_state(self, state: LinkState) -> None:
+        with self.state_changed:
+            assert self.state_changed.wait_for(lambda: state in self.states, 30)
+
+    def until_empty(self) -> None:
+        self.handler.until(lambda: len(self.spool) == 0)
+
+    def close(self) -> None:
+        self.uplink.close()
+        self.store.close()
+        self.ledger.close()

@@ -1,0 +1,65 @@
+"""The store: one table, and its views agree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from store_parts import cloud, device, item, record
+
+from edge_sdk.config import StorageSettings
+from edge_sdk.errors import StorageError
+from edge_sdk.store.schema import FrameRecord, State
+from edge_sdk.store.store import Store
+
+ONE, TWO = "1" * 32, "2" * 32
+
+
+def test_a_frame_waits_and_is_in_the_journal_at_once(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.spool.put(item(ONE), record(ONE))
+        assert store.spool.ids() == (ONE,)
+        entry = store.journal.entry(ONE)
+        assert entry is not None
+        assert (entry.state, entry.answer.final) == (State.WAITING, False)
+
+
+def test_an_answer_and_the_frames_leaving_are_one(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.spool.put(item(ONE), record(ONE))
+        assert store.spool.answer(cloud(ONE))
+        assert not store.spool.answer(cloud(ONE))  # it comes twice: it is counted once
+        assert store.spool.ids() == ()
+    with Store(tmp_path) as store:
+        assert store.spool.ids() == ()
+        entry = store.journal.entry(ONE)
+        assert entry is not None
+        assert (entry.answer, entry.device is not None) == (cloud(ONE), True)
+
+
+def test_an_exit_is_in_the_journal_after_a_restart(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.exit(FrameRecord(device(TWO)))
+        assert store.flush()
+        assert store.fault is None
+    with Store(tmp_path) as store:
+        assert store.journal.get(TWO) == device(TWO)
+
+
+def test_a_folder_has_one_store_at_a_time(tmp_path: Path) -> None:
+    with Store(tmp_path), pytest.raises(StorageError, match="this process has it open already"):
+        Store(tmp_path)
+    Store(tmp_path).close()
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="expected a folder"):
+        Store(tmp_path / "file")
+
+
+def test_frames_wait_on_the_disk_without_a_sync_where_a_time_is_given(tmp_path: Path) -> None:
+    with Store(tmp_path, StorageSettings(durable="1s")) as store:
+        store.spool.put(item(ONE), record(ONE))
+    with Store(tmp_path) as store:
+        assert store.spool.ids() == (ONE,)

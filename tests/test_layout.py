@@ -1,0 +1,32 @@
+"""Tests mirror the folders: `edge_sdk/store/spool.py` is tested in `tests/store/test_spool.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ELSEWHERE = {
+    "edge_sdk/bundle.py": "a former place of names",
+    "edge_sdk/errors.py": "names alone",
+    "edge_sdk/camera/simulated/pose.py": "a value",
+    "edge_sdk/link/transport.py": "a seam: values and protocols",
+    "edge_sdk/model/runtime.py": "a seam: protocols",
+    "edge_sdk/link/relay_connection.py": "tests/link/test_relay.py: a relay is known by its connections",
+    "edge_sdk/store/table.py": "tests/store/test_journal.py and test_spool.py: the table is what its views show",
+    "edge_sdk/workbench/sequence/make.py": "tests/cli/test_sequence.py: the command's work",
+}
+
+
+def test_every_module_has_its_test_file() -> None:
+    missing = []
+    for root in ("edge_sdk", "cloud_server"):
+        for path in sorted((ROOT / root).rglob("*.py")):
+            if path.name.startswith("__") or "_pb2" in path.name:
+                continue
+            name = path.relative_to(ROOT).as_posix()
+            home = path.relative_to(ROOT / "edge_sdk" if root == "edge_sdk" else ROOT)
+            there = (ROOT / "tests" / home).with_name(f"test_{path.name}").is_file()
+            assert not (there and name in ELSEWHERE), f"{name} has its test file now"
+            if not there and name not in ELSEWHERE:
+                missing.append(name)
+    assert not missing
