@@ -53,7 +53,7 @@ def test_values_that_do_not_go_together() -> None:
         Security(ca=some, cert=some)
     with pytest.raises(ConfigError, match="expected ca, the server's authority"):
         Security(cert=some, key=some)
-    with pytest.raises(ConfigError, match="expected ca or insecure, not both; got ca some.pem"):
+    with pytest.raises(ConfigError, match=r"expected ca or insecure, not both; got ca some\.pem"):
         Security(ca=some, insecure=True)
 
 
