@@ -8,15 +8,16 @@ STATE/damaged/      files that could not be read
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
 
 from edge_sdk.config import StorageSettings
-from edge_sdk.durable.ballast import Ballast
+from edge_sdk.durable.ballast import Ballast, is_full
 from edge_sdk.durable.clock import ClockMark, ElapsedClock, current_boot_id, steady_s
 from edge_sdk.durable.lock import FolderLock
 from edge_sdk.errors import StorageError
@@ -29,6 +30,8 @@ from edge_sdk.store.schema import FrameRecord, State
 from edge_sdk.store.spool import Spool
 from edge_sdk.store.table import FrameTable
 from edge_sdk.store.takeover import take_over
+
+_log = logging.getLogger(__name__)
 
 
 class Store:
@@ -120,7 +123,12 @@ class Store:
             except StorageError:  # a full disk: the table comes when there is room
                 pass
             except sqlite3.Error as error:
-                raise StorageError(f"cannot write {folder}: {error}") from error
+                if not is_full(error, folder):
+                    raise StorageError(f"cannot write {folder}: {error}") from error
+                _log.error("%s is full: what this start found to mend waits for the next one", folder)
+                with suppress(StorageError, sqlite3.Error):
+                    self.spool.load()
+                    self.archive.load()
             self._table.start(self._before_commit)
             self._opened = opened.pop_all()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -61,5 +62,21 @@ def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
 def test_frames_wait_on_the_disk_without_a_sync_where_a_time_is_given(tmp_path: Path) -> None:
     with Store(tmp_path, StorageSettings(durable="1s")) as store:
         store.spool.put(item(ONE), record(ONE))
+    with Store(tmp_path) as store:
+        assert store.spool.ids() == (ONE,)
+
+
+def test_a_disk_that_is_full_when_a_start_commits_ends_no_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Store(tmp_path) as store:
+        store.spool.put(item(ONE), record(ONE))
+
+    def full(*_: object) -> None:
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+
+    monkeypatch.setattr("edge_sdk.store.store.agree", full)
     with Store(tmp_path) as store:
         assert store.spool.ids() == (ONE,)
