@@ -65,7 +65,7 @@ def main() -> None:
     table.add_column("size", justify="right")
     for package, content in sorted(sizes.items(), key=lambda item: -sum(item[1].values())):
         table.add_row(package, megabytes(sum(content.values())))
-        if package == "edge-sdk":
+        if package == "edge-cascade":
             left = dict(content)
             for part, prefix in PARTS:
                 chosen = [file for file in left if file.startswith(prefix)]
