@@ -7,6 +7,7 @@ An existing file is overwritten only where `replace` is set.
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -247,8 +248,22 @@ def write_new(path: Path, content: bytes, mode: int, *, replace: bool = False) -
         StorageError: it cannot be written.
     """
     try:
-        if not replace and path.exists():
-            raise ConfigError(f"expected no file {path} yet: --replace makes a new one in its place")
-        write_whole(path, content, durable=True, mode=mode)
+        if replace:
+            write_whole(path, content, durable=True, mode=mode)
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as undo:
+            _take_name(path, mode)
+            undo.callback(path.unlink, missing_ok=True)
+            write_whole(path, content, durable=True, mode=mode)
+            undo.pop_all()
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error}") from error
+
+
+def _take_name(path: Path, mode: int) -> None:
+    """Make an empty file where there is none; of several processes at once, one succeeds."""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
+    except FileExistsError:
+        raise ConfigError(f"expected no file {path} yet: --replace makes a new one in its place") from None

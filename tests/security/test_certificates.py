@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ssl
 import stat
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 
-from edge_sdk.errors import ConfigError
+from edge_sdk.errors import ConfigError, StorageError
 from edge_sdk.security.certificates import Authority, Pair, write_new
 
 
@@ -63,3 +65,48 @@ def test_a_file_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
         write_new(path, b"two", 0o600)
     write_new(path, b"two", 0o600, replace=True)
     assert path.read_bytes() == b"two"
+
+
+_WRITE = """
+import sys
+from pathlib import Path
+from edge_sdk.security.certificates import write_new
+sys.stdin.read()
+write_new(Path(sys.argv[1]), sys.argv[2].encode() * 100_000, 0o600)
+print(sys.argv[2])
+"""
+
+
+def test_of_processes_that_make_the_same_file_at_once_one_succeeds(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", _WRITE, str(path), word],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        for word in "abcdef"
+    ]
+    for process in running:
+        assert process.stdin is not None
+        process.stdin.close()  # they go on from here
+    made = []
+    for process in running:
+        assert process.stdout is not None
+        made += process.stdout.read().split()
+        process.stdout.close()
+        process.wait(60)
+    assert len(made) == 1
+    assert path.read_bytes() == made[0].encode() * 100_000
+
+
+def test_a_write_that_fails_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("edge_sdk.security.certificates.write_whole", full)
+    with pytest.raises(StorageError, match="No space left"):
+        write_new(tmp_path / "key", b"content", 0o600)
+    assert not (tmp_path / "key").exists()
