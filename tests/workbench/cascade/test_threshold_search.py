@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from chain_parts import chains, walked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -13,35 +14,6 @@ from scipy import stats
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.workbench.cascade.chain import UNUSED, Stage, evaluate
 from edge_sdk.workbench.cascade.threshold_search import METHODS, search
-
-
-@st.composite
-def chains(draw: st.DrawFn, stages: int = 3, most: int = 14) -> list[Stage]:
-    count = draw(st.integers(1, most))
-    found = []
-    for index in range(stages):
-        confidence = draw(st.lists(st.integers(0, 6), min_size=count, max_size=count))
-        right = draw(st.lists(st.booleans(), min_size=count, max_size=count))
-        way = draw(st.sampled_from([0.0, 3.0]))
-        found.append(Stage(np.array(confidence) / 6, np.array(right), 10.0 ** (index + 1), way))
-    return found
-
-
-def walked(stages: list[Stage], thresholds: tuple[float, ...]) -> tuple[float, float]:
-    """Accuracy and cost, record by record."""
-    right, macs = 0, 0.0
-    for record in range(len(stages[0].right)):
-        for index, stage in enumerate(stages):
-            macs += stage.way_macs
-            last = index == len(stages) - 1
-            if not last and thresholds[index] == UNUSED:
-                continue
-            macs += stage.macs
-            if last or stage.confidence[record] >= thresholds[index]:
-                right += int(stage.right[record])
-                break
-    count = len(stages[0].right)
-    return right / count, macs / count
 
 
 @settings(max_examples=40, deadline=None)

@@ -4,70 +4,26 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Any
 
 import little_task
 import msgspec
 import pytest
 import torch
+from compress_parts import METHOD, SPEC, big, right, run
 from torch import nn
 
 from edge_sdk.networks.macs import count_macs, count_parameters
 from edge_sdk.networks.pruning.structure import find_structure, shrink
 from edge_sdk.workbench.specialize.allocate import Limits
 from edge_sdk.workbench.specialize.compress import compress, find_sensitivities
-from edge_sdk.workbench.specialize.method import Compressed, Method
 from edge_sdk.workbench.specialize.recipe import Recipe
-from edge_sdk.workbench.specialize.restrict_head import restrict
 
-SPEC = little_task.SPEC
-FEW = little_task.LABELS[:4]
-TEST = little_task.squares(10, FEW, seed=5)
-METHOD = Method(pictures=48, recipe=Recipe(steps=20, batch=16, views=48, learning_rate=2e-3, average=0.9, bf16=False))
-NO_LESSONS = msgspec.structs.replace(METHOD, recipe=Recipe(steps=0))
-
-
-def big() -> nn.Module:
-    return restrict(little_task.trained()[0], [[index] for index in range(4)])
-
-
-def run(
-    folder: Path, method: Method, parameters: float | None = None, macs: float | None = None, **given: Any
-) -> tuple[Compressed, dict[str, nn.Module]]:
-    """Cut to so many times fewer; the small network and those on the way."""
-    whole, samples = big(), little_task.squares(6, FEW, seed=4)
-    limits = Limits(
-        None if parameters is None else int(count_parameters(whole) / parameters),
-        None if macs is None else int(count_macs(whole, 32, 32) / macs),
-    )
-    sensitivities = {}
-    if method.pattern == "structured":
-        sensitivities = find_sensitivities(
-            whole, find_structure(whole, 32, 32), samples, SPEC, method, folder / "sensitivities"
-        )
-    stages: dict[str, nn.Module] = {}
-    small = compress(
-        whole,
-        whole,
-        samples,
-        SPEC,
-        limits,
-        method,
-        sensitivities=sensitivities,
-        folder=folder,
-        on_stage=lambda name, module: stages.update({name: copy.deepcopy(module)}),
-        **given,
-    )
-    return small, stages
+WITHOUT_DISTILLATION = msgspec.structs.replace(METHOD, recipe=Recipe(steps=0))
 
 
 def same(one: nn.Module, other: nn.Module) -> bool:
     own = other.state_dict()
     return all(torch.equal(value, own[name]) for name, value in one.state_dict().items())
-
-
-def right(module: nn.Module) -> float:
-    return little_task.share_right(module, TEST)
 
 
 def test_each_stage_helps_and_the_limits_hold(tmp_path: Path) -> None:
@@ -120,7 +76,7 @@ def test_a_gradual_schedule_halves_round_by_round(tmp_path: Path) -> None:
 
 
 def test_the_same_share_of_every_group(tmp_path: Path) -> None:
-    small, stages = run(tmp_path, msgspec.structs.replace(NO_LESSONS, allocation="even"), macs=2)
+    small, stages = run(tmp_path, msgspec.structs.replace(WITHOUT_DISTILLATION, allocation="even"), macs=2)
     assert count_macs(small.module, 32, 32) <= count_macs(big(), 32, 32) / 2
     shares = [small.widths[group.name] / group.channels for group in find_structure(big(), 32, 32).groups]
     assert max(shares) - min(shares) < 0.35 and list(stages)[-1] == "statistics"
