@@ -77,8 +77,9 @@ class _Fits:
 
 def _fits(probabilities: Floats, gain: Floats, runner_up: float) -> _Fits:
     named, sure = probabilities.argmax(axis=1), _sure(probabilities, runner_up)
-    # Knots where the records are, so that the table is fine where it matters.
-    knots = np.unique(np.quantile(sure, np.linspace(0, 1, _KNOTS)))
+    # Knots where the records are, so that the table is fine where it matters; rounded first, since two that differ only
+    # behind the table's last digit are one there.
+    knots = np.unique(np.quantile(sure, np.linspace(0, 1, _KNOTS)).round(6))
     if len(knots) < 2:
         knots = np.array([0.0, 1.0])
     pooled = _falling(sure, gain, knots, _DRAWS)
@@ -97,7 +98,7 @@ def _table(fits: _Fits, runner_up: float, prior_records: float) -> GainTable:
         share = count / (count + prior_records) if math.isfinite(prior_records) else 0.0
         rows.append(share * own + (1 - share) * fits.pooled)
     return GainTable(
-        confidences=tuple(float(round(knot, 6)) for knot in fits.knots),
+        confidences=tuple(float(knot) for knot in fits.knots),
         gains=tuple(tuple(float(round(value, 5)) for value in row) for row in rows),
         runner_up=runner_up,
     )

@@ -64,3 +64,12 @@ def test_the_gate_reads_the_margin_where_that_says_more() -> None:
     chosen = chances.argmax(axis=1) == 0
     table = fit_gate(chances[chosen], truths[chosen] == 0, big[chosen])
     assert table.runner_up > 0
+
+
+@pytest.mark.parametrize("spread", [0.0, 1e-9, 4e-7, 1e-5])
+def test_confidences_that_differ_behind_the_last_digit_of_the_table_are_one(spread: float) -> None:
+    rng = np.random.default_rng(1)
+    top = 0.56 + spread * rng.uniform(-1, 1, 100)
+    chances = np.stack([top, 1 - top], axis=1)
+    table = fit_gate(chances, rng.random(100) < 0.5, rng.random(100) < 0.9)
+    assert all(a < b for a, b in pairwise(table.confidences))
