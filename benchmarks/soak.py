@@ -63,6 +63,7 @@ FAULTS = {
     "bit flip in a database": 1,
 }
 YEAR_S = 365 * 86_400
+DISK_MB = 256
 
 
 @dataclass
@@ -289,7 +290,7 @@ def tally(soak: Soak, said: dict[str, int], cycles: int) -> Tally:
 def run(program: str, work: Path, options: argparse.Namespace, path: str | None = None) -> Tally:
     """The whole soak of one device program."""
     soak = Soak(work, program, path)
-    with small_disk(soak.state, 48) as small, soak.serving():
+    with small_disk(soak.state, DISK_MB) as small, soak.serving():
         faults = {name: weight for name, weight in FAULTS.items() if name not in options.without}
         if not small:
             faults.pop("disk full", None)

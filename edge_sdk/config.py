@@ -85,7 +85,8 @@ class StorageSettings:
     Attributes:
         spool_age_s: seconds a frame may wait before the device's answer becomes final. None: unlimited.
         journal_rows: most frames in the journal; the oldest with a final answer go first.
-        journal_bytes: most bytes of the journal; None: no limit beside `journal_rows`.
+        journal_bytes: most bytes of the journal, and never more than a fourth of the disk, so that a damaged one can be
+            rebuilt; None: that fourth.
         journal_age_s: seconds after which a frame leaves the journal, counted while it is handled; None: unlimited.
         durable: "frame": a frame that waits is on the disk when `classify` returns, at the price of one sync. A time
             such as "1s": a thread syncs that often, and a power cut loses what waited less than that (a kill loses

@@ -10,6 +10,7 @@ import contextlib
 import os
 import random
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -18,6 +19,8 @@ from pathlib import Path
 
 from edge_sdk.errors import StorageError
 from edge_sdk.store.journal import Journal, JournalEntry
+from edge_sdk.store.salvage import rows_in
+from edge_sdk.store.schema import SCHEMA, State
 
 PAGE = 4096
 
@@ -94,14 +97,28 @@ def restore_table(state: Path, folder: Path) -> None:
 
 
 def final_answers(state: Path) -> set[str]:
-    """The ids that the journal of a device that is down has a final answer for, read from a copy."""
-    with tempfile.TemporaryDirectory() as folder:
-        save_table(state, Path(folder))
-        found = set()
+    """The ids that the table of a device that is down has a final answer for, read from a copy.
+
+    A table that an earlier fault has damaged is read page by page too: the device would find as much in it.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        save_table(state, folder)
+        found = {
+            row[1]
+            for row in rows_in(folder / "state.db", _columns(), 1024)
+            if isinstance(row[1], str) and row[2] not in (State.WAITING, State.SENT)
+        }
         with contextlib.suppress(StorageError):  # what follows the damage is not known
-            for entry in Journal(Path(folder)).query(final=True):
+            for entry in Journal(folder).query(final=True):
                 found.add(entry.answer.frame_id)
         return found
+
+
+def _columns() -> int:
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute(SCHEMA[0])
+        return len(connection.execute("PRAGMA table_info(frames)").fetchall())
 
 
 def all_entries(state: Path) -> list[JournalEntry]:

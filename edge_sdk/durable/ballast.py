@@ -27,6 +27,11 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
+def disk_bytes(folder: Path) -> int:
+    """Size of the file system of `folder`."""
+    return shutil.disk_usage(folder).total
+
+
 def is_full(error: Exception, folder: Path) -> bool:
     """Whether `error` says that the disk of `folder` is full."""
     if isinstance(error, OSError):

@@ -32,6 +32,7 @@ from edge_sdk.types import Answer, Origin, Reason
 _log = logging.getLogger(__name__)
 
 SUFFIX = ".frame"
+PARTIAL = ".partial"  # of a frame that is being written
 _HEAD = struct.Struct("<8sIII")
 _MAGIC = b"EFRAME1\n"
 _MAX_DAMAGED_FILES = 16
@@ -183,23 +184,27 @@ def decode_frame(content: bytes, frame_id: str) -> StoredFrame:
 def write_frame(path: Path, content: bytes, *, durable: bool) -> None:
     """Write a new file; with `durable` it is on the disk when this returns.
 
-    One sync: on the file systems in use (ext4, XFS, Btrfs, F2FS) that of a new file makes its name durable too. A
-    file that a stop cut short has a wrong checksum, and was not promised to anybody.
+    The file gets its name when it is whole, so a killed program leaves none that is cut short. One sync after that: on
+    the file systems in use (ext4, XFS, Btrfs, F2FS) that of a new file makes its name durable too. A power cut before
+    it may leave a file with a wrong checksum, which was not promised to anybody.
 
     Raises:
         OSError: it cannot be written, and is not there.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    partial = path.with_suffix(PARTIAL)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     try:
         try:
             view = memoryview(content)
             while view:
                 view = view[os.write(descriptor, view) :]
+            partial.replace(path)
             if durable:
                 os.fsync(descriptor)
         finally:
             os.close(descriptor)
     except OSError:
+        remove(partial)
         remove(path)
         raise
 

@@ -16,12 +16,13 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from edge_sdk.durable.ballast import free_bytes
-from edge_sdk.durable.files import move
-from edge_sdk.store.frames import SUFFIX, StoredFrame, decode_frame, put_aside, rank_of
+from edge_sdk.durable.files import move, remove
+from edge_sdk.store.frames import PARTIAL, SUFFIX, StoredFrame, decode_frame, put_aside, rank_of
 from edge_sdk.store.salvage import rows_in
 from edge_sdk.store.schema import FINISH, INSERT, OPEN, FrameRecord, State, first_row
 from edge_sdk.types import Answer, Origin, Reason
@@ -31,8 +32,8 @@ _log = logging.getLogger(__name__)
 FRAMES, ARCHIVE, DAMAGED = "frames", "archive", "damaged"
 """Folders below the state folder: pictures that wait, that are kept, that are damaged."""
 
-NOT_THERE = "its picture was not there at a start"
-"""The note on a frame that waited when the device stopped, and had no picture at the next start."""
+NOT_THERE = "its picture was not there"
+"""The note on a frame that waited by its row, and had no picture at a start or when the table was rebuilt."""
 
 _ROW_BYTES = 1_000
 _LEAST_ROOM = 1 << 18
@@ -46,14 +47,19 @@ def rebuild(connection: sqlite3.Connection, damaged: Path | None, folder: Path) 
         room = max(0, free_bytes(folder) - _LEAST_ROOM) // _ROW_BYTES
         copied = _copy_rows(damaged, connection, room)
         _log.warning("store: %d rows were saved from %s", copied, damaged.name)
-    _adopt(connection, folder, _names(folder / FRAMES), FRAMES)
+    names = _names(folder / FRAMES)
+    _adopt(connection, folder, names, FRAMES)
     _adopt(connection, folder, _names(folder / ARCHIVE), ARCHIVE)
+    _finish(connection, _waiting(connection) - names)  # an older version of the row was read: the last word is gone
 
 
 def agree(connection: sqlite3.Connection, folder: Path) -> None:
     """Make every frame either wait, with its file, or have a final answer; within the caller's transaction."""
-    rows = {frame_id for (frame_id,) in connection.execute(f"SELECT frame_id FROM frames WHERE {OPEN}")}
-    names = _names(folder / FRAMES)
+    for path in chain(
+        (folder / FRAMES).glob(f"*{PARTIAL}"), (folder / ARCHIVE).glob(f"*{PARTIAL}")
+    ):  # a stop cut it short, and it was promised to nobody
+        remove(path)
+    rows, names = _waiting(connection), _names(folder / FRAMES)
     unknown = []
     for name in names - rows:
         settled = connection.execute("SELECT picture FROM frames WHERE frame_id = ?", [name]).fetchone()
@@ -62,7 +68,16 @@ def agree(connection: sqlite3.Connection, folder: Path) -> None:
         else:
             move(folder / FRAMES / f"{name}{SUFFIX}", folder / settled[0] if settled[0] else None)
     _adopt(connection, folder, unknown, FRAMES)
-    if missing := rows - names:
+    _finish(connection, rows - names)
+
+
+def _waiting(connection: sqlite3.Connection) -> set[str]:
+    return {frame_id for (frame_id,) in connection.execute(f"SELECT frame_id FROM frames WHERE {OPEN}")}
+
+
+def _finish(connection: sqlite3.Connection, missing: set[str]) -> None:
+    """Frames that wait without a file: the device's answers are final."""
+    if missing:
         _log.warning("store: %d frames that waited have no picture any more", len(missing))
     for name in missing:
         connection.execute(FINISH, (State.LOST, Reason.DAMAGED, NOT_THERE, NOT_THERE, None, 0.0, name))

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Self
 
 from edge_sdk.config import StorageSettings
-from edge_sdk.durable.ballast import Ballast, is_full
+from edge_sdk.durable.ballast import Ballast, disk_bytes, is_full
 from edge_sdk.durable.clock import ClockMark, ElapsedClock, current_boot_id, steady_s
 from edge_sdk.durable.lock import FolderLock
 from edge_sdk.errors import StorageError
@@ -32,6 +32,8 @@ from edge_sdk.store.table import FrameTable
 from edge_sdk.store.takeover import take_over
 
 _log = logging.getLogger(__name__)
+
+_SHARE = 4  # a table of more than a fourth of the disk could not be rebuilt beside a damaged one
 
 
 class Store:
@@ -87,7 +89,9 @@ class Store:
             except OSError as error:
                 raise StorageError(f"expected a folder that can be written at {folder}; {error}") from error
             opened.callback(FolderLock(folder, "a state folder").close)
-            limits = RowLimits(settings.journal_rows, settings.journal_bytes, settings.journal_age_s)
+            share = disk_bytes(folder) // _SHARE
+            most = share if settings.journal_bytes is None else min(settings.journal_bytes, share)
+            limits = RowLimits(settings.journal_rows, most, settings.journal_age_s)
             self._table = FrameTable(
                 folder,
                 limits,

@@ -27,7 +27,7 @@ def test_the_holder_is_named_and_a_kill_releases(tmp_path: Path) -> None:
         assert other.stdout is not None and other.stdout.readline() == "held\n"
         with pytest.raises(
             StorageError,
-            match=f"expected a folder that is free at .*; process {other.pid} \\(.*python -c .*\\) holds it",
+            match=f"expected a folder that is free at .*; process {other.pid} \\(.*python.* -c .*\\) holds it",
         ):
             FolderLock(tmp_path, "a folder")
         other.kill()

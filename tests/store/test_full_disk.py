@@ -245,3 +245,24 @@ with Store(folder) as store, Ledger(folder / "ledger.db", budgets=[Budget(10**9,
 """,
         megabytes=4,
     )
+
+
+def test_the_table_leaves_room_for_its_own_rebuilding(tmp_path: Path) -> None:
+    run_on_a_small_disk(
+        tmp_path,
+        """
+import os
+from store_parts import device
+from edge_sdk.store.schema import FrameRecord
+from edge_sdk.store.store import Store
+total = os.statvfs(folder).f_blocks * os.statvfs(folder).f_frsize
+with Store(folder, flush_interval_s=3600.0) as store:
+    for number in range(12_000):
+        store.exit(FrameRecord(device(f"{number:032d}")))
+        if number % 500 == 0:
+            store.flush()
+    store.flush()
+    assert store.journal.get(f"{11_999:032d}") is not None
+assert (folder / "state.db").stat().st_size < total * 0.3, ((folder / "state.db").stat().st_size, total)
+""",
+    )

@@ -133,6 +133,42 @@ def test_a_reader_that_meets_damage_has_the_table_rebuilt(tmp_path: Path) -> Non
         assert store.journal.counts() == {"fox": 1}
 
 
+def damage_schema(folder: Path, store: Store) -> None:
+    """The table's description is gone; the rows can be read page by page."""
+    store.flush()
+    store._table._database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    content = (folder / "state.db").read_bytes()
+    (folder / "state.db").write_bytes(content[:100] + b"\xa5" * 924 + content[1024:])
+
+
+def test_a_row_whose_last_word_is_gone_does_not_wait_after_a_rebuild(tmp_path: Path) -> None:
+    with Store(tmp_path, flush_interval_s=3600.0) as store:
+        for name in ("waits", "answered"):
+            store.spool.put(item(name), record(name))
+        damage_schema(tmp_path, store)  # with both rows as they are now
+        (tmp_path / "frames" / "answered.frame").unlink()  # as after an answer
+        with pytest.raises(StorageError, match="cannot read"):
+            store.journal.counts()
+        assert last_word(store, "answered") == ("fox", True, Reason.DAMAGED)
+        entry = store.journal.entry("answered")
+        assert entry is not None and entry.note == NOT_THERE
+        assert last_word(store, "waits")[1] is False
+
+
+def test_a_frame_that_is_being_written_is_left_alone_by_a_rebuild_and_goes_at_a_start(tmp_path: Path) -> None:
+    with Store(tmp_path, flush_interval_s=3600.0) as store:
+        store.spool.put(item("whole"), record("whole"))
+        cut = tmp_path / "frames" / "cut.partial"
+        cut.write_bytes((tmp_path / "frames" / "whole.frame").read_bytes()[:100])
+        damage_schema(tmp_path, store)
+        with pytest.raises(StorageError, match="cannot read"):
+            store.journal.counts()
+        assert cut.exists() and store.journal.counts() == {"fox": 1}
+    with Store(tmp_path) as store:
+        assert not cut.exists() and not list((tmp_path / "damaged").iterdir())
+        assert store.spool.ids() == ("whole",)
+
+
 @pytest.mark.parametrize("page", [2, 5, 9])
 def test_of_a_table_with_a_zeroed_page_the_other_rows_are_kept(tmp_path: Path, page: int) -> None:
     ids = [f"{number:032x}" for number in range(800)]
