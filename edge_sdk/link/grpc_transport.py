@@ -17,8 +17,14 @@ from edge_sdk.wire import offload_pb2_grpc as wire_grpc
 from edge_sdk.wire.cost import CONNECTION_BYTES, frame_bytes
 
 # A thin link carries frames, not probes: dead connections show as missing replies, so neither keepalives nor bandwidth
-# probes are sent, and retries are the uplink's own, each of them charged.
+# probes are sent, and retries are the uplink's own, each of them charged. The relay is the only way out: gRPC obeys the
+# environment's proxies even for a Unix socket, and would pass the relay by.
 _CHANNEL_OPTIONS = [
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.address_http_proxy", ""),
+    ("grpc.address_http_proxy_enabled_addresses", ""),
+    ("grpc.service_config_disable_resolution", 1),
+    ("grpc.use_local_subchannel_pool", 1),
     ("grpc.enable_retries", 0),
     ("grpc.http2.bdp_probe", 0),
     ("grpc.max_receive_message_length", 1 << 20),

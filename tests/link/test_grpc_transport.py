@@ -10,8 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge_sdk.budget.ledger import Ledger
 from edge_sdk.link.grpc_transport import GrpcTransport, is_retryable
+from edge_sdk.link.relay import Relay
 from edge_sdk.link.transport import Refusal, Reply, ServerInfo
+from edge_sdk.link.wire_account import WireAccount
 from edge_sdk.security.credentials import Denied, Security
 from edge_sdk.security.tokens import new_token
 from edge_sdk.store.frames import SpoolItem
@@ -53,6 +56,34 @@ async def test_a_reply_says_who_gave_it_and_a_refusal_whether_to_try_again() -> 
             await connection.send(bad)
             assert await connection.receive() == Refusal(bad.frame_id, "big", retryable=False)
         assert [request.image for request in server.requests] == [b"picture"] * 2
+
+
+PROXY_VARIABLES = ("http_proxy", "https_proxy", "grpc_proxy", "all_proxy")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [*((name,) for name in PROXY_VARIABLES), tuple(map(str.upper, PROXY_VARIABLES)), ("GRPC_ADDRESS_HTTP_PROXY",)],
+    ids="+".join,
+)
+async def test_a_proxy_of_the_environment_does_not_lead_past_the_relay(
+    names: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as proxy, ScriptedServer() as server, Ledger(tmp_path / "l") as ledger:
+        proxy.setblocking(False)
+        address = f"127.0.0.1:{proxy.getsockname()[1]}"
+        for name in names:
+            monkeypatch.setenv(name, address if name.startswith("GRPC_ADDRESS") else f"http://{address}")
+        monkeypatch.setenv("GRPC_ADDRESS_HTTP_PROXY_ENABLED_ADDRESSES", "0.0.0.0/0,::/0")
+        async with (
+            Relay(server.target, WireAccount(ledger)) as relay,
+            transport(server.target).connect(relay) as connection,
+        ):
+            await connection.send(item())
+            assert isinstance(await connection.receive(), Reply)
+        assert ledger.snapshot().bytes_sent > 500
+        with pytest.raises(BlockingIOError):
+            proxy.accept()
 
 
 async def test_nobody_there_is_a_connection_error() -> None:
