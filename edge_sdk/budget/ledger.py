@@ -42,7 +42,7 @@ class Ledger:
             begins with its windows fully spent, because what was spent is not known: it charges nothing for one period.
             To begin afresh, delete the file and the damaged ones.
         budgets: any number, for any resource; a charge must fit them all. A resource without one is not limited.
-        big_macs: MACs of the big model for one frame, for the comparison in the snapshot; may be set later.
+        big_macs: MACs of the big model for one frame until a reply tells them, for the comparison in the snapshot.
         clock: wall time in seconds since 1970; used only to tell how long the device was off.
         steady: seconds that never run backwards while the machine is up.
         boot_id: names the time the machine is up; None asks the system.
@@ -69,7 +69,7 @@ class Ledger:
         self._path = path
         self._budgets = tuple(budgets)
         self._notes: dict[str, bytes] = {}
-        self.big_macs = big_macs
+        self._big_macs = big_macs
         self._wall = clock
         self._steady = steady
         self._boot_id = current_boot_id() if boot_id is None else boot_id
@@ -179,14 +179,26 @@ class Ledger:
         """Count a frame that was skipped because the compute budget was spent."""
         self._count(skipped_compute=1)
 
-    def count_answer(self, *, macs: int, received_bytes: int) -> None:
-        """Count a cloud answer, the MACs that it took and the bytes of its reply."""
+    def count_answer(self, *, macs: int, received_bytes: int, big_macs: int = 0) -> None:
+        """Count a cloud answer.
+
+        Args:
+            macs: that it took; 0 for a reply from the server's cache.
+            received_bytes: of its reply.
+            big_macs: of the server's model for one frame, from now on; 0: as before.
+        """
+        self._big_macs = big_macs or self._big_macs
         self._count(answers_cloud=1, macs_big=macs, bytes_received=received_bytes)
+
+    @property
+    def big_macs(self) -> int:
+        """MACs of the big model for one frame; 0: not known."""
+        return self._big_macs
 
     def snapshot(self) -> Usage:
         """Counters and budgets at this moment."""
         with self._lock:
-            return Usage(**self._counters, big_macs=self.big_macs, budgets=self.states())
+            return Usage(**self._counters, big_macs=self._big_macs, budgets=self.states())
 
     @property
     def budgets(self) -> tuple[Budget, ...]:

@@ -51,7 +51,7 @@ class Answers:
         self._ensemble = ensemble
         self._late = late
         self._provisional: dict[str, Answer] = {}
-        self._uncounted: dict[str, tuple[int, int]] = {}
+        self._uncounted: dict[str, tuple[int, int, int]] = {}
         self._counting = threading.Lock()
         self._settles = False
         store.spool.add_loss_listener(self._lost)
@@ -82,7 +82,6 @@ class Answers:
 
     def answered(self, item: SpoolItem, reply: Reply) -> None:
         """The big model's word on a frame: it leaves the spool. One that comes again changes nothing."""
-        self._ledger.big_macs = reply.server.macs
         label, confidence, top_k = self._combined(item, reply)
         known = item.frame_id, item.captured_at, item.source
         answer = Answer(*known, label, confidence, Origin.CLOUD, True, Reason.CLOUD)
@@ -97,7 +96,7 @@ class Answers:
                     then=lambda: self._count(item.frame_id),
                 ):
                     return
-                self._uncounted[item.frame_id] = reply.macs, reply.received_bytes
+                self._uncounted[item.frame_id] = reply.macs, reply.received_bytes, reply.server.macs
             told = self._hand_over(answer)
         finally:
             self._settles = False
@@ -124,14 +123,14 @@ class Answers:
         return replace(
             known,
             answers_cloud=known.answers_cloud + len(coming),
-            macs_big=known.macs_big + sum(macs for macs, _ in coming),
-            bytes_received=known.bytes_received + sum(size for _, size in coming),
+            macs_big=known.macs_big + sum(macs for macs, *_ in coming),
+            bytes_received=known.bytes_received + sum(size for _, size, _ in coming),
         )
 
     def _count(self, frame_id: str) -> None:
         with self._counting:
-            macs, received_bytes = self._uncounted.pop(frame_id)
-            self._ledger.count_answer(macs=macs, received_bytes=received_bytes)
+            macs, received_bytes, big_macs = self._uncounted.pop(frame_id)
+            self._ledger.count_answer(macs=macs, received_bytes=received_bytes, big_macs=big_macs)
 
     def _combined(self, item: SpoolItem, said: Reply) -> tuple[str, float, TopK]:
         """The big model's answer, or that of both where the policy gives the little model a voice."""

@@ -324,6 +324,14 @@ def test_the_counters_add_up_and_survive_a_restart(tmp_path: Path) -> None:
         assert total.since(before).macs_total == 1500
 
 
+def test_a_reply_tells_what_the_big_model_costs(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.db", big_macs=1000) as ledger:
+        ledger.count_answer(macs=0, received_bytes=90)
+        assert ledger.big_macs == ledger.snapshot().big_macs == 1000
+        ledger.count_answer(macs=0, received_bytes=90, big_macs=3000)
+        assert ledger.big_macs == ledger.snapshot().big_macs == 3000 and ledger.snapshot().macs_big == 0
+
+
 def test_no_frames_no_exit_ratio(tmp_path: Path) -> None:
     with Ledger(tmp_path / "ledger.db") as ledger:
         assert ledger.snapshot().exit_ratio == 0.0

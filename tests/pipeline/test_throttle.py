@@ -38,33 +38,33 @@ def test_frames_give_way_in_the_stated_order(
     tmp_path: Path, model: LittleModel, share: float, moving: int, idle: int
 ) -> None:
     with filled(tmp_path, share) as ledger:
-        thrift = Throttle(model, ledger, PowerModel())
-        assert sum(not thrift.passes_over(GateReason.MOTION) for _ in range(8)) == moving
-        assert sum(not thrift.passes_over(GateReason.HEARTBEAT) for _ in range(8)) == idle
-        assert sum(not thrift.passes_over(GateReason.HOLD) for _ in range(8)) == idle
+        throttle = Throttle(model, ledger, PowerModel())
+        assert sum(not throttle.passes_over(GateReason.MOTION) for _ in range(8)) == moving
+        assert sum(not throttle.passes_over(GateReason.HEARTBEAT) for _ in range(8)) == idle
+        assert sum(not throttle.passes_over(GateReason.HOLD) for _ in range(8)) == idle
 
 
 def test_without_a_gate_the_rate_gives_way(tmp_path: Path, model: LittleModel) -> None:
     with filled(tmp_path, 0.9) as ledger:
-        thrift = Throttle(model, ledger, PowerModel())
-        assert sum(not thrift.passes_over(None) for _ in range(8)) == 4
+        throttle = Throttle(model, ledger, PowerModel())
+        assert sum(not throttle.passes_over(None) for _ in range(8)) == 4
 
 
 def test_a_run_is_charged_by_its_time(tmp_path: Path, model: LittleModel) -> None:
     image = np.zeros((48, 64, 3), np.uint8)
     with Ledger(tmp_path / "ledger.db", budgets=[Budget(10**9, 86_400, Resource.ENERGY)]) as ledger:
-        thrift = Throttle(model, ledger, PowerModel(active_watts=2.0))
-        assert thrift.predict(image) is not None
+        throttle = Throttle(model, ledger, PowerModel(active_watts=2.0))
+        assert throttle.predict(image) is not None
         first = ledger.snapshot().spent(Resource.ENERGY)
         assert first >= 2.0 * 0.02 * 1e6
-        assert thrift.predict(image) is not None
+        assert throttle.predict(image) is not None
         assert ledger.snapshot().spent(Resource.ENERGY) > first
 
 
 def test_a_spent_energy_budget_runs_nothing(tmp_path: Path, model: LittleModel) -> None:
     with Ledger(tmp_path / "ledger.db", budgets=[Budget(10, 86_400, Resource.ENERGY)]) as ledger:
-        thrift = Throttle(model, ledger, PowerModel(active_watts=2.0))
-        assert thrift.predict(np.zeros((48, 64, 3), np.uint8)) is None
+        throttle = Throttle(model, ledger, PowerModel(active_watts=2.0))
+        assert throttle.predict(np.zeros((48, 64, 3), np.uint8)) is None
         assert ledger.snapshot().spent(Resource.ENERGY) == 0
 
 
