@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
-import re
 import struct
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
-_SIZES = {2: 1, 3: 2, 4: 4, 13: 4}  # text, short, long, offset of a directory
-_ORIENTATION, _DATE_TIME, _EXIF_IFD = 0x0112, 0x0132, 0x8769
-# (date, fraction of the second, offset from UTC), the moment of capture first.
-_DATES = ((0x9003, 0x9291, 0x9011), (0x9004, 0x9292, 0x9012), (_DATE_TIME, 0x9290, 0x9010))
+from edge_sdk.images.capture_time import (
+    EARLIEST,
+    CaptureTime,
+    capture_time,
+    parse_date,
+    parse_fraction,
+    parse_offset,
+)
+
+_TEXTS = frozenset({2, 7, 129})  # ASCII, undefined, UTF-8 (EXIF 3.0)
+_INTEGERS = {3: "H", 4: "I", 8: "h", 9: "i", 13: "I"}  # 8 and 9 are signed, 13 is the offset of a directory
+_RATIONAL = 5
+_SIZES = {**dict.fromkeys(_TEXTS, 1), 3: 2, 8: 2, 4: 4, 9: 4, 13: 4, _RATIONAL: 8}
+_ORIENTATION, _DATE_TIME, _EXIF_IFD, _GPS_IFD = 0x0112, 0x0132, 0x8769, 0x8825
+_GPS_TIME, _GPS_DATE = 0x07, 0x1D
+# (date, fraction of the second, offsets from UTC: its own first), the moment of capture first.
+_DATES = (
+    (0x9003, 0x9291, (0x9011, 0x9012, 0x9010)),
+    (0x9004, 0x9292, (0x9012, 0x9011, 0x9010)),
+    (_DATE_TIME, 0x9290, (0x9010,)),
+)
+_HOURS = 0x882A
+"""TimeZoneOffset of TIFF/EP: whole hours, of the moment of capture."""
 _MAX_ENTRIES = 512
+_MAX_RATIONALS = 16
 
-Tags = dict[int, int | bytes]
-"""Value by tag: the first integer of an integer field, the bytes of a text field."""
+Tags = dict[int, int | bytes | tuple[float, ...]]
+"""Value by tag: the first integer of an integer field, the bytes of a text field, the numbers of a rational field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +42,22 @@ class Exif:
 
     Attributes:
         orientation: 1 to 8, as EXIF numbers them; 1 is upright, and stands for a missing or impossible value too.
-        captured_at: when the picture was taken, with a time zone; None where the file does not say.
+        captured: when the picture was taken; None where the file does not say.
+        unset: the file has dates, and all are those of a clock that nobody set: zeros, blanks, years before 1990.
     """
 
     orientation: int = 1
-    captured_at: datetime | None = None
+    captured: CaptureTime | None = None
+    unset: bool = False
+
+    @property
+    def captured_at(self) -> datetime | None:
+        """When the picture was taken, with a time zone; None where the file does not say."""
+        return None if self.captured is None else self.captured.at
 
 
 def read_ifd(block: bytes, *, child: int | None = None) -> Tags:
-    """Read the integer and text fields of the first directory of a TIFF structure.
+    """Read the integer, text and rational fields of the first directory of a TIFF structure.
 
     Args:
         block: starts with the TIFF header, whose first two bytes give the byte order.
@@ -64,10 +90,13 @@ def _read_directory(block: bytes, order: str, offset: int) -> Tags:
         start = entry + 8 if size <= 4 else struct.unpack_from(order + "I", block, entry + 8)[0]
         if size == 0 or start + size > len(block):
             continue
-        if kind != 2:
-            tags[tag] = struct.unpack_from(order + ("H" if kind == 3 else "I"), block, start)[0]
-        else:
+        if kind in _INTEGERS:
+            tags[tag] = struct.unpack_from(order + _INTEGERS[kind], block, start)[0]
+        elif kind in _TEXTS:
             tags[tag] = block[start : start + size].split(b"\0")[0].strip()
+        elif items <= _MAX_RATIONALS:
+            parts = struct.unpack_from(f"{order}{2 * items}I", block, start)
+            tags[tag] = tuple(top / (bottom or 1) for top, bottom in zip(parts[::2], parts[1::2], strict=True))
     return tags
 
 
@@ -75,8 +104,8 @@ def parse_exif(block: bytes, *, zone: tzinfo | None = None) -> Exif:
     """Read orientation and capture time from an EXIF block.
 
     The capture time is DateTimeOriginal, else DateTimeDigitized, else DateTime, with its fraction of a second and its
-    offset from UTC (EXIF 2.32, section 4.6.5). A time without an offset, as most trail cameras write it, is taken to
-    be in `zone`.
+    offset from UTC (EXIF 2.32, section 4.6.5), else the time of GPS. A time without an offset, as most trail cameras
+    write it, is taken to be in `zone`. A year before 1990 is that of a clock that nobody set, and no time.
 
     Args:
         block: a TIFF structure, as in `read_ifd`. A damaged block gives what can be read of it.
@@ -84,28 +113,43 @@ def parse_exif(block: bytes, *, zone: tzinfo | None = None) -> Exif:
     """
     main, shot = read_ifd(block), read_ifd(block, child=_EXIF_IFD)
     orientation = main.get(_ORIENTATION, 1)
-    both = {**shot, **{_DATE_TIME: main.get(_DATE_TIME, b"")}}
-    moments = (_moment(both.get(date), both.get(fraction), both.get(offset), zone) for date, fraction, offset in _DATES)
+    both = {**main, **shot}
+    if _DATE_TIME in main:
+        both[_DATE_TIME] = main[_DATE_TIME]
+    captured = next((time for dates in _DATES if (time := _time(both, *dates, zone=zone)) is not None), None)
+    captured = captured or _gps_time(read_ifd(block, child=_GPS_IFD))
     return Exif(
         orientation=orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1,
-        captured_at=next((moment for moment in moments if moment is not None), None),
+        captured=captured,
+        unset=captured is None and any(date in both for date, _, _ in _DATES),
     )
 
 
-def _moment(date: object, fraction: object, offset: object, zone: tzinfo | None) -> datetime | None:
-    if not isinstance(date, bytes):
+def _time(tags: Tags, date: int, fraction: int, offsets: tuple[int, ...], *, zone: tzinfo | None) -> CaptureTime | None:
+    parsed = parse_date(_text(tags, date))
+    if parsed is None:
         return None
-    try:
-        moment = datetime.strptime(date[:19].decode("ascii"), "%Y:%m:%d %H:%M:%S")
-    except ValueError:  # cameras without a set clock write blanks or zeros
+    clock, own = parsed
+    if (part := _text(tags, fraction)) and not clock.microsecond:
+        clock += timedelta(microseconds=parse_fraction(part))
+    offset = own or next((read for tag in offsets if (read := parse_offset(_text(tags, tag))) is not None), None)
+    hours = tags.get(_HOURS)
+    if offset is None and isinstance(hours, int) and -12 <= hours <= 14:
+        offset = timezone(timedelta(hours=hours))
+    time = capture_time(clock, zone if offset is None else offset)
+    return time if time is not None and time.at >= EARLIEST else None
+
+
+def _gps_time(tags: Tags) -> CaptureTime | None:
+    """The time of the satellites, UTC: some cameras write it though nobody set their clock."""
+    parsed, numbers = parse_date(_text(tags, _GPS_DATE) + " 00:00:00"), tags.get(_GPS_TIME)
+    if parsed is None or not isinstance(numbers, tuple) or len(numbers) != 3 or numbers[0] >= 24 or max(numbers) >= 61:
         return None
-    if isinstance(fraction, bytes) and fraction.isdigit():
-        moment += timedelta(seconds=float(b"0." + fraction))
-    if isinstance(offset, bytes) and (match := re.fullmatch(rb"([+-])(\d\d):([0-5]\d)", offset)):
-        shift = timedelta(hours=int(match[2]), minutes=int(match[3]))
-        if shift < timedelta(hours=24):
-            return moment.replace(tzinfo=timezone(-shift if match[1] == b"-" else shift))
-    try:
-        return moment.replace(tzinfo=zone) if zone is not None else moment.astimezone()
-    except (OverflowError, OSError, ValueError):  # a year that the platform's local time cannot hold
-        return None
+    hours, minutes, seconds = numbers
+    moment = parsed[0].replace(tzinfo=UTC) + timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    return CaptureTime(moment) if moment >= EARLIEST else None
+
+
+def _text(tags: Tags, tag: int) -> str:
+    value = tags.get(tag, b"")
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.errors import ImageError
-from edge_sdk.images.exif import parse_exif
+from edge_sdk.images.exif import Exif, parse_exif
 from edge_sdk.images.header import read_header
 from edge_sdk.types import Image
 
@@ -29,11 +29,16 @@ class LoadedImage:
 
     Attributes:
         image: `uint8 (H, W, 3)` RGB, turned upright.
-        captured_at: the capture time that the file holds, with a time zone, or None.
+        exif: what the camera wrote beside the pixels.
     """
 
     image: Image
-    captured_at: datetime | None
+    exif: Exif = field(default_factory=Exif)
+
+    @property
+    def captured_at(self) -> datetime | None:
+        """The capture time that the file holds, with a time zone, or None."""
+        return self.exif.captured_at
 
 
 def read_image(path: Path | str, *, max_pixels: int = MAX_PIXELS, zone: tzinfo | None = None) -> LoadedImage:
@@ -94,7 +99,7 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS, zone: tzinfo | No
     exif = parse_exif(header.exif, zone=zone)
     # OpenCV turns TIFF files itself, whatever the flag.
     orientation = 1 if header.format == "TIFF" else exif.orientation
-    return LoadedImage(orient(_to_rgb(pixels), orientation), exif.captured_at)
+    return LoadedImage(orient(_to_rgb(pixels), orientation), exif)
 
 
 def orient(image: Image, orientation: int) -> Image:

@@ -55,7 +55,7 @@ def test_an_impossible_orientation_is_upright(orientation: int) -> None:
 
 
 @given(
-    moment=st.datetimes(min_value=datetime(1980, 1, 1), max_value=datetime(2100, 1, 1)).map(
+    moment=st.datetimes(min_value=datetime(1990, 1, 2), max_value=datetime(2100, 1, 1)).map(
         lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000)
     ),
     minutes=st.integers(-14 * 60, 14 * 60),
@@ -87,14 +87,69 @@ def test_the_moment_of_capture_comes_before_other_times() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["0000:00:00 00:00:00", "    :  :     :  :  ", "2024:13:01 00:00:00", "x", "\xff" * 19]
+    "text",
+    [
+        "0000:00:00 00:00:00",
+        "    :  :     :  :  ",
+        "2024:13:01 00:00:00",
+        "x",
+        "\xff" * 19,
+        "",
+        "1970:01:01 00:00:00",
+        "1980:01:01 00:00:00",
+        "0001:01:01 00:00:00",
+    ],
 )
-def test_an_unset_clock_gives_no_time(text: str) -> None:
-    assert parse_exif(block(shot={ORIGINAL: text})).captured_at is None
+def test_an_unset_clock_gives_no_time_and_is_told(text: str) -> None:
+    exif = parse_exif(block(shot={ORIGINAL: text}))
+    assert exif.captured_at is None
+    assert exif.unset
+    assert not parse_exif(block(main={0x0112: 1})).unset
+
+
+@pytest.mark.parametrize(
+    "offset", ["+02:00", "+0200", "+02", "+2", "UTC+2", "GMT+02:00", " +02:00 ", "+02:00:00", "02:00"]
+)
+@pytest.mark.parametrize("tag", [OFFSET_ORIGINAL, 0x9012, 0x9010])
+def test_offsets_in_the_forms_that_cameras_write(tag: int, offset: str) -> None:
+    data = block(shot={ORIGINAL: "2024:05:01 12:00:00", tag: offset})
+    assert parse_exif(data, zone=timezone(timedelta(hours=-8))).captured_at == datetime(2024, 5, 1, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("offset", ["", "   :  ", "\0\0\0\0\0\0", "+99:00", "local", "+", "2"])
+def test_an_offset_that_says_nothing_gives_way_to_the_next_one_or_to_the_zone(offset: str) -> None:
+    fields: Fields = {ORIGINAL: "2024:05:01 12:00:00", OFFSET_ORIGINAL: offset}
+    assert parse_exif(block(shot=fields), zone=UTC).captured_at == datetime(2024, 5, 1, 12, tzinfo=UTC)
+    later = block(shot={**fields, 0x9010: "-03:00"})
+    assert parse_exif(later, zone=UTC).captured_at == datetime(2024, 5, 1, 15, tzinfo=UTC)
+
+
+def test_the_whole_hours_of_older_cameras() -> None:
+    data = bytearray(block(main={0x882A: 0xFFFD}, shot={ORIGINAL: "2024:05:01 12:00:00"}))
+    at = data.index(struct.pack("<HH", 0x882A, 3))
+    data[at + 2] = 8  # a signed short: -3
+    assert parse_exif(bytes(data), zone=UTC).captured_at == datetime(2024, 5, 1, 15, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("fraction", "microseconds"), [("25", 250_000), (" 25 ", 250_000), ("007", 7_000), ("", 0), ("   ", 0)]
+)
+def test_fractions_of_the_second(fraction: str, microseconds: int) -> None:
+    data = block(shot={ORIGINAL: "2024:05:01 12:00:00", FRACTION_ORIGINAL: fraction})
+    assert parse_exif(data, zone=UTC).captured_at == datetime(2024, 5, 1, 12, 0, 0, microseconds, tzinfo=UTC)
+
+
+def test_a_camera_without_a_set_clock_may_know_the_time_of_gps() -> None:
+    date, numbers = b"2024:05:01\0", struct.pack("<6I", 10, 1, 11, 1, 125, 10)
+    gps = struct.pack("<H", 2)
+    gps += struct.pack("<HHII", 0x07, 5, 3, 26 + 2 + 24 + 4)
+    gps += struct.pack("<HHII", 0x1D, 2, len(date), 26 + 2 + 24 + 4 + 24) + bytes(4) + numbers + date
+    head = b"II*\0" + struct.pack("<IH", 8, 1) + struct.pack("<HHII", 0x8825, 4, 1, 26) + bytes(4)
+    assert parse_exif(head + gps).captured_at == datetime(2024, 5, 1, 10, 11, 12, 500_000, tzinfo=UTC)
 
 
 def test_no_exif_is_upright_and_without_time() -> None:
-    assert parse_exif(b"") == Exif(orientation=1, captured_at=None)
+    assert parse_exif(b"") == Exif(orientation=1, captured=None)
 
 
 @given(st.data())
