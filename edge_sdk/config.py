@@ -26,7 +26,7 @@ class UplinkSettings:
         reply_timeout_s: limit on the wait for one frame's reply; a longer wait ends the connection.
         idle_s: a connection with nothing to send is closed after this time, so no keepalives are sent.
         backoff_s: first wait after a failure. It doubles, with jitter, up to `max_backoff_s`.
-        max_backoff_s: longest wait between two tries, jitter apart.
+        max_backoff_s: longest wait between two tries, jitter apart; at least `backoff_s`.
         window: most frames that are sent and not yet answered; at least 1.
         interface: network interface of the way to the cloud, such as "wwan0". All bytes that it sends then count
             against the upload budget, those of other programs too (Linux). None: only the bytes of the SDK's own
@@ -49,6 +49,11 @@ class UplinkSettings:
             value = getattr(self, name)
             if not _is_number(value) or value <= 0:
                 raise ConfigError(f"expected UplinkSettings.{name} as seconds above 0; got {value!r}")
+        if self.max_backoff_s < self.backoff_s:
+            raise ConfigError(
+                f"expected UplinkSettings.max_backoff_s of at least backoff_s ({self.backoff_s:g} s); "
+                f"got {self.max_backoff_s:g} s"
+            )
         if isinstance(self.window, bool) or not isinstance(self.window, int) or self.window < 1:
             raise ConfigError(
                 f"expected UplinkSettings.window as a whole number of frames, 1 or more; got {self.window!r}"

@@ -67,13 +67,14 @@ class Device:
         settings = options.pop("settings", FAST)
         security = options.pop("security", None)
         transport = options.pop("transport", None)
+        labels = options.pop("labels", ("a", "b"))
         self.states: list[LinkState] = []
         self.state_changed = threading.Condition()
         self.uplink = Uplink(
             target,
             self.spool,
             self.ledger,
-            ("a", "b"),
+            labels,  # type: ignore[arg-type]
             self.handler,
             settings,  # type: ignore[arg-type]
             security,  # type: ignore[arg-type]

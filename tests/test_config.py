@@ -19,6 +19,7 @@ from edge_sdk.errors import ConfigError
         (UplinkSettings, {"connect_timeout_s": float("nan")}, "connect_timeout_s as seconds above 0; got nan"),
         (UplinkSettings, {"backoff_s": "1"}, "backoff_s as seconds above 0; got '1'"),
         (UplinkSettings, {"idle_s": float("inf")}, "idle_s as seconds above 0; got inf"),
+        (UplinkSettings, {"backoff_s": 5, "max_backoff_s": 1}, r"max_backoff_s of at least backoff_s \(5 s\); got 1 s"),
         (UplinkSettings, {"window": True}, "UplinkSettings.window .* got True"),
         (UplinkSettings, {"interface": ""}, "UplinkSettings.interface as a name such as .wwan0., or None; got ''"),
         (UplinkSettings, {"interface": "../lo"}, "UplinkSettings.interface .* got '../lo'"),

@@ -9,7 +9,6 @@ ELSEWHERE = {
     "edge_sdk/bundle.py": "a former place of names",
     "edge_sdk/errors.py": "names alone",
     "edge_sdk/camera/simulated/pose.py": "a value",
-    "edge_sdk/link/transport.py": "a seam: values and protocols",
     "edge_sdk/model/runtime.py": "a seam: protocols",
     "edge_sdk/link/relay_connection.py": "tests/link/test_relay.py: a relay is known by its connections",
     "edge_sdk/store/table.py": "tests/store/test_journal.py and test_spool.py: the table is what its views show",

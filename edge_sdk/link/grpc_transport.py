@@ -27,7 +27,7 @@ _CHANNEL_OPTIONS = [
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.enable_retries", 0),
     ("grpc.http2.bdp_probe", 0),
-    ("grpc.max_receive_message_length", 1 << 20),
+    ("grpc.max_receive_message_length", 4 << 20),  # a description of 20,000 labels
 ]
 _FINAL = frozenset({wire.Failure.BAD_IMAGE, wire.Failure.TOO_LARGE, wire.Failure.BAD_REQUEST})
 _DENIALS = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)

@@ -129,6 +129,8 @@ class Session:
             self._wakeup.wake()
 
     def _take(self, item: SpoolItem, word: Reply | Refusal) -> None:
+        if isinstance(word, Reply) and word.flaw:
+            word = Refusal(word.frame_id, word.flaw, retryable=True)
         if isinstance(word, Reply):
             self.answered += 1
             self._failures = 0

@@ -11,26 +11,39 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from edge_sdk.store.spool import SpoolItem
+from edge_sdk.terminal.line import one_line
+
+_MOST_MACS = 10**15
+_MOST_CHANCE = 1.001  # of a float32 that was rounded
+LONGEST_NAME = 500
+"""Most letters of a label or of a model's name; what comes longer is cut."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """The server's description, received when a connection opens.
+    """The server's description, received when a connection opens. Names are brought to one line each (`one_line`).
 
     Attributes:
         model: name of its big model.
         labels: its C class names, in the order of `Reply.probabilities`.
-        macs: multiply-accumulates of the big model for one frame.
+        macs: multiply-accumulates of the big model for one frame; what is no such number is bounded.
     """
 
     model: str
     labels: tuple[str, ...]
     macs: int
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "model", one_line(self.model, LONGEST_NAME))
+        object.__setattr__(self, "macs", _bounded(self.macs))
+        object.__setattr__(self, "labels", tuple(one_line(label, LONGEST_NAME) for label in self.labels))
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The big model's answer on one frame.
+    """The big model's answer on one frame. Its label is brought to one line, as those of `ServerInfo`.
+
+    A number that no answer can have is the server's fault: `flaw` names it, and the link counts a failure.
 
     Attributes:
         frame_id: the frame.
@@ -50,10 +63,22 @@ class Reply:
     received_bytes: int
     server: ServerInfo
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", one_line(self.label, LONGEST_NAME))
+        object.__setattr__(self, "macs", _bounded(self.macs))
+
+    @property
+    def flaw(self) -> str:
+        """What makes the answer unusable; "": nothing does."""
+        chances = (self.confidence, *self.probabilities)
+        if not all(0.0 <= chance <= _MOST_CHANCE for chance in chances):  # NaN too
+            return "the server's answer has a probability outside [0, 1]"
+        return ""
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A server's failure to answer one frame.
+    """A server's failure to answer one frame. Its message is brought to one line (`one_line`).
 
     Attributes:
         frame_id: the frame.
@@ -64,6 +89,9 @@ class Refusal:
     frame_id: str
     message: str
     retryable: bool
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", one_line(self.message))
 
 
 class Way(Protocol):
@@ -123,3 +151,8 @@ class Transport(Protocol):
             edge_sdk.security.credentials.Denied: one side does not accept the other; a person must act.
             ConfigError: a certificate or token cannot be read.
         """
+
+
+def _bounded(macs: int) -> int:
+    """Multiply-accumulates as a number that the ledger can hold."""
+    return max(0, min(int(macs), _MOST_MACS))

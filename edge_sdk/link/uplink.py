@@ -23,11 +23,12 @@ from edge_sdk.link.dispatch import LONGEST_HOLD_S, SAVING, Dispatch
 from edge_sdk.link.grpc_transport import GrpcTransport
 from edge_sdk.link.relay import Relay
 from edge_sdk.link.session import ReplyHandler, Session
-from edge_sdk.link.transport import ServerInfo, Transport
+from edge_sdk.link.transport import LONGEST_NAME, ServerInfo, Transport
 from edge_sdk.link.wakeup import Wakeup
 from edge_sdk.link.wire_account import WireAccount
 from edge_sdk.security.credentials import Denied, Security
 from edge_sdk.store.spool import Spool, SpoolItem
+from edge_sdk.terminal.line import one_line
 from edge_sdk.types import LinkState
 
 __all__ = ["ReplyHandler", "Uplink"]
@@ -35,6 +36,7 @@ __all__ = ["ReplyHandler", "Uplink"]
 _log = logging.getLogger(__name__)
 
 _PRICE_CHECK_S = 5.0
+_LONGEST_MESSAGE = 600
 _QUIET = frozenset({LinkState.ONLINE, LinkState.CONNECTING})
 
 
@@ -132,6 +134,7 @@ class Uplink:
             self._loop.close()
 
     def _set(self, state: LinkState, message: str = "") -> None:
+        message = one_line(message, _LONGEST_MESSAGE)  # it may hold what the server says
         if (state, message) == (self.state, self.message):
             return
         level = logging.INFO if state in _QUIET else logging.WARNING
@@ -172,7 +175,8 @@ class Uplink:
         try:
             self._set(LinkState.CONNECTING)
             async with self._transport.connect(relay) as connection:
-                if missing := [label for label in self._labels if label not in set(connection.server.labels)]:
+                known = set(connection.server.labels)
+                if missing := [label for label in self._labels if one_line(label, LONGEST_NAME) not in known]:
                     self._set(LinkState.MISMATCH, _mismatch(self.target, connection.server, missing))
                     await self._wakeup.pause(settings.max_backoff_s)
                 else:

@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from heapq import nlargest
 from typing import TYPE_CHECKING
 
 from edge_sdk.budget.ledger import Ledger
@@ -176,4 +177,5 @@ class Answers:
 
 def top_k_of(labels: Sequence[str], chances: Sequence[float]) -> TopK:
     """The likeliest labels with their probabilities, the likeliest first."""
-    return tuple((label, chance) for chance, label in sorted(zip(chances, labels, strict=True), reverse=True)[:TOP_K])
+    likeliest = nlargest(TOP_K, zip(chances, labels, strict=True))
+    return tuple((label, chance) for chance, label in likeliest)

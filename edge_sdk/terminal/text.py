@@ -5,18 +5,9 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
+from edge_sdk.terminal.line import literal
 
-def literal(text: object) -> str:
-    r"""The text on one line, with every character that does not print as its escape: `\x1b`, `\n`, `\udcff`.
-
-    Colour codes in a file's name, line breaks in a message and bytes that are no text come out as letters.
-    """
-    whole = str(text)
-    if whole.isprintable():
-        return whole
-    return "".join(
-        one if one.isprintable() else one.encode("unicode_escape", "surrogatepass").decode() for one in whole
-    )
+__all__ = ["literal", "open_console", "say"]
 
 
 def open_console(*, stderr: bool = False) -> Console:

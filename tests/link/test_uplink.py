@@ -21,6 +21,7 @@ from edge_sdk.security.certificates import Authority
 from edge_sdk.security.credentials import Security
 from edge_sdk.security.tokens import new_token
 from edge_sdk.testing.server import ScriptedServer, answer, failure
+from edge_sdk.testing.transport import FakeTransport
 from edge_sdk.types import LinkState
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire.cost import CONNECTION_BYTES, frame_bytes
@@ -230,6 +231,65 @@ def test_wrong_labels_send_nothing_and_say_what_to_change(device: Callable[..., 
         assert len(edge.spool) == 1
 
 
+def test_twenty_thousand_labels_are_compared_at_once(device: Callable[..., Device]) -> None:
+    """Each label is looked up; the time does not grow with the square of their number (it took most of a minute)."""
+    labels = tuple(f"n{number:08} a species of some kind, and its other name" for number in range(21_841))
+    transport = FakeTransport(labels)
+    edge = device("127.0.0.1:9", labels=labels, transport=transport)
+    edge.spool.put(item())
+    edge.uplink.start()
+    edge.until_empty()
+    assert LinkState.MISMATCH not in edge.states
+
+
+def test_twenty_thousand_labels_pass_the_wire(device: Callable[..., Device]) -> None:
+    labels = tuple(f"n{number:08} a species of some kind, and its other name" for number in range(21_841))
+    with ScriptedServer(lambda request, _: answer(request, labels[7]), labels=labels) as server:
+        edge = device(server.target, labels=labels)
+        edge.spool.put(item())
+        edge.uplink.start()
+        edge.until_empty()
+        assert edge.handler.replies
+
+
+def test_what_a_server_says_of_a_failure_is_one_short_line_of_the_log(
+    device: Callable[..., Device], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    forged = "queue\n2026-01-01 01:00:00 CRITICAL sshd: root logged in\x1b[2J\u202e" + "A" * 900_000
+    seen: list[str] = []
+
+    def script(request: wire.ClassifyRequest, _: object) -> wire.ClassifyReply:
+        seen.append(request.frame_id)
+        return failure(request, wire.Failure.OVERLOADED if len(seen) == 1 else wire.Failure.BAD_IMAGE, forged)
+
+    with ScriptedServer(script) as server:
+        edge = device(server.target)
+        edge.spool.put(item())
+        edge.uplink.start()
+        edge.until_empty()
+    ((_, reason),) = edge.handler.refusals
+    for text in (reason, *(record.getMessage() for record in caplog.records)):
+        assert text.isprintable()
+        assert len(text) < 1000
+
+
+def test_why_a_stream_ended_is_one_short_line_of_the_state(device: Callable[..., Device]) -> None:
+    """A status too is the server's text."""
+
+    def script(request: wire.ClassifyRequest, context: grpc.ServicerContext) -> None:
+        context.abort(grpc.StatusCode.INTERNAL, "no\r\x1b[31m" + "A" * 3_000)
+
+    with ScriptedServer(script) as server:
+        edge = device(server.target)
+        edge.spool.put(item())
+        edge.uplink.start()
+        edge.until_state(LinkState.OFFLINE)
+        said = edge.uplink.message
+    assert said.isprintable()
+    assert len(said) < 1000
+
+
 def test_the_upload_budget_holds_frames_back(device: Callable[..., Device]) -> None:
     one = item()
     message = wire.ClassifyRequest(frame_id=one.frame_id, image=one.image, probabilities=one.probabilities.tolist())
@@ -401,7 +461,11 @@ def test_a_token_file_that_is_gone_is_a_state(device: Callable[..., Device], tmp
     path.write_text(new_token())
     path.chmod(0o600)
     with ScriptedServer() as server:
-        edge = device(server.target, security=Security(token_file=path), settings=UplinkSettings(backoff_s=1000))
+        edge = device(
+            server.target,
+            security=Security(token_file=path),
+            settings=UplinkSettings(backoff_s=1000, max_backoff_s=1000),
+        )
         path.unlink()
         edge.spool.put(item())
         edge.uplink.start()
