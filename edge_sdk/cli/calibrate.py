@@ -95,7 +95,8 @@ def calibrate(
         assert data is not None
         stopped = when_stopped(lambda: f"{seen[0]} pictures seen; policy.json is unchanged")
         with stopped, progress_bars(console) as bars:
-            task = bars.add_task("pictures", total=None)
+            source = open_source(data, measuring_split(data))
+            task = bars.add_task("pictures", total=sum(map(source.size, range(source.parts))))
 
             def on_done(done: int) -> None:
                 seen[:] = [done]
@@ -104,7 +105,7 @@ def calibrate(
             found = calibrate_bundle(
                 bundle,
                 big,
-                read_all(open_source(data, measuring_split(data))),
+                read_all(source),
                 rule,
                 upload=usual,
                 learned_gate=not no_gate,

@@ -75,7 +75,7 @@ def companion(
 
     stopped = when_stopped(lambda: f"while {step[0]}; the same command continues")
     with stopped, progress_bars(console) as bars:
-        task = bars.add_task("records", total=None)
+        task = bars.add_task("pictures", total=None)
         found = find_companions(
             big,
             candidates,
@@ -89,7 +89,7 @@ def companion(
             top=top,
             threads=threads,
             on_step=on_step,
-            on_part=lambda done, parts: bars.update(task, completed=done, total=parts),
+            on_done=lambda done, of: bars.update(task, completed=done, total=of),
         )
     console.print(companion_table(found.ranked, f"Companions of {found.big.info.model} ({rule} rule)"))
     say(console, f"big model alone: {found.big.accuracy:.1%}; all columns but delta-C and T are of the test split")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from edge_sdk.cli.options import (
     out_option,
     parse_size,
     pretrained_option,
+    seed_option,
 )
 from edge_sdk.terminal.command import need, when_stopped
 
@@ -21,13 +23,19 @@ if TYPE_CHECKING:
     from edge_sdk.terminal.tables import Rows
     from edge_sdk.workbench.export import ExportReport
 
+_ENOUGH = 100  # labelled pictures: the accuracy is then at most 10 points off (95%)
+_LIMIT = "Calibrate on at most this many of them, spread over all class folders."
+_MEASURE = "Measure on at most this many others, which `edge-sdk train` on the same folder leaves out too."
+
 
 @click.command()
 @click.option("--model", help="timm name of the network; not needed with --checkpoint.")
 @click.option("--checkpoint", type=OLD_FILE, help="Weights to export.")
 @pretrained_option()
 @data_option(note="To calibrate int8 on.", old_names=("--images",))
-@click.option("--limit", default=300, show_default=True, type=click.IntRange(1), help="Use at most this many of them.")
+@click.option("--limit", default=300, show_default=True, type=click.IntRange(1), help=_LIMIT)
+@click.option("--measure", default=300, show_default=True, type=click.IntRange(0), help=_MEASURE)
+@seed_option("Seed of the choice of pictures.")
 @out_option("Bundle folder to write.", folder=True)
 @click.option("--name", help="Name of the model.  [default: the folder's name]")
 @click.option("--version", help="Version of the model.  [default: the checkpoint's]")
@@ -49,6 +57,8 @@ def export(
     pretrained: bool,
     data: str,
     limit: int,
+    measure: int,
+    seed: int,
     out: Path,
     name: str | None,
     version: str | None,
@@ -64,9 +74,10 @@ def export(
     need("torch", "timm", "safetensors", "executorch")
     from edge_sdk.model.bundle import InputSpec
     from edge_sdk.networks.checkpoint import create_model
+    from edge_sdk.terminal.progress import progress_bars, shown_by
     from edge_sdk.terminal.text import open_console, say
-    from edge_sdk.workbench.data import measuring_split, open_source, read_some
     from edge_sdk.workbench.export import export as run
+    from edge_sdk.workbench.sample import draw_sample
 
     console = open_console()
     step = ["reading the model"]
@@ -75,16 +86,19 @@ def export(
         step[:] = [text]
         say(console, f"{text} ...")
 
-    with when_stopped(lambda: f"while {step[0]}; nothing was written to {out}"):
+    stopped = when_stopped(lambda: f"while {step[0]}; nothing was written to {out}")
+    with stopped, progress_bars(console) as bars:
         module, info = create_model(model_or_checkpoint(model, checkpoint), pretrained=pretrained)
         spec = info.input
         if size is not None:
             spec = InputSpec(size[0], size[1], spec.mean, spec.std, spec.resize)
         step[:] = ["reading pictures"]
+        drawn = draw_sample(data, limit, measure, seed)
         report = run(
             module,
-            read_some(open_source(data, measuring_split(data)), limit),
+            drawn.pictures,
             out,
+            held_out=drawn.held_out,
             labels=info.labels,
             input=spec,
             name=name or out.resolve().name,
@@ -92,8 +106,11 @@ def export(
             fp32=fp32 or precision == "fp32",
             allow=allow,
             on_step=on_step,
+            on_progress=shown_by(bars),
         )
     console.print(export_table(report))
+    for line in remarks(report):
+        say(console, line)
     say(console, f"wrote {report.bundle.path}")
 
 
@@ -103,7 +120,7 @@ def export_table(report: ExportReport) -> Rows:
 
     manifest = report.bundle.manifest
     columns = ("", "float", manifest.precision)
-    table = Rows(f"{manifest.name} {manifest.version} on {report.pictures} pictures", columns)
+    table = Rows(f"{manifest.name} {manifest.version}, measured on {report.measured} pictures", columns)
     if report.float_accuracy is not None and report.bundle_accuracy is not None:
         table.add("accuracy", f"{report.float_accuracy:.1%}", f"{report.bundle_accuracy:.1%}")
     table.add("agreement", "", f"{report.agreement:.1%}")
@@ -111,3 +128,23 @@ def export_table(report: ExportReport) -> Rows:
         table.add("last layers in float32", "", report.float_layers)
     table.add("size", f"{4 * manifest.parameters / 1e6:.2f} MB", f"{report.model_bytes / 1e6:.2f} MB")
     return table
+
+
+def remarks(report: ExportReport) -> Iterator[str]:
+    """What the figures rest on."""
+    manifest = report.bundle.manifest
+    if not report.held_out:
+        yield (
+            f"These are the {report.pictures} pictures that the export worked on: there were none to hold out, and on "
+            "new ones the figures are lower."
+        )
+    elif manifest.precision == "int8":
+        yield f"int8 was calibrated on {report.pictures} other pictures."
+    if report.float_accuracy is None:
+        names = ", ".join(manifest.labels[:8]) + (" ..." if len(manifest.labels) > 8 else "")
+        yield f"No accuracy: none of these pictures lies in a folder named as a label of the model ({names})."
+    elif report.labelled < _ENOUGH:
+        yield (
+            f"{report.labelled} labelled pictures are too few to measure an accuracy: it may be "
+            f"{98 / report.labelled**0.5:.0f} points off."
+        )

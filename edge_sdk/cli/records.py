@@ -55,16 +55,16 @@ def records(
     source = open_source(data, Split(split) if split else measuring_split(data))
     subjects = [open_subject(name, pretrained=pretrained, threads=threads, upload=upload) for name in models]
     console = open_console()
-    at = [0]
-    stopped = when_stopped(lambda: f"{at[0]} of {source.parts} parts of the pictures done; the same command continues")
+    at = [0, 0]
+    stopped = when_stopped(lambda: f"{at[0]} of {at[1]} pictures done; the same command continues")
     with stopped, progress_bars(console) as bars:
-        task = bars.add_task("parts", total=source.parts)
+        task = bars.add_task("pictures", total=None)
 
-        def on_part(done: int, parts: int) -> None:
-            at[:] = [done]
-            bars.update(task, completed=done, total=parts)
+        def on_done(done: int, of: int) -> None:
+            at[:] = done, of
+            bars.update(task, completed=done, total=of)
 
-        paths = write_records(subjects, source, out, on_part=on_part)
+        paths = write_records(subjects, source, out, on_done=on_done)
     for path in csvs:
         imported = read_csv(path, load_records(paths[0]))
         paths.append(save_records(out / f"{file_name(imported.info.model)}.npz", imported))

@@ -12,12 +12,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from edge_sdk.terminal.text import literal, say
 
-_LINE_EVERY_S = 30.0
+_FIRST_LINE_S, _LINE_EVERY_S = 5.0, 30.0
 
 
 @contextmanager
 def progress_bars(console: Console) -> Iterator[Progress]:
-    """Progress bars on a terminal, and a line every half minute elsewhere."""
+    """Progress bars on a terminal; elsewhere a line after five seconds, and then every half minute."""
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -35,25 +35,25 @@ def shown_by(bars: Progress) -> Callable[[str, int, int], None]:
 
     def show(what: str, done: int, of: int) -> None:
         if what not in tasks:
-            tasks[what] = bars.add_task(literal(what), total=of)
-        bars.update(tasks[what], completed=done, total=of)
+            tasks[what] = bars.add_task(literal(what), total=of or None)
+        bars.update(tasks[what], completed=done, total=of or None)
 
     return show
 
 
 class _Lines(Progress):
-    """Prints a line when the last one is half a minute old."""
+    """Prints a line when the next one is due."""
 
-    _told_at: float | None = None
+    _due: float | None = None
 
     def update(self, task_id: TaskID, **changes: Any) -> None:
         super().update(task_id, **changes)
         now = self.get_time()
-        if self._told_at is None:
-            self._told_at = now
-        elif now - self._told_at >= _LINE_EVERY_S:
-            self._told_at = now
-            task = self._tasks[task_id]
-            of = "" if task.total is None else f" of {task.total:g}"
-            left = "" if task.time_remaining is None else f", {timedelta(seconds=task.time_remaining)} left"
+        task = self._tasks[task_id]
+        if self._due is None:
+            self._due = now + _FIRST_LINE_S
+        elif now >= self._due and (not task.total or task.time_remaining is not None):
+            self._due = now + _LINE_EVERY_S
+            of = f" of {task.total:g}" if task.total else ""
+            left = f", {timedelta(seconds=round(task.time_remaining))} left" if task.time_remaining else ""
             say(self.console, f"{task.description}: {task.completed:g}{of}{left}")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +18,11 @@ from edge_sdk.model.bundle import MANIFEST_FILE, MODEL_FILE, shipped_bundles
 from edge_sdk.workbench.cascade.companion import Candidate, Ranked, rank_companions
 from edge_sdk.workbench.cascade.confidence import fit_temperature
 from edge_sdk.workbench.data import open_source
-from edge_sdk.workbench.labelled import Split, read_all
+from edge_sdk.workbench.labelled import Split
 from edge_sdk.workbench.recorder import write_records
 from edge_sdk.workbench.records import Records, check_same
 from edge_sdk.workbench.records_file import load_records
+from edge_sdk.workbench.sample import read_spread
 from edge_sdk.workbench.subjects import Subject, file_name, open_subject
 
 _CALIBRATION_PICTURES = 300
@@ -70,7 +70,7 @@ def find_companions(
     top: int = 5,
     threads: int = 1,
     on_step: Callable[[str], None] = lambda text: None,
-    on_part: Callable[[int, int], None] | None = None,
+    on_done: Callable[[int, int], None] | None = None,
 ) -> Companions:
     """Rank candidates as companions of a big model: chosen on the calibration split, evaluated on the test split.
 
@@ -87,7 +87,7 @@ def find_companions(
         top: number of candidates returned.
         threads: of the device's runtime.
         on_step: called with the name of each step that begins.
-        on_part: called with the parts of a split that are done, and of how many.
+        on_done: called with the number of a split's pictures that are done, and of how many.
 
     Raises:
         WorkbenchError: nothing to rank, or models and data that do not fit one another.
@@ -113,7 +113,7 @@ def find_companions(
     found: dict[Split, list[Records]] = {}
     for split in (Split.CALIBRATION, Split.TEST):
         on_step(f"records on the {split} split")
-        paths = write_records([whole, *subjects], open_source(data, split), out / split.value, on_part=on_part)
+        paths = write_records([whole, *subjects], open_source(data, split), out / split.value, on_done=on_done)
         found[split] = [load_records(path) for path in paths]
         check_same(*found[split])
     cloud, *littles = found[Split.CALIBRATION]
@@ -155,7 +155,7 @@ def _little(
     if not (bundle / MANIFEST_FILE).is_file():
         on_step(f"exporting {plain} to int8")
         module, info = create_model(name, pretrained=pretrained)
-        pictures = islice(read_all(open_source(data, Split.CALIBRATION)), _CALIBRATION_PICTURES)
+        pictures = read_spread(open_source(data, Split.CALIBRATION), _CALIBRATION_PICTURES)
         version = info.version or "0"
         export(module, pictures, bundle, labels=info.labels, input=info.input, name=plain, version=version)
     return open_subject(str(bundle), threads=threads)

@@ -17,16 +17,11 @@ test seeds.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 from edge_sdk.workbench.folder_source import FolderSource
-from edge_sdk.workbench.labelled import LabelledImage, Source, Split, read_all
+from edge_sdk.workbench.labelled import Source, Split
 from edge_sdk.workbench.simulated_source import SimulatedSource
-
-_log = logging.getLogger(__name__)
 
 
 def open_source(address: str, split: Split) -> Source:
@@ -38,13 +33,6 @@ def open_source(address: str, split: Split) -> Source:
     if address.startswith("simulated://"):
         return SimulatedSource.from_address(address, split)
     return FolderSource(Path(address), split)
-
-
-def read_some(source: Source, limit: int) -> Iterator[LabelledImage]:
-    """At most `limit` pictures; of a folder they are spread evenly over its files, and so over its classes."""
-    if isinstance(source, FolderSource):
-        return source.read_spread(limit)
-    return islice(read_all(source), limit)
 
 
 def measuring_split(address: str) -> Split:

@@ -13,6 +13,7 @@ import logging
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from operator import length_hint
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,11 @@ _log = logging.getLogger(__name__)
 
 MIN_SAME = 0.95
 """Share of the pictures on which the device's runtime must name the quantised network's class."""
+ENOUGH = 100
+"""Of fewer pictures held out, the calibration pictures are run as well, to compare the device's runtime with torch."""
+
+Progress = Callable[[str, int, int], None]
+"""Called as `progress(what, done, of)`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +51,11 @@ class ExportReport:
     Attributes:
         bundle: the bundle that was written.
         pictures: number of calibration pictures.
-        agreement: share of the pictures on which the bundle, in the device's runtime, names the float network's class.
-        float_accuracy: share that the float network names rightly; None without labels.
+        measured: number of pictures that agreement and accuracy were measured on.
+        labelled: number of those whose label the network knows.
+        held_out: whether those are pictures that int8 was not calibrated on.
+        agreement: share of them on which the bundle, in the device's runtime, names the float network's class.
+        float_accuracy: share that the float network names rightly; None where no picture has one of its labels.
         bundle_accuracy: the same for the bundle.
         model_bytes: size of `model.pte`.
         float_layers: number of last layers with weights that stayed in float32 in an int8 bundle.
@@ -54,6 +63,9 @@ class ExportReport:
 
     bundle: Bundle
     pictures: int
+    measured: int
+    labelled: int
+    held_out: bool
     agreement: float
     float_accuracy: float | None
     bundle_accuracy: float | None
@@ -70,11 +82,13 @@ def export(
     input: InputSpec,
     name: str,
     version: str,
+    held_out: Iterable[Image | LabelledImage] = (),
     fp32: bool = False,
     policy: Policy | None = None,
     allow: Sequence[str] = (),
     spare: bool = True,
     on_step: Callable[[str], None] | None = None,
+    on_progress: Progress | None = None,
 ) -> ExportReport:
     """Quantise a network on the pictures given, lower it, and write a bundle that has been run by the device's runtime.
 
@@ -86,25 +100,28 @@ def export(
         input: what the network takes.
         name: of the model.
         version: of the model.
+        held_out: other pictures, to measure on; without them agreement and accuracy are of `images`, and flatter.
         fp32: do not quantise.
         policy: for `policy.json`; None writes none: an exported bundle is to be calibrated.
         allow: operators that may stay outside XNNPACK though they are heavy, such as "native_layer_norm".
         spare: leave the last layers in float32 where int8 would cost the answers (`edge_sdk.workbench.quantise`).
         on_step: told what begins now.
+        on_progress: told how far it is, picture by picture.
 
     Raises:
         WorkbenchError: no pictures; outputs that do not fit the labels; a network that cannot be exported; a heavy
             operator that XNNPACK did not take, named with its module; or a bundle whose answers are not the network's.
         BundleError: `out` cannot be written.
     """
-    tell = on_step or _log.info
-    pictures = [picture if isinstance(picture, LabelledImage) else LabelledImage(picture, None) for picture in images]
-    if not pictures:
+    tell, show = on_step or _log.info, on_progress or _silent
+    pixels, truths = _read(images, input, labels, "reading pictures", show)
+    if not len(pixels):
         raise WorkbenchError("expected pictures to calibrate the quantisation on; got none")
-    pixels = np.stack([prepare(picture.image, input) for picture in pictures])
+    judged, judged_truths = _read(held_out, input, labels, "reading pictures to measure on", show)
     original = copy.deepcopy(module).eval()
     _check_outputs(original, pixels[:1], input, labels)
-    wanted = logits_of(original, pixels, input).argmax(1)
+    wanted = logits_of(original, pixels, input, _of("running the float network", show)).argmax(1)
+    judged_wanted = logits_of(original, judged, input).argmax(1) if len(judged) else wanted[:0]
     float_layers = 0
     tell("capturing the network")
     with quiet():
@@ -112,14 +129,18 @@ def export(
         inputs = (example(pixels[:1], input),)
         captured = torch.export.export(lean, inputs, strict=False).module()
         if not fp32:
-            tell(f"calibrating int8 on {len(pictures)} pictures")
-            captured, float_layers = quantise(captured, pixels, input, wanted if spare else None)
+            tell(f"calibrating int8 on {len(pixels)} pictures")
+            captured, float_layers = quantise(captured, pixels, input, wanted if spare else None, show)
             if float_layers:
                 tell(f"int8 would cost this network its answers: its last {float_layers} layers stay in float32")
         tell("lowering to XNNPACK")
         program = lower(captured, inputs, allow)
-    tell("checking the bundle in the device's runtime")
-    expected = logits_of(captured, pixels, input)
+    held_back, measured = len(judged) > 0, len(judged) or len(pixels)
+    if len(judged) < ENOUGH:
+        judged, judged_truths = np.concatenate([judged, pixels]), np.concatenate([judged_truths, truths])
+        judged_wanted = np.concatenate([judged_wanted, wanted])
+    tell(f"checking the bundle in the device's runtime on {len(judged)} pictures")
+    expected = logits_of(captured, judged, input, _of("running the network as torch emulates it", show))
     golden = int(np.argsort(_margins(expected))[len(expected) // 2])  # an ordinary picture
     spread = float(np.ptp(expected))
     manifest = Manifest(
@@ -138,8 +159,8 @@ def export(
         made_with={package: importlib.metadata.version(package) for package in ("executorch", "torch", "torchao")},
     )
     with tempfile.TemporaryDirectory() as folder:
-        trial = write_bundle(Path(folder) / "bundle", model=program, manifest=manifest, golden=pixels[golden])
-        ran = _run(trial, pixels, expected, wanted)
+        trial = write_bundle(Path(folder) / "bundle", model=program, manifest=manifest, golden=judged[golden])
+        ran = _run(trial, judged, expected, judged_wanted, _of("running it in the device's runtime", show))
     manifest = msgspec.structs.replace(
         manifest,
         golden=Golden(
@@ -148,19 +169,44 @@ def export(
             tolerance=max(0.02 * spread, 4 * _output_step(captured), 1e-3),
         ),
     )
-    bundle = write_bundle(out, model=program, manifest=manifest, golden=pixels[golden], policy=policy)
-    truths = np.array([labels.index(p.label) if p.label in labels else -1 for p in pictures])
-    got = ran.argmax(1)
+    bundle = write_bundle(out, model=program, manifest=manifest, golden=judged[golden], policy=policy)
+    of_device, of_float, truths = ran.argmax(1)[:measured], judged_wanted[:measured], judged_truths[:measured]
     known = truths >= 0
     return ExportReport(
         bundle=bundle,
-        pictures=len(pictures),
-        agreement=float((wanted == got).mean()),
-        float_accuracy=float((wanted == truths)[known].mean()) if known.any() else None,
-        bundle_accuracy=float((got == truths)[known].mean()) if known.any() else None,
+        pictures=len(pixels),
+        measured=measured,
+        labelled=int(known.sum()),
+        held_out=held_back,
+        agreement=float((of_float == of_device).mean()),
+        float_accuracy=float((of_float == truths)[known].mean()) if known.any() else None,
+        bundle_accuracy=float((of_device == truths)[known].mean()) if known.any() else None,
         model_bytes=len(program),
         float_layers=float_layers,
     )
+
+
+def _read(
+    images: Iterable[Image | LabelledImage], spec: InputSpec, labels: Sequence[str], what: str, show: Progress
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Pictures at the input's size, `uint8 (N, H, W, 3)`, and their classes, -1 where unknown; one at a time."""
+    of = length_hint(images)
+    pixels, truths = [], []
+    for picture in images:
+        image, label = (picture.image, picture.label) if isinstance(picture, LabelledImage) else (picture, None)
+        pixels.append(prepare(image, spec))
+        truths.append(labels.index(label) if label in labels else -1)
+        show(what, len(pixels), of)
+    shape = (0, spec.height, spec.width, 3)
+    return np.stack(pixels) if pixels else np.empty(shape, np.uint8), np.array(truths, np.int64)
+
+
+def _silent(what: str, done: int, of: int) -> None:
+    pass
+
+
+def _of(what: str, show: Progress) -> Callable[[int, int], None]:
+    return lambda done, of: show(what, done, of)
 
 
 def _check_outputs(module: nn.Module, pixels: NDArray[np.uint8], spec: InputSpec, labels: Sequence[str]) -> None:
@@ -186,7 +232,11 @@ def _output_step(captured: Any) -> float:
 
 
 def _run(
-    bundle: Bundle, pixels: NDArray[np.uint8], expected: NDArray[np.float32], wanted: NDArray[np.int64]
+    bundle: Bundle,
+    pixels: NDArray[np.uint8],
+    expected: NDArray[np.float32],
+    wanted: NDArray[np.int64],
+    on_done: Callable[[int, int], None],
 ) -> NDArray[np.float32]:
     """The device runtime's logits, `float32 (N, C)`; they must be those of the torch module that was lowered.
 
@@ -194,9 +244,13 @@ def _run(
     """
     try:
         with LittleModel(bundle) as model:
-            ran = np.stack([model.logits(image) for image in pixels])
+            rows = []
+            for image in pixels:
+                rows.append(model.logits(image))
+                on_done(len(rows), len(pixels))
     except RuntimeError as error:
         raise WorkbenchError(f"expected a program that the device's runtime runs: {error}") from error
+    ran = np.stack(rows)
     got, emulated = ran.argmax(1), expected.argmax(1)
     same = float((got == emulated).mean())
     if same < MIN_SAME and (got == wanted).mean() < (emulated == wanted).mean() - (1 - MIN_SAME):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 from edge_sdk.errors import ImageError, WorkbenchError
@@ -36,7 +37,7 @@ class FolderSource:
             raise WorkbenchError(f"expected pictures of the {split} split in {root}; got {len(files)} pictures in all")
         self.parts = -(-len(self._files) // _FILES_PER_PART)
         facts = [f"{names[path]} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in self._files]
-        self.key = hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
+        self.key = hashlib.sha256("\n".join(facts).encode(errors="surrogateescape")).hexdigest()[:16]
 
     def size(self, part: int) -> int:
         """Number of files in a part."""
@@ -44,14 +45,38 @@ class FolderSource:
 
     def read(self, part: int) -> Iterator[LabelledImage]:
         """The pictures of one part."""
-        yield from self._read(self._files[part * _FILES_PER_PART : (part + 1) * _FILES_PER_PART])
+        yield from self.read_files(self._files[part * _FILES_PER_PART : (part + 1) * _FILES_PER_PART])
 
-    def read_spread(self, limit: int) -> Iterator[LabelledImage]:
-        """The pictures of at most `limit` files, spread evenly over all."""
-        count = min(limit, len(self._files))
-        yield from self._read([self._files[index * len(self._files) // count] for index in range(count)])
+    def in_turn(self, seed: int) -> list[Path]:
+        """All files, the classes in turn, each class in random order: any first part is spread over the classes."""
+        return _in_turn(self._by_class(seed))
 
-    def _read(self, files: Sequence[Path]) -> Iterator[LabelledImage]:
+    def deal(self, seed: int) -> tuple[list[Path], list[Path]]:
+        """Two disjoint lists of files: the training split's, the classes in turn; and the others, in random order.
+
+        A class that has no file in the training split lends one of its own to the first list.
+        """
+        first, others = [], []
+        for files in self._by_class(seed):
+            mine = [path for path in files if split_of(self._name(path)) is Split.TRAIN] or files[:1]
+            first.append(mine)
+            others += sorted(set(files).difference(mine))
+        return _in_turn(first), sorted(others, key=lambda path: self._rank(path, seed))
+
+    def _by_class(self, seed: int) -> list[list[Path]]:
+        classes: dict[str, list[Path]] = {}
+        for path in self._files:
+            classes.setdefault(self._name(path).rpartition("/")[0].split("/")[0], []).append(path)
+        return [sorted(files, key=lambda path: self._rank(path, seed)) for files in classes.values()]
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix()
+
+    def _rank(self, path: Path, seed: int) -> bytes:
+        return hashlib.sha256(f"{seed} {self._name(path)}".encode(errors="surrogateescape")).digest()
+
+    def read_files(self, files: Sequence[Path]) -> Iterator[LabelledImage]:
+        """The pictures of these files, in order, without those that cannot be read."""
         for path in files:
             try:
                 image = read_image(path).image
@@ -61,6 +86,10 @@ class FolderSource:
             inner = path.relative_to(self._root).parts
             label = inner[0] if len(inner) > 1 else None
             yield LabelledImage(image, label, str(path), name="/".join(inner))
+
+
+def _in_turn(classes: Iterable[Sequence[Path]]) -> list[Path]:
+    return [path for turn in zip_longest(*classes) for path in turn if path is not None]
 
 
 def picture_files(folder: Path) -> list[Path]:
@@ -88,5 +117,5 @@ def _pictures(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
 
 def split_of(name: str) -> Split:
     """The split of a file, from the hash of its name (with its folders below the root, `/` between them)."""
-    bucket = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % 10
+    bucket = int.from_bytes(hashlib.sha256(name.encode(errors="surrogateescape")).digest()[:8], "big") % 10
     return {0: Split.VAL, 1: Split.CALIBRATION, 2: Split.TEST}.get(bucket, Split.TRAIN)

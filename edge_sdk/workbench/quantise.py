@@ -8,6 +8,7 @@ float32 those layers cost little time, because they see few pixels, but four byt
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,11 @@ _WEIGHTED = ("aten.conv2d", "aten.linear")
 
 
 def quantise(
-    captured: Any, pixels: NDArray[np.uint8], spec: InputSpec, wanted: NDArray[np.int64] | None
+    captured: Any,
+    pixels: NDArray[np.uint8],
+    spec: InputSpec,
+    wanted: NDArray[np.int64] | None,
+    on_progress: Callable[[str, int, int], None] | None = None,
 ) -> tuple[Any, int]:
     """Quantise a captured network to int8.
 
@@ -35,6 +40,7 @@ def quantise(
         pixels: `uint8 (N, H, W, 3)`, calibration pictures at the network's input size.
         spec: what the network takes.
         wanted: `(N,)`, the float network's classes; None: every layer becomes int8, however many answers change.
+        on_progress: told what runs, on how many pictures it has, and of how many.
 
     Returns:
         the converted network, and how many of its last layers with weights stay in float32.
@@ -47,14 +53,19 @@ def quantise(
 
     quantizer = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
     prepared = prepare_pt2e(captured, quantizer)
-    logits_of(prepared, pixels, spec)
+
+    def told(what: str) -> Callable[[int, int], None] | None:
+        return None if on_progress is None else lambda done, of: on_progress(what, done, of)
+
+    logits_of(prepared, pixels, spec, told("calibrating int8"))
     if wanted is None:
         return convert_pt2e(prepared), 0
     layers = sum(_has_weights(node) for node in prepared.graph.nodes)
     floats, tried = 0, []
     while floats < layers:
         network = convert_pt2e(_with_float_tail(copy.deepcopy(prepared), floats))
-        alike = float((logits_of(network, pixels[:_JUDGED], spec).argmax(1) == wanted[:_JUDGED]).mean())
+        what = f"trying int8 with the last {floats} layers in float32" if floats else "trying int8"
+        alike = float((logits_of(network, pixels[:_JUDGED], spec, told(what)).argmax(1) == wanted[:_JUDGED]).mean())
         tried.append((alike, network, floats))
         if alike >= (ENOUGH_ALIKE if floats else TOO_FAR):
             return network, floats
@@ -68,10 +79,16 @@ def example(pixels: NDArray[np.uint8], spec: InputSpec) -> torch.Tensor:
     return to_tensor(pixels[:1], spec).contiguous(memory_format=torch.channels_last)
 
 
-def logits_of(module: Any, pixels: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]:
-    """Logits `float32 (N, C)` of a network that takes one picture at a time."""
+def logits_of(
+    module: Any, pixels: NDArray[np.uint8], spec: InputSpec, on_done: Callable[[int, int], None] | None = None
+) -> NDArray[np.float32]:
+    """Logits `float32 (N, C)` of a network that takes one picture at a time; `on_done(done, of)` is told of each."""
+    rows = []
     with torch.inference_mode():
-        rows = [module(example(pixels[index : index + 1], spec)).numpy()[0] for index in range(len(pixels))]
+        for index in range(len(pixels)):
+            rows.append(module(example(pixels[index : index + 1], spec)).numpy()[0])
+            if on_done is not None:
+                on_done(index + 1, len(pixels))
     return np.stack(rows).astype(np.float32)
 
 

@@ -6,8 +6,8 @@ import contextlib
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -20,9 +20,6 @@ from edge_sdk.types import Image
 from edge_sdk.workbench.labelled import LabelledImage, Source
 from edge_sdk.workbench.records import Records, from_logits, join
 from edge_sdk.workbench.records_file import load_records, save_records
-
-if TYPE_CHECKING:
-    pass
 from edge_sdk.workbench.subjects import Subject, file_name, latency_ms
 
 _BATCH = 32
@@ -114,7 +111,12 @@ class _Run:
 
 
 def write_records(
-    subjects: Sequence[Subject], source: Source, out: Path, *, on_part: Callable[[int, int], None] | None = None
+    subjects: Sequence[Subject],
+    source: Source,
+    out: Path,
+    *,
+    on_part: Callable[[int, int], None] | None = None,
+    on_done: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
     """Write the records of models on a source of pictures to `OUT/MODEL.npz`; an interrupted call is resumed.
 
@@ -123,6 +125,7 @@ def write_records(
         source: labelled pictures.
         out: folder of the records.
         on_part: called with the parts of the source that are done, and of how many.
+        on_done: called with the number of pictures done, and of how many at most.
 
     Raises:
         WorkbenchError: two models of one name, or as `run_subjects`.
@@ -139,7 +142,14 @@ def write_records(
         for name, subject in zip(names, subjects, strict=True)
         if not _done(paths[name], subject, source)
     ]
+    sizes = [source.size(part) for part in range(source.parts)]
+
+    def tell(before: int, done: int) -> None:
+        if on_done is not None:
+            on_done(before + done, sum(sizes))
+
     for part in range(source.parts if todo else 0):
+        before = sum(sizes[:part])
         missing = []
         for name, subject in todo:
             if not _part(work, name, source, subject, part).exists():
@@ -148,7 +158,9 @@ def write_records(
             pictures = list(source.read(part))
             labelled = any(picture.label is not None for picture in pictures)
             running = [one for _, one in missing]
-            said = run_subjects(running, pictures, labels=labels) if labelled else [None] * len(missing)
+            said: list[Records] | list[None] = [None] * len(missing)
+            if labelled:
+                said = run_subjects(running, pictures, labels=labels, on_done=partial(tell, before))
             for (name, subject), records in zip(missing, said, strict=True):
                 path = _part(work, name, source, subject, part)
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -157,6 +169,7 @@ def write_records(
                 else:
                     save_records(path, records)
                     timed[name] = records.info.latency_ms
+        tell(before, sizes[part])
         if on_part is not None:
             on_part(part + 1, source.parts)
     for name, subject in todo:

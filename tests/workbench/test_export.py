@@ -1,3 +1,5 @@
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +9,10 @@ from torch import nn
 
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.bundle import InputSpec, open_bundle
-from edge_sdk.model.little import LittleModel
+from edge_sdk.model.little import LittleModel, prepare
 from edge_sdk.workbench.export import ExportReport, export
 from edge_sdk.workbench.labelled import LabelledImage
+from edge_sdk.workbench.quantise import logits_of
 
 SPEC = InputSpec(32, 24, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 LABELS = ("a", "b", "c")
@@ -62,6 +65,43 @@ def test_unlabelled_pictures_give_agreement_alone(tmp_path: Path) -> None:
     images = [picture.image for picture in pictures(8)]
     report = export(network(), images, tmp_path / "b", labels=LABELS, input=SPEC, name="tiny", version="1", fp32=True)
     assert report.float_accuracy is None and report.bundle_accuracy is None and report.agreement == 1
+
+
+def test_what_is_held_out_is_measured_on(tmp_path: Path) -> None:
+    wrong = [LabelledImage(picture.image, "b" if picture.label == "a" else "a") for picture in pictures(6)]
+    seen: dict[str, tuple[int, int]] = {}
+
+    def on_progress(what: str, done: int, of: int) -> None:
+        seen[what] = done, of
+
+    module = network()
+    held = [*wrong, LabelledImage(wrong[0].image, "no label of the network")]
+    report = make(module, tmp_path / "bundle", held_out=held, on_progress=on_progress)
+    assert (report.pictures, report.measured, report.labelled, report.held_out) == (24, 7, 6, True)
+    with torch.inference_mode():
+        said = [LABELS[int(logits_of(module, prepare(one.image, SPEC)[None], SPEC).argmax())] for one in wrong]
+    assert report.float_accuracy == np.mean([label == one.label for label, one in zip(said, wrong, strict=True)])
+    assert seen["calibrating int8"] == (24, 24) and seen["reading pictures to measure on"] == (7, 7)
+    assert seen["running it in the device's runtime"] == (31, 31)
+
+
+def test_without_pictures_held_out_the_report_says_so(tmp_path: Path) -> None:
+    report = make(network(), tmp_path / "bundle", fp32=True)
+    assert (report.pictures, report.measured, report.labelled, report.held_out) == (24, 24, 24, False)
+
+
+def test_pictures_are_prepared_as_they_come(tmp_path: Path) -> None:
+    """A few hundred photos of 12 megapixels would not fit the memory."""
+    alive: list[weakref.ref[np.ndarray]] = []
+
+    def read() -> Iterator[np.ndarray]:
+        for shade in range(8):
+            assert sum(one() is not None for one in alive) <= 1
+            image = np.full((48, 64, 3), 30 * shade, np.uint8)
+            alive.append(weakref.ref(image))
+            yield image
+
+    export(network(), read(), tmp_path / "b", labels=LABELS, input=SPEC, name="tiny", version="1", fp32=True)
 
 
 def test_outputs_must_be_as_many_as_labels(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.workbench.data import open_source, read_some
+from edge_sdk.workbench.data import open_source
 from edge_sdk.workbench.folder_source import split_of
 from edge_sdk.workbench.labelled import Split, read_all
 
@@ -61,11 +61,3 @@ def test_photos_beside_the_class_folders_have_no_label(photos: Path) -> None:
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WorkbenchError, match="0 pictures"):
         open_source(str(tmp_path), Split.TRAIN)
-
-
-def test_some_pictures_are_spread_over_all_classes(photos: Path) -> None:
-    some = list(read_some(open_source(str(photos), Split.ALL), 6))
-    assert [picture.label for picture in some] == ["cat"] * 3 + ["dog"] * 3
-    assert len({picture.source for picture in some}) == 6
-    assert len(list(read_some(open_source(str(photos), Split.ALL), 1000))) == 60
-    assert len(list(read_some(open_source("simulated://trailcam?frames=20", Split.TEST), 3))) == 3
