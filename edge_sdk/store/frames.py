@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 import struct
 import zlib
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 
 from edge_sdk.durable.database import storable
 from edge_sdk.durable.files import remove
+from edge_sdk.errors import ConfigError
 from edge_sdk.store.schema import FrameRecord
 from edge_sdk.types import Answer, Origin, Reason
 
@@ -33,6 +35,7 @@ _log = logging.getLogger(__name__)
 
 SUFFIX = ".frame"
 PARTIAL = ".partial"  # of a frame that is being written
+_FRAME_ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
 _HEAD = struct.Struct("<8sIII")
 _MAGIC = b"EFRAME1\n"
 _MAX_DAMAGED_FILES = 16
@@ -111,6 +114,20 @@ def provisional(item: SpoolItem) -> FrameRecord:
     """The record of a frame of which nothing is known but what travels."""
     said = Answer(item.frame_id, item.captured_at, item.source, None, 0.0, Origin.DEVICE, False, Reason.UNSURE)
     return FrameRecord(said, gain=float(item.gain))
+
+
+def check_item(item: SpoolItem) -> None:
+    """Refuse what cannot be stored.
+
+    Raises:
+        ConfigError: the id, gain or capture time is no such thing.
+    """
+    if not _FRAME_ID.fullmatch(item.frame_id):
+        raise ConfigError(f'expected a frame id of 1 to 64 letters, digits, "-" or "_"; got {item.frame_id!r}')
+    if not math.isfinite(item.gain):
+        raise ConfigError(f"expected a gain that is a finite number; got {item.gain}")
+    if item.captured_at.tzinfo is None:
+        raise ConfigError(f"expected captured_at with a time zone; got the naive {item.captured_at.isoformat()}")
 
 
 def encode_frame(record: FrameRecord, item: SpoolItem, handled_ns: int) -> bytes:

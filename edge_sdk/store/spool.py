@@ -9,15 +9,11 @@ from __future__ import annotations
 
 import errno
 import logging
-import math
 import os
-import re
 import threading
-from bisect import bisect_left, insort
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from edge_sdk.durable.ballast import Ballast, is_full
 from edge_sdk.durable.files import move, sync
@@ -26,6 +22,7 @@ from edge_sdk.store.archive import Archive
 from edge_sdk.store.frames import (
     SUFFIX,
     SpoolItem,
+    check_item,
     decode_frame,
     encode_frame,
     provisional,
@@ -33,6 +30,8 @@ from edge_sdk.store.frames import (
     rank_of,
     write_frame,
 )
+from edge_sdk.store.order import Order, Place
+from edge_sdk.store.others import OtherFrames
 from edge_sdk.store.recovery import DAMAGED, FRAMES
 from edge_sdk.store.schema import (
     ANSWER,
@@ -54,7 +53,6 @@ __all__ = ["Loss", "Spool", "SpoolItem"]
 
 _log = logging.getLogger(__name__)
 
-_FRAME_ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
 _EXPIRY_CHECK_NS = 60_000_000_000
 _FULL = "the spool was full"
 
@@ -72,18 +70,6 @@ class Loss:
     frame_id: str
     reason: Reason
     note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A frame in the order, and what else must be known of it without reading its file."""
-
-    key: tuple[float, int, str]
-    bytes: int
-
-    @property
-    def handled_ns(self) -> int:
-        return self.key[1]
 
 
 class Spool:
@@ -126,12 +112,10 @@ class Spool:
         self._max_age_ns = None if max_age_s is None else int(max_age_s * 1e9)
         self._durable, self._ballast, self._archive = durable, ballast, archive
         self._lock = threading.RLock()
-        self._order: list[tuple[float, int, str]] = []
-        self._places: dict[str, _Place] = {}
-        self._bytes = 0
+        self._order = Order()
         self._unsynced: list[str] = []
         self._label_set = label_set
-        self._others: list[tuple[float, str, int]] = []  # rank, id and bytes of another model's frames, the lowest last
+        self._others = OtherFrames(table)
         self._expiry_due_ns = 0
         self._telling = 0
         self._listeners: list[Callable[[], None]] = []
@@ -143,45 +127,23 @@ class Spool:
         own, values = same_labels(self._label_set)
         rows = self._table.read(f"{waits} AND {own}", values)
         others = self._table.read(f"{waits} AND NOT {own}", values)
-        with self._lock:
-            for frame_id, rank, handled_ns, size in rows:
-                if frame_id not in self._places:
-                    self._enter(_Place((-rank, handled_ns, frame_id), size))
-
-        self._load_others(others)
-
-    def _load_others(self, rows: list[tuple[Any, ...]]) -> None:
         oldest_ns = 0 if self._max_age_ns is None else self._table.now_ns() - self._max_age_ns
         with self._lock:
-            self._others = sorted(((row[1], row[0], row[3]) for row in rows if row[2] >= oldest_ns), reverse=True)
-            for frame_id, _, handled_ns, _ in rows:
-                if handled_ns < oldest_ns:
-                    self._let_other_go(frame_id, Reason.EXPIRED, "")
-        if self._others:
-            _log.warning("spool: %d frames of a model with other labels wait for that model", len(self._others))
-
-    def _let_other_go(self, frame_id: str, reason: Reason, note: str) -> None:
-        gone = (State.LOST, reason, note, note, None, 0.0, frame_id)
-        self._table.change(Change(FINISH, gone, lambda _: move(self._path(frame_id), None)))
-
-    def _yield_others(self, n_bytes: int) -> None:
-        """Frames of another model make room for `n_bytes`, the lowest rank first."""
-        used = self._bytes + n_bytes + sum(size for *_, size in self._others)
-        while self._others and used > self._max_bytes:
-            _, frame_id, size = self._others.pop()
-            used -= size
-            self._let_other_go(frame_id, Reason.EVICTED, _FULL)
+            for frame_id, rank, handled_ns, size in rows:
+                if frame_id not in self._order:
+                    self._order.add(Place(frame_id, rank, handled_ns, size))
+            self._others.load(others, oldest_ns)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._order)
 
     def __contains__(self, frame_id: str) -> bool:
-        return frame_id in self._places
+        return frame_id in self._order
 
     @property
     def size_bytes(self) -> int:
         """Bytes of the frames' files."""
-        return self._bytes
+        return self._order.bytes
 
     @property
     def is_telling(self) -> bool:
@@ -191,7 +153,7 @@ class Spool:
     def ids(self) -> tuple[str, ...]:
         """The ids of all frames, in the order in which `next` gives them."""
         with self._lock:
-            return tuple(frame_id for _, _, frame_id in self._order)
+            return tuple(self._order)
 
     def add_listener(self, listener: Callable[[], None]) -> None:
         """Call `listener` after each frame that is put, in the thread that puts it."""
@@ -217,18 +179,18 @@ class Spool:
             StorageError: the disk is full or refuses; the spool is as before, and the table knows nothing of the frame.
             ConfigError: the item's id, gain or capture time cannot be stored.
         """
-        _check(item)
+        check_item(item)
         record = record or provisional(item)
         handled_ns = self._table.now_ns()
         content = encode_frame(record, item, handled_ns)
         rank = rank_of(item.gain, len(item.image), handled_ns)
-        place = _Place((-rank, handled_ns, item.frame_id), len(content))
+        place = Place(item.frame_id, rank, handled_ns, len(content))
         with self._lock:
-            if item.frame_id in self._places:
+            if item.frame_id in self._order:
                 return ()
             if self._others:
-                self._yield_others(place.bytes)
-            evicted = self._victims(place)
+                self._others.make_room(self._max_bytes - self._order.bytes - place.bytes, _FULL)
+            evicted = self._order.victims(place, self._max_bytes)
             if evicted == [item.frame_id]:
                 said = replace(record.answer, final=True, reason=Reason.EVICTED)
                 lost = replace(record, answer=said, note=_FULL)
@@ -238,7 +200,7 @@ class Spool:
             picture = f"{FRAMES}/{item.frame_id}{SUFFIX}"
             row = first_row(record, State.WAITING, handled_ns, picture, place.bytes, rank)
             self._table.change(Change(WAIT, row))
-            self._enter(place)
+            self._order.add(place)
             self._lose(evicted, Reason.EVICTED, _FULL)
         self._tell([Loss(frame_id, Reason.EVICTED, _FULL) for frame_id in evicted])
         for listener in self._listeners:
@@ -263,7 +225,7 @@ class Spool:
     def peek(self, frame_id: str) -> SpoolItem | None:
         """The frame of this id, or None if it does not wait here or cannot be read."""
         try:
-            return decode_frame(self._path(frame_id).read_bytes(), frame_id).item if frame_id in self._places else None
+            return decode_frame(self._path(frame_id).read_bytes(), frame_id).item if frame_id in self._order else None
         except (OSError, ValueError):
             return None
 
@@ -308,7 +270,7 @@ class Spool:
         """Put the pictures on the disk that are not there yet."""
         with self._lock:
             unsynced, self._unsynced = self._unsynced, []
-            waiting = [frame_id for frame_id in unsynced if frame_id in self._places]
+            waiting = [frame_id for frame_id in unsynced if frame_id in self._order]
         for frame_id in waiting:
             try:
                 sync(self._path(frame_id))
@@ -328,18 +290,16 @@ class Spool:
         then: Callable[[], None] | None = None,
     ) -> bool:
         with self._lock:
-            place = self._places.pop(frame_id, None)
+            place = self._order.pop(frame_id)
             if place is None:
                 return False
-            del self._order[bisect_left(self._order, place.key)]
-            self._bytes -= place.bytes
             picture, rank = None, 0.0
             if kept and self._archive is not None:
                 picture, rank = self._archive.take(frame_id, place.bytes, place.handled_ns, disagreed=disagreed)
 
             def let_go(changed: bool) -> None:
                 with self._lock:
-                    if frame_id not in self._places:  # it was not put again meanwhile
+                    if frame_id not in self._order:  # it was not put again meanwhile
                         move(self._path(frame_id), None if picture is None else self._table.folder / picture)
                 if changed and then is not None:
                     then()
@@ -363,11 +323,6 @@ class Spool:
             with self._lock:
                 self._telling -= len(losses)
 
-    def _enter(self, place: _Place) -> None:
-        self._places[place.key[2]] = place
-        insort(self._order, place.key)
-        self._bytes += place.bytes
-
     def _write(self, frame_id: str, content: bytes) -> None:
         try:
             if self._ballast is not None and not self._ballast.keep():
@@ -385,27 +340,9 @@ class Spool:
         if not self._durable:
             self._unsynced.append(frame_id)
 
-    def _victims(self, place: _Place) -> list[str]:
-        """The ids of what must go so that `place` fits: the least valuable frames, or itself."""
-        excess, victims = self._bytes + place.bytes - self._max_bytes, []
-        if place.bytes > self._max_bytes:
-            return [place.key[2]]
-        for key in reversed(self._order):
-            if excess <= 0:
-                break
-            if key < place.key:
-                return [place.key[2]]
-            victims.append(key[2])
-            excess -= self._places[key[2]].bytes
-        return victims
-
     def _first_sound(self, exclude: Collection[str], losses: list[Loss]) -> SpoolItem | None:
-        at = 0
-        while at < len(self._order):
-            frame_id = self._order[at][2]
-            if frame_id in exclude:
-                at += 1
-                continue
+        unreadable = set[str]()
+        while (frame_id := self._order.first({*exclude, *unreadable})) is not None:
             path = self._path(frame_id)
             try:
                 stored = decode_frame(path.read_bytes(), frame_id)
@@ -418,7 +355,7 @@ class Spool:
                 put_aside(path, self._damaged, error)
             except OSError as error:
                 _log.warning("spool: cannot read %s at present: %s", path, error)
-                at += 1
+                unreadable.add(frame_id)
                 continue
             losses.append(Loss(frame_id, Reason.DAMAGED))
             self._lose([frame_id], Reason.DAMAGED)
@@ -431,21 +368,10 @@ class Spool:
             return []
         self._expiry_due_ns = now_ns + min(_EXPIRY_CHECK_NS, self._max_age_ns)
         oldest_ns = now_ns - self._max_age_ns
-        expired = [
-            frame_id for _, handled_ns, frame_id in self._order if handled_ns < oldest_ns and frame_id not in exclude
-        ]
+        expired = self._order.handled_before(oldest_ns, exclude)
         if expired:
             _log.warning("spool: %d frames have waited too long and leave", len(expired))
         return expired
 
     def _path(self, frame_id: str) -> Path:
         return self._frames / f"{frame_id}{SUFFIX}"
-
-
-def _check(item: SpoolItem) -> None:
-    if not _FRAME_ID.fullmatch(item.frame_id):
-        raise ConfigError(f'expected a frame id of 1 to 64 letters, digits, "-" or "_"; got {item.frame_id!r}')
-    if not math.isfinite(item.gain):
-        raise ConfigError(f"expected a gain that is a finite number; got {item.gain}")
-    if item.captured_at.tzinfo is None:
-        raise ConfigError(f"expected captured_at with a time zone; got the naive {item.captured_at.isoformat()}")
