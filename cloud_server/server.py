@@ -15,6 +15,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from cloud_server import parts
 from cloud_server.access.authenticator import Authenticator
 from cloud_server.access.rates import RateLimiter
+from cloud_server.access.refusals import RefusalLog
 from cloud_server.access.tls import server_credentials
 from cloud_server.api.interceptor import TokenInterceptor
 from cloud_server.api.offload import OffloadService
@@ -56,6 +57,7 @@ class CloudServer:
         self._health = health.aio.HealthServicer()
         self._serving = False
         self._endpoint: Endpoint | None = None
+        self._refusals = RefusalLog()
         self.stats = Stats()
         self.address = ""
         self.http_address = ""
@@ -81,7 +83,7 @@ class CloudServer:
             max_streams=self._config.max_streams,
             max_streams_per_device=self._config.max_streams_per_device,
         )
-        guard = TokenInterceptor(SERVICE, authenticator, self.stats)
+        guard = TokenInterceptor(SERVICE, authenticator, self.stats, self._refusals)
         self._server = grpc.aio.server(options=parts.grpc_options(self._config), interceptors=[guard])
         port = self._bind()
         try:
@@ -121,6 +123,7 @@ class CloudServer:
             authenticator=authenticator,
             limiter=RateLimiter(config.max_frames_per_s, config.burst),
             stats=self.stats,
+            refusals=self._refusals,
             archive=archive,
             stream_window=config.stream_window,
         )
@@ -221,6 +224,7 @@ class CloudServer:
     async def _report(self) -> None:
         while True:
             await asyncio.sleep(SUMMARY_EVERY_S)
+            self._refusals.take()
             if summary := self.stats.take():
                 _log.info("%s", summary)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,15 +11,25 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from edge_sdk.errors import ConfigError, EdgeError
-from edge_sdk.security.tokens import TokenList, hash_token, read_tokens
+from cloud_server.access.known_tokens import KnownTokens
+from edge_sdk.errors import EdgeError
+from edge_sdk.security.tokens import hash_token
 
-_log = logging.getLogger(__name__)
 _SCHEME = "bearer "
 
 
 class Unauthenticated(EdgeError):
-    """A call has no token, or one that the server does not know, or one that was revoked."""
+    """A call has no token, or one that the server does not know, or one that was revoked.
+
+    Args:
+        message: for the device.
+        shown: what the call showed, for the log: a token's fingerprint, and whose it was.
+        device: who had the token before it was revoked; empty where that is not known.
+    """
+
+    def __init__(self, message: str = "", *, shown: str = "", device: str = "") -> None:
+        super().__init__(message)
+        self.shown, self.device = shown, device
 
 
 class TooManyStreams(EdgeError):
@@ -51,7 +60,7 @@ class Authenticator:
     """Tells which device a call comes from, and turns away calls without a known token.
 
     Args:
-        tokens: the tokens file; None: calls need no token. It is read again whenever it has changed.
+        tokens: the tokens file; None: calls need no token. It is read again whenever it changes.
         max_streams: open streams of all devices together.
         max_streams_per_device: open streams of one device.
 
@@ -62,16 +71,9 @@ class Authenticator:
     def __init__(
         self, tokens: Path | None = None, *, max_streams: int = 1000, max_streams_per_device: int = 16
     ) -> None:
-        self._path = tokens
+        self._tokens = None if tokens is None else KnownTokens(tokens)
         self._max_streams, self._max_streams_per_device = max_streams, max_streams_per_device
         self._streams: Counter[str] = Counter()
-        self._known = TokenList({})
-        self._version: tuple[int, ...] | None = None
-        if tokens is not None:
-            self._known = read_tokens(tokens)
-            if self._known.faults:
-                raise ConfigError(self._known.faults[0])
-            self._version = _version_of(tokens)
 
     def authenticate(self, context: Any) -> Caller:
         """The caller behind a gRPC servicer context.
@@ -80,7 +82,7 @@ class Authenticator:
             Unauthenticated: calls need a token, and this one has no known one.
         """
         known = self.token_of(context.invocation_metadata())
-        return known or _by_certificate(context) or Caller(f"address {_address(context.peer())}", is_proven=False)
+        return known or _by_certificate(context) or Caller(f"address {address_of(context.peer())}", is_proven=False)
 
     def token_of(self, metadata: Iterable[tuple[str, str | bytes]] | None) -> Caller | None:
         """The caller by the token in a call's metadata; None where calls need no token.
@@ -88,19 +90,19 @@ class Authenticator:
         Raises:
             Unauthenticated: calls need a token, and this one has no known one.
         """
-        if self._path is None:
+        if self._tokens is None:
             return None
         headers = [value for key, value in metadata or () if key == "authorization"]
         if len(headers) != 1 or not isinstance(headers[0], str) or headers[0][: len(_SCHEME)].lower() != _SCHEME:
             raise Unauthenticated(
                 "expected `authorization: Bearer TOKEN` with the call; got none: give the device its token "
-                "(`edge-sdk keys token` makes one)"
+                "(`edge-sdk keys token` makes one)",
+                shown="no token",
             )
         token_hash = hash_token(headers[0][len(_SCHEME) :].strip())
-        self._read_if_changed()
-        device = self._known.device_of(token_hash)
+        device = self._tokens.device_of(token_hash)
         if device is None:
-            raise _unknown()
+            raise self._unknown(token_hash)
         return Caller(f"token {device}", is_proven=True, token_hash=token_hash)
 
     def check(self, caller: Caller) -> None:
@@ -109,11 +111,18 @@ class Authenticator:
         Raises:
             Unauthenticated: its token was removed.
         """
-        if caller.token_hash is None:
+        if caller.token_hash is None or self._tokens is None:
             return
-        self._read_if_changed()
-        if caller.token_hash not in self._known.hashes.values():
-            raise _unknown()
+        if self._tokens.device_of(caller.token_hash) is None:
+            raise self._unknown(caller.token_hash)
+
+    def reload(self) -> str:
+        """Read the tokens file now; returns what changed, empty where nothing did.
+
+        Raises:
+            ConfigError: it cannot be read; the tokens known before stay valid.
+        """
+        return "" if self._tokens is None else self._tokens.reload()
 
     @contextmanager
     def stream(self, caller: Caller) -> Iterator[None]:
@@ -137,35 +146,15 @@ class Authenticator:
         """Open streams of all devices; may be called from any thread."""
         return sum(tuple(self._streams.values()))
 
-    def _read_if_changed(self) -> None:
-        assert self._path is not None
-        version = _version_of(self._path)
-        if version is not None and version == self._version:
-            return
-        try:
-            known = read_tokens(self._path)
-        except ConfigError as error:
-            known = TokenList({}, (f"{error}: no device may call",))
-        if version is not None or self._version is not None:  # a file that stays missing is logged once
-            for fault in known.faults:
-                _log.error("%s", fault)
-        self._known, self._version = known, version
-
-
-def _unknown() -> Unauthenticated:
-    return Unauthenticated(
-        "expected a token that this server knows; got another, or one that was revoked: make a new one with "
-        "`edge-sdk keys token`"
-    )
-
-
-def _version_of(path: Path) -> tuple[int, ...] | None:
-    """Changes whenever the file changes; None: there is no file."""
-    try:
-        seen = path.stat()
-    except OSError:
-        return None
-    return seen.st_ino, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size  # ctime: a mode that was repaired
+    def _unknown(self, token_hash: str) -> Unauthenticated:
+        assert self._tokens is not None
+        device = self._tokens.ended_device_of(token_hash) or ""
+        return Unauthenticated(
+            "expected a token that this server knows; got another, or one that was revoked: make a new one with "
+            "`edge-sdk keys token`",
+            shown=f"the token with the SHA-256 {token_hash[:12]}..." + (f", once that of {device}" if device else ""),
+            device=device,
+        )
 
 
 def _by_certificate(context: Any) -> Caller | None:
@@ -173,7 +162,7 @@ def _by_certificate(context: Any) -> Caller | None:
     return Caller(f"certificate {names[0].decode(errors='replace')}", is_proven=True) if names else None
 
 
-def _address(peer: str) -> str:
+def address_of(peer: str) -> str:
     """The address in gRPC's "ipv4:1.2.3.4:5678" or "ipv6:%5B2001:db8::1%5D:5678"; of IPv6 the /64 that one site has."""
     kind, _, rest = unquote(peer).partition(":")
     if kind not in ("ipv4", "ipv6"):

@@ -8,8 +8,9 @@ from typing import Any
 
 import grpc
 
-from cloud_server.access.authenticator import TooManyStreams, Unauthenticated
+from cloud_server.access.authenticator import Caller, TooManyStreams, Unauthenticated, address_of
 from cloud_server.access.rates import RateLimited
+from cloud_server.access.refusals import RefusalLog
 from cloud_server.api.request import BadRequest
 from cloud_server.fleet.stats import Stats
 from cloud_server.model.batching import Draining, ModelFailed, Overloaded
@@ -66,8 +67,27 @@ def failure_of(error: Exception) -> wire.Failure:
     return wire.Failure(code=outcome.code, message=str(error), retryable=outcome.again)
 
 
-async def end_call(context: Any, error: Exception, stats: Stats) -> None:
-    """End a call that is not let in, or no longer, with its status; never returns."""
+REFUSED = (wire.Failure.TOO_LARGE, wire.Failure.BAD_IMAGE, wire.Failure.BAD_REQUEST)
+"""Failures that are the device's own doing, as a rate that is exceeded is."""
+
+
+def tell_failure(refusals: RefusalLog, caller: Caller, error: Exception) -> None:
+    """Log that a frame was refused, by its device, where the device is the cause."""
+    code = outcome_of(error).code
+    if code in REFUSED or isinstance(error, RateLimited):
+        refusals.tell((caller.name, type(error).__name__), f"a frame of {caller.name}", error)
+
+
+async def end_call(
+    context: Any, error: Exception, stats: Stats, refusals: RefusalLog, caller: Caller | None = None
+) -> None:
+    """End a call that is not let in, or no longer, with its status, and log whose it was; never returns."""
     stats.refusals += 1
-    _log.debug("refused a call of %s: %s", context.peer(), error)
+    address = address_of(context.peer())
+    if isinstance(error, Unauthenticated):
+        whose = f"token {error.device}" if error.device else f"address {address}"
+        refusals.tell((whose, error.shown.partition(" ")[0]), f"a call from {address} ({error.shown})", error)
+    else:
+        name = f"address {address}" if caller is None else caller.name
+        refusals.tell((name, type(error).__name__), f"a call of {name}", error)
     await context.abort(outcome_of(error).status, str(error))

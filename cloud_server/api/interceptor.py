@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 
 from cloud_server.access.authenticator import Authenticator, Unauthenticated
+from cloud_server.access.refusals import RefusalLog
 from cloud_server.api.failures import end_call
 from cloud_server.fleet.stats import Stats
 
@@ -19,10 +20,12 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         service: full name of the service; others (health) need no token.
         authenticator: knows the tokens.
         stats: counts the calls that were refused.
+        refusals: logs them.
     """
 
-    def __init__(self, service: str, authenticator: Authenticator, stats: Stats) -> None:
-        self._prefix, self._authenticator, self._stats = f"/{service}/", authenticator, stats
+    def __init__(self, service: str, authenticator: Authenticator, stats: Stats, refusals: RefusalLog) -> None:
+        self._prefix, self._authenticator = f"/{service}/", authenticator
+        self._stats, self._refusals = stats, refusals
 
     async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], call: Any) -> Any:
         """The handler of the call, or one that refuses it."""
@@ -35,7 +38,7 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
     def _refusal(self, error: Unauthenticated) -> grpc.RpcMethodHandler:
         async def refuse(requests: Any, context: Any) -> None:
-            await end_call(context, error, self._stats)
+            await end_call(context, error, self._stats, self._refusals)
 
         # As a handler of streams it is called at once; one of single messages would be called after the message.
         return grpc.stream_stream_rpc_method_handler(refuse)

@@ -33,7 +33,8 @@ import numpy as np
 
 from cloud_server.access.authenticator import Authenticator, Caller, TooManyStreams, Unauthenticated
 from cloud_server.access.rates import RateLimiter
-from cloud_server.api.failures import end_call, failure_of
+from cloud_server.access.refusals import RefusalLog
+from cloud_server.api.failures import end_call, failure_of, tell_failure
 from cloud_server.api.in_flight import InFlight
 from cloud_server.api.request import ID_SHOWN, Frame, check_request
 from cloud_server.api.streams import OpenCalls, serve_stream
@@ -64,6 +65,7 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         authenticator: lets calls in.
         limiter: how fast a device may send.
         stats: counts what happens.
+        refusals: logs who is refused.
         archive: keeps the frames that the model answered; None: no frame is kept.
         stream_window: frames of one stream in flight; beyond it the stream is not read: HTTP/2 holds the sender back.
         clock: seconds, monotonic.
@@ -79,6 +81,7 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         authenticator: Authenticator,
         limiter: RateLimiter,
         stats: Stats,
+        refusals: RefusalLog,
         archive: FrameArchive | None = None,
         stream_window: int = 32,
         clock: Callable[[], float] = time.monotonic,
@@ -86,6 +89,7 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         self._batcher, self._labels, self._description = batcher, labels, description
         self._cache, self._authenticator, self._limiter = cache, authenticator, limiter
         self._stats, self._archive, self._stream_window, self._clock = stats, archive, stream_window, clock
+        self._refusals = refusals
         self._in_flight = InFlight()
         self._calls = OpenCalls()
 
@@ -114,14 +118,14 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
             except* grpc.aio.BaseError as gone:
                 _log.debug("a device left its stream: %r", gone.exceptions[0])
         if refusal is not None:
-            await end_call(context, refusal, self._stats)
+            await end_call(context, refusal, self._stats, self._refusals, caller)
 
     async def _authenticate(self, context: Any) -> Caller:
         """The caller; one that is not let in gets its status, and the call ends here."""
         try:
             return self._authenticator.authenticate(context)
         except Unauthenticated as error:
-            await end_call(context, error, self._stats)
+            await end_call(context, error, self._stats, self._refusals)
             raise  # not reached: `abort` raises
 
     async def answer(self, request: wire.ClassifyRequest, caller: Caller) -> wire.ClassifyReply:
@@ -133,6 +137,7 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
             classification = await self._classify(frame, caller)
         except Exception as error:
             failure = failure_of(error)
+            tell_failure(self._refusals, caller, error)
             self._stats.count_failure(wire.Failure.Code.Name(failure.code))
             return wire.ClassifyReply(frame_id=frame_id, failure=failure)
         return wire.ClassifyReply(frame_id=frame_id, classification=classification)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -62,13 +63,21 @@ def token(device: str, tokens: Path, out: Path | None, replace: bool) -> None:
     from edge_sdk.security.tokens import add_token, new_token
 
     secret = new_token()
-    if out is not None and out.exists() and not replace:
-        raise ConfigError(f"expected no file {out} yet: --replace makes a new one in its place")
-    add_token(tokens, device, secret, replace=replace)
     if out is None:
+        add_token(tokens, device, secret, replace=replace)
         click.echo(secret)
         return
-    write_new(out, f"{secret}\n".encode(), 0o600, replace=replace)
+    is_new = not (replace and out.exists())
+    fresh = out if is_new else out.with_name(f".{out.name}.{os.getpid()}.new")
+    write_new(fresh, f"{secret}\n".encode(), 0o600)  # written before the server knows it, or the old one ends
+    try:
+        add_token(tokens, device, secret, replace=replace)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+    if not is_new:
+        write_new(out, fresh.read_bytes(), 0o600, replace=True)
+        fresh.unlink()
     _say(f"{out}: the token, for the device alone: camera_loop.py --token-file {out.name}")
     _say(f"{tokens}: its hash, for the server: cloud-server --tokens {tokens}; a running server reads it by itself")
 
@@ -78,10 +87,18 @@ def token(device: str, tokens: Path, out: Path | None, replace: bool) -> None:
 @click.option("--tokens", required=True, type=FILE, help=_TOKENS)
 def revoke(device: str, tokens: Path) -> None:
     """End the token of DEVICE; a running server refuses its next frame."""
-    from edge_sdk.security.tokens import remove_token
+    from edge_sdk.security.tokens import read_tokens, remove_token
 
-    remove_token(tokens, device)
-    _say(f"{device} may not call any more")
+    sharers = remove_token(tokens, device)
+    if sharers:
+        _say(
+            f"{device} is no longer in {tokens}, but its token is also that of {', '.join(sharers)} and is still let "
+            f"in: run `edge-sdk keys revoke {sharers[0]} --tokens {tokens}` too"
+        )
+    else:
+        _say(f"{device} may not call any more")
+    for fault in read_tokens(tokens).faults[:5]:
+        _say(f"note: {fault}")
 
 
 def _say(text: str) -> None:

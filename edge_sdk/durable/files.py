@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -48,6 +50,89 @@ def write_whole(
         raise
     if durable:
         sync(path.parent)
+
+
+def rewrite(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+    """Replace what a file holds, durably, and keep whose it is: owner, group, mode, access lists, links to it.
+
+    A reader sees the old file or the new one. Where that would change whose it is (only root can give a file away; a
+    hard link; a file that is mounted by itself; a folder that cannot be written), the new content is written over the
+    old: in one write, with line feeds up to the old length, so that a reader never sees half a line.
+
+    Args:
+        path: the file, or a link to it. Its folder is there.
+        content: all of it; ends with a line feed.
+        mode: of a file that is not there yet. It belongs to its folder's owner where root makes it.
+
+    Raises:
+        OSError: it cannot be written; the old content stands.
+    """
+    path = Path(os.path.realpath(path))
+    old = path.stat() if path.exists() else None
+
+    def fill(fresh: Path) -> None:
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+        if old is not None:
+            _give_same(path, fresh, old)
+            return
+        home = path.parent.stat()
+        if os.geteuid() == 0 and home.st_uid != 0:
+            os.chown(fresh, home.st_uid, home.st_gid)
+        fresh.chmod(mode)
+
+    path.parent.stat()  # a mistyped folder is not made
+    if old is not None and old.st_nlink > 1:
+        _write_over(path, content)
+        return
+    try:
+        write_whole(path, fill, durable=True)
+    except OSError as error:
+        if old is None or error.errno not in (errno.EPERM, errno.EACCES, errno.EBUSY, errno.EXDEV, errno.EROFS):
+            raise
+        _write_over(path, content)
+
+
+def _give_same(path: Path, fresh: Path, old: os.stat_result) -> None:
+    """Give `fresh` the owner, group, access lists and mode of `path`."""
+    made = fresh.stat()
+    if (made.st_uid, made.st_gid) != (old.st_uid, old.st_gid):
+        os.chown(fresh, old.st_uid, old.st_gid)
+    if hasattr(os, "listxattr"):
+        for name in _attributes(path):
+            value = os.getxattr(path, name)
+            if name not in _attributes(fresh) or os.getxattr(fresh, name) != value:
+                os.setxattr(fresh, name, value)
+    fresh.chmod(stat.S_IMODE(old.st_mode))
+
+
+def _attributes(path: Path) -> list[str]:
+    try:
+        return os.listxattr(path)
+    except OSError as error:
+        if error.errno == errno.ENOTSUP:
+            return []
+        raise
+
+
+def _write_over(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        size = os.fstat(descriptor).st_size
+        before = os.pread(descriptor, size, 0)
+        padded = content + b"\n" * (size - len(content))
+        try:
+            if os.pwrite(descriptor, padded, 0) != len(padded):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        except OSError:
+            os.pwrite(descriptor, before, 0)
+            os.ftruncate(descriptor, size)
+            raise
+        os.fsync(descriptor)
+        os.ftruncate(descriptor, len(content))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sync(path: Path) -> None:

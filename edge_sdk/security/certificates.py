@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_sdk.durable.files import write_whole
+from edge_sdk.durable.files import rewrite, write_whole
 from edge_sdk.errors import ConfigError, StorageError
 from edge_sdk.security.tokens import check_device_name
 
@@ -240,16 +240,16 @@ def write_new(path: Path, content: bytes, mode: int, *, replace: bool = False) -
     Args:
         path: the file.
         content: all of it.
-        mode: permission bits, such as 0o600.
-        replace: overwrite an existing file.
+        mode: permission bits of a new file, such as 0o600.
+        replace: overwrite an existing file, which keeps its owner, group and mode.
 
     Raises:
         ConfigError: the file exists and `replace` is not set.
         StorageError: it cannot be written.
     """
     try:
-        if replace:
-            write_whole(path, content, durable=True, mode=mode)
+        if replace and path.exists():  # as root too, the service that reads it still may
+            rewrite(path, content)
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         with ExitStack() as undo:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import re
 import secrets
 from collections.abc import Iterator
@@ -15,9 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_sdk.durable.files import write_whole
+from edge_sdk.durable.files import rewrite
 from edge_sdk.durable.lock import turn
 from edge_sdk.errors import ConfigError, StorageError
+from edge_sdk.security.files import BYTE_ORDER_MARK, read_given
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -52,7 +54,7 @@ def check_device_name(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TokenList:
-    """The devices that may call.
+    """The devices that may call, each with a token of its own.
 
     Attributes:
         hashes: name -> SHA-256 of its token, hexadecimal.
@@ -80,79 +82,120 @@ def read_tokens(path: Path) -> TokenList:
     Raises:
         ConfigError: the file cannot be read.
     """
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError as error:
-        raise ConfigError(f"cannot read the tokens file {path}: {error.strerror}") from error
+    return parse_tokens(read_given(path, "tokens file"), path)
+
+
+def parse_tokens(content: bytes, path: Path) -> TokenList:
+    """Read the content of a tokens file; a byte order mark and any line ends are taken.
+
+    Args:
+        content: of the file.
+        path: named in the messages.
+    """
     hashes: dict[str, str] = {}
+    names: dict[str, str] = {}
     faults = []
-    for number, line in enumerate(lines, 1):
-        words = line.split("#", 1)[0].split()
+    for number, line in enumerate(_lines(content), 1):
+        words = _words(line)
         if not words:
             continue
-        if len(words) != 2 or not _NAME.fullmatch(words[0]) or not _HASH.fullmatch(words[1]):
+        name, digest = words[0], words[-1].lower()
+        if len(words) != 2 or not _NAME.fullmatch(name) or not _HASH.fullmatch(digest):
             faults.append(f"{path}, line {number}: expected a device name and 64 hexadecimal digits")
-        elif words[0] in hashes:
-            faults.append(f"{path}, line {number}: expected each device once; {words[0]} stands above already")
+        elif name in hashes:
+            faults.append(f"{path}, line {number}: expected each device once; {name} stands above already")
+        elif digest in names:
+            faults.append(
+                f"{path}, line {number}: expected a token for each device; {name} has the same token as "
+                f"{names[digest]}: make it one with `edge-sdk keys token {name} --replace`"
+            )
         else:
-            hashes[words[0]] = words[1]
+            hashes[name], names[digest] = digest, name
     return TokenList(hashes, tuple(faults))
 
 
 def add_token(path: Path, device: str, token: str, *, replace: bool = False) -> None:
     """Add a device and the hash of its token to the server's file, which is created with mode 0600 if missing.
 
+    All other lines stay as they are, comments included, and so do the file's owner, group and mode.
+
     Raises:
-        ConfigError: the device has a token already and `replace` is not set, or a line of the file is invalid.
+        ConfigError: the device has a token already and `replace` is not set, or another line of the file is invalid.
         StorageError: the file cannot be written.
     """
     check_device_name(device)
+    entry = f"{device} {hash_token(token)}".encode()
     with _turn(path):
-        known = _read_to_change(path) if path.exists() else {}
-        if device in known and not replace:
+        content = read_given(path, "tokens file") if path.exists() else _HEAD.encode()
+        lines = _lines(content)
+        theirs = [number for number, line in enumerate(lines) if device in _words(line)[:1]]
+        if theirs and not replace:
             raise ConfigError(f"expected a device that {path} does not know; {device} has a token: --replace ends it")
-        _write(path, {**known, device: hash_token(token)})
+        if theirs:
+            first, *more = theirs
+            lines[first] = entry + lines[first][_end_of_entry(lines[first]) :]
+            lines = [line for number, line in enumerate(lines) if number not in more]
+        else:
+            if lines and not lines[-1].endswith((b"\n", b"\r")):
+                lines[-1] += b"\n"
+            lines.append(entry + (b"\r\n" if lines and lines[-1].endswith(b"\r\n") else b"\n"))
+        _write(path, lines, check=True)
 
 
-def remove_token(path: Path, device: str) -> None:
-    """Remove a device from the server's file; its next frame is refused.
+def remove_token(path: Path, device: str) -> tuple[str, ...]:
+    """Remove a device from the server's file; its next frame is refused. All other lines stay as they are.
+
+    Returns:
+        Names of other devices that have the same token, which therefore goes on being let in.
 
     Raises:
-        ConfigError: the file does not name the device, or a line of it is invalid.
+        ConfigError: the file does not name the device.
         StorageError: the file cannot be written.
     """
     with _turn(path):
-        known = _read_to_change(path)
-        if device not in known:
-            raise ConfigError(
-                f"expected a device of {path} ({', '.join(sorted(known)) or 'it has none'}); got {device!r}"
-            )
-        _write(path, {name: known[name] for name in known if name != device})
+        lines = _lines(read_given(path, "tokens file"))
+        words = [_words(line) for line in lines]
+        if not any(device in said[:1] for said in words):
+            known = sorted({said[0] for said in words if said and _NAME.fullmatch(said[0])})
+            raise ConfigError(f"expected a device of {path} ({', '.join(known) or 'it has none'}); got {device!r}")
+        _write(path, [line for line, said in zip(lines, words, strict=True) if device not in said[:1]])
+    ended = {said[1].lower() for said in words if device in said[:1] and len(said) > 1}
+    return tuple(said[0] for said in words if device not in said[:1] and len(said) == 2 and said[1].lower() in ended)
 
 
 @contextmanager
 def _turn(path: Path) -> Iterator[None]:
     """Let one process at a time change the file, so that no change is lost."""
     try:
-        with turn(path.parent):
+        with turn(Path(os.path.realpath(path)).parent):
             yield
     except OSError as error:
         raise StorageError(f"cannot write the tokens file {path}: {error}") from error
 
 
-def _read_to_change(path: Path) -> dict[str, str]:
-    found = read_tokens(path)
-    if found.faults:
-        raise ConfigError(found.faults[0])
-    return found.hashes
+def _lines(content: bytes) -> list[bytes]:
+    """The lines with their ends, the byte order mark at the head of the first."""
+    return content.splitlines(keepends=True)
 
 
-def _write(path: Path, hashes: dict[str, str]) -> None:
+def _words(line: bytes) -> list[str]:
+    """The words of a line before its comment."""
+    return line.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace").split("#", 1)[0].split()
+
+
+def _end_of_entry(line: bytes) -> int:
+    """Where the blanks, the comment or the end of the line begin that follow a line's last word."""
+    return len(line.split(b"#", 1)[0].rstrip())
+
+
+def _write(path: Path, lines: list[bytes], *, check: bool = False) -> None:
     """Replace the file in one step, so that a server never reads half of it."""
+    content = b"".join(lines)
+    if not content.strip():  # an empty file could be one that is being written
+        content = _HEAD.encode()
+    if check and (faults := parse_tokens(content, path).faults):
+        raise ConfigError(faults[0])
     try:
-        path.parent.stat()  # a mistyped folder is not made
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
-        content = _HEAD + "".join(f"{name} {digest}\n" for name, digest in hashes.items())
-        write_whole(path, content, durable=True, mode=mode)
+        rewrite(path, content)
     except OSError as error:
         raise StorageError(f"cannot write the tokens file {path}: {error}") from error

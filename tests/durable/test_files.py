@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import stat
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edge_sdk.durable.files import move, write_whole
+from edge_sdk.durable.files import move, rewrite, write_whole
 
 
 @pytest.mark.parametrize("durable", [True, False])
@@ -68,3 +72,72 @@ def test_a_file_that_cannot_be_moved_is_logged(tmp_path: Path, caplog: pytest.Lo
     assert caplog.text == ""
     move(tmp_path / "none", tmp_path / "other")
     assert "cannot move" in caplog.text
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+def owner_of(path: Path) -> tuple[int, int, int]:
+    seen = path.stat()
+    return seen.st_uid, seen.st_gid, stat.S_IMODE(seen.st_mode)
+
+
+@needs_root
+def test_a_file_that_root_rewrites_stays_its_owners(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old\n")
+    os.chown(path, 1234, 5678)
+    path.chmod(0o640)
+    rewrite(path, b"new\n")
+    assert owner_of(path) == (1234, 5678, 0o640)
+    assert path.read_bytes() == b"new\n"
+    os.chown(tmp_path, 1234, 5678)
+    rewrite(tmp_path / "fresh", b"new\n")
+    assert owner_of(tmp_path / "fresh") == (1234, 5678, 0o600)
+
+
+def test_a_link_stays_a_link_and_a_hard_link_one_file(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    real, link, other = tmp_path / "elsewhere" / "real", tmp_path / "link", tmp_path / "other"
+    real.write_bytes(b"old, and longer\n")
+    link.symlink_to(Path("elsewhere") / "real")
+    rewrite(link, b"new\n")
+    assert link.is_symlink()
+    assert real.read_bytes() == b"new\n"
+    os.link(real, other)
+    rewrite(link, b"newer\n")
+    assert (real.read_bytes(), other.read_bytes()) == (b"newer\n", b"newer\n")
+    dangling = tmp_path / "dangling"
+    dangling.symlink_to(tmp_path / "elsewhere" / "fresh")
+    rewrite(dangling, b"first\n")
+    assert (tmp_path / "elsewhere" / "fresh").read_bytes() == b"first\n"
+
+
+@needs_root
+def test_who_may_write_the_file_but_not_give_it_away_writes_over_it(request: pytest.FixtureRequest) -> None:
+    folder = tempfile.TemporaryDirectory()  # pytest's own are closed to other users
+    request.addfinalizer(folder.cleanup)
+    path = Path(folder.name) / "file"
+    path.write_bytes(b"old, and longer than the new one\n")
+    os.chown(path, 1234, 5678)
+    path.chmod(0o660)
+    path.parent.chmod(0o777)
+    code = (
+        "import os, sys; from pathlib import Path; from edge_sdk.durable.files import rewrite\n"
+        "os.setgroups([5678]); os.setgid(5678); os.setuid(4321); rewrite(Path(sys.argv[1]), b'new\\n')"
+    )
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True)
+    assert owner_of(path) == (1234, 5678, 0o660)
+    assert path.read_bytes() == b"new\n"
+    assert [file.name for file in path.parent.iterdir()] == ["file"]
+
+
+def test_extended_attributes_stay(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old\n")
+    try:
+        os.setxattr(path, "user.note", b"mine")
+    except (OSError, AttributeError):
+        pytest.skip("no extended attributes here")
+    rewrite(path, b"new\n")
+    assert os.getxattr(path, "user.note") == b"mine"

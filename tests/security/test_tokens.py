@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 import sys
@@ -60,8 +61,9 @@ def test_a_revoked_device_is_gone(tmp_path: Path) -> None:
     add_token(path, "cam", new_token())
     with pytest.raises(ConfigError, match=r"expected a device of .* \(cam\); got 'kam'"):
         remove_token(path, "kam")
-    remove_token(path, "cam")
+    assert remove_token(path, "cam") == ()
     assert read_tokens(path).hashes == {}
+    assert path.read_text().startswith("#")  # an empty file could be one that is being written
 
 
 def test_bad_lines_are_named_and_good_ones_hold(tmp_path: Path) -> None:
@@ -97,3 +99,54 @@ def test_processes_that_add_tokens_at_once_lose_none(tmp_path: Path) -> None:
     running = [subprocess.Popen([sys.executable, "-c", _ADD, str(path), name]) for name in names]
     assert [process.wait(60) for process in running] == [0] * 8
     assert sorted(read_tokens(path).hashes) == names
+
+
+def test_comments_order_and_line_ends_stay(tmp_path: Path) -> None:
+    path, tokens = tmp_path / "tokens", {name: new_token() for name in ("b", "a", "c")}
+    lines = [f"{name} {hash_token(token)}" for name, token in tokens.items()]
+    path.write_bytes(b"\xef\xbb\xbf# fleet \xe4\r\n\r\n" + "  # north, r\u00e4ume\r\n".join([*lines, ""]).encode())
+    before = path.read_bytes().splitlines(keepends=True)
+    add_token(path, "d", new_token())
+    assert path.read_bytes().splitlines(keepends=True)[:-1] == before
+    add_token(path, "a", new := new_token(), replace=True)
+    remove_token(path, "b")
+    now = path.read_bytes().splitlines(keepends=True)
+    assert now[:2] == before[:2]
+    assert now[2] == before[3].replace(hash_token(tokens["a"]).encode(), hash_token(new).encode())
+    assert now[3] == before[4]
+    assert list(read_tokens(path).hashes) == ["a", "c", "d"]
+    assert read_tokens(path).faults == ()
+
+
+def test_a_last_line_without_its_end_is_ended_first(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    path.write_text(f"a {hash_token('x')}")
+    add_token(path, "b", new_token())
+    assert list(read_tokens(path).hashes) == ["a", "b"]
+
+
+def test_a_device_is_revoked_though_other_lines_are_not_valid(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    path.write_text(f"bad line here\ncam {hash_token('x')}\nkam {hash_token('y')}\ncam 123\n")
+    remove_token(path, "cam")
+    assert path.read_text() == f"bad line here\nkam {hash_token('y')}\n"
+
+
+def test_a_token_that_two_devices_have_is_told(tmp_path: Path) -> None:
+    path, digest = tmp_path / "tokens", hash_token(new_token())
+    path.write_text(f"one {digest}\ntwo {digest.upper()}\n")
+    known = read_tokens(path)
+    assert known.hashes == {"one": digest}
+    assert "two has the same token as one" in known.faults[0]
+    assert remove_token(path, "one") == ("two",)
+    path.write_text(f"one {digest}\ntwo {digest}\n")
+    add_token(path, "two", new_token(), replace=True)  # as the fault says
+    assert read_tokens(path).faults == ()
+
+
+def test_another_kind_of_file_is_explained(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="it is a pipe"):
+        read_tokens(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="it is a folder"):
+        read_tokens(tmp_path)

@@ -16,14 +16,13 @@ import pytest
 from gated_model import GatedModel, picture
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from cloud_server.access import authenticator
-from cloud_server.access.authenticator import Authenticator, Unauthenticated, _address
+from cloud_server.access.authenticator import Authenticator, address_of
 from cloud_server.access.tls import TlsFiles
 from cloud_server.server import CloudServer, ServerConfig
 from edge_sdk.errors import ConfigError
 from edge_sdk.security.certificates import Authority
 from edge_sdk.security.credentials import Security, open_channel
-from edge_sdk.security.tokens import TokenList, add_token, new_token, read_tokens, remove_token
+from edge_sdk.security.tokens import add_token, hash_token, new_token, remove_token
 from edge_sdk.types import new_frame_id
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
@@ -120,7 +119,7 @@ async def test_a_revoked_token_ends_at_its_next_frame(tmp_path: Path, tokens: di
         assert (await stub.Classify(request(), metadata=bearer(token))).HasField("classification")
 
 
-async def test_a_tokens_file_that_is_gone_lets_no_one_in(
+async def test_a_tokens_file_that_is_gone_locks_no_one_out(
     tmp_path: Path, tokens: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "tokens"
@@ -128,13 +127,35 @@ async def test_a_tokens_file_that_is_gone_lets_no_one_in(
         text = path.read_text()
         path.unlink()
         for _ in range(3):
-            code, _ = await status_of(stub.Describe(wire.DescribeRequest(), metadata=bearer(tokens["cam-1"])))
+            assert (await stub.Describe(wire.DescribeRequest(), metadata=bearer(tokens["cam-1"]))).model == "gated"
+            code, _ = await status_of(stub.Describe(wire.DescribeRequest(), metadata=bearer(new_token())))
             assert code is grpc.StatusCode.UNAUTHENTICATED
-        assert sum("no device may call" in record.getMessage() for record in caplog.records) == 1
-        path.write_text(text.replace("cam-2", "cam/2"))
+        assert sum("stay valid until it can be read" in record.getMessage() for record in caplog.records) == 1
+        (tmp_path / "new").write_text(text.replace("cam-2", "cam/2"))
+        (tmp_path / "new").rename(path)
         assert (await stub.Describe(wire.DescribeRequest(), metadata=bearer(tokens["cam-1"]))).model == "gated"
         assert (await status_of(stub.Describe(wire.DescribeRequest(), metadata=bearer(tokens["cam-2"]))))[0] is code
         assert "line 3: expected a device name" in caplog.text
+
+
+async def test_who_is_refused_is_told_by_name(
+    tmp_path: Path, tokens: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(tokens=tmp_path / "tokens", max_frames_per_s=0.001, burst=1) as (_, stub):
+        one, two = (bearer(token) for token in tokens.values())
+        for _ in range(20):
+            await stub.Classify(request(), metadata=one)
+        remove_token(tmp_path / "tokens", "cam-2")
+        stranger = new_token()
+        for metadata in (two, bearer(stranger), None):
+            for _ in range(20):
+                await status_of(stub.Describe(wire.DescribeRequest(), metadata=metadata))
+    told = [message for message in caplog.messages if message.startswith("refused")]
+    assert len(told) == 4
+    assert told[0].startswith("refused a frame of token cam-1: expected at most 0.001 frames/s")
+    for said, words in zip(told[1:], ("once that of cam-2", hash_token(stranger)[:12], "no token"), strict=True):
+        assert said.startswith("refused a call from 127.0.0.1 (")
+        assert words in said
 
 
 def test_a_tokens_file_that_cannot_be_read_stops_the_start(tmp_path: Path) -> None:
@@ -316,11 +337,11 @@ async def test_certificates_that_cannot_be_used_stop_the_start(
 
 
 def test_addresses_without_their_ports() -> None:
-    assert _address("ipv4:1.2.3.4:567") == "1.2.3.4"
-    assert _address("ipv6:%5B2001:db8:1:2:3:4:5:6%5D:567") == "2001:db8:1:2::"
-    assert _address("ipv6:[::ffff:1.2.3.4]:567") == "1.2.3.4"
-    assert _address("unix:/run/socket") == "unix"
-    assert _address("") == ""
+    assert address_of("ipv4:1.2.3.4:567") == "1.2.3.4"
+    assert address_of("ipv6:%5B2001:db8:1:2:3:4:5:6%5D:567") == "2001:db8:1:2::"
+    assert address_of("ipv6:[::ffff:1.2.3.4]:567") == "1.2.3.4"
+    assert address_of("unix:/run/socket") == "unix"
+    assert address_of("") == ""
 
 
 async def test_reflection_is_off() -> None:
@@ -348,23 +369,3 @@ async def test_metadata_is_bounded() -> None:
         code, _ = await status_of(stub.Describe(wire.DescribeRequest(), metadata=(("x-padding", "x" * 20_000),)))
         assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert (await stub.Describe(wire.DescribeRequest())).model == "gated"
-
-
-def test_a_tokens_file_whose_mode_was_repaired_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file, token = tmp_path / "tokens", new_token()
-    add_token(file, "cam-1", token)
-    it = Authenticator(file)
-    metadata = [("authorization", f"Bearer {token}")]
-
-    def fail(path: Path) -> TokenList:
-        raise ConfigError("permission denied")
-
-    monkeypatch.setattr(authenticator, "read_tokens", fail)  # root reads any file
-    with file.open("a") as opened:
-        opened.write("\n")
-    with pytest.raises(Unauthenticated):
-        it.token_of(metadata)
-    monkeypatch.setattr(authenticator, "read_tokens", read_tokens)
-    file.chmod(0o640)
-    file.chmod(0o600)
-    assert it.token_of(metadata) is not None
