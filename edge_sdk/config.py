@@ -13,6 +13,7 @@ from typing import Literal
 from platformdirs import user_state_path
 
 from edge_sdk.errors import ConfigError
+from edge_sdk.redaction import without_secrets
 
 _INTERFACE = re.compile(r"[^\s/]{1,15}")  # what Linux allows
 
@@ -159,7 +160,9 @@ def check_address(text: str) -> str:
     """
     match = re.fullmatch(r"(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._-]+):(\d{1,5})", text)
     if not match or not 1 <= int(match[2]) <= 65535:
-        raise ConfigError(f"expected the cloud's address as host:port, such as vm.example:50051; got {text!r}")
+        raise ConfigError(
+            f"expected the cloud's address as host:port, such as vm.example:50051; got {without_secrets(text)!r}"
+        )
     return text
 
 

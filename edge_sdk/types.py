@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.errors import ImageError
+from edge_sdk.redaction import without_secrets
 
 Image = NDArray[np.uint8]
 """One picture: `uint8`, shape `(H, W, 3)`, RGB order, C-contiguous."""
@@ -69,7 +70,7 @@ class Frame:
     Attributes:
         image: `uint8 (H, W, 3)` RGB.
         captured_at: when the shutter opened, with a time zone.
-        source: where it came from: a file, a camera's address.
+        source: where it came from: a file, a camera's address; a URL's user name, password and tokens are left out.
         frame_id: unique for ever, 32 hexadecimal digits; a frame that is sent twice is counted once by this id.
         truth: the true label, where the source knows it (the simulated camera, a folder of folders).
 
@@ -87,6 +88,8 @@ class Frame:
         object.__setattr__(self, "image", check_image(self.image))
         if self.captured_at.tzinfo is None:
             raise ImageError(f"expected captured_at with a time zone; got the naive {self.captured_at.isoformat()}")
+        if isinstance(self.source, str) and "://" in self.source:
+            object.__setattr__(self, "source", without_secrets(self.source))
         if not _FRAME_ID.fullmatch(self.frame_id):
             raise ImageError(f"expected frame_id as 32 lower-case hexadecimal digits; got {self.frame_id!r}")
 

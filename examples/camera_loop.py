@@ -19,6 +19,7 @@ from edge_sdk import EdgeClassifier, MotionGate, PowerModel, Preferences, open_b
 from edge_sdk.cli.options import FILE, FOLDER, bundle_option, out_option, writable
 from edge_sdk.config import UplinkSettings
 from edge_sdk.errors import ConfigError
+from edge_sdk.redaction import without_secrets
 from edge_sdk.report.run import RunReport
 from edge_sdk.security.credentials import Security
 from edge_sdk.terminal.command import Stopped, run_and_exit
@@ -113,7 +114,7 @@ def main(
                 security=Security(ca=ca, cert=cert, key=key, token_file=token_file, insecure=insecure),
             )
         )
-        report = RunReport(edge, f"{url}  ->  {bundle}  ->  {cloud}")
+        report = RunReport(edge, f"{without_secrets(url)}  ->  {bundle}  ->  {cloud}")
         try:
             with report:
                 for frame, answer in edge.watch(islice(camera, frames)):

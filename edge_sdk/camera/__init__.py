@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import datetime
 from pathlib import Path
 
-from edge_sdk.camera.address import STREAM_SCHEMES, Address, parse_address
+from edge_sdk.camera.address import Address, parse_address
 from edge_sdk.camera.base import Camera, Fault, OnFault, PacedCamera, check_fps
 from edge_sdk.camera.plugins import open_plugin
+from edge_sdk.camera.stream_address import STREAM_SCHEMES
 from edge_sdk.errors import CameraError, ConfigError
+from edge_sdk.redaction import without_secrets
 
 __all__ = ["Camera", "Fault", "OnFault", "open_camera"]
 
@@ -75,8 +78,8 @@ def _open_path(address: Address, fps: float | None, on_fault: OnFault | None) ->
     from edge_sdk.images.read import IMAGE_SUFFIXES
 
     path = Path(address.target).expanduser()
-    if not path.exists():
-        raise CameraError(f"there is no file or folder {path}")
+    if not os.path.exists(path):
+        raise CameraError(f"there is no file or folder {without_secrets(str(path))}")
     if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
         address.check_options("truth")
         truth = address.options.get("truth")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from urllib.parse import parse_qsl
 
 from edge_sdk.camera.plugins import plugin_schemes
+from edge_sdk.camera.stream_address import FORM, STREAM_SCHEMES, StreamAddress
 from edge_sdk.errors import ConfigError
+from edge_sdk.redaction import without_secrets
 
-STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+_ALMOST = re.compile(rf"\s*({'|'.join(STREAM_SCHEMES)})(?::|/|\\)", re.IGNORECASE)
 _DEVICE = re.compile(r"(?:/dev/video)?(\d{1,3})", re.ASCII)
 _TRUE, _FALSE = ("1", "yes", "true"), ("0", "no", "false")
 
@@ -32,12 +35,17 @@ class Address:
     target: str
     options: Mapping[str, str] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return f"Address({self.scheme!r}, {without_secrets(self.target)!r}, {self.options!r})"
+
     def check_options(self, *known: str) -> None:
         """Raise `ConfigError` for an option that is not among `known`."""
         unknown = sorted(set(self.options) - set(known))
         if unknown:
             expected = ", ".join(known) if known else "no options"
-            raise ConfigError(f"unknown camera option {', '.join(unknown)} for {self.target}: expected {expected}")
+            raise ConfigError(
+                f"unknown camera option {', '.join(unknown)} for {without_secrets(self.target)}: expected {expected}"
+            )
 
     def size(self) -> tuple[int, int] | None:
         """The option `size=WIDTHxHEIGHT` in pixels, or None."""
@@ -84,33 +92,34 @@ def parse_address(url: str | int | Path) -> Address:
         return Address("path", str(url))
     if match := _SCHEME.match(url):
         scheme = match[1].lower()
-        if scheme == "simulated" or scheme in STREAM_SCHEMES:
+        if scheme in STREAM_SCHEMES:
+            StreamAddress.parse(url)  # refuses what is malformed
+            return Address(scheme, url)
+        if scheme == "simulated":
             return Address(scheme, url)
         if scheme == "picamera2":
             return Address(scheme, "picamera2", _options(url[match.end() :].partition("?")[2]))
         if scheme in (others := plugin_schemes()):
             return Address(scheme, url)
         known = ", ".join(f"{name}://" for name in ("simulated", "picamera2", *STREAM_SCHEMES, *others))
-        raise ConfigError(f"expected {known}, a path, or a device number; got {url}")
+        raise ConfigError(f"expected {known}, a path, or a device number; got {without_secrets(url)}")
+    if (match := _ALMOST.match(url)) and not os.path.exists(url):
+        raise ConfigError(f"expected a camera's address such as {FORM}; got {match[1]}: without the two slashes ://")
     target, _, query = url.partition("?")
     if target == "picamera2":
         return Address("picamera2", target, _options(query))
     if match := _DEVICE.fullmatch(target):
         return Address("device", match[1], _options(query))
-    if not query or Path(url).exists():
+    if not query or os.path.exists(url):
         return Address("path", url)
     return Address("path", target, _options(query))
-
-
-def without_password(url: str) -> str:
-    """The URL without user name and password, fit for logs, journals and the wire."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _options(query: str) -> dict[str, str]:
     try:
         pairs = parse_qsl(query, strict_parsing=True) if query else []
     except ValueError:
-        raise ConfigError(f"expected camera options as name=value&name=value; got {query!r}") from None
+        raise ConfigError(
+            f"expected camera options as name=value&name=value; got {without_secrets('?' + query)!r}"
+        ) from None
     return dict(pairs)

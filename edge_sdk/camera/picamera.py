@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 
@@ -28,15 +30,9 @@ class PicameraGrabber:
     """
 
     def __init__(self, number: int = 0, *, size: tuple[int, int] = DEFAULT_SIZE, fps: float | None = None) -> None:
+        driver = load_driver()
         try:
-            from picamera2 import Picamera2
-        except ImportError as error:
-            raise CameraError(
-                f"picamera2 is not installed ({error}): run `sudo apt install python3-picamera2`, and make the virtual "
-                "environment with `python3 -m venv --system-site-packages`"
-            ) from error
-        try:
-            self._camera = Picamera2(number)
+            self._camera = driver(number)
         except (RuntimeError, IndexError, OSError) as error:
             raise CameraError(f"no Raspberry Pi camera {number}: {error} (rpicam-hello --list-cameras)") from error
         try:
@@ -70,6 +66,38 @@ class PicameraGrabber:
         self._camera.close()
 
 
+def load_driver() -> Any:
+    """The class `picamera2.Picamera2`.
+
+    Raises:
+        CameraError: it is not installed, or cannot be imported; the message names the cure.
+    """
+    try:
+        from picamera2 import Picamera2
+    except Exception as error:  # a module that was built for other versions may raise anything
+        if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in (
+            "picamera2",
+            "libcamera",
+        ):
+            raise CameraError(
+                f"picamera2 is not installed ({error}): run `sudo apt install python3-picamera2`, and make the virtual "
+                "environment with `python3 -m venv --system-site-packages`"
+            ) from error
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        if re.search(r"numpy|_ARRAY_API|multiarray|binary incompatib", said):
+            raise CameraError(
+                f"picamera2 was built for another numpy than this environment's {np.__version__} ({said}): run "
+                "`pip install --upgrade --force-reinstall simplejpeg` in the virtual environment, or use a newer "
+                "Raspberry Pi OS, whose picamera2 is built for numpy 2"
+            ) from error
+        raise CameraError(
+            f"picamera2 is installed but cannot be imported ({said}): run `sudo apt install --reinstall "
+            "python3-picamera2 python3-libcamera`, and make the virtual environment with the system's Python: "
+            "`/usr/bin/python3 -m venv --system-site-packages`"
+        ) from error
+    return Picamera2
+
+
 def open_picamera(
     number: int = 0,
     *,
@@ -77,7 +105,12 @@ def open_picamera(
     fps: float | None = None,
     on_fault: OnFault | None = None,
 ) -> LiveCamera:
-    """Open a Raspberry Pi camera as a live camera; the arguments are those of `PicameraGrabber`."""
+    """Open a Raspberry Pi camera as a live camera; the arguments are those of `PicameraGrabber`.
+
+    Raises:
+        CameraError: picamera2 is missing or broken, or there is no such camera.
+    """
+    load_driver()  # a driver that is missing is not waited for
     return LiveCamera(
         f"picamera2:{number}", lambda: PicameraGrabber(number, size=size, fps=fps), fps=fps, on_fault=on_fault
     )

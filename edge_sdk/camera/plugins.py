@@ -8,10 +8,12 @@ makes `open_camera("thermal://0?gain=2")` call `open_thermal("thermal://0?gain=2
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol
 
 from edge_sdk.camera.base import Camera, OnFault
 from edge_sdk.errors import CameraError, ConfigError, EdgeError
+from edge_sdk.redaction import scrub, without_secrets
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoints
@@ -57,16 +59,39 @@ def open_plugin(scheme: str, url: str, *, fps: float | None, on_fault: OnFault |
     found = [entry for entry in _entries() if entry.name.lower() == scheme]
     if len({entry.value for entry in found}) != 1:
         raise ConfigError(f"expected one package for {scheme}:// cameras; got {[entry.value for entry in found]}")
+    name = without_secrets(url)
     try:
         opener: OpenCamera = found[0].load()
         camera = opener(url, fps=fps, on_fault=on_fault)
-    except EdgeError:
-        raise
     except Exception as error:
-        raise CameraError(f"{url}: {found[0].value} failed: {type(error).__name__}: {error}") from error
-    if not (hasattr(camera, "__iter__") and hasattr(camera, "__enter__") and hasattr(camera, "close")):
-        raise CameraError(f"{url}: expected a Camera of {found[0].value}; got {type(camera).__name__}")
-    return camera
+        failure = _failure(error, url, found[0].value)
+        if failure is error:
+            raise
+    else:
+        if hasattr(camera, "__iter__") and hasattr(camera, "__enter__") and hasattr(camera, "close"):
+            return camera
+        failure = CameraError(f"{name}: expected a Camera of {found[0].value}; got {type(camera).__name__}")
+    raise failure  # outside the handler: an exception that quotes the address is not in this one's chain
+
+
+def _failure(error: Exception, url: str, opener: str) -> EdgeError:
+    """What to raise for a package's exception: this very one, or another without the address's secrets."""
+    said = scrub(str(error), url)
+    quotes = any(scrub(str(one), url) != str(one) or scrub(repr(one), url) != repr(one) for one in _chain(error))
+    if isinstance(error, EdgeError):
+        return type(error)(said) if quotes else error
+    failure = CameraError(f"{without_secrets(url)}: {opener} failed: {type(error).__name__}: {said}")
+    failure.__cause__ = None if quotes else error
+    return failure
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The exception and those behind it."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _entries() -> EntryPoints:

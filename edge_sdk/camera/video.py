@@ -11,9 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge_sdk.camera.address import without_password
 from edge_sdk.camera.base import CameraBase, OnFault, check_fps
 from edge_sdk.camera.live import LiveCamera, Shot
+from edge_sdk.camera.stream_address import StreamAddress
 from edge_sdk.errors import CameraError, ConfigError
 from edge_sdk.types import Frame
 
@@ -123,9 +123,10 @@ class StreamGrabber:
     def __init__(
         self, url: str, *, open_timeout_s: float = _OPEN_TIMEOUT_S, read_timeout_s: float = _READ_TIMEOUT_S
     ) -> None:
-        self._name = without_password(url)
+        address = StreamAddress.parse(url)
+        self._name = address.name
         self._capture = cv2.VideoCapture(
-            url,
+            address.url,
             cv2.CAP_FFMPEG,
             [
                 cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
@@ -151,5 +152,10 @@ class StreamGrabber:
 
 
 def open_stream(url: str, *, fps: float | None = None, on_fault: OnFault | None = None) -> LiveCamera:
-    """Open a network stream as a live camera; user name and password in `url` stay out of the frames' source."""
-    return LiveCamera(without_password(url), lambda: StreamGrabber(url), fps=fps, on_fault=on_fault)
+    """Open a network stream as a live camera; what is secret in `url` stays out of the frames' source.
+
+    Raises:
+        CameraError: the stream cannot be opened.
+        ConfigError: `url` is malformed, or `fps` cannot be used.
+    """
+    return LiveCamera(StreamAddress.parse(url).name, lambda: StreamGrabber(url), fps=fps, on_fault=on_fault)

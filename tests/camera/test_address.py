@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from edge_sdk.camera.address import Address, parse_address, without_password
+from edge_sdk.camera.address import Address, parse_address
 from edge_sdk.errors import ConfigError
 
 
@@ -79,6 +79,17 @@ def test_impossible_numbers_flags_and_options() -> None:
         address.check_options()
 
 
-def test_passwords_are_left_out() -> None:
-    assert without_password("rtsp://me:se@cret@cam:554/a?b=c") == "rtsp://cam:554/a?b=c"
-    assert without_password("rtsp://cam/a") == "rtsp://cam/a"
+@pytest.mark.parametrize("url", ["rtsp:cam/x", "rtsp:/me:cret@cam/x", "rtsp//me:cret@cam/x", " rtsp://me:cret@cam/x"])
+def test_almost_an_address(url: str) -> None:
+    with pytest.raises(ConfigError, match="without the two slashes ://") as caught:
+        parse_address(url)
+    assert "cret" not in str(caught.value)
+
+
+def test_no_message_and_no_repr_shows_a_password() -> None:
+    address = parse_address("rtsp://me:cret@cam/1?channel=1&token=cret")
+    assert repr(address) == "Address('rtsp', 'rtsp://cam/1?channel=1&token=***', {})"
+    for url in ("ftp://me:cret@cam/x", "ftp://me:c/cret@cam/x", "0?password:cret"):
+        with pytest.raises(ConfigError) as caught:
+            parse_address(url)
+        assert "cret" not in str(caught.value)

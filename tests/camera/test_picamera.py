@@ -5,6 +5,7 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -88,6 +89,32 @@ def test_not_installed_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "picamera2", None)
     with pytest.raises(CameraError, match=r"sudo apt install python3-picamera2.*--system-site-packages"):
         open_camera("picamera2")
+
+
+@pytest.mark.parametrize(
+    ("statement", "cure"),
+    [
+        (
+            "raise ValueError('numpy.dtype size changed, may indicate binary incompatibility. Expected 96, got 88')",
+            "pip install --upgrade --force-reinstall simplejpeg",
+        ),
+        ("raise ImportError('numpy.core.multiarray failed to import')", "simplejpeg"),
+        ("raise AttributeError('_ARRAY_API not found')", "simplejpeg"),
+        ("raise ImportError('libcamera.so.0.3: cannot open shared object file')", "apt install --reinstall"),
+        ("raise OSError('libcamera is of another\\nversion')", "apt install --reinstall"),
+        ("import libcamera", "apt install python3-picamera2"),
+        ("import a_module_of_others", "apt install --reinstall"),
+    ],
+)
+def test_a_picamera2_that_cannot_be_imported_names_the_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statement: str, cure: str
+) -> None:
+    (tmp_path / "picamera2.py").write_text(statement)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "picamera2", raising=False)
+    with pytest.raises(CameraError, match=cure) as caught:
+        open_camera("picamera2")
+    assert "\n" not in str(caught.value)
 
 
 def test_frames_are_rgb_and_timed_by_the_sensor(made: list[Picamera2]) -> None:

@@ -17,6 +17,7 @@ from edge_sdk.camera.simulated.renderer import Renderer
 from edge_sdk.camera.simulated.scene import make_site
 from edge_sdk.camera.simulated.texture import generator
 from edge_sdk.errors import ConfigError
+from edge_sdk.redaction import without_secrets
 from edge_sdk.types import Frame
 
 START = datetime(2026, 5, 4, 14, 0, tzinfo=UTC)
@@ -161,18 +162,22 @@ def from_url(url: str) -> SimulatedCamera:
     Raises:
         ConfigError: another address, an unknown parameter or a value out of range.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets that are not closed
+        raise ConfigError(f"expected simulated://trailcam?seed=0; got {without_secrets(url)!r}") from None
     if parts.scheme != "simulated" or parts.netloc != "trailcam" or parts.path not in ("", "/"):
-        raise ConfigError(f"expected simulated://trailcam?seed=0; got {url!r}")
+        raise ConfigError(f"expected simulated://trailcam?seed=0; got {without_secrets(url)!r}")
     known = ("seed", "fps", "size", "frames", "realtime")
     options: dict[str, str] = {}
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         if name not in known:
             raise ConfigError(
-                f"simulated camera: unknown parameter {name!r} in {url!r}; expected one of {', '.join(known)}"
+                f"simulated camera: unknown parameter {name!r} in {without_secrets(url)!r}; expected one of "
+                f"{', '.join(known)}"
             )
         if name in options:
-            raise ConfigError(f"simulated camera: expected {name} once; got it twice in {url!r}")
+            raise ConfigError(f"simulated camera: expected {name} once; got it twice in {without_secrets(url)!r}")
         options[name] = value
     width, height = _size(options.get("size", "640x480"))
     return SimulatedCamera(
