@@ -9,6 +9,8 @@ from typing import Any
 
 import grpc
 
+from edge_sdk.errors import ConfigError
+from edge_sdk.link.names import full_table
 from edge_sdk.link.transport import Connection, Refusal, Reply, ServerInfo, Way
 from edge_sdk.security.credentials import Denied, Security, explain_failure, open_channel
 from edge_sdk.store.spool import SpoolItem
@@ -21,7 +23,6 @@ from edge_sdk.wire.cost import CONNECTION_BYTES, frame_bytes
 # environment's proxies even for a Unix socket, and would pass the relay by.
 _CHANNEL_OPTIONS = [
     ("grpc.enable_http_proxy", 0),
-    ("grpc.address_http_proxy", ""),
     ("grpc.address_http_proxy_enabled_addresses", ""),
     ("grpc.service_config_disable_resolution", 1),
     ("grpc.use_local_subchannel_pool", 1),
@@ -29,6 +30,7 @@ _CHANNEL_OPTIONS = [
     ("grpc.http2.bdp_probe", 0),
     ("grpc.max_receive_message_length", 4 << 20),  # a description of 20,000 labels
 ]
+_CHANNEL_FILES = 16
 _FINAL = frozenset({wire.Failure.BAD_IMAGE, wire.Failure.TOO_LARGE, wire.Failure.BAD_REQUEST})
 _DENIALS = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 
@@ -61,48 +63,60 @@ class GrpcTransport:
     @asynccontextmanager
     async def connect(self, way: Way) -> AsyncIterator[Connection]:
         """Open a channel, ask the server for its description, and begin the stream."""
-        async with open_channel(way.address, self._target, self._security, _CHANNEL_OPTIONS) as channel:
+        async with self._channel(way) as channel:
             try:
                 await asyncio.wait_for(_ready(channel), self._connect_timeout_s)
             except TimeoutError:
-                raise self._no_answer() from None
+                raise ConnectionError(way.doing or f"no cloud server answers at {self._target}") from None
             except ConnectionError:
-                if way.unreachable:
-                    raise self._no_answer() from None
-                raise explain_failure(await _last_error(channel), self._target, self._security) from None
+                trouble = way.trouble or _stranger(way.heard, self._target)
+                details = "" if trouble else await _last_error(channel)
+                if full := full_table():
+                    raise full from None
+                if trouble:
+                    raise ConnectionError(trouble) from None
+                raise explain_failure(details, self._target, self._security) from None
             stub, token = wire_grpc.OffloadStub(channel), self._security.metadata()
             try:
                 told = await stub.Describe(wire.DescribeRequest(), timeout=self._reply_timeout_s, metadata=token)
             except grpc.aio.AioRpcError as error:
-                raise _connection_error(error) from error
+                raise _connection_error(error, way, self._target) from error
             stream = stub.Stream(metadata=token)
             try:
-                yield _GrpcConnection(stream, ServerInfo(told.model, tuple(told.labels), told.macs))
+                yield _GrpcConnection(stream, ServerInfo(told.model, tuple(told.labels), told.macs), way)
             finally:
                 stream.cancel()
 
-    def _no_answer(self) -> ConnectionError:
-        return ConnectionError(f"no cloud server answers at {self._target}")
+    def _channel(self, way: Way) -> grpc.aio.Channel:
+        if full := full_table(_CHANNEL_FILES):  # gRPC aborts the process where it gets no descriptor
+            raise full
+        try:
+            return open_channel(way.address, self._target, self._security, _CHANNEL_OPTIONS)
+        except ConfigError:
+            if full := full_table():  # the files are there, and can be read when others are closed
+                raise full from None
+            raise
 
 
 class _GrpcConnection:
-    def __init__(self, stream: Any, server: ServerInfo) -> None:
+    def __init__(self, stream: Any, server: ServerInfo, way: Way) -> None:
         self._stream = stream
+        self._way = way
         self.server = server
 
     async def send(self, item: SpoolItem) -> None:
         try:
             await self._stream.write(_request(item))
         except asyncio.InvalidStateError:  # the call has ended meanwhile
-            raise ConnectionError("the server ended the stream") from None
+            raise ConnectionError(self._way.trouble or "the server ended the stream") from None
         except grpc.aio.AioRpcError as error:
-            raise _connection_error(error) from error
+            raise _connection_error(error, self._way) from error
 
     async def receive(self) -> Reply | Refusal | None:
         try:
             reply = await self._stream.read()
         except grpc.aio.AioRpcError as error:
-            raise _connection_error(error) from error
+            raise _connection_error(error, self._way) from error
         if reply is grpc.aio.EOF:
             return None
         if reply.WhichOneof("result") == "classification":
@@ -145,7 +159,27 @@ async def _last_error(channel: grpc.aio.Channel) -> str:
     return ""
 
 
-def _connection_error(error: grpc.aio.AioRpcError) -> ConnectionError:
+def _connection_error(error: grpc.aio.AioRpcError, way: Way, target: str = "") -> ConnectionError:
+    details = error.details() or ""
+    if target and "Received http2 header with status" in details:  # no gRPC, whatever the code that it is mapped to
+        return ConnectionError(_not_a_cloud_server(target, details))
     if error.code() in _DENIALS:
-        return Denied(error.details() or error.code().name)
-    return ConnectionError(f"{error.code().name}: {error.details()}")
+        return Denied(details or error.code().name)
+    return ConnectionError(way.trouble or f"{error.code().name}: {details}")
+
+
+def _stranger(heard: bytes, target: str) -> str:
+    """What answers at `target` if it is a web server; empty: it is none."""
+    if not heard.startswith((b"HTTP/", b"<")):
+        return ""
+    first, *rest = heard.splitlines()
+    places = [line for line in rest if line.lower().startswith(b"location:")]
+    said = ", ".join(ascii(line[:80].decode("latin-1"))[1:-1] for line in (first, *places[:1]))
+    return _not_a_cloud_server(target, said)
+
+
+def _not_a_cloud_server(target: str, said: str) -> str:
+    return (
+        f"a web server answers at {target}, not a cloud server ({said}): check the port; it may also be that this "
+        "network wants a login first (a captive portal)"
+    )

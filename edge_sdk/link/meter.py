@@ -31,9 +31,6 @@ SYN_TRIES = 3
 SYN_BYTES = SYN_TRIES * (LINK_HEADER + _IPV6 + _TCP_SYN)
 """Upper bound of their bytes."""
 
-CONNECT_BYTES = SYN_BYTES + 400
-"""Upper bound of the bytes of one try to connect: SYNs and name look-ups."""
-
 END_BYTES = 4 * (LINK_HEADER + _IPV6 + _TCP_DATA)
 """Upper bound of the bytes that end a connection."""
 

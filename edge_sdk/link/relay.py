@@ -19,16 +19,21 @@ import socket
 import struct
 import sys
 import tempfile
+import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Self
 
-from edge_sdk.link.meter import CONNECT_BYTES, END_BYTES, SYN_TRIES
+from edge_sdk.link.dialler import Dialler
+from edge_sdk.link.names import FULL_TABLE, TOO_MANY_FILES
 from edge_sdk.link.relay_connection import RelayConnection
 from edge_sdk.link.wire_account import WireAccount
 
 _log = logging.getLogger(__name__)
 
+_FULL_S = 0.5
+_SHORT_S = 10.0
+_HEARD_BYTES = 1_024
 _LINUX = sys.platform.startswith("linux")
 
 
@@ -39,20 +44,24 @@ class Relay:
         target: the server, `host:port`.
         account: charged for each byte.
         timeout_s: seconds after which unacknowledged data ends a connection.
+        dialler: connects to the server; None: one for `target`.
 
     Attributes:
         address: what a transport dials instead of the server, "unix-abstract:NAME" or "unix:PATH".
-        unreachable: whether the latest try to reach the server failed.
+        trouble: why the latest connection failed, as far as the relay knows; empty while none has.
+        heard: the first bytes that came on the latest connection.
     """
 
-    def __init__(self, target: str, account: WireAccount, *, timeout_s: float = 30.0) -> None:
+    def __init__(
+        self, target: str, account: WireAccount, *, timeout_s: float = 30.0, dialler: Dialler | None = None
+    ) -> None:
         host, _, port = target.rpartition(":")
-        self._host, self._port = host.strip("[]"), int(port)
         self._account = account
-        self._timeout_s = timeout_s
+        self._dialler = dialler or Dialler(host.strip("[]"), int(port), account, timeout_s=timeout_s)
         self._tasks: set[asyncio.Task[None]] = set()
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self.unreachable = False
+        self.trouble = ""
+        self.heard = b""
 
     async def __aenter__(self) -> Self:
         self._server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -83,51 +92,43 @@ class Relay:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    @property
+    def doing(self) -> str:
+        """What the latest connection waits for now, for a person."""
+        return self.trouble or self._dialler.doing
+
     async def _accept(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            local, _ = await loop.sock_accept(self._server)
+            try:
+                local, _ = await loop.sock_accept(self._server)
+            except OSError as error:  # who dials waits in the socket's queue meanwhile
+                self.trouble = TOO_MANY_FILES if error.errno in FULL_TABLE else f"no connection can be taken: {error}"
+                _log.debug("the relay takes no connection: %s", error)
+                await asyncio.sleep(_FULL_S)
+                continue
             if _is_own(local):
                 self._spawn(self._serve(local))
             else:
                 local.close()
 
     async def _serve(self, local: socket.socket) -> None:
+        self.trouble, self.heard = "", b""
         with local:
             try:
-                remote = await self._dial()
+                remote = await self._dialler.connect()
             except OSError as error:
-                _log.debug("cannot reach %s:%d: %s", self._host, self._port, error)
-                self.unreachable = True
+                _log.debug("no connection: %s", error)
+                self.trouble = str(error)
                 return
-            self.unreachable = False
+            begin_s = time.monotonic()
             with remote:
-                await RelayConnection(self._account, local, remote).run()
+                await RelayConnection(self._account, local, remote, on_first=self._hear).run()
+            if time.monotonic() - begin_s < _SHORT_S:
+                self._dialler.forget()  # it may be that a stranger answers under the server's name
 
-    async def _dial(self) -> socket.socket:
-        """A connected socket, paid for."""
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-        failure: OSError = ConnectionError(f"{self._host} has no address")
-        for family, kind, protocol, _, address in found:
-            if not self._account.spend(CONNECT_BYTES + END_BYTES, self._account.reserve):
-                raise ConnectionError("the upload budget does not pay for a connection")
-            remote = socket.socket(family, kind, protocol)
-            try:
-                remote.setblocking(False)
-                remote.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                if _LINUX:
-                    remote.setsockopt(socket.IPPROTO_TCP, socket.TCP_SYNCNT, SYN_TRIES - 1)
-                    remote.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * self._timeout_s))
-                await loop.sock_connect(remote, address)
-                return remote
-            except OSError as error:
-                failure = error
-                remote.close()
-            except BaseException:
-                remote.close()
-                raise
-        raise failure
+    def _hear(self, data: bytes) -> None:
+        self.heard = data[:_HEARD_BYTES]
 
 
 def _is_own(local: socket.socket) -> bool:

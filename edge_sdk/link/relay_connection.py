@@ -8,6 +8,7 @@ import logging
 import socket
 import struct
 import time
+from collections.abc import Callable
 
 from edge_sdk.link.meter import SYN_BYTES, WireMeter
 from edge_sdk.link.wire_account import WireAccount
@@ -30,12 +31,21 @@ class RelayConnection:
         account: charged for each byte.
         local: connected to gRPC; non-blocking.
         remote: connected to the server; non-blocking.
+        on_first: called with the first bytes that come from the server, before they are handed on; None: not called.
     """
 
-    def __init__(self, account: WireAccount, local: socket.socket, remote: socket.socket) -> None:
+    def __init__(
+        self,
+        account: WireAccount,
+        local: socket.socket,
+        remote: socket.socket,
+        *,
+        on_first: Callable[[bytes], None] | None = None,
+    ) -> None:
         self._account = account
         self._local = local
         self._remote = remote
+        self._on_first = on_first
         self._meter = WireMeter(remote)
         self._charged = SYN_BYTES  # paid before it was dialled
         self._wrote_s = time.monotonic()
@@ -74,6 +84,9 @@ class RelayConnection:
     async def _in(self) -> None:
         loop = asyncio.get_running_loop()
         while data := await loop.sock_recv(self._remote, _CHUNK):
+            if self._on_first is not None:
+                self._on_first(data)
+                self._on_first = None
             self._meter.received(len(data))
             self._settle()
             await loop.sock_sendall(self._local, data)

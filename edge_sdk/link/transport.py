@@ -102,8 +102,16 @@ class Way(Protocol):
         """What a transport dials instead of the server, in gRPC's form: "unix:/path" or "unix-abstract:name"."""
 
     @property
-    def unreachable(self) -> bool:
-        """Whether the latest try to reach the server failed."""
+    def trouble(self) -> str:
+        """Why the latest connection failed, as far as the way knows; empty: nothing is known to have failed."""
+
+    @property
+    def doing(self) -> str:
+        """What the latest connection waits for now, for a person."""
+
+    @property
+    def heard(self) -> bytes:
+        """The first bytes, 1,024 at most, that came from the other side on the latest connection."""
 
 
 class Connection(Protocol):

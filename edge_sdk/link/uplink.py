@@ -21,6 +21,7 @@ from edge_sdk.config import UplinkSettings, check_address
 from edge_sdk.errors import ConfigError
 from edge_sdk.link.dispatch import LONGEST_HOLD_S, SAVING, Dispatch
 from edge_sdk.link.grpc_transport import GrpcTransport
+from edge_sdk.link.names import full_table
 from edge_sdk.link.relay import Relay
 from edge_sdk.link.session import ReplyHandler, Session
 from edge_sdk.link.transport import LONGEST_NAME, ServerInfo, Transport
@@ -37,6 +38,7 @@ _log = logging.getLogger(__name__)
 
 _PRICE_CHECK_S = 5.0
 _LONGEST_MESSAGE = 600
+_PATIENCE_S = 4.0
 _QUIET = frozenset({LinkState.ONLINE, LinkState.CONNECTING})
 
 
@@ -148,6 +150,9 @@ class Uplink:
         account = WireAccount(self._ledger, interface=settings.interface, joules_per_byte=self._joules_per_byte)
         relay = Relay(self.target, account, timeout_s=settings.reply_timeout_s)
         dispatch = Dispatch(self._spool, self._ledger, account, self._transport, self._worth)
+        while (full := full_table()) and not self._wakeup.closing:
+            self._set(LinkState.OFFLINE, str(full))
+            await self._wakeup.pause(settings.backoff_s)
         async with relay:
             backoff_s = settings.backoff_s
             while not self._wakeup.closing:
@@ -159,7 +164,9 @@ class Uplink:
         """True: a frame waits that is worth its price, and the budgets have room. Else wait a while, return False."""
         first = dispatch.choose()
         if first is None:
-            if dispatch.waiting:
+            if dispatch.waiting and (full := full_table()):  # the frames cannot be read now
+                self._set(LinkState.OFFLINE, str(full))
+            elif dispatch.waiting:
                 self._set(LinkState.SAVING, SAVING)
             await self._wakeup.wait(_PRICE_CHECK_S if dispatch.waiting else None)
             return False
@@ -172,9 +179,11 @@ class Uplink:
     async def _connect(self, relay: Relay, dispatch: Dispatch, backoff_s: float) -> float:
         """Run one connection and, if it failed, wait `backoff_s`. Returns the next failure's wait in seconds."""
         settings = self._settings
+        self._set(LinkState.CONNECTING)
+        slow = self._loop.call_later(_PATIENCE_S, self._say_slow, relay)
         try:
-            self._set(LinkState.CONNECTING)
             async with self._transport.connect(relay) as connection:
+                slow.cancel()
                 known = set(connection.server.labels)
                 if missing := [label for label in self._labels if one_line(label, LONGEST_NAME) not in known]:
                     self._set(LinkState.MISMATCH, _mismatch(self.target, connection.server, missing))
@@ -192,8 +201,15 @@ class Uplink:
             backoff_s = settings.max_backoff_s  # a person must act
         except (TimeoutError, OSError) as error:
             self._set(LinkState.OFFLINE, str(error) or type(error).__name__)
+        finally:
+            slow.cancel()
         await self._wakeup.pause(backoff_s * random.uniform(0.75, 1.25))
         return min(backoff_s * 2, settings.max_backoff_s)
+
+    def _say_slow(self, relay: Relay) -> None:
+        """Give the state a reason while a try to connect takes longer than a person waits; the try goes on."""
+        doing = relay.doing or f"waiting for {self.target}"
+        self._set(LinkState.OFFLINE, relay.trouble or f"{doing} ({_PATIENCE_S:g} s so far)")
 
 
 def _mismatch(target: str, server: ServerInfo, missing: list[str]) -> str:

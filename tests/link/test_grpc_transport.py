@@ -28,7 +28,9 @@ class Direct:
     """A way without a relay: the server itself is dialled."""
 
     address: str
-    unreachable: bool = False
+    trouble: str = ""
+    doing: str = ""
+    heard: bytes = b""
 
 
 def item() -> SpoolItem:
@@ -90,7 +92,7 @@ async def test_nobody_there_is_a_connection_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         target = f"127.0.0.1:{taken.getsockname()[1]}"
     with pytest.raises(ConnectionError, match="no cloud server answers"):
-        async with transport(target).connect(Direct(target, unreachable=True)):
+        async with transport(target).connect(Direct(target, trouble=f"no cloud server answers at {target}")):
             pass
 
 

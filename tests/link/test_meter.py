@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from edge_sdk.link.meter import CONNECT_BYTES, SYN_BYTES, WireMeter, interface_bytes
+from edge_sdk.link.meter import WireMeter, interface_bytes
 
 
 def test_the_meter_reads_the_kernel() -> None:
@@ -38,7 +38,3 @@ def test_what_was_not_acknowledged_may_be_sent_again() -> None:
         except BlockingIOError:
             pass
         assert 0 < meter.unacknowledged() <= sent
-
-
-def test_a_try_to_connect_costs_more_than_its_syns() -> None:
-    assert 0 < SYN_BYTES < CONNECT_BYTES

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -527,3 +531,111 @@ class CountingRelay:
             target.shutdown(socket.SHUT_WR)
         except OSError:
             pass
+
+
+@contextmanager
+def stranger(said: bytes) -> Iterator[str]:
+    """The address of a server that answers whatever comes with `said` and ends the connection; b"": it says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken: list[socket.socket] = []
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    client, _ = server.accept()
+                    taken.append(client)
+                    if said:
+                        client.recv(10)
+                        client.sendall(said)
+                        client.shutdown(socket.SHUT_WR)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        for client in taken:
+            client.close()
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (
+            b"HTTP/1.1 302 Found\r\nLocation: http://portal/\x1b[2J\r\n\r\n",
+            r"not a cloud server \(HTTP/1.1 302 Found, ",
+        ),
+        (b"<html>Welcome to the hotel", r"<html>Welcome to the hotel.*captive portal"),
+        (b"", r"connected to 127.0.0.1:\d+, which does not answer \(0.01 s so far\)"),
+    ],
+    ids=["redirect", "page", "silence"],
+)
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_a_stranger_at_the_address_is_told(
+    device: Callable[..., Device],
+    authority: Authority,
+    monkeypatch: pytest.MonkeyPatch,
+    said: bytes,
+    words: str,
+    encrypted: bool,
+) -> None:
+    monkeypatch.setattr("edge_sdk.link.uplink._PATIENCE_S", 10.0 if said else 0.01)
+    security = same_authority(authority) if encrypted else Security()
+    with stranger(said) as target:
+        edge = device(target, security=security, settings=UplinkSettings(backoff_s=1000, max_backoff_s=1000))
+        edge.spool.put(item())
+        edge.uplink.start()
+        edge.until_state(LinkState.OFFLINE)
+        message = edge.uplink.message
+        edge.uplink.close(grace_s=0)
+    assert re.search(words, message), message
+    assert message.isprintable()
+    assert len(edge.spool) == 1
+
+
+def test_a_closed_port_says_so(device: Callable[..., Device]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        target = f"127.0.0.1:{gone.getsockname()[1]}"
+    edge = device(target)
+    edge.spool.put(item())
+    edge.uplink.start()
+    edge.until_state(LinkState.OFFLINE)
+    assert edge.uplink.message.startswith(f"no cloud server answers at {target}: the port is closed")
+
+
+_CROWDED = """
+import os, resource, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from edge_sdk.testing.server import ScriptedServer
+from edge_sdk.types import LinkState
+from link_parts import Device, item
+
+with ScriptedServer() as server:
+    edge = Device(Path(sys.argv[2]), server.target)
+    edge.spool.put(item())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    held = []
+    try:
+        while True:
+            held.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        for _ in range(int(sys.argv[3])):
+            os.close(held.pop())
+    edge.uplink.start()
+    edge.until_state(LinkState.OFFLINE)
+    print(edge.uplink.message)
+    for one in held:
+        os.close(one)
+    edge.until_empty()
+    edge.close()
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the count of free descriptors is Linux's")
+@pytest.mark.parametrize("free", [0, 1, 2, 4])
+def test_a_full_table_of_files_is_a_state_and_ends_when_there_is_room(tmp_path: Path, free: int) -> None:
+    command = [sys.executable, "-c", _CROWDED, str(Path(__file__).resolve().parents[1]), str(tmp_path), str(free)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("no connection can be opened: too many files are open"), done.stderr
