@@ -76,7 +76,7 @@ def _bytes_of(ctx: click.Context, parameter: click.Parameter, text: str) -> int:
 @click.command(cls=_Command, context_settings={"show_default": True})
 @click.option("--model", default="trailcam", help="A shipped model, a checkpoint, a bundle, or a timm name.")
 @click.option("--device", type=click.Choice(DEVICES), default="auto", help="Where the model runs.")
-@click.option("--host", default="127.0.0.1", help="Address to listen on; 0.0.0.0 for all.")
+@click.option("--host", default="127.0.0.1", help="Address or name to listen on; 0.0.0.0 or :: for all.")
 @click.option("--port", type=click.IntRange(0, 65535), default=50051, help="0 takes a free one.")
 @click.option("--port-file", type=click.Path(path_type=Path), help="Write the port here once ready.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads of the model.  [default: torch's choice]")
@@ -171,9 +171,11 @@ def main(
     import cv2
 
     from cloud_server.config import ServerConfig
+    from cloud_server.listening import raise_descriptor_limit
     from cloud_server.model.decode import Limits
     from edge_sdk.errors import EdgeError
 
+    raise_descriptor_limit(max_streams)
     cv2.setNumThreads(1)  # pictures are decoded side by side; the cores are the model's
     try:
         config = ServerConfig(

@@ -8,6 +8,7 @@ from pathlib import Path
 from cloud_server.access.tls import TlsFiles
 from cloud_server.fleet.frame_archive import LIMIT_BYTES
 from cloud_server.fleet.reply_cache import ROWS
+from cloud_server.listening import bare_host
 from cloud_server.model.decode import Limits
 from edge_sdk.errors import ConfigError
 from edge_sdk.security.credentials import is_loopback
@@ -89,6 +90,8 @@ class ServerConfig:
         ):
             if getattr(self, name) < 1:
                 raise ConfigError(f"expected {name} of at least 1; got {getattr(self, name)}")
+        for host in (self.host, self.http_host):
+            bare_host(host)
         for port in (self.port, self.http_port or 0):
             if not 0 <= port <= 65535:
                 raise ConfigError(f"expected a port from 0 to 65535; got {port}")
@@ -100,7 +103,7 @@ class ServerConfig:
             raise ConfigError(f"expected max_frames_per_s above 0, or None; got {self.max_frames_per_s}")
         if not 0 < self.archive_fraction <= 1:
             raise ConfigError(f"expected archive_fraction above 0, up to 1; got {self.archive_fraction}")
-        if self.tls is None and not self.insecure and not is_loopback(self.host):
+        if self.tls is None and not self.insecure and not is_loopback(bare_host(self.host)):
             raise ConfigError(
                 f"expected an encrypted link on {self.host}, which other machines reach; got no certificate: give "
                 "--tls-cert and --tls-key (`edge-sdk keys make` makes them), listen on 127.0.0.1, or say --insecure "

@@ -21,8 +21,8 @@ from cloud_server.api.interceptor import TokenInterceptor
 from cloud_server.api.offload import OffloadService
 from cloud_server.config import ServerConfig
 from cloud_server.fleet.stats import Stats
+from cloud_server.listening import authority, bare_host, listen, warn_if_descriptors_run_out
 from cloud_server.model.big import BigModel, load_model
-from edge_sdk.errors import ConfigError
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
 
@@ -85,15 +85,15 @@ class CloudServer:
         )
         guard = TokenInterceptor(SERVICE, authenticator, self.stats, self._refusals)
         self._server = grpc.aio.server(options=parts.grpc_options(self._config), interceptors=[guard])
-        port = self._bind()
         try:
+            port = self._bind()
             await self._prepare(authenticator)
         except BaseException:
             await self._server.start()  # only a server that has started gives its port back
             await self._server.stop(None)
             raise
         await self._server.start()
-        self.address = f"{_bracketed(self._config.host)}:{port}"
+        self.address = authority(bare_host(self._config.host), port)
         self._serving = True
         self._reporter = asyncio.create_task(self._report(), name="summary")
         self._watcher = asyncio.create_task(self._watch(), name="watch")
@@ -186,18 +186,14 @@ class CloudServer:
         return drained
 
     def _bind(self) -> int:
-        where = f"{_bracketed(self._config.host)}:{self._config.port}"
         credentials = None if self._config.tls is None else server_credentials(self._config.tls)
-        try:
+
+        def take(where: str) -> int:
             if credentials is None:
-                port = int(self._server.add_insecure_port(where))
-            else:
-                port = int(self._server.add_secure_port(where, credentials))
-        except RuntimeError:
-            port = 0
-        if not port:
-            raise ConfigError(f"cannot listen on {where}: the port is taken, or the host is not this machine's")
-        return port
+                return int(self._server.add_insecure_port(where))
+            return int(self._server.add_secure_port(where, credentials))
+
+        return listen(bare_host(self._config.host), self._config.port, take)
 
     def _is_serving(self) -> bool:
         return self._serving and self._batcher.watch.is_alive
@@ -225,13 +221,9 @@ class CloudServer:
         while True:
             await asyncio.sleep(SUMMARY_EVERY_S)
             self._refusals.take()
+            warn_if_descriptors_run_out()
             if summary := self.stats.take():
                 _log.info("%s", summary)
-
-
-def _bracketed(host: str) -> str:
-    """The host as it stands before a port: an IPv6 address in brackets."""
-    return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
 def _warm_up(model: BigModel, max_batch: int) -> None:

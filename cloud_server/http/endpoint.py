@@ -13,6 +13,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
+from cloud_server.listening import addresses_of, authority, bare_host, explain
 from edge_sdk.errors import ConfigError
 
 _log = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ class Endpoint:
         address: "host:port", in brackets where the host is IPv6.
 
     Raises:
-        ConfigError: the port is taken, or the host is not this machine's.
+        ConfigError: it cannot listen there; the message says why.
     """
 
     def __init__(self, host: str, port: int, registry: CollectorRegistry, is_serving: Callable[[], bool]) -> None:
@@ -51,15 +52,14 @@ class Endpoint:
             start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
             return [f"{text}\n".encode()]
 
+        host = bare_host(host)
+        address = addresses_of(host, port)[0]
         try:
-            self._server = _server_class(host)((host, port), _Handler)
+            self._server = (_Server6 if ":" in address else _Server)((address, port), _Handler)
         except OSError as error:
-            raise ConfigError(
-                f"cannot listen on {host}:{port} for HTTP: the port is taken, or the host is not this machine's"
-            ) from error
+            raise ConfigError(f"{explain(host, port, error)} (--http-host, --http-port)") from error
         self._server.set_app(app)
-        bound = self._server.server_port
-        self.address = f"[{host}]:{bound}" if ":" in host else f"{host}:{bound}"
+        self.address = authority(host, self._server.server_port)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="http", daemon=True)
         self._thread.start()
 
@@ -88,10 +88,6 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 class _Server6(_Server):
     address_family = socket.AF_INET6
-
-
-def _server_class(host: str) -> type[_Server]:
-    return _Server6 if ":" in host else _Server
 
 
 class _Handler(WSGIRequestHandler):

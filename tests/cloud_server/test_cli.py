@@ -108,8 +108,8 @@ def test_a_taken_port_is_explained(checkpoint: Path) -> None:
         done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert (
-        done.stderr
-        == f"cloud-server: cannot listen on 127.0.0.1:{port}: the port is taken, or the host is not this machine's\n"
+        done.stderr == f"cloud-server: cannot listen on 127.0.0.1:{port}: the port is taken: another program has it "
+        f"(`ss -ltnp sport = :{port}` names it)\n"
     )
 
 

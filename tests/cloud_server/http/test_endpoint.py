@@ -60,5 +60,5 @@ def test_a_silent_client_holds_up_no_one(endpoint: Endpoint) -> None:
 
 def test_a_taken_port_is_explained(endpoint: Endpoint) -> None:
     port = int(endpoint.address.rpartition(":")[2])
-    with pytest.raises(ConfigError, match=f"cannot listen on 127.0.0.1:{port} for HTTP: the port is taken"):
+    with pytest.raises(ConfigError, match=f"cannot listen on 127.0.0.1:{port}: the port is taken"):
         Endpoint("127.0.0.1", port, CollectorRegistry(), lambda: True)
