@@ -5,14 +5,13 @@ A JPEG of 7 MB can hold 256 megapixels. Only a picture within the limits reaches
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 
-import cv2
-import numpy as np
-
 from edge_sdk.errors import ConfigError, ImageError
-from edge_sdk.images.header import ImageHeader, png_chunks, read_header
+from edge_sdk.images.decoder import decode_pixels
+from edge_sdk.images.exif import parse_exif
+from edge_sdk.images.header import ImageHeader, read_header
+from edge_sdk.images.read import orient
 from edge_sdk.types import Image
 
 FORMATS = ("JPEG", "PNG", "WebP")
@@ -63,8 +62,6 @@ def check(data: bytes, limits: Limits) -> ImageHeader:
         raise TooLarge(f"expected a JPEG of at most {max_scans} scans at this size; got {header.scans}")
     if not header.complete:  # some decoders paint what is missing in grey and report success
         raise ImageError(f"expected a whole picture; this {header.format} of {len(data):,} bytes was cut off")
-    if header.format == "PNG":
-        _check_sums(data)
     return header
 
 
@@ -76,22 +73,4 @@ def decode(data: bytes, limits: Limits) -> Image:
         ImageError: not a JPEG, PNG or WebP, cut off, or damaged.
     """
     header = check(data, limits)
-    what = f"this {header.format} of {header.width}x{header.height}"
-    try:
-        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise ImageError(f"cannot decode {what}: {error.err}") from error
-    if bgr is None or bgr.ndim != 3 or 0 in bgr.shape:
-        raise ImageError(f"cannot decode {what}: its data is damaged")
-    if bgr.shape[0] * bgr.shape[1] != header.width * header.height:
-        raise ImageError(f"expected {what}, as its header says; the decoder found {bgr.shape[1]}x{bgr.shape[0]}")
-    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-
-
-def _check_sums(data: bytes) -> None:
-    """Compare the checksums of a PNG's critical chunks: on a wrong one, libpng would write to standard error."""
-    for kind, start, end in png_chunks(data):
-        if kind[:1].isupper() and zlib.crc32(data[start - 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
-            raise ImageError(f"expected an undamaged PNG; the checksum of its {kind!r} chunk is wrong")
-        if kind == b"IEND":
-            return
+    return orient(decode_pixels(data, header), parse_exif(header.exif).orientation)

@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from edge_sdk.errors import ImageError
 from edge_sdk.images.exif import read_ifd
+from edge_sdk.images.png import MAX_CHUNKS, SIGNATURE, chunks
 
 # A JPEG marker that ends entropy-coded data: not a stuffed zero, not a restart marker (D0-D7), not a fill byte.
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
-_BARE = frozenset({0x01, 0xD8, *range(0xD0, 0xD8)})
+_BARE = frozenset({0x01, *range(0xD0, 0xD8)})
 _NOT_FRAME = frozenset({0xC4, 0xC8, 0xCC})
-_EOI, _SOS, _APP1 = 0xD9, 0xDA, 0xE1
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_MAX_PARTS = 65_536
-"""JPEG segments, or PNG or WebP chunks, of one file: far more than encoders write, few enough to be walked at once."""
+_SOI, _EOI, _SOS, _APP1 = 0xD8, 0xD9, 0xDA, 0xE1
+_MAX_PARTS = MAX_CHUNKS
+"""JPEG segments or WebP chunks of one file."""
+# The start of a file of another picture, which no encoder writes by chance.
+_OTHER_FILE = re.compile(
+    rb"RIFF[\0-\xff]{4}WEBPVP8|\xff\xd8\xff[\xe0\xe1][\0-\xff]{2}(?:JFIF|Exif)\0|\x89PNG\r\n\x1a\n"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class ImageHeader:
         height: rows as stored.
         exif: the EXIF block from its TIFF header on; empty where there is none.
         complete: False where the file ends before its own end mark.
-        scans: start-of-scan markers of a JPEG behind its frame header; a progressive one has about ten. Else 0.
+        scans: scans of a JPEG; a progressive one has about ten. Else 0.
     """
 
     format: str
@@ -71,24 +75,6 @@ def read_header(data: bytes, formats: Collection[str] = ("JPEG", "PNG", "WebP", 
     raise ImageError(f"expected a {', '.join(others)} or {last} image; got {came}")
 
 
-def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """The chunks of a PNG file that are there in full: kind, and where the body starts and ends.
-
-    Raises:
-        ImageError: there are more than 65,536 of them.
-    """
-    position = len(_PNG_SIGNATURE)
-    for _ in range(_MAX_PARTS):
-        if position + 12 > len(data):
-            return
-        length, kind = struct.unpack_from(">I4s", data, position)
-        if position + 12 + length > len(data):
-            return
-        yield kind, position + 8, position + 8 + length
-        position += 12 + length
-    raise _too_many("PNG", "chunks")
-
-
 def _jpeg(data: bytes) -> ImageHeader:
     width = height = scans = 0
     exif = b""
@@ -102,21 +88,29 @@ def _jpeg(data: bytes) -> ImageHeader:
             return ImageHeader("JPEG", width, height, exif, scans=scans)
         if marker in _BARE:
             continue
+        if marker == _SOI:
+            raise ImageError(
+                f"the JPEG file is truncated or broken: another picture starts at byte {match.start()}, "
+                "before this one has ended"
+            )
         if marker in (_SOS, _EOI) and not width:
             break
         (length,) = struct.unpack_from(">H", data, position)
         if length < 2:
             raise ImageError(f"expected a JPEG segment of at least 2 bytes; marker {marker:#04x} says {length}")
-        if 0xC0 <= marker <= 0xCF and marker not in _NOT_FRAME and not width:  # the first counts, as for decoders
+        if 0xC0 <= marker <= 0xCF and marker not in _NOT_FRAME:
+            if width:
+                raise ImageError("expected a JPEG of one frame header; got a second one, of another picture")
             height, width = struct.unpack_from(">HH", data, position + 3)
             if not width or not height:
                 break
-            scans = data.count(bytes((0xFF, _SOS)), position)
+        elif marker == _SOS:
+            scans += 1
         elif marker == _APP1 and not exif and data[position + 2 : position + 8] == b"Exif\0\0":
             exif = data[position + 8 : position + length]
         position += length
     else:
-        raise _too_many("JPEG", "segments")
+        raise ImageError(f"expected a JPEG file of at most {_MAX_PARTS:,} segments; got more")
     if not width or not height:
         raise ImageError(
             f"the JPEG file is truncated or broken: no frame header with a size in {len(data)} bytes"
@@ -126,11 +120,11 @@ def _jpeg(data: bytes) -> ImageHeader:
 
 
 def _png(data: bytes) -> ImageHeader:
-    length, first, width, height = struct.unpack_from(">I4sII", data, len(_PNG_SIGNATURE))
+    length, first, width, height = struct.unpack_from(">I4sII", data, len(SIGNATURE))
     if first != b"IHDR" or length != 13:
         raise ImageError(f"expected a PNG that starts with IHDR of 13 bytes; got {first!r} of {length}")
     exif = b""
-    for kind, start, end in png_chunks(data):
+    for kind, start, end in chunks(data):
         if kind == b"IEND":
             return ImageHeader("PNG", width, height, exif)
         if kind == b"eXIf":
@@ -147,10 +141,12 @@ def _webp(data: bytes) -> ImageHeader:
         if position + 8 > len(data):
             return ImageHeader("WebP", width, height, exif, complete=len(data) >= length + 8)
         kind, size = struct.unpack_from("<4sI", data, position)
+        if kind in (b"VP8 ", b"VP8L") and _OTHER_FILE.search(data, position + 8, position + 8 + size):
+            raise ImageError("the WebP file is truncated or broken: another picture starts before this one has ended")
         if kind == b"EXIF":
             exif = data[position + 8 : position + 8 + size].removeprefix(b"Exif\0\0")
         position += 8 + size + (size & 1)
-    raise _too_many("WebP", "chunks")
+    raise ImageError(f"expected a WebP file of at most {_MAX_PARTS:,} chunks; got more")
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:
@@ -172,10 +168,6 @@ def _webp_size(data: bytes) -> tuple[int, int]:
     raise ImageError(f"expected a WebP that starts with a VP8, VP8L or VP8X chunk; got {kind!r}")
 
 
-def _too_many(name: str, parts: str) -> ImageError:
-    return ImageError(f"expected a {name} file of at most {_MAX_PARTS:,} {parts}; got more")
-
-
 def _bmp(data: bytes) -> ImageHeader:
     (header_size,) = struct.unpack_from("<I", data, 14)
     width, height = struct.unpack_from("<HH" if header_size == 12 else "<ii", data, 18)
@@ -184,10 +176,22 @@ def _bmp(data: bytes) -> ImageHeader:
 
 def _tiff(data: bytes) -> ImageHeader:
     tags = read_ifd(data)
+    _check_sides_once(data)
     width, height = tags.get(256, 0), tags.get(257, 0)
     if not isinstance(width, int) or not isinstance(height, int) or not width or not height:
         raise ImageError(f"the TIFF file is truncated or broken: no image size in {len(data)} bytes")
     return ImageHeader("TIFF", width, height, exif=data)
+
+
+def _check_sides_once(data: bytes) -> None:
+    """Readers differ in which of two sizes they take."""
+    order = "<" if data[:2] == b"II" else ">"
+    (offset,) = struct.unpack_from(order + "I", data, 4)
+    (count,) = struct.unpack_from(order + "H", data, offset)
+    entries = data[offset + 2 : offset + 2 + 12 * count]
+    kinds = [struct.unpack_from(order + "H", entries, at)[0] for at in range(0, len(entries) - 11, 12)]
+    if max(kinds.count(256), kinds.count(257)) > 1:
+        raise ImageError("expected a TIFF of one size; got more than one in its first directory")
 
 
 _FORMATS = (

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_sdk.errors import ImageError
+from edge_sdk.images.decoder import decode_pixels
 from edge_sdk.images.exif import Exif, parse_exif
 from edge_sdk.images.header import read_header
 from edge_sdk.types import Image
@@ -19,8 +18,6 @@ from edge_sdk.types import Image
 MAX_PIXELS = 100_000_000
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 """File name endings, in lower case, of the formats that are read."""
-
-_ALPHA_FORMATS = frozenset({"PNG", "WebP"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,19 +84,10 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS, zone: tzinfo | No
         )
     if not header.complete:
         raise ImageError(f"the {header.format} file is truncated: it ends before its end mark ({len(data)} bytes)")
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
-    if header.format in _ALPHA_FORMATS:
-        flags = cv2.IMREAD_UNCHANGED
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error as error:
-        raise ImageError(f"the {header.format} file cannot be decoded: {error.err}") from error
-    if pixels is None:
-        raise ImageError(f"the {header.format} file is truncated or broken: {len(data)} bytes that cannot be decoded")
     exif = parse_exif(header.exif, zone=zone)
     # OpenCV turns TIFF files itself, whatever the flag.
     orientation = 1 if header.format == "TIFF" else exif.orientation
-    return LoadedImage(orient(_to_rgb(pixels), orientation), exif)
+    return LoadedImage(orient(decode_pixels(data, header), orientation), exif)
 
 
 def orient(image: Image, orientation: int) -> Image:
@@ -130,24 +118,3 @@ def orient(image: Image, orientation: int) -> Image:
         case _:
             return image
     return np.asarray(turned, np.uint8)
-
-
-def _to_rgb(pixels: NDArray[np.integer[Any] | np.floating[Any]]) -> Image:
-    """`uint8` or `uint16`, grey, BGR or BGRA, into an `Image`."""
-    if pixels.dtype == np.uint16:
-        pixels = cv2.convertScaleAbs(pixels, alpha=1 / 257)
-    elif pixels.dtype != np.uint8:
-        raise ImageError(f"expected 8 or 16 bits per channel; got {pixels.dtype}")
-    if pixels.ndim == 2:
-        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB), np.uint8)
-    if pixels.shape[2] == 3:
-        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
-    if pixels.shape[2] != 4:
-        raise ImageError(f"expected 1, 3 or 4 channels; got {pixels.shape[2]}")
-    rgba = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA), np.uint8)
-    image = np.ascontiguousarray(rgba[:, :, :3])
-    alpha = rgba[:, :, 3:]
-    if alpha.min() < 255:
-        opacity = alpha.astype(np.float32) / 255
-        image = np.rint(image * opacity + 255 * (1 - opacity)).astype(np.uint8)
-    return image

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import struct
+
 import cv2
 import numpy as np
 import pytest
@@ -53,14 +55,56 @@ def test_bytes_behind_the_end_do_not_matter_and_a_thumbnail_is_not_the_end() -> 
     assert not read_header(with_thumbnail[:-2]).complete
 
 
-def test_the_first_frame_header_counts_as_for_decoders() -> None:
-    data = encoded(".jpg")
+def frame_header(data: bytes) -> tuple[int, int]:
+    """Where the frame header of a baseline JPEG starts and ends."""
     at = data.index(b"\xff\xc0")
-    length = 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    second = bytearray(data[at : at + length])
+    return at, at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+
+
+@pytest.mark.parametrize("place", ["before", "between", "behind the scan"])
+def test_a_second_frame_header_is_refused(place: str) -> None:
+    data = encoded(".jpg")
+    start, end = frame_header(data)
+    second = bytearray(data[start:end])
     second[5:9] = b"\0\1\0\1"
-    header = read_header(data[: at + length] + bytes(second) + data[at + length :])
-    assert (header.width, header.height) == (40, 30)
+    at = {"before": start, "between": end, "behind the scan": len(data) - 2}[place]
+    with pytest.raises(ImageError, match="expected a JPEG of one frame header"):
+        read_header(data[:at] + bytes(second) + data[at:])
+
+
+def test_a_frame_header_within_a_segment_or_behind_the_end_does_not_count() -> None:
+    data = encoded(".jpg")
+    start, end = frame_header(data)
+    second = bytearray(data[start:end])
+    second[5:9] = b"\xff\xff\xff\xff"
+    segment = b"\xff\xe5" + (len(second) + 2).to_bytes(2, "big") + second
+    header = read_header(data[:2] + segment + data[2:] + bytes(second))
+    assert (header.width, header.height, header.complete, header.scans) == (40, 30, True, 1)
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.6, 0.95])
+def test_a_jpeg_in_which_another_starts_is_refused(kept: float) -> None:
+    data = encoded(".jpg")
+    with pytest.raises(ImageError, match="another picture starts at byte"):
+        read_header(data[: int(len(data) * kept)] + data)
+
+
+@pytest.mark.parametrize("next_file", [".jpg", ".png", ".webp"])
+def test_a_webp_in_which_another_file_starts_is_refused(next_file: str) -> None:
+    data = encoded(".webp")
+    with pytest.raises(ImageError, match="another picture starts"):
+        read_header(data[: len(data) // 2] + encoded(next_file, 60, 60))
+
+
+def test_a_tiff_of_two_widths_is_refused() -> None:
+    def entry(tag: int, value: int) -> bytes:
+        return struct.pack("<HHII", tag, 4, 1, value)
+
+    one = b"II*\0\x08\0\0\0" + struct.pack("<H", 2) + entry(256, 40) + entry(257, 30)
+    assert (read_header(one).width, read_header(one).height) == (40, 30)
+    two = b"II*\0\x08\0\0\0" + struct.pack("<H", 3) + entry(256, 60_000) + entry(256, 40) + entry(257, 30)
+    with pytest.raises(ImageError, match="expected a TIFF of one size"):
+        read_header(two)
 
 
 def test_a_webp_is_as_large_as_its_first_chunk_says() -> None:
