@@ -73,6 +73,8 @@ class Frame:
         source: where it came from: a file, a camera's address; a URL's user name, password and tokens are left out.
         frame_id: unique for ever, 32 hexadecimal digits; a frame that is sent twice is counted once by this id.
         truth: the true label, where the source knows it (the simulated camera, a folder of folders).
+        still: it is a photo, not a picture of a video: the motion gate lets it through.
+        note: a remark that the journal keeps, such as that the camera's clock was not set.
 
     Raises:
         ImageError: a value is not as described.
@@ -83,6 +85,8 @@ class Frame:
     source: str = ""
     frame_id: str = field(default_factory=new_frame_id)
     truth: str | None = None
+    still: bool = False
+    note: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "image", check_image(self.image))

@@ -23,8 +23,9 @@ def open_camera(url: str | int | Path, *, fps: float | None = None, on_fault: On
     | address | what |
     |---|---|
     | `simulated://trailcam?seed=1` | the simulated camera |
-    | `photos/`, `photos/?truth=folders` | all images under a folder; with `truth`, its folders name the classes |
-    | `photo.jpg` | one image |
+    | `photos/`, `photos/?truth=folders` | all under a folder; with `truth`, its folders name the classes |
+    | `photos/?watch=yes` | a folder that grows |
+    | `photo.jpg?zone=Europe/Berlin&clock_offset=-1h` | one image; the zone and the error of the camera's clock |
     | `clip.mp4?realtime=yes&start=2026-05-01T12:00:00Z` | a video file |
     | `rtsp://...`, `http://...` | a network camera |
     | `0`, `/dev/video0?size=1280x720&encoding=MJPG` | a USB camera |
@@ -80,17 +81,34 @@ def _open_path(address: Address, fps: float | None, on_fault: OnFault | None) ->
     path = Path(address.target).expanduser()
     if not os.path.exists(path):
         raise CameraError(f"there is no file or folder {without_secrets(str(path))}")
+    times = "zone", "clock_offset"
     if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
-        address.check_options("truth")
+        address.check_options("truth", "again", *times, *(["watch"] if path.is_dir() else []))
         truth = address.options.get("truth")
         if truth not in (None, "folders"):
             raise ConfigError(f"expected truth=folders; got truth={truth}")
-        folder = FolderCamera(path, truth_from_folders=truth is not None, on_fault=on_fault)
+        folder = FolderCamera(
+            path,
+            truth_from_folders=truth is not None,
+            zone=address.zone(),
+            clock_offset=address.duration("clock_offset"),
+            fps=fps,
+            watch=address.flag("watch"),
+            again=address.flag("again"),
+            on_fault=on_fault,
+        )
         return folder if fps is None else PacedCamera(folder, fps)
     from edge_sdk.camera.video import VideoFile
 
-    address.check_options("realtime", "start")
-    return VideoFile(path, fps=fps, start=_start(address), realtime=address.flag("realtime"), on_fault=on_fault)
+    address.check_options("realtime", "start", "clock_offset")
+    return VideoFile(
+        path,
+        fps=fps,
+        start=_start(address),
+        clock_offset=address.duration("clock_offset"),
+        realtime=address.flag("realtime"),
+        on_fault=on_fault,
+    )
 
 
 def _start(address: Address) -> datetime | None:

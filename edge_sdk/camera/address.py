@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta, tzinfo
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -17,6 +18,9 @@ from edge_sdk.redaction import without_secrets
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _ALMOST = re.compile(rf"\s*({'|'.join(STREAM_SCHEMES)})(?::|/|\\)", re.IGNORECASE)
 _DEVICE = re.compile(r"(?:/dev/video)?(\d{1,3})", re.ASCII)
+_DURATION = re.compile(r"\s*([+-]?)\s*(\d{1,9}(?:\.\d{1,6})?)\s*(s|min|h|d|)")
+_LONGEST_S = 100 * 366 * 86_400
+_UNITS_S = {"": 1, "s": 1, "min": 60, "h": 3600, "d": 86_400}
 _TRUE, _FALSE = ("1", "yes", "true"), ("0", "no", "false")
 
 
@@ -70,6 +74,23 @@ class Address:
         if text not in _TRUE + _FALSE:
             raise ConfigError(f"expected {name}=yes or {name}=no; got {name}={text}")
         return text in _TRUE
+
+    def zone(self) -> tzinfo | None:
+        """The option `zone`: that of the camera's clock; None: the local zone of this machine."""
+        from edge_sdk.images.capture_time import parse_zone
+
+        text = self.options.get("zone", "local")
+        # A "+" in an address reads as a blank.
+        return parse_zone(re.sub(r"^(UTC|GMT|) (?=\d)", r"\1+", text, flags=re.IGNORECASE))
+
+    def duration(self, name: str) -> timedelta:
+        """The option `name` as a time such as `+3600s`, `-1h` or `90min`; 0 where it is absent."""
+        text = self.options.get(name, "0")
+        match = _DURATION.fullmatch(text)
+        if match is None or float(match[2]) * _UNITS_S[match[3]] > _LONGEST_S:
+            raise ConfigError(f"expected {name} as a time such as +3600s, -1h, 90min or 2d; got {text!r}")
+        seconds = float(match[2]) * _UNITS_S[match[3]]
+        return timedelta(seconds=-seconds if match[1] == "-" else seconds)
 
 
 def parse_address(url: str | int | Path) -> Address:

@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from edge_sdk.errors import ConfigError, EdgeError
+from edge_sdk.terminal.line import literal
 from edge_sdk.types import Frame
 
 _log = logging.getLogger(__name__)
@@ -74,8 +75,13 @@ class CameraBase:
         """End the iteration, from any thread."""
         self._stopped.set()
 
+    @property
+    def summary(self) -> str:
+        """What the camera has to say at the end, on one line; "" for nothing."""
+        return ""
+
     def _report(self, source: str, error: EdgeError) -> None:
-        _log.warning("%s", error)
+        _log.warning("%s", literal(error))  # a file's name may be anything
         if self._on_fault is not None:
             self._on_fault(Fault(source, error))
 
@@ -102,6 +108,16 @@ class PacedCamera(CameraBase):
                 return
             yield frame
             due_s = max(due_s + self._interval_s, self._clock())
+
+    @property
+    def summary(self) -> str:
+        """What the camera behind has to say."""
+        return str(getattr(self._camera, "summary", ""))
+
+    def skip_done(self, done: Any) -> None:
+        """Hand on to the camera behind what was done in earlier runs, if it can use that."""
+        if (skip := getattr(self._camera, "skip_done", None)) is not None:
+            skip(done)
 
     def close(self) -> None:
         """Close the camera behind."""

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from edge_sdk.camera.base import OnFault
-from edge_sdk.camera.folder import natural_key
+from edge_sdk.camera.files import natural_key
 from edge_sdk.camera.live import LiveCamera, Shot
 from edge_sdk.errors import CameraError, ConfigError
 

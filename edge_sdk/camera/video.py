@@ -15,6 +15,7 @@ from edge_sdk.camera.base import CameraBase, OnFault, check_fps
 from edge_sdk.camera.live import LiveCamera, Shot
 from edge_sdk.camera.stream_address import StreamAddress
 from edge_sdk.errors import CameraError, ConfigError
+from edge_sdk.images.frame import changed_at
 from edge_sdk.types import Frame
 
 _DEFAULT_FPS = 25.0
@@ -32,6 +33,7 @@ class VideoFile(CameraBase):
         path: a file in any format that FFmpeg reads.
         fps: most frames per second of video; None: all.
         start: capture time of the first frame, with a time zone.
+        clock_offset: what is added to the time of the recorder's clock, where `start` is not given.
         realtime: hand out each frame no earlier than the video would show it; frames are still never lost.
         on_fault: called when the rest of a damaged video cannot be read.
         clock: steady seconds.
@@ -47,6 +49,7 @@ class VideoFile(CameraBase):
         *,
         fps: float | None = None,
         start: datetime | None = None,
+        clock_offset: timedelta = timedelta(0),
         realtime: bool = False,
         on_fault: OnFault | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -65,7 +68,7 @@ class VideoFile(CameraBase):
         self._fps = fps_stored if 0.01 <= fps_stored <= 1000 else _DEFAULT_FPS
         self._length = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
         capture.release()
-        changed = datetime.fromtimestamp(self._path.stat().st_mtime, UTC)
+        changed = changed_at(self._path, clock_offset) or datetime.now(UTC)
         self._start = start or changed - timedelta(seconds=self._length / self._fps)
 
     def __iter__(self) -> Iterator[Frame]:
@@ -98,7 +101,7 @@ class VideoFile(CameraBase):
             self._report(str(self._path), CameraError(message))
 
     def _open(self) -> cv2.VideoCapture:
-        capture = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
+        capture = _open_file(self._path)
         if not capture.isOpened() or capture.get(cv2.CAP_PROP_FRAME_WIDTH) <= 0:
             capture.release()
             raise CameraError(
@@ -106,6 +109,20 @@ class VideoFile(CameraBase):
                 f"that FFmpeg reads; got {os.path.getsize(self._path)} bytes of something else"
             )
         return capture
+
+
+def _open_file(path: Path) -> cv2.VideoCapture:
+    """OpenCV's reader of a file, whatever its name."""
+    name = os.path.abspath(path)  # FFmpeg takes what stands before a colon for a protocol
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # bytes that are no text, of which OpenCV's binding dies
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            return cv2.VideoCapture(f"/proc/self/fd/{descriptor}", cv2.CAP_FFMPEG)
+        finally:
+            os.close(descriptor)
+    return cv2.VideoCapture(name, cv2.CAP_FFMPEG)
 
 
 class StreamGrabber:

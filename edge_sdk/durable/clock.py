@@ -18,6 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+RELEASED_S = 1_793_491_200.0
+"""1 November 2026, before this version's release: a clock that shows an earlier time is wrong."""
+
 _BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
 

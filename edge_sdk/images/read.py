@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from pathlib import Path
@@ -16,6 +18,8 @@ from edge_sdk.images.header import read_header
 from edge_sdk.types import Image
 
 MAX_PIXELS = 100_000_000
+MAX_FILE_BYTES = 1_000_000_000
+"""Largest image file that is read; 100 megapixels of 16 bits per channel take 600 MB as they are."""
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 """File name endings, in lower case, of the formats that are read."""
 
@@ -50,14 +54,26 @@ def read_image(path: Path | str, *, max_pixels: int = MAX_PIXELS, zone: tzinfo |
         ImageError: the file cannot be read, is truncated or broken, is too large, or of another format. The message
             starts with the path.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be read: {error.strerror or error}") from error
+    data = _file_bytes(path)
     try:
         return decode_image(data, max_pixels=max_pixels, zone=zone)
     except ImageError as error:
         raise ImageError(f"{path}: {error}") from None
+
+
+def _file_bytes(path: Path | str) -> bytes:
+    try:
+        # Opening a pipe that nobody writes to would wait for ever.
+        with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise ImageError(f"{path}: expected an image file; got a folder, pipe or device")
+            if found.st_size > MAX_FILE_BYTES:
+                limit = f"at most {MAX_FILE_BYTES // 1_000_000} MB"
+                raise ImageError(f"{path}: expected an image file of {limit}; got {found.st_size / 1e6:,.0f} MB")
+            return file.read()
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS, zone: tzinfo | None = None) -> LoadedImage:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -93,3 +94,33 @@ def test_no_message_and_no_repr_shows_a_password() -> None:
         with pytest.raises(ConfigError) as caught:
             parse_address(url)
         assert "cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("+3600s", 3600), ("-1h", -3600), (" 90min", 5400), ("3600", 3600), ("2d", 172_800), ("12.5s", 12.5)],
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert Address("path", "x", {"clock_offset": text}).duration("clock_offset") == timedelta(seconds=seconds)
+    assert Address("path", "x").duration("clock_offset") == timedelta(0)
+
+
+@pytest.mark.parametrize("text", ["", "fast", "1e9h", "9" * 9 + "d", "1 week", "--1s"])
+def test_wrong_durations(text: str) -> None:
+    with pytest.raises(ConfigError, match="expected clock_offset as a time such as"):
+        Address("path", "x", {"clock_offset": text}).duration("clock_offset")
+
+
+@pytest.mark.parametrize("query", ["zone=+02:00", "zone=%2B02:00", "zone=UTC+2", "zone=UTC%2B2"])
+def test_zones(query: str) -> None:
+    assert parse_address(f"nowhere?{query}").zone() == timezone(timedelta(hours=2))
+
+
+def test_the_zone_of_this_machine_unless_one_is_named() -> None:
+    assert Address("path", "x").zone() is None
+    with pytest.raises(ConfigError, match="expected zone as a name"):
+        Address("path", "x", {"zone": "Berlin"}).zone()
+
+
+def test_a_name_too_long_for_the_disk_is_a_path() -> None:
+    assert parse_address("x" * 5000 + "?truth=folders").target == "x" * 5000

@@ -114,7 +114,7 @@ def test_wrong_folder_options(photos: Path, query: str, said: str) -> None:
         ("start=yesterday", "expected start as a date and time such as .*; got 'yesterday'"),
         ("start=2026-05-01T12:00:00", "expected the video's start with a time zone"),
         ("realtime=perhaps", "expected realtime=yes or realtime=no"),
-        ("truth=folders", "unknown camera option truth for .*: expected realtime, start"),
+        ("truth=folders", "unknown camera option truth for .*: expected realtime, start, clock_offset"),
     ],
 )
 def test_wrong_video_options(clip: Path, query: str, said: str) -> None:
@@ -137,3 +137,18 @@ def test_wrong_rates(fps: Any) -> None:
 def test_importing_does_not_load_opencv() -> None:
     code = "import sys, edge_sdk.camera; sys.exit('cv2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_clock_of_a_camera(photos: Path, clip: Path) -> None:
+    day = 86_400
+    for url in (photos / "fox", photos / "fox" / "1.png", clip):
+        plain = next(iter(open_camera(url)))
+        with open_camera(f"{url}?clock_offset=-1d") as camera:
+            assert (plain.captured_at - next(iter(camera)).captured_at).total_seconds() == pytest.approx(day, abs=1)
+    assert next(iter(open_camera(f"{photos}/fox?zone=Europe/Berlin"))).still
+
+
+def test_an_empty_folder_is_watched(tmp_path: Path) -> None:
+    camera = open_camera(f"{tmp_path}?watch=yes", fps=5)
+    camera.close()
+    assert list(camera) == []
