@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from numpy.typing import NDArray
 from edge_sdk.errors import ConfigError
 
 REST = "*"
+_SUGGEST_AMONG = 2_000
+"""Labels up to which close names are looked for: comparing with each of 20,000 takes seconds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +47,8 @@ def make_label_map(fine: Sequence[str], mapping: dict[str, str]) -> LabelMap:
     Raises:
         ConfigError: `mapping` names a class that the model does not have.
     """
-    unknown = [name for name in mapping if name != REST and name not in set(fine)]
+    known = frozenset(fine)
+    unknown = [name for name in mapping if name != REST and name not in known]
     if unknown:
         raise ConfigError(f"expected labels of the model in the label map; it has no {_close_names(unknown, fine)}")
     coarse_of = [mapping.get(name, mapping.get(REST, name)) for name in fine]
@@ -73,7 +77,7 @@ def read_label_map(path: Path, fine: Sequence[str]) -> LabelMap:
     for name, coarse in mapping.items():
         if not isinstance(coarse, str) or not coarse:
             raise ConfigError(
-                f"expected a coarse label (text) for {name!r} in the label map {path}; got {coarse!r:.80}"
+                f"expected a coarse label (text) for {name!r:.200} in the label map {path}; got {coarse!r:.80}"
             )
     try:
         return make_label_map(fine, mapping)
@@ -84,14 +88,14 @@ def read_label_map(path: Path, fine: Sequence[str]) -> LabelMap:
 def _refuse_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} is named twice")
+        counts = Counter(name for name, _ in pairs)
+        raise ValueError(f"{next(name for name in counts if counts[name] > 1)!r:.200} is named twice")
     return result
 
 
 def _close_names(unknown: Sequence[str], fine: Sequence[str]) -> str:
     parts = []
     for name in unknown[:5]:
-        close = difflib.get_close_matches(name, fine, n=3)
-        parts.append(f"{name!r}" + (f" (close: {', '.join(close)})" if close else ""))
+        close = difflib.get_close_matches(name, fine, n=3) if len(fine) <= _SUGGEST_AMONG else []
+        parts.append(f"{name!r:.200}" + (f" (close: {', '.join(close)})" if close else ""))
     return ", ".join(parts) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")

@@ -138,7 +138,8 @@ class SequenceModel(nn.Module):
     def __init__(self, big: nn.Module, exits: Exits, info: SequenceInfo) -> None:
         super().__init__()
         self.big, self.exits, self.info = big.eval().requires_grad_(False), exits, info
-        self.order = [info.little_labels.index(label) for label in info.big.labels]
+        place = {label: index for index, label in enumerate(info.little_labels)}
+        self.order = [place[label] for label in info.big.labels]
 
     @torch.inference_mode()
     def features(self, inputs: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -90,3 +91,26 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_many_unknown_names_are_counted() -> None:
     with pytest.raises(ConfigError, match="and 3 more"):
         make_label_map(FINE, {str(number): "x" for number in range(8)})
+
+
+class CountedPasses(tuple[str, ...]):
+    """Labels that count how often someone goes over all of them."""
+
+    passes = 0
+
+    def __iter__(self) -> Iterator[str]:
+        type(self).passes += 1
+        return super().__iter__()
+
+
+def test_twenty_thousand_labels_take_a_few_passes_and_not_one_for_each(tmp_path: Path) -> None:
+    fine = CountedPasses(f"species {number}" for number in range(21_841))
+    mapping = {f"species {number}": f"genus {number // 20}" for number in range(21_841)}
+    assert len(make_label_map(fine, mapping).labels) == 1_093
+    with pytest.raises(ConfigError, match=r"it has no 'x 0', 'x 1', .* and 19995 more"):
+        make_label_map(fine, {f"x {number}": "y" for number in range(20_000)})
+    assert CountedPasses.passes <= 6
+    path = tmp_path / "map.json"
+    path.write_text("{" + ",".join(f'"{name}": "a"' for name in [*mapping, "species 21840"]) + "}")
+    with pytest.raises(ConfigError, match="'species 21840' is named twice"):
+        read_label_map(path, fine)
