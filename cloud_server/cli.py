@@ -23,7 +23,11 @@ from platformdirs import user_state_path
 if TYPE_CHECKING:
     from cloud_server.access.tls import TlsFiles
     from cloud_server.config import ServerConfig
+    from cloud_server.server import CloudServer
+    from cloud_server.supervisor import Supervisor
 
+BROKEN = 70
+"""Exit code of a server whose model hangs or fails on everything."""
 EXTRAS = ("torch", "timm", "safetensors", "grpc_health")
 HTTP_EXTRAS = ("prometheus_client",)
 DEVICES = ("auto", "cpu", "cuda")
@@ -33,6 +37,7 @@ PATH = click.Path(path_type=Path)
 RATE = "Frames a second from one device; further ones are OVERLOADED.  [default: no limit]"
 STATE = "Folder of the reply cache; none: memory only.  [default: the user's state folder, one for each port]"
 ARCHIVE = "Folder of the frame archive: frames with the model's answers, for training.  [default: no archive]"
+GRACE = "Seconds that the model may hang or fail on everything before the process ends with code 70; inf: it stays."
 HTTP = "Serve /metrics and /healthz over HTTP on this port; 0 takes a free one.  [default: off]"
 
 
@@ -122,6 +127,7 @@ def _bytes_of(ctx: click.Context, parameter: click.Parameter, text: str) -> int:
 @click.option("--http-port", type=click.IntRange(0, 65535), help=HTTP)
 @click.option("--http-host", default="127.0.0.1", help="Address of --http-port; it is not encrypted.")
 @click.option("--drain-s", type=click.FloatRange(0), default=10.0, help="Seconds for frames in flight at the end.")
+@click.option("--model-grace-s", type=click.FloatRange(0), default=30.0, help=GRACE)
 @click.option("--exit-with-parent", is_flag=True, help="Drain and end when standard input closes.")
 @click.option("--log-level", type=click.Choice(LEVELS), default="info", help="Lowest level of log lines.")
 def main(
@@ -154,13 +160,15 @@ def main(
     http_port: int | None,
     http_host: str,
     drain_s: float,
+    model_grace_s: float,
     exit_with_parent: bool,
     log_level: str,
 ) -> None:
     """Serve a big model to devices over gRPC.
 
     Once ready it prints "listening on HOST:PORT". SIGTERM or Ctrl-C drains: frames in flight are answered, then it
-    ends with a line of what was done. A second signal ends it at once.
+    ends with a line of what was done. A second signal ends it at once. Exit codes: 0 it was asked to end, 2 an error,
+    70 the model hung or failed on everything.
     """
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # a taken port is reported below, in words
@@ -204,21 +212,23 @@ def main(
             http_port=http_port,
             http_host=http_host,
             drain_s=drain_s,
+            model_grace_s=model_grace_s,
         )
-        drained = asyncio.run(_serve(config, port_file))
+        code = asyncio.run(_serve(config, port_file))
     except EdgeError as error:
         raise click.ClickException(str(error)) from error
-    if not drained:  # the interpreter would wait for the model's thread
+    if code is not None:  # the interpreter would wait for the model's thread
         logging.shutdown()
-        os._exit(0)
+        os._exit(code)
 
 
-async def _serve(config: ServerConfig, port_file: Path | None) -> bool:
-    """Serve until a signal comes; returns whether nothing is left to wait for."""
+async def _serve(config: ServerConfig, port_file: Path | None) -> int | None:
+    """Serve until a signal comes or the model breaks; returns the code to end with at once, None: nothing is left."""
     from cloud_server.server import CloudServer
+    from cloud_server.supervisor import Supervisor
     from edge_sdk.durable.files import write_whole
 
-    server = CloudServer(config)
+    server, supervisor = CloudServer(config), Supervisor()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -240,15 +250,35 @@ async def _serve(config: ServerConfig, port_file: Path | None) -> bool:
             write_whole(port_file, server.address.rpartition(":")[2])
         click.echo(f"listening on {server.address}")
         sys.stdout.flush()
-        await stopping
+        supervisor.ready(f"listening on {server.address}")
+        broken = asyncio.create_task(server.broken())
+        beating = asyncio.create_task(_beat(server, supervisor))
+        await asyncio.wait((stopping, broken), return_when=asyncio.FIRST_COMPLETED)
+        beating.cancel()
     except BaseException:
         stopping.cancel()
         if server.address:
             await server.stop()
         raise
+    supervisor.stopping()
+    was_broken = broken.done()
+    broken.cancel()
+    stopping.cancel()
     drained = await server.stop()
+    if was_broken:
+        _say(f"ended with code {BROKEN}, so that a supervisor starts it again: the model hung or failed on everything")
     _say(f"ended: {server.stats.total()}")
-    return drained
+    return BROKEN if was_broken else None if drained else 0
+
+
+async def _beat(server: CloudServer, supervisor: Supervisor) -> None:
+    """Tell the supervisor that the server lives, only while it does; a loop that is held up tells nothing."""
+    if supervisor.watchdog_s is None:
+        return
+    while True:
+        if server.is_serving:
+            supervisor.alive()
+        await asyncio.sleep(supervisor.watchdog_s / 3)
 
 
 def _tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> TlsFiles | None:

@@ -32,6 +32,8 @@ class ServerConfig:
         limits: the largest picture that is decoded.
         label_map: JSON file from the model's labels to the devices'.
         drain_s: seconds that frames in flight may take at the end.
+        model_grace_s: seconds that a model may hang, or fail on everything, before `CloudServer.broken` returns and the
+            command ends; infinity: it stays.
         tls: certificate and key of the server; None: the link is not encrypted.
         insecure: serve other machines without encryption.
         tokens: file of the devices' token hashes; None: calls need no token.
@@ -61,6 +63,7 @@ class ServerConfig:
     limits: Limits = field(default_factory=Limits)
     label_map: Path | None = None
     drain_s: float = 10.0
+    model_grace_s: float = 30.0
     tls: TlsFiles | None = None
     insecure: bool = False
     tokens: Path | None = None
@@ -95,10 +98,9 @@ class ServerConfig:
         for port in (self.port, self.http_port or 0):
             if not 0 <= port <= 65535:
                 raise ConfigError(f"expected a port from 0 to 65535; got {port}")
-        if self.max_wait_ms < 0 or self.drain_s < 0:
-            raise ConfigError(
-                f"expected times of at least 0; got max_wait_ms {self.max_wait_ms}, drain_s {self.drain_s}"
-            )
+        for name in ("max_wait_ms", "drain_s", "model_grace_s"):
+            if not getattr(self, name) >= 0:  # NaN is refused too
+                raise ConfigError(f"expected {name} of at least 0; got {getattr(self, name)}")
         if self.max_frames_per_s is not None and self.max_frames_per_s <= 0:
             raise ConfigError(f"expected max_frames_per_s above 0, or None; got {self.max_frames_per_s}")
         if not 0 < self.archive_fraction <= 1:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
+
+import numpy as np
 
 from cloud_server.config import ServerConfig
 from cloud_server.fleet.frame_archive import FrameArchive
@@ -10,7 +13,7 @@ from cloud_server.fleet.reply_cache import ReplyCache, rows_within
 from cloud_server.fleet.stats import Stats
 from cloud_server.model.batching import Batcher
 from cloud_server.model.big import BigModel
-from cloud_server.model.decode import decode
+from cloud_server.model.decode import decode, weigh
 from cloud_server.model.labels import LabelMap, make_label_map, read_label_map
 from edge_sdk.types import Image
 from edge_sdk.wire import offload_pb2 as wire
@@ -69,9 +72,16 @@ def batcher(config: ServerConfig, model: BigModel, stats: Stats) -> Batcher:
     def prepare(data: bytes) -> Image:
         return model.prepare(decode(data, config.limits))
 
+    def sample() -> Image:
+        """A picture of noise: blank ones are what a broken model may still answer."""
+        shape = (model.input_height, model.input_width, 3)
+        return model.prepare(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
+
     return Batcher(
         prepare,
         model.run,
+        weigh=partial(weigh, limits=config.limits),
+        sample=sample,
         max_batch=config.max_batch,
         max_queue=config.queue,
         max_wait_s=config.max_wait_ms / 1000,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections.abc import Callable
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -22,6 +24,7 @@ from cloud_server.api.offload import OffloadService
 from cloud_server.config import ServerConfig
 from cloud_server.fleet.stats import Stats
 from cloud_server.listening import authority, bare_host, listen, warn_if_descriptors_run_out
+from cloud_server.model.batching import Draining
 from cloud_server.model.big import BigModel, load_model
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
@@ -36,6 +39,7 @@ _log = logging.getLogger(__name__)
 SERVICE = wire.DESCRIPTOR.services_by_name["Offload"].full_name
 SUMMARY_EVERY_S = 60.0
 WATCH_EVERY_S = 1.0
+_DEAD = "the model does not answer, and this server may be started again: send this frame again later, or elsewhere"
 
 
 class CloudServer:
@@ -44,6 +48,7 @@ class CloudServer:
     Args:
         config: its settings.
         model: a model to serve in place of the one that `config.model` names.
+        clock: seconds, monotonic.
 
     Attributes:
         address: "host:port", once it has started.
@@ -51,13 +56,19 @@ class CloudServer:
         stats: what it did.
     """
 
-    def __init__(self, config: ServerConfig, model: BigModel | None = None) -> None:
-        self._config = config
+    def __init__(
+        self,
+        config: ServerConfig,
+        model: BigModel | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._config, self._clock = config, clock
         self._given = model
         self._health = health.aio.HealthServicer()
         self._serving = False
         self._endpoint: Endpoint | None = None
         self._refusals = RefusalLog()
+        self._broken = asyncio.Event()
         self.stats = Stats()
         self.address = ""
         self.http_address = ""
@@ -142,7 +153,7 @@ class CloudServer:
                     archived_bytes=None if archive is None else lambda: archive.size,
                 )
                 registry = registry_of(StatsCollector(self.stats, gauges, model.name))
-                self._endpoint = Endpoint(config.http_host, config.http_port, registry, self._is_serving)
+                self._endpoint = Endpoint(config.http_host, config.http_port, registry, lambda: self.is_serving)
                 self.http_address = self._endpoint.address
                 _log.info("metrics on http://%s/metrics", self.http_address)
         except BaseException:
@@ -155,8 +166,19 @@ class CloudServer:
         )
         _log.info("%s on %s: %s parameters, %d labels", model.name, model.device, size, len(labels.labels))
 
+    @property
+    def is_serving(self) -> bool:
+        """Whether health says SERVING: started, not draining, and the model answers."""
+        return self._serving and self._batcher.watch.is_alive
+
+    async def broken(self) -> None:
+        """Return once the model has hung, or failed on everything, for `model_grace_s`: only a restart may help."""
+        await self._broken.wait()
+
     async def stop(self) -> bool:
         """Drain and end: new frames are answered DRAINING, those in flight get their answer, within `drain_s`.
+
+        Where the model is broken, those in flight are told to come again.
 
         Returns:
             Whether all in flight were answered.
@@ -166,6 +188,8 @@ class CloudServer:
         self._watcher.cancel()
         await self._health.enter_graceful_shutdown()
         self._batcher.close()
+        if self._broken.is_set():
+            self._batcher.give_up(Draining(_DEAD))
         try:
             async with asyncio.timeout(self._config.drain_s):
                 await self._batcher.drained()
@@ -195,27 +219,34 @@ class CloudServer:
 
         return listen(bare_host(self._config.host), self._config.port, take)
 
-    def _is_serving(self) -> bool:
-        return self._serving and self._batcher.watch.is_alive
-
     async def _set_health(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
         for service in ("", SERVICE):
             await self._health.set(service, status)
 
     async def _watch(self) -> None:
-        """Let the health service follow the model: NOT_SERVING while it hangs or fails on every frame."""
-        was_alive = True
+        """Let health follow the model: NOT_SERVING while it hangs or fails on everything, and then `broken`."""
+        dead_since_s: float | None = None
+        check: asyncio.Task[None] | None = None
         while True:
             await asyncio.sleep(WATCH_EVERY_S)
-            is_alive = self._batcher.watch.is_alive
-            if is_alive != was_alive:
-                was_alive = is_alive
-                status = health_pb2.HealthCheckResponse
-                await self._set_health(status.SERVING if is_alive else status.NOT_SERVING)
-                if is_alive:
-                    _log.info("the model is offered again: health says SERVING")
-                else:
-                    _log.error("the model hangs or fails on every frame: health says NOT_SERVING; a restart may help")
+            watch, now = self._batcher.watch, self._clock()
+            if watch.wants_check and (check is None or check.done()):
+                check = asyncio.create_task(self._batcher.check(), name="check")
+            if watch.is_alive != (dead_since_s is None):
+                dead_since_s = None if watch.is_alive else now
+                await self._offer(watch.is_alive)
+            if dead_since_s is not None and now - dead_since_s >= self._config.model_grace_s:
+                self._broken.set()
+
+    async def _offer(self, is_alive: bool) -> None:
+        """Tell health, the log and new frames whether the model answers."""
+        status = health_pb2.HealthCheckResponse
+        await self._set_health(status.SERVING if is_alive else status.NOT_SERVING)
+        self._batcher.refuse(None if is_alive else Draining(_DEAD))
+        if is_alive:
+            _log.info("the model is offered again: health says SERVING")
+        else:
+            _log.error("the model hangs or fails on everything: health says NOT_SERVING; a restart may help")
 
     async def _report(self) -> None:
         while True:

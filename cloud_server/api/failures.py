@@ -13,8 +13,9 @@ from cloud_server.access.rates import RateLimited
 from cloud_server.access.refusals import RefusalLog
 from cloud_server.api.request import BadRequest
 from cloud_server.fleet.stats import Stats
-from cloud_server.model.batching import Draining, ModelFailed, Overloaded
+from cloud_server.model.batching import Draining, ModelFailed
 from cloud_server.model.decode import TooLarge
+from cloud_server.model.places import Overloaded
 from edge_sdk.errors import ImageError
 from edge_sdk.wire import offload_pb2 as wire
 

@@ -65,6 +65,20 @@ def check(data: bytes, limits: Limits) -> ImageHeader:
     return header
 
 
+def weigh(data: bytes, limits: Limits) -> int:
+    """Bytes of memory that decoding a picture takes, estimated from above, without decoding.
+
+    A JPEG of one scan is decoded row by row, and its result is copied once. One of many scans is held whole as
+    coefficients; PNG and WebP may be held with alpha or 16 bits beside the result.
+
+    Raises:
+        TooLarge, ImageError: as `check`.
+    """
+    header = check(data, limits)
+    per_pixel = 6 if header.format == "JPEG" and header.scans <= 1 else 12
+    return header.width * header.height * (per_pixel + (3 if header.exif else 0))
+
+
 def decode(data: bytes, limits: Limits) -> Image:
     """Decode one picture: `uint8 (H, W, 3)` RGB, turned upright by its EXIF orientation; grey becomes three channels.
 

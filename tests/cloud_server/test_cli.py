@@ -83,6 +83,37 @@ def test_ctrl_c_drains_and_ends_well() -> None:
     assert "Traceback" not in log
 
 
+BREAKS = """
+import cloud_server.server as server, cloud_server.model.watch as watch
+from gated_model import GatedModel
+class Broken(GatedModel):
+    def run(self, images, little=()):
+        raise RuntimeError("CUDA error")
+server.load_model = lambda *args: Broken()
+server._warm_up = lambda *args: None
+server.WATCH_EVERY_S = 0.01
+watch.CHECK_EVERY_S = watch.IDLE_CHECK_S = 0
+from cloud_server.cli import main
+main(["--port", "0", "--model-grace-s", "0"])
+"""
+
+
+def test_a_model_that_breaks_ends_the_process_with_a_code_of_its_own_and_the_supervisor_hears_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
+        supervisor.bind(str(tmp_path / "notify"))
+        supervisor.settimeout(30)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "30000000")
+        with running("-c", BREAKS) as (process, address):
+            _, log = process.communicate()
+            heard = [supervisor.recv(1000) for _ in range(3)]
+    assert process.returncode == command.BROKEN
+    assert "ended with code 70, so that a supervisor starts it again" in log
+    assert heard == [f"READY=1\nSTATUS=listening on {address}".encode(), b"WATCHDOG=1", b"STOPPING=1\nSTATUS=draining"]
+
+
 def test_a_second_signal_ends_it_at_once() -> None:
     with running("-c", HANGING) as (process, address), grpc.insecure_channel(address) as channel:
         call = wire_grpc.OffloadStub(channel).Classify.future(

@@ -11,8 +11,9 @@ from cloud_server.access.authenticator import TooManyStreams, Unauthenticated
 from cloud_server.access.rates import RateLimited
 from cloud_server.api.failures import OUTCOMES, UNFORESEEN, failure_of, outcome_of
 from cloud_server.api.request import BadRequest
-from cloud_server.model.batching import Draining, ModelFailed, Overloaded
+from cloud_server.model.batching import Draining, ModelFailed
 from cloud_server.model.decode import TooLarge
+from cloud_server.model.places import Overloaded
 from edge_sdk.errors import ImageError
 from edge_sdk.link.grpc_transport import is_retryable
 from edge_sdk.wire import offload_pb2 as wire

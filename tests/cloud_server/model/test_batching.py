@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from gated_model import NAN, POISON, GatedModel
 
-from cloud_server.model.batching import Answered, Batcher, Draining, ModelFailed, Overloaded
+from cloud_server.model.batching import HEAVY_BYTES, Answered, Batcher, Draining, ModelFailed
+from cloud_server.model.places import Overloaded
+from cloud_server.model.watch import CHECKS
 from edge_sdk.errors import ImageError
 from edge_sdk.types import Image
 
@@ -86,24 +88,137 @@ async def test_a_greedy_caller_does_not_shut_the_others_out() -> None:
         def send(level: int, caller: str) -> asyncio.Task[Any]:
             return asyncio.create_task(batcher.submit(bytes([level]), caller=caller))
 
-        tasks = [send(0, "greedy")]
+        first = send(0, "greedy")
         await entered(model)
-        tasks += [send(1, "greedy") for _ in range(6)]
+        greedy = [send(1, "greedy") for _ in range(6)]
         await until(lambda: len(batcher._ready) == 6)
-        with pytest.raises(Overloaded):
+        with pytest.raises(Overloaded, match="6 frames wait"):
             await send(1, "greedy")
-        tasks += [send(2, "quiet") for _ in range(3)]  # its share of a queue of 6 beside one other
-        await until(lambda: len(batcher._ready) == 9)
-        with pytest.raises(Overloaded, match="9 frames wait"):
+        quiet = [send(2, "quiet") for _ in range(3)]  # its share of a queue of 6 beside one other
+        await until(lambda: all(task.done() for task in greedy[3:]))
+        with pytest.raises(Overloaded, match="6 frames wait"):
             await send(2, "quiet")
-        tasks += [send(4, caller) for caller in "abc"]
-        await until(lambda: len(batcher._ready) == 12)
-        with pytest.raises(Overloaded, match="12 frames wait"):  # twice the queue is the most
-            await send(4, "d")
+        others = [send(4, caller) for caller in "abc"]
+        for lost in (*greedy[1:], quiet[2]):
+            with pytest.raises(Overloaded, match="this device has most of it"):
+                await lost
+        await until(lambda: len(batcher._ready) == 6)
         model.gate.set()
-        await asyncio.gather(*tasks)
+        await asyncio.gather(first, *others, *quiet[:2], greedy[0])
         assert batcher.waiting == 0
-    assert model.batches == [[0], [1, 2, 4, 4], [1, 2, 4, 1], [1, 2, 1, 1]]
+    assert sorted(model.batches[1]) == [1, 2, 4, 4]  # in turn
+
+
+async def test_frames_that_wait_are_bounded_in_bytes_too() -> None:
+    model = GatedModel()
+    model.shut()
+    async with running(model, max_queue=100, max_bytes=5) as batcher:
+
+        def send(size: int, caller: str) -> asyncio.Task[Any]:
+            return asyncio.create_task(batcher.submit(bytes([1] * size), caller=caller))
+
+        first = send(4, "a")
+        await entered(model)
+        large, small = send(4, "a"), send(1, "b")
+        await until(lambda: batcher.waiting == 2)
+        with pytest.raises(Overloaded):
+            await send(3, "b")
+        another = send(1, "b")  # half of what there is
+        with pytest.raises(Overloaded, match="has most of it"):
+            await large
+        model.gate.set()
+        await asyncio.gather(first, small, another)
+
+
+async def test_a_decoder_serves_callers_in_turn_and_drops_what_was_cancelled() -> None:
+    gate, decoded = threading.Event(), []
+
+    def slow(data: bytes) -> Image:
+        gate.wait()
+        decoded.append(data[0])
+        return np.zeros((8, 8, 3), np.uint8)
+
+    model = GatedModel()
+    batcher = Batcher(slow, model.run, max_batch=32, max_queue=64, decoders=1)
+    await batcher.start()
+    tasks = [asyncio.create_task(batcher.submit(bytes([level]), caller="greedy")) for level in range(20)]
+    quiet = [asyncio.create_task(batcher.submit(bytes([level]), caller="quiet")) for level in (100, 101)]
+    await until(lambda: batcher.waiting == 22)
+    for task in tasks[10:]:
+        task.cancel()
+    await asyncio.wait(tasks[10:])
+    assert batcher.waiting == 12
+    gate.set()
+    await asyncio.gather(*tasks[:10], *quiet)
+    await batcher.stop()
+    assert set(decoded) == {*range(10), 100, 101}
+    assert decoded.index(101) <= 9  # a turn is worth four small pictures
+
+
+async def test_of_the_pictures_that_take_much_memory_one_is_decoded_at_a_time() -> None:
+    model, inside, most, turn = GatedModel(), 0, 0, threading.Lock()
+
+    def large(data: bytes) -> Image:
+        nonlocal inside, most
+        with turn:
+            inside += 1
+            most = max(most, inside)
+        light_done.wait()
+        with turn:
+            inside -= 1
+        return np.zeros((8, 8, 3), np.uint8)
+
+    def any_size(data: bytes) -> Image:
+        return large(data) if data[0] else prepare(data)
+
+    light_done = threading.Event()
+    batcher = Batcher(any_size, model.run, max_batch=4, max_queue=8, weigh=lambda data: data[0] * (HEAVY_BYTES + 1))
+    await batcher.start()
+    heavy = [asyncio.create_task(batcher.submit(b"\1", caller="greedy")) for _ in range(4)]
+    await until(lambda: inside == 1)
+    await batcher.submit(b"\0", caller="quiet")  # the other decoder is free for it
+    light_done.set()
+    await asyncio.gather(*heavy)
+    await batcher.stop()
+    assert most == 1
+
+
+async def test_checks_tell_a_broken_model_from_broken_frames() -> None:
+    model = GatedModel()
+    samples = [1]
+    async with running(model, sample=lambda: np.full((8, 8, 3), samples[0], np.uint8)) as batcher:
+        with pytest.raises(ModelFailed):
+            await batcher.submit(bytes([POISON]))
+        await batcher.check()
+        assert batcher.watch.is_alive
+        samples[0] = POISON
+        for _ in range(CHECKS):
+            assert batcher.watch.is_alive
+            await batcher.check()
+        assert not batcher.watch.is_alive
+        batcher.refuse(Draining("the model is broken"))
+        with pytest.raises(Draining, match="broken"):
+            await batcher.submit(b"\1")
+        samples[0] = 1
+        await batcher.check()  # goes on all the same
+        assert batcher.watch.is_alive
+        batcher.refuse(None)
+        assert (await batcher.submit(b"\1")).probabilities.argmax() == 1
+
+
+async def test_frames_of_a_model_that_hangs_are_given_up() -> None:
+    model = GatedModel()
+    model.shut()
+    async with running(model) as batcher:
+        hanging = submit(batcher, 0)
+        await entered(model)
+        waiting = submit(batcher, 1)
+        await until(lambda: batcher.waiting == 1)
+        batcher.give_up(Draining("again, later"))
+        for task in (hanging, waiting):
+            with pytest.raises(Draining, match="again, later"):
+                await task
+        assert (batcher.waiting, batcher.pending) == (0, 0)
 
 
 async def test_a_caller_that_leaves_frees_its_place() -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from cloud_server.model.watch import ModelWatch
+from cloud_server.model.watch import CHECK_EVERY_S, CHECKS, IDLE_CHECK_S, ModelWatch
 
 
 class Clock:
@@ -34,28 +34,52 @@ def test_a_slow_model_may_take_longer() -> None:
     assert not watch.is_alive
 
 
-def test_a_model_that_fails_on_every_frame_is_seen() -> None:
+def test_frames_that_fail_ask_for_a_check_and_checks_that_fail_make_it_a_broken_model() -> None:
     clock = Clock()
     watch = ModelWatch(clock)
-    for _ in range(30):  # one burst of bad frames
+    for _ in range(CHECKS):
+        assert watch.is_alive
+        clock.now += CHECK_EVERY_S
+        watch.end(answered=0, failed=30)
+        assert watch.wants_check
+        watch.check_begins()
+        assert not watch.wants_check
         watch.end(answered=0, failed=1)
-    assert watch.is_alive
-    clock.now += 10
-    watch.end(answered=0, failed=1)
+        watch.check_failed()
     assert not watch.is_alive
-    clock.now += 61
-    assert watch.is_alive  # it is offered again ...
-    watch.end(answered=0, failed=1)
-    assert not watch.is_alive  # ... and still broken
-    watch.end(answered=1, failed=7)
-    assert watch.is_alive
+    clock.now += CHECK_EVERY_S
+    assert watch.wants_check  # it goes on asking ...
+    watch.check_begins()
+    watch.end(answered=1, failed=0)
+    assert watch.is_alive  # ... and offers a model that works again
+    assert not watch.wants_check
 
 
-def test_a_few_bad_frames_among_good_ones_are_none_of_its_fault() -> None:
+def test_frames_that_no_model_can_stand_are_none_of_its_fault() -> None:
     clock = Clock()
     watch = ModelWatch(clock)
     for _ in range(100):
-        clock.now += 5
+        clock.now += CHECK_EVERY_S
         watch.end(answered=0, failed=10)
-        watch.end(answered=1, failed=0)
+        assert watch.wants_check
+        watch.check_begins()
+        watch.end(answered=1, failed=0)  # the server's own picture
         assert watch.is_alive
+
+
+def test_an_idle_model_is_checked_now_and_then() -> None:
+    clock = Clock()
+    watch = ModelWatch(clock)
+    watch.end(answered=1, failed=0)
+    clock.now += IDLE_CHECK_S - 1
+    assert not watch.wants_check
+    watch.begin()
+    clock.now += 1
+    assert not watch.wants_check  # it is not idle
+    watch.end(answered=1, failed=0)
+    clock.now += IDLE_CHECK_S
+    assert watch.wants_check
+    watch.check_begins()
+    watch.check_failed()
+    clock.now += CHECK_EVERY_S
+    assert watch.wants_check  # sooner, once one has failed

@@ -1,0 +1,65 @@
+"""What a supervisor (systemd) is told: that the server is ready, that it lives, that it ends.
+
+The protocol is that of `sd_notify(3)`: datagrams of `NAME=VALUE` lines to the socket that the environment names.
+Without that variable nothing is sent, and nothing needs systemd.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Mapping
+
+_log = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """The supervisor that started this process, if one did.
+
+    Args:
+        environment: `NOTIFY_SOCKET` names the socket, an absolute path, or `@name` in the abstract name space;
+            `WATCHDOG_USEC` says how often the server must speak up, `WATCHDOG_PID` which process.
+    """
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        self._address = environment.get("NOTIFY_SOCKET", "")
+        if self._address and self._address[0] not in "/@":
+            _log.warning("expected NOTIFY_SOCKET as /PATH or @NAME; got %.100r: nothing is told there", self._address)
+            self._address = ""
+        self.watchdog_s = self._watchdog_s(environment) if self._address else None
+
+    def ready(self, what: str) -> None:
+        """The model is loaded and the port takes calls; `what` is shown by `systemctl status`."""
+        self._tell(f"READY=1\nSTATUS={what}")
+
+    def alive(self) -> None:
+        """The server is healthy; the supervisor restarts one that does not say so for `watchdog_s` seconds."""
+        self._tell("WATCHDOG=1")
+
+    def status(self, what: str) -> None:
+        """What the server does, in words."""
+        self._tell(f"STATUS={what}")
+
+    def stopping(self) -> None:
+        """The server drains and ends."""
+        self._tell("STOPPING=1\nSTATUS=draining")
+
+    def _tell(self, message: str) -> None:
+        """Send one datagram; a supervisor that cannot be told keeps no server from its work."""
+        if not self._address:
+            return
+        address = f"\0{self._address[1:]}" if self._address[0] == "@" else self._address
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as out:
+                out.sendto(message.encode(), address)
+        except OSError as error:
+            _log.debug("the supervisor was not told %r: %s", message, error)
+
+    @staticmethod
+    def _watchdog_s(environment: Mapping[str, str]) -> float | None:
+        """Seconds between two signs of life that the supervisor expects; None: it expects none of this process."""
+        if environment.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+            return None
+        text = environment.get("WATCHDOG_USEC", "")
+        return int(text) / 1e6 if text.isascii() and text.isdigit() and int(text) else None
