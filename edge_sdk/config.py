@@ -29,6 +29,9 @@ class UplinkSettings:
         backoff_s: first wait after a failure. It doubles, with jitter, up to `max_backoff_s`.
         max_backoff_s: longest wait between two tries, jitter apart; at least `backoff_s`.
         window: most frames that are sent and not yet answered; at least 1.
+        max_tries: most times that a frame is sent which the server fails on, or ends the connection at, each time; then
+            the device's answer is final (`Reason.GIVEN_UP`). Where nothing is answered at all, which is an outage, a
+            try counts a quarter. At least 1.
         interface: network interface of the way to the cloud, such as "wwan0". All bytes that it sends then count
             against the upload budget, those of other programs too (Linux). None: only the bytes of the SDK's own
             connections count, as the kernel reports them.
@@ -43,6 +46,7 @@ class UplinkSettings:
     backoff_s: float = 0.5
     max_backoff_s: float = 120.0
     window: int = 8
+    max_tries: int = 8
     interface: str | None = None
 
     def __post_init__(self) -> None:
@@ -55,10 +59,12 @@ class UplinkSettings:
                 f"expected UplinkSettings.max_backoff_s of at least backoff_s ({self.backoff_s:g} s); "
                 f"got {self.max_backoff_s:g} s"
             )
-        if isinstance(self.window, bool) or not isinstance(self.window, int) or self.window < 1:
-            raise ConfigError(
-                f"expected UplinkSettings.window as a whole number of frames, 1 or more; got {self.window!r}"
-            )
+        for name, what in (("window", "frames"), ("max_tries", "tries")):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ConfigError(
+                    f"expected UplinkSettings.{name} as a whole number of {what}, 1 or more; got {value!r}"
+                )
         link = self.interface
         if link is not None and not (isinstance(link, str) and _INTERFACE.fullmatch(link)):
             raise ConfigError(f'expected UplinkSettings.interface as a name such as "wwan0", or None; got {link!r}')

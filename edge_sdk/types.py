@@ -174,6 +174,9 @@ class Reason(StrEnum):
     its last word was damaged: the device's answer where it can be read, else no label."""
     REFUSED = "refused"
     """The cloud refused this frame for good (its message is in the journal); the device's answer is final."""
+    GIVEN_UP = "given up"
+    """The frame was sent as often as frames are (`UplinkSettings.max_tries`), and each time the server failed on it or
+    the connection ended (the latest failure is in the journal); the device's answer is final."""
     NOT_WORTH = "not worth its price"
     """The little model was not sure, but a second opinion would cost more of the budget than it is worth: final."""
     PRIVATE = "private"
@@ -224,6 +227,8 @@ class LinkState(StrEnum):
     """Reached, but a budget holds the next frame back."""
     SAVING = "saving"
     """What waits is not worth today's price of the budget; it goes when the price falls."""
+    RETRYING = "trying again later"
+    """The server failed on the frames that wait, or ended the connection; each is sent again after a growing pause."""
     MISMATCH = "label mismatch"
     """The server's labels are not the bundle's: nothing is sent (`link_message` says what to change)."""
     DENIED = "access denied"

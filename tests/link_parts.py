@@ -33,6 +33,7 @@ class Handler:
         self.spool = spool
         self.replies: list[str] = []
         self.refusals: list[tuple[str, str]] = []
+        self.given_up: list[tuple[str, str]] = []
         self.changed = threading.Condition()
 
     def answered(self, item: SpoolItem, reply: Reply) -> None:
@@ -45,6 +46,12 @@ class Handler:
         self._settle(item)
         with self.changed:
             self.refusals.append((item.frame_id, message))
+            self.changed.notify_all()
+
+    def gave_up(self, item: SpoolItem, message: str) -> None:
+        self._settle(item)
+        with self.changed:
+            self.given_up.append((item.frame_id, message))
             self.changed.notify_all()
 
     def _settle(self, item: SpoolItem) -> None:

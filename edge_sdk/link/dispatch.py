@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from edge_sdk.budget.ledger import Ledger
 from edge_sdk.budget.limits import Resource
+from edge_sdk.link.retries import Retries
 from edge_sdk.link.transport import Transport
 from edge_sdk.link.wire_account import WireAccount
 from edge_sdk.store.spool import Spool, SpoolItem
@@ -46,6 +47,7 @@ class Dispatch:
         account: knows what is on its way, and charges the bytes themselves.
         transport: knows what a frame and a connection cost on the wire.
         worth: whether a frame is worth its price now.
+        retries: which frames have failed, and rest.
     """
 
     def __init__(
@@ -55,12 +57,14 @@ class Dispatch:
         account: WireAccount,
         transport: Transport,
         worth: Callable[[SpoolItem], bool],
+        retries: Retries,
     ) -> None:
         self._spool = spool
         self._ledger = ledger
         self._account = account
         self._transport = transport
         self._worth = worth
+        self.retries = retries
         self._paid: set[str] = set()  # frames that were charged as frames and cloud compute, and are not settled yet
 
     @property
@@ -69,17 +73,23 @@ class Dispatch:
         return len(self._spool)
 
     def choose(self, busy: Set[str] = frozenset()) -> SpoolItem | None:
-        """The first frame in the spool's order that is worth its price; None: none of the first eight is.
+        """The first frame in the spool's order that may leave and is worth its price; None: none of the first eight is.
 
         Args:
             busy: ids of frames that are in flight; they are not chosen.
         """
-        passed_over: set[str] = set()
-        while len(passed_over) < _LOOK_AT_MOST and (item := self._spool.next(busy | passed_over)) is not None:
-            if self._worth(item):
+        passed_over = self.retries.resting() | busy
+        for _ in range(_LOOK_AT_MOST):
+            item = self._spool.next(passed_over)
+            if item is None or self._worth(item):
                 return item
             passed_over.add(item.frame_id)
         return None
+
+    @property
+    def dear(self) -> bool:
+        """Frames wait that do not rest after a failure: those that `choose` passes over are not worth their price."""
+        return len(self.retries.resting()) < len(self._spool)
 
     def hold_opening(self, first: SpoolItem) -> Hold | None:
         """The budget that has no room for a new connection and its first frame; None: all have room."""

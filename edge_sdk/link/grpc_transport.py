@@ -11,7 +11,7 @@ import grpc
 
 from edge_sdk.errors import ConfigError
 from edge_sdk.link.names import full_table
-from edge_sdk.link.transport import Connection, Refusal, Reply, ServerInfo, Way
+from edge_sdk.link.transport import Connection, Refusal, Reply, ServerInfo, StreamFailed, Way
 from edge_sdk.security.credentials import Denied, Security, explain_failure, open_channel
 from edge_sdk.store.spool import SpoolItem
 from edge_sdk.wire import offload_pb2 as wire
@@ -32,6 +32,16 @@ _CHANNEL_OPTIONS = [
 ]
 _CHANNEL_FILES = 16
 _FINAL = frozenset({wire.Failure.BAD_IMAGE, wire.Failure.TOO_LARGE, wire.Failure.BAD_REQUEST})
+_BUSY = frozenset({wire.Failure.OVERLOADED, wire.Failure.DRAINING})
+_FAILURES = frozenset(
+    {
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.OUT_OF_RANGE,
+        grpc.StatusCode.DATA_LOSS,
+    }
+)
 _DENIALS = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 
 
@@ -124,7 +134,8 @@ class _GrpcConnection:
             chances = tuple(said.probabilities)
             size = reply.ByteSize()
             return Reply(reply.frame_id, said.label, said.confidence, chances, said.macs, size, self.server)
-        return Refusal(reply.frame_id, reply.failure.message, is_retryable(reply.failure))
+        failure = reply.failure
+        return Refusal(reply.frame_id, failure.message, is_retryable(failure), failure.code in _BUSY)
 
 
 def is_retryable(failure: wire.Failure) -> bool:
@@ -165,7 +176,10 @@ def _connection_error(error: grpc.aio.AioRpcError, way: Way, target: str = "") -
         return ConnectionError(_not_a_cloud_server(target, details))
     if error.code() in _DENIALS:
         return Denied(details or error.code().name)
-    return ConnectionError(way.trouble or f"{error.code().name}: {details}")
+    if way.trouble:
+        return ConnectionError(way.trouble)
+    kind = StreamFailed if error.code() in _FAILURES else ConnectionError
+    return kind(f"{error.code().name}: {details}")
 
 
 def _stranger(heard: bytes, target: str) -> str:

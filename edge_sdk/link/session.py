@@ -10,9 +10,12 @@ from typing import Protocol
 
 from edge_sdk.config import UplinkSettings
 from edge_sdk.link.dispatch import LONGEST_HOLD_S, SAVING, Dispatch
-from edge_sdk.link.transport import Connection, Refusal, Reply
+from edge_sdk.link.retries import Cause
+from edge_sdk.link.transport import Connection, Refusal, Reply, StreamFailed
 from edge_sdk.link.wakeup import Wakeup
+from edge_sdk.security.credentials import Denied
 from edge_sdk.store.spool import SpoolItem
+from edge_sdk.terminal.line import one_line
 from edge_sdk.types import LinkState
 
 _log = logging.getLogger(__name__)
@@ -30,6 +33,9 @@ class ReplyHandler(Protocol):
 
     def refused(self, item: SpoolItem, message: str) -> None:
         """Take the server's final refusal of a frame; `message` is its reason."""
+
+    def gave_up(self, item: SpoolItem, message: str) -> None:
+        """Take a frame that was sent as often as frames are, without an answer; `message` has the latest failure."""
 
 
 class Session:
@@ -63,8 +69,7 @@ class Session:
         self._wakeup = wakeup
         self._tell = tell
         self._in_flight: dict[str, tuple[SpoolItem, float]] = {}
-        self._resume_at_s = 0.0
-        self._failures = 0  # retryable ones in a row
+        self._retries = dispatch.retries
         self.answered = 0
 
     async def run(self) -> bool:
@@ -80,15 +85,27 @@ class Session:
         """
         parts: tuple[Awaitable[None], ...] = self._send(), self._receive(), self._watch()
         tasks = [asyncio.ensure_future(part) for part in parts]
+        self._retries.opened()
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-            return tasks[1] in done
+            if tasks[0] in done and tasks[0].exception() is not None:  # why the stream ended is the receiver's to know
+                await asyncio.wait([tasks[1]], timeout=1.0)
+            for task in (tasks[1], tasks[0], tasks[2]):
+                if task.done():
+                    task.result()
+            ended = tasks[1].done()
+        except Denied:
+            raise
+        except (TimeoutError, OSError) as error:
+            self._all_failed(str(error), Cause.FRAME if isinstance(error, StreamFailed) else Cause.CONNECTION)
+            raise
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        if ended:
+            self._all_failed("the server ended the stream", Cause.CONNECTION)
+        return ended
 
     async def _send(self) -> None:
         while True:
@@ -97,16 +114,9 @@ class Session:
                     return
                 await self._wakeup.wait(None)
                 continue
-            pause_s = self._resume_at_s - time.monotonic()
-            item = None
-            if pause_s <= 0 and len(self._in_flight) < self._settings.window:
-                item = self._dispatch.choose(self._in_flight.keys())
-            if item is None:
-                busy = bool(self._in_flight) or pause_s > 0
-                if not busy and self._dispatch.waiting:
-                    self._tell(LinkState.SAVING, SAVING)
-                limit_s = pause_s if pause_s > 0 else None if busy else self._settings.idle_s
-                if not await self._wakeup.wait(limit_s) and not busy:
+            item = self._dispatch.choose(self._in_flight.keys()) if self._has_room() else None
+            if item is None or (self._in_flight and self._retries.tried(item.frame_id)):
+                if not await self._wait_for_work():
                     return
                 continue
             hold = self._dispatch.pay(item, self._connection.server.macs)
@@ -120,6 +130,30 @@ class Session:
             self._in_flight[item.frame_id] = item, time.monotonic() + self._settings.reply_timeout_s
             await self._connection.send(item)
 
+    def _has_room(self) -> bool:
+        """Whether another frame may be on its way: one that has failed before travels alone."""
+        if self._retries.pause_s > 0 or any(self._retries.tried(frame_id) for frame_id in self._in_flight):
+            return False
+        return len(self._in_flight) < (1 if self._retries.probing else self._settings.window)
+
+    async def _wait_for_work(self) -> bool:
+        """Wait until a frame may leave; False: there is none for `settings.idle_s`."""
+        pause_s, rest_s = self._retries.pause_s, self._retries.rest_s
+        if self._in_flight or pause_s > 0:
+            waits = [pause_s] if pause_s > 0 else [] if rest_s is None else [rest_s]
+            await self._wakeup.wait(min(waits, default=None))
+            return True
+        if self._dispatch.waiting:
+            if self._dispatch.dear:
+                self._tell(LinkState.SAVING, SAVING)
+            else:
+                self._tell(LinkState.RETRYING, self._retries.sentence())
+        idle_s = self._settings.idle_s
+        if rest_s is not None and rest_s < idle_s:
+            await self._wakeup.wait(rest_s)
+            return True
+        return await self._wakeup.wait(idle_s)
+
     async def _receive(self) -> None:
         while (word := await self._connection.receive()) is not None:
             entry = self._in_flight.pop(word.frame_id, None)
@@ -131,19 +165,31 @@ class Session:
     def _take(self, item: SpoolItem, word: Reply | Refusal) -> None:
         if isinstance(word, Reply) and word.flaw:
             word = Refusal(word.frame_id, word.flaw, retryable=True)
+        if isinstance(word, Refusal) and word.retryable:
+            wait_s = self._retries.hold_all()
+            _log.info("the server put a frame off (%s); the next one leaves in %.1f s", word.message, wait_s)
+            self._failed(item, word.message, Cause.BUSY if word.busy else Cause.FRAME)
+            return
+        self._retries.answered(item.frame_id)
         if isinstance(word, Reply):
             self.answered += 1
-            self._failures = 0
             self._handler.answered(item, word)
-        elif word.retryable:
-            self._failures += 1
-            wait_s = min(self._settings.backoff_s * 2.0**self._failures, self._settings.max_backoff_s)
-            self._resume_at_s = time.monotonic() + wait_s
-            _log.info("the server put a frame off (%s); the next one leaves in %.1f s", word.message, wait_s)
-            return
         else:
             self._handler.refused(item, word.message)
         self._dispatch.settled(item.frame_id)
+
+    def _failed(self, item: SpoolItem, message: str, cause: Cause) -> None:
+        verdict = self._retries.failed(item.frame_id, message, cause)
+        if verdict is not None:
+            _log.warning("frame %s is given up: %s", item.frame_id, verdict)
+            self._handler.gave_up(item, verdict)
+            self._dispatch.settled(item.frame_id)
+
+    def _all_failed(self, message: str, cause: Cause) -> None:
+        """The connection has ended: no frame that is on its way will be answered."""
+        for item, _ in self._in_flight.values():
+            self._failed(item, one_line(message), cause)
+        self._in_flight.clear()
 
     async def _watch(self) -> None:
         """Raise TimeoutError when a frame has waited `reply_timeout_s` for its reply."""

@@ -19,6 +19,10 @@ LONGEST_NAME = 500
 """Most letters of a label or of a model's name; what comes longer is cut."""
 
 
+class StreamFailed(ConnectionError):
+    """The server itself ended the connection, in failure on what it was sent; not the network, nor its going down."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
     """The server's description, received when a connection opens. Names are brought to one line each (`one_line`).
@@ -84,11 +88,13 @@ class Refusal:
         frame_id: the frame.
         message: the server's reason.
         retryable: True: the same frame may be sent again later. False: never.
+        busy: the server has no room at present, which says nothing of the frame.
     """
 
     frame_id: str
     message: str
     retryable: bool
+    busy: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "message", one_line(self.message))
@@ -133,6 +139,7 @@ class Connection(Protocol):
 
         Raises:
             ConnectionError: the connection has ended in failure.
+            StreamFailed: as `ConnectionError`, where the server says that it failed on what it was sent.
             edge_sdk.security.credentials.Denied: the server does not accept this device.
         """
 

@@ -23,6 +23,7 @@ from edge_sdk.link.dispatch import LONGEST_HOLD_S, SAVING, Dispatch
 from edge_sdk.link.grpc_transport import GrpcTransport
 from edge_sdk.link.names import full_table
 from edge_sdk.link.relay import Relay
+from edge_sdk.link.retries import Retries
 from edge_sdk.link.session import ReplyHandler, Session
 from edge_sdk.link.transport import LONGEST_NAME, ServerInfo, Transport
 from edge_sdk.link.wakeup import Wakeup
@@ -149,7 +150,8 @@ class Uplink:
         settings = self._settings
         account = WireAccount(self._ledger, interface=settings.interface, joules_per_byte=self._joules_per_byte)
         relay = Relay(self.target, account, timeout_s=settings.reply_timeout_s)
-        dispatch = Dispatch(self._spool, self._ledger, account, self._transport, self._worth)
+        retries = Retries(self._spool, settings)
+        dispatch = Dispatch(self._spool, self._ledger, account, self._transport, self._worth, retries)
         while (full := full_table()) and not self._wakeup.closing:
             self._set(LinkState.OFFLINE, str(full))
             await self._wakeup.pause(settings.backoff_s)
@@ -164,11 +166,16 @@ class Uplink:
         """True: a frame waits that is worth its price, and the budgets have room. Else wait a while, return False."""
         first = dispatch.choose()
         if first is None:
+            rest_s = dispatch.retries.rest_s
             if dispatch.waiting and (full := full_table()):  # the frames cannot be read now
                 self._set(LinkState.OFFLINE, str(full))
-            elif dispatch.waiting:
+                rest_s = min(_PRICE_CHECK_S, rest_s or _PRICE_CHECK_S)
+            elif dispatch.waiting and dispatch.dear:
                 self._set(LinkState.SAVING, SAVING)
-            await self._wakeup.wait(_PRICE_CHECK_S if dispatch.waiting else None)
+                rest_s = min(_PRICE_CHECK_S, rest_s or _PRICE_CHECK_S)
+            elif dispatch.waiting:
+                self._set(LinkState.RETRYING, dispatch.retries.sentence())
+            await self._wakeup.wait(rest_s if dispatch.waiting else None)
             return False
         if (hold := dispatch.hold_opening(first)) is not None:
             self._set(LinkState.BUDGET, hold.sentence())

@@ -33,7 +33,7 @@ TOP_K = 3
 
 
 class Answers:
-    """All that is said of frames. The uplink's thread calls `answered` and `refused`.
+    """All that is said of frames. The uplink's thread calls `answered`, `refused` and `gave_up`.
 
     Args:
         store: every answer goes there first.
@@ -106,12 +106,19 @@ class Answers:
 
     def refused(self, item: SpoolItem, message: str) -> None:
         """The server will never answer this frame: the device's answer is final."""
+        self._finish(item, Reason.REFUSED, message)
+
+    def gave_up(self, item: SpoolItem, message: str) -> None:
+        """The frame was sent as often as frames are: the device's answer is final."""
+        self._finish(item, Reason.GIVEN_UP, message)
+
+    def _finish(self, item: SpoolItem, reason: Reason, message: str) -> None:
         said = self._provisional.get(item.frame_id) or self._known(item.frame_id)
         told: list[Answer] = []
         self._settles = True
         try:
-            if self._store.spool.finish(item.frame_id, Reason.REFUSED, message) and said is not None:
-                told = self._hand_over(replace(said, final=True, reason=Reason.REFUSED))
+            if self._store.spool.finish(item.frame_id, reason, message) and said is not None:
+                told = self._hand_over(replace(said, final=True, reason=reason))
         finally:
             self._settles = False
         self._late.wake()

@@ -26,6 +26,7 @@ _LINK_STYLE = {
     LinkState.OFFLINE: "red",
     LinkState.BUDGET: "yellow",
     LinkState.SAVING: "yellow",
+    LinkState.RETRYING: "yellow",
     LinkState.MISMATCH: "red",
     LinkState.DENIED: "red",
     LinkState.OFF: "dim",

@@ -101,6 +101,10 @@ class StoredFrame:
     handled_ns: int
 
 
+STEP_BACK = 5.0
+"""How far a frame steps back for each try that failed: it counts a 32nd of what it did, or as five days younger."""
+
+
 def rank_of(gain: float, size: int, handled_ns: int) -> float:
     """A frame's place in the spool: the highest leaves first, the lowest is dropped first.
 

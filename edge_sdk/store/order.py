@@ -16,12 +16,14 @@ class Place:
         rank: the higher, the earlier its turn.
         handled_ns: when the device handled it, on the store's clock.
         bytes: of its file.
+        tries: spent on it without an answer.
     """
 
     frame_id: str
     rank: float
     handled_ns: int
     bytes: int
+    tries: float = 0.0
 
     @property
     def key(self) -> tuple[float, int, str]:
@@ -40,6 +42,7 @@ class Order:
         self.bytes = 0
         self._keys: list[tuple[float, int, str]] = []
         self._places: dict[str, Place] = {}
+        self._tried = 0
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -56,6 +59,7 @@ class Order:
         self._places[place.frame_id] = place
         insort(self._keys, place.key)
         self.bytes += place.bytes
+        self._tried += place.tries > 0
 
     def pop(self, frame_id: str) -> Place | None:
         """Take a frame out; None if it is not there."""
@@ -63,7 +67,18 @@ class Order:
         if place is not None:
             del self._keys[bisect_left(self._keys, place.key)]
             self.bytes -= place.bytes
+            self._tried -= place.tries > 0
         return place
+
+    def tries(self, frame_id: str) -> float:
+        """Tries spent on a frame; 0 if it is not there."""
+        place = self._places.get(frame_id)
+        return 0.0 if place is None else place.tries
+
+    @property
+    def any_tried(self) -> bool:
+        """Whether tries were spent on some frame."""
+        return self._tried > 0
 
     def first(self, exclude: Collection[str] = ()) -> str | None:
         """The id whose turn it is, of those that are not in `exclude`."""

@@ -16,9 +16,9 @@ from typing import Any
 from edge_sdk.durable.database import storable
 from edge_sdk.types import Answer, Origin, Reason
 
-VERSION = 1
+VERSION = 2
 SCHEMA = (
-    """CREATE TABLE frames (
+    """CREATE TABLE IF NOT EXISTS frames (
         number INTEGER PRIMARY KEY,
         frame_id TEXT NOT NULL UNIQUE,
         state TEXT NOT NULL,
@@ -32,10 +32,13 @@ SCHEMA = (
         cloud_model TEXT, cloud_label TEXT, cloud_confidence REAL, cloud_top_k TEXT,
         truth TEXT, audit INTEGER NOT NULL, reported INTEGER NOT NULL DEFAULT 0
     )""",
-    "CREATE INDEX frames_captured ON frames (captured_us, number)",
-    "CREATE INDEX frames_pictured ON frames (rank, state) WHERE picture IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS frames_captured ON frames (captured_us, number)",
+    "CREATE INDEX IF NOT EXISTS frames_pictured ON frames (rank, state) WHERE picture IS NOT NULL",
     # Where the elapsed clock goes on from after a restart.
-    "CREATE TABLE clock (elapsed_ns INTEGER NOT NULL, wall_s REAL NOT NULL, steady_s REAL NOT NULL, boot_id TEXT)",
+    "CREATE TABLE IF NOT EXISTS clock "
+    "(elapsed_ns INTEGER NOT NULL, wall_s REAL NOT NULL, steady_s REAL NOT NULL, boot_id TEXT)",
+    # Tries spent on frames that wait and have failed; of the others there is no row.
+    "CREATE TABLE IF NOT EXISTS tries (frame_id TEXT PRIMARY KEY, spent REAL NOT NULL) WITHOUT ROWID",
 )
 
 
@@ -77,6 +80,10 @@ FINISH = (
     f"UPDATE frames SET state = ?, reason = ?, note = iif(? = '', note, ?), picture = ?, rank = ? "
     f"WHERE frame_id = ? AND {OPEN}"
 )
+RERANK = f"UPDATE frames SET state = '{State.SENT}', rank = ? WHERE frame_id = ? AND {OPEN}"
+TRIED = "INSERT INTO tries VALUES (?, ?) ON CONFLICT (frame_id) DO UPDATE SET spent = excluded.spent"
+UNTRIED = "DELETE FROM tries WHERE frame_id = ?"
+NO_MORE_TRIES = f"DELETE FROM tries WHERE frame_id NOT IN (SELECT frame_id FROM frames WHERE {OPEN})"
 COLUMNS = f"{_FIRST}, cloud_model, cloud_label, cloud_confidence, cloud_top_k, reported"
 LAST_LABEL = f"iif(state = '{State.ANSWERED}', cloud_label, label)"
 

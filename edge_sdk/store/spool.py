@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import os
 import threading
 from collections.abc import Callable, Collection, Sequence
@@ -20,6 +21,7 @@ from edge_sdk.durable.files import move, sync
 from edge_sdk.errors import ConfigError, StorageError
 from edge_sdk.store.archive import Archive
 from edge_sdk.store.frames import (
+    STEP_BACK,
     SUFFIX,
     SpoolItem,
     check_item,
@@ -36,8 +38,12 @@ from edge_sdk.store.recovery import DAMAGED, FRAMES
 from edge_sdk.store.schema import (
     ANSWER,
     FINISH,
+    NO_MORE_TRIES,
     OPEN,
+    RERANK,
     SENT,
+    TRIED,
+    UNTRIED,
     WAIT,
     FrameRecord,
     State,
@@ -127,11 +133,14 @@ class Spool:
         own, values = same_labels(self._label_set)
         rows = self._table.read(f"{waits} AND {own}", values)
         others = self._table.read(f"{waits} AND NOT {own}", values)
+        tries = dict(self._table.read("SELECT frame_id, spent FROM tries"))
+        if tries:
+            self._table.change(Change(NO_MORE_TRIES, ()))
         oldest_ns = 0 if self._max_age_ns is None else self._table.now_ns() - self._max_age_ns
         with self._lock:
             for frame_id, rank, handled_ns, size in rows:
                 if frame_id not in self._order:
-                    self._order.add(Place(frame_id, rank, handled_ns, size))
+                    self._order.add(Place(frame_id, rank, handled_ns, size, tries.get(frame_id, 0.0)))
             self._others.load(others, oldest_ns)
 
     def __len__(self) -> int:
@@ -233,6 +242,40 @@ class Spool:
         """The frame is on its way to the cloud, and still waits."""
         self._table.change(Change(SENT, (frame_id,)))
 
+    @property
+    def any_tried(self) -> bool:
+        """Whether some frame that waits was sent before, and failed."""
+        return self._order.any_tried
+
+    def tries(self, frame_id: str) -> float:
+        """The tries that were spent on a frame; 0 if it does not wait."""
+        with self._lock:
+            return self._order.tries(frame_id)
+
+    def step_back(self, frame_id: str, tries: float) -> float:
+        """A frame was sent and not answered: it steps back behind others, as if it were worth far less.
+
+        Args:
+            frame_id: the frame.
+            tries: to be counted.
+
+        Returns:
+            The tries spent on it in all, over restarts; `tries` where it does not wait (any more).
+        """
+        with self._lock:
+            place = self._order.pop(frame_id)
+            if place is None:
+                return tries
+            spent = place.tries + tries
+            steps = math.ceil(spent) - math.ceil(place.tries)
+            place = replace(place, rank=place.rank - steps * STEP_BACK, tries=spent)
+            self._order.add(place)
+            self._table.change(
+                Change(TRIED, (frame_id, place.tries)),
+                Change(RERANK, (place.rank, frame_id)),
+            )
+        return place.tries
+
     def answer(
         self,
         answer: Answer,
@@ -305,6 +348,8 @@ class Spool:
                     then()
 
             self._table.change(Change(sql, (*values, picture, rank, frame_id), let_go))
+            if place.tries:
+                self._table.change(Change(UNTRIED, (frame_id,)))
         return True
 
     def _lose(self, frame_ids: Sequence[str], reason: Reason, note: str = "") -> None:

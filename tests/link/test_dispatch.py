@@ -10,7 +10,9 @@ from link_parts import item
 
 from edge_sdk.budget.ledger import Ledger
 from edge_sdk.budget.limits import Budget, Resource
+from edge_sdk.config import UplinkSettings
 from edge_sdk.link.dispatch import Dispatch
+from edge_sdk.link.retries import Retries
 from edge_sdk.link.wire_account import WireAccount
 from edge_sdk.store.spool import Spool
 from edge_sdk.store.store import Store
@@ -26,7 +28,14 @@ def spool(tmp_path: Path) -> Iterator[Spool]:
 def make(tmp_path: Path, spool: Spool, *budgets: Budget, least_gain: float = 0.0) -> tuple[Dispatch, Ledger]:
     ledger = Ledger(tmp_path / "ledger.db", budgets=budgets)
     account = WireAccount(ledger)
-    dispatch = Dispatch(spool, ledger, account, FakeTransport(("a", "b")), lambda item: item.gain >= least_gain)
+    dispatch = Dispatch(
+        spool,
+        ledger,
+        account,
+        FakeTransport(("a", "b")),
+        lambda item: item.gain >= least_gain,
+        Retries(spool, UplinkSettings()),
+    )
     return dispatch, ledger
 
 

@@ -14,6 +14,7 @@ from edge_sdk.budget.limits import Budget, Resource
 from edge_sdk.config import UplinkSettings
 from edge_sdk.link.dispatch import Dispatch
 from edge_sdk.link.relay import Relay
+from edge_sdk.link.retries import Retries
 from edge_sdk.link.session import Session
 from edge_sdk.link.transport import Refusal, Reply, ServerInfo
 from edge_sdk.link.wakeup import Wakeup
@@ -42,7 +43,7 @@ async def run(
         for _ in range(frames):
             store.spool.put(item())
         account = WireAccount(ledger)
-        dispatch = Dispatch(store.spool, ledger, account, transport, lambda item: True)
+        dispatch = Dispatch(store.spool, ledger, account, transport, lambda item: True, Retries(store.spool, settings))
 
         def tell(state: LinkState, message: str) -> None:
             states.append(state)

@@ -18,7 +18,7 @@ from tiny_network import write_tiny_bundle
 from edge_sdk import EdgeClassifier, Frame, LinkState, Origin, Reason, open_bundle
 from edge_sdk.budget.limits import Resource
 from edge_sdk.camera.gate import MotionGate
-from edge_sdk.config import StorageSettings
+from edge_sdk.config import StorageSettings, UplinkSettings
 from edge_sdk.errors import BundleError, ConfigError, ImageError, StorageError
 from edge_sdk.model.bundle import Bundle
 from edge_sdk.model.policy import GainTable, Histogram, Policy, Preferences
@@ -201,6 +201,38 @@ def test_a_full_spool_makes_the_devices_answer_final(tmp_path: Path) -> None:
         assert all(one.final and one.reason is Reason.EVICTED and one.label in LABELS for one in evicted)
         assert len(evicted) + edge.waiting == 20
         assert sum(entry.answer.final for entry in edge.journal.query()) == len(evicted)
+
+
+def test_a_frame_that_the_server_always_fails_on_is_final_at_last(tmp_path: Path) -> None:
+    """Good frames go on meanwhile; the journal says why."""
+    bad = frame()
+
+    def script(request: wire.ClassifyRequest, _: object) -> wire.ClassifyReply:
+        if request.frame_id == bad.frame_id:
+            return failure(request, wire.Failure.INTERNAL, "not finite")
+        return answer(request, LABELS[0])
+
+    with (
+        ScriptedServer(script, labels=LABELS) as server,
+        EdgeClassifier(
+            cloud=server.target,
+            state_dir=tmp_path,
+            threshold=NEVER,
+            uplink=UplinkSettings(backoff_s=0.01, max_backoff_s=0.02, max_tries=3),
+        ) as edge,
+    ):
+        for picture in (bad, *(frame(number) for number in range(1, 9))):
+            edge.classify(picture)
+        said = {late.frame_id: late for late in edge.late_answers(wait_s=30)}
+        assert len(said) == 9
+        last = said.pop(bad.frame_id)
+        assert (last.origin, last.final, last.reason) == (Origin.DEVICE, True, Reason.GIVEN_UP)
+        assert {late.origin for late in said.values()} == {Origin.CLOUD}
+        assert server.ids.count(bad.frame_id) == 3
+        entry = edge.journal.entry(bad.frame_id)
+        assert entry is not None
+        assert entry.note == "sent 3 times without an answer; the latest failure: not finite"
+        assert list(edge.journal.query(reason=Reason.GIVEN_UP)) == [entry]
 
 
 def test_a_refused_frame_keeps_the_devices_answer(tmp_path: Path) -> None:

@@ -78,3 +78,10 @@ def test_victims_are_the_lowest_ranks_and_no_more_than_needed(waiting: list[Plac
 def test_old_frames_are_found(waiting: list[Place], oldest_ns: int, exclude: set[str]) -> None:
     found = filled(waiting).handled_before(oldest_ns, exclude)
     assert set(found) == {one.frame_id for one in waiting if one.handled_ns < oldest_ns} - exclude
+
+
+def test_tries_are_known_while_a_frame_waits() -> None:
+    order = filled([Place("a", 1.0, 0, 5, 1.25), Place("b", 1.0, 0, 5)])
+    assert (order.tries("a"), order.tries("b"), order.tries("c"), order.any_tried) == (1.25, 0.0, 0.0, True)
+    order.pop("a")
+    assert (order.tries("a"), order.any_tried) == (0.0, False)

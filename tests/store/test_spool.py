@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -455,6 +457,39 @@ def test_a_frame_that_was_sent_says_so_and_still_waits(store: Store, tmp_path: P
     store.close()
     with Store(tmp_path) as again:
         assert again.spool.ids() == ("a",)
+
+
+def test_a_frame_that_failed_steps_back_for_good_and_its_tries_are_counted_over_restarts(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        for name, gain in (("a", 0.9), ("b", 0.1)):
+            store.spool.put(item(name, gain=gain))
+        assert store.spool.ids() == ("a", "b")
+        assert not store.spool.any_tried
+        assert [store.spool.step_back("a", spent) for spent in (1.0, 0.25, 0.25)] == [1.0, 1.25, 1.5]
+        assert store.spool.step_back("gone", 1.0) == 1.0
+        assert store.spool.ids() == ("b", "a")
+        entry = store.journal.entry("a")
+        assert entry is not None and entry.state is State.SENT
+    with Store(tmp_path) as store:
+        assert store.spool.ids() == ("b", "a")
+        assert (store.spool.tries("a"), store.spool.tries("b"), store.spool.any_tried) == (1.5, 0.0, True)
+        assert store.spool.finish("a", Reason.GIVEN_UP, "sent 8 times")
+        store.spool.put(item("a"))  # of a settled frame nothing is left
+        assert store.spool.tries("a") == 0.0
+    with Store(tmp_path) as store:
+        assert not store.spool.any_tried
+
+
+def test_a_table_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.spool.put(item("a"))
+    with closing(sqlite3.connect(tmp_path / "state.db")) as connection:
+        connection.executescript("DROP TABLE tries; PRAGMA user_version = 1;")
+    with Store(tmp_path) as store:
+        assert store.spool.ids() == ("a",)
+        assert store.spool.step_back("a", 1.0) == 1.0
+        assert store.flush()
+        assert not list(tmp_path.glob("*.damaged*"))
 
 
 def test_a_frame_that_cannot_be_stored_is_unknown_to_the_table(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
