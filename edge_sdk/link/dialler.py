@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import math
 import socket
 import sys
 import time
@@ -23,6 +24,9 @@ _log = logging.getLogger(__name__)
 
 _LINUX = sys.platform.startswith("linux")
 _MOST_TRIES = 6
+_SEGMENTS = (1_000, 500)  # fit IPv6's least MTU of 1,280 bytes with room for tunnels, and IPv4's 576
+_SYN_REPEAT_S = 1.0
+_SHORTEST_IDLE_S = 5.0
 _SHORTEST_DELAY_S, _LONGEST_DELAY_S = 0.25, 2.0  # RFC 8305, section 8
 
 
@@ -38,6 +42,7 @@ class Dialler:
 
     Attributes:
         max_segment: most payload of one packet on connections from now on, both ways; None: as the path says.
+        longest_idle_s: seconds after which a silent connection is likely to be forgotten on the way; infinity: unknown.
         doing: what a connection waits for now, for a person.
     """
 
@@ -51,6 +56,7 @@ class Dialler:
         self._best: Address | None = None
         self._delay_s = _SHORTEST_DELAY_S
         self.max_segment: int | None = None
+        self.longest_idle_s = math.inf
         self.doing = ""
 
     @property
@@ -81,15 +87,32 @@ class Dialler:
         return remote
 
     async def probe(self) -> bool:
-        """Whether the server accepts a further connection at the address that worked last; it is reset at once."""
+        """Whether the server accepts a further connection at once, where it was last reached; it is reset at once.
+
+        False also where the connection took more than one packet to ask for: such a way is not dead, but poor.
+        """
         if self._best is None:
             return False
         try:
-            remote, _, _ = await self._race([self._best])
+            remote, _, seconds = await self._race([self._best])
         except OSError:
             return False
         _reset(remote)
-        return True
+        return seconds < _SYN_REPEAT_S
+
+    def shrink(self, below: int) -> int | None:
+        """Make the segments of later connections smaller than `below`; the new size, None: they cannot be smaller."""
+        size = next((size for size in _SEGMENTS if size < min(below, self.max_segment or below)), None)
+        self.max_segment = size or self.max_segment
+        return size
+
+    def suspect(self) -> None:
+        """Make segments somewhat smaller: it may be that the answer, which did not come, was too large for the way."""
+        self.max_segment = self.max_segment or _SEGMENTS[0]
+
+    def end_before(self, idle_s: float) -> None:
+        """Note that a connection was forgotten on the way when it had been silent for `idle_s`."""
+        self.longest_idle_s = max(_SHORTEST_IDLE_S, min(self.longest_idle_s, 0.75 * idle_s))
 
     async def _race(self, addresses: list[Address]) -> tuple[socket.socket, Address, float]:
         """The first connection that is made, its address, and the seconds that it took."""

@@ -77,7 +77,7 @@ class GrpcTransport:
             try:
                 await asyncio.wait_for(_ready(channel), self._connect_timeout_s)
             except TimeoutError:
-                raise ConnectionError(way.doing or f"no cloud server answers at {self._target}") from None
+                raise TimeoutError(way.doing or f"no cloud server answers at {self._target}") from None
             except ConnectionError:
                 trouble = way.trouble or _stranger(way.heard, self._target)
                 details = "" if trouble else await _last_error(channel)
@@ -90,6 +90,10 @@ class GrpcTransport:
             try:
                 told = await stub.Describe(wire.DescribeRequest(), timeout=self._reply_timeout_s, metadata=token)
             except grpc.aio.AioRpcError as error:
+                if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and not way.trouble:
+                    raise TimeoutError(
+                        f"{self._target} has not described itself for {self._reply_timeout_s:g} s"
+                    ) from None
                 raise _connection_error(error, way, self._target) from error
             stream = stub.Stream(metadata=token)
             try:

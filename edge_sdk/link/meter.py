@@ -23,6 +23,8 @@ _IPV4, _IPV6 = 20, 40
 _TCP_DATA, _TCP_ACK, _TCP_SYN = 32, 60, 40  # with timestamps; with timestamps and three SACK blocks; with options
 _ARP_BYTES, _ARP_EVERY_S = 42, 15.0
 _DEFAULT_MSS = 1_200
+_SO_MEMINFO = 55
+_PAUSE_S = 5.0
 _UNKNOWN_LOSS = 1.1  # without TCP_INFO: room for retransmissions
 
 SYN_TRIES = 3
@@ -44,6 +46,7 @@ class _Kernel:
     data_segments: int
     bytes_sent: int
     not_sent: int
+    repeats: int
 
     @classmethod
     def read(cls, connection: socket.socket) -> _Kernel | None:
@@ -55,7 +58,7 @@ class _Kernel:
         (mss,) = struct.unpack_from("=I", info, 16)
         segments, _, not_sent, _, _, data_segments = struct.unpack_from("=6I", info, 136)
         (bytes_sent,) = struct.unpack_from("=Q", info, 200)
-        return cls(mss, segments, data_segments, bytes_sent, not_sent)
+        return cls(mss, segments, data_segments, bytes_sent, not_sent, info[2])
 
 
 class WireMeter:
@@ -64,6 +67,10 @@ class WireMeter:
     Args:
         connection: a connected TCP socket.
         steady: seconds that never run backwards.
+
+    Attributes:
+        mss: payload of a full segment.
+        pause_s: seconds of silence before the payload that was written since anything came; 0: there was none.
     """
 
     def __init__(self, connection: socket.socket, *, steady: Callable[[], float] = time.monotonic) -> None:
@@ -73,6 +80,8 @@ class WireMeter:
         self._headers = LINK_HEADER + (_IPV6 if connection.family == socket.AF_INET6 else _IPV4)
         self._written = 0
         self._received = 0
+        self._moved_s = self._opened_s
+        self.pause_s = 0.0
         self.mss = _DEFAULT_MSS
         self.wire_bytes()
 
@@ -87,10 +96,15 @@ class WireMeter:
 
     def wrote(self, n_bytes: int) -> None:
         """Payload was given to the kernel."""
+        now_s = self._steady()
+        if now_s - self._moved_s > _PAUSE_S:
+            self.pause_s = now_s - self._moved_s
+        self._moved_s = now_s
         self._written += n_bytes
 
     def received(self, n_bytes: int) -> None:
         """Payload has come; its acknowledgements are counted."""
+        self._moved_s, self.pause_s = self._steady(), 0.0
         self._received += n_bytes
 
     def wire_bytes(self) -> int:
@@ -115,6 +129,26 @@ class WireMeter:
         waiting = array.array("i", [0])
         fcntl.ioctl(self._connection.fileno(), termios.TIOCOUTQ, waiting)
         return waiting[0]
+
+    def repeats(self) -> int:
+        """How often the oldest unacknowledged segment was sent again in vain; 0 where the system does not say."""
+        found = _Kernel.read(self._connection)
+        return found.repeats if found else 0
+
+    def gap(self) -> bool:
+        """Whether data has come that waits for data before it; False where the system does not say."""
+        if not sys.platform.startswith("linux"):
+            return False
+        import fcntl
+        import termios
+
+        try:
+            (held,) = struct.unpack_from("=I", self._connection.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 64))
+        except OSError:
+            return False  # Linux before 4.12
+        readable = array.array("i", [0])
+        fcntl.ioctl(self._connection.fileno(), termios.FIONREAD, readable)
+        return bool(held and not readable[0])
 
 
 def interface_bytes(interface: str) -> int | None:

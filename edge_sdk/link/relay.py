@@ -62,6 +62,7 @@ class Relay:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self.trouble = ""
         self.heard = b""
+        self._connected = False
 
     async def __aenter__(self) -> Self:
         self._server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -97,6 +98,11 @@ class Relay:
         """What the latest connection waits for now, for a person."""
         return self.trouble or self._dialler.doing
 
+    @property
+    def longest_idle_s(self) -> float:
+        """Seconds after which a silent connection is likely to be forgotten on the way; infinity: unknown."""
+        return self._dialler.longest_idle_s
+
     async def _accept(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
@@ -113,7 +119,7 @@ class Relay:
                 local.close()
 
     async def _serve(self, local: socket.socket) -> None:
-        self.trouble, self.heard = "", b""
+        self.trouble, self.heard, self._connected = "", b"", False
         with local:
             try:
                 remote = await self._dialler.connect()
@@ -121,11 +127,22 @@ class Relay:
                 _log.debug("no connection: %s", error)
                 self.trouble = str(error)
                 return
-            begin_s = time.monotonic()
+            begin_s, self._connected = time.monotonic(), True
             with remote:
-                await RelayConnection(self._account, local, remote, on_first=self._hear).run()
+                connection = RelayConnection(
+                    self._account, local, remote, server=self._dialler, on_first=self._hear, on_stall=self._tell
+                )
+                await connection.run()
             if time.monotonic() - begin_s < _SHORT_S:
                 self._dialler.forget()  # it may be that a stranger answers under the server's name
+
+    def unanswered(self) -> None:
+        """Note that the server did not answer in time: it may be that its packets are too large for the way back."""
+        if self._connected:
+            self._dialler.suspect()
+
+    def _tell(self, trouble: str) -> None:
+        self.trouble = trouble
 
     def _hear(self, data: bytes) -> None:
         self.heard = data[:_HEARD_BYTES]

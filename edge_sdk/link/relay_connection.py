@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 from edge_sdk.link.meter import SYN_BYTES, WireMeter
+from edge_sdk.link.stall import Server, StallWatch
 from edge_sdk.link.wire_account import WireAccount
 
 _log = logging.getLogger(__name__)
@@ -31,7 +32,9 @@ class RelayConnection:
         account: charged for each byte.
         local: connected to gRPC; non-blocking.
         remote: connected to the server; non-blocking.
+        server: where `remote` leads to: asked when the connection stands still; None: it may stand still.
         on_first: called with the first bytes that come from the server, before they are handed on; None: not called.
+        on_stall: called with the reason, before a connection that stands still is reset; None: not called.
     """
 
     def __init__(
@@ -40,30 +43,35 @@ class RelayConnection:
         local: socket.socket,
         remote: socket.socket,
         *,
+        server: Server | None = None,
         on_first: Callable[[bytes], None] | None = None,
+        on_stall: Callable[[str], None] | None = None,
     ) -> None:
         self._account = account
         self._local = local
         self._remote = remote
         self._on_first = on_first
+        self._on_stall = on_stall or (lambda reason: None)
         self._meter = WireMeter(remote)
+        self._stall = None if server is None else StallWatch(self._meter, server)
         self._charged = SYN_BYTES  # paid before it was dialled
         self._wrote_s = time.monotonic()
         self._writing = asyncio.Event()
 
     async def run(self) -> None:
         """Copy both ways until both sides have ended, or one fails."""
-        there, back, guard = (asyncio.ensure_future(part) for part in (self._out(), self._in(), self._guard()))
+        parts = self._out(), self._in(), self._guard(), self._watch()
+        there, back, guard, watch = tasks = [asyncio.ensure_future(part) for part in parts]
         try:
-            await asyncio.wait((there, back, guard), return_when=asyncio.FIRST_COMPLETED)
-            if there.done() and there.exception() is None and not guard.done():  # gRPC has closed: a last word
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if done == {there} and there.exception() is None:  # gRPC has closed: a last word
                 with contextlib.suppress(OSError):
                     self._remote.shutdown(socket.SHUT_WR)
-                await asyncio.wait((back, guard), timeout=_GOODBYE_S, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait((back, guard, watch), timeout=_GOODBYE_S, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for part in (there, back, guard):
-                part.cancel()
-            await asyncio.gather(there, back, guard, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             self._settle()
             # What is not acknowledged by now is not repeated: a reset, where an orderly end has not come.
             with contextlib.suppress(OSError):
@@ -132,6 +140,13 @@ class RelayConnection:
         at_risk = self._meter.unacknowledged() + n_bytes
         self._account.segment_bytes = self._meter.segment_bytes
         return self._meter.cost(at_risk) + min(_SPARE_SEGMENTS * self._meter.segment_bytes, at_risk)
+
+    async def _watch(self) -> None:
+        """Return when the connection stands still for good."""
+        if self._stall is None:
+            await asyncio.get_running_loop().create_future()
+        else:
+            self._on_stall(await self._stall.stalled())
 
     async def _guard(self) -> None:
         """Charge retransmissions while bytes are unacknowledged; return when the budget has no room for more."""

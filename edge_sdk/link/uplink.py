@@ -15,6 +15,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 from edge_sdk.budget.ledger import Ledger
 from edge_sdk.config import UplinkSettings, check_address
@@ -185,7 +186,7 @@ class Uplink:
 
     async def _connect(self, relay: Relay, dispatch: Dispatch, backoff_s: float) -> float:
         """Run one connection and, if it failed, wait `backoff_s`. Returns the next failure's wait in seconds."""
-        settings = self._settings
+        settings = replace(self._settings, idle_s=min(self._settings.idle_s, relay.longest_idle_s))
         self._set(LinkState.CONNECTING)
         slow = self._loop.call_later(_PATIENCE_S, self._say_slow, relay)
         try:
@@ -207,6 +208,8 @@ class Uplink:
             self._set(LinkState.DENIED, str(error))
             backoff_s = settings.max_backoff_s  # a person must act
         except (TimeoutError, OSError) as error:
+            if isinstance(error, TimeoutError):
+                relay.unanswered()
             self._set(LinkState.OFFLINE, str(error) or type(error).__name__)
         finally:
             slow.cancel()

@@ -1,6 +1,7 @@
-"""The cloud's end of the laboratory: `python cloud.py ADDRESS PORT [KEYS]` answers every frame until it is killed.
+"""The cloud's end of the laboratory: `python cloud.py ADDRESS PORT [KEYS [LABELS]]` answers frames until it is killed.
 
-With KEYS, a folder of `edge-sdk keys`, it speaks TLS and demands a device certificate.
+With KEYS, a folder of `edge-sdk keys`, it speaks TLS and demands a device certificate; "-": it does not. It knows
+LABELS more labels than the device does.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from edge_sdk.testing.server import ScriptedServer, answer
 def main() -> None:
     labels = open_bundle("trailcam").manifest.labels
     credentials = None
-    if len(sys.argv) > 3:
+    if len(sys.argv) > 4:
+        labels = (*labels, *(f"a further label {number}" for number in range(int(sys.argv[4]))))
+    if len(sys.argv) > 3 and sys.argv[3] != "-":
         ca, cert, key = (Path(sys.argv[3], name).read_bytes() for name in ("ca.pem", "server.pem", "server.key"))
         credentials = grpc.ssl_server_credentials([(key, cert)], ca, True)
     server = ScriptedServer(

@@ -27,9 +27,20 @@ class Direction:
 
     def __init__(self, settings: dict[str, Any], chance: random.Random) -> None:
         self.settings = settings
-        self.counts = {"forwarded": 0, "lost": 0, "overflowed": 0}
+        self.counts = {"forwarded": 0, "lost": 0, "overflowed": 0, "swallowed": 0}
         self._chance = chance
         self._free_at = 0.0
+
+    def swallows(self, packet: bytes, now: float, heard: dict[bytes, float]) -> bool:
+        """Whether a packet is too large, or of a connection that was silent for too long; `heard` has all of them."""
+        swallowed = len(packet) > (self.settings["largest"] or 1 << 16)
+        if self.settings["mapping_s"] is not None and packet[9] == 6:  # TCP without options of IP
+            connection, begins = bytes(sorted(packet[20:24])), bool(packet[33] & 2)
+            swallowed |= not begins and now - heard.get(connection, 0.0) > self.settings["mapping_s"]
+            if not swallowed:
+                heard[connection] = now
+        self.counts["swallowed"] += swallowed
+        return swallowed
 
     def due(self, size: int, now: float, dark: bool) -> float | None:
         """When a packet that comes now arrives; None: it does not."""
@@ -70,6 +81,7 @@ def main() -> None:
     ways = {name: Direction(settings[name], chance) for name in ("up", "down")}
     routes = {device: (ways["up"], cloud), cloud: (ways["down"], device)}
     on_the_way: list[tuple[float, int, int, bytes]] = []
+    heard: dict[bytes, float] = {}
     number = 0
     start = time.monotonic()
     print("ready", flush=True)
@@ -81,6 +93,8 @@ def main() -> None:
         for file in {device, cloud} & set(readable):
             while packet := read(file):
                 way, other = routes[file]
+                if way.swallows(packet, now, heard):
+                    continue
                 if (due := way.due(len(packet), now, dark)) is not None:
                     number += 1
                     heapq.heappush(on_the_way, (due, number, other, packet))

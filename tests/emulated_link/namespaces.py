@@ -36,6 +36,8 @@ class Way:
         jitter_ms: up to so much more, drawn for each packet: packets overtake one another.
         rate: bytes a second; None: no limit.
         queue: bytes that wait for their turn; more is dropped.
+        largest: bytes of the largest packet that passes; larger ones are dropped without a word. None: all pass.
+        mapping_s: seconds after which a silent TCP connection is forgotten, and what it sends dropped. None: never.
     """
 
     loss: float = 0.0
@@ -43,6 +45,8 @@ class Way:
     jitter_ms: float = 0.0
     rate: float | None = None
     queue: int = 100_000
+    largest: int | None = None
+    mapping_s: float | None = None
 
 
 @dataclass(frozen=True)

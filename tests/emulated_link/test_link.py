@@ -36,14 +36,19 @@ def test_a_good_link_carries_all_in_order() -> None:
         before = device.tx_bytes
         assert carried(device, cloud, 300) == list(range(300))
         assert device.tx_bytes - before == 300 * (100 + UDP_IP)
-        assert emulator.counts()["up"] == {"forwarded": 300, "lost": 0, "overflowed": 0}
+        assert emulator.counts()["up"] == {"forwarded": 300, "lost": 0, "overflowed": 0, "swallowed": 0}
 
 
 def test_a_lossy_link_loses_the_share_that_was_asked_for() -> None:
     with emulated_link(Way(loss=0.2)) as (device, cloud, emulator):
         came = carried(device, cloud, 3000)
         assert 480 < 3000 - len(came) < 720  # five standard deviations
-        assert emulator.counts()["up"] == {"forwarded": len(came), "lost": 3000 - len(came), "overflowed": 0}
+        assert emulator.counts()["up"] == {
+            "forwarded": len(came),
+            "lost": 3000 - len(came),
+            "overflowed": 0,
+            "swallowed": 0,
+        }
 
 
 def test_jitter_lets_packets_overtake_one_another() -> None:
@@ -60,6 +65,24 @@ def test_a_blackout_lets_nothing_through_and_ends() -> None:
         assert carried(device, cloud, 50) == []
         emulator.set(up=Way())
         assert carried(device, cloud, 50) == list(range(50))
+
+
+def test_a_black_hole_swallows_what_is_too_large() -> None:
+    with emulated_link(Way(largest=1_000)) as (device, cloud, emulator):
+        assert carried(device, cloud, 20, 1_001 - UDP_IP) == []
+        assert carried(device, cloud, 20, 1_000 - UDP_IP) == list(range(20))
+        assert emulator.counts()["up"]["swallowed"] == 20
+
+
+def test_a_silent_connection_is_forgotten_until_it_is_opened_anew() -> None:
+    def packet(flags: int) -> bytes:
+        return bytes(9) + b"\x06" + bytes(10) + b"\x01\x02\x03\x04" + bytes(9) + bytes([flags]) + bytes(6)
+
+    direction, heard = Direction(asdict(Way(mapping_s=5.0)), random.Random(0)), dict[bytes, float]()
+    syn, data = packet(2), packet(16)
+    arrivals = [(syn, 100.0), (data, 104.0), (data, 108.0), (data, 114.0), (data, 115.0), (syn, 116.0), (data, 117.0)]
+    swallowed = [direction.swallows(one, now, heard) for one, now in arrivals]
+    assert swallowed == [False, False, False, True, True, False, False]
 
 
 def test_a_slow_link_drops_what_its_queue_does_not_hold() -> None:

@@ -100,6 +100,25 @@ async def test_segments_are_as_small_as_asked_both_ways(ledger: Ledger, server: 
         assert peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG) <= 700
 
 
+def test_segments_shrink_in_two_steps_and_on_suspicion_in_one(ledger: Ledger) -> None:
+    way = Dialler("192.0.2.1", 5, WireAccount(ledger), timeout_s=30)
+    way.suspect()
+    assert way.max_segment == 1_000
+    way.suspect()
+    assert way.max_segment == 1_000
+    assert [way.shrink(988), way.shrink(488)] == [500, None]
+    assert way.max_segment == 500
+    fresh = Dialler("192.0.2.1", 5, WireAccount(ledger), timeout_s=30)
+    assert [fresh.shrink(1_448), fresh.shrink(1 << 16), fresh.shrink(1 << 16)] == [1_000, 500, None]
+
+
+def test_silent_connections_end_before_they_are_forgotten(ledger: Ledger) -> None:
+    way = Dialler("192.0.2.1", 5, WireAccount(ledger), timeout_s=30)
+    for idle_s, longest_s in ((80.0, 60.0), (100.0, 60.0), (40.0, 30.0), (1.0, 5.0)):
+        way.end_before(idle_s)
+        assert way.longest_idle_s == longest_s
+
+
 async def test_a_probe_tells_whether_the_server_accepts(ledger: Ledger, server: socket.socket) -> None:
     way = direct(server, WireAccount(ledger))
     assert not await way.probe()  # nothing has worked yet

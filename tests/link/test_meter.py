@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from edge_sdk.link.meter import WireMeter, interface_bytes
+
+
+@contextmanager
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Both ends of a TCP connection."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as out:
+        other, _ = listener.accept()
+        with other:
+            yield out, other
 
 
 def test_the_meter_reads_the_kernel() -> None:
@@ -38,3 +49,22 @@ def test_what_was_not_acknowledged_may_be_sent_again() -> None:
         except BlockingIOError:
             pass
         assert 0 < meter.unacknowledged() <= sent
+
+
+def test_a_silence_before_what_is_written_is_measured_until_something_comes() -> None:
+    now_s = 100.0
+    with pair() as (out, _):
+        meter = WireMeter(out, steady=lambda: now_s)
+        now_s = 140.0
+        meter.wrote(10)
+        meter.wrote(10)
+        assert meter.pause_s == 40.0
+        meter.received(10)
+        assert meter.pause_s == 0.0
+
+
+def test_a_healthy_connection_repeats_nothing_and_has_no_gap() -> None:
+    with pair() as (out, other):
+        meter = WireMeter(out)
+        other.sendall(b"a")
+        assert (meter.repeats(), meter.gap()) == (0, False)
