@@ -38,6 +38,7 @@ RATE = "Frames a second from one device; further ones are OVERLOADED.  [default:
 STATE = "Folder of the reply cache; none: memory only.  [default: the user's state folder, one for each port]"
 ARCHIVE = "Folder of the frame archive: frames with the model's answers, for training.  [default: no archive]"
 GRACE = "Seconds that the model may hang or fail on everything before the process ends with code 70; inf: it stays."
+LIMITS = "TOML file of the four limits above, which goes before them; SIGHUP reads it again."
 HTTP = "Serve /metrics and /healthz over HTTP on this port; 0 takes a free one.  [default: off]"
 
 
@@ -100,6 +101,7 @@ def _bytes_of(ctx: click.Context, parameter: click.Parameter, text: str) -> int:
 @click.option("--burst", type=click.IntRange(1), default=32, help="Frames one device may send at once after a pause.")
 @click.option("--max-streams", type=click.IntRange(1), default=1000, help="Open streams of all devices.")
 @click.option("--max-streams-per-device", type=click.IntRange(1), default=16, help="Open streams of one device.")
+@click.option("--limits", type=PATH, help=LIMITS)
 @click.option("--state", type=click.Path(file_okay=False), help=STATE)
 @click.option(
     "--cached-replies",
@@ -152,6 +154,7 @@ def main(
     burst: int,
     max_streams: int,
     max_streams_per_device: int,
+    limits: Path | None,
     state: str | None,
     cached_replies: int,
     archive: Path | None,
@@ -167,8 +170,8 @@ def main(
     """Serve a big model to devices over gRPC.
 
     Once ready it prints "listening on HOST:PORT". SIGTERM or Ctrl-C drains: frames in flight are answered, then it
-    ends with a line of what was done. A second signal ends it at once. Exit codes: 0 it was asked to end, 2 an error,
-    70 the model hung or failed on everything.
+    ends with a line of what was done. A second signal ends it at once. SIGHUP reads tokens, certificates, label map and
+    limits again. Exit codes: 0 it was asked to end, 2 an error, 70 the model hung or failed on everything.
     """
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # a taken port is reported below, in words
@@ -204,6 +207,7 @@ def main(
             burst=burst,
             max_streams=max_streams,
             max_streams_per_device=max_streams_per_device,
+            limits_file=limits,
             state=_state_folder(state, port),
             cached_replies=cached_replies,
             archive=archive,
@@ -237,8 +241,20 @@ async def _serve(config: ServerConfig, port_file: Path | None) -> int | None:
             os._exit(128 + number)
         stop.set()
 
+    had_terminal = os.isatty(0)
+    reloads: set[asyncio.Task[bool]] = set()
+
+    def on_hangup() -> None:
+        if had_terminal and not os.isatty(0):  # the terminal is gone, not a wish to reload
+            on_signal(signal.SIGTERM)
+        elif server.address and not stop.is_set():
+            task = loop.create_task(server.reload())
+            reloads.add(task)
+            task.add_done_callback(reloads.discard)
+
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
+    loop.add_signal_handler(signal.SIGHUP, on_hangup)
     starting, stopping = asyncio.create_task(server.start()), asyncio.create_task(stop.wait())
     await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
     if not starting.done():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cloud_server.access.limits import AccessLimits
 from cloud_server.access.tls import TlsFiles
 from cloud_server.fleet.frame_archive import LIMIT_BYTES
 from cloud_server.fleet.reply_cache import ROWS
@@ -41,6 +42,7 @@ class ServerConfig:
         burst: frames that one device may send at once after a pause.
         max_streams: open streams of all devices.
         max_streams_per_device: open streams of one device.
+        limits_file: TOML file of the four above, which goes before them and is read again at a reload; None: none.
         state: folder of the reply cache, which then outlives a restart; None: it is in memory.
         cached_replies: size of the reply cache.
         archive: folder of the frame archive, which keeps frames with the model's answers; None: there is none.
@@ -71,6 +73,7 @@ class ServerConfig:
     burst: int = 32
     max_streams: int = 1000
     max_streams_per_device: int = 16
+    limits_file: Path | None = None
     state: Path | None = None
     cached_replies: int = ROWS
     archive: Path | None = None
@@ -85,9 +88,6 @@ class ServerConfig:
             "queue",
             "stream_window",
             "decoders",
-            "burst",
-            "max_streams",
-            "max_streams_per_device",
             "cached_replies",
             "archive_limit_bytes",
         ):
@@ -101,8 +101,7 @@ class ServerConfig:
         for name in ("max_wait_ms", "drain_s", "model_grace_s"):
             if not getattr(self, name) >= 0:  # NaN is refused too
                 raise ConfigError(f"expected {name} of at least 0; got {getattr(self, name)}")
-        if self.max_frames_per_s is not None and self.max_frames_per_s <= 0:
-            raise ConfigError(f"expected max_frames_per_s above 0, or None; got {self.max_frames_per_s}")
+        _ = self.access_limits
         if not 0 < self.archive_fraction <= 1:
             raise ConfigError(f"expected archive_fraction above 0, up to 1; got {self.archive_fraction}")
         if self.tls is None and not self.insecure and not is_loopback(bare_host(self.host)):
@@ -111,3 +110,8 @@ class ServerConfig:
                 "--tls-cert and --tls-key (`edge-sdk keys make` makes them), listen on 127.0.0.1, or say --insecure "
                 "inside a private network"
             )
+
+    @property
+    def access_limits(self) -> AccessLimits:
+        """How much devices may ask for, without the limits file."""
+        return AccessLimits(self.max_frames_per_s, self.burst, self.max_streams, self.max_streams_per_device)

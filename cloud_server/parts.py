@@ -7,8 +7,9 @@ from functools import partial
 
 import numpy as np
 
+from cloud_server.access.limits import AccessLimits, read_limits
 from cloud_server.config import ServerConfig
-from cloud_server.fleet.frame_archive import FrameArchive
+from cloud_server.fleet.frame_archive import ARCHIVED_VERSION, FrameArchive
 from cloud_server.fleet.reply_cache import ReplyCache, rows_within
 from cloud_server.fleet.stats import Stats
 from cloud_server.model.batching import Batcher
@@ -44,9 +45,21 @@ def describe(model: BigModel, labels: LabelMap) -> wire.Description:
     )
 
 
+def access_limits(config: ServerConfig) -> AccessLimits:
+    """The limits of the settings, and of the limits file where they name one."""
+    if config.limits_file is None:
+        return config.access_limits
+    return read_limits(config.limits_file, config.access_limits)
+
+
+def cached_rows(config: ServerConfig, labels: LabelMap) -> int:
+    """How many replies are cached."""
+    return rows_within(len(labels.labels), rows=config.cached_replies)
+
+
 def reply_cache(config: ServerConfig, version: str, labels: LabelMap) -> ReplyCache:
     """The reply cache, with its file where the settings name a state folder."""
-    rows = rows_within(len(labels.labels), rows=config.cached_replies)
+    rows = cached_rows(config, labels)
     if config.state is None:
         return ReplyCache(None, "", rows=rows)
     return ReplyCache(config.state / "answers.db", version, rows=rows)
@@ -60,7 +73,7 @@ def frame_archive(config: ServerConfig, model: BigModel, labels: LabelMap, versi
         config.archive,
         labels=labels.labels,
         model=model.name,
-        version=version[:16],
+        version=version[:ARCHIVED_VERSION],
         limit_bytes=config.archive_limit_bytes,
         fraction=config.archive_fraction,
     )

@@ -18,7 +18,7 @@ from cloud_server import parts
 from cloud_server.access.authenticator import Authenticator
 from cloud_server.access.rates import RateLimiter
 from cloud_server.access.refusals import RefusalLog
-from cloud_server.access.tls import server_credentials
+from cloud_server.access.tls import ServerCertificate
 from cloud_server.api.interceptor import TokenInterceptor
 from cloud_server.api.offload import OffloadService
 from cloud_server.config import ServerConfig
@@ -26,6 +26,8 @@ from cloud_server.fleet.stats import Stats
 from cloud_server.listening import authority, bare_host, listen, warn_if_descriptors_run_out
 from cloud_server.model.batching import Draining
 from cloud_server.model.big import BigModel, load_model
+from cloud_server.model.labels import LabelMap
+from cloud_server.reload import Part, Reload
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
 
@@ -40,6 +42,9 @@ SERVICE = wire.DESCRIPTOR.services_by_name["Offload"].full_name
 SUMMARY_EVERY_S = 60.0
 WATCH_EVERY_S = 1.0
 _DEAD = "the model does not answer, and this server may be started again: send this frame again later, or elsewhere"
+DATES_EVERY_S = 86_400.0
+UNHEARD = 3
+"""Encrypted connections within a minute that are told where none leads to a call."""
 
 
 class CloudServer:
@@ -89,12 +94,16 @@ class CloudServer:
             ConfigError: a setting cannot be used: unknown model, no GPU, bad label map, port taken.
             EdgeError: a bundle cannot be opened.
         """
-        authenticator = Authenticator(
+        self._limits = limits = parts.access_limits(self._config)
+        self._authenticator = authenticator = Authenticator(
             self._config.tokens,
-            max_streams=self._config.max_streams,
-            max_streams_per_device=self._config.max_streams_per_device,
+            max_streams=limits.max_streams,
+            max_streams_per_device=limits.max_streams_per_device,
         )
-        guard = TokenInterceptor(SERVICE, authenticator, self.stats, self._refusals)
+        self._limiter = RateLimiter(limits.max_frames_per_s, limits.burst)
+        self._certificate = None if self._config.tls is None else ServerCertificate(self._config.tls)
+        self._tell_dates()
+        self._guard = guard = TokenInterceptor(SERVICE, authenticator, self.stats, self._refusals)
         self._server = grpc.aio.server(options=parts.grpc_options(self._config), interceptors=[guard])
         try:
             port = self._bind()
@@ -108,6 +117,8 @@ class CloudServer:
         self._serving = True
         self._reporter = asyncio.create_task(self._report(), name="summary")
         self._watcher = asyncio.create_task(self._watch(), name="watch")
+        self._calendar = asyncio.create_task(self._tell_dates_daily(), name="dates")
+        self._reload = Reload(self._renewable())
         _log.info("listening on %s", self.address)
 
     async def _prepare(self, authenticator: Authenticator) -> None:
@@ -115,7 +126,8 @@ class CloudServer:
         model = self._given
         if model is None:
             model = await asyncio.to_thread(load_model, config.model, config.device, config.threads)
-        labels = parts.label_map_of(config, model)
+        self._model, self._labels = model, parts.label_map_of(config, model)
+        labels = self._labels
         self._batcher = parts.batcher(config, model, self.stats)
         needs_version = config.state is not None or config.archive is not None
         version = await asyncio.to_thread(parts.version_of, model, labels) if needs_version else ""
@@ -132,9 +144,10 @@ class CloudServer:
             parts.describe(model, labels),
             cache=cache,
             authenticator=authenticator,
-            limiter=RateLimiter(config.max_frames_per_s, config.burst),
+            limiter=self._limiter,
             stats=self.stats,
             refusals=self._refusals,
+            tell_dates=self._certificate.tell_date_of if self._certificate is not None else lambda device, pem: None,
             archive=archive,
             stream_window=config.stream_window,
         )
@@ -186,6 +199,7 @@ class CloudServer:
         drained = True
         self._serving = False
         self._watcher.cancel()
+        self._calendar.cancel()
         await self._health.enter_graceful_shutdown()
         self._batcher.close()
         if self._broken.is_set():
@@ -209,13 +223,78 @@ class CloudServer:
         _log.info("ended; since the last summary: %s", self.stats.take())
         return drained
 
+    async def reload(self) -> bool:
+        """Read tokens, certificates, label map and limits again, as SIGHUP asks; the log says what came of each.
+
+        Returns:
+            Whether all could be used. What could not is as before.
+        """
+        outcome = await self._reload()
+        self._tell_dates()
+        return outcome
+
+    def _renewable(self) -> list[Part]:
+        config = self._config
+
+        async def tokens() -> str:
+            return self._authenticator.reload()
+
+        async def certificate() -> str:
+            assert self._certificate is not None
+            return await asyncio.to_thread(self._certificate.reload)
+
+        async def limits() -> str:
+            new, old = parts.access_limits(config), self._limits
+            self._limiter.change(new.max_frames_per_s, new.burst)
+            self._authenticator.change_streams(new.max_streams, new.max_streams_per_device)
+            self._limits = new
+            return old.difference(new)
+
+        named = (
+            ("tokens file", config.tokens, tokens),
+            ("certificate", None if config.tls is None else config.tls.cert, certificate),
+            ("label map", config.label_map, self._renew_labels),
+            ("limits file", config.limits_file, limits),
+        )
+        return [Part(f"{name} {path}", renew) for name, path, renew in named if path is not None]
+
+    async def _renew_labels(self) -> str:
+        labels = await asyncio.to_thread(parts.label_map_of, self._config, self._model)
+        if labels.labels == self._labels.labels and np.array_equal(labels.index, self._labels.index):
+            return ""
+        version = await asyncio.to_thread(parts.version_of, self._model, labels)
+        description = parts.describe(self._model, labels)
+        await self._service.change_labels(labels, description, version, parts.cached_rows(self._config, labels))
+        before: LabelMap = self._labels
+        self._labels = labels
+        return f"{len(labels.labels)} labels in place of {len(before.labels)}; devices ask for them anew"
+
+    def _tell_dates(self) -> None:
+        if self._certificate is not None:
+            self._certificate.tell_dates()
+
+    async def _tell_dates_daily(self) -> None:
+        while True:
+            await asyncio.sleep(DATES_EVERY_S)
+            self._tell_dates()
+
+    def _tell_handshakes(self) -> None:
+        """Warn where connections begin and none leads to a call: one side refuses the other's certificate."""
+        begun = 0 if self._certificate is None else self._certificate.take_handshakes()
+        if self._guard.take_calls() == 0 and begun >= UNHEARD:
+            _log.warning(
+                "%d encrypted connections began within a minute, and no call came of them: devices may refuse this "
+                "server's certificate, or show none that it accepts",
+                begun,
+            )
+
     def _bind(self) -> int:
-        credentials = None if self._config.tls is None else server_credentials(self._config.tls)
+        certificate = self._certificate
 
         def take(where: str) -> int:
-            if credentials is None:
+            if certificate is None:
                 return int(self._server.add_insecure_port(where))
-            return int(self._server.add_secure_port(where, credentials))
+            return int(self._server.add_secure_port(where, certificate.credentials()))
 
         return listen(bare_host(self._config.host), self._config.port, take)
 
@@ -252,6 +331,7 @@ class CloudServer:
         while True:
             await asyncio.sleep(SUMMARY_EVERY_S)
             self._refusals.take()
+            self._tell_handshakes()
             warn_if_descriptors_run_out()
             if summary := self.stats.take():
                 _log.info("%s", summary)

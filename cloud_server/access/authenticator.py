@@ -142,6 +142,10 @@ class Authenticator:
             self._streams[caller.name] -= 1
             self._streams += Counter()  # drops names without streams
 
+    def change_streams(self, max_streams: int, max_streams_per_device: int) -> None:
+        """Other limits for streams to come; those that are open stay."""
+        self._max_streams, self._max_streams_per_device = max_streams, max_streams_per_device
+
     def open_streams(self) -> int:
         """Open streams of all devices; may be called from any thread."""
         return sum(tuple(self._streams.values()))

@@ -43,6 +43,10 @@ class RateLimiter:
         self._rate, self._burst, self._max_devices, self._clock = frames_per_s, burst, max_devices, clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # frames left, as of when
 
+    def change(self, frames_per_s: float | None, burst: int) -> None:
+        """Go on at another rate; what is left in a device's bucket stays, up to the new burst."""
+        self._rate, self._burst = frames_per_s, burst
+
     def spend(self, device: str) -> None:
         """Take one frame of `device` from its bucket.
 

@@ -26,9 +26,16 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
     def __init__(self, service: str, authenticator: Authenticator, stats: Stats, refusals: RefusalLog) -> None:
         self._prefix, self._authenticator = f"/{service}/", authenticator
         self._stats, self._refusals = stats, refusals
+        self._calls = 0
+
+    def take_calls(self) -> int:
+        """Calls that came since this was asked last, those refused included."""
+        count, self._calls = self._calls, 0
+        return count
 
     async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], call: Any) -> Any:
         """The handler of the call, or one that refuses it."""
+        self._calls += 1
         if call.method.startswith(self._prefix):
             try:
                 self._authenticator.token_of(call.invocation_metadata)

@@ -38,7 +38,7 @@ from cloud_server.api.failures import end_call, failure_of, tell_failure
 from cloud_server.api.in_flight import InFlight
 from cloud_server.api.request import ID_SHOWN, Frame, check_request
 from cloud_server.api.streams import OpenCalls, serve_stream
-from cloud_server.fleet.frame_archive import AnsweredFrame, FrameArchive
+from cloud_server.fleet.frame_archive import ARCHIVED_VERSION, AnsweredFrame, FrameArchive
 from cloud_server.fleet.reply_cache import CachedReply, ReplyCache, key_of
 from cloud_server.fleet.stats import Stats
 from cloud_server.model.batching import Batcher
@@ -47,6 +47,8 @@ from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
 
 _log = logging.getLogger(__name__)
+_RENEW_S = 5.0
+"""Seconds for the replies of streams that end because the labels change."""
 _ANYONE = ""
 """Owner of the frames of devices without a proven name: their addresses change under way."""
 
@@ -66,6 +68,7 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         limiter: how fast a device may send.
         stats: counts what happens.
         refusals: logs who is refused.
+        tell_dates: called with a device's name and its certificate (PEM) when it describes itself by one.
         archive: keeps the frames that the model answered; None: no frame is kept.
         stream_window: frames of one stream in flight; beyond it the stream is not read: HTTP/2 holds the sender back.
         clock: seconds, monotonic.
@@ -82,6 +85,7 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         limiter: RateLimiter,
         stats: Stats,
         refusals: RefusalLog,
+        tell_dates: Callable[[str, bytes], None] = lambda device, pem: None,
         archive: FrameArchive | None = None,
         stream_window: int = 32,
         clock: Callable[[], float] = time.monotonic,
@@ -89,13 +93,17 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         self._batcher, self._labels, self._description = batcher, labels, description
         self._cache, self._authenticator, self._limiter = cache, authenticator, limiter
         self._stats, self._archive, self._stream_window, self._clock = stats, archive, stream_window, clock
-        self._refusals = refusals
+        self._refusals, self._on_certificate = refusals, tell_dates
+        self._is_settled = asyncio.Event()  # not while the labels change
+        self._is_settled.set()
         self._in_flight = InFlight()
         self._calls = OpenCalls()
 
     async def Describe(self, request: wire.DescribeRequest, context: Any) -> wire.Description:
         """The model's name, size and labels."""
-        await self._authenticate(context)
+        caller = await self._authenticate(context)
+        await self._is_settled.wait()
+        self._tell_dates(caller, context)
         return self._description
 
     async def Classify(self, request: wire.ClassifyRequest, context: Any) -> wire.ClassifyReply:
@@ -107,6 +115,7 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
     async def Stream(self, requests: AsyncIterator[wire.ClassifyRequest], context: Any) -> None:
         """Many frames; replies are written as they are ready. Ends when the device ends it, or after `end_streams`."""
         caller = await self._authenticate(context)
+        await self._is_settled.wait()
         answer, check = partial(self.answer, caller=caller), partial(self._authenticator.check, caller)
         refusal: Exception | None = None
         with self._calls.one():
@@ -127,6 +136,10 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         except Unauthenticated as error:
             await end_call(context, error, self._stats, self._refusals)
             raise  # not reached: `abort` raises
+
+    def _tell_dates(self, caller: Caller, context: Any) -> None:
+        for pem in context.auth_context().get("x509_pem_cert", [])[:1]:
+            self._on_certificate(caller.name, pem)
 
     async def answer(self, request: wire.ClassifyRequest, caller: Caller) -> wire.ClassifyReply:
         """The reply to one request; raises nothing but cancellation."""
@@ -170,10 +183,29 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
             probabilities=probabilities.tolist(),
             macs=output.macs,
         )
-        await self._cache.put(key, CachedReply(frame.digest, classification.SerializeToString()))
-        if self._archive is not None:
+        if self._archive is not None:  # before the labels could change
             self._archive.offer(AnsweredFrame(frame.frame_id, frame.image, caller.device, received_at, probabilities))
+        await self._cache.put(key, CachedReply(frame.digest, classification.SerializeToString()))
         return classification
+
+    async def change_labels(self, labels: LabelMap, description: wire.Description, version: str, rows: int) -> None:
+        """Answer by another label map: streams end, devices ask anew what the labels are, old replies are dropped.
+
+        Args:
+            labels: the new map.
+            description: the reply to `Describe`.
+            version: of model and label map.
+            rows: replies that are cached.
+        """
+        self._is_settled.clear()
+        try:
+            await self._calls.renew(_RENEW_S)
+            self._labels, self._description = labels, description
+            if self._archive is not None:
+                self._archive.change_labels(labels.labels, version[:ARCHIVED_VERSION])
+            await self._cache.change_source(version, rows)
+        finally:
+            self._is_settled.set()
 
     async def end_streams(self) -> None:
         """Stop reading the streams, write what is ready, and return when no call is left and all replies are cached."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import grpc
@@ -43,8 +43,16 @@ class OpenCalls:
         self._ending.set()
         await self._none.wait()
 
+    async def renew(self, timeout_s: float) -> None:
+        """Stop reading the streams that are open, so that their devices come again, and wait for their replies."""
+        self._ending.set()
+        self._ending = asyncio.Event()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._none.wait()
+
     async def ending(self) -> None:
-        """Return once `end` was called."""
+        """Return once `end` or `renew` was called."""
         await self._ending.wait()
 
 

@@ -38,6 +38,8 @@ WAITING_BYTES = 64 << 20
 """Pictures that may wait for a slow disk."""
 _ROOM = 10
 """Frames that must fit before archiving goes on: not off and on again with each."""
+ARCHIVED_VERSION = 16
+"""Digits of the version that a line has."""
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WebP": ".webp"}
 
 
@@ -125,6 +127,13 @@ class FrameArchive:
             _log.warning("frames come faster than %s takes them: some are not archived", self._path)
         if not is_too_much:
             self._thread.submit(self._archive, frame)
+
+    def change_labels(self, labels: Sequence[str], version: str) -> None:
+        """Name the probabilities of frames offered from now on by other labels."""
+        self._thread.submit(self._set_labels, tuple(labels), version)
+
+    def _set_labels(self, labels: tuple[str, ...], version: str) -> None:
+        self._labels, self._version = labels, version
 
     def close(self) -> None:
         """Write what was offered, and release the folder."""

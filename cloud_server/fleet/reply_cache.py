@@ -85,6 +85,7 @@ class ReplyCache:
         self._queue: list[_Write] = []
         self._writer: asyncio.Task[None] | None = None
         self._failing = False
+        self._source = 0  # rises with each change of model or label map
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="answers")
         try:
             self._database = self._open()
@@ -114,6 +115,28 @@ class ReplyCache:
             self._writer = loop.create_task(self._write_in_groups(), name="answers")
         await write.done
 
+    async def change_source(self, fingerprint: str, rows: int) -> None:
+        """Drop all replies, since those to come are of another model or label map.
+
+        Args:
+            fingerprint: of the new one.
+            rows: replies that are cached from now on.
+        """
+        for write in self._queue:
+            write.done.set_result(None)
+        self._queue.clear()
+        self._keys = {}
+        self._source += 1
+        self._fingerprint, self._rows = fingerprint, rows
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._thread, self._begin_anew)
+        except (sqlite3.Error, EdgeError) as error:
+            _log.error("replies of the label map before cannot be dropped from %s: %s", self._path, error)
+
+    def _begin_anew(self) -> None:
+        self._prepare(self._database.connection)
+
     async def close(self) -> None:
         """Write what is left and release the file."""
         if self._writer is not None:
@@ -126,8 +149,11 @@ class ReplyCache:
         loop = asyncio.get_running_loop()
         while self._queue:
             group, self._queue = self._queue, []
+            source = self._source
             try:
                 fresh = await loop.run_in_executor(self._thread, self._commit, group)
+                if source != self._source:  # what was just written has been dropped meanwhile
+                    continue
                 if fresh is not None:
                     self._keys = fresh
                 for write in group:

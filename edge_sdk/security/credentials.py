@@ -8,11 +8,15 @@ import os
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_sdk.errors import ConfigError
+from edge_sdk.security.files import read_given
+from edge_sdk.security.pem import check_authority, check_pair, read_pem
 from edge_sdk.security.tokens import check_token
+from edge_sdk.security.validity import read_validities
 
 if TYPE_CHECKING:
     import grpc
@@ -93,6 +97,8 @@ class Security:
                 "--insecure) inside a private network"
             )
         self.credentials()
+        for fault in self.date_faults():
+            _log.warning("%s", fault)
         if self.metadata() and self.insecure and not is_loopback(host_of(target)):
             _log.warning("the token goes to %s unencrypted (insecure is set): anyone on the way can use it", target)
 
@@ -116,6 +122,26 @@ class Security:
         check_pair(cert, key)
         return grpc.ssl_channel_credentials(authority, read_pem(key, "key"), read_pem(cert, "cert"))
 
+    def date_faults(self, now: datetime | None = None) -> list[str]:
+        """A sentence for each certificate of this device, and of its authority, that does not hold or soon will not.
+
+        Args:
+            now: with a time zone; None: the present, by this machine's clock.
+        """
+        moment = now or datetime.now(UTC)
+        told = []
+        for path, what in ((self.cert, "this device's certificate"), (self.ca, "the certificate of the authority")):
+            if path is None:
+                continue
+            try:
+                found = read_validities(read_pem(Path(path), "certificate"))
+            except ConfigError:  # which `credentials` tells
+                continue
+            faults = [one.fault(moment) for one in found]
+            if any(faults) and (what.startswith("this") or all(faults)):  # public authorities are many in one file
+                told.append(f"{what} ({path}): {next(filter(None, faults))}")
+        return told
+
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """Metadata for each gRPC call: the bearer token, or nothing where the device has none.
 
@@ -131,7 +157,7 @@ class Security:
             return check_token(text, f"the environment variable {TOKEN_VARIABLE}") if text else None
         path = Path(self.token_file)
         check_private(path, "token file")
-        return check_token(_read(path, "token file").decode(errors="replace"), f"{path}")
+        return check_token(read_given(path, "token file").decode("utf-8-sig", "replace"), f"{path}")
 
 
 def open_channel(
@@ -171,6 +197,12 @@ def explain_failure(details: str, target: str, security: Security) -> Connection
     """
     if "CERTIFICATE_VERIFY_FAILED" in details:
         reason = details.rpartition("CERTIFICATE_VERIFY_FAILED:")[2].removesuffix(": OK").strip()
+        if "expired" in reason or "not yet valid" in reason:
+            return Denied(
+                f"the certificate of {target} is not accepted ({reason}) by this device's clock, which says "
+                f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC: set the clock if that is wrong, else renew the server's "
+                "certificate"
+            )
         return Denied(
             f"the certificate of {target} is not accepted ({reason}): check {security.ca}, the server's --tls-cert and "
             "this device's clock"
@@ -183,6 +215,8 @@ def explain_failure(details: str, target: str, security: Security) -> Connection
     if "WRONG_VERSION_NUMBER" in details:
         return Denied(f"{target} does not speak TLS: start cloud-server with --tls-cert and --tls-key, or leave out ca")
     if "Socket closed" in details or "reset by peer" in details.lower():
+        if faults := security.date_faults():
+            return ConnectionError(f"{target} ends each connection at once: {faults[0]}")
         hint = (
             "does not accept this device's certificate" if security.cert else "demands a device certificate (cert, key)"
         )
@@ -230,51 +264,3 @@ def check_private(path: Path, what: str) -> None:
             f"expected the {what} {path} to be accessible to its owner only; its mode is {stat.S_IMODE(mode):04o}: "
             f"run `chmod 600 {path}`"
         )
-
-
-def check_pair(cert: Path, key: Path) -> None:
-    """Check that two PEM files are a certificate and its unencrypted key.
-
-    Raises:
-        ConfigError: they are not; the message gives the reason.
-    """
-    import ssl
-
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password="")
-    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
-        raise ConfigError(f"expected a PEM certificate {cert} and its unencrypted key {key}: {reason}") from error
-
-
-def check_authority(path: Path) -> None:
-    """Check that a PEM file holds certificates.
-
-    Raises:
-        ConfigError: it does not; the message gives the reason.
-    """
-    import ssl
-
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
-    except OSError as error:
-        raise ConfigError(f"expected PEM certificates of an authority in {path}: {error.strerror}") from error
-
-
-def read_pem(path: Path, what: str) -> bytes:
-    """The content of a PEM file.
-
-    Raises:
-        ConfigError: it cannot be read, or has no PEM block.
-    """
-    content = _read(path, what)
-    if b"-----BEGIN" not in content:
-        raise ConfigError(f"expected PEM in the {what} {path}; got {len(content)} bytes without a BEGIN line")
-    return content
-
-
-def _read(path: Path, what: str) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"cannot read the {what} {path}: {error.strerror}") from error

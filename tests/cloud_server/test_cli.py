@@ -16,6 +16,7 @@ from gated_model import picture
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import cloud_server.cli as command
+from edge_sdk.security.tokens import add_token, new_token
 from edge_sdk.types import new_frame_id
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
@@ -257,3 +258,23 @@ def test_ctrl_c_ends_with_what_was_done() -> None:
     assert process.returncode == 0
     assert log.startswith("cloud-server: ended: 0 frames in 0 batches")
     assert log.count("\n") == 1
+
+
+def test_sighup_reads_tokens_again_and_goes_on(checkpoint: Path, tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    add_token(path, "cam-1", new_token())
+    options = ["--model", str(checkpoint), "--port", "0", "--threads", "1", "--tokens", str(path)]
+    with running("-m", "cloud_server", *options) as (process, address):
+        add_token(path, "cam-2", token := new_token())
+        process.send_signal(signal.SIGHUP)
+        assert process.stderr
+        for line in process.stderr:
+            if "reloaded the tokens file" in line:
+                break
+        assert line.endswith("2 devices, 1 new (cam-2)\n")
+        with grpc.insecure_channel(address) as channel:
+            metadata = [("authorization", f"Bearer {token}")]
+            assert wire_grpc.OffloadStub(channel).Describe(wire.DescribeRequest(), metadata=metadata).labels
+        process.terminate()
+        process.communicate()
+    assert process.returncode == 0

@@ -67,7 +67,7 @@ def test_files_are_judged_before_dialling(tmp_path: Path) -> None:
         (Security(ca=tmp_path / "none"), "cannot read the ca"),
         (Security(ca=empty), "expected PEM in the ca"),
         (Security(ca=device.key), "expected PEM certificates of an authority"),
-        (Security(ca=ca, cert=device.cert, key=stranger.key), "KEY_VALUES_MISMATCH"),
+        (Security(ca=ca, cert=device.cert, key=stranger.key), "the key is that of another certificate"),
         (Security(ca=ca, cert=device.key, key=device.key), "expected a PEM certificate"),
         (Security(ca=ca, cert=device.cert, key=tmp_path / "none"), "cannot read the key"),
     ):
