@@ -7,6 +7,7 @@ python examples/camera_loop.py --camera picamera2 --cloud vm.example:50051 --ca 
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import datetime
 from itertools import islice
@@ -15,7 +16,8 @@ from pathlib import Path
 import click
 
 from cloud_server.local import start_local_server
-from edge_sdk import EdgeClassifier, MotionGate, PowerModel, Preferences, open_bundle, open_camera
+from edge_sdk import Camera, EdgeClassifier, MotionGate, PowerModel, Preferences, open_bundle, open_camera
+from edge_sdk.camera.gate import MotionSettings
 from edge_sdk.cli.options import FILE, FOLDER, bundle_option, out_option, writable
 from edge_sdk.config import UplinkSettings
 from edge_sdk.errors import ConfigError
@@ -32,6 +34,8 @@ COMPUTE = "Hard limit on the device's own work, such as 2GMAC/s, 10TMAC/day or 3
 PRIVATE = "A class whose frames never leave the device, such as person; may be repeated."
 WATTS = "Power of this device while its model runs, for a --compute-budget in joules."
 INTERFACE = "Network interface that leads to the cloud, such as wwan0: all bytes that it sends count."
+GATE = "Motion gate: on videos and live cameras but not on photos (auto), on photos too (on), or none (off)."
+AGAIN = "Read all files of a folder again, also those that were done in an earlier run."
 FRAMES = "Stop after this many camera frames.  [default: 300 if simulated, else the camera's end]"
 STATE = "State folder of the device.  [default: the user's; a new one if the server is started here]"
 TOKEN = "File with this device's token, readable by its owner only.  [default: the variable EDGE_SDK_TOKEN]"
@@ -52,6 +56,8 @@ TOKEN = "File with this device's token, readable by its owner only.  [default: t
 @click.option("--watts", type=click.FloatRange(0), help=WATTS)
 @click.option("--interface", help=INTERFACE)
 @click.option("--never-upload", multiple=True, metavar="CLASS", help=PRIVATE)
+@click.option("--gate", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True, help=GATE)
+@click.option("--again", is_flag=True, help=AGAIN)
 @click.option("--frames", type=click.IntRange(min=1), help=FRAMES)
 @out_option("Folder for summary.png.", folder=True, default="out", show_default=True)
 @click.option("--state", type=FOLDER, callback=writable, help=STATE)
@@ -71,6 +77,8 @@ def main(
     watts: float | None,
     interface: str | None,
     never_upload: tuple[str, ...],
+    gate: str,
+    again: bool,
     frames: int | None,
     out: Path,
     state: Path | None,
@@ -90,6 +98,7 @@ def main(
         check_labels(bundle)
         state = state or out / f"state-{datetime.now():%Y%m%d-%H%M%S}"
     out.mkdir(parents=True, exist_ok=True)
+    motion = None if gate == "off" else MotionGate(MotionSettings(photos=gate == "on"))
     with ExitStack() as stack:
         camera = stack.enter_context(open_camera(url))
         if local:
@@ -103,7 +112,7 @@ def main(
                 compute_budget=None if compute_budget == "none" else compute_budget,
                 cloud_budget=None if cloud_budget == "none" else cloud_budget,
                 state_dir=state,
-                gate=MotionGate(),
+                gate=motion,
                 preferences=Preferences(
                     never_upload=never_upload,
                     # The simulated camera shows hours within seconds: no use in spreading the budget over the day.
@@ -114,6 +123,8 @@ def main(
                 security=Security(ca=ca, cert=cert, key=key, token_file=token_file, insecure=insecure),
             )
         )
+        if not again and (skip_done := getattr(camera, "skip_done", None)) is not None:
+            skip_done(edge.done_files)
         report = RunReport(edge, f"{without_secrets(url)}  ->  {bundle}  ->  {cloud}")
         try:
             with report:
@@ -122,12 +133,19 @@ def main(
                     report.late(edge.late_answers())
                 report.late(edge.late_answers(wait_s=drain_s))
         except Stopped as stop:
-            report.finish(out / "summary.png")
+            report.finish(out / "summary.png", notes=notes(camera, motion))
             if stop.signal == signal.SIGTERM:  # how a service is asked to end: it has done what it should
                 return
             stop.add_note("frames that wait stay in the spool")
             raise
-        report.finish(out / "summary.png", ask=cloud if local else None)
+        report.finish(out / "summary.png", ask=cloud if local else None, notes=notes(camera, motion))
+
+
+def notes(camera: Camera, gate: MotionGate | None) -> Iterator[str]:
+    """What was not looked at: files of a folder, and frames that the motion gate passed over."""
+    yield getattr(camera, "summary", "")
+    if gate is not None and gate.passed_over:
+        yield f"motion gate: {gate.passed_over} of {gate.seen} frames passed over: nothing moved (--gate off: none)"
 
 
 def check_labels(bundle: str) -> None:

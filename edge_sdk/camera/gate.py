@@ -36,6 +36,8 @@ class GateReason(StrEnum):
     """Nothing moved for so long that it is time for a look."""
     SCENE = "scene"
     """Everything changed: the camera was moved, its infrared light switched, or something fills the view."""
+    PHOTO = "photo"
+    """It is a photo, not a picture of a video: the camera had its own reason to take it."""
     STILL = "still"
     """Nothing moved: refused."""
 
@@ -57,6 +59,7 @@ class MotionSettings:
         learn_frames: number of frames that are let through before the background is trusted.
         hold_frames: number of frames after motion that are let through too.
         heartbeat_s: longest time without a frame that is let through, seconds.
+        photos: compare photos too (`Frame.still`), as for a series taken at fixed times. False: all are let through.
     """
 
     side: int = 160
@@ -69,6 +72,7 @@ class MotionSettings:
     learn_frames: int = 5
     hold_frames: int = 2
     heartbeat_s: float = 30.0
+    photos: bool = False
 
     def __post_init__(self) -> None:
         for name in ("min_step", "noise_factor", "min_area", "background_s", "absorb_s", "heartbeat_s"):
@@ -110,7 +114,14 @@ class MotionGate:
     count. Single pixels are ignored. Time is the frames' own `captured_at`: a frame that is not later than the one
     before starts a new scene, and frames further apart than the heartbeat are all admitted.
 
+    Photos (`Frame.still`) are let through: a camera that is triggered takes them for a reason, and a burst of three is
+    no video.
+
     Not safe for use from several threads at once.
+
+    Attributes:
+        seen: number of frames so far.
+        passed_over: number of those that were refused.
     """
 
     def __init__(self, settings: MotionSettings | None = None) -> None:
@@ -121,6 +132,7 @@ class MotionGate:
         self._before: datetime | None = None
         self._admitted_at = datetime.min.replace(tzinfo=UTC)
         self._last: GateResult | None = None
+        self.seen = self.passed_over = 0
 
     @property
     def last(self) -> GateResult | None:
@@ -129,7 +141,12 @@ class MotionGate:
 
     def admits(self, frame: Frame) -> bool:
         """Whether the frame is worth the little model's look."""
+        self.seen += 1
+        if frame.still and not self._settings.photos:
+            self._last = GateResult(True, GateReason.PHOTO, 1.0)
+            return True
         self._last = result = self._judge(frame)
+        self.passed_over += not result.admitted
         self._before = frame.captured_at
         if result.admitted:
             self._admitted_at = frame.captured_at

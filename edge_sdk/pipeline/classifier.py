@@ -26,6 +26,7 @@ from edge_sdk.pipeline.assembly import assemble, new_exits
 from edge_sdk.pipeline.late import Waiter
 from edge_sdk.pipeline.settings import Budgets, Keep, Settings, check_wait
 from edge_sdk.security.credentials import Security
+from edge_sdk.store.done_files import DoneFiles
 from edge_sdk.store.journal import Journal
 from edge_sdk.store.schema import FrameRecord
 from edge_sdk.types import Answer, Frame, LinkState, Origin, Reason
@@ -169,10 +170,15 @@ class EdgeClassifier:
 
         Where a compute or energy budget runs low, frames give way in a stated order (`edge_sdk.pipeline.throttle`).
 
+        Of a folder, files that were done in an earlier run with this state folder and this version of the bundle are
+        passed over, unless the camera is told to read them again (`?again=yes`).
+
         Args:
             frames: a camera, or any iterable of frames.
         """
         gate = self._settings.gate
+        if (skip_done := getattr(frames, "skip_done", None)) is not None:
+            skip_done(self.done_files)
         for frame in frames:
             if gate is not None and not gate.admits(frame):
                 continue
@@ -188,7 +194,9 @@ class EdgeClassifier:
             if prediction is None:
                 parts.ledger.count_skipped()
                 said = _device_answer(frame, None, 0.0, True, Reason.COMPUTE_SPENT)
-                return parts.answers.exits(FrameRecord(said, model=parts.version, trigger=trigger, truth=frame.truth))
+                return parts.answers.exits(
+                    FrameRecord(said, model=parts.version, trigger=trigger, truth=frame.truth, note=frame.note)
+                )
             decision = self._exits.decide(prediction)
             item = None
             if not decision.exits:
@@ -202,6 +210,7 @@ class EdgeClassifier:
                 gain=decision.gain,
                 trigger=trigger,
                 truth=frame.truth,
+                note=frame.note,
             )
             if item is None:
                 picture = parts.admission.encode(frame, prediction) if parts.store.archive.wants_exits else None
@@ -294,6 +303,11 @@ class EdgeClassifier:
         """
         usual = self.bundle.policy.confidences
         return None if usual is None else check_drift(usual, self.journal.device_confidences(frames))
+
+    @property
+    def done_files(self) -> DoneFiles:
+        """Which files of cards were done, for a camera's `skip_done`; `watch` hands it to a folder by itself."""
+        return self._parts.store.done_files(self._parts.version)
 
     @property
     def waiting(self) -> int:

@@ -56,13 +56,14 @@ class RunReport:
             self._scorecard.revise(answer)
             self._history.revise(answer)
 
-    def finish(self, picture: Path, *, ask: str | None = None) -> Score | None:
+    def finish(self, picture: Path, *, ask: str | None = None, notes: Iterable[str] = ()) -> Score | None:
         """Print the summary table and draw the picture.
 
         Args:
             picture: the PNG to write.
             ask: a server on this machine, `host:port`, that is asked about every frame whose truth is known, outside
                 all budgets, to compare the cascade with the big model alone; None: it is not compared.
+            notes: lines to print below the table; empty ones are left out.
 
         Returns:
             The accuracies, where the camera knows the truth.
@@ -71,7 +72,7 @@ class RunReport:
             if ask:
                 self._compare(ask)
         finally:  # also where Ctrl-C ends the comparison
-            score = self._conclude(picture)
+            score = self._conclude(picture, notes)
         return score
 
     def _compare(self, target: str) -> None:
@@ -81,12 +82,14 @@ class RunReport:
         except grpc.RpcError as error:
             _log.warning("the big model alone is not compared: %s", error)
 
-    def _conclude(self, picture: Path) -> Score | None:
+    def _conclude(self, picture: Path, notes: Iterable[str]) -> Score | None:
         account = self._edge.usage.since(self._start)
         self._history.finish(account)
         score = self._scorecard.score()
         link = f"{self._edge.link}{f': {self._edge.link_message}' if self._edge.link_message else ''}"
         self._console.print(summary_table(account, score, self._edge.waiting, link))
+        for note in filter(None, notes):
+            say(self._console, note)
         drift = self._edge.drift()
         if drift is not None and drift.drifted:
             say(self._console, drift.sentence())

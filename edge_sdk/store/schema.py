@@ -16,7 +16,7 @@ from typing import Any
 from edge_sdk.durable.database import storable
 from edge_sdk.types import Answer, Origin, Reason
 
-VERSION = 2
+VERSION = 3
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS frames (
         number INTEGER PRIMARY KEY,
@@ -39,6 +39,8 @@ SCHEMA = (
     "(elapsed_ns INTEGER NOT NULL, wall_s REAL NOT NULL, steady_s REAL NOT NULL, boot_id TEXT)",
     # Tries spent on frames that wait and have failed; of the others there is no row.
     "CREATE TABLE IF NOT EXISTS tries (frame_id TEXT PRIMARY KEY, spent REAL NOT NULL) WITHOUT ROWID",
+    # Files of cards that were done; the digest is of path, size, date and model.
+    "CREATE TABLE IF NOT EXISTS done_files (number INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE)",
 )
 
 

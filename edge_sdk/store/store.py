@@ -22,6 +22,7 @@ from edge_sdk.durable.clock import ClockMark, ElapsedClock, current_boot_id, ste
 from edge_sdk.durable.lock import FolderLock
 from edge_sdk.errors import StorageError
 from edge_sdk.store.archive import Archive
+from edge_sdk.store.done_files import DoneFiles
 from edge_sdk.store.frames import SpoolItem
 from edge_sdk.store.journal import Journal
 from edge_sdk.store.limits import RowLimits
@@ -158,6 +159,10 @@ class Store:
         handled_ns = self._table.now_ns()
         kept = None if item is None else self.archive.keep(record, item, handled_ns)
         self._table.insert(record, state, handled_ns, *(kept or ()))
+
+    def done_files(self, model: str) -> DoneFiles:
+        """The files of cards that this version of the little model has done."""
+        return DoneFiles(self._table, model)
 
     def flush(self) -> bool:
         """Put everything on the disk. False if that failed (`fault`); it is tried again later."""

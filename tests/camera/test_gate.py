@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -217,3 +218,16 @@ def test_every_car_on_a_real_road_is_admitted(data_dir: Path) -> None:
     assert admitted[cars].all()
     assert empty.sum() > 80
     assert (~admitted[empty]).mean() > 0.75
+
+
+def test_photos_are_let_through_unless_they_are_to_be_compared() -> None:
+    scene = Scene()
+    photos = [replace(scene.frame(step_s=1), still=True) for _ in range(20)]
+    gate = MotionGate()
+    assert all(gate.admits(photo) for photo in photos)
+    assert gate.last is not None and gate.last.reason is GateReason.PHOTO
+    assert (gate.seen, gate.passed_over) == (20, 0)
+    strict = MotionGate(MotionSettings(photos=True))
+    admitted = sum(strict.admits(photo) for photo in photos)
+    assert admitted < 10
+    assert (strict.seen, strict.passed_over) == (20, 20 - admitted)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
+from edge_sdk.errors import StorageError
 from edge_sdk.store.journal import Journal
 from edge_sdk.types import Origin
 
@@ -121,6 +125,61 @@ def test_bad_input_is_one_clear_line(tmp_path: Path, arguments: list[str], messa
     assert done.returncode == 2
     assert message in done.stderr.splitlines()[-1]
     assert done.stderr.startswith("camera_loop: ") and done.stderr.count("\n") == 1
+
+
+def burst(card: Path, photos: int) -> None:
+    """Photos of a camera that is triggered, three a time; nothing moves."""
+    card.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    still = cv2.GaussianBlur(rng.integers(0, 256, (240, 320, 3), np.uint8), (0, 0), 5).astype(int)
+    for number in range(photos):
+        grainy = np.clip(still + rng.normal(0, 3, still.shape), 0, 255).astype(np.uint8)
+        cv2.imwrite(str(card / f"IMG_{number:04}.JPG"), grainy)
+        when = 1_714_564_800 + 15 * (number // 3) + number % 3
+        os.utime(card / f"IMG_{number:04}.JPG", (when, when))
+
+
+def test_photos_of_a_triggered_camera_are_all_looked_at_each_once(tmp_path: Path) -> None:
+    burst(tmp_path / "card", 30)
+    (tmp_path / "card" / "IMG_0030.JPG").write_bytes(b"broken")
+    (tmp_path / "card" / "notes.txt").write_bytes(b"")
+    shared = ("--camera", tmp_path / "card", "--cloud", "none", "--out", tmp_path)
+    first = loop(*shared, "--state", tmp_path / "state").stdout
+    assert re.search(r"frames answered\s*│\s*30\b", first)
+    assert "files: 30 photos and 0 videos read, 1 passed over, 1 broken" in first
+    again = loop(*shared, "--state", tmp_path / "state").stdout
+    assert "0 photos and 0 videos read, 30 done before" in again
+    compared = loop(*shared, "--state", tmp_path / "other", "--gate", "on").stdout
+    answered = re.search(r"frames answered\s*│\s*(\d+)", compared)
+    assert answered and int(answered[1]) < 30
+    assert f"motion gate: {30 - int(answered[1])} of 30 frames passed over" in compared
+
+
+def answers(state: Path) -> list[str]:
+    """Of which files there are answers on the disk, or pictures that wait for one."""
+    waiting = [str(path) for path in (state / "frames").glob("*.frame")]
+    try:
+        with Journal(state) as journal:
+            return [entry.answer.source for entry in journal.query()] or waiting
+    except StorageError:  # the table is being made
+        return waiting
+
+
+def test_a_card_whose_run_is_killed_is_gone_on_with(tmp_path: Path) -> None:
+    burst(tmp_path / "card", 300)
+    state = tmp_path / "state"
+    shared = ["--cloud", "none", "--out", str(tmp_path), "--state", str(state), "--camera"]
+    command = [sys.executable, str(LOOP), *shared, f"{tmp_path / 'card'}?watch=yes"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            while process.poll() is None and not answers(state):
+                time.sleep(0.01)
+        finally:
+            process.kill()
+    rest = loop(*shared, tmp_path / "card").stdout
+    sources = answers(state)
+    assert len(sources) == len(set(sources)) == 300
+    assert "done before" in rest
 
 
 @pytest.mark.data

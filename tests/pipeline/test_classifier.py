@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ import pytest
 from classifier_parts import ALWAYS, LABELS, NEVER, frame
 from tiny_network import write_tiny_bundle
 
-from edge_sdk import EdgeClassifier, Frame, LinkState, Origin, Reason, open_bundle
+from edge_sdk import EdgeClassifier, Frame, LinkState, Origin, Reason, open_bundle, open_camera
 from edge_sdk.budget.limits import Resource
 from edge_sdk.camera.gate import MotionGate
 from edge_sdk.config import StorageSettings, UplinkSettings
@@ -23,6 +24,7 @@ from edge_sdk.errors import BundleError, ConfigError, ImageError, StorageError
 from edge_sdk.model.bundle import Bundle
 from edge_sdk.model.policy import GainTable, Histogram, Policy, Preferences
 from edge_sdk.store.frames import SpoolItem, encode_frame, provisional
+from edge_sdk.store.journal import Journal
 from edge_sdk.testing import FakeRuntime, FakeTransport, write_fake_bundle
 from edge_sdk.testing.server import ScriptedServer, answer, failure
 from edge_sdk.types import Answer
@@ -277,6 +279,43 @@ def test_a_callback_that_fails_stops_nothing(tmp_path: Path, server: ScriptedSer
         edge.classify(frame())
         assert next(iter(edge.late_answers(wait_s=30))).origin is Origin.CLOUD
         assert called.wait(30)
+
+
+def card(folder: Path, photos: int) -> Path:
+    folder.mkdir(exist_ok=True)
+    for number in range(photos):
+        cv2.imwrite(str(folder / f"IMG_{number}.png"), np.full((48, 64, 3), number, np.uint8))
+    return folder
+
+
+@pytest.mark.parametrize("threshold", [ALWAYS, NEVER])
+def test_a_second_run_over_a_card_takes_what_is_new(tmp_path: Path, threshold: float) -> None:
+    def run(address: str | Path) -> int:
+        with EdgeClassifier(state_dir=tmp_path / "state", threshold=threshold, gate=MotionGate()) as edge:
+            return len(list(edge.watch(open_camera(address))))
+
+    photos = card(tmp_path / "card", 4)
+    assert run(photos) == 4
+    assert run(photos) == 0
+    card(photos, 6)  # the first four have another date now, as after a copy
+    for number in range(4):
+        os.utime(photos / f"IMG_{number}.png", (1_700_000_000, 1_700_000_000))
+    assert run(photos) == 6
+    assert run(photos) == 0
+    assert run(f"{photos}?again=yes") == 6
+    with Journal(tmp_path / "state") as journal:
+        assert len(list(journal.query())) == 16
+
+
+def test_what_is_said_of_a_frame_s_time_is_in_the_journal(tmp_path: Path) -> None:
+    photos = card(tmp_path / "card", 1)
+    os.utime(photos / "IMG_0.png", (0, 0))
+    with EdgeClassifier(state_dir=tmp_path / "state", threshold=ALWAYS) as edge:
+        ((frame, said),) = edge.watch(open_camera(photos))
+        entry = edge.journal.entry(said.frame_id)
+    assert (
+        entry is not None and entry.note == frame.note == "the date of the file cannot be: the time is that of reading"
+    )
 
 
 def test_watch_passes_over_still_frames(tmp_path: Path) -> None:
