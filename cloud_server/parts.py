@@ -15,7 +15,7 @@ from cloud_server.fleet.stats import Stats
 from cloud_server.model.batching import Batcher
 from cloud_server.model.big import BigModel
 from cloud_server.model.decode import decode, weigh
-from cloud_server.model.labels import LabelMap, make_label_map, read_label_map
+from edge_sdk.networks.label_map import LabelMap, make_label_map, read_label_map
 from edge_sdk.types import Image
 from edge_sdk.wire import offload_pb2 as wire
 

@@ -26,8 +26,8 @@ from cloud_server.fleet.stats import Stats
 from cloud_server.listening import authority, bare_host, listen, warn_if_descriptors_run_out
 from cloud_server.model.batching import Draining
 from cloud_server.model.big import BigModel, load_model
-from cloud_server.model.labels import LabelMap
 from cloud_server.reload import Part, Reload
+from edge_sdk.networks.label_map import LabelMap
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
 

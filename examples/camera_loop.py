@@ -15,19 +15,21 @@ from pathlib import Path
 
 import click
 
-from cloud_server.local import start_local_server
+from cloud_server.local_big import local_big
 from edge_sdk import Camera, EdgeClassifier, MotionGate, PowerModel, Preferences, open_bundle, open_camera
 from edge_sdk.camera.gate import MotionSettings
-from edge_sdk.cli.options import FILE, FOLDER, bundle_option, out_option, writable
+from edge_sdk.cli.options import FILE, FOLDER, bundle_option, label_map_option, out_option, writable
 from edge_sdk.config import UplinkSettings
 from edge_sdk.errors import ConfigError
 from edge_sdk.redaction import without_secrets
 from edge_sdk.report.run import RunReport
 from edge_sdk.security.credentials import Security
 from edge_sdk.terminal.command import Stopped, run_and_exit
+from edge_sdk.types import LinkState
 
 CAMERA = "simulated://trailcam?seed=N, a folder, a photo, a video file, rtsp://..., a device index, or picamera2."
 CLOUD = "host:port of a cloud server; none: device only, unsure frames wait.  [default: one is started here]"
+BIG = "Big model of the server that starts here, as cloud-server --model.  [default: the bundle's policy names it]"
 UPLOAD = "Hard limits on what is sent, such as 5MB/day or 5MB/day,100MB/month,200frames/day; none: no limit."
 CLOUD_COMPUTE = "Hard limit on the big model's multiply-accumulates, such as 10TMAC/day; none: no limit."
 COMPUTE = "Hard limit on the device's own work, such as 2GMAC/s, 10TMAC/day or 3kJ/h; none: no limit."
@@ -45,6 +47,8 @@ TOKEN = "File with this device's token, readable by its owner only.  [default: t
 @click.option("--camera", "url", default="simulated://trailcam?seed=1", show_default=True, help=CAMERA)
 @bundle_option(shipped=True)
 @click.option("--cloud", help=CLOUD)
+@click.option("--big", metavar="MODEL", help=BIG)
+@label_map_option()
 @click.option("--ca", type=FILE, help="PEM authority of the cloud server's certificate: the link is encrypted.")
 @click.option("--cert", type=FILE, help="PEM certificate of this device, for a server that demands one.")
 @click.option("--key", type=FILE, help="PEM key of --cert.")
@@ -66,6 +70,8 @@ def main(
     url: str,
     bundle: str,
     cloud: str | None,
+    big: str | None,
+    label_map: dict[str, str],
     ca: Path | None,
     cert: Path | None,
     key: Path | None,
@@ -94,8 +100,10 @@ def main(
     local = cloud is None
     if local and (ca or cert or token_file):
         raise click.UsageError("--ca, --cert and --token-file are for a server that --cloud names")
+    if not local and (big or label_map):
+        raise click.UsageError("--big and --label-map are for the server that starts here, where --cloud names none")
+    opened = open_bundle(bundle)
     if local:
-        check_labels(bundle)
         state = state or out / f"state-{datetime.now():%Y%m%d-%H%M%S}"
     out.mkdir(parents=True, exist_ok=True)
     motion = None if gate == "off" else MotionGate(MotionSettings(photos=gate == "on"))
@@ -103,10 +111,10 @@ def main(
         camera = stack.enter_context(open_camera(url))
         if local:
             click.echo("starting a cloud server on this machine (--cloud host:port uses yours) ...")
-            cloud = stack.enter_context(start_local_server())
+            cloud = stack.enter_context(local_big(opened, big, label_map or None))
         edge = stack.enter_context(
             EdgeClassifier(
-                bundle,
+                opened,
                 cloud=None if cloud == "none" else cloud,
                 budget=None if upload_budget == "none" else upload_budget,
                 compute_budget=None if compute_budget == "none" else compute_budget,
@@ -131,7 +139,9 @@ def main(
                 for frame, answer in edge.watch(islice(camera, frames)):
                     report.add(frame, answer)
                     report.late(edge.late_answers())
+                    check_labels(edge)
                 report.late(edge.late_answers(wait_s=drain_s))
+                check_labels(edge)
         except Stopped as stop:
             report.finish(out / "summary.png", notes=notes(camera, motion))
             if stop.signal == signal.SIGTERM:  # how a service is asked to end: it has done what it should
@@ -141,21 +151,17 @@ def main(
         report.finish(out / "summary.png", ask=cloud if local else None, notes=notes(camera, motion))
 
 
+def check_labels(edge: EdgeClassifier) -> None:
+    """Refuse a server whose labels do not fit from its first connection on."""
+    if edge.link is LinkState.MISMATCH and not edge.usage.answers_cloud:
+        raise ConfigError(edge.link_message)
+
+
 def notes(camera: Camera, gate: MotionGate | None) -> Iterator[str]:
     """What was not looked at: files of a folder, and frames that the motion gate passed over."""
     yield getattr(camera, "summary", "")
     if gate is not None and gate.passed_over:
         yield f"motion gate: {gate.passed_over} of {gate.seen} frames passed over: nothing moved (--gate off: none)"
-
-
-def check_labels(bundle: str) -> None:
-    """Refuse a bundle whose classes the server that starts on this machine does not know."""
-    known, asked = (open_bundle(one).manifest.labels for one in ("trailcam", bundle))
-    if asked != known:
-        raise ConfigError(
-            f"expected a bundle with the labels of the server that starts here ({', '.join(known)}); {bundle} has "
-            f"{', '.join(asked[:20])}: name a server of your own with --cloud, or --cloud none"
-        )
 
 
 if __name__ == "__main__":

@@ -29,8 +29,8 @@ from cloud_server.fleet.reply_cache import ReplyCache
 from cloud_server.fleet.stats import Stats
 from cloud_server.model.batching import Batcher, Little
 from cloud_server.model.decode import Limits, decode
-from cloud_server.model.labels import make_label_map
 from edge_sdk import open_bundle
+from edge_sdk.networks.label_map import make_label_map
 from edge_sdk.types import Image
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc

@@ -9,7 +9,7 @@ Read this file from top to bottom to follow a frame:
                                        5 being answered? join that run                   api/in_flight.py
               _run                     6 header check and decoding                       model/decode.py
                                        7 a place in a batch, and the big model           model/batching.py, model/big.py
-                                       8 from its labels to the devices'                 model/labels.py
+                                       8 from its labels to the devices'                 networks/label_map.py
                                        9 cache the reply, offer the frame to the archive fleet/
     reply     answer                  10 a classification, or a failure with its code    api/failures.py
 
@@ -42,7 +42,7 @@ from cloud_server.fleet.frame_archive import ARCHIVED_VERSION, AnsweredFrame, Fr
 from cloud_server.fleet.reply_cache import CachedReply, ReplyCache, key_of
 from cloud_server.fleet.stats import Stats
 from cloud_server.model.batching import Batcher
-from cloud_server.model.labels import LabelMap
+from edge_sdk.networks.label_map import LabelMap
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
 

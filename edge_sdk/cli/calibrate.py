@@ -13,8 +13,10 @@ from edge_sdk.cli.options import (
     big_option,
     bundle_option,
     data_option,
+    label_map_option,
     parse_bytes,
     picture_option,
+    served_big,
     upload_option,
 )
 from edge_sdk.terminal.command import need, when_stopped
@@ -31,6 +33,7 @@ _RECORDS = "Use these files of `edge-sdk records` instead of --data and the mode
 @click.command()
 @bundle_option()
 @big_option()
+@label_map_option()
 @data_option(required=False, note="To calibrate on.")
 @click.option("--records", "files", nargs=2, type=OLD_FILE, metavar="LITTLE BIG", help=_RECORDS)
 @click.option("--eps", type=_OPEN, help="Rule: guarantee a loss of accuracy of at most this.")
@@ -50,6 +53,7 @@ _RECORDS = "Use these files of `edge-sdk records` instead of --data and the mode
 def calibrate(
     bundle: Path,
     big: str,
+    label_map: dict[str, str],
     data: str | None,
     files: tuple[Path, Path] | None,
     delta: float,
@@ -68,6 +72,8 @@ def calibrate(
     """
     if (data is None) == (files is None):
         raise click.UsageError("expected either --data or --records")
+    if files is not None and label_map:
+        raise click.UsageError("--label-map is for --data; with --records, give it to `edge-sdk records`")
     need("scipy", *(() if data is None else ("torch", "timm", "safetensors")), *(("matplotlib",) if picture else ()))
     from msgspec.structs import replace
 
@@ -90,7 +96,7 @@ def calibrate(
     if files is not None:
         little, cloud = (load_records(path) for path in files)
         found = calibrate_records(little, cloud, rule, upload=usual, learned_gate=not no_gate)
-        found = write_calibration(bundle, found, big=cloud.info.model, rule=rule)
+        found = write_calibration(bundle, found, big=cloud.info.reference, rule=rule)
     else:
         assert data is not None
         stopped = when_stopped(lambda: f"{seen[0]} pictures seen; policy.json is unchanged")
@@ -102,13 +108,16 @@ def calibrate(
                 seen[:] = [done]
                 bars.update(task, completed=done)
 
+            file, served_as = served_big(big)
             found = calibrate_bundle(
                 bundle,
-                big,
+                file,
                 read_all(source),
                 rule,
                 upload=usual,
                 learned_gate=not no_gate,
+                label_map=label_map,
+                served_as=served_as,
                 on_done=on_done,
             )
     if found.comparisons:

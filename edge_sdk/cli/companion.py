@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_sdk.cli.options import big_option, data_option, out_option, pretrained_option, upload_option
+from edge_sdk.cli.options import (
+    big_option,
+    data_option,
+    label_map_option,
+    out_option,
+    pretrained_option,
+    served_big,
+    upload_option,
+)
 from edge_sdk.terminal.command import need, when_stopped
 
 if TYPE_CHECKING:
@@ -20,7 +28,8 @@ _PRECISION = "Number format of the candidates: exported to int8, or as they are,
 
 
 @click.command()
-@big_option(also=" or a bundle")
+@big_option(also=", a bundle")
+@label_map_option()
 @click.option("--candidates", required=True, multiple=True, metavar="MODEL", help=_CANDIDATES)
 @data_option(note="To choose and evaluate on.")
 @out_option("Folder of bundles, records and picture.", folder=True)
@@ -41,6 +50,7 @@ _PRECISION = "Number format of the candidates: exported to int8, or as they are,
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="CPU threads of bundles.")
 def companion(
     big: str,
+    label_map: dict[str, str],
     candidates: tuple[str, ...],
     data: str,
     out: Path,
@@ -77,7 +87,7 @@ def companion(
     with stopped, progress_bars(console) as bars:
         task = bars.add_task("pictures", total=None)
         found = find_companions(
-            big,
+            served_big(big)[0],
             candidates,
             data,
             out,
@@ -88,6 +98,7 @@ def companion(
             rule=rule,
             top=top,
             threads=threads,
+            label_map=label_map,
             on_step=on_step,
             on_done=lambda done, of: bars.update(task, completed=done, total=of),
         )

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_sdk.cli.options import big_option, bundle_option, cache_option, data_option, option, picture_option
+from edge_sdk.cli.options import (
+    big_option,
+    bundle_option,
+    cache_option,
+    data_option,
+    label_map_option,
+    option,
+    picture_option,
+    served_big,
+)
 from edge_sdk.terminal.command import need, when_stopped
 
 if TYPE_CHECKING:
@@ -51,7 +60,8 @@ def _formats(ctx: click.Context, parameter: click.Parameter, text: str) -> tuple
 
 @click.command()
 @bundle_option()
-@big_option(also=" or a bundle")
+@big_option(also=", a bundle")
+@label_map_option()
 @data_option(note="To measure on.")
 @click.option("--drop", default=0.005, show_default=True, type=_OPEN, help=_DROP)
 @click.option("--delta", default=0.05, show_default=True, type=_DELTA, help="Chance that the loss exceeds --drop.")
@@ -76,6 +86,7 @@ def _formats(ctx: click.Context, parameter: click.Parameter, text: str) -> tuple
 def ladder(
     bundle: Path,
     big: str,
+    label_map: dict[str, str],
     data: str,
     drop: float,
     delta: float,
@@ -113,7 +124,7 @@ def ladder(
 
         found = measure_ladder(
             bundle,
-            big,
+            served_big(big)[0],
             open_source(data, measuring_split(data)),
             Rule(drop=drop, delta=delta, level=level, raw=keep_all),
             sides=sides,
@@ -121,6 +132,7 @@ def ladder(
             formats=formats,
             every=every,
             folder=cache,
+            label_map=label_map,
             on_step=lambda text: say(console, f"{text} ..."),
             on_part=on_part,
         )

@@ -57,7 +57,29 @@ def data_option(
 
 def big_option(also: str = "") -> Callable[[Command], Command]:
     """`--big`: the big model."""
-    return option("--big", required=True, help=f"The big model: a .safetensors checkpoint, a timm name{also}.")
+    text = f"The big model: a .safetensors checkpoint, a timm name{also}, or trailcam, which ships."
+    return option("--big", required=True, help=text)
+
+
+def served_big(name: str) -> tuple[str, str]:
+    """The big model's file or timm name, and what `cloud-server --model` takes for it where that is another name."""
+    from cloud_server.model.big import SHIPPED, shipped_models
+
+    return (str(SHIPPED / name / "model.safetensors"), name) if name in shipped_models() else (name, "")
+
+
+def label_map_option() -> Callable[[Command], Command]:
+    """`--label-map`: from the big model's labels to the bundle's, read into a dictionary."""
+    text = 'JSON file {"label of the big model": "label of the bundle", "*": "all others"}.'
+    return option("--label-map", type=FILE, callback=_read_mapping, help=text)
+
+
+def _read_mapping(ctx: click.Context, parameter: click.Parameter, path: Path | None) -> dict[str, str]:
+    if path is None:
+        return {}
+    from edge_sdk.networks.label_map import read_mapping
+
+    return read_mapping(path)
 
 
 def pretrained_option() -> Callable[[Command], Command]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_sdk.cli.options import OLD_FILE, data_option, out_option, pretrained_option, upload_option
+from edge_sdk.cli.options import OLD_FILE, data_option, label_map_option, out_option, pretrained_option, upload_option
 from edge_sdk.terminal.command import need, when_stopped
 
 if TYPE_CHECKING:
     from edge_sdk.terminal.tables import Rows
+    from edge_sdk.workbench.subjects import Subject
 
 SPLITS = ("train", "val", "calibration", "test", "all")
 _SPLIT = "Part of the data.  [default: calibration of the simulated camera, all of a folder]"
@@ -22,6 +23,7 @@ _CSV = "Import a third party's records of the same pictures: columns id, predict
 @click.command()
 @click.argument("models", nargs=-1, required=True)
 @data_option(note="To run the models on.")
+@label_map_option()
 @click.option("--split", type=click.Choice(SPLITS), help=_SPLIT)
 @out_option("Folder of the records.", folder=True)
 @pretrained_option()
@@ -31,6 +33,7 @@ _CSV = "Import a third party's records of the same pictures: columns id, predict
 def records(
     models: tuple[str, ...],
     data: str,
+    label_map: dict[str, str],
     split: str | None,
     out: Path,
     pretrained: bool,
@@ -54,6 +57,8 @@ def records(
 
     source = open_source(data, Split(split) if split else measuring_split(data))
     subjects = [open_subject(name, pretrained=pretrained, threads=threads, upload=upload) for name in models]
+    if label_map:
+        subjects = map_labels(subjects, label_map)
     console = open_console()
     at = [0, 0]
     stopped = when_stopped(lambda: f"{at[0]} of {at[1]} pictures done; the same command continues")
@@ -69,6 +74,22 @@ def records(
         imported = read_csv(path, load_records(paths[0]))
         paths.append(save_records(out / f"{file_name(imported.info.model)}.npz", imported))
     console.print(records_table(paths, out))
+
+
+def map_labels(subjects: Sequence[Subject], label_map: dict[str, str]) -> list[Subject]:
+    """The models that have the map's labels with the labels that it leads to; the others as they are.
+
+    Raises:
+        ConfigError: no model has all of the map's labels.
+    """
+    from edge_sdk.networks.label_map import REST
+    from edge_sdk.workbench.subjects import with_label_map
+
+    fine = set(label_map) - {REST}
+    fits = [fine <= set(one.info.labels) and set(label_map.values()) != set(one.info.labels) for one in subjects]
+    if not any(fits):
+        return [with_label_map(one, label_map) for one in subjects]  # says which label is missing
+    return [with_label_map(one, label_map) if fit else one for one, fit in zip(subjects, fits, strict=True)]
 
 
 def records_table(paths: Iterable[Path], out: Path) -> Rows:

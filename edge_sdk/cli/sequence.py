@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_sdk.cli.options import big_option, cache_option, data_option, out_option, pretrained_option, seed_option
+from edge_sdk.cli.options import (
+    big_option,
+    cache_option,
+    data_option,
+    out_option,
+    pretrained_option,
+    seed_option,
+    served_big,
+)
 from edge_sdk.terminal.command import need, when_stopped
 
 if TYPE_CHECKING:
@@ -58,7 +66,9 @@ def sequence(big: str, bundle: str, data: str, out: Path, epochs: int, **setting
             at[:] = [f"training: {done} of {of} epochs done"]
             bars.update(training, completed=done, description=f"training, {loss:.3f}")
 
-        made = make_sequence(big, bundle, data, out, epochs=epochs, on_part=on_part, on_epoch=on_epoch, **settings)
+        made = make_sequence(
+            served_big(big)[0], bundle, data, out, epochs=epochs, on_part=on_part, on_epoch=on_epoch, **settings
+        )
     console.print(exits_table(made))
     console.print(figures_table(made))
     gain = made.found.advantage

@@ -14,6 +14,7 @@ from edge_sdk.cli.options import (
     out_option,
     pretrained_option,
     seed_option,
+    served_big,
 )
 from edge_sdk.terminal.command import need, when_stopped
 
@@ -115,7 +116,7 @@ def specialize(
 
     console = open_console()
     wanted = parse_targets(targets)
-    module, info = create_model(big, pretrained=pretrained)
+    module, info = create_model(served_big(big)[0], pretrained=pretrained)
     mapping = read_label_map(labels)
     names = tuple(part.strip() for part in classes.split(",")) if classes else None
     task = read_task(data, shots, info.input, classes=names, min_confidence=min_confidence, seed=seed)

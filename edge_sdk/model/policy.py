@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from edge_sdk.errors import ConfigError
 from edge_sdk.images.rendition import Rendition, Upload
+from edge_sdk.model.big_reference import BigReference
 from edge_sdk.types import Prediction, Reason
 
 
@@ -107,6 +108,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         ladder: renditions to choose from for each frame; each is larger than the one before and of more relative gain.
             Empty: not measured, `upload` is for all.
         big_macs: multiply-accumulates per frame of the big model it was calibrated against; 0: unknown.
+        big: the big model that it was calibrated with; None: not calibrated, or by a version that did not write it.
         calibration: facts of the calibration, for the reader: samples, date, accuracies, exit ratio.
     """
 
@@ -121,6 +123,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     upload: Upload = Upload()
     ladder: tuple[Rendition, ...] = ()
     big_macs: Annotated[int, Meta(ge=0)] = 0
+    big: BigReference | None = None
     calibration: dict[str, float | int | str] = {}
 
     def __post_init__(self) -> None:

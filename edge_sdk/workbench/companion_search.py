@@ -6,7 +6,7 @@ there. Bundles and records that are on disk already are used again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.images.rendition import Upload
+from edge_sdk.model.big_reference import LABEL_MAP_CURE, label_difference
 from edge_sdk.model.bundle import MANIFEST_FILE, MODEL_FILE, shipped_bundles
 from edge_sdk.workbench.cascade.companion import Candidate, Ranked, rank_companions
 from edge_sdk.workbench.cascade.confidence import fit_temperature
@@ -69,6 +70,7 @@ def find_companions(
     rule: str = "robust",
     top: int = 5,
     threads: int = 1,
+    label_map: Mapping[str, str] | None = None,
     on_step: Callable[[str], None] = lambda text: None,
     on_done: Callable[[int, int], None] | None = None,
 ) -> Companions:
@@ -86,6 +88,7 @@ def find_companions(
         rule: "paper" or "robust".
         top: number of candidates returned.
         threads: of the device's runtime.
+        label_map: from the big model's labels to the candidates'.
         on_step: called with the name of each step that begins.
         on_done: called with the number of a split's pictures that are done, and of how many.
 
@@ -103,12 +106,12 @@ def find_companions(
     if not subjects:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
         raise WorkbenchError(f"expected at least one candidate that can be run; {reasons or 'none was given'}")
-    whole = open_subject(big, pretrained=pretrained, threads=threads, upload=upload)
+    whole = open_subject(big, pretrained=pretrained, threads=threads, upload=upload, label_map=label_map)
     for subject in subjects:
         if set(subject.info.labels) != set(whole.info.labels):
             raise WorkbenchError(
-                f"expected candidates with the big model's labels ({', '.join(whole.info.labels)}); "
-                f"{subject.info.model} has {', '.join(subject.info.labels)}"
+                f"expected a big model with the labels of {subject.info.model}; {whole.info.model} has others: "
+                f"{label_difference(subject.info.labels, whole.info.labels)}. {LABEL_MAP_CURE}"
             )
     found: dict[Split, list[Records]] = {}
     for split in (Split.CALIBRATION, Split.TEST):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -24,6 +24,7 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.images import encode, geometry
 from edge_sdk.images.rendition import Rendition, Upload
 from edge_sdk.model import little as little_model
+from edge_sdk.model.big_reference import LABEL_MAP_CURE, label_difference
 from edge_sdk.model.bundle import MANIFEST_FILE, Bundle, open_bundle, shipped_bundles, write_policy
 from edge_sdk.model.policy import ExitPolicy, Policy
 from edge_sdk.types import Prediction
@@ -158,6 +159,7 @@ def measure_ladder(
     formats: Sequence[Format] = FORMATS,
     every: bool = False,
     folder: Path | None = None,
+    label_map: Mapping[str, str] | None = None,
     on_step: Callable[[str], None] = lambda text: None,
     on_part: Callable[[int, int], None] | None = None,
 ) -> Ladder:
@@ -174,6 +176,7 @@ def measure_ladder(
         formats: see `grid`.
         every: treat every picture as offloaded.
         folder: of the cached records; default: the user's cache folder.
+        label_map: from the big model's labels to the bundle's, where `big` is a name.
         on_step: called with the name of each step that begins.
         on_part: called with the parts of the pictures that are done, and of how many.
 
@@ -199,7 +202,15 @@ def measure_ladder(
             f"({int(offloaded.sum())} of {len(said)} in all)"
         )
     chosen = _Chosen(source, frozenset(said.ids[offloaded].tolist()))
-    cloud = big if isinstance(big, Subject) else open_subject(big, pretrained=not big.endswith(".safetensors"))
+    if isinstance(big, Subject):
+        cloud = big
+    else:
+        cloud = open_subject(big, pretrained=not big.endswith(".safetensors"), label_map=label_map)
+    if missing := label_difference(bundle.manifest.labels, cloud.info.labels):
+        raise WorkbenchError(
+            f"expected a big model with the labels of {bundle.manifest.name}; {cloud.info.model} has others: "
+            f"{missing}. {LABEL_MAP_CURE}"
+        )
     uploads = grid(cloud.input, bundle.policy.upload, sides=sides, qualities=qualities, formats=formats)
     pictures = [picture.image for picture in islice(read_all(chosen), _TIMED_PICTURES)]
     cloud = cloud.timed(latency_ms(cloud, cloud.prepare(pictures[0])))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.images.encode import encode
 from edge_sdk.images.read import decode_image
+from edge_sdk.model.big_reference import LABEL_MAP_CURE, label_difference
 from edge_sdk.types import Image
 from edge_sdk.workbench.labelled import LabelledImage, Source
 from edge_sdk.workbench.records import Records, from_logits, join
@@ -23,6 +25,7 @@ from edge_sdk.workbench.records_file import load_records, save_records
 from edge_sdk.workbench.subjects import Subject, file_name, latency_ms
 
 _BATCH = 32
+NO_LABELS = "expected labelled pictures, in a folder for each class; got none that lies in such a folder"
 
 
 def run_subjects(
@@ -47,8 +50,8 @@ def run_subjects(
     for subject in subjects:
         if set(subject.info.labels) != set(labels):
             raise WorkbenchError(
-                f"expected models of the same labels ({', '.join(labels)}); "
-                f"{subject.info.model} has {', '.join(subject.info.labels)}"
+                f"expected models of the same labels ({', '.join(labels[:20])}{' ...' if len(labels) > 20 else ''}); "
+                f"{subject.info.model} has others: {label_difference(labels, subject.info.labels)}. {LABEL_MAP_CURE}"
             )
     runs = [_Run(subject, labels) for subject in subjects]
     ids: list[str] = []
@@ -71,7 +74,7 @@ def run_subjects(
         if on_done is not None:
             on_done(len(ids))
     if not ids:
-        raise WorkbenchError("expected labelled pictures; got none")
+        raise WorkbenchError(NO_LABELS)
     kept = groups if any(groups) else None
     return [run.records(ids, truths, kept, sources) for run in runs]
 
@@ -176,7 +179,7 @@ def write_records(
         files = [_part(work, name, source, subject, part) for part in range(source.parts)]
         whole = [load_records(path) for path in files if path.stat().st_size]
         if not whole:
-            raise WorkbenchError("expected labelled pictures; got none")
+            raise WorkbenchError(NO_LABELS)
         records = join(whole)
         info = msgspec.structs.replace(records.info, data=_data(source, subject))
         save_records(paths[name], replace(records, info=info))
@@ -199,6 +202,7 @@ def _done(path: Path, subject: Subject, source: Source) -> bool:
         return False
     old, new = load_records(path).info, subject.info
     same = (old.macs, old.parameters, old.precision) == (new.macs, new.parameters, new.precision)
+    same = same and old.label_map == new.label_map
     return same and old.data == _data(source, subject)
 
 
@@ -207,4 +211,6 @@ def _part(work: Path, name: str, source: Source, subject: Subject, part: int) ->
     info = subject.info
     upload = subject.upload
     seen = upload.name if upload else "plain"
+    if info.label_map:
+        seen += f"-{hashlib.sha256(msgspec.json.encode(info.label_map, order='sorted')).hexdigest()[:8]}"
     return work / f"{name}-{info.macs}-{info.parameters}-{seen}-{source.key}" / f"{part:05d}-{source.size(part)}.npz"

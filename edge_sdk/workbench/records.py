@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.errors import WorkbenchError
+from edge_sdk.model.big_reference import BigReference, label_difference
 from edge_sdk.workbench.cascade.confidence import softmax, to_logits
 
 FORMAT = "edge-sdk-records-1"
@@ -34,6 +35,9 @@ class RecordsInfo(msgspec.Struct, frozen=True, kw_only=True):
         precision: "fp32", "int8" ...
         runtime: what ran it, with the number of threads.
         data: address and split of the pictures, and how they were encoded.
+        served_as: what `cloud-server --model` takes to serve it; "": unknown.
+        fingerprint: of its file (`edge_sdk.model.big_reference`); "": unknown.
+        label_map: that led its own labels to these; empty: they are its own.
     """
 
     format: str = FORMAT
@@ -47,6 +51,20 @@ class RecordsInfo(msgspec.Struct, frozen=True, kw_only=True):
     precision: str = ""
     runtime: str = ""
     data: str = ""
+    served_as: str = ""
+    fingerprint: str = ""
+    label_map: dict[str, str] = {}
+
+    @property
+    def reference(self) -> BigReference:
+        """The model as the policy of a bundle names it."""
+        return BigReference(
+            name=self.model,
+            model=self.served_as,
+            fingerprint=self.fingerprint,
+            labels=self.labels,
+            label_map=self.label_map,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -206,8 +224,8 @@ def check_same(*records: Records) -> None:
         names = f"{first.info.model} and {other.info.model}"
         if first.info.labels != other.info.labels:
             raise WorkbenchError(
-                f"expected the same labels of {names}; got {', '.join(first.info.labels)} and "
-                f"{', '.join(other.info.labels)}"
+                f"expected the same labels of {names} ({', '.join(first.info.labels[:20])}); of the second, "
+                f"{label_difference(first.info.labels, other.info.labels) or 'their order differs'}"
             )
         if len(first) != len(other):
             raise WorkbenchError(f"expected the same pictures of {names}; got {len(first)} and {len(other)} records")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.images.rendition import Upload
+from edge_sdk.model.big_reference import fingerprint_of
 from edge_sdk.model.bundle import InputSpec
 from edge_sdk.model.little import LittleModel, prepare
 from edge_sdk.types import Image
@@ -51,8 +52,20 @@ class Subject:
         """The same model with a known latency, which is not measured again."""
         return replace(self, info=msgspec.structs.replace(self.info, latency_ms=latency_ms))
 
+    def served_as(self, model: str, fingerprint: str | None = None) -> Subject:
+        """The same model with what `cloud-server --model` takes to serve it, and the fingerprint of its file."""
+        seen = self.info.fingerprint if fingerprint is None else fingerprint
+        return replace(self, info=msgspec.structs.replace(self.info, served_as=model, fingerprint=seen))
 
-def open_subject(name: str, *, pretrained: bool = False, threads: int = 1, upload: Upload | None = None) -> Subject:
+
+def open_subject(
+    name: str,
+    *,
+    pretrained: bool = False,
+    threads: int = 1,
+    upload: Upload | None = None,
+    label_map: Mapping[str, str] | None = None,
+) -> Subject:
     """A model by name: a bundle (run in the device's runtime), a checkpoint, or a timm name.
 
     Args:
@@ -60,22 +73,53 @@ def open_subject(name: str, *, pretrained: bool = False, threads: int = 1, uploa
         pretrained: load timm's pretrained weights; only for a timm name.
         threads: of a bundle's runtime.
         upload: the model sees pictures after this encoding, as a server does.
+        label_map: from the model's labels to coarser ones, as a server's.
 
     Raises:
         BundleError: a bundle that cannot be opened.
         WorkbenchError: no bundle, checkpoint or timm model has that name.
+        ConfigError: the label map names a label that the model does not have.
     """
+    subject = _open(name, pretrained, threads, upload)
+    return subject if not label_map else with_label_map(subject, label_map)
+
+
+def with_label_map(subject: Subject, mapping: Mapping[str, str]) -> Subject:
+    """The same model, whose fine labels are led to coarser ones: their probabilities are summed, as a server does.
+
+    Raises:
+        ConfigError: the map names a label that the model does not have.
+    """
+    from edge_sdk.networks.label_map import make_label_map
+
+    grouped = make_label_map(subject.info.labels, dict(mapping))
+
+    def logits(images: Sequence[Image]) -> NDArray[np.float32]:
+        fine = subject.logits(images).astype(np.float64)
+        coarse = np.full((len(grouped.labels), len(fine)), -np.inf)
+        np.logaddexp.at(coarse, grouped.index, fine.T)  # the logits whose softmax is the sum of the fine ones'
+        return coarse.T.astype(np.float32)
+
+    info = msgspec.structs.replace(subject.info, labels=grouped.labels, label_map=dict(mapping))
+    return replace(subject, info=info, logits=logits)
+
+
+def _open(name: str, pretrained: bool, threads: int, upload: Upload | None) -> Subject:
     from edge_sdk.model.bundle import MANIFEST_FILE, shipped_bundles
 
     if name in shipped_bundles() or (Path(name) / MANIFEST_FILE).is_file():
-        return bundle_subject(LittleModel(name, threads=threads), upload=upload)
+        bundle = bundle_subject(LittleModel(name, threads=threads), upload=upload)
+        return bundle if name in shipped_bundles() else bundle.served_as(str(Path(name).absolute()))
     from edge_sdk.networks.checkpoint import create_model
 
     module, info = create_model(name, pretrained=pretrained)
     path = Path(name)
     if path.suffix == ".safetensors":
-        name = path.absolute().parent.name if path.stem == "model" else path.stem
-    return torch_subject(module, info, name, upload=upload)
+        plain = path.absolute().parent.name if path.stem == "model" else path.stem
+        subject = torch_subject(module, info, plain, upload=upload)
+        return subject.served_as(str(path.absolute()), fingerprint_of(path))
+    subject = torch_subject(module, info, name, upload=upload)
+    return subject.served_as(name) if pretrained else subject
 
 
 def bundle_subject(model: LittleModel, *, upload: Upload | None = None) -> Subject:
@@ -90,6 +134,7 @@ def bundle_subject(model: LittleModel, *, upload: Upload | None = None) -> Subje
         height=manifest.input.height,
         precision=manifest.precision,
         runtime=model.runtime,
+        fingerprint=manifest.sha256[:16],
     )
     spec = manifest.input
 

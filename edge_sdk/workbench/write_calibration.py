@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from edge_sdk.images.rendition import Upload
+from edge_sdk.model.big_reference import BigReference
 from edge_sdk.model.bundle import open_bundle, write_policy
 from edge_sdk.workbench.calibrate import calibrate_records
 from edge_sdk.workbench.calibration import Calibration, Rule
@@ -27,6 +28,8 @@ def calibrate_bundle(
     *,
     upload: Upload | None = None,
     learned_gate: bool = True,
+    label_map: Mapping[str, str] | None = None,
+    served_as: str = "",
     on_done: Callable[[int], None] | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Calibration:
@@ -39,6 +42,8 @@ def calibrate_bundle(
         rule: how the threshold is chosen.
         upload: how pictures will travel; default: as the bundle's policy says.
         learned_gate: see `calibrate_records`.
+        label_map: from the big model's labels to the bundle's.
+        served_as: what `cloud-server --model` takes to serve the big model, where that is not `big` itself.
         on_done: told how many pictures are done.
         now: clock that gives the date written into the policy.
 
@@ -48,24 +53,23 @@ def calibrate_bundle(
     """
     bundle = open_bundle(path)
     upload = upload or bundle.policy.upload
-    subjects = [
-        open_subject(str(bundle.path)),
-        open_subject(big, pretrained=not big.endswith(".safetensors"), upload=upload),
-    ]
-    little, cloud = run_subjects(subjects, pictures, on_done=on_done)
+    other = open_subject(big, pretrained=not big.endswith(".safetensors"), upload=upload, label_map=label_map)
+    if served_as:
+        other = other.served_as(served_as)
+    little, cloud = run_subjects([open_subject(str(bundle.path)), other], pictures, on_done=on_done)
     found = calibrate_records(little, cloud, rule, upload=upload, learned_gate=learned_gate)
-    return write_calibration(bundle.path, found, big=cloud.info.model, rule=rule, now=now)
+    return write_calibration(bundle.path, found, big=cloud.info.reference, rule=rule, now=now)
 
 
 def write_calibration(
     path: Path,
     found: Calibration,
     *,
-    big: str,
+    big: BigReference,
     rule: Rule,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Calibration:
-    """Write a calibration into a bundle's `policy.json`, with facts about it for people.
+    """Write a calibration into a bundle's `policy.json`, with the big model's name and facts for people.
 
     An encoding ladder that was measured with the same big model stays; another one is dropped.
     """
@@ -80,11 +84,11 @@ def write_calibration(
         "big_accuracy": round(found.big_accuracy, 4),
         "promised_loss": round(found.promise, 5),
         "promise_fails_with": found.delta,
-        "big": big,
+        "big": big.name,
     }
     old = open_bundle(path).policy
-    policy = msgspec.structs.replace(found.policy, calibration=facts)
-    if old.calibration.get("ladder_big") == big:
+    policy = msgspec.structs.replace(found.policy, big=big, calibration=facts)
+    if old.calibration.get("ladder_big") == big.name:
         facts |= {name: fact for name, fact in old.calibration.items() if name.startswith("ladder_")}
         policy = msgspec.structs.replace(policy, ladder=old.ladder)
     write_policy(path, policy)

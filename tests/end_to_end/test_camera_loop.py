@@ -15,8 +15,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from tiny_network import SPEC, write_tiny_bundle
 
+from cloud_server.local import start_local_server
 from edge_sdk.errors import StorageError
+from edge_sdk.model.big_reference import BigReference, fingerprint_of
+from edge_sdk.model.bundle import write_policy
+from edge_sdk.model.policy import Policy
+from edge_sdk.networks.checkpoint import create_model, save_checkpoint
 from edge_sdk.store.journal import Journal
 from edge_sdk.types import Origin
 
@@ -217,3 +223,38 @@ def test_the_journal_command_reads_what_the_loop_wrote(tmp_path: Path) -> None:
     entries = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(entries) == 3
     assert entries[0]["answer"]["label"]
+
+
+@pytest.fixture
+def own_bundle(tmp_path: Path) -> tuple[Path, Path]:
+    """A bundle calibrated with a big model of finer labels, and the map between them."""
+    labels = write_tiny_bundle(tmp_path / "own").manifest.labels
+    fine = tuple(f"small {label}" for label in labels)
+    module, info = create_model("lcnet_035", labels=fine, input=SPEC)
+    big = save_checkpoint(tmp_path / "fine.safetensors", module, info)
+    label_map = tmp_path / "map.json"
+    label_map.write_text(json.dumps(dict(zip(fine, labels, strict=True))))
+    named = BigReference(name="fine", model=str(big), fingerprint=fingerprint_of(big), labels=fine)
+    write_policy(tmp_path / "own", Policy(threshold=1.0, big=named))
+    return tmp_path / "own", label_map
+
+
+def test_a_bundles_own_big_model_is_started_and_labels_that_differ_end_it_first(
+    tmp_path: Path, own_bundle: tuple[Path, Path]
+) -> None:
+    bundle, label_map = own_bundle
+    given = ("--bundle", bundle, "--frames", 10, "--out", tmp_path / "out", "--state", tmp_path / "state")
+    done = loop(*given, check=False)
+    assert done.returncode == 2 and "exits" not in done.stdout
+    last = done.stderr.splitlines()[-1]
+    assert "'small fox'" in last and "--label-map FILE" in last and "Traceback" not in done.stderr
+    done = loop(*given, "--label-map", label_map)
+    assert "link online" in done.stdout
+
+
+def test_a_server_elsewhere_of_other_labels_ends_the_loop(tmp_path: Path, own_bundle: tuple[Path, Path]) -> None:
+    bundle, _ = own_bundle
+    with start_local_server(str(tmp_path / "fine.safetensors")) as address:
+        given = ("--cloud", address, "--frames", 300, "--out", tmp_path / "out", "--state", tmp_path / "state")
+        done = loop("--bundle", bundle, *given, check=False)
+    assert done.returncode == 2 and "label-map" in done.stderr.splitlines()[-1]

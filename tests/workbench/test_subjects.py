@@ -8,9 +8,18 @@ import numpy as np
 import pytest
 from tiny_network import SPEC, picture, write_tiny_bundle
 
-from edge_sdk.errors import WorkbenchError
+from edge_sdk.errors import ConfigError, WorkbenchError
+from edge_sdk.model.big_reference import fingerprint_of
 from edge_sdk.networks.checkpoint import CheckpointInfo, create_model, save_checkpoint
-from edge_sdk.workbench.subjects import callable_subject, file_name, latency_ms, open_subject, torch_subject
+from edge_sdk.workbench.cascade.confidence import softmax
+from edge_sdk.workbench.subjects import (
+    callable_subject,
+    file_name,
+    latency_ms,
+    open_subject,
+    torch_subject,
+    with_label_map,
+)
 
 
 def test_a_bundle_runs_in_the_devices_runtime(tmp_path: Path) -> None:
@@ -46,3 +55,26 @@ def test_a_function_is_a_model_and_a_known_latency_stays() -> None:
 @pytest.mark.parametrize(("model", "name"), [("a/b c", "a_b_c"), ("net.v1-int8", "net.v1-int8"), ("..", "model")])
 def test_names_of_files(model: str, name: str) -> None:
     assert file_name(model) == name
+
+
+def test_a_label_map_sums_probabilities_as_a_server_does() -> None:
+    rows = np.random.default_rng(0).normal(0, 3, (5, 4)).astype(np.float32)
+    fine = callable_subject("f", lambda images: rows, ("red fox", "deer", "grey fox", "owl"), SPEC)
+    coarse = with_label_map(fine, {"red fox": "fox", "grey fox": "fox", "*": "other"})
+    assert coarse.info.labels == ("fox", "other") and coarse.info.reference.label_map["red fox"] == "fox"
+    wanted = softmax(rows)[:, [0, 2]].sum(axis=1)
+    assert np.allclose(softmax(coarse.logits([picture()] * 5))[:, 0], wanted, atol=1e-5)
+    with pytest.raises(ConfigError, match="it has no 'wolf'"):
+        with_label_map(fine, {"wolf": "canid"})
+
+
+def test_a_subject_says_what_serves_it(tmp_path: Path) -> None:
+    module, info = create_model("lcnet_035", labels=("a", "b"), input=SPEC)
+    path = save_checkpoint(tmp_path / "big.safetensors", module, info)
+    named = open_subject(str(path), label_map={"a": "x", "*": "y"}).info.reference
+    assert (named.name, named.model, named.labels) == ("big", str(path), ("x", "y"))
+    assert named.fingerprint == fingerprint_of(path)
+    bundle = write_tiny_bundle(tmp_path / "tiny")
+    own = open_subject(str(bundle.path)).info
+    assert own.served_as == str(bundle.path) and bundle.manifest.sha256.startswith(own.fingerprint)
+    assert open_subject("lcnet_035").info.served_as == ""  # random weights: no server has the same

@@ -64,6 +64,19 @@ def read_label_map(path: Path, fine: Sequence[str]) -> LabelMap:
     Raises:
         ConfigError: no such file, not a JSON object of texts, a class named twice, or one that the model does not have.
     """
+    mapping = read_mapping(path)
+    try:
+        return make_label_map(fine, mapping)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def read_mapping(path: Path) -> dict[str, str]:
+    """The JSON object in the file `path`: coarse labels by fine ones.
+
+    Raises:
+        ConfigError: no such file, not a JSON object of texts, or a class named twice.
+    """
     try:
         mapping = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_refuse_repeats)
     except OSError as error:
@@ -79,10 +92,7 @@ def read_label_map(path: Path, fine: Sequence[str]) -> LabelMap:
             raise ConfigError(
                 f"expected a coarse label (text) for {name!r:.200} in the label map {path}; got {coarse!r:.80}"
             )
-    try:
-        return make_label_map(fine, mapping)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
+    return mapping
 
 
 def _refuse_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:

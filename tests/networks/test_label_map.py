@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud_server.model.labels import make_label_map, read_label_map
 from edge_sdk.errors import ConfigError
+from edge_sdk.networks.label_map import make_label_map, read_label_map
 
 FINE = ("red fox", "grey fox", "roe deer", "wolf", "tractor")
 NAMES = st.sampled_from(["a", "b", "c", "d", "e", "f"])
