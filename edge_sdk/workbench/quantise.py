@@ -45,14 +45,11 @@ def quantise(
     Returns:
         the converted network, and how many of its last layers with weights stay in float32.
     """
-    from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
-        XNNPACKQuantizer,
-        get_symmetric_quantization_config,
-    )
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-    quantizer = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
-    prepared = prepare_pt2e(captured, quantizer)
+    from edge_sdk.workbench.quantizer import FusingQuantizer
+
+    prepared = prepare_pt2e(captured, FusingQuantizer())
 
     def told(what: str) -> Callable[[int, int], None] | None:
         return None if on_progress is None else lambda done, of: on_progress(what, done, of)
