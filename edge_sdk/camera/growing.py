@@ -8,7 +8,7 @@ import signal
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from edge_sdk.camera.files import CardFile
+from edge_sdk.camera.files import CardFile, card_file
 
 SETTLED_S = 2.0
 """A file that has not changed for so long, and that no program here has open for writing, is taken for whole."""
@@ -52,10 +52,19 @@ class WholeFiles:
             if seen is None or (seen.size, seen.changed_ns) != (file.size, file.changed_ns):
                 seen = _Seen(file.size, file.changed_ns, now_s + SETTLED_S)
             self._seen[file.name] = seen
-            if not seen.taken and now_s >= seen.due_s and not _is_being_written(os.path.join(self._root, file.name)):
+            if not seen.taken and now_s >= seen.due_s and self._is_whole(file):
                 seen.taken = True
                 ready.append(file)
         return ready
+
+    def _is_whole(self, file: CardFile) -> bool:
+        """Whether nobody writes to it, nor did between the search of the folder and now."""
+        if _is_being_written(os.path.join(self._root, file.name)):
+            return False
+        try:
+            return card_file(self._root, file.name) == file
+        except OSError:
+            return False
 
     def try_again(self, file: CardFile, now_s: float) -> bool:
         """Whether a file that could not be read comes again, after a growing pause."""

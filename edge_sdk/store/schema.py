@@ -247,9 +247,13 @@ def microseconds(moment: datetime) -> int:
 
 
 def moment(since_1970_us: int, utc_offset_s: int = 0) -> datetime:
-    """The time, in the zone of that offset."""
+    """The time, in the zone of that offset; the first or last of the calendar for one beyond it, as UTC may have it."""
     zone = UTC if utc_offset_s == 0 else timezone(timedelta(seconds=utc_offset_s))
-    return (_EPOCH + timedelta(microseconds=since_1970_us)).astimezone(zone)
+    since = timedelta(microseconds=since_1970_us)
+    try:
+        return (_EPOCH + since + zone.utcoffset(None)).replace(tzinfo=zone)
+    except OverflowError:
+        return (datetime.max if since_1970_us > 0 else datetime.min).replace(tzinfo=UTC)
 
 
 def top_k_text(top_k: TopK) -> str:

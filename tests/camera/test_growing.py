@@ -40,6 +40,17 @@ def test_a_file_that_is_open_for_writing_is_left_for_later(tmp_path: Path) -> No
     assert taken(whole, tmp_path, 51.0) == ["a.jpg"]
 
 
+def test_a_file_that_was_finished_while_the_folder_was_searched_comes_once(tmp_path: Path) -> None:
+    whole = WholeFiles(str(tmp_path))
+    (tmp_path / "a.jpg").write_bytes(b"half")
+    searched = list_files(str(tmp_path)).files
+    whole.take(searched, 0.0)
+    (tmp_path / "a.jpg").write_bytes(b"half and half")
+    assert whole.take(searched, 5.0) == []
+    assert taken(whole, tmp_path, 6.0) == []
+    assert taken(whole, tmp_path, 9.0) == ["a.jpg"]
+
+
 def test_a_file_that_could_not_be_read_is_tried_again_with_growing_pauses(tmp_path: Path) -> None:
     whole = WholeFiles(str(tmp_path))
     (tmp_path / "a.jpg").write_bytes(b"half")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -56,6 +57,16 @@ def test_a_row_of_nonsense_is_told_as_damaged(place: int) -> None:
 def test_every_time_comes_back_to_the_microsecond(naive: datetime, minutes: int) -> None:
     when = naive.replace(tzinfo=timezone(timedelta(minutes=minutes)))
     assert moment(microseconds(when), minutes * 60) == when
+
+
+@pytest.mark.parametrize("naive", [datetime.min, datetime.max])
+@pytest.mark.parametrize("hours", [-12, 0, 14])
+def test_the_ends_of_the_calendar_damage_no_row(naive: datetime, hours: int) -> None:
+    captured_at = naive.replace(tzinfo=timezone(timedelta(hours=hours)))
+    said = record(FRAME, final=True)
+    entry = entry_of(stored(replace(said, answer=replace(said.answer, captured_at=captured_at))))
+    assert entry.answer.label == said.answer.label
+    assert abs(microseconds(entry.answer.captured_at) - microseconds(captured_at)) <= 14 * 3_600_000_000
 
 
 def test_texts_without_a_utf8_form_are_kept_as_escapes() -> None:
