@@ -26,12 +26,16 @@ def classify(context: click.Context, pictures: tuple[Path, ...], bundle: str, as
 
     from edge_sdk.images.read import read_image
     from edge_sdk.model.little import LittleModel
+    from edge_sdk.model.made_for import doubt
     from edge_sdk.model.policy import ExitPolicy
 
-    failed = False
+    failed, told = False, False
     with LittleModel(bundle) as model:
         policy = ExitPolicy(model.bundle.policy)
         for path in pictures:
+            if not told and (text := doubt(model.manifest, str(path))):
+                warn("edge-sdk", text)
+            told = True
             try:
                 prediction = model.predict(read_image(path).image)
             except EdgeError as error:

@@ -73,6 +73,7 @@ def export(
     """
     need("torch", "timm", "safetensors", "executorch")
     from edge_sdk.model.bundle import InputSpec
+    from edge_sdk.model.made_for import made_for
     from edge_sdk.networks.checkpoint import create_model
     from edge_sdk.terminal.progress import progress_bars, shown_by
     from edge_sdk.terminal.text import open_console, say
@@ -99,6 +100,7 @@ def export(
             drawn.pictures,
             out,
             held_out=drawn.held_out,
+            made_for=made_for(data, str(info.training.get("data", ""))),
             labels=info.labels,
             input=spec,
             name=name or out.resolve().name,

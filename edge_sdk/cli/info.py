@@ -27,6 +27,7 @@ def info(bundle: str) -> None:
 
 def bundle_facts(model: LittleModel) -> Facts:
     """What a person wants to know of a bundle."""
+    from edge_sdk.model.made_for import made_for_text
     from edge_sdk.report.display import macs_text
     from edge_sdk.terminal.tables import Facts
 
@@ -47,7 +48,14 @@ def bundle_facts(model: LittleModel) -> Facts:
     if policy.ladder:
         steps = (f"{one.upload.name} ({one.mean_bytes / 1e3:.1f} kB, {one.relative_gain:.0%})" for one in policy.ladder)
         facts.add("ladder", "  ".join(steps))
-    facts.add("calibration", "  ".join(f"{name} {value}" for name, value in policy.calibration.items()))
-    facts.add("made with", "  ".join(f"{name} {version}" for name, version in manifest.made_with.items()))
+    calibration = "; ".join(f"{name.replace('_', ' ')} {value}" for name, value in policy.calibration.items())
+    facts.add("calibration", calibration or "none: the cautious threshold holds until `edge-sdk calibrate` finds one")
+    if policy.big is not None:
+        where = policy.big.model if policy.big.model not in ("", policy.big.name) else ""
+        facts.add("big model", f"{policy.big.name}{f' ({where})' if where else ''}")
+    else:
+        facts.add("big model", "not known: `edge-sdk calibrate` writes it here")
+    facts.add("made for", made_for_text(manifest))
+    facts.add("made with", ", ".join(f"{name} {version}" for name, version in manifest.made_with.items()))
     facts.add("runtime", f"{model.runtime}; the golden picture gives the expected output")
     return facts

@@ -104,6 +104,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         sha256: of the network's file, 64 hexadecimal digits; `write_bundle` fills it in.
         golden: a picture and its expected output.
         made_with: versions of the tools that made it, by name.
+        made_for: what its pictures came from: "simulated://trailcam", "photos" (real cameras), or words; "": unknown.
     """
 
     schema: int = 1
@@ -120,6 +121,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str = ""
     golden: Golden
     made_with: dict[str, str] = {}
+    made_for: str = ""
 
     @property
     def label_set(self) -> str:

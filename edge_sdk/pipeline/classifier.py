@@ -19,6 +19,7 @@ from edge_sdk.images.frame import Picture, as_frame
 from edge_sdk.link.transport import Transport
 from edge_sdk.model.bundle import Bundle
 from edge_sdk.model.drift import Drift, check_drift
+from edge_sdk.model.made_for import doubt
 from edge_sdk.model.policy import Decision, Preferences
 from edge_sdk.model.runtime import Runtime
 from edge_sdk.pipeline.answers import top_k_of
@@ -123,6 +124,7 @@ class EdgeClassifier:
             clock=clock or SystemClock(),
         )
         self._closed = False
+        self._compared = False  # the bundle with the frames that come
         self._turn = threading.Lock()  # one frame at a time, and not while settings change
         self._worker: ThreadPoolExecutor | None = None
         self._parts = parts = assemble(self._settings)
@@ -190,6 +192,8 @@ class EdgeClassifier:
         """The device's answer on a frame; an unsure frame is in the spool, on the disk, when this returns."""
         parts = self._parts
         with self._turn:
+            if not self._compared:
+                self._compare_with(frame.source)
             prediction = parts.throttle.predict(frame.image)
             if prediction is None:
                 parts.ledger.count_skipped()
@@ -219,6 +223,12 @@ class EdgeClassifier:
                 answer = parts.answers.offloads(record, item)
             parts.ledger.count_frame(exited=item is None, offloaded=not answer.final, macs=parts.model.macs)
             return answer
+
+    def _compare_with(self, source: str) -> None:
+        """Tell once where the bundle was not made for the camera that the frames come from."""
+        self._compared = bool(source)
+        if text := doubt(self.bundle.manifest, source):
+            _log.warning("%s", text)
 
     def _waiter(self, frame: Frame, wait_s: float) -> Waiter | nullcontext[None]:
         if check_wait(wait_s) and self._parts.link is not None:

@@ -16,6 +16,7 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.images.rendition import Upload
 from edge_sdk.model.big_reference import LABEL_MAP_CURE, label_difference
 from edge_sdk.model.bundle import MANIFEST_FILE, MODEL_FILE, shipped_bundles
+from edge_sdk.model.made_for import made_for
 from edge_sdk.workbench.cascade.companion import Candidate, Ranked, rank_companions
 from edge_sdk.workbench.cascade.confidence import fit_temperature
 from edge_sdk.workbench.data import open_source
@@ -160,7 +161,16 @@ def _little(
         module, info = create_model(name, pretrained=pretrained)
         pictures = read_spread(open_source(data, Split.CALIBRATION), _CALIBRATION_PICTURES)
         version = info.version or "0"
-        export(module, pictures, bundle, labels=info.labels, input=info.input, name=plain, version=version)
+        export(
+            module,
+            pictures,
+            bundle,
+            labels=info.labels,
+            input=info.input,
+            name=plain,
+            version=version,
+            made_for=made_for(data, str(info.training.get("data", ""))),
+        )
     return open_subject(str(bundle), threads=threads)
 
 

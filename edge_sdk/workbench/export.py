@@ -83,6 +83,7 @@ def export(
     name: str,
     version: str,
     held_out: Iterable[Image | LabelledImage] = (),
+    made_for: str = "",
     fp32: bool = False,
     policy: Policy | None = None,
     allow: Sequence[str] = (),
@@ -101,6 +102,7 @@ def export(
         name: of the model.
         version: of the model.
         held_out: other pictures, to measure on; without them agreement and accuracy are of `images`, and flatter.
+        made_for: what its pictures came from, for the manifest (`edge_sdk.model.made_for`).
         fp32: do not quantise.
         policy: for `policy.json`; None writes none: an exported bundle is to be calibrated.
         allow: operators that may stay outside XNNPACK though they are heavy, such as "native_layer_norm".
@@ -156,6 +158,7 @@ def export(
             tuple(float(value) for value in expected[golden]),
             tolerance=1e3 * max(spread, 1.0),  # of the trial; torch's emulation of int8 is not the device's arithmetic
         ),
+        made_for=made_for,
         made_with={package: importlib.metadata.version(package) for package in ("executorch", "torch", "torchao")},
     )
     with tempfile.TemporaryDirectory() as folder:

@@ -19,7 +19,8 @@ def test_it_goes_on_after_a_broken_photo(tmp_path: Path, capsys: pytest.CaptureF
     bad.write_bytes(b"no photo")
     assert run(cli, "edge-sdk", ["classify", str(bad), str(good), str(tmp_path / "none.jpg"), "--json"]) == 2
     out, errors = capsys.readouterr()
-    broken, absent = errors.splitlines()
+    doubt, broken, absent = errors.splitlines()
+    assert "was made for the simulated camera" in doubt
     assert broken.startswith("edge-sdk: ") and broken.count(str(bad)) == 1
     assert absent.startswith("edge-sdk: ") and absent.count("none.jpg") == 1
     line = json.loads(out)

@@ -15,7 +15,15 @@ from edge_sdk.terminal.command import run
 def test_it_describes_the_shipped_bundle(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(cli, "edge-sdk", ["info"]) == 0
     text = capsys.readouterr().out
-    for part in ("deer", "int8", "rule", "golden", str(len(open_bundle("trailcam").manifest.labels))):
+    for part in (
+        "deer",
+        "int8",
+        "rule",
+        "golden",
+        "made for",
+        "does not know",
+        str(len(open_bundle("trailcam").manifest.labels)),
+    ):
         assert part in text
 
 

@@ -15,6 +15,7 @@ from torch import nn
 
 from edge_sdk.model.bundle import Bundle, InputSpec
 from edge_sdk.model.little import LittleModel
+from edge_sdk.model.made_for import PHOTOS
 from edge_sdk.networks.pruning.structure import shrink
 from edge_sdk.types import Image
 from edge_sdk.workbench.export import export
@@ -75,6 +76,7 @@ class Bundles:
             input=self._spec,
             name=name,
             version=version,
+            made_for=PHOTOS,
             allow=self._allow,
             spare=spare,
         ).bundle
