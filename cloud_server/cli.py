@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -264,8 +265,7 @@ async def _serve(config: ServerConfig, port_file: Path | None) -> int | None:
         await starting
         if port_file is not None:
             write_whole(port_file, server.address.rpartition(":")[2])
-        click.echo(f"listening on {server.address}")
-        sys.stdout.flush()
+        _tell_ready(server.address)
         supervisor.ready(f"listening on {server.address}")
         broken = asyncio.create_task(server.broken())
         beating = asyncio.create_task(_beat(server, supervisor))
@@ -318,8 +318,19 @@ def _state_folder(state: str | None, port: int) -> Path | None:
     return user_state_path("cloud-server", appauthor=False) / str(port) if port else None
 
 
+def _tell_ready(address: str) -> None:
+    """Print the line that says where the server listens; a full disk or a closed pipe behind it ends nothing."""
+    try:
+        click.echo(f"listening on {address}")
+        sys.stdout.flush()
+    except OSError as error:
+        logging.getLogger(__name__).error("cannot write to standard output, and go on without: %s", error)
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - what could not be written is not tried again at the end
+
+
 def _say(text: str) -> None:
-    click.echo(f"cloud-server: {text}", err=True)
+    with suppress(OSError):  # as the log: whoever reads it may be gone, the disk full
+        click.echo(f"cloud-server: {text}", err=True)
 
 
 def _require_extras(*, needs_http: bool) -> None:

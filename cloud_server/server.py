@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ from cloud_server.listening import authority, bare_host, listen, warn_if_descrip
 from cloud_server.model.batching import Draining
 from cloud_server.model.big import BigModel, load_model
 from cloud_server.reload import Part, Reload
+from edge_sdk.durable.clock import RELEASED_S
 from edge_sdk.networks.label_map import LabelMap
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
@@ -42,6 +44,7 @@ SERVICE = wire.DESCRIPTOR.services_by_name["Offload"].full_name
 SUMMARY_EVERY_S = 60.0
 WATCH_EVERY_S = 1.0
 _DEAD = "the model does not answer, and this server may be started again: send this frame again later, or elsewhere"
+_CLOCK = "the log, days of the archive and the dates of certificates go by it"
 DATES_EVERY_S = 86_400.0
 UNHEARD = 3
 """Encrypted connections within a minute that are told where none leads to a call."""
@@ -103,6 +106,11 @@ class CloudServer:
         self._limiter = RateLimiter(limits.max_frames_per_s, limits.burst)
         self._certificate = None if self._config.tls is None else ServerCertificate(self._config.tls)
         self._tell_dates()
+        if time.time() < RELEASED_S:
+            now = datetime.now(UTC)
+            _log.warning(
+                "this machine's clock says %s, which is wrong: set it; until then %s", f"{now:%Y-%m-%d}", _CLOCK
+            )
         self._guard = guard = TokenInterceptor(SERVICE, authenticator, self.stats, self._refusals)
         self._server = grpc.aio.server(options=parts.grpc_options(self._config), interceptors=[guard])
         try:

@@ -48,7 +48,8 @@ def pictures(folder: Path) -> list[str]:
 
 
 def size_of(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    """Bytes of the disk, as `du` counts them."""
+    return 512 * sum(path.lstat().st_blocks for path in (folder, *folder.rglob("*")))
 
 
 def encoded(suffix: str) -> bytes:

@@ -14,12 +14,13 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from edge_sdk.durable.files import write_whole
 from edge_sdk.errors import ConfigError
 
 ANSWERS = "answers.jsonl"
 _SAFE = re.compile(r"[0-9a-z][0-9a-z_-]{0,63}")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+_STAT_BLOCK = 512  # the unit of st_blocks, whatever the file system's is
 _APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND
 
 
@@ -30,7 +31,7 @@ class ArchiveFolder:
         path: made where it is missing, mode 0700; files get mode 0600.
 
     Attributes:
-        bytes: of the pictures and lines that it holds, those of earlier runs included.
+        bytes: that it holds on the disk, in blocks and folders included, those of earlier runs too.
         names: of the pictures, without suffix.
 
     Raises:
@@ -47,6 +48,8 @@ class ArchiveFolder:
             raise _unusable(path, error.strerror) from error
         try:
             self._check()
+            self._block = max(_STAT_BLOCK, os.statvfs(path).f_frsize)
+            self._remove_partial()
             self.bytes, self.names = self._count()
         except OSError as error:
             self.close()
@@ -58,6 +61,10 @@ class ArchiveFolder:
     def close(self) -> None:
         """Let other servers have it."""
         os.close(self._lock)
+
+    def cost(self, image_bytes: int, line_bytes: int) -> int:
+        """Most bytes of the disk that a picture and its line take: whole blocks, and what their folders grow by."""
+        return self._whole(image_bytes) + self._whole(line_bytes) + 2 * self._block
 
     def has_room(self, needed: int, limit: int) -> bool:
         """Whether `needed` bytes fit below `limit` and on the disk, by a fresh count."""
@@ -78,25 +85,43 @@ class ArchiveFolder:
         """
         path = self.path / file
         name = path.stem
-        self.names.add(name)
-        try:
-            try:
-                _write_new(path, image)
-            except FileNotFoundError:  # the day is new, or was moved away
-                self._make()
-                path.parent.mkdir(mode=0o700, exist_ok=True)
-                _write_new(path, image)
-        except FileExistsError:
+        if os.path.lexists(path):
+            self.names.add(name)
             return
-        except OSError:
-            self.names.remove(name)
-            raise
+        shared = self._shared(path.parent)
+        self._make()
+        path.parent.mkdir(mode=0o700, exist_ok=True)  # the day is new, or was moved away
+        write_whole(path, image, mode=0o600)
         try:
-            self.bytes += len(image) + append_line(self._answers, line)
+            append_line(self._answers, line)
         except OSError:
-            self.names.remove(name)
             path.unlink(missing_ok=True)
             raise
+        self.names.add(name)
+        self.bytes += self._held(path) + self._shared(path.parent) - shared
+
+    def _shared(self, day: Path) -> int:
+        """Bytes of what a picture shares with others: the lines and the folders."""
+        return sum(self._held(path) for path in (self.path, day, self._answers))
+
+    def _held(self, path: Path) -> int:
+        """Bytes that a file or folder takes on the disk, or will once a fresh one has got its blocks."""
+        try:
+            seen = path.stat()
+        except FileNotFoundError:
+            return 0
+        return max(seen.st_blocks * _STAT_BLOCK, self._whole(seen.st_size) if path.is_file() else 0)
+
+    def _whole(self, size: int) -> int:
+        """`size` in whole blocks."""
+        return -(-size // self._block) * self._block
+
+    def _remove_partial(self) -> None:
+        """Remove what a kill in the middle of writing has left."""
+        for day in self.path.iterdir():
+            if _DAY.fullmatch(day.name) and day.is_dir():
+                for file in day.glob(".*.partial.*"):
+                    file.unlink(missing_ok=True)
 
     def _make(self) -> None:
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -116,16 +141,26 @@ class ArchiveFolder:
             raise _unusable(self.path, f"it, or {ANSWERS} in it, cannot be written")
 
     def _count(self) -> tuple[int, set[str]]:
-        size = self._answers.stat().st_size if self._answers.exists() else 0
+        """Bytes on the disk of all that is in the folder, and the names of the pictures."""
         names = set()
         for day in self.path.iterdir():
             if _DAY.fullmatch(day.name) and day.is_dir():
                 with suppress(FileNotFoundError), os.scandir(day) as files:  # days may be moved away meanwhile
-                    for file in files:
-                        with suppress(FileNotFoundError):
-                            size += file.stat(follow_symlinks=False).st_size
-                            names.add(file.name.partition(".")[0])
-        return size, names
+                    names |= {file.name.partition(".")[0] for file in files}
+        return _disk_bytes(self.path), names
+
+
+def _disk_bytes(folder: Path) -> int:
+    """Bytes that a folder and all that lies in it take on the disk; links are not followed."""
+    size = folder.stat().st_blocks * _STAT_BLOCK
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                if entry.is_dir(follow_symlinks=False):
+                    size += _disk_bytes(Path(entry.path))
+                else:
+                    size += entry.stat(follow_symlinks=False).st_blocks * _STAT_BLOCK
+    return size
 
 
 def safe_name(frame_id: str) -> str:
@@ -152,17 +187,6 @@ def append_line(path: Path, line: bytes) -> int:
     finally:
         os.close(descriptor)
     return len(line)
-
-
-def _write_new(path: Path, content: bytes) -> None:
-    """Write a file that is not there yet; one that cannot be written in full is removed again."""
-    with open(os.open(path, _NEW, 0o600), "wb", buffering=0) as file:
-        try:
-            if file.write(content) != len(content):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-        except OSError:
-            path.unlink(missing_ok=True)
-            raise
 
 
 def _unusable(folder: Path, why: str | None) -> ConfigError:

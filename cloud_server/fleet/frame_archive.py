@@ -73,7 +73,7 @@ class FrameArchive:
         labels: C names, in the order of the probabilities.
         model: the big model's name.
         version: changes whenever the model or the label map changes.
-        limit_bytes: pictures and lines together; what the folder holds from earlier runs counts.
+        limit_bytes: of the disk that all in the folder takes, in blocks; what is there from earlier runs counts.
         fraction: share of the frames that is archived, chosen by a hash of their ids, in (0, 1].
         clock: seconds, monotonic.
 
@@ -110,7 +110,7 @@ class FrameArchive:
 
     @property
     def size(self) -> int:
-        """Bytes of the pictures and lines that the folder holds."""
+        """Bytes of the disk that the folder takes."""
         return self._folder.bytes
 
     def offer(self, frame: AnsweredFrame) -> None:
@@ -157,7 +157,7 @@ class FrameArchive:
         day = frame.received_at.astimezone(UTC).date().isoformat()
         file = f"{day}/{name}{SUFFIXES[read_header(frame.image).format]}"
         line = self._line(frame, file)
-        size = len(frame.image) + len(line)
+        size = self._folder.cost(len(frame.image), len(line))
         if self._off:
             self._look_again_s = self._clock() + LOOK_AGAIN_S
             if not self._folder.has_room(_ROOM * size, self._limit):

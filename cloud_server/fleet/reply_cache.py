@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import os
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_sdk.durable.ballast import is_full
 from edge_sdk.durable.database import MEMORY, Database, transaction
 from edge_sdk.errors import ConfigError, EdgeError, StorageError
 
@@ -67,8 +69,8 @@ def rows_within(labels: int, *, rows: int = ROWS, max_bytes: int = MAX_BYTES) ->
 class ReplyCache:
     """The latest replies, durable where it has a file. Used on one event loop; its disk work runs elsewhere.
 
-    A damaged file is set aside as `NAME.damaged` and a fresh one begun. Where the disk fails, replies are
-    sent without being cached, and the log says so once.
+    A damaged file is set aside as `NAME.damaged` and a fresh one begun. Where the disk fails, or is full from the
+    start, replies are sent without being cached, and the log says so once.
 
     Args:
         path: the SQLite file; None: memory only.
@@ -174,13 +176,21 @@ class ReplyCache:
     def _open(self) -> Database:
         if self._path is None:
             return Database(MEMORY, schema=_SCHEMA, version=1, read=self._prepare)
+        folder = self._path.parent
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            except OSError as error:
+                if not is_full(error, folder):
+                    raise
+            if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
+                raise StorageError(f"the state folder {folder} cannot be written by this user (uid {os.geteuid()})")
             database = Database(
                 self._path, schema=_SCHEMA, version=1, synchronous="NORMAL", exclusive=True, read=self._prepare
             )
-            if database.fault is not None:
-                raise StorageError(database.fault)
+            if database.fault is not None:  # the disk is full
+                self._failing = True
+                _log.error("replies are not cached for now, repeats are computed again: %s", database.fault)
         except (OSError, StorageError) as error:
             raise ConfigError(f"{error}: name another folder with --state, or none") from error
         return database

@@ -278,3 +278,23 @@ def test_sighup_reads_tokens_again_and_goes_on(checkpoint: Path, tmp_path: Path)
         process.terminate()
         process.communicate()
     assert process.returncode == 0
+
+
+def test_a_full_disk_behind_standard_output_ends_nothing(checkpoint: Path) -> None:
+    options = ["-m", "cloud_server", "--model", str(checkpoint), "--port", "0", "--threads", "1"]
+    with (
+        open("/dev/full", "w") as full,
+        subprocess.Popen([sys.executable, *options], stdout=full, stderr=subprocess.PIPE, text=True) as process,
+    ):
+        assert process.stderr
+        for line in process.stderr:
+            if "listening on" in line:
+                address = line.split()[-1]
+            if "cannot write to standard output, and go on without" in line:
+                break
+        with grpc.insecure_channel(address) as channel:
+            assert wire_grpc.OffloadStub(channel).Describe(wire.DescribeRequest()).labels
+        process.terminate()
+        _, log = process.communicate()
+    assert process.returncode == 0
+    assert "Traceback" not in log

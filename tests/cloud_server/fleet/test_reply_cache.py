@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from small_disk import run_on_a_small_disk
 
 from cloud_server.fleet.reply_cache import CachedReply, ReplyCache, key_of, rows_within
 from edge_sdk.errors import ConfigError
@@ -163,4 +166,71 @@ async def test_a_lost_row_is_no_answer(tmp_path: Path) -> None:
     await store.put(key(1), FIRST)
     with closing(store._database.connection.execute("DELETE FROM answer")):
         assert await store.get(key(1)) is None
+    await store.close()
+
+
+def test_a_disk_that_is_full_at_the_start_ends_no_start(tmp_path: Path) -> None:
+    run_on_a_small_disk(
+        tmp_path,
+        """
+import asyncio, logging
+from cloud_server.fleet.reply_cache import CachedReply, ReplyCache
+
+said = []
+class Listener(logging.Handler):
+    def emit(self, record):
+        said.append(record.getMessage())
+logging.basicConfig(handlers=[Listener()])
+
+async def main():
+    fill_up()
+    for path in (folder / "answers.db", folder / "new" / "answers.db"):
+        said.clear()
+        cache = ReplyCache(path, "model")
+        for number in range(3):
+            await cache.put(b"%d" % number, CachedReply(b"digest", b"reply"))
+            assert await cache.get(b"%d" % number) is None
+        assert sum("replies are not cached for now" in text for text in said) == 1, said
+        if path.parent == folder:
+            await cache.close()
+    make_room()
+    await cache.put(b"x", CachedReply(b"digest", b"reply"))
+    assert await cache.get(b"x") == CachedReply(b"digest", b"reply")
+    await cache.close()
+
+asyncio.run(main())
+""",
+    )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user")
+def test_a_state_folder_that_cannot_be_written_is_explained() -> None:
+    code = (
+        "import os, sys; from pathlib import Path\n"
+        "from cloud_server.fleet.reply_cache import ReplyCache\n"
+        "os.setuid(4321); ReplyCache(Path(sys.argv[1]) / 'answers.db', 'model')"
+    )
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own are closed to other users
+        Path(folder).chmod(0o755)
+        done = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=False)
+    said = f"the state folder {folder} cannot be written by this user (uid 4321): name another folder with --state"
+    assert said in done.stderr
+
+
+async def test_another_label_map_drops_what_was_cached_and_what_is_being_written(tmp_path: Path) -> None:
+    path = tmp_path / "answers.db"
+    for place in (path, None):
+        store = ReplyCache(place, "" if place is None else "model")
+        await store.put(key(1), FIRST)
+        writing = asyncio.ensure_future(store.put(key(2), FIRST))
+        await asyncio.sleep(0)
+        await store.change_source("other", 10)
+        await writing
+        assert len(store) == 0
+        assert await store.get(key(1)) is None
+        await store.put(key(3), FIRST)
+        assert await store.get(key(3)) == FIRST
+        await store.close()
+    store = ReplyCache(path, "other")
+    assert [key(number) in store for number in (1, 2, 3)] == [False, False, True]
     await store.close()
