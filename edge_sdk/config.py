@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Real
 from pathlib import Path
 from typing import Literal
@@ -14,6 +14,7 @@ from platformdirs import user_state_path
 
 from edge_sdk.errors import ConfigError
 from edge_sdk.redaction import without_secrets
+from edge_sdk.security.proxy import HttpProxy
 
 _INTERFACE = re.compile(r"[^\s/]{1,15}")  # what Linux allows
 
@@ -35,6 +36,9 @@ class UplinkSettings:
         interface: network interface of the way to the cloud, such as "wwan0". All bytes that it sends then count
             against the upload budget, those of other programs too (Linux). None: only the bytes of the SDK's own
             connections count, as the kernel reports them.
+        proxy: HTTP proxy that leads to the server by `CONNECT`, "http://host:port" or
+            "http://user:password@host:port"; its bytes are charged like all others. None: none; proxies of the
+            environment are not used. Not shown where the settings are printed.
 
     Raises:
         ConfigError: a value is out of range, NaN, infinite or of another type.
@@ -48,6 +52,7 @@ class UplinkSettings:
     window: int = 8
     max_tries: int = 8
     interface: str | None = None
+    proxy: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("connect_timeout_s", "reply_timeout_s", "idle_s", "backoff_s", "max_backoff_s"):
@@ -68,6 +73,10 @@ class UplinkSettings:
         link = self.interface
         if link is not None and not (isinstance(link, str) and _INTERFACE.fullmatch(link)):
             raise ConfigError(f'expected UplinkSettings.interface as a name such as "wwan0", or None; got {link!r}')
+        if self.proxy is not None:
+            if not isinstance(self.proxy, str):
+                raise ConfigError(f"expected UplinkSettings.proxy as a text; got a {type(self.proxy).__name__}")
+            HttpProxy.parse(self.proxy)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ WATTS = "Power of this device while its model runs, for a --compute-budget in jo
 INTERFACE = "Network interface that leads to the cloud, such as wwan0: all bytes that it sends count."
 GATE = "Motion gate: on videos and live cameras but not on photos (auto), on photos too (on), or none (off)."
 AGAIN = "Read all files of a folder again, also those that were done in an earlier run."
+PROXY = "HTTP proxy to the cloud, http://user:password@host:port; in EDGE_SDK_PROXY it shows in no list of processes."
 FRAMES = "Stop after this many camera frames.  [default: 300 if simulated, else the camera's end]"
 STATE = "State folder of the device.  [default: the user's; a new one if the server is started here]"
 TOKEN = "File with this device's token, readable by its owner only.  [default: the variable EDGE_SDK_TOKEN]"
@@ -59,6 +60,7 @@ TOKEN = "File with this device's token, readable by its owner only.  [default: t
 @click.option("--cloud-budget", default="none", show_default=True, help=CLOUD_COMPUTE)
 @click.option("--watts", type=click.FloatRange(0), help=WATTS)
 @click.option("--interface", help=INTERFACE)
+@click.option("--proxy", envvar="EDGE_SDK_PROXY", help=PROXY)
 @click.option("--never-upload", multiple=True, metavar="CLASS", help=PRIVATE)
 @click.option("--gate", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True, help=GATE)
 @click.option("--again", is_flag=True, help=AGAIN)
@@ -82,6 +84,7 @@ def main(
     cloud_budget: str,
     watts: float | None,
     interface: str | None,
+    proxy: str | None,
     never_upload: tuple[str, ...],
     gate: str,
     again: bool,
@@ -127,7 +130,7 @@ def main(
                     initial_credit=1.0 if url.startswith("simulated:") else 0.1,
                 ),
                 power=None if watts is None else PowerModel(watts),
-                uplink=UplinkSettings(interface=interface),
+                uplink=UplinkSettings(interface=interface, proxy=proxy),
                 security=Security(ca=ca, cert=cert, key=key, token_file=token_file, insecure=insecure),
             )
         )

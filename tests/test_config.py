@@ -23,6 +23,8 @@ from edge_sdk.errors import ConfigError
         (UplinkSettings, {"window": True}, "UplinkSettings.window .* got True"),
         (UplinkSettings, {"interface": ""}, "UplinkSettings.interface as a name such as .wwan0., or None; got ''"),
         (UplinkSettings, {"interface": "../lo"}, "UplinkSettings.interface .* got '../lo'"),
+        (UplinkSettings, {"proxy": 3}, "UplinkSettings.proxy as a text; got a int"),
+        (UplinkSettings, {"proxy": "https://vm:1"}, "only plain HTTP proxies are spoken to; got https://"),
         (UplinkSettings, {"interface": 3}, "UplinkSettings.interface .* got 3"),
         (PowerModel, {"active_watts": -1}, "expected a PowerModel of values of at least 0"),
         (PowerModel, {"active_watts": "3"}, "expected a PowerModel of values of at least 0"),

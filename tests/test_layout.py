@@ -10,7 +10,6 @@ ELSEWHERE = {
     "edge_sdk/errors.py": "names alone",
     "edge_sdk/camera/simulated/pose.py": "a value",
     "edge_sdk/model/runtime.py": "a seam: protocols",
-    "edge_sdk/link/relay_connection.py": "tests/link/test_relay.py: a relay is known by its connections",
     "edge_sdk/store/table.py": "tests/store/test_journal.py and test_spool.py: the table is what its views show",
     "edge_sdk/workbench/sequence/make.py": "tests/cli/test_sequence.py: the command's work",
 }

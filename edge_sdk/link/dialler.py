@@ -39,6 +39,7 @@ class Dialler:
         account: pays for each try.
         timeout_s: seconds after which unacknowledged data ends a connection.
         names: looks the host up; None: by the system.
+        what: what is at the other end, for messages.
 
     Attributes:
         max_segment: most payload of one packet on connections from now on, both ways; None: as the path says.
@@ -47,11 +48,19 @@ class Dialler:
     """
 
     def __init__(
-        self, host: str, port: int, account: WireAccount, *, timeout_s: float, names: NameLookup | None = None
+        self,
+        host: str,
+        port: int,
+        account: WireAccount,
+        *,
+        timeout_s: float,
+        names: NameLookup | None = None,
+        what: str = "cloud server",
     ) -> None:
         self._host, self._port = host, port
         self._account = account
         self._timeout_s = timeout_s
+        self._what = what
         self._names = names or NameLookup(host, port, account)
         self._best: Address | None = None
         self._delay_s = _SHORTEST_DELAY_S
@@ -81,7 +90,7 @@ class Dialler:
             remote, self._best, seconds = await self._race(addresses)
         except OSError as error:
             self._names.forget()
-            raise _explain(self.target, error) from error
+            raise _explain(self._what, self.target, error) from error
         self._delay_s = min(max(_SHORTEST_DELAY_S, 2 * seconds), _LONGEST_DELAY_S)
         self.doing = f"connected to {self.target}, which does not answer"
         return remote
@@ -174,20 +183,20 @@ def _in_turns(addresses: list[Address], best: Address | None) -> list[Address]:
     return sorted(turns, key=lambda one: one != best)[:_MOST_TRIES]
 
 
-def _explain(target: str, error: OSError) -> OSError:
+def _explain(what: str, target: str, error: OSError) -> OSError:
     if isinstance(error, _Unpaid):
         return error
     if error.errno in FULL_TABLE:
         return ConnectionError(TOO_MANY_FILES)
     if isinstance(error, ConnectionRefusedError):
-        why = "the port is closed (connection refused): start cloud-server there, or check address and port"
+        why = f"the port is closed (connection refused): start the {what} there, or check address and port"
     elif isinstance(error, TimeoutError):
         why = "nothing answers: check the address and the firewalls on the way"
     elif error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL):
         why = f"no way leads there ({error.strerror}): check this device's network"
     else:
         why = error.strerror or str(error)
-    return ConnectionError(f"no cloud server answers at {target}: {why}")
+    return ConnectionError(f"no {what} answers at {target}: {why}")
 
 
 def _reset(remote: socket.socket) -> None:

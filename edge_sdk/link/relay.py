@@ -21,13 +21,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from edge_sdk.link.dialler import Dialler
 from edge_sdk.link.names import FULL_TABLE, TOO_MANY_FILES
-from edge_sdk.link.relay_connection import RelayConnection
+from edge_sdk.link.relay_connection import RelayConnection, Tunnel
 from edge_sdk.link.wire_account import WireAccount
+from edge_sdk.security.proxy import HttpProxy
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +46,8 @@ class Relay:
         target: the server, `host:port`.
         account: charged for each byte.
         timeout_s: seconds after which unacknowledged data ends a connection.
-        dialler: connects to the server; None: one for `target`.
+        dialler: connects to the server; None: one for `target`, or for the proxy.
+        proxy: leads to the server; None: it is dialled itself.
 
     Attributes:
         address: what a transport dials instead of the server, "unix-abstract:NAME" or "unix:PATH".
@@ -53,11 +56,22 @@ class Relay:
     """
 
     def __init__(
-        self, target: str, account: WireAccount, *, timeout_s: float = 30.0, dialler: Dialler | None = None
+        self,
+        target: str,
+        account: WireAccount,
+        *,
+        timeout_s: float = 30.0,
+        dialler: Dialler | None = None,
+        proxy: HttpProxy | None = None,
     ) -> None:
         host, _, port = target.rpartition(":")
+        where, what, tunnel = (host.strip("[]"), int(port)), "cloud server", None
+        if proxy is not None:
+            where, what = (proxy.host, proxy.port), "proxy"
+            tunnel = Tunnel(proxy.request(target), partial(proxy.refusal, target=target))
         self._account = account
-        self._dialler = dialler or Dialler(host.strip("[]"), int(port), account, timeout_s=timeout_s)
+        self._dialler = dialler or Dialler(*where, account, timeout_s=timeout_s, what=what)
+        self._tunnel = tunnel
         self._tasks: set[asyncio.Task[None]] = set()
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self.trouble = ""
@@ -130,7 +144,13 @@ class Relay:
             begin_s, self._connected = time.monotonic(), True
             with remote:
                 connection = RelayConnection(
-                    self._account, local, remote, server=self._dialler, on_first=self._hear, on_stall=self._tell
+                    self._account,
+                    local,
+                    remote,
+                    server=self._dialler,
+                    on_first=self._hear,
+                    on_trouble=self._tell,
+                    tunnel=self._tunnel,
                 )
                 await connection.run()
             if time.monotonic() - begin_s < _SHORT_S:

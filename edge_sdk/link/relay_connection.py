@@ -9,10 +9,12 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from edge_sdk.link.meter import SYN_BYTES, WireMeter
 from edge_sdk.link.stall import Server, StallWatch
 from edge_sdk.link.wire_account import WireAccount
+from edge_sdk.security.proxy import LONGEST_HEAD
 
 _log = logging.getLogger(__name__)
 
@@ -23,6 +25,20 @@ _DRAIN_S = 0.005
 _CREDIT_S = 0.5
 _HOLD_S = 1.0
 _GOODBYE_S = 1.0
+_HEAD_END = b"\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnel:
+    """A proxy that is asked for the way to the server.
+
+    Attributes:
+        request: what it is asked.
+        refusal: why its answer opens no way, for a person; empty: it opens one.
+    """
+
+    request: bytes
+    refusal: Callable[[bytes], str]
 
 
 class RelayConnection:
@@ -34,7 +50,9 @@ class RelayConnection:
         remote: connected to the server; non-blocking.
         server: where `remote` leads to: asked when the connection stands still; None: it may stand still.
         on_first: called with the first bytes that come from the server, before they are handed on; None: not called.
-        on_stall: called with the reason, before a connection that stands still is reset; None: not called.
+        on_trouble: called with the reason, before a connection is ended that stands still or that a proxy refuses;
+            None: not called.
+        tunnel: what a proxy at the other end is asked first; None: the server itself is there.
     """
 
     def __init__(
@@ -45,13 +63,16 @@ class RelayConnection:
         *,
         server: Server | None = None,
         on_first: Callable[[bytes], None] | None = None,
-        on_stall: Callable[[str], None] | None = None,
+        on_trouble: Callable[[str], None] | None = None,
+        tunnel: Tunnel | None = None,
     ) -> None:
         self._account = account
         self._local = local
         self._remote = remote
         self._on_first = on_first
-        self._on_stall = on_stall or (lambda reason: None)
+        self._on_trouble = on_trouble or (lambda reason: None)
+        self._tunnel = tunnel
+        self._open = asyncio.Event()
         self._meter = WireMeter(remote)
         self._stall = None if server is None else StallWatch(self._meter, server)
         self._charged = SYN_BYTES  # paid before it was dialled
@@ -80,24 +101,49 @@ class RelayConnection:
     async def _out(self) -> None:
         loop = asyncio.get_running_loop()
         most = min(_CHUNK, self._account.window)
+        if self._tunnel is not None:
+            await self._write(self._tunnel.request)
+            await self._open.wait()
         while data := await loop.sock_recv(self._local, most):
-            while data:
-                size = await self._permit(len(data))
-                await loop.sock_sendall(self._remote, data[:size])
-                self._meter.wrote(size)
-                self._writing.set()
-                self._wrote_s = time.monotonic()
-                data = data[size:]
+            await self._write(data)
+
+    async def _write(self, data: bytes) -> None:
+        while data:
+            size = await self._permit(len(data))
+            await asyncio.get_running_loop().sock_sendall(self._remote, data[:size])
+            self._meter.wrote(size)
+            self._writing.set()
+            self._wrote_s = time.monotonic()
+            data = data[size:]
 
     async def _in(self) -> None:
         loop = asyncio.get_running_loop()
-        while data := await loop.sock_recv(self._remote, _CHUNK):
+        data = b""
+        if self._tunnel is not None:
+            head, data = await self._read_head()
+            if refusal := self._tunnel.refusal(head):
+                self._on_trouble(refusal)
+                return
+        self._open.set()
+        while data or (data := await self._read()):
             if self._on_first is not None:
                 self._on_first(data)
                 self._on_first = None
-            self._meter.received(len(data))
-            self._settle()
             await loop.sock_sendall(self._local, data)
+            data = b""
+
+    async def _read(self) -> bytes:
+        data = await asyncio.get_running_loop().sock_recv(self._remote, _CHUNK)
+        self._meter.received(len(data))
+        self._settle()
+        return data
+
+    async def _read_head(self) -> tuple[bytes, bytes]:
+        """What a proxy answers, and the first bytes from behind it."""
+        head = b""
+        while (end := head.find(_HEAD_END)) < 0 and len(head) < LONGEST_HEAD and (data := await self._read()):
+            head += data
+        return (head, b"") if end < 0 else (head[:end], head[end + len(_HEAD_END) :])
 
     async def _permit(self, n_bytes: int) -> int:
         """Wait until a chunk is paid for and the window has room for it; return how many of `n_bytes` it has.
@@ -146,7 +192,7 @@ class RelayConnection:
         if self._stall is None:
             await asyncio.get_running_loop().create_future()
         else:
-            self._on_stall(await self._stall.stalled())
+            self._on_trouble(await self._stall.stalled())
 
     async def _guard(self) -> None:
         """Charge retransmissions while bytes are unacknowledged; return when the budget has no room for more."""

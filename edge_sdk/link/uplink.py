@@ -30,6 +30,7 @@ from edge_sdk.link.transport import LONGEST_NAME, ServerInfo, Transport
 from edge_sdk.link.wakeup import Wakeup
 from edge_sdk.link.wire_account import WireAccount
 from edge_sdk.security.credentials import Denied, Security
+from edge_sdk.security.proxy import HttpProxy
 from edge_sdk.store.spool import Spool, SpoolItem
 from edge_sdk.terminal.line import one_line
 from edge_sdk.types import LinkState
@@ -150,7 +151,8 @@ class Uplink:
     async def _serve(self) -> None:
         settings = self._settings
         account = WireAccount(self._ledger, interface=settings.interface, joules_per_byte=self._joules_per_byte)
-        relay = Relay(self.target, account, timeout_s=settings.reply_timeout_s)
+        proxy = None if settings.proxy is None else HttpProxy.parse(settings.proxy)
+        relay = Relay(self.target, account, timeout_s=settings.reply_timeout_s, proxy=proxy)
         retries = Retries(self._spool, settings)
         dispatch = Dispatch(self._spool, self._ledger, account, self._transport, self._worth, retries)
         while (full := full_table()) and not self._wakeup.closing:

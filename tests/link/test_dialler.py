@@ -146,7 +146,7 @@ def test_families_take_turns_and_what_worked_goes_first() -> None:
     ],
 )
 def test_a_failure_says_what_to_check(error: OSError, words: str) -> None:
-    assert words in str(_explain("vm.example:5", error))
+    assert words in str(_explain("cloud server", "vm.example:5", error))
 
 
 def test_ipv6_targets_are_written_with_brackets(ledger: Ledger) -> None:

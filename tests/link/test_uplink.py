@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
 import re
 import socket
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -689,3 +690,75 @@ def test_a_full_table_of_files_is_a_state_and_ends_when_there_is_room(tmp_path: 
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("no connection can be opened: too many files are open"), done.stderr
+
+
+class ConnectProxy:
+    """An HTTP proxy that opens tunnels to those who name `authorization`; counts what passes towards the server."""
+
+    def __init__(self, authorization: str) -> None:
+        self._authorization = authorization
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self.asked: list[str] = []
+        self.carried = 0
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._tunnel, args=(client,), daemon=True).start()
+
+    def _tunnel(self, client: socket.socket) -> None:
+        with client, suppress(OSError):
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += client.recv(1)
+            self.asked.append(head.split()[1].decode())
+            self.carried += len(head)
+            if f"Proxy-Authorization: {self._authorization}\r\n".encode() not in head:
+                client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
+                return
+            host, _, port = self.asked[-1].rpartition(":")
+            with socket.create_connection((host, int(port))) as server:
+                client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                threading.Thread(target=self._copy, args=(server, client), daemon=True).start()
+                self._copy(client, server, count=True)
+
+    def _copy(self, source: socket.socket, sink: socket.socket, *, count: bool = False) -> None:
+        with suppress(OSError):
+            while data := source.recv(65_536):
+                sink.sendall(data)
+                self.carried += len(data) if count else 0
+
+
+def test_a_proxy_that_is_asked_for_carries_the_link_charged_and_unseen(
+    device: Callable[..., Device], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    secret = "pass/word#1@home"
+    basic = base64.b64encode(f"cam:{secret}".encode()).decode()
+    with ScriptedServer() as server, closing(ConnectProxy(f"Basic {basic}")) as proxy:
+        settings = UplinkSettings(proxy=f"http://cam:{secret}@{proxy.address}")
+        edge = device(server.target, settings=settings)
+        edge.spool.put(item(size=20_000))
+        edge.uplink.start()
+        edge.until_empty()
+        edge.uplink.close()
+        assert proxy.asked == [server.target]
+        assert 20_000 < proxy.carried < edge.ledger.snapshot().bytes_sent
+    assert secret not in caplog.text
+    assert basic not in caplog.text
+
+
+def test_a_proxy_that_refuses_says_what_is_missing(device: Callable[..., Device]) -> None:
+    with ScriptedServer() as server, closing(ConnectProxy("Basic none")) as proxy:
+        edge = device(server.target, settings=UplinkSettings(proxy=f"http://{proxy.address}", backoff_s=100))
+        edge.spool.put(item())
+        edge.uplink.start()
+        edge.until_state(LinkState.OFFLINE)
+        assert f"the proxy {proxy.address} demands a user and password" in edge.uplink.message
+        assert server.describes == 0
