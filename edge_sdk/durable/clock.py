@@ -6,8 +6,12 @@ and jumps forward when the network comes. `ElapsedClock` therefore counts:
 - within one process: by the steady clock alone (`CLOCK_BOOTTIME` where there is one, which also counts suspend);
   changes of the wall clock, forwards or backwards, have no effect;
 - across restarts of the process within one boot: by the steady clock too;
-- across a reboot: by the wall clock, which is all there is. A wall clock that was set back counts as no time at all.
-  One that was set forward while the device was off cannot be told from a long time off, and is believed.
+- across a reboot: by the wall clock, which is all there is, where it can be right at both ends. One that was set back
+  counts as no time at all; so does a clock that stood before this software's release (a Pi boots at 1970), and a gap
+  of more than 400 days (one end stood in the far future). A clock that was set forward by less while the device was
+  off cannot be told from a long time off, and is believed.
+
+So a clock that is wrong until the network sets it can only make a budget wait, never spend it twice.
 """
 
 from __future__ import annotations
@@ -20,6 +24,11 @@ from typing import Protocol
 
 RELEASED_S = 1_793_491_200.0
 """1 November 2026, before this version's release: a clock that shows an earlier time is wrong."""
+
+RELEASED_S = 1_767_225_600.0
+"""2026-01-01: no copy of this software ran before. A clock that stands earlier is known to be wrong."""
+LONGEST_OFF_S = 400 * 86_400.0
+"""Longest time off that is believed, seconds."""
 
 _BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
@@ -35,6 +44,13 @@ def current_boot_id() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
     except OSError:
         return ""
+
+
+def off_s(before_s: float, after_s: float) -> float:
+    """Seconds for which the machine was off, by its wall clock before and after; 0 where they cannot be right."""
+    if min(before_s, after_s) < RELEASED_S or not 0 <= after_s - before_s <= LONGEST_OFF_S:
+        return 0.0
+    return after_s - before_s
 
 
 class Clock(Protocol):
@@ -109,7 +125,7 @@ class ElapsedClock:
         self._last_ns = 0
         if mark is not None:
             same_boot = boot_id != "" and boot_id == mark.boot_id
-            passed_s = self._steady_start_s - mark.steady_s if same_boot else wall() - mark.wall_s
+            passed_s = self._steady_start_s - mark.steady_s if same_boot else off_s(mark.wall_s, wall())
             self._start_ns = self._last_ns = mark.elapsed_ns + max(0, int(passed_s * 1e9))
 
     def now_ns(self) -> int:

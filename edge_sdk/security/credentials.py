@@ -6,6 +6,7 @@ import ipaddress
 import logging
 import os
 import stat
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -205,7 +206,7 @@ def explain_failure(details: str, target: str, security: Security) -> Connection
             )
         return Denied(
             f"the certificate of {target} is not accepted ({reason}): check {security.ca}, the server's --tls-cert and "
-            "this device's clock"
+            f"this device's clock, which says {time.strftime('%Y-%m-%d')}"
         )
     if "Hostname Verification" in details or "not in peer certificate" in details:  # by gRPC's release
         return Denied(

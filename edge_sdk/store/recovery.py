@@ -91,8 +91,10 @@ def _adopt(connection: sqlite3.Connection, folder: Path, names: Iterable[str], p
     """Write the rows of files that have none; a damaged file is put aside, and its frame is lost."""
     for name in names:
         path = folder / place / f"{name}{SUFFIX}"
-        try:
+        captured_at = datetime.fromtimestamp(0, UTC)
+        with suppress(OSError, ValueError, OverflowError):  # a date that no calendar has
             captured_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        try:
             content = path.read_bytes()
             stored = decode_frame(content, name)
         except (OSError, ValueError) as error:

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from edge_sdk.budget.ledger import Ledger
 from edge_sdk.budget.limits import Budget, Resource, parse_budget
 from edge_sdk.errors import StorageError
+from edge_sdk.testing.clock import FakeClock
 
 IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Where thousands of commits cost no disk sync: the property tests judge logic, not the disk."""
@@ -33,7 +34,7 @@ class World:
     folder: Path
     budget: Budget | None
     true_s: float = 0.0
-    wall_offset_s: float = 1_700_000_000.0
+    wall_offset_s: float = 1_800_000_000.0
     booted_s: float = 0.0
     boot: int = 1
     runs: int = 0
@@ -466,3 +467,64 @@ def test_no_flipped_bit_stops_the_ledger_or_frees_what_was_spent(tmp_path: Path)
             ledger.snapshot()
         shutil.rmtree(folder)
     assert freed <= 3  # a bit in the amount itself: SQLite has no checksums
+
+
+NOW, IN_1970, IN_2099 = 1_800_000_000.0, 40.0, 4_070_908_800.0
+
+
+@pytest.mark.parametrize(
+    "walls",
+    [
+        (IN_1970, NOW),
+        (NOW, IN_1970, NOW + 60),
+        (IN_2099, NOW),
+        (NOW, IN_2099, NOW + 60),
+        (IN_1970, IN_2099, NOW, IN_1970, NOW + 60),
+    ],
+)
+def test_a_clock_that_is_wrong_until_it_is_set_neither_frees_a_budget_nor_locks_it(
+    tmp_path: Path, walls: tuple[float, ...]
+) -> None:
+    """Boots at these dates, a minute up each; then the limit may be spent again when a day of being up has passed."""
+    clock = FakeClock()
+
+    def opened() -> Ledger:
+        return Ledger(
+            tmp_path / "ledger.db",
+            budgets=[Budget(1000, 86_400.0)],
+            clock=clock.wall_s,
+            steady=clock.steady_s,
+            boot_id=clock.boot_id(),
+        )
+
+    granted = 0
+    for wall_s in walls:
+        clock.reboot()
+        clock.set_wall_s(wall_s)
+        with opened() as ledger:
+            granted += ledger.try_spend(upload=1000)
+            clock.pass_s(60)
+    assert granted == 1
+    clock.pass_s(86_400 + 600)
+    with opened() as ledger:
+        assert ledger.try_spend(upload=1000)
+
+
+@pytest.mark.parametrize("jump", [IN_1970, IN_2099, NOW + 90 * 86_400, NOW - 90 * 86_400])
+def test_a_clock_that_jumps_while_the_device_is_up_frees_and_locks_nothing(tmp_path: Path, jump: float) -> None:
+    """NTP sets it, or sets it wrong and right again; the process restarts within the boot."""
+    clock = FakeClock(NOW)
+    for wall_s, free in ((NOW, True), (jump, False), (NOW, False)):
+        clock.set_wall_s(wall_s)
+        with Ledger(
+            tmp_path / "ledger.db",
+            budgets=[Budget(1000, 86_400.0)],
+            clock=clock.wall_s,
+            steady=clock.steady_s,
+            boot_id=clock.boot_id(),
+        ) as ledger:
+            assert ledger.try_spend(upload=1000) is free
+            clock.set_wall_s(jump)
+            clock.pass_s(60)
+            assert not ledger.try_spend(upload=1000)
+            assert ledger.wait_s(upload=1000) < 86_400 + 600

@@ -25,6 +25,7 @@ from edge_sdk.errors import ConfigError, StorageError
 from edge_sdk.store.schema import State
 from edge_sdk.store.spool import Loss, SpoolItem
 from edge_sdk.store.store import Store
+from edge_sdk.testing.clock import FakeClock
 from edge_sdk.types import Reason
 
 
@@ -501,3 +502,32 @@ def test_a_frame_that_cannot_be_stored_is_unknown_to_the_table(store: Store, mon
         store.spool.put(item("a"))
     monkeypatch.undo()
     assert store.journal.get("a") is None
+
+
+@pytest.mark.parametrize(
+    "walls", [(40.0, 1.8e9), (1.8e9, 40.0, 1.8e9), (1.8e9, 4.07e9, 1.8e9), (4.07e9, 1.8e9), (40.0, 4.07e9, 1.8e9)]
+)
+def test_frames_of_a_boot_at_a_wrong_date_keep_their_age_their_turn_and_their_answers(
+    tmp_path: Path, walls: tuple[float, ...]
+) -> None:
+    """1970 until the network sets the clock, or a date far off: what was handled later is younger, and nothing ages."""
+    clock, put = FakeClock(), []
+    limits = StorageSettings(spool_age_s=30 * 86_400.0, journal_age_s=30 * 86_400.0)
+
+    def opened() -> Store:
+        return Store(tmp_path, limits, clock=clock.wall_s, steady=clock.steady_s, boot_id=clock.boot_id())
+
+    for number, wall_s in enumerate(walls):
+        clock.reboot()
+        clock.set_wall_s(wall_s)
+        with opened() as store:
+            store.spool.put(item(f"wait{number}"))
+            store.spool.put(item(f"done{number}"))
+            assert store.spool.finish(f"done{number}", Reason.REFUSED)
+            put.append(f"wait{number}")
+            clock.pass_s(60)
+            assert store.flush()
+    with opened() as store:
+        assert store.spool.next() is not None
+        assert store.spool.ids() == tuple(put)
+        assert all(store.journal.get(f"done{number}") is not None for number in range(len(walls)))
