@@ -232,6 +232,7 @@ async def _serve(config: ServerConfig, port_file: Path | None) -> int | None:
     from cloud_server.server import CloudServer
     from cloud_server.supervisor import Supervisor
     from edge_sdk.durable.files import write_whole
+    from edge_sdk.errors import ConfigError
 
     server, supervisor = CloudServer(config), Supervisor()
     stop = asyncio.Event()
@@ -264,7 +265,10 @@ async def _serve(config: ServerConfig, port_file: Path | None) -> int | None:
     try:
         await starting
         if port_file is not None:
-            write_whole(port_file, server.address.rpartition(":")[2])
+            try:
+                write_whole(port_file, server.address.rpartition(":")[2])
+            except OSError as error:
+                raise ConfigError(f"cannot write the port file {port_file}: {error.strerror or error}") from error
         _tell_ready(server.address)
         supervisor.ready(f"listening on {server.address}")
         broken = asyncio.create_task(server.broken())

@@ -16,7 +16,7 @@ from pathlib import Path
 import grpc
 
 from edge_sdk.errors import ConfigError
-from edge_sdk.security.pem import check_authority, check_pair, read_pem
+from edge_sdk.security.pem import check_authority, check_pair, read_pem, signs_others
 from edge_sdk.security.validity import Validity, read_validities
 from edge_sdk.terminal.text import literal
 
@@ -74,6 +74,12 @@ class ServerCertificate:
         self._fault = ""
         self._handshakes = 0
         self._told: dict[bytes, datetime] = {}
+        if files.client_ca is not None and not signs_others(files.client_ca):
+            _log.warning(
+                "no certificate in %s may sign others: is it the authority's? Only a device whose own certificate is "
+                "in the file can connect",
+                files.client_ca,
+            )
         if files.key.stat().st_mode & stat.S_IROTH:
             _log.warning("every user of this machine may read the key %s: run `chmod o-r %s`", files.key, files.key)
 

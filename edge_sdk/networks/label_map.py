@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.errors import ConfigError
+from edge_sdk.security.files import read_given_text
 
 REST = "*"
 _SUGGEST_AMONG = 2_000
@@ -77,11 +78,10 @@ def read_mapping(path: Path) -> dict[str, str]:
     Raises:
         ConfigError: no such file, not a JSON object of texts, or a class named twice.
     """
+    text = read_given_text(path, "label map")
     try:
-        mapping = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_refuse_repeats)
-    except OSError as error:
-        raise ConfigError(f"cannot read the label map {path}: {error.strerror}") from error
-    except ValueError as error:
+        mapping = json.loads(text, object_pairs_hook=_refuse_repeats)
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"expected a JSON object in the label map {path}: {error}") from error
     if not isinstance(mapping, dict) or not mapping:
         raise ConfigError(

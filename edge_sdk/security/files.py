@@ -37,6 +37,8 @@ def read_given(path: Path, what: str, *, max_bytes: int = MAX_BYTES) -> bytes:
             os.close(descriptor)
     except OSError as error:
         raise ConfigError(f"cannot read the {what} {path}: {error.strerror}") from error
+    except ConfigError:
+        raise
     except ValueError as error:  # a name with a null character
         raise ConfigError(f"cannot read the {what} {str(path)!r}: {error}") from error
     if len(content) > max_bytes:

@@ -85,6 +85,15 @@ def check_authority(path: Path) -> None:
         raise ConfigError(f"expected PEM certificates of an authority in {path}: {why}") from error
 
 
+def signs_others(path: Path) -> bool:
+    """Whether a file that `check_authority` has passed holds the certificate of an authority."""
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(path)
+    return bool(context.get_ca_certs(binary_form=True))
+
+
 def _fault_of(cert: Path, key: Path) -> str:
     """What OpenSSL says against the pair; empty where nothing."""
     import ssl

@@ -114,3 +114,26 @@ def test_twenty_thousand_labels_take_a_few_passes_and_not_one_for_each(tmp_path:
     path.write_text("{" + ",".join(f'"{name}": "a"' for name in [*mapping, "species 21840"]) + "}")
     with pytest.raises(ConfigError, match="'species 21840' is named twice"):
         read_label_map(path, fine)
+
+
+def test_a_file_of_an_editor_of_windows_is_taken_or_explained(tmp_path: Path) -> None:
+    path = tmp_path / "map.json"
+    text = '{\r\n"wolf": "räuber",\r\n"*": "other"}\r\n'
+    path.write_text(text, "utf-8-sig")
+    assert read_label_map(path, FINE).labels == ("räuber", "other")
+    path.write_text(text, "cp1252", newline="")
+    with pytest.raises(ConfigError, match=r"expected UTF-8 in the label map .*map\.json; line 2 has the byte 0xe4"):
+        read_label_map(path, FINE)
+    path.write_text(text, "utf-16")
+    with pytest.raises(ConfigError, match="it is UTF-16: save it as UTF-8"):
+        read_label_map(path, FINE)
+
+
+def test_what_is_no_such_file_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(ConfigError, match="expected a JSON object in the label map"):
+        read_label_map(tmp_path / "deep.json", FINE)
+    with pytest.raises(ConfigError, match="it is a folder"):
+        read_label_map(tmp_path, FINE)
+    with pytest.raises(ConfigError, match="cannot read the label map"):
+        read_label_map(tmp_path / "none.json", FINE)

@@ -24,8 +24,9 @@ def test_only_a_regular_file_within_bounds_is_read(tmp_path: Path) -> None:
         (tmp_path / "file" / "below", "Not a directory"),
         (Path("nul\0"), "null"),
     ):
-        with pytest.raises(ConfigError, match=why):
+        with pytest.raises(ConfigError, match=why) as caught:
             read_given(path, "list")
+        assert str(caught.value).count("expected") + str(caught.value).count("cannot") == 1
     with pytest.raises(ConfigError, match="at most 4 bytes"):
         read_given(tmp_path / "file", "list", max_bytes=4)
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import serialization
 
 from edge_sdk.errors import ConfigError
 from edge_sdk.security.certificates import Authority, Pair
-from edge_sdk.security.pem import check_authority, check_pair, read_pem
+from edge_sdk.security.pem import check_authority, check_pair, read_pem, signs_others
 
 
 @pytest.fixture
@@ -38,6 +38,8 @@ def test_what_fits_is_taken_with_its_chain_and_any_line_ends(authority: Authorit
     chain.write_bytes((pair.cert.read_bytes() + authority.files.cert.read_bytes()).replace(b"\n", b"\r\n"))
     check_pair(chain, pair.key)
     check_authority(authority.files.cert)
+    assert signs_others(authority.files.cert)
+    assert not signs_others(pair.cert)
 
 
 def test_a_key_of_another_certificate(authority: Authority, pair: Pair) -> None:

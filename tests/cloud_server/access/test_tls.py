@@ -86,6 +86,11 @@ def test_a_key_that_everyone_may_read_is_told(tmp_path: Path, caplog: pytest.Log
     assert f"every user of this machine may read the key {files.key}" in told(files, caplog)[0]
 
 
+def test_a_certificate_that_signs_no_others_is_no_authority(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    files = files_in(tmp_path)
+    assert "may sign others" in told(dataclasses.replace(files, client_ca=files.cert), caplog)[0]
+
+
 def test_files_that_do_not_fit_are_explained(tmp_path: Path) -> None:
     files, others = files_in(tmp_path / "one"), files_in(tmp_path / "two")
     with pytest.raises(ConfigError, match="expected a PEM certificate"):
