@@ -21,6 +21,7 @@ from edge_sdk.camera.gate import MotionSettings
 from edge_sdk.cli.options import FILE, FOLDER, bundle_option, label_map_option, out_option, writable
 from edge_sdk.config import UplinkSettings
 from edge_sdk.errors import ConfigError
+from edge_sdk.model.default_runtime import check_runtime
 from edge_sdk.redaction import without_secrets
 from edge_sdk.report.run import RunReport
 from edge_sdk.security.credentials import Security
@@ -105,6 +106,7 @@ def main(
         raise click.UsageError("--ca, --cert and --token-file are for a server that --cloud names")
     if not local and (big or label_map):
         raise click.UsageError("--big and --label-map are for the server that starts here, where --cloud names none")
+    check_runtime()
     opened = open_bundle(bundle)
     if local:
         state = state or out / f"state-{datetime.now():%Y%m%d-%H%M%S}"

@@ -80,7 +80,13 @@ class Rows:
     def _table(self) -> Table:
         left = {self.columns[0], *self.left}
         columns = [
-            Column(_cell(name), justify="left" if name in left else "right", overflow="fold") for name in self.columns
+            Column(
+                _cell(name),
+                justify="left" if name in left else "right",
+                overflow="fold",
+                min_width=max(map(_longest_word, texts)),
+            )
+            for name, *texts in zip(self.columns, self.columns, *self.rows, strict=True)
         ]
         title = _cell(self.title) if self.title else None
         table = Table(*columns, title=title, title_justify="left", caption_justify="left")

@@ -273,5 +273,5 @@ except RuntimeMissing as error:
     print(error)
 """
     message = run(code)
-    assert 'pip install ".[runtime]"' in message
+    assert "-m pip install executorch" in message
     assert "C++ compiler" in message
