@@ -207,3 +207,21 @@ def _png() -> bytes:
     import cv2
 
     return bytes(cv2.imencode(".png", picture())[1])
+
+
+@pytest.mark.parametrize(
+    ("made", "reason"),
+    [(timedelta(days=-60), "certificate has expired"), (timedelta(days=3), "certificate is not yet valid")],
+)
+def test_a_device_says_why_it_refuses_the_servers_certificate(
+    home: Home, tmp_path: Path, made: timedelta, reason: str
+) -> None:
+    home.authority = Authority(tmp_path / "keys", now=datetime.now(UTC) + made)
+    home.server = home.authority.issue_server(["127.0.0.1"], days=30, replace=True)
+    log = tmp_path / "server.log"
+    with serving(log, *home.options) as (_, target), home.edge(target, home.security()) as edge:
+        edge.classify(picture())
+        assert list(edge.late_answers(wait_s=60)) == []
+        assert edge.link is LinkState.DENIED
+        assert f"({reason}) by this device's clock, which says {datetime.now(UTC):%Y-%m}" in edge.link_message
+    assert f"devices will refuse the certificate {home.server.cert}" in log.read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,32 @@ def test_a_failure_says_whether_a_person_must_act() -> None:
         told = explain_failure(details, "vm:1", security)
         assert type(told) is kind
         assert words in str(told)
+
+
+@pytest.mark.parametrize("reason", ["certificate has expired", "certificate is not yet valid"])
+def test_a_certificate_out_of_its_days_is_told_with_this_devices_clock(reason: str) -> None:
+    told = explain_failure(f"error:1000007d:SSL routines:CERTIFICATE_VERIFY_FAILED: {reason}", "vm:1", Security(ca="x"))
+    assert type(told) is Denied
+    assert f"({reason}) by this device's clock, which says {datetime.now(UTC):%Y-%m-%d}" in str(told)
+    assert "set the clock" in str(told)
+
+
+def test_the_devices_own_certificate_is_told_before_it_ends(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    authority, now = Authority(tmp_path), datetime.now(UTC)
+    device = authority.issue_device("cam", days=100)
+    security = Security(ca=authority.files.cert, cert=device.cert, key=device.key)
+    security.check("vm.example:1")
+    assert security.date_faults() == caplog.messages == []
+    (soon,) = security.date_faults(now + timedelta(days=90))
+    assert soon.startswith(f"this device's certificate ({device.cert}): it expires in 9 days")
+    (early,) = security.date_faults(datetime(1970, 1, 1, tzinfo=UTC))[:1]
+    assert "not yet valid" in early and "clock, 1970-01-01" in early
+    assert len(security.date_faults(now + timedelta(days=5000))) == 2  # the authority's too
+
+    old = Authority(tmp_path / "old", now=now - timedelta(days=60))
+    expired = old.issue_device("cam", days=30)
+    security = Security(ca=old.files.cert, cert=expired.cert, key=expired.key)
+    security.check("vm.example:1")
+    assert "it has expired on" in caplog.text
+    told = explain_failure("Socket closed", "vm:1", security)
+    assert "ends each connection at once: this device's certificate" in str(told)

@@ -152,3 +152,15 @@ async def test_a_renewed_authority_lets_its_devices_in(tmp_path: Path) -> None:
         with files.client_ca.open("ab") as file:
             file.write(other.files.cert.read_bytes())
         assert await ask() == "gated"
+
+
+async def test_connections_without_a_call_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    import asyncio
+
+    files = files_in(tmp_path)
+    async with CloudServer(ServerConfig(port=0, max_batch=4, tls=files), GatedModel()) as server:
+        for _ in range(3):
+            await asyncio.to_thread(shown_by, server.address)  # shows no certificate, and calls nothing
+        server._tell_handshakes()
+        server._tell_handshakes()
+    assert caplog.text.count("encrypted connections began within a minute, and no call came of them") == 1
