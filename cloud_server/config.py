@@ -28,7 +28,7 @@ class ServerConfig:
         max_batch: frames in one run of the model.
         max_wait_ms: how long a batch that is not full waits for more; 0 dispatches at once.
         queue: frames that may wait; further ones are answered OVERLOADED.
-        stream_window: frames of one stream in flight.
+        stream_window: frames of one device in flight, over all its streams; fewer while many devices send.
         decoders: threads that decode pictures.
         limits: the largest picture that is decoded.
         label_map: JSON file from the model's labels to the devices'.

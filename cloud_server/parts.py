@@ -106,8 +106,8 @@ def batcher(config: ServerConfig, model: BigModel, stats: Stats) -> Batcher:
 def grpc_options(config: ServerConfig) -> list[tuple[str, int]]:
     """Settings of the gRPC server."""
     return [
-        # A picture over the limit is answered in-band up to twice the limit; beyond that gRPC ends the call.
-        ("grpc.max_receive_message_length", 2 * config.limits.max_bytes + (1 << 20)),
+        # A picture a little over the limit is answered in-band; beyond that gRPC ends the call, and reads no further.
+        ("grpc.max_receive_message_length", config.limits.max_bytes * 9 // 8 + (256 << 10)),
         # Pictures are compressed already; a compressed message could only be a bomb. gRPC refuses it: UNIMPLEMENTED.
         ("grpc.compression_enabled_algorithms_bitset", 1),
         ("grpc.max_concurrent_streams", 128),  # of one connection
@@ -117,7 +117,10 @@ def grpc_options(config: ServerConfig) -> list[tuple[str, int]]:
         # A device on a thin link pays for each ping it must answer: no bandwidth probes, a fixed window in their place,
         # and no keepalive before devices close an idle stream by themselves.
         ("grpc.http2.bdp_probe", 0),
-        ("grpc.http2.lookahead_bytes", 1 << 20),
+        (
+            "grpc.http2.lookahead_bytes",
+            64 << 10,
+        ),  # what lies unread in a stream; a message that is read gets its window
         ("grpc.keepalive_time_ms", 300_000),  # finds devices that vanished without a word
         ("grpc.keepalive_timeout_ms", 60_000),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 20_000),  # lets clients do the same

@@ -22,9 +22,11 @@ from cloud_server.access.refusals import RefusalLog
 from cloud_server.access.tls import ServerCertificate
 from cloud_server.api.interceptor import TokenInterceptor
 from cloud_server.api.offload import OffloadService
+from cloud_server.api.windows import Windows
 from cloud_server.config import ServerConfig
 from cloud_server.fleet.stats import Stats
 from cloud_server.listening import authority, bare_host, listen, warn_if_descriptors_run_out
+from cloud_server.memory import return_large_blocks
 from cloud_server.model.batching import Draining
 from cloud_server.model.big import BigModel, load_model
 from cloud_server.reload import Part, Reload
@@ -98,6 +100,7 @@ class CloudServer:
             EdgeError: a bundle cannot be opened.
         """
         self._limits = limits = parts.access_limits(self._config)
+        return_large_blocks()
         self._authenticator = authenticator = Authenticator(
             self._config.tokens,
             max_streams=limits.max_streams,
@@ -157,7 +160,7 @@ class CloudServer:
             refusals=self._refusals,
             tell_dates=self._certificate.tell_date_of if self._certificate is not None else lambda device, pem: None,
             archive=archive,
-            stream_window=config.stream_window,
+            windows=Windows(config.stream_window, config.queue),
         )
         wire_grpc.add_OffloadServicer_to_server(self._service, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from edge_sdk.errors import EdgeError
 from edge_sdk.wire import offload_pb2 as wire
 
 Work = Callable[[Callable[[], None]], Coroutine[Any, Any, wire.Classification]]
@@ -20,14 +21,19 @@ class Run:
     Attributes:
         digest: of its picture.
         task: ends with its classification.
+        begun: set once the model has begun on it.
         callers: calls that wait for it.
-        started: whether the model has begun on it.
     """
 
     digest: bytes
     task: asyncio.Task[wire.Classification]
+    begun: asyncio.Event
     callers: int = 0
-    started: bool = False
+
+    @property
+    def started(self) -> bool:
+        """Whether the model has begun on it."""
+        return self.begun.is_set()
 
 
 class InFlight:
@@ -55,15 +61,14 @@ class InFlight:
     def start(self, key: bytes, digest: bytes, work: Work) -> Run:
         """Begin to answer a frame."""
 
-        def on_start() -> None:
-            run.started = True
-
         def on_end(task: asyncio.Task[wire.Classification]) -> None:
             self._forget(key, run)
-            if not task.cancelled():
-                task.exception()  # seen by its callers, if any are left
+            error = None if task.cancelled() else task.exception()  # seen by its callers, if any are left
+            if isinstance(error, EdgeError):  # expected: its traceback would hold the picture until the next collection
+                error.__traceback__ = None
 
-        run = Run(digest, asyncio.create_task(work(on_start)))
+        begun = asyncio.Event()  # what works on the frame knows this alone: no cycle keeps a picture that has failed
+        run = Run(digest, asyncio.create_task(work(begun.set)), begun)
         run.task.add_done_callback(on_end)
         self._runs[key] = run
         return run
@@ -78,6 +83,7 @@ class InFlight:
             if not run.callers and not run.started:
                 run.task.cancel()  # no one waits for it, and it has cost nothing yet
                 self._forget(key, run)
+            del run  # an error's traceback has this frame, and the run has the error
 
     async def finished(self) -> None:
         """Return when the runs of now have ended."""

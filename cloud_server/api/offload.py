@@ -37,7 +37,8 @@ from cloud_server.access.refusals import RefusalLog
 from cloud_server.api.failures import end_call, failure_of, tell_failure
 from cloud_server.api.in_flight import InFlight
 from cloud_server.api.request import ID_SHOWN, Frame, check_request
-from cloud_server.api.streams import OpenCalls, serve_stream
+from cloud_server.api.streams import OpenCalls, Unread, serve_stream
+from cloud_server.api.windows import Windows
 from cloud_server.fleet.frame_archive import ARCHIVED_VERSION, AnsweredFrame, FrameArchive
 from cloud_server.fleet.reply_cache import CachedReply, ReplyCache, key_of
 from cloud_server.fleet.stats import Stats
@@ -70,7 +71,7 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         refusals: logs who is refused.
         tell_dates: called with a device's name and its certificate (PEM) when it describes itself by one.
         archive: keeps the frames that the model answered; None: no frame is kept.
-        stream_window: frames of one stream in flight; beyond it the stream is not read: HTTP/2 holds the sender back.
+        windows: frames of one device in flight on streams; beyond them its streams are not read.
         clock: seconds, monotonic.
     """
 
@@ -87,12 +88,13 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         refusals: RefusalLog,
         tell_dates: Callable[[str, bytes], None] = lambda device, pem: None,
         archive: FrameArchive | None = None,
-        stream_window: int = 32,
+        windows: Windows | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._batcher, self._labels, self._description = batcher, labels, description
         self._cache, self._authenticator, self._limiter = cache, authenticator, limiter
-        self._stats, self._archive, self._stream_window, self._clock = stats, archive, stream_window, clock
+        self._stats, self._archive, self._clock = stats, archive, clock
+        self._windows = windows or Windows(32, 128)
         self._refusals, self._on_certificate = refusals, tell_dates
         self._is_settled = asyncio.Event()  # not while the labels change
         self._is_settled.set()
@@ -109,22 +111,28 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
     async def Classify(self, request: wire.ClassifyRequest, context: Any) -> wire.ClassifyReply:
         """One frame, one reply."""
         caller = await self._authenticate(context)
+        answering = self.answer(request, caller)
+        del request  # the picture is held by who works on it
         with self._calls.one():
-            return await self.answer(request, caller)
+            return await answering
 
     async def Stream(self, requests: AsyncIterator[wire.ClassifyRequest], context: Any) -> None:
         """Many frames; replies are written as they are ready. Ends when the device ends it, or after `end_streams`."""
         caller = await self._authenticate(context)
         await self._is_settled.wait()
         answer, check = partial(self.answer, caller=caller), partial(self._authenticator.check, caller)
+        refuse = partial(self._refused, caller=caller)
         refusal: Exception | None = None
         with self._calls.one():
             try:
                 with self._authenticator.stream(caller):
-                    await serve_stream(context, answer, self._calls, window=self._stream_window, check=check)
+                    windows, device = self._windows, caller.name
+                    await serve_stream(
+                        context, answer, self._calls, windows=windows, device=device, check=check, refuse=refuse
+                    )
             except* (TooManyStreams, Unauthenticated) as refused:
                 refusal = refused.exceptions[0]
-            except* grpc.aio.BaseError as gone:
+            except* (grpc.aio.BaseError, Unread) as gone:
                 _log.debug("a device left its stream: %r", gone.exceptions[0])
         if refusal is not None:
             await end_call(context, refusal, self._stats, self._refusals, caller)
@@ -146,14 +154,22 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         frame_id = request.frame_id[:ID_SHOWN]
         try:
             self._limiter.spend(caller.name)
-            frame = check_request(request)
-            classification = await self._classify(frame, caller)
+            classifying = self._classify(check_request(request), caller)
+            del request
+            classification = await classifying
         except Exception as error:
-            failure = failure_of(error)
-            tell_failure(self._refusals, caller, error)
-            self._stats.count_failure(wire.Failure.Code.Name(failure.code))
-            return wire.ClassifyReply(frame_id=frame_id, failure=failure)
+            return self._failed(frame_id, error, caller)
         return wire.ClassifyReply(frame_id=frame_id, classification=classification)
+
+    def _refused(self, request: wire.ClassifyRequest, error: Exception, caller: Caller) -> wire.ClassifyReply:
+        return self._failed(request.frame_id[:ID_SHOWN], error, caller)
+
+    def _failed(self, frame_id: str, error: Exception, caller: Caller) -> wire.ClassifyReply:
+        """The reply to a frame that is not classified; it is counted and, where it is the device's doing, logged."""
+        failure = failure_of(error)
+        tell_failure(self._refusals, caller, error)
+        self._stats.count_failure(wire.Failure.Code.Name(failure.code))
+        return wire.ClassifyReply(frame_id=frame_id, failure=failure)
 
     async def _classify(self, frame: Frame, caller: Caller) -> wire.Classification:
         """The cached reply, or that of the run under way, or of a new run."""
@@ -168,7 +184,9 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         else:
             frame.check_same(run.digest)
             self._stats.repeats += 1
-        return await self._in_flight.join(key, run)
+        answered = self._in_flight.join(key, run)
+        del frame, run  # a repeat holds no second copy of the picture
+        return await answered
 
     async def _run(self, key: bytes, frame: Frame, caller: Caller, on_start: Callable[[], None]) -> wire.Classification:
         """Decode the picture, run the model in a batch, translate its labels, and cache the reply before it leaves."""

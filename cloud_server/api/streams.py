@@ -5,13 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import grpc
 
+from cloud_server.api.windows import Windows
+from cloud_server.model.places import Overloaded
+from edge_sdk.errors import EdgeError
 from edge_sdk.wire import offload_pb2 as wire
 
 Answer = Callable[[wire.ClassifyRequest], Awaitable[wire.ClassifyReply]]
+
+UNREAD_S = 120.0
+"""Seconds that a reply may take to leave."""
+
+
+class Unread(EdgeError):
+    """A device reads no replies."""
 
 
 class OpenCalls:
@@ -56,39 +67,68 @@ class OpenCalls:
         await self._ending.wait()
 
 
+def _leave(windows: Windows, device: str, size: int, task: asyncio.Task[None]) -> None:
+    windows.leave(device, size)
+
+
 async def serve_stream(
-    context: Any, answer: Answer, calls: OpenCalls, *, window: int, check: Callable[[], None]
+    context: Any,
+    answer: Answer,
+    calls: OpenCalls,
+    *,
+    windows: Windows,
+    device: str,
+    check: Callable[[], None],
+    refuse: Callable[[wire.ClassifyRequest, Exception], wire.ClassifyReply],
 ) -> None:
     """Answer the requests of one stream until the device ends it, or `calls` ends.
 
-    Replies are written as they are ready. At most `window` frames are in flight: beyond it the stream is not read, and
-    HTTP/2 holds the sender back.
+    Replies are written as they are ready. While the device has as many frames in flight as it may have, over all its
+    streams, the stream is not read: HTTP/2 holds the sender back. A device that reads no reply for `UNREAD_S` loses the
+    stream; its replies are cached.
 
     Args:
         context: of the call, as `grpc.aio` gives it.
         answer: from a request to its reply.
         calls: tells when to stop reading.
-        window: frames.
+        windows: of all devices.
+        device: whose stream it is.
         check: called before each request is answered; raises where the caller is no longer let in.
+        refuse: the reply to a request that is one too many.
+
+    Raises:
+        grpc.aio.BaseError: the device has left.
+        Unread: it reads no replies.
     """
-    places = asyncio.Semaphore(window)
     writing = asyncio.Lock()
 
-    async def reply_to(request: wire.ClassifyRequest) -> None:
-        reply = await answer(request)
-        del request  # a device that does not read its replies must not hold its pictures in our memory
+    async def write(reply: wire.ClassifyReply) -> None:
         async with writing:  # gRPC allows one write at a time
-            await context.write(reply)
-        places.release()
+            try:
+                async with asyncio.timeout(UNREAD_S):
+                    await context.write(reply)
+            except TimeoutError:
+                raise Unread(f"no reply was read for {UNREAD_S:g} s") from None
+
+    async def reply_to(request: wire.ClassifyRequest) -> None:
+        answering = answer(request)
+        del request  # a device that does not read its replies must not hold its pictures in our memory
+        await write(await answering)
 
     async def read(group: asyncio.TaskGroup) -> None:
         while True:
-            await places.acquire()
             request = await context.read()
             if request is grpc.aio.EOF:
                 return
             check()
-            group.create_task(reply_to(request))
+            size = request.ByteSize()
+            try:
+                await windows.enter(device, size)
+            except Overloaded as error:
+                await write(refuse(request, error))
+                continue
+            task = group.create_task(reply_to(request))
+            task.add_done_callback(partial(_leave, windows, device, size))
             del request
 
     async with asyncio.TaskGroup() as group:

@@ -33,7 +33,7 @@ Little = NDArray[np.float32] | None
 """The little model's probabilities that came with a frame, `float32 (C,)`, or None."""
 Run = Callable[[Sequence[Image], Sequence[Little]], tuple[Probabilities, NDArray[np.int64]]]
 
-QUEUE_BYTES = 64 << 20
+QUEUE_BYTES = 48 << 20
 """Encoded pictures that wait, of all devices."""
 HEAVY_BYTES = 32 << 20
 """Memory for decoding one picture beyond which pictures are decoded one at a time."""

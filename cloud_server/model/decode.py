@@ -17,6 +17,7 @@ from edge_sdk.types import Image
 FORMATS = ("JPEG", "PNG", "WebP")
 _MAX_SCANS = 100  # a progressive JPEG has about ten
 _MAX_SCANS_AT_FULL_SIZE = 16
+_PNG_DEPTH = slice(24, 25)  # where the header says how many bits a channel has
 
 
 class TooLarge(ImageError):
@@ -56,6 +57,9 @@ def check(data: bytes, limits: Limits) -> ImageHeader:
             f"expected a picture of at most {limits.max_pixels:,} pixels; got {header.width}x{header.height}, "
             f"{pixels:,} pixels"
         )
+    half = limits.max_pixels // 2
+    if header.format == "PNG" and data[_PNG_DEPTH] == b"\x10" and pixels > half:
+        raise TooLarge(f"expected a PNG of 16 bits of at most {half:,} pixels; got {header.width}x{header.height}")
     # Each scan of a progressive JPEG goes over all pixels: 8 MB can hold scans enough for minutes of decoding.
     max_scans = min(_MAX_SCANS, _MAX_SCANS_AT_FULL_SIZE * limits.max_pixels // pixels)
     if header.scans > max_scans:

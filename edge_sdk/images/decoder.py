@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -26,6 +27,7 @@ except (ImportError, ValueError):  # ValueError: a distribution's build for nump
 
 _ALPHA_FORMATS = frozenset({"PNG", "WebP"})
 _PADDING_BYTES = 16
+_STRIP_PIXELS = 1 << 20
 # What libjpeg says of data that is not what an encoder wrote. Its other warnings are about harmless fields.
 _DAMAGE = re.compile(r"Corrupt JPEG data|Premature end|Invalid JPEG file structure")
 _EXTRA = re.compile(r"Corrupt JPEG data: (\d+) extraneous bytes before marker")
@@ -87,9 +89,11 @@ def _listen(data: bytes, header: ImageHeader, colours: str) -> Image:
 
 def _decode_cmyk(data: bytes, header: ImageHeader) -> Image:
     """As Adobe writes them: inverted."""
-    cmyk = _listen(data, header, "CMYK")
-    black = cmyk[..., 3:].astype(np.uint16)
-    return np.asarray((cmyk[..., :3] * black + 127) // 255, np.uint8)
+
+    def convert(cmyk: NDArray[Any]) -> NDArray[Any]:
+        return (cmyk[..., :3] * cmyk[..., 3:].astype(np.uint16) + 127) // 255
+
+    return _in_strips(_listen(data, header, "CMYK"), convert)
 
 
 def _decode_with_opencv(data: bytes, header: ImageHeader) -> NDArray[Any]:
@@ -110,6 +114,22 @@ def _decode_with_opencv(data: bytes, header: ImageHeader) -> NDArray[Any]:
 
 def to_rgb(pixels: NDArray[np.integer[Any] | np.floating[Any]]) -> Image:
     """`uint8` or `uint16`, grey, BGR or BGRA, into an `Image`."""
+    return _in_strips(pixels, _strip_to_rgb)
+
+
+def _in_strips(pixels: NDArray[Any], convert: Callable[[NDArray[Any]], NDArray[Any]]) -> Image:
+    """A picture converted some rows at a time: what the steps between take is small, however large it is."""
+    height, width = pixels.shape[:2]
+    rows = max(1, _STRIP_PIXELS // max(1, width))
+    if height <= rows:
+        return np.asarray(convert(pixels), np.uint8)
+    image = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, rows):
+        image[top : top + rows] = convert(pixels[top : top + rows])
+    return image
+
+
+def _strip_to_rgb(pixels: NDArray[Any]) -> Image:
     if pixels.dtype == np.uint16:
         pixels = cv2.convertScaleAbs(pixels, alpha=1 / 257)
     elif pixels.dtype != np.uint8:

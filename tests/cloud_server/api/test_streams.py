@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 import grpc
 import pytest
 
-from cloud_server.api.streams import OpenCalls, serve_stream
+from cloud_server.api.streams import OpenCalls, Unread, serve_stream
+from cloud_server.api.windows import Windows
 from edge_sdk.wire import offload_pb2 as wire
 
 
@@ -28,6 +31,14 @@ class Context:
         self.written.append(reply.frame_id)
 
 
+def options(window: int = 9, check: Callable[[], None] = lambda: None) -> dict[str, Any]:
+    return {"windows": Windows(window, 100), "device": "cam", "check": check, "refuse": refuse}
+
+
+def refuse(request: wire.ClassifyRequest, error: Exception) -> wire.ClassifyReply:
+    return wire.ClassifyReply(frame_id=request.frame_id, failure=wire.Failure(message=str(error)))
+
+
 async def answer(request: wire.ClassifyRequest) -> wire.ClassifyReply:
     return wire.ClassifyReply(frame_id=request.frame_id)
 
@@ -40,14 +51,14 @@ async def test_replies_come_as_they_are_ready_within_the_window() -> None:
         await gates[request.frame_id].wait()
         return await answer(request)
 
-    serving = asyncio.create_task(serve_stream(context, gated, OpenCalls(), window=2, check=lambda: None))
+    serving = asyncio.create_task(serve_stream(context, gated, OpenCalls(), **options(2)))
     for _ in range(20):
         await asyncio.sleep(0)
-    assert context.reads == 2
+    assert context.reads == 3  # two in flight, and one that waits for its window
     gates["b"].set()
     for _ in range(20):
         await asyncio.sleep(0)
-    assert (context.written, context.reads) == (["b"], 3)
+    assert (context.written, context.reads) == (["b"], 4)
     for gate in gates.values():
         gate.set()
     await serving
@@ -59,7 +70,7 @@ async def test_a_drain_stops_reading_and_waits_for_open_calls() -> None:
 
     async def call() -> None:
         with calls.one():
-            await serve_stream(context, answer, calls, window=9, check=lambda: None)
+            await serve_stream(context, answer, calls, **options())
 
     running = asyncio.create_task(call())
     while not context.written:  # noqa: ASYNC110 - what is awaited happens in another task, without an event
@@ -71,9 +82,44 @@ async def test_a_drain_stops_reading_and_waits_for_open_calls() -> None:
 
 
 async def test_a_caller_that_is_no_longer_let_in_ends_its_stream() -> None:
-    def refuse() -> None:
+    def revoked() -> None:
         raise PermissionError("revoked")
 
     with pytest.raises(ExceptionGroup) as error:
-        await serve_stream(Context("a"), answer, OpenCalls(), window=9, check=refuse)
+        await serve_stream(Context("a"), answer, OpenCalls(), **options(check=revoked))
     assert isinstance(error.value.exceptions[0], PermissionError)
+
+
+async def test_a_device_that_reads_no_reply_loses_its_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloud_server.api.streams.UNREAD_S", 0.01)
+
+    class Unreading(Context):
+        async def write(self, reply: wire.ClassifyReply) -> None:
+            await asyncio.Event().wait()
+
+    given = options()
+    with pytest.raises(ExceptionGroup) as error:
+        await serve_stream(Unreading("a", "b"), answer, OpenCalls(), **given)
+    assert all(isinstance(one, Unread) for one in error.value.exceptions)
+    await asyncio.sleep(0)
+    assert not given["windows"]._in_flight
+
+
+async def test_the_streams_of_one_device_share_its_window() -> None:
+    given, gate = options(2), asyncio.Event()
+
+    async def gated(request: wire.ClassifyRequest) -> wire.ClassifyReply:
+        await gate.wait()
+        return await answer(request)
+
+    contexts = [Context("a", "b", "c"), Context("d", "e", "f")]
+    serving = []
+    for context in contexts:
+        context.requests.put_nowait(grpc.aio.EOF)
+        serving.append(asyncio.create_task(serve_stream(context, gated, OpenCalls(), **given)))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert sum(context.reads for context in contexts) == 4  # two in flight, and one of each stream that waits
+    gate.set()
+    await asyncio.gather(*serving)
+    assert sorted(contexts[0].written + contexts[1].written) == list("abcdef")

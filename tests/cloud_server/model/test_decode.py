@@ -12,7 +12,7 @@ from fuzz.corpus import scan_bomb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloud_server.model.decode import Limits, TooLarge, check, decode
+from cloud_server.model.decode import Limits, TooLarge, check, decode, weigh
 from edge_sdk.errors import ConfigError, ImageError
 from edge_sdk.types import Image
 
@@ -199,3 +199,20 @@ def test_a_jpeg_that_is_scanned_again_and_again_is_refused_before_it_is_decoded(
     with pytest.raises(TooLarge, match=r"at most \d+ scans at this size; got"):
         check(scan_bomb(side, side, scans), limits)
     assert check(encode(scene(side, side), ".jpg", cv2.IMWRITE_JPEG_PROGRESSIVE, 1), limits).width == side
+
+
+def test_a_png_of_16_bits_may_have_half_the_pixels() -> None:
+    limits = Limits(max_pixels=200)
+    for side, bits in ((14, np.uint8), (10, np.uint16)):
+        data = bytes(cv2.imencode(".png", np.zeros((side, side, 3), bits))[1])
+        assert decode(data, limits).shape == (side, side, 3)
+    with pytest.raises(TooLarge, match="16 bits of at most 100 pixels; got 11x11"):
+        decode(bytes(cv2.imencode(".png", np.zeros((11, 11, 3), np.uint16))[1]), limits)
+
+
+def test_the_weight_of_a_picture_follows_its_pixels_and_how_it_is_held() -> None:
+    image = np.zeros((40, 50, 3), np.uint8)
+    plain = bytes(cv2.imencode(".jpg", image)[1])
+    progressive = bytes(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1])
+    png = bytes(cv2.imencode(".png", image)[1])
+    assert [weigh(data, Limits()) // 2000 for data in (plain, progressive, png)] == [6, 12, 12]
