@@ -22,9 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-RELEASED_S = 1_793_491_200.0
-"""1 November 2026, before this version's release: a clock that shows an earlier time is wrong."""
-
 RELEASED_S = 1_767_225_600.0
 """2026-01-01: no copy of this software ran before. A clock that stands earlier is known to be wrong."""
 LONGEST_OFF_S = 400 * 86_400.0
@@ -36,6 +33,17 @@ _BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 def steady_s() -> float:
     """Seconds since some fixed moment of this boot; never runs backwards, counts suspend where the system can."""
     return time.monotonic() if _BOOTTIME is None else time.clock_gettime(_BOOTTIME)
+
+
+def unset_clock_note(captured_s: float, wall_s: float) -> str:
+    """What the journal notes of a frame that was timed by this machine's clock while that was not set; else "".
+
+    Args:
+        captured_s: the frame's capture time, seconds since 1970.
+        wall_s: the wall clock now.
+    """
+    timed_here = wall_s < RELEASED_S and abs(captured_s - wall_s) < 3600
+    return "this machine's clock was not set: the time of capture is wrong" if timed_here else ""
 
 
 def current_boot_id() -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from edge_sdk.budget.usage import Usage
 from edge_sdk.camera.gate import MotionGate
 from edge_sdk.config import PowerModel, StorageSettings, UplinkSettings
-from edge_sdk.durable.clock import Clock, SystemClock
+from edge_sdk.durable.clock import Clock, SystemClock, unset_clock_note
 from edge_sdk.images.frame import Picture, as_frame
 from edge_sdk.link.transport import Transport
 from edge_sdk.model.bundle import Bundle
@@ -123,7 +123,7 @@ class EdgeClassifier:
             transport=transport,
             clock=clock or SystemClock(),
         )
-        self._closed = False
+        self._closed = self._clock_told = False
         self._compared = False  # the bundle with the frames that come
         self._turn = threading.Lock()  # one frame at a time, and not while settings change
         self._worker: ThreadPoolExecutor | None = None
@@ -194,12 +194,13 @@ class EdgeClassifier:
         with self._turn:
             if not self._compared:
                 self._compare_with(frame.source)
+            note = frame.note or self._clock_note(frame)
             prediction = parts.throttle.predict(frame.image)
             if prediction is None:
                 parts.ledger.count_skipped()
                 said = _device_answer(frame, None, 0.0, True, Reason.COMPUTE_SPENT)
                 return parts.answers.exits(
-                    FrameRecord(said, model=parts.version, trigger=trigger, truth=frame.truth, note=frame.note)
+                    FrameRecord(said, model=parts.version, trigger=trigger, truth=frame.truth, note=note)
                 )
             decision = self._exits.decide(prediction)
             item = None
@@ -214,7 +215,7 @@ class EdgeClassifier:
                 gain=decision.gain,
                 trigger=trigger,
                 truth=frame.truth,
-                note=frame.note,
+                note=note,
             )
             if item is None:
                 picture = parts.admission.encode(frame, prediction) if parts.store.archive.wants_exits else None
@@ -223,6 +224,14 @@ class EdgeClassifier:
                 answer = parts.answers.offloads(record, item)
             parts.ledger.count_frame(exited=item is None, offloaded=not answer.final, macs=parts.model.macs)
             return answer
+
+    def _clock_note(self, frame: Frame) -> str:
+        """Of a frame whose time is wrong, since this machine's clock is not set; told once."""
+        note = unset_clock_note(frame.captured_at.timestamp(), self._settings.clock.wall_s())
+        if note and not self._clock_told:
+            self._clock_told = True
+            _log.warning("%s (said of the first such frame only)", note)
+        return note
 
     def _compare_with(self, source: str) -> None:
         """Tell once where the bundle was not made for the camera that the frames come from."""

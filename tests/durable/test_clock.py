@@ -2,7 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from edge_sdk.durable.clock import RELEASED_S, ClockMark, ElapsedClock, current_boot_id, off_s, steady_s
+from edge_sdk.durable.clock import (
+    RELEASED_S,
+    ClockMark,
+    ElapsedClock,
+    current_boot_id,
+    off_s,
+    steady_s,
+    unset_clock_note,
+)
 
 
 class Time:
@@ -126,3 +134,11 @@ def test_unknown_boots_are_not_the_same_boot() -> None:
 def test_the_system_s_clocks() -> None:
     assert steady_s() <= steady_s()
     assert current_boot_id() == current_boot_id()
+
+
+@pytest.mark.parametrize(
+    ("captured_s", "wall_s", "said"),
+    [(40.0, 41.0, True), (1_700_000_000.0, 41.0, False), (RELEASED_S + 9, RELEASED_S + 10, False)],
+)
+def test_a_time_by_a_clock_that_was_not_set_is_known_to_be_wrong(captured_s: float, wall_s: float, said: bool) -> None:
+    assert bool(unset_clock_note(captured_s, wall_s)) is said

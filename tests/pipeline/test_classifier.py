@@ -25,7 +25,7 @@ from edge_sdk.model.bundle import Bundle
 from edge_sdk.model.policy import GainTable, Histogram, Policy, Preferences
 from edge_sdk.store.frames import SpoolItem, encode_frame, provisional
 from edge_sdk.store.journal import Journal
-from edge_sdk.testing import FakeRuntime, FakeTransport, write_fake_bundle
+from edge_sdk.testing import FakeClock, FakeRuntime, FakeTransport, write_fake_bundle
 from edge_sdk.testing.server import ScriptedServer, answer, failure
 from edge_sdk.types import Answer
 from edge_sdk.wire import offload_pb2 as wire
@@ -316,6 +316,18 @@ def test_what_is_said_of_a_frame_s_time_is_in_the_journal(tmp_path: Path) -> Non
     assert (
         entry is not None and entry.note == frame.note == "the date of the file cannot be: the time is that of reading"
     )
+
+
+def test_frames_timed_by_a_clock_that_was_not_set_are_marked_and_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    boot = datetime(1970, 1, 1, 0, 5, tzinfo=UTC)
+    with EdgeClassifier(state_dir=tmp_path, threshold=ALWAYS, clock=FakeClock(boot.timestamp())) as edge:
+        for when in (boot, boot, datetime(2024, 5, 1, tzinfo=UTC)):
+            edge.classify(Frame(frame().image, when))
+        notes = [entry.note for entry in edge.journal.query()]
+    assert notes == ["this machine's clock was not set: the time of capture is wrong"] * 2 + [""]
+    assert caplog.text.count("this machine's clock was not set") == 1
 
 
 def test_watch_passes_over_still_frames(tmp_path: Path) -> None:
