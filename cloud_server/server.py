@@ -17,6 +17,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from cloud_server import parts
 from cloud_server.access.authenticator import Authenticator
+from cloud_server.access.limits import AccessLimits
 from cloud_server.access.rates import RateLimiter
 from cloud_server.access.refusals import RefusalLog
 from cloud_server.access.tls import ServerCertificate
@@ -29,9 +30,9 @@ from cloud_server.listening import authority, bare_host, listen, warn_if_descrip
 from cloud_server.memory import return_large_blocks
 from cloud_server.model.batching import Draining
 from cloud_server.model.big import BigModel, load_model
-from cloud_server.reload import Part, Reload
+from cloud_server.reload import Reload
+from cloud_server.renewal import Renewal
 from edge_sdk.durable.clock import RELEASED_S
-from edge_sdk.networks.label_map import LabelMap
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
 
@@ -99,14 +100,13 @@ class CloudServer:
             ConfigError: a setting cannot be used: unknown model, no GPU, bad label map, port taken.
             EdgeError: a bundle cannot be opened.
         """
-        self._limits = limits = parts.access_limits(self._config)
         return_large_blocks()
-        self._authenticator = authenticator = Authenticator(
+        limits = parts.access_limits(self._config)
+        authenticator = Authenticator(
             self._config.tokens,
             max_streams=limits.max_streams,
             max_streams_per_device=limits.max_streams_per_device,
         )
-        self._limiter = RateLimiter(limits.max_frames_per_s, limits.burst)
         self._certificate = None if self._config.tls is None else ServerCertificate(self._config.tls)
         self._tell_dates()
         if time.time() < RELEASED_S:
@@ -118,7 +118,7 @@ class CloudServer:
         self._server = grpc.aio.server(options=parts.grpc_options(self._config), interceptors=[guard])
         try:
             port = self._bind()
-            await self._prepare(authenticator)
+            await self._prepare(authenticator, limits)
         except BaseException:
             await self._server.start()  # only a server that has started gives its port back
             await self._server.stop(None)
@@ -129,16 +129,15 @@ class CloudServer:
         self._reporter = asyncio.create_task(self._report(), name="summary")
         self._watcher = asyncio.create_task(self._watch(), name="watch")
         self._calendar = asyncio.create_task(self._tell_dates_daily(), name="dates")
-        self._reload = Reload(self._renewable())
         _log.info("listening on %s", self.address)
 
-    async def _prepare(self, authenticator: Authenticator) -> None:
+    async def _prepare(self, authenticator: Authenticator, limits: AccessLimits) -> None:
         config = self._config
         model = self._given
         if model is None:
             model = await asyncio.to_thread(load_model, config.model, config.device, config.threads)
-        self._model, self._labels = model, parts.label_map_of(config, model)
-        labels = self._labels
+        labels = parts.label_map_of(config, model)
+        limiter = RateLimiter(limits.max_frames_per_s, limits.burst)
         self._batcher = parts.batcher(config, model, self.stats)
         needs_version = config.state is not None or config.archive is not None
         version = await asyncio.to_thread(parts.version_of, model, labels) if needs_version else ""
@@ -155,13 +154,24 @@ class CloudServer:
             parts.describe(model, labels),
             cache=cache,
             authenticator=authenticator,
-            limiter=self._limiter,
+            limiter=limiter,
             stats=self.stats,
             refusals=self._refusals,
             tell_dates=self._certificate.tell_date_of if self._certificate is not None else lambda device, pem: None,
             archive=archive,
             windows=Windows(config.stream_window, config.queue),
         )
+        renewal = Renewal(
+            config,
+            authenticator=authenticator,
+            limiter=limiter,
+            limits=limits,
+            certificate=self._certificate,
+            service=self._service,
+            model=model,
+            labels=labels,
+        )
+        self._reload = Reload(renewal.parts())
         wire_grpc.add_OffloadServicer_to_server(self._service, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         try:
@@ -243,42 +253,6 @@ class CloudServer:
         outcome = await self._reload()
         self._tell_dates()
         return outcome
-
-    def _renewable(self) -> list[Part]:
-        config = self._config
-
-        async def tokens() -> str:
-            return self._authenticator.reload()
-
-        async def certificate() -> str:
-            assert self._certificate is not None
-            return await asyncio.to_thread(self._certificate.reload)
-
-        async def limits() -> str:
-            new, old = parts.access_limits(config), self._limits
-            self._limiter.change(new.max_frames_per_s, new.burst)
-            self._authenticator.change_streams(new.max_streams, new.max_streams_per_device)
-            self._limits = new
-            return old.difference(new)
-
-        named = (
-            ("tokens file", config.tokens, tokens),
-            ("certificate", None if config.tls is None else config.tls.cert, certificate),
-            ("label map", config.label_map, self._renew_labels),
-            ("limits file", config.limits_file, limits),
-        )
-        return [Part(f"{name} {path}", renew) for name, path, renew in named if path is not None]
-
-    async def _renew_labels(self) -> str:
-        labels = await asyncio.to_thread(parts.label_map_of, self._config, self._model)
-        if labels.labels == self._labels.labels and np.array_equal(labels.index, self._labels.index):
-            return ""
-        version = await asyncio.to_thread(parts.version_of, self._model, labels)
-        description = parts.describe(self._model, labels)
-        await self._service.change_labels(labels, description, version, parts.cached_rows(self._config, labels))
-        before: LabelMap = self._labels
-        self._labels = labels
-        return f"{len(labels.labels)} labels in place of {len(before.labels)}; devices ask for them anew"
 
     def _tell_dates(self) -> None:
         if self._certificate is not None:

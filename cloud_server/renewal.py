@@ -1,0 +1,83 @@
+"""The parts of a server that a reload renews: tokens, certificate, label map, limits."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+
+from cloud_server import parts
+from cloud_server.access.authenticator import Authenticator
+from cloud_server.access.limits import AccessLimits
+from cloud_server.access.rates import RateLimiter
+from cloud_server.access.tls import ServerCertificate
+from cloud_server.api.offload import OffloadService
+from cloud_server.config import ServerConfig
+from cloud_server.model.big import BigModel
+from cloud_server.reload import Part
+from edge_sdk.networks.label_map import LabelMap
+
+
+class Renewal:
+    """Reads the files of the settings again, and changes the parts that were made of them; used on the event loop.
+
+    Args:
+        config: names the files.
+        authenticator: knows the tokens, and counts streams.
+        limiter: knows the rates.
+        limits: those that hold.
+        certificate: of the server; None: the link is not encrypted.
+        service: answers by the label map.
+        model: the big model.
+        labels: the label map that holds.
+    """
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        *,
+        authenticator: Authenticator,
+        limiter: RateLimiter,
+        limits: AccessLimits,
+        certificate: ServerCertificate | None,
+        service: OffloadService,
+        model: BigModel,
+        labels: LabelMap,
+    ) -> None:
+        self._config, self._authenticator, self._limiter, self._limits = config, authenticator, limiter, limits
+        self._certificate, self._service, self._model, self._labels = certificate, service, model, labels
+
+    def parts(self) -> list[Part]:
+        """What the settings name a file for."""
+        config = self._config
+        named = (
+            ("tokens file", config.tokens, self._renew_tokens),
+            ("certificate", None if config.tls is None else config.tls.cert, self._renew_certificate),
+            ("label map", config.label_map, self._renew_labels),
+            ("limits file", config.limits_file, self._renew_limits),
+        )
+        return [Part(f"{name} {path}", renew) for name, path, renew in named if path is not None]
+
+    async def _renew_tokens(self) -> str:
+        return self._authenticator.reload()
+
+    async def _renew_certificate(self) -> str:
+        assert self._certificate is not None
+        return await asyncio.to_thread(self._certificate.reload)
+
+    async def _renew_limits(self) -> str:
+        old, self._limits = self._limits, parts.access_limits(self._config)
+        self._limiter.change(self._limits.max_frames_per_s, self._limits.burst)
+        self._authenticator.change_streams(self._limits.max_streams, self._limits.max_streams_per_device)
+        return old.difference(self._limits)
+
+    async def _renew_labels(self) -> str:
+        labels = await asyncio.to_thread(parts.label_map_of, self._config, self._model)
+        old = self._labels
+        if labels.labels == old.labels and np.array_equal(labels.index, old.index):
+            return ""
+        version = await asyncio.to_thread(parts.version_of, self._model, labels)
+        description = parts.describe(self._model, labels)
+        await self._service.change_labels(labels, description, version, parts.cached_rows(self._config, labels))
+        self._labels = labels
+        return f"{len(labels.labels)} labels in place of {len(old.labels)}; devices ask for them anew"
