@@ -4,23 +4,38 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edge_sdk.errors import StorageError
 
+_LOOK_S = 0.02
+
 
 @contextmanager
-def turn(folder: Path) -> Iterator[None]:
+def turn(folder: Path, *, wait_s: float = 30.0) -> Iterator[None]:
     """Wait until no other process changes something in `folder` under this lock, then hold it; leaves no file.
 
+    Args:
+        folder: it is there.
+        wait_s: seconds to wait at most; whoever holds it for longer does not make one change alone.
+
     Raises:
-        OSError: the folder cannot be opened.
+        OSError: the folder cannot be opened, or another process holds it for longer.
     """
     descriptor = os.open(folder, os.O_RDONLY)
+    end_s = time.monotonic() + wait_s
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= end_s:
+                    raise TimeoutError(f"another process holds the folder {folder} for over {wait_s:g} s") from None
+                time.sleep(_LOOK_S)
         yield
     finally:
         os.close(descriptor)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_sdk.durable.lock import FolderLock
+from edge_sdk.durable.lock import FolderLock, turn
 from edge_sdk.errors import StorageError
 
 _HOLD = """
@@ -42,3 +42,15 @@ def test_the_holder_is_named_and_a_kill_releases(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="expected a folder that can be written"):
         FolderLock(tmp_path / "none", "a folder")
+
+
+def test_a_turn_that_does_not_come_is_told(tmp_path: Path) -> None:
+    with (
+        turn(tmp_path),
+        pytest.raises(TimeoutError, match="another process holds the folder"),
+        turn(tmp_path, wait_s=0),
+    ):
+        pass
+    with turn(tmp_path, wait_s=0):
+        pass
+    assert list(tmp_path.iterdir()) == []
