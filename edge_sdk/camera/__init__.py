@@ -100,11 +100,12 @@ def _open_path(address: Address, fps: float | None, on_fault: OnFault | None) ->
         return folder if fps is None else PacedCamera(folder, fps)
     from edge_sdk.camera.video import VideoFile
 
-    address.check_options("realtime", "start", "clock_offset")
+    address.check_options("realtime", "start", *times)
     return VideoFile(
         path,
         fps=fps,
         start=_start(address),
+        zone=address.zone(),
         clock_offset=address.duration("clock_offset"),
         realtime=address.flag("realtime"),
         on_fault=on_fault,

@@ -236,7 +236,9 @@ class FolderCamera(CameraBase):
             faults.append(fault.error)
 
         truth, done = self._truth(file.name), self._done
-        with VideoFile(Path(path), fps=self._fps, clock_offset=self._clock_offset, on_fault=note) as video:
+        with VideoFile(
+            Path(path), fps=self._fps, zone=self._zone, clock_offset=self._clock_offset, on_fault=note
+        ) as video:
             for frame in video:
                 if self._stopped.is_set():
                     return

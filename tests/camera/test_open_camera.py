@@ -114,7 +114,7 @@ def test_wrong_folder_options(photos: Path, query: str, said: str) -> None:
         ("start=yesterday", "expected start as a date and time such as .*; got 'yesterday'"),
         ("start=2026-05-01T12:00:00", "expected the video's start with a time zone"),
         ("realtime=perhaps", "expected realtime=yes or realtime=no"),
-        ("truth=folders", "unknown camera option truth for .*: expected realtime, start, clock_offset"),
+        ("truth=folders", "unknown camera option truth for .*: expected realtime, start, zone, clock_offset"),
     ],
 )
 def test_wrong_video_options(clip: Path, query: str, said: str) -> None:
