@@ -42,6 +42,7 @@ def describe(model: BigModel, labels: LabelMap) -> wire.Description:
         input_width=model.input_width,
         input_height=model.input_height,
         parameters=model.parameters,
+        reads_probabilities=getattr(model, "reads_little", False),
     )
 
 

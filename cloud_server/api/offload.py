@@ -154,7 +154,9 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         frame_id = request.frame_id[:ID_SHOWN]
         try:
             self._limiter.spend(caller.name)
-            classifying = self._classify(check_request(request), caller)
+            classifying = self._classify(
+                check_request(request, max(self._labels.index.size, len(self._labels.labels))), caller
+            )
             del request
             classification = await classifying
         except Exception as error:

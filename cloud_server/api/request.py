@@ -12,8 +12,6 @@ from cloud_server.model.batching import Little
 from edge_sdk.errors import EdgeError
 from edge_sdk.wire import offload_pb2 as wire
 
-MAX_PROBABILITIES = 32_768
-"""Values of one request: more labels than any little model has. Converting millions would hold up all devices."""
 ID_SHOWN = 64
 """Characters of a malformed frame id that come back in the reply."""
 _FRAME_ID = re.compile(r"[0-9a-fA-F]{32}")
@@ -49,21 +47,26 @@ class Frame:
             raise BadRequest(f"expected one picture for each frame id; {self.frame_id} came before with other bytes")
 
 
-def check_request(request: wire.ClassifyRequest) -> Frame:
+def check_request(request: wire.ClassifyRequest, labels: int) -> Frame:
     """Check frame id and probabilities; fields that this server does not know are ignored.
+
+    Args:
+        request: as it came.
+        labels: those of this server. A device sends frames only where all of its labels are among them.
 
     Raises:
         BadRequest: one of them is malformed.
     """
-    if not _FRAME_ID.fullmatch(request.frame_id):
-        raise BadRequest(f"expected a frame id of 32 hexadecimal digits; got {request.frame_id[:ID_SHOWN]!r}")
+    frame_id = request.frame_id
+    if not _FRAME_ID.fullmatch(frame_id):
+        raise BadRequest(f"expected a frame id of 32 hexadecimal digits; got {frame_id[:ID_SHOWN]!r}")
     count = len(request.probabilities)
-    if count > MAX_PROBABILITIES:
-        raise BadRequest(f"expected at most {MAX_PROBABILITIES:,} probabilities; got {count:,}")
+    if count > labels:  # nothing is converted: millions of them would hold up all devices
+        raise BadRequest(f"expected at most {labels:,} probabilities, one for each label; got {count:,}")
     little = None
     if count:
         little = np.fromiter(request.probabilities, np.float32, count)
         if not ((little >= 0) & (little <= 1.001)).all():  # NaN fails too
             raise BadRequest("expected the little model's probabilities, each from 0 to 1; got others")
     digest = hashlib.blake2b(request.image, digest_size=16).digest()
-    return Frame(request.frame_id.lower(), request.image, little, digest)
+    return Frame(frame_id.lower(), request.image, little, digest)

@@ -29,6 +29,9 @@ DEVICES = ("auto", "cpu", "cuda")
 class BigModel(Protocol):
     """What the server needs of a model.
 
+    One that reads the little model's probabilities has an attribute `reads_little = True` as well; without it devices
+    send none.
+
     Attributes:
         name: shown to devices.
         labels: C class names.
@@ -121,7 +124,12 @@ class SequenceModel(TorchModel):
     """A big model with early exits: a frame leaves at the first exit that is sure enough and costs the MACs up to it.
 
     A frame without the little model's probabilities, or with another number of them, passes no early exit.
+
+    Attributes:
+        reads_little: true: devices are asked for the little model's probabilities.
     """
+
+    reads_little = True
 
     def __init__(self, sequence: ExitSequence, *, name: str, device: str) -> None:
         super().__init__(sequence, sequence.info.big, name=name, device=device)

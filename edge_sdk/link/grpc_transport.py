@@ -60,6 +60,7 @@ class GrpcTransport:
         self._security = security
         self._connect_timeout_s = connect_timeout_s
         self._reply_timeout_s = reply_timeout_s
+        self._sends_probabilities = True  # until a server says that it does not read them: estimates are from above
 
     @property
     def opening_bytes(self) -> int:
@@ -68,7 +69,7 @@ class GrpcTransport:
 
     def frame_bytes(self, item: SpoolItem) -> int:
         """Bytes that sending one frame and acknowledging its reply costs, estimated from above."""
-        return frame_bytes(_request(item).ByteSize())
+        return frame_bytes(_request(item, self._sends_probabilities).ByteSize())
 
     @asynccontextmanager
     async def connect(self, way: Way) -> AsyncIterator[Connection]:
@@ -95,9 +96,11 @@ class GrpcTransport:
                         f"{self._target} has not described itself for {self._reply_timeout_s:g} s"
                     ) from None
                 raise _connection_error(error, way, self._target) from error
+            self._sends_probabilities = told.reads_probabilities
             stream = stub.Stream(metadata=token)
             try:
-                yield _GrpcConnection(stream, ServerInfo(told.model, tuple(told.labels), told.macs), way)
+                server = ServerInfo(told.model, tuple(told.labels), told.macs)
+                yield _GrpcConnection(stream, server, way, told.reads_probabilities)
             finally:
                 stream.cancel()
 
@@ -113,14 +116,15 @@ class GrpcTransport:
 
 
 class _GrpcConnection:
-    def __init__(self, stream: Any, server: ServerInfo, way: Way) -> None:
+    def __init__(self, stream: Any, server: ServerInfo, way: Way, sends_probabilities: bool) -> None:
+        self._sends_probabilities = sends_probabilities
         self._stream = stream
         self._way = way
         self.server = server
 
     async def send(self, item: SpoolItem) -> None:
         try:
-            await self._stream.write(_request(item))
+            await self._stream.write(_request(item, self._sends_probabilities))
         except asyncio.InvalidStateError:  # the call has ended meanwhile
             raise ConnectionError(self._way.trouble or "the server ended the stream") from None
         except grpc.aio.AioRpcError as error:
@@ -151,8 +155,11 @@ def is_retryable(failure: wire.Failure) -> bool:
     return failure.retryable if failure.HasField("retryable") else failure.code not in _FINAL
 
 
-def _request(item: SpoolItem) -> wire.ClassifyRequest:
-    return wire.ClassifyRequest(frame_id=item.frame_id, image=item.image, probabilities=item.probabilities.tolist())
+def _request(item: SpoolItem, with_probabilities: bool) -> wire.ClassifyRequest:
+    request = wire.ClassifyRequest(frame_id=item.frame_id, image=item.image)
+    if with_probabilities:
+        request.probabilities.extend(item.probabilities.tolist())
+    return request
 
 
 async def _ready(channel: grpc.aio.Channel) -> None:

@@ -35,6 +35,7 @@ class ScriptedServer(wire_grpc.OffloadServicer):  # type: ignore[misc]
         credentials: speak TLS with these; None: unencrypted.
         token: demand this token; None: none.
         host: the address to listen on.
+        reads_probabilities: ask devices for the little model's probabilities.
 
     Attributes:
         requests: those that came over streams, in their order.
@@ -50,7 +51,9 @@ class ScriptedServer(wire_grpc.OffloadServicer):  # type: ignore[misc]
         credentials: grpc.ServerCredentials | None = None,
         token: str | None = None,
         host: str = "127.0.0.1",
+        reads_probabilities: bool = False,
     ) -> None:
+        self.reads_probabilities = reads_probabilities
         self.script = script
         self.credentials = credentials
         self.token = token
@@ -99,7 +102,14 @@ class ScriptedServer(wire_grpc.OffloadServicer):  # type: ignore[misc]
         self.describes += 1
         if self.token is not None and ("authorization", f"Bearer {self.token}") not in context.invocation_metadata():
             context.abort(grpc.StatusCode.UNAUTHENTICATED, "no such token")
-        return wire.Description(model="scripted", labels=self.labels, macs=1000, input_width=32, input_height=32)
+        return wire.Description(
+            model="scripted",
+            labels=self.labels,
+            macs=1000,
+            input_width=32,
+            input_height=32,
+            reads_probabilities=self.reads_probabilities,
+        )
 
     def Classify(self, request: wire.ClassifyRequest, context: grpc.ServicerContext) -> wire.ClassifyReply:
         """Answer one frame."""

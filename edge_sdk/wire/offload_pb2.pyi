@@ -12,20 +12,22 @@ class DescribeRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class Description(_message.Message):
-    __slots__ = ("model", "labels", "macs", "input_width", "input_height", "parameters")
+    __slots__ = ("model", "labels", "macs", "input_width", "input_height", "parameters", "reads_probabilities")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     MACS_FIELD_NUMBER: _ClassVar[int]
     INPUT_WIDTH_FIELD_NUMBER: _ClassVar[int]
     INPUT_HEIGHT_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    READS_PROBABILITIES_FIELD_NUMBER: _ClassVar[int]
     model: str
     labels: _containers.RepeatedScalarFieldContainer[str]
     macs: int
     input_width: int
     input_height: int
     parameters: int
-    def __init__(self, model: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., macs: _Optional[int] = ..., input_width: _Optional[int] = ..., input_height: _Optional[int] = ..., parameters: _Optional[int] = ...) -> None: ...
+    reads_probabilities: bool
+    def __init__(self, model: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., macs: _Optional[int] = ..., input_width: _Optional[int] = ..., input_height: _Optional[int] = ..., parameters: _Optional[int] = ..., reads_probabilities: bool = ...) -> None: ...
 
 class ClassifyRequest(_message.Message):
     __slots__ = ("frame_id", "image", "probabilities")

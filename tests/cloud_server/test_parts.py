@@ -34,3 +34,11 @@ def test_cache_and_archive_are_there_where_the_settings_name_a_folder(tmp_path: 
         asyncio.run(parts.reply_cache(ServerConfig(state=state), "1", labels).close())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["archive", "state"]
     assert (tmp_path / "state" / "answers.db").is_file()
+
+
+def test_devices_are_asked_for_probabilities_where_the_model_reads_them() -> None:
+    model = GatedModel()
+    labels = parts.label_map_of(ServerConfig(), model)
+    assert not parts.describe(model, labels).reads_probabilities
+    model.reads_little = True  # type: ignore[attr-defined]
+    assert parts.describe(model, labels).reads_probabilities

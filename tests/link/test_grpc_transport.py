@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -128,3 +128,19 @@ def test_the_flag_counts_and_without_it_the_code(code: wire.Failure.Code, flag: 
     if flag is not None:
         said.retryable = flag
     assert is_retryable(said) == again
+
+
+@pytest.mark.parametrize("reads", [False, True])
+async def test_probabilities_leave_only_for_a_server_that_reads_them(reads: bool) -> None:
+    frame = item()
+    frame = replace(frame, probabilities=np.full(1000, 0.001, np.float32))
+    with ScriptedServer(reads_probabilities=reads) as server:
+        carrier = transport(server.target)
+        assert carrier.frame_bytes(frame) > 4000  # from above, while it is not known
+        async with carrier.connect(Direct(server.target)) as connection:
+            await connection.send(frame)
+            await connection.receive()
+        assert (carrier.frame_bytes(frame) > 4000) == reads
+    (request,) = server.requests
+    assert len(request.probabilities) == (1000 if reads else 0)
+    assert (request.ByteSize() > 4000) == reads
