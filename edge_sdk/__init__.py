@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         EdgeError,
         ImageError,
         RuntimeMissing,
+        StateError,
         StorageError,
     )
     from edge_sdk.link.transport import Transport
@@ -70,6 +71,7 @@ __all__ = [
     "Runtime",
     "RuntimeMissing",
     "Security",
+    "StateError",
     "StorageError",
     "StorageSettings",
     "Transport",
@@ -108,6 +110,7 @@ _HOME = {
     "Runtime": "model.runtime",
     "RuntimeMissing": "errors",
     "Security": "security.credentials",
+    "StateError": "errors",
     "StorageError": "errors",
     "StorageSettings": "config",
     "UplinkSettings": "config",

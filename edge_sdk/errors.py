@@ -7,6 +7,7 @@
     ├── CameraError      a camera, folder or video cannot be opened, or ended in failure
     ├── ImageError       one picture cannot be used: broken, too large, wrong shape
     ├── StorageError     spool, journal or ledger cannot be written or read
+    ├── StateError       something is used by a process that did not open it (a forked child)
     └── WorkbenchError   export, training or calibration cannot go on
 
 Expected outcomes (offline, budget spent, spool full) are values, never exceptions. Each message says what was expected
@@ -42,6 +43,10 @@ class ImageError(EdgeError, ValueError):
 
 class StorageError(EdgeError):
     """Spool, journal or ledger cannot be written or read."""
+
+
+class StateError(EdgeError):
+    """Something is used by a process that did not open it."""
 
 
 class WorkbenchError(EdgeError):

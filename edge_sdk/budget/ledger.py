@@ -26,6 +26,7 @@ from edge_sdk.budget.usage import COUNTERS, BudgetState, Usage
 from edge_sdk.durable.ballast import Ballast
 from edge_sdk.durable.clock import ClockMark, ElapsedClock, current_boot_id, steady_s
 from edge_sdk.durable.database import Database
+from edge_sdk.durable.forks import Owner, OwnLock
 from edge_sdk.errors import StorageError
 
 _log = logging.getLogger(__name__)
@@ -73,7 +74,8 @@ class Ledger:
         self._wall = clock
         self._steady = steady
         self._boot_id = current_boot_id() if boot_id is None else boot_id
-        self._lock = threading.RLock()
+        self._owner = Owner("the ledger")
+        self._lock = OwnLock(threading.RLock(), "the ledger")
         self._closed = False
         self._fault: str | None = None
         self._counters = dict.fromkeys(COUNTERS, 0)
@@ -245,6 +247,8 @@ class Ledger:
 
     def close(self) -> None:
         """Write everything, give unspent leases back, and release the file. A second call does nothing."""
+        if not self._owner.is_here:  # a forked child: it is the parent's
+            return
         with self._lock:
             if self._closed:
                 return

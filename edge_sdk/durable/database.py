@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edge_sdk.durable.ballast import Ballast, is_full
 from edge_sdk.durable.files import damaged_copy, set_aside, sync
+from edge_sdk.durable.forks import Owner, keep
 from edge_sdk.errors import StorageError
 
 _log = logging.getLogger(__name__)
@@ -100,6 +101,8 @@ class Database:
         self._schema, self._version, self._synchronous, self._exclusive = schema, version, synchronous, exclusive
         self._fill, self._read, self._ballast = fill, read, ballast
         self._connection: sqlite3.Connection | None = None
+        self._owner = Owner(str(path))
+        keep(self)
         self._open()
 
     @property
@@ -144,7 +147,9 @@ class Database:
 
         Raises:
             StorageError: it cannot be opened for another reason.
+            StateError: this process is a forked child.
         """
+        self._owner.check()
         if self._connection is None:
             self._open()
         return self._connection is not None
@@ -156,8 +161,8 @@ class Database:
         self._open()
 
     def close(self) -> None:
-        """Release the file. A second call does nothing."""
-        if self._connection is not None:
+        """Release the file. A second call does nothing, nor does one in a forked child."""
+        if self._connection is not None and self._owner.is_here:
             self._connection.close()
             self._connection = None
 

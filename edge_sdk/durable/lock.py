@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from edge_sdk.durable.forks import Owner, close_in_children, closed
 from edge_sdk.errors import StorageError
 
 _LOOK_S = 0.02
@@ -42,7 +43,7 @@ def turn(folder: Path, *, wait_s: float = 30.0) -> Iterator[None]:
 
 
 class FolderLock:
-    """Holds a folder for this process until `close`; a kill releases it too.
+    """Holds a folder for this process until `close`; a kill releases it too, whatever children it has forked.
 
     Args:
         folder: it is there.
@@ -67,10 +68,14 @@ class FolderLock:
         with suppress(OSError):  # a full disk
             os.ftruncate(self._file, 0)
             os.write(self._file, f"{os.getpid()}\n".encode())
+        self._owner = Owner(what)
+        close_in_children(self._file)
 
     def close(self) -> None:
-        """Release the folder. A second call does nothing."""
-        if self._file >= 0:
+        """Release the folder. A second call does nothing, nor does one in a forked child, which holds nothing."""
+        if self._file >= 0 and self._owner.is_here:
+            closed(self._file)
+            fcntl.flock(self._file, fcntl.LOCK_UN)  # a child that was forked just now has the file open too
             os.close(self._file)
             self._file = -1
 

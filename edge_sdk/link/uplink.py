@@ -19,6 +19,7 @@ from dataclasses import replace
 
 from edge_sdk.budget.ledger import Ledger
 from edge_sdk.config import UplinkSettings, check_address
+from edge_sdk.durable.forks import Owner, keep
 from edge_sdk.errors import ConfigError
 from edge_sdk.link.dispatch import LONGEST_HOLD_S, SAVING, Dispatch
 from edge_sdk.link.grpc_transport import GrpcTransport
@@ -103,6 +104,8 @@ class Uplink:
         self._worth = worth or (lambda item: True)
         self._joules_per_byte = joules_per_byte
         self._on_state = on_state
+        self._owner = Owner("the link")
+        keep(self)
         self._loop = asyncio.new_event_loop()
         self._wakeup = Wakeup(self._loop)
         self._thread = threading.Thread(target=self._run, name="edge-sdk uplink", daemon=True)
@@ -114,6 +117,8 @@ class Uplink:
 
     def close(self, grace_s: float = 2.0) -> None:
         """End the link. Frames on their way get `grace_s` seconds to be answered; the rest stay in the spool."""
+        if not self._owner.is_here:
+            return
         if self._thread.is_alive():
             with contextlib.suppress(RuntimeError):  # the loop has closed meanwhile
                 self._loop.call_soon_threadsafe(self._end, grace_s)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from edge_sdk.budget.ledger import Ledger
 from edge_sdk.config import PowerModel, default_state_dir
 from edge_sdk.durable.ballast import Ballast
+from edge_sdk.durable.forks import without_grpc_handlers
 from edge_sdk.errors import StorageError
 from edge_sdk.model.bundle import Bundle, open_bundle
 from edge_sdk.model.little import LittleModel
@@ -105,6 +106,7 @@ def assemble(settings: Settings) -> Parts:
         answers = Answers(store, ledger, labels, policy.ensemble, late)
         link = None
         if settings.cloud is not None:
+            without_grpc_handlers()
             from edge_sdk.link.uplink import Uplink
 
             link = Uplink(

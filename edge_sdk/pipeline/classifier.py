@@ -15,6 +15,7 @@ from edge_sdk.budget.usage import Usage
 from edge_sdk.camera.gate import MotionGate
 from edge_sdk.config import PowerModel, StorageSettings, UplinkSettings
 from edge_sdk.durable.clock import Clock, SystemClock, unset_clock_note
+from edge_sdk.durable.forks import Owner, OwnLock
 from edge_sdk.images.frame import Picture, as_frame
 from edge_sdk.link.transport import Transport
 from edge_sdk.model.bundle import Bundle
@@ -23,7 +24,7 @@ from edge_sdk.model.made_for import doubt
 from edge_sdk.model.policy import Decision, Preferences
 from edge_sdk.model.runtime import Runtime
 from edge_sdk.pipeline.answers import top_k_of
-from edge_sdk.pipeline.assembly import assemble, new_exits
+from edge_sdk.pipeline.assembly import Parts, assemble, new_exits
 from edge_sdk.pipeline.late import Waiter
 from edge_sdk.pipeline.settings import Budgets, Keep, Settings, check_wait
 from edge_sdk.security.credentials import Security
@@ -125,12 +126,20 @@ class EdgeClassifier:
         )
         self._closed = self._clock_told = False
         self._compared = False  # the bundle with the frames that come
-        self._turn = threading.Lock()  # one frame at a time, and not while settings change
+        self._owner = Owner("an EdgeClassifier")
+        # One frame at a time, and not while settings change.
+        self._turn = OwnLock(threading.Lock(), "an EdgeClassifier")
         self._worker: ThreadPoolExecutor | None = None
-        self._parts = parts = assemble(self._settings)
+        self._open = parts = assemble(self._settings)
         self._exits = parts.exits
         self._start = parts.answers.account()
         self.bundle = parts.bundle
+
+    @property
+    def _parts(self) -> Parts:
+        """What is open; a forked child may not use it."""
+        self._owner.check()
+        return self._open
 
     def classify(self, picture: Picture, *, wait_s: float = 0.0, bgr: bool = False) -> Answer:
         """Answer one frame.
@@ -159,6 +168,7 @@ class EdgeClassifier:
         import asyncio
         from concurrent.futures import ThreadPoolExecutor
 
+        self._owner.check()
         if self._worker is None:
             self._worker = ThreadPoolExecutor(1, "classify")
         loop = asyncio.get_running_loop()
@@ -344,8 +354,11 @@ class EdgeClassifier:
         return self._parts.link.message if self._parts.link else ""
 
     def close(self, grace_s: float = 2.0) -> None:
-        """End the link and write everything down; frames without an answer stay in the spool. Idempotent."""
-        if self._closed:
+        """End the link and write everything down; frames without an answer stay in the spool. Idempotent.
+
+        In a forked child it does nothing: all that is open is the parent's.
+        """
+        if self._closed or not self._owner.is_here:
             return
         self._closed = True
         if self._worker is not None:

@@ -13,6 +13,7 @@ import threading
 
 from edge_sdk.durable.ballast import free_bytes
 from edge_sdk.durable.files import remove
+from edge_sdk.durable.forks import OwnLock
 from edge_sdk.errors import StorageError
 from edge_sdk.store.frames import SUFFIX, SpoolItem, decode_frame, encode_frame, write_frame
 from edge_sdk.store.recovery import ARCHIVE
@@ -54,7 +55,7 @@ class Archive:
         self._table, self._max_bytes, self._least_free = table, max_bytes, least_free
         self._max_age_ns = None if max_age_s is None else int(max_age_s * 1e9)
         self._exits = exits and max_bytes > 0
-        self._lock = threading.Lock()
+        self._lock = OwnLock(threading.Lock(), "the archive")
         self._bytes = 0
         self._due_ns = 0
 

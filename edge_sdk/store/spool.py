@@ -18,6 +18,7 @@ from pathlib import Path
 
 from edge_sdk.durable.ballast import Ballast, is_full
 from edge_sdk.durable.files import move, sync
+from edge_sdk.durable.forks import OwnLock
 from edge_sdk.errors import ConfigError, StorageError
 from edge_sdk.store.archive import Archive
 from edge_sdk.store.frames import (
@@ -117,7 +118,7 @@ class Spool:
         self._max_bytes = max_bytes
         self._max_age_ns = None if max_age_s is None else int(max_age_s * 1e9)
         self._durable, self._ballast, self._archive = durable, ballast, archive
-        self._lock = threading.RLock()
+        self._lock = OwnLock(threading.RLock(), "the spool")
         self._order = Order()
         self._unsynced: list[str] = []
         self._label_set = label_set

@@ -19,6 +19,7 @@ from typing import Self
 from edge_sdk.config import StorageSettings
 from edge_sdk.durable.ballast import Ballast, disk_bytes, is_full
 from edge_sdk.durable.clock import ClockMark, ElapsedClock, current_boot_id, steady_s
+from edge_sdk.durable.forks import Owner
 from edge_sdk.durable.lock import FolderLock
 from edge_sdk.errors import StorageError
 from edge_sdk.store.archive import Archive
@@ -77,6 +78,7 @@ class Store:
         boot_id: str | None = None,
     ) -> None:
         settings = settings or StorageSettings()
+        self._owner = Owner("the store")
         boot = current_boot_id() if boot_id is None else boot_id
 
         def new_clock(mark: ClockMark | None, from_ns: int) -> ElapsedClock:
@@ -169,7 +171,9 @@ class Store:
         return self._table.flush()
 
     def close(self) -> None:
-        """Write everything down and release the folder. A second call does nothing."""
+        """Write everything down and release the folder. A second call does nothing, nor does one in a forked child."""
+        if not self._owner.is_here:
+            return
         self._opened.close()
 
     def _before_commit(self) -> None:

@@ -22,6 +22,7 @@ from edge_sdk.durable.ballast import Ballast, is_full
 from edge_sdk.durable.clock import ClockMark, ElapsedClock
 from edge_sdk.durable.database import Database, is_damage
 from edge_sdk.durable.files import remove
+from edge_sdk.durable.forks import OwnLock
 from edge_sdk.errors import StorageError
 from edge_sdk.store.limits import RowLimits
 from edge_sdk.store.recovery import rebuild
@@ -79,8 +80,8 @@ class FrameTable:
         self._inserts: deque[tuple[Any, ...]] = deque(maxlen=_MAX_QUEUED)
         self._changes: list[Change] = []
         self._dropped = 0
-        self._queue_lock = threading.Lock()
-        self._commit_lock = threading.RLock()
+        self._queue_lock = OwnLock(threading.Lock(), "the store")
+        self._commit_lock = OwnLock(threading.RLock(), "the store")
         self._new_clock, self._marked_ns = new_clock, 0
         self.clock: ElapsedClock | None = None
         self._database = Database(
