@@ -9,7 +9,6 @@ little model can run.
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import logging
 import sys
 from importlib.util import find_spec
@@ -88,6 +87,8 @@ def _fallback(reason: ImportError) -> str:
 
 def _cure() -> str:
     """The command that installs what the extra `runtime` holds; the distribution itself stands on no index."""
+    import importlib.metadata  # half of what the device loads otherwise
+
     try:
         required = importlib.metadata.requires(_DISTRIBUTION) or []
     except importlib.metadata.PackageNotFoundError:
