@@ -32,7 +32,7 @@ _MEASURE = "Measure on at most this many others, which `edge-sdk train` on the s
 @click.option("--model", help="timm name of the network; not needed with --checkpoint.")
 @click.option("--checkpoint", type=OLD_FILE, help="Weights to export.")
 @pretrained_option()
-@data_option(note="To calibrate int8 on.", old_names=("--images",))
+@data_option(note="To calibrate int8 on, and to measure on; unsorted ones will do.", old_names=("--images",))
 @click.option("--limit", default=300, show_default=True, type=click.IntRange(1), help=_LIMIT)
 @click.option("--measure", default=300, show_default=True, type=click.IntRange(0), help=_MEASURE)
 @seed_option("Seed of the choice of pictures.")

@@ -93,6 +93,8 @@ class Scorecard:
             grpc.RpcError: the server does not answer.
         """
         missing = [frame_id for frame_id, sample in self._samples.items() if sample.cloud is None]
+        if not missing:
+            return
         with grpc.insecure_channel(target) as channel:
             stub = wire_grpc.OffloadStub(channel)
             for frame_id in progress(missing):

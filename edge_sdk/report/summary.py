@@ -155,7 +155,7 @@ def _draw_answers(axis: Any, history: RunHistory, threshold: float | None) -> No
         label="exit ratio so far",
     )
     axis.set(title="Answers and exit ratio", xlabel="frame", ylabel="confidence, exit ratio", ylim=(0, 1.03))
-    axis.legend(loc="lower right", fontsize=8, framealpha=0.9)
+    axis.legend(loc="best", fontsize=8, framealpha=0.9)
 
 
 def _draw_labels(axis: Any, history: RunHistory) -> None:

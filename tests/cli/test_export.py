@@ -26,7 +26,7 @@ def test_old_names_and_narrow_terminals(
     given = ["--checkpoint", str(checkpoint), "--images", str(photos), "--limit", "8", "--out", str(out), "--fp32"]
     assert run(cli, "edge-sdk", ["export", *given]) == 0
     text = capsys.readouterr().out
-    assert "agreement" in text and "measured on" in text.replace("\n", " ") and "…" not in text
+    assert "agreement" in text and "measured on" in " ".join(text.split()) and "…" not in text
     assert text.splitlines()[-1] == f"wrote {out}"
 
 

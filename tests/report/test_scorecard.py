@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -33,6 +34,16 @@ def test_the_three_accuracies() -> None:
     with ScriptedServer(lambda request, _: answer(request, "deer")) as server:
         card.ask_cloud(server.target)
     assert card.score() == Score(3, 1 / 3, 2 / 3, 1.0)
+
+
+def test_without_a_known_truth_nothing_is_asked_and_no_bar_is_shown() -> None:
+    card = Scorecard(BUNDLE)
+    card.add(frame(None), said(frame(None), "deer"))
+
+    def progress(ids: list[str]) -> Iterator[str]:
+        raise AssertionError("a bar of nothing")
+
+    card.ask_cloud("127.0.0.1:9", progress)
 
 
 def test_a_long_run_keeps_a_uniform_sample() -> None:
