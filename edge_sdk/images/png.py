@@ -79,7 +79,7 @@ def plain_png(data: bytes) -> bytes:
     if colour == _PALETTE and (not palette or len(palette) % 3 or len(palette) > 3 << depth):
         raise _broken(f"its palette has {len(palette)} bytes")
     packed = b"".join(pixels)
-    _check_pixels(header, packed)
+    packed = packed[: len(packed) - _check_pixels(header, packed)]
     out = SIGNATURE + pack(b"IHDR", header)
     if colour == _PALETTE:
         out += pack(b"PLTE", palette.ljust(3 << depth, b"\0"))  # an index beyond the palette is black
@@ -98,8 +98,12 @@ def _check_header(header: bytes) -> tuple[int, int]:
     return colour, depth
 
 
-def _check_pixels(header: bytes, packed: bytes) -> None:
-    """Unpack all rows, a piece at a time, and look at their number and filters."""
+def _check_pixels(header: bytes, packed: bytes) -> int:
+    """Unpack all rows, a piece at a time, and look at their number and filters.
+
+    Returns:
+        Bytes behind the last row that belong to none.
+    """
     width, height, depth, colour, *_, interlaced = struct.unpack(">IIBBBBB", header)
     bits = depth * _CHANNELS[colour]
     passes = _PASSES if interlaced else ((0, 0, 1, 1),)
@@ -128,6 +132,7 @@ def _check_pixels(header: bytes, packed: bytes) -> None:
         raise _broken(f"its pixels cannot be unpacked ({error})") from None
     if left or not inflate.eof:
         raise _broken("it has fewer pixels than its header says")
+    return len(inflate.unused_data)
 
 
 def _broken(why: str) -> ImageError:

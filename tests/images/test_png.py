@@ -89,3 +89,12 @@ def test_transparency_and_palettes_of_odd_lengths() -> None:
     assert decoded(plain_png(data)).shape[:2] == (1, 1)
     plain = plain_png(grey(8, 6, pack(b"tRNS", b"odd")))
     assert b"tRNS" not in plain
+
+
+def test_bytes_behind_the_last_row_are_left_out(capfd: pytest.CaptureFixture[str]) -> None:
+    whole = grey(8, 6)
+    packed = zlib.compress(bytes(9 * 6)) + b"more"
+    data = whole[:33] + pack(b"IDAT", packed) + pack(b"IEND", b"")
+    assert plain_png(data) == plain_png(whole)
+    assert decoded(plain_png(data)).shape == (6, 8)
+    assert capfd.readouterr().err == ""
