@@ -30,6 +30,7 @@ from edge_sdk.networks.checkpoint import CheckpointInfo, create_model, load_chec
 from edge_sdk.networks.macs import count_macs, count_parameters
 from edge_sdk.workbench.accuracy import accuracy_of
 from edge_sdk.workbench.augment import Augmentation
+from edge_sdk.workbench.backward import sound_backward
 from edge_sdk.workbench.data import open_source
 from edge_sdk.workbench.labelled import Split
 from edge_sdk.workbench.learning_rate import schedule
@@ -181,7 +182,8 @@ class _Run:
         """Run all remaining steps."""
         losses: list[float] = []
         for images, truths in self._batches():
-            losses.append(self._learn(images, truths))
+            with sound_backward(self.module):
+                losses.append(self._learn(images, truths))
             self.step += 1
             epoch, rest = divmod(self.step, self.steps_per_epoch)
             accuracy = self.validate() if rest == 0 else None

@@ -23,6 +23,7 @@ from torch.nn import functional
 from edge_sdk.durable.files import write_whole
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.bundle import InputSpec
+from edge_sdk.workbench.backward import sound_backward
 from edge_sdk.workbench.learning_rate import schedule
 from edge_sdk.workbench.specialize.distillation_set import DistillationSet, note_mean_input
 from edge_sdk.workbench.specialize.layers import watching
@@ -81,8 +82,9 @@ def distil(
     for step, chosen in _batches(len(distillation_set.images), recipe, seed, first):
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate * schedule(step, recipe.steps, 0.05)
-        loss = _loss(pupil, distillation_set, spec, recipe, chosen, scale)
-        loss.backward()  # type: ignore[no-untyped-call]
+        with sound_backward(pupil):
+            loss = _loss(pupil, distillation_set, spec, recipe, chosen, scale)
+            loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         optimizer.zero_grad()
