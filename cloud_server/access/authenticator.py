@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from cloud_server.access.known_tokens import KnownTokens
 from edge_sdk.errors import EdgeError
 from edge_sdk.security.tokens import hash_token
+from edge_sdk.terminal.line import one_line
 
 _SCHEME = "bearer "
 
@@ -163,7 +164,7 @@ class Authenticator:
 
 def _by_certificate(context: Any) -> Caller | None:
     names = context.auth_context().get("x509_common_name")
-    return Caller(f"certificate {names[0].decode(errors='replace')}", is_proven=True) if names else None
+    return Caller(f"certificate {one_line(names[0].decode(errors='replace'), 200)}", is_proven=True) if names else None
 
 
 def address_of(peer: str) -> str:
