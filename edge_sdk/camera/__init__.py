@@ -17,7 +17,16 @@ from edge_sdk.redaction import without_secrets
 __all__ = ["Camera", "Fault", "OnFault", "open_camera"]
 
 
-def open_camera(url: str | int | Path, *, fps: float | None = None, on_fault: OnFault | None = None) -> Camera:
+_LIVE_SCHEMES = (*STREAM_SCHEMES, "device", "picamera2")
+
+
+def open_camera(
+    url: str | int | Path,
+    *,
+    fps: float | None = None,
+    on_fault: OnFault | None = None,
+    wait_for_camera: bool = False,
+) -> Camera:
     """Open a source of frames.
 
     | address | what |
@@ -27,8 +36,9 @@ def open_camera(url: str | int | Path, *, fps: float | None = None, on_fault: On
     | `photos/?watch=yes` | a folder that grows |
     | `photo.jpg?zone=Europe/Berlin&clock_offset=-1h` | one image; the zone and the error of the camera's clock |
     | `clip.mp4?realtime=yes&start=2026-05-01T12:00:00Z` | a video file |
-    | `rtsp://...`, `http://...` | a network camera |
-    | `0`, `/dev/video0?size=1280x720&encoding=MJPG` | a USB camera |
+    | `rtsp://...`, `http://...` | a network camera: video, MJPEG, or a snapshot address |
+    | `0`, `/dev/video0?size=1280x720&encoding=MJPG` | a USB camera, by its number of today |
+    | `/dev/v4l/by-id/...`, `/dev/v4l/by-path/...` | a USB camera by its name, or by its socket: these names last |
     | `picamera2`, `picamera2://?size=640x480&number=0` | a Raspberry Pi camera module |
     | `other://...` | a camera of another package (`edge_sdk.camera.plugins`) |
 
@@ -40,32 +50,51 @@ def open_camera(url: str | int | Path, *, fps: float | None = None, on_fault: On
         fps: most frames per second. Live cameras leave out frames, video files are thinned to this rate in video time,
             folders and the simulated camera are slowed down. None: the camera's own pace.
         on_fault: called with each broken file and each lost connection; the camera goes on.
+        wait_for_camera: a camera, file or folder that is not there yet is no error: each failed try is a fault, and
+            the iteration begins when it comes.
 
     Raises:
-        CameraError: there is nothing at the address, or it gives no pictures.
+        CameraError: there is nothing at the address, or it gives no pictures; with `wait_for_camera` only what time
+            does not mend, such as a missing picamera2.
         ConfigError: the address, one of its options or `fps` cannot be understood.
     """
     if fps is not None:
         check_fps(fps)
     address = parse_address(url)
+    if wait_for_camera and address.scheme not in _LIVE_SCHEMES:
+        from edge_sdk.camera.waiting import WaitingCamera
+
+        name = without_secrets(str(url))
+        return WaitingCamera(name, lambda: open_camera(url, fps=fps, on_fault=on_fault), on_fault=on_fault)
     if address.scheme == "path":
         return _open_path(address, fps, on_fault)
     if address.scheme in STREAM_SCHEMES:
-        from edge_sdk.camera.video import open_stream
+        from edge_sdk.camera.stream import open_stream
 
-        return open_stream(address.target, fps=fps, on_fault=on_fault)
+        return open_stream(address.target, fps=fps, on_fault=on_fault, wait_for_camera=wait_for_camera)
     if address.scheme == "device":
         from edge_sdk.camera.device import open_device
 
         address.check_options("size", "encoding")
-        encoding = address.options.get("encoding")
-        return open_device(int(address.target), size=address.size(), fps=fps, encoding=encoding, on_fault=on_fault)
+        return open_device(
+            address.target,
+            size=address.size(),
+            fps=fps,
+            encoding=address.options.get("encoding"),
+            on_fault=on_fault,
+            wait_for_camera=wait_for_camera,
+        )
     if address.scheme == "picamera2":
         from edge_sdk.camera.picamera import DEFAULT_SIZE, open_picamera
 
         address.check_options("size", "number")
-        size = address.size() or DEFAULT_SIZE
-        return open_picamera(address.number("number"), size=size, fps=fps, on_fault=on_fault)
+        return open_picamera(
+            address.number("number"),
+            size=address.size() or DEFAULT_SIZE,
+            fps=fps,
+            on_fault=on_fault,
+            wait_for_camera=wait_for_camera,
+        )
     if address.scheme != "simulated":
         return open_plugin(address.scheme, address.target, fps=fps, on_fault=on_fault)
     from edge_sdk.camera.simulated import from_url

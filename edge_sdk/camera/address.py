@@ -21,6 +21,7 @@ _DEVICE = re.compile(r"(?:/dev/video)?(\d{1,3})", re.ASCII)
 _DURATION = re.compile(r"\s*([+-]?)\s*(\d{1,9}(?:\.\d{1,6})?)\s*(s|min|h|d|)")
 _LONGEST_S = 100 * 366 * 86_400
 _UNITS_S = {"": 1, "s": 1, "min": 60, "h": 3600, "d": 86_400}
+_NAMED_DEVICE = re.compile(r"/dev/v4l/.+")
 _TRUE, _FALSE = ("1", "yes", "true"), ("0", "no", "false")
 
 
@@ -30,7 +31,7 @@ class Address:
 
     Attributes:
         scheme: `simulated`, `picamera2`, `device`, `path`, one of `STREAM_SCHEMES`, or that of another package.
-        target: the device's number, the path, or the whole URL.
+        target: the device's number or name (`/dev/v4l/...`), the path, or the whole URL.
         options: what stood behind the `?`; empty for streams, the simulated camera and other packages' cameras, whose
             URL keeps its own.
     """
@@ -110,7 +111,9 @@ def parse_address(url: str | int | Path) -> Address:
             raise ConfigError(f"expected a device number from 0; got {url}")
         return Address("device", str(url))
     if isinstance(url, Path):
-        return Address("path", str(url))
+        if (match := _DEVICE.fullmatch(str(url))) and url.is_absolute():
+            return Address("device", match[1])
+        return Address("device" if _is_named_device(str(url)) else "path", str(url))
     if match := _SCHEME.match(url):
         scheme = match[1].lower()
         if scheme in STREAM_SCHEMES:
@@ -131,9 +134,18 @@ def parse_address(url: str | int | Path) -> Address:
         return Address("picamera2", target, _options(query))
     if match := _DEVICE.fullmatch(target):
         return Address("device", match[1], _options(query))
+    if _is_named_device(target):
+        return Address("device", target, _options(query))
     if not query or os.path.exists(url):
         return Address("path", url)
     return Address("path", target, _options(query))
+
+
+def _is_named_device(target: str) -> bool:
+    """Whether it is a name below /dev/v4l, or a link that udev made to a camera, such as /dev/door-camera."""
+    if _NAMED_DEVICE.fullmatch(target):
+        return True
+    return target.startswith("/dev/") and _DEVICE.fullmatch(os.path.realpath(target)) is not None
 
 
 def _options(query: str) -> dict[str, str]:

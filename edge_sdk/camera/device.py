@@ -19,7 +19,8 @@ class DeviceGrabber:
     """An open camera device.
 
     Args:
-        index: its number: 2 is `/dev/video2`.
+        device: its number (2 is `/dev/video2`), or its name below `/dev/v4l/by-id` or `/dev/v4l/by-path`. A name lasts:
+            it leads to the camera whatever number it has since it was plugged in again.
         size: width and height in pixels to ask for; the driver takes the nearest it has.
         fps: frames per second to ask for.
         encoding: pixel format to ask for, four letters such as `MJPG`, which USB cameras need for large sizes.
@@ -31,17 +32,16 @@ class DeviceGrabber:
 
     def __init__(
         self,
-        index: int,
+        device: int | str,
         *,
         size: tuple[int, int] | None = None,
         fps: float | None = None,
         encoding: str | None = None,
         devices: Path = Path("/dev"),
     ) -> None:
-        self._name = f"/dev/video{index}"
+        self._name = device_name(device)
+        index = find_device(device, devices)
         linux = sys.platform == "linux"
-        if linux and not (devices / f"video{index}").exists():
-            raise CameraError(f"there is no camera {self._name}: this machine has {_present(devices)}")
         self._capture = cv2.VideoCapture(index, cv2.CAP_V4L2 if linux else cv2.CAP_ANY)
         if encoding is not None:
             self._capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*encoding))
@@ -54,8 +54,9 @@ class DeviceGrabber:
         if not self._capture.isOpened() or not self._capture.grab():
             self._capture.release()
             raise CameraError(
-                f"the camera {self._name} gives no picture: another program may use it, or it is no capture device "
-                f"(this machine has {_present(devices)}; for a Raspberry Pi camera module use picamera2)"
+                f"the camera {self._name} gives no picture: another program may use it, or it is no capture device (of "
+                "the two names of a USB camera the one that ends in index0 gives pictures; this machine has "
+                f"{_present(devices)}; for a Raspberry Pi camera module use picamera2)"
             )
 
     def read(self) -> Shot:
@@ -71,14 +72,15 @@ class DeviceGrabber:
 
 
 def open_device(
-    index: int,
+    device: int | str,
     *,
     size: tuple[int, int] | None = None,
     fps: float | None = None,
     encoding: str | None = None,
     on_fault: OnFault | None = None,
+    wait_for_camera: bool = False,
 ) -> LiveCamera:
-    """Open a camera device as a live camera; the arguments are those of `DeviceGrabber`.
+    """Open a camera device as a live camera; the arguments are those of `DeviceGrabber` and `LiveCamera`.
 
     Raises:
         CameraError: there is no such device, or it gives no picture.
@@ -87,13 +89,48 @@ def open_device(
     if encoding is not None and (len(encoding) != 4 or not encoding.isascii()):
         raise ConfigError(f"expected encoding as four letters, such as MJPG or YUYV; got {encoding!r}")
     return LiveCamera(
-        f"/dev/video{index}",
-        lambda: DeviceGrabber(index, size=size, fps=fps, encoding=encoding),
+        device_name(device),
+        lambda: DeviceGrabber(device, size=size, fps=fps, encoding=encoding),
         fps=fps,
         on_fault=on_fault,
+        wait_for_camera=wait_for_camera,
     )
 
 
+def device_name(device: int | str) -> str:
+    """The path of a device's file, as it was named."""
+    return f"/dev/video{device}" if isinstance(device, int) or device.isdecimal() else device
+
+
+def find_device(device: int | str, devices: Path = Path("/dev")) -> int:
+    """The number that a camera has now.
+
+    Args:
+        device: as in `DeviceGrabber`.
+        devices: the folder of the device files.
+
+    Raises:
+        CameraError: there is no such device.
+    """
+    name = device_name(device)
+    file = devices / Path(name).relative_to("/dev")
+    if sys.platform != "linux" and file.name.startswith("video"):
+        return int(file.name.removeprefix("video"))  # other systems number their cameras without files
+    if not file.exists():
+        raise CameraError(f"there is no camera {name}: this machine has {_present(devices)}")
+    real = file.resolve()
+    number = real.name.removeprefix("video")
+    if real.parent != devices.resolve() or not real.name.startswith("video") or not number.isdecimal():
+        raise CameraError(f"expected {name} to lead to a camera such as /dev/video0; it leads to {real}")
+    return int(number)
+
+
 def _present(devices: Path) -> str:
-    names = sorted((f"/dev/{file.name}" for file in devices.glob("video[0-9]*")), key=natural_key)
-    return ", ".join(names) or "no /dev/video* at all"
+    """The machine's cameras: by the names that last, else by number."""
+    lasting: list[str] = []
+    for folder in ("by-id", "by-path"):
+        lasting = lasting or sorted(f"/dev/v4l/{folder}/{file.name}" for file in devices.glob(f"v4l/{folder}/*-index0"))
+    numbered = sorted((f"/dev/{file.name}" for file in devices.glob("video[0-9]*")), key=natural_key)
+    if not numbered:
+        return "no /dev/video* at all"
+    return ", ".join(numbered) + (f", of which these names last: {', '.join(lasting)}" if lasting else "")

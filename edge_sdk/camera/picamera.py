@@ -104,6 +104,7 @@ def open_picamera(
     size: tuple[int, int] = DEFAULT_SIZE,
     fps: float | None = None,
     on_fault: OnFault | None = None,
+    wait_for_camera: bool = False,
 ) -> LiveCamera:
     """Open a Raspberry Pi camera as a live camera; the arguments are those of `PicameraGrabber`.
 
@@ -112,7 +113,11 @@ def open_picamera(
     """
     load_driver()  # a driver that is missing is not waited for
     return LiveCamera(
-        f"picamera2:{number}", lambda: PicameraGrabber(number, size=size, fps=fps), fps=fps, on_fault=on_fault
+        f"picamera2:{number}",
+        lambda: PicameraGrabber(number, size=size, fps=fps),
+        fps=fps,
+        on_fault=on_fault,
+        wait_for_camera=wait_for_camera,
     )
 
 

@@ -1,4 +1,4 @@
-"""Video files and network streams, through OpenCV's FFmpeg."""
+"""Video files, through OpenCV's FFmpeg."""
 
 from __future__ import annotations
 
@@ -7,13 +7,8 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from edge_sdk.camera.base import CameraBase, OnFault, check_fps
 from edge_sdk.camera.container import read_container
-from edge_sdk.camera.live import LiveCamera, Shot
-from edge_sdk.camera.stream_address import StreamAddress
 from edge_sdk.camera.video_process import DecoderDied, End, Picture, VideoProcess
 from edge_sdk.errors import CameraError, ConfigError
 from edge_sdk.images.frame import changed_at
@@ -22,8 +17,6 @@ from edge_sdk.types import Frame
 _ONE_STRETCH_S = 1.0
 _FIRST_STEP_S = 1.0
 _MOST_DEATHS = 8
-_OPEN_TIMEOUT_S = 10.0
-_READ_TIMEOUT_S = 10.0
 
 
 class VideoFile(CameraBase):
@@ -181,56 +174,3 @@ class _Losses:
         told = f"{length} of video is missing from {self._from_s:.2f} s on: {why}"
         self.why, self._lost_s, self._unknown = "", 0.0, False
         return told
-
-
-class StreamGrabber:
-    """An open network stream.
-
-    Args:
-        url: RTSP, or MJPEG or video over HTTP.
-        open_timeout_s: how long to wait for the first answer.
-        read_timeout_s: a stream that is silent for this long counts as lost.
-
-    Raises:
-        CameraError: the stream cannot be opened.
-    """
-
-    def __init__(
-        self, url: str, *, open_timeout_s: float = _OPEN_TIMEOUT_S, read_timeout_s: float = _READ_TIMEOUT_S
-    ) -> None:
-        address = StreamAddress.parse(url)
-        self._name = address.name
-        self._capture = cv2.VideoCapture(
-            address.url,
-            cv2.CAP_FFMPEG,
-            [
-                cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
-                round(open_timeout_s * 1000),
-                cv2.CAP_PROP_READ_TIMEOUT_MSEC,
-                round(read_timeout_s * 1000),
-            ],
-        )
-        if not self._capture.isOpened():
-            self._capture.release()
-            raise CameraError(f"no video stream at {self._name}: is the address right, and the camera on the network?")
-
-    def read(self) -> Shot:
-        """The next picture, timed at its arrival."""
-        done, image = self._capture.read()
-        if not done:
-            raise CameraError(f"the stream {self._name} ended or is silent")
-        return Shot(np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8), datetime.now(UTC))
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._capture.release()
-
-
-def open_stream(url: str, *, fps: float | None = None, on_fault: OnFault | None = None) -> LiveCamera:
-    """Open a network stream as a live camera; what is secret in `url` stays out of the frames' source.
-
-    Raises:
-        CameraError: the stream cannot be opened.
-        ConfigError: `url` is malformed, or `fps` cannot be used.
-    """
-    return LiveCamera(StreamAddress.parse(url).name, lambda: StreamGrabber(url), fps=fps, on_fault=on_fault)

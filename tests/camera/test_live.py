@@ -10,7 +10,7 @@ import pytest
 
 from edge_sdk.camera.base import Fault
 from edge_sdk.camera.live import Backoff, LiveCamera, Shot
-from edge_sdk.errors import CameraError, ConfigError
+from edge_sdk.errors import CameraError, ConfigError, ImageError
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
 AT_ONCE = Backoff(first_s=0.0, longest_s=0.0)
@@ -102,6 +102,83 @@ def test_the_first_connection_must_succeed() -> None:
     driver.refuses = 1
     with pytest.raises(CameraError, match="nobody answers"):
         LiveCamera("cam", driver.connect)
+
+
+def test_a_camera_that_is_waited_for() -> None:
+    driver = Driver()
+    driver.refuses = 2
+    faults: list[Fault] = []
+    camera = LiveCamera("cam", driver.connect, on_fault=faults.append, backoff=AT_ONCE, wait_for_camera=True)
+    driver.hand_in(1)
+    assert numbers(camera, 1) == [1]
+    assert [str(fault.error) for fault in faults] == ["nobody answers"] * 2
+    driver.end(camera)
+
+
+def test_a_broken_picture_is_a_fault_and_the_next_one_comes() -> None:
+    driver = Driver()
+    faults: list[Fault] = []
+    camera = LiveCamera("cam", driver.connect, on_fault=faults.append)
+    driver.hand_in(*[ImageError("broken")] * 5, 1)
+    assert numbers(camera, 1) == [1]
+    assert len(faults) == 3  # the 1st, 2nd and 4th of them in a row
+    assert driver.opened == 1
+    driver.end(camera)
+
+
+def test_a_camera_of_which_every_picture_is_broken_is_opened_again() -> None:
+    driver = Driver()
+    camera = LiveCamera("cam", driver.connect, backoff=AT_ONCE)
+    driver.hand_in(*[ImageError("broken")] * 32, 1)
+    assert numbers(camera, 1) == [1]
+    assert camera.reconnects == 1
+    driver.end(camera)
+
+
+def test_a_frozen_picture_is_a_fault_with_its_length_and_is_not_handed_out() -> None:
+    driver = Driver()
+    now_s = [0.0]
+    faults: list[Fault] = []
+    camera = LiveCamera("cam", driver.connect, on_fault=faults.append, backoff=AT_ONCE, clock=lambda: now_s[0])
+    for now_s[0] in range(11):
+        driver.hand_in(7)
+        if now_s[0] < 10:
+            assert numbers(camera, 1) == [7]
+    assert [str(fault.error) for fault in faults] == [
+        "the picture of cam has been the same for 10 s (11 times): such pictures are left out"
+    ]
+    assert camera.reconnects == 1  # a camera that hangs may come to when it is opened again
+    now_s[0] = 15.0
+    driver.hand_in(7)
+    now_s[0] = 16.0
+    driver.hand_in(8)
+    assert numbers(camera, 1) == [8]
+    assert str(faults[1].error).startswith("the picture of cam moves again: it was the same for 16 s (12 times)")
+    driver.end(camera)
+
+
+def test_a_driver_that_hangs_is_told_and_interrupted() -> None:
+    told = threading.Event()
+
+    class Hanging(Driver):
+        def interrupt(self) -> None:
+            self.pictures.put(CameraError("interrupted"))
+
+    driver = Hanging()
+    faults: list[Fault] = []
+
+    def on_fault(fault: Fault) -> None:
+        faults.append(fault)
+        if len(faults) == 2:
+            driver.pictures.put(1)
+            told.set()
+
+    camera = LiveCamera("cam", driver.connect, on_fault=on_fault, backoff=AT_ONCE, silent_s=0.01)
+    assert numbers(camera, 1) == [1]
+    assert told.is_set()
+    assert str(faults[0].error) == "cam has given neither picture nor error for 0.01 s"
+    assert "interrupted" in [str(fault.error) for fault in faults]
+    camera.close()
 
 
 def test_close_ends_a_waiting_iteration() -> None:

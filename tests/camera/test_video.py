@@ -5,7 +5,7 @@ import random
 import re
 import signal
 from datetime import UTC, datetime, timedelta
-from itertools import islice, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,10 @@ import cv2
 import numpy as np
 import pytest
 from fuzz.mutator import mutated
-from stream_servers import MjpegHandler, RtspHandler, serving
 from video_files import H264, MJPEG, cut, damage, make_video, run
 
 from edge_sdk.camera.base import Fault
-from edge_sdk.camera.live import Backoff, LiveCamera
-from edge_sdk.camera.video import StreamGrabber, VideoFile, open_stream
+from edge_sdk.camera.video import VideoFile
 from edge_sdk.errors import CameraError, ConfigError
 from edge_sdk.types import Frame
 
@@ -277,34 +275,3 @@ def test_real_footage(data_dir: Path) -> None:
     assert {frame.image.shape for frame in frames} == {(360, 640, 3)}
     length = frames[-1].captured_at - frames[0].captured_at
     assert length == pytest.approx(timedelta(seconds=373 / 30), abs=timedelta(milliseconds=5))
-
-
-def test_mjpeg_over_http() -> None:
-    with serving(MjpegHandler) as server, open_stream(f"http://me:secret@127.0.0.1:{server.port}/x") as camera:
-        frames = list(islice(camera, 3))
-    assert {frame.source for frame in frames} == {f"http://127.0.0.1:{server.port}/x"}
-    assert {frame.image.shape for frame in frames} == {(48, 64, 3)}
-    assert all(before.captured_at < after.captured_at for before, after in pairwise(frames))
-    assert abs(int(frames[0].image.mean()) - 20) <= 2
-
-
-def test_rtsp_comes_back_after_the_camera_hung_up() -> None:
-    faults: list[Fault] = []
-    with serving(RtspHandler, per_connection=30) as server:
-        url = f"rtsp://127.0.0.1:{server.port}/live"
-        with LiveCamera(
-            url, lambda: StreamGrabber(url, read_timeout_s=2), on_fault=faults.append, backoff=Backoff(0.0, 0.0)
-        ) as camera:
-            for frame in camera:
-                if frame.image.mean() > 30:  # a later connection's picture
-                    break
-            assert camera.reconnects >= 1
-    assert frame.image.shape == (48, 64, 3)
-    assert f"the stream {url} ended or is silent" in str(faults[0].error)
-
-
-def test_a_stream_that_is_not_there() -> None:
-    with serving(MjpegHandler) as server:
-        port = server.port
-    with pytest.raises(CameraError, match=f"no video stream at rtsp://127.0.0.1:{port}/x: is the address right"):
-        open_stream(f"rtsp://me:secret@127.0.0.1:{port}/x")
