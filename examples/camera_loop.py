@@ -18,7 +18,7 @@ import click
 from cloud_server.local_big import local_big
 from edge_sdk import Camera, EdgeClassifier, MotionGate, PowerModel, Preferences, open_bundle, open_camera
 from edge_sdk.camera.gate import MotionSettings
-from edge_sdk.cli.options import FILE, FOLDER, bundle_option, label_map_option, out_option, writable
+from edge_sdk.cli.options import FILE, FOLDER, bundle_option, from_file, label_map_option, out_option, writable
 from edge_sdk.config import UplinkSettings
 from edge_sdk.errors import ConfigError
 from edge_sdk.model.default_runtime import check_runtime
@@ -28,7 +28,10 @@ from edge_sdk.security.credentials import Security
 from edge_sdk.terminal.command import Stopped, run_and_exit
 from edge_sdk.types import LinkState
 
-CAMERA = "simulated://trailcam?seed=N, a folder, a photo, a video file, rtsp://..., a device index, or picamera2."
+CAMERA = (
+    "simulated://trailcam?seed=N, a folder, a photo, a video file, rtsp://..., http://..., a device index, or "
+    "picamera2; @FILE: the address in the first line of FILE, which hides its password from `ps`."
+)
 CLOUD = "host:port of a cloud server; none: device only, unsure frames wait.  [default: one is started here]"
 BIG = "Big model of the server that starts here, as cloud-server --model.  [default: the bundle's policy names it]"
 UPLOAD = "Hard limits on what is sent, such as 5MB/day or 5MB/day,100MB/month,200frames/day; none: no limit."
@@ -46,7 +49,17 @@ TOKEN = "File with this device's token, readable by its owner only.  [default: t
 
 
 @click.command(context_settings={"max_content_width": 100})
-@click.option("--camera", "url", default="simulated://trailcam?seed=1", show_default=True, help=CAMERA)
+@click.option(
+    "--camera",
+    "url",
+    envvar="EDGE_SDK_CAMERA",
+    default="simulated://trailcam?seed=1",
+    show_default=True,
+    show_envvar=True,
+    callback=from_file,
+    help=CAMERA,
+)
+@click.option("--wait-for-camera", is_flag=True, help="Wait for a camera, file or folder that is not there yet.")
 @bundle_option(shipped=True)
 @click.option("--cloud", help=CLOUD)
 @click.option("--big", metavar="MODEL", help=BIG)
@@ -71,6 +84,7 @@ TOKEN = "File with this device's token, readable by its owner only.  [default: t
 @click.option("--drain-s", default=60.0, show_default=True, help="Seconds to wait at the end for frames on their way.")
 def main(
     url: str,
+    wait_for_camera: bool,
     bundle: str,
     cloud: str | None,
     big: str | None,
@@ -113,7 +127,7 @@ def main(
     out.mkdir(parents=True, exist_ok=True)
     motion = None if gate == "off" else MotionGate(MotionSettings(photos=gate == "on"))
     with ExitStack() as stack:
-        camera = stack.enter_context(open_camera(url))
+        camera = stack.enter_context(open_camera(url, wait_for_camera=wait_for_camera))
         if local:
             click.echo("starting a cloud server on this machine (--cloud host:port uses yours) ...")
             cloud = stack.enter_context(local_big(opened, big, label_map or None))

@@ -128,6 +128,23 @@ def upload_option(text: str) -> Callable[[Command], Command]:
     return option("--upload", callback=parse_upload, metavar=UPLOAD, help=text, old_names=("--as-uploaded",))
 
 
+def from_file(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
+    """The first line of `@FILE`, so that a secret need not stand on the command line; any other value is as it is."""
+    if not value.startswith("@"):
+        return value
+    path = Path(value[1:]).expanduser()
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise click.BadParameter(
+            f"expected a file with the address in its first line at {literal(path)}; {why}"
+        ) from None
+    if not lines or not lines[0].strip():
+        raise click.BadParameter(f"expected the address in the first line of {literal(path)}; got an empty line")
+    return lines[0].strip()
+
+
 def writable(ctx: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
     """Refuse a path that cannot be written: its nearest folder is a file, or is not writable."""
     if path is None:

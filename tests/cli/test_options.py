@@ -82,3 +82,25 @@ def test_what_help_lists_is_what_the_workbench_has() -> None:
     assert sequence.METHODS == METHODS
     assert tuple(one.value for one in Split) == records.SPLITS
     assert (ladder.FORMATS, ladder.QUALITIES, ladder.MIN_SIDE) == (FORMATS, QUALITIES, MIN_SIDE)
+
+
+@click.command()
+@click.option("--camera", envvar="EDGE_SDK_CAMERA", callback=options.from_file)
+def camera(camera: str) -> None:
+    click.echo(camera)
+
+
+def test_an_address_is_taken_from_a_file_or_the_environment(tmp_path: Path) -> None:
+    (tmp_path / "camera.txt").write_bytes(b"\xef\xbb\xbf rtsp://user:secret@cam/1 \r\nmore\n")
+    asked = ["--camera", f"@{tmp_path / 'camera.txt'}"]
+    assert CliRunner().invoke(camera, asked).output == "rtsp://user:secret@cam/1\n"
+    assert CliRunner(env={"EDGE_SDK_CAMERA": asked[1]}).invoke(camera).output == "rtsp://user:secret@cam/1\n"
+    assert CliRunner().invoke(camera, ["--camera", "0"]).output == "0\n"
+
+
+@pytest.mark.parametrize(("content", "said"), [(None, "No such file"), (b"", "an empty line"), (b"\xff", "not UTF-8")])
+def test_a_file_without_an_address_is_an_error(tmp_path: Path, content: bytes | None, said: str) -> None:
+    if content is not None:
+        (tmp_path / "camera.txt").write_bytes(content)
+    result = CliRunner().invoke(camera, ["--camera", f"@{tmp_path / 'camera.txt'}"])
+    assert result.exit_code == 2 and said in result.output
