@@ -86,7 +86,8 @@ def unpacked(options: argparse.Namespace) -> Path:
     if not folder.is_dir():
         archive = Path(os.environ.get("EDGE_SDK_DATA", "../shared/data")) / "wildlife64-train.tar"
         with tarfile.open(archive) as tar:
-            tar.extractall(options.out, filter="data")
+            tar.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4
+            tar.extractall(options.out)
     return folder
 
 

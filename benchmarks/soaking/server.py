@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from cloud_server.access.authenticator import Authenticator, Caller
 from cloud_server.access.rates import RateLimiter
+from cloud_server.access.refusals import RefusalLog
 from cloud_server.api.offload import OffloadService
 from cloud_server.fleet.reply_cache import ReplyCache
 from cloud_server.fleet.stats import Stats
@@ -84,6 +85,7 @@ async def serve(port: int, log: Path) -> None:
         authenticator=Authenticator(),
         limiter=RateLimiter(None, 1),
         stats=Stats(),
+        refusals=RefusalLog(),
     )
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     wire_grpc.add_OffloadServicer_to_server(service, server)

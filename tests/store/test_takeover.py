@@ -21,7 +21,8 @@ IDS = {name: f"{number:032x}" for number, name in enumerate(NAMES)}
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
     with tarfile.open(Path(__file__).parent / "data" / "state_0.tar.gz") as archive:
-        archive.extractall(tmp_path, filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4
+        archive.extractall(tmp_path)
     assert (tmp_path / "journal.db").exists()
     return tmp_path
 

@@ -35,7 +35,7 @@ def test_companions_are_found_and_not_made_again(photos: Path, tmp_path: Path) -
     stamp = (tmp_path / "out" / "test" / "thin.npz").stat().st_mtime_ns
     assert find_companions(big, [thin], str(photos), tmp_path / "out", as_float=True).ranked[0].name == "thin"
     assert (tmp_path / "out" / "test" / "thin.npz").stat().st_mtime_ns == stamp
-    with pytest.raises(WorkbenchError, match="candidates with the big model's labels"):
+    with pytest.raises(WorkbenchError, match="expected a big model with the labels of other; big has others"):
         find_companions(big, [other], str(photos), tmp_path / "out", as_float=True)
     with pytest.raises(WorkbenchError, match="expected at least one candidate"):
         find_companions(big, ["no_such_network"], str(photos), tmp_path / "out", as_float=True)
