@@ -19,6 +19,7 @@ from typing import Self
 from edge_sdk.config import StorageSettings
 from edge_sdk.durable.ballast import Ballast, disk_bytes, is_full
 from edge_sdk.durable.clock import ClockMark, ElapsedClock, current_boot_id, steady_s
+from edge_sdk.durable.database import is_damage
 from edge_sdk.durable.forks import Owner
 from edge_sdk.durable.lock import FolderLock
 from edge_sdk.errors import StorageError
@@ -122,9 +123,12 @@ class Store:
                 label_set=label_set,
             )
             try:
-                with self._table.transaction() as connection:
-                    take_over(connection, folder, labels, self._table.now_ns())
-                    agree(connection, folder)
+                try:
+                    self._settle(folder, labels)
+                except sqlite3.Error as error:
+                    if not is_damage(error):
+                        raise
+                    self._settle(folder, labels)  # the damage was met here first: a rebuilt table stands in its place
                 self.spool.load()
                 self.archive.load()
             except StorageError:  # a full disk: the table comes when there is room
@@ -138,6 +142,11 @@ class Store:
                     self.archive.load()
             self._table.start(self._before_commit)
             self._opened = opened.pop_all()
+
+    def _settle(self, folder: Path, labels: tuple[str, ...]) -> None:
+        with self._table.transaction() as connection:
+            take_over(connection, folder, labels, self._table.now_ns())
+            agree(connection, folder)
 
     def __enter__(self) -> Self:
         return self

@@ -80,3 +80,26 @@ def test_a_disk_that_is_full_when_a_start_commits_ends_no_start(
     monkeypatch.setattr("edge_sdk.store.store.agree", full)
     with Store(tmp_path) as store:
         assert store.spool.ids() == (ONE,)
+
+
+def test_damage_that_a_start_meets_ends_no_start(tmp_path: Path) -> None:
+    """The index of ids is damaged, and a file without a row makes the start look into it."""
+    with Store(tmp_path) as store:
+        for number in range(200):
+            store.exit(FrameRecord(device(f"{number:032x}")))
+        store.flush()
+        connection = store._table._database.connection
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        sql = "SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_frames_1'"
+        (page,) = connection.execute(sql).fetchone()
+        (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
+        store.spool.put(item(ONE), record(ONE))
+        kept = (tmp_path / "frames" / f"{ONE}.frame").read_bytes()
+        store.spool.ack(ONE)
+    (tmp_path / "frames" / f"{ONE}.frame").write_bytes(kept)
+    with (tmp_path / "state.db").open("r+b") as file:
+        file.seek((page - 1) * page_bytes)
+        file.write(b"\xa5" * page_bytes)
+    with Store(tmp_path) as store:
+        assert store.journal.get(f"{7:032x}") is not None
+        assert (tmp_path / "state.db.damaged").exists()
