@@ -29,6 +29,7 @@ from rich.table import Table
 
 from cloud_server.model.batching import Little
 from cloud_server.server import CloudServer, ServerConfig
+from edge_sdk.images.png import SIGNATURE, pack
 from edge_sdk.types import Image, new_frame_id
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
@@ -142,11 +143,7 @@ def png() -> bytes:
     rows = zlib.compressobj(9)
     data = b"".join([*(rows.compress(bytes(1 + 8 * width)) for _ in range(height)), rows.flush()])
     head = struct.pack(">IIBBBBB", width, height, 16, 6, 0, 0, 0)
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    return SIGNATURE + pack(b"IHDR", head) + pack(b"IDAT", data) + pack(b"IEND", b"")
 
 
 _FLAT = bytes(cv2.imencode(".jpg", np.zeros((72, 96, 3), np.uint8))[1])

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from platformdirs import user_state_path
 
+from cloud_server.local import PACKAGES as EXTRAS
+
 if TYPE_CHECKING:
     from cloud_server.access.tls import TlsFiles
     from cloud_server.config import ServerConfig
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
 
 BROKEN = 70
 """Exit code of a server whose model hangs or fails on everything."""
-EXTRAS = ("torch", "timm", "safetensors", "grpc_health")
 HTTP_EXTRAS = ("prometheus_client",)
 DEVICES = ("auto", "cpu", "cuda")
 LEVELS = ("debug", "info", "warning", "error")

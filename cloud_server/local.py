@@ -14,6 +14,8 @@ from typing import IO
 from edge_sdk.errors import EdgeError
 
 READY = "listening on "
+PACKAGES = ("torch", "timm", "safetensors", "grpc_health")
+"""What a server needs, and the package alone does not bring."""
 
 
 class ServerStartError(EdgeError):

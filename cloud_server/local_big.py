@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import grpc
 import msgspec
 
-from cloud_server.local import ServerStartError, start_local_server
+from cloud_server.local import PACKAGES, ServerStartError, start_local_server
 from edge_sdk.errors import ConfigError
 from edge_sdk.model.big_reference import LABEL_MAP_CURE, BigReference, fingerprint_of, label_difference
 from edge_sdk.model.bundle import Bundle, open_bundle
@@ -25,7 +25,6 @@ from edge_sdk.wire import offload_pb2_grpc as wire_grpc
 
 SHIPPED = Path(__file__).parent / "models"
 USUAL = "trailcam"
-_PACKAGES = ("torch", "timm", "safetensors", "grpc_health")
 _ELSE = "--big MODEL names another, --cloud HOST:PORT a server elsewhere, and --cloud none keeps to the device"
 _DESCRIBE_S = 30.0
 _log = logging.getLogger(__name__)
@@ -52,7 +51,7 @@ def local_big(bundle: Bundle, big: str | None = None, label_map: Mapping[str, st
     model = big or model_of(bundle)
     if label_map is None and big is None and named is not None:
         label_map = named.label_map
-    if missing := [package for package in _PACKAGES if find_spec(package) is None]:
+    if missing := [package for package in PACKAGES if find_spec(package) is None]:
         raise ConfigError(
             f"a cloud server on this machine needs {', '.join(missing)}, which this Python lacks: "
             f"pip install '.[{EXTRAS.get(missing[0], 'cloud')}]' in the checkout; or {_ELSE.partition(', ')[2]}"

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from edge_sdk.durable.files import file_version
 from edge_sdk.errors import ConfigError
 from edge_sdk.security.files import read_given
 from edge_sdk.security.tokens import TokenList, parse_tokens
@@ -40,7 +41,7 @@ class KnownTokens:
 
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._path, self._clock = path, clock
-        self._version = _version_of(path)
+        self._version = file_version(path)
         self._content = read_given(path, "tokens file")
         self._list = parse_tokens(self._content, path)
         if faults := self._list.faults:
@@ -70,7 +71,7 @@ class KnownTokens:
             ConfigError: it cannot be read, or is not whole; what was known goes on to count.
         """
         before = {**self._list.hashes, **self._lost.hashes}
-        self._version, self._seen_at = _version_of(self._path), -SETTLE_S + self._clock()
+        self._version, self._seen_at = file_version(self._path), -SETTLE_S + self._clock()
         content = read_given(self._path, "tokens file")
         found = parse_tokens(content, self._path)
         if why := _doubt_of(content, found):
@@ -81,7 +82,7 @@ class KnownTokens:
 
     def _look(self) -> None:
         """Read the file where it has changed, or might have."""
-        now, version = self._clock(), _version_of(self._path)
+        now, version = self._clock(), file_version(self._path)
         if version == self._version and now - self._looked_at < LOOK_S:
             return
         self._version, self._looked_at = version, now
@@ -155,12 +156,3 @@ def _difference(before: dict[str, str], after: dict[str, str]) -> str:
 def _listed(names: Iterable[str]) -> str:
     names = list(names)
     return ", ".join(names[:_SHOWN]) + (" ..." if len(names) > _SHOWN else "")
-
-
-def _version_of(path: Path) -> tuple[int, ...] | None:
-    """Changes whenever the file changes, device and inode first; None: there is no file."""
-    try:
-        seen = path.stat()
-    except (OSError, ValueError):
-        return None
-    return seen.st_dev, seen.st_ino, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size, seen.st_mode

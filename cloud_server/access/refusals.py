@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge_sdk.terminal.text import literal
+from edge_sdk.terminal.line import one_line
 
 _log = logging.getLogger(__name__)
 
@@ -18,7 +18,6 @@ LINES = 20
 """Lines within `MINUTE_S`."""
 MINUTE_S = 60.0
 MAX_CALLERS = 1000
-_LONGEST = 300
 
 
 @dataclass(slots=True)
@@ -58,7 +57,7 @@ class RefusalLog:
             self._unsaid += 1
             return
         again = f" ({known.further} more since the last such line)" if known is not None and known.further else ""
-        _log.warning("refused %s: %s%s", _short(who), _short(why), again)
+        _log.warning("refused %s: %s%s", one_line(who), one_line(why), again)
         self._told[key] = _Told(who, now)
         self._told.move_to_end(key)
         if len(self._told) > MAX_CALLERS:
@@ -71,7 +70,7 @@ class RefusalLog:
             if not told.further:
                 del self._told[key]
             elif self._has_line(now):
-                _log.warning("refused %s %d more times", _short(told.who), told.further)
+                _log.warning("refused %s %d more times", one_line(told.who), told.further)
                 self._told[key] = _Told(told.who, now)
         if self._unsaid:
             _log.warning("%d further refusals are not listed one by one", self._unsaid)
@@ -83,8 +82,3 @@ class RefusalLog:
             self._minute, self._lines = now, 0
         self._lines += 1
         return self._lines <= LINES
-
-
-def _short(text: object) -> str:
-    said = literal(text)
-    return said if len(said) <= _LONGEST else f"{said[:_LONGEST]} ..."

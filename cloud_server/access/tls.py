@@ -15,6 +15,7 @@ from pathlib import Path
 
 import grpc
 
+from edge_sdk.durable.files import file_version
 from edge_sdk.errors import ConfigError
 from edge_sdk.security.pem import check_authority, check_pair, read_pem, signs_others
 from edge_sdk.security.validity import Validity, read_validities
@@ -193,16 +194,8 @@ def _read(files: TlsFiles) -> _Content:
     return _Content(read_pem(files.cert, "certificate"), read_pem(files.key, "key"), authority)
 
 
-def _versions_of(files: TlsFiles) -> list[tuple[int, ...]]:
-    found: list[tuple[int, ...]] = []
-    for path in files:
-        try:
-            seen = path.stat()
-        except OSError:
-            found.append((0,))
-        else:
-            found.append((seen.st_dev, seen.st_ino, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size))
-    return found
+def _versions_of(files: TlsFiles) -> list[tuple[int, ...] | None]:
+    return [file_version(path) for path in files]
 
 
 def _tell(found: list[Validity], what: str, now: datetime) -> None:

@@ -171,13 +171,13 @@ class FolderCamera(CameraBase):
 
     def _read(self, file: CardFile, whole: WholeFiles | None = None) -> Iterator[Frame]:
         """The frames of one file."""
-        mark = f"{os.path.abspath(os.path.join(self._root, file.name))}\n{file.size}\n{file.changed_ns}"
+        path = os.path.join(self._root, file.name) if file.name else self._root
+        mark = f"{os.path.abspath(path)}\n{file.size}\n{file.changed_ns}"
         if self._done is not None and (
             self._done.contains(mark) or (not file.video and self._done.has_frame(self._done.frame_id(mark)))
         ):
             self.counts.done_before += 1
             return
-        path = os.path.join(self._root, file.name) if file.name else self._root
         frames = 0
         faults: list[EdgeError] = []
         for frame in self._guarded(

@@ -29,13 +29,12 @@ def classify(context: click.Context, pictures: tuple[Path, ...], bundle: str, as
     from edge_sdk.model.made_for import doubt
     from edge_sdk.model.policy import ExitPolicy
 
-    failed, told = False, False
+    failed = False
     with LittleModel(bundle) as model:
         policy = ExitPolicy(model.bundle.policy)
+        if text := doubt(model.manifest, str(pictures[0])):
+            warn("edge-sdk", text)
         for path in pictures:
-            if not told and (text := doubt(model.manifest, str(path))):
-                warn("edge-sdk", text)
-            told = True
             try:
                 prediction = model.predict(read_image(path).image)
             except EdgeError as error:

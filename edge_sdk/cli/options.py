@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from edge_sdk.errors import ConfigError
+from edge_sdk.security.files import read_given
 from edge_sdk.terminal.text import literal
 
 if TYPE_CHECKING:
@@ -134,11 +136,12 @@ def from_file(ctx: click.Context, parameter: click.Parameter, value: str) -> str
         return value
     path = Path(value[1:]).expanduser()
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        lines = read_given(path, "address file").decode("utf-8-sig").splitlines()
+    except ConfigError as error:
+        raise click.BadParameter(str(error)) from None
+    except UnicodeDecodeError:
         raise click.BadParameter(
-            f"expected a file with the address in its first line at {literal(path)}; {why}"
+            f"expected a file with the address in its first line at {literal(path)}; it is not UTF-8 text"
         ) from None
     if not lines or not lines[0].strip():
         raise click.BadParameter(f"expected the address in the first line of {literal(path)}; got an empty line")

@@ -6,9 +6,10 @@ import errno
 import logging
 import os
 import stat
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +51,39 @@ def write_whole(
         raise
     if durable:
         sync(path.parent)
+
+
+class IrregularFile(OSError):
+    """A folder, pipe or device stands where a file is expected."""
+
+
+@contextmanager
+def open_regular(path: Path | str) -> Iterator[BinaryIO]:
+    """Open a regular file for reading; a pipe that nobody writes to, or a device, never makes the caller wait.
+
+    Raises:
+        OSError: it cannot be opened.
+        IrregularFile: it is no regular file; the message says what it is.
+        ValueError: the name has a null character.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            raise IrregularFile("a folder" if stat.S_ISDIR(mode) else "a pipe or a device")
+        with open(descriptor, "rb", closefd=False) as file:
+            yield file
+    finally:
+        os.close(descriptor)
+
+
+def file_version(path: Path) -> tuple[int, ...] | None:
+    """Changes whenever a file changes, device and inode first; None: there is no file."""
+    try:
+        seen = path.stat()
+    except (OSError, ValueError):
+        return None
+    return seen.st_dev, seen.st_ino, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size, seen.st_mode
 
 
 def rewrite(path: Path, content: bytes, *, mode: int = 0o600) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from edge_sdk.durable.files import IrregularFile, open_regular
 from edge_sdk.errors import ImageError
 from edge_sdk.images.decoder import decode_pixels
 from edge_sdk.images.exif import Exif, parse_exif
@@ -63,15 +63,14 @@ def read_image(path: Path | str, *, max_pixels: int = MAX_PIXELS, zone: tzinfo |
 
 def _file_bytes(path: Path | str) -> bytes:
     try:
-        # Opening a pipe that nobody writes to would wait for ever.
-        with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
-            found = os.fstat(file.fileno())
-            if not stat.S_ISREG(found.st_mode):
-                raise ImageError(f"{path}: expected an image file; got a folder, pipe or device")
-            if found.st_size > MAX_FILE_BYTES:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_FILE_BYTES:
                 limit = f"at most {MAX_FILE_BYTES // 1_000_000} MB"
-                raise ImageError(f"{path}: expected an image file of {limit}; got {found.st_size / 1e6:,.0f} MB")
+                raise ImageError(f"{path}: expected an image file of {limit}; got {size / 1e6:,.0f} MB")
             return file.read()
+    except IrregularFile:
+        raise ImageError(f"{path}: expected an image file; got a folder, pipe or device") from None
     except (OSError, ValueError) as error:
         raise ImageError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
 

@@ -12,6 +12,7 @@ import errno
 import logging
 import math
 import socket
+import struct
 import sys
 import time
 from itertools import chain, zip_longest
@@ -201,7 +202,5 @@ def _explain(what: str, target: str, error: OSError) -> OSError:
 
 def _reset(remote: socket.socket) -> None:
     """Close without a word that would have to be repeated."""
-    import struct
-
     remote.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     remote.close()

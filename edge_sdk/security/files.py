@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from pathlib import Path
 
+from edge_sdk.durable.files import IrregularFile, open_regular
 from edge_sdk.errors import ConfigError
 
 MAX_BYTES = 16 << 20
@@ -25,20 +24,12 @@ def read_given(path: Path, what: str, *, max_bytes: int = MAX_BYTES) -> bytes:
         ConfigError: it cannot be read, is no regular file, or is larger.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            mode = os.fstat(descriptor).st_mode
-            if not stat.S_ISREG(mode):
-                kind = "folder" if stat.S_ISDIR(mode) else "pipe or a device"
-                raise ConfigError(f"expected a file as the {what} {path}; it is a {kind}")
-            with open(descriptor, "rb", closefd=False) as file:
-                content = file.read(max_bytes + 1)
-        finally:
-            os.close(descriptor)
+        with open_regular(path) as file:
+            content = file.read(max_bytes + 1)
+    except IrregularFile as error:
+        raise ConfigError(f"expected a file as the {what} {path}; it is {error}") from error
     except OSError as error:
         raise ConfigError(f"cannot read the {what} {path}: {error.strerror}") from error
-    except ConfigError:
-        raise
     except ValueError as error:  # a name with a null character
         raise ConfigError(f"cannot read the {what} {str(path)!r}: {error}") from error
     if len(content) > max_bytes:

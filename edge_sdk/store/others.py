@@ -43,9 +43,6 @@ class OtherFrames:
             used -= size
             self._let_go(frame_id, Reason.EVICTED, note)
 
-    def __bool__(self) -> bool:
-        return bool(self._ranked)
-
     def _let_go(self, frame_id: str, reason: Reason, note: str) -> None:
         gone = (State.LOST, reason, note, note, None, 0.0, frame_id)
         path = self._table.folder / FRAMES / f"{frame_id}{SUFFIX}"

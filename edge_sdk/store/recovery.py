@@ -16,7 +16,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +54,9 @@ def rebuild(connection: sqlite3.Connection, damaged: Path | None, folder: Path) 
 
 def agree(connection: sqlite3.Connection, folder: Path) -> None:
     """Make every frame either wait, with its file, or have a final answer; within the caller's transaction."""
-    for path in chain(
-        (folder / FRAMES).glob(f"*{PARTIAL}"), (folder / ARCHIVE).glob(f"*{PARTIAL}")
-    ):  # a stop cut it short, and it was promised to nobody
-        remove(path)
+    for place in (FRAMES, ARCHIVE):
+        for path in (folder / place).glob(f"*{PARTIAL}"):  # a stop cut it short, and it was promised to nobody
+            remove(path)
     rows, names = _waiting(connection), _names(folder / FRAMES)
     unknown = []
     for name in names - rows:

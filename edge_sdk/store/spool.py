@@ -198,8 +198,7 @@ class Spool:
         with self._lock:
             if item.frame_id in self._order:
                 return ()
-            if self._others:
-                self._others.make_room(self._max_bytes - self._order.bytes - place.bytes, _FULL)
+            self._others.make_room(self._max_bytes - self._order.bytes - place.bytes, _FULL)
             evicted = self._order.victims(place, self._max_bytes)
             if evicted == [item.frame_id]:
                 said = replace(record.answer, final=True, reason=Reason.EVICTED)

@@ -19,7 +19,6 @@ from typing import Self
 from edge_sdk.config import StorageSettings
 from edge_sdk.durable.ballast import Ballast, disk_bytes, is_full
 from edge_sdk.durable.clock import ClockMark, ElapsedClock, current_boot_id, steady_s
-from edge_sdk.durable.database import is_damage
 from edge_sdk.durable.forks import Owner
 from edge_sdk.durable.lock import FolderLock
 from edge_sdk.errors import StorageError
@@ -123,12 +122,7 @@ class Store:
                 label_set=label_set,
             )
             try:
-                try:
-                    self._settle(folder, labels)
-                except sqlite3.Error as error:
-                    if not is_damage(error):
-                        raise
-                    self._settle(folder, labels)  # the damage was met here first: a rebuilt table stands in its place
+                self._table.run(lambda connection: self._settle(connection, folder, labels))
                 self.spool.load()
                 self.archive.load()
             except StorageError:  # a full disk: the table comes when there is room
@@ -143,10 +137,9 @@ class Store:
             self._table.start(self._before_commit)
             self._opened = opened.pop_all()
 
-    def _settle(self, folder: Path, labels: tuple[str, ...]) -> None:
-        with self._table.transaction() as connection:
-            take_over(connection, folder, labels, self._table.now_ns())
-            agree(connection, folder)
+    def _settle(self, connection: sqlite3.Connection, folder: Path, labels: tuple[str, ...]) -> None:
+        take_over(connection, folder, labels, self._table.now_ns())
+        agree(connection, folder)
 
     def __enter__(self) -> Self:
         return self

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, starmap
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from edge_sdk.durable.ballast import Ballast, is_full
 from edge_sdk.durable.clock import ClockMark, ElapsedClock
@@ -29,6 +29,8 @@ from edge_sdk.store.recovery import rebuild
 from edge_sdk.store.schema import INSERT, SCHEMA, VERSION, first_row
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 FILE = "state.db"
 _MAX_QUEUED = 10_000
@@ -147,6 +149,17 @@ class FrameTable:
         with self._commit_lock, self._database.transaction() as connection:
             yield connection
 
+    def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """As `transaction`; where `work` meets damage it is run once more, on the table that was rebuilt."""
+        try:
+            with self.transaction() as connection:
+                return work(connection)
+        except sqlite3.Error as error:
+            if not is_damage(error):
+                raise
+        with self.transaction() as connection:
+            return work(connection)
+
     def read(self, sql: str, values: Sequence[object] = (), *, queued: bool = True) -> list[tuple[Any, ...]]:
         """All rows of a query, `queued` changes included; for few rows.
 
@@ -155,14 +168,10 @@ class FrameTable:
         """
         if queued:
             self.flush()
-        for last in (False, True):
-            try:
-                with self.transaction() as connection:
-                    return connection.execute(sql, values).fetchall()
-            except sqlite3.Error as error:
-                if last or not is_damage(error):
-                    raise StorageError(f"cannot read {self._database.path}: {error}") from error
-        raise AssertionError("unreachable")
+        try:
+            return self.run(lambda connection: connection.execute(sql, values).fetchall())
+        except sqlite3.Error as error:
+            raise StorageError(f"cannot read {self._database.path}: {error}") from error
 
     def found_damaged(self, error: Exception) -> None:
         """A reader has met damage: replace the file."""

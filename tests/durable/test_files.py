@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_sdk.durable.files import move, rewrite, write_whole
+from edge_sdk.durable.files import IrregularFile, file_version, move, open_regular, rewrite, write_whole
 
 
 @pytest.mark.parametrize("durable", [True, False])
@@ -141,3 +141,28 @@ def test_extended_attributes_stay(tmp_path: Path) -> None:
         pytest.skip("no extended attributes here")
     rewrite(path, b"new\n")
     assert os.getxattr(path, "user.note") == b"mine"
+
+
+def test_a_regular_file_alone_is_opened_and_nothing_is_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    with open_regular(tmp_path / "file") as file:
+        assert file.read() == b"content"
+    os.mkfifo(tmp_path / "pipe")
+    for path, kind in ((tmp_path, "a folder"), (tmp_path / "pipe", "a pipe or a device"), ("/dev/null", "a pipe or")):
+        with pytest.raises(IrregularFile, match=kind), open_regular(path):
+            pass
+    with pytest.raises(FileNotFoundError), open_regular(tmp_path / "none"):
+        pass
+
+
+def test_a_version_changes_with_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    assert file_version(path) is None
+    path.write_bytes(b"one")
+    first = file_version(path)
+    assert first is not None and file_version(path) == first
+    path.with_name("other").write_bytes(b"two")
+    path.with_name("other").replace(path)
+    assert file_version(path) != first
+    path.chmod(0o600 if path.stat().st_mode & 0o077 else 0o644)
+    assert file_version(path) not in (None, first)
