@@ -19,6 +19,7 @@ from cloud_server.local import PACKAGES, ServerStartError, start_local_server
 from edge_sdk.errors import ConfigError
 from edge_sdk.model.big_reference import LABEL_MAP_CURE, BigReference, fingerprint_of, label_difference
 from edge_sdk.model.bundle import Bundle, open_bundle
+from edge_sdk.security.credentials import local_channel
 from edge_sdk.terminal.command import EXTRAS
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
@@ -118,7 +119,7 @@ def check_labels(bundle: Bundle, address: str) -> None:
     Raises:
         ConfigError: they lack one of the bundle's; the message names the labels that differ.
     """
-    with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
+    with local_channel(address) as channel:
         try:
             served = wire_grpc.OffloadStub(channel).Describe(wire.DescribeRequest(), timeout=_DESCRIBE_S)
         except grpc.RpcError as error:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import grpc
 import numpy as np
 
 from edge_sdk.images.encode import encode
 from edge_sdk.model.bundle import Bundle
+from edge_sdk.security.credentials import local_channel
 from edge_sdk.types import Answer, Frame, Origin
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
@@ -95,7 +95,7 @@ class Scorecard:
         missing = [frame_id for frame_id, sample in self._samples.items() if sample.cloud is None]
         if not missing:
             return
-        with grpc.insecure_channel(target) as channel:
+        with local_channel(target) as channel:
             stub = wire_grpc.OffloadStub(channel)
             for frame_id in progress(missing):
                 sample = self._samples[frame_id]

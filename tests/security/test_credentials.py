@@ -10,8 +10,19 @@ import pytest
 
 from edge_sdk.errors import ConfigError
 from edge_sdk.security.certificates import Authority
-from edge_sdk.security.credentials import TOKEN_VARIABLE, Denied, Security, explain_failure, host_of, is_loopback
+from edge_sdk.security.credentials import (
+    TOKEN_VARIABLE,
+    Denied,
+    Security,
+    explain_failure,
+    host_of,
+    is_loopback,
+    local_channel,
+)
 from edge_sdk.security.tokens import new_token
+from edge_sdk.testing import ScriptedServer
+from edge_sdk.wire import offload_pb2 as wire
+from edge_sdk.wire import offload_pb2_grpc as wire_grpc
 
 
 @pytest.fixture(autouse=True)
@@ -166,3 +177,10 @@ def test_the_devices_own_certificate_is_told_before_it_ends(tmp_path: Path, capl
     assert "it has expired on" in caplog.text
     told = explain_failure("Socket closed", "vm:1", security)
     assert "ends each connection at once: this device's certificate" in str(told)
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "https_proxy", "grpc_proxy"])
+def test_a_server_on_this_machine_is_not_looked_for_through_a_proxy(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with ScriptedServer(labels=("fox",)) as server, local_channel(server.target) as channel:
+        assert wire_grpc.OffloadStub(channel).Describe(wire.DescribeRequest(), timeout=20).labels == ["fox"]
