@@ -19,10 +19,8 @@ _MAX_INDEX_BYTES = 64 << 20
 _BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"})
 _1904 = 2_082_844_800  # seconds from 1904 to 1970
 _2001 = datetime(2001, 1, 1, tzinfo=UTC)
-_SEGMENT, _INFO, _DATE, _TAGS, _TAG, _SIMPLE_TAG, _NAME, _TEXT = (
-    *(0x18538067, 0x1549A966, 0x4461, 0x1254C367),
-    *(0x7373, 0x67C8, 0x45A3, 0x4487),
-)
+_SEGMENT, _INFO, _DATE, _TAGS = 0x18538067, 0x1549A966, 0x4461, 0x1254C367
+_TAG, _SIMPLE_TAG, _NAME, _TEXT = 0x7373, 0x67C8, 0x45A3, 0x4487
 _RECORDED = (b"DATE_RECORDED", b"CREATION_TIME", b"DATE_DIGITIZED")
 _APPLE = b"com.apple.quicktime.creationdate"
 

@@ -17,8 +17,9 @@ import sys
 import time
 from itertools import chain, zip_longest
 
+from edge_sdk.link.descriptors import FULL_TABLE, TOO_MANY_FILES
 from edge_sdk.link.meter import END_BYTES, SYN_BYTES, SYN_TRIES
-from edge_sdk.link.names import FULL_TABLE, TOO_MANY_FILES, Address, NameLookup
+from edge_sdk.link.names import Address, NameLookup
 from edge_sdk.link.wire_account import WireAccount
 
 _log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 
 from edge_sdk.errors import ConfigError
-from edge_sdk.link.names import full_table
+from edge_sdk.link.descriptors import full_table
 from edge_sdk.link.transport import Connection, Refusal, Reply, ServerInfo, StreamFailed, Way
 from edge_sdk.security.credentials import Denied, Security, explain_failure, open_channel
 from edge_sdk.store.spool import SpoolItem

@@ -8,9 +8,7 @@ never more than one.
 from __future__ import annotations
 
 import asyncio
-import errno
 import ipaddress
-import os
 import socket
 import threading
 import time
@@ -18,6 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 
+from edge_sdk.link.descriptors import full_table
 from edge_sdk.link.meter import LINK_HEADER
 from edge_sdk.link.wire_account import WireAccount
 
@@ -26,11 +25,6 @@ _PATIENCE_S = 4.0
 _REPEAT_S = 1.0  # no resolver asks again sooner
 _QUERY_BYTES = LINK_HEADER + 40 + 8 + 12 + 6 + 11  # IPv6, UDP, DNS, the question, EDNS; the name comes on top
 _UNKNOWN = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
-FULL_TABLE = frozenset({errno.EMFILE, errno.ENFILE})
-"""Errors of a process, or a machine, that may open no further file."""
-TOO_MANY_FILES = (
-    "no connection can be opened: too many files are open in this process (`ulimit -n`); the link tries again by itself"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,20 +179,6 @@ def _explain(host: str, error: Exception) -> OSError:
         return OSError(f"no name server knows {host}: check the name of the server and this device's name server")
     reason = getattr(error, "strerror", None) or str(error)
     return OSError(f"the address of {host} cannot be looked up ({reason}): check this device's network and name server")
-
-
-def full_table(needed: int = 1) -> OSError | None:
-    """An error that says so, if this process may not open `needed` further files now."""
-    opened: list[int] = []
-    try:
-        for _ in range(needed):
-            opened.append(os.open(os.devnull, os.O_RDONLY))
-    except OSError as error:
-        return ConnectionError(TOO_MANY_FILES) if error.errno in FULL_TABLE else None
-    finally:
-        for file in opened:
-            os.close(file)
-    return None
 
 
 def _is_address(host: str) -> bool:

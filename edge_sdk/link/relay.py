@@ -25,8 +25,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
+from edge_sdk.link.descriptors import FULL_TABLE, TOO_MANY_FILES
 from edge_sdk.link.dialler import Dialler
-from edge_sdk.link.names import FULL_TABLE, TOO_MANY_FILES
 from edge_sdk.link.relay_connection import RelayConnection, Tunnel
 from edge_sdk.link.wire_account import WireAccount
 from edge_sdk.security.proxy import HttpProxy

@@ -21,9 +21,9 @@ from edge_sdk.budget.ledger import Ledger
 from edge_sdk.config import UplinkSettings, check_address
 from edge_sdk.durable.forks import Owner, keep
 from edge_sdk.errors import ConfigError
+from edge_sdk.link.descriptors import full_table
 from edge_sdk.link.dispatch import LONGEST_HOLD_S, SAVING, Dispatch
 from edge_sdk.link.grpc_transport import GrpcTransport
-from edge_sdk.link.names import full_table
 from edge_sdk.link.relay import Relay
 from edge_sdk.link.retries import Retries
 from edge_sdk.link.session import ReplyHandler, Session

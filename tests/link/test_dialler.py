@@ -11,9 +11,10 @@ import pytest
 
 from edge_sdk.budget.ledger import Ledger
 from edge_sdk.budget.limits import Budget
+from edge_sdk.link.descriptors import TOO_MANY_FILES
 from edge_sdk.link.dialler import Dialler, _explain, _in_turns
 from edge_sdk.link.meter import END_BYTES, SYN_BYTES
-from edge_sdk.link.names import TOO_MANY_FILES, Address, NameLookup
+from edge_sdk.link.names import Address, NameLookup
 from edge_sdk.link.wire_account import WireAccount
 
 TRY_BYTES = SYN_BYTES + END_BYTES
