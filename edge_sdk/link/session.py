@@ -121,10 +121,13 @@ class Session:
                 continue
             hold = self._dispatch.pay(item, self._connection.server.macs)
             if hold is not None:
-                if hold.wait_s > self._settings.idle_s and not self._in_flight:
+                long = hold.wait_s > self._settings.idle_s
+                if long and not self._in_flight:
                     return  # the wait is not worth an open connection
                 self._tell(LinkState.BUDGET, hold.sentence())
-                await self._wakeup.pause(min(hold.wait_s, LONGEST_HOLD_S))
+                # A long hold ends the session once the last reply is in, so replies must cut this wait short.
+                wait = self._wakeup.wait if long else self._wakeup.pause
+                await wait(min(hold.wait_s, LONGEST_HOLD_S))
                 continue
             self._tell(LinkState.ONLINE, "")
             self._in_flight[item.frame_id] = item, time.monotonic() + self._settings.reply_timeout_s
