@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from edge_sdk.workbench.cascade.score_comparison import Comparison
 
 _OPEN = click.FloatRange(0, 1, min_open=True, max_open=True)
+_EPS = "Rule: guarantee a loss of accuracy of at most this; 0: none; below 0: a gain of as much."
 _RECORDS = "Use these files of `edge-sdk records` instead of --data and the models."
 
 
@@ -36,7 +37,7 @@ _RECORDS = "Use these files of `edge-sdk records` instead of --data and the mode
 @label_map_option()
 @data_option(required=False, note="To calibrate on.")
 @click.option("--records", "files", nargs=2, type=OLD_FILE, metavar="LITTLE BIG", help=_RECORDS)
-@click.option("--eps", type=_OPEN, help="Rule: guarantee a loss of accuracy of at most this.")
+@click.option("--eps", type=click.FloatRange(-1, 1, min_open=True, max_open=True), help=_EPS)
 @click.option("--delta", default=0.05, show_default=True, type=_OPEN, help="Chance that the guarantee of --eps fails.")
 @click.option("--drop", type=click.FloatRange(-1, 1), help="Rule: lose at most this on these pictures; 0: lossless.")
 @click.option("--offload-ratio", type=click.FloatRange(0, 1), help="Rule: send at most this share of the frames.")

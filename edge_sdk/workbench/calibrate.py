@@ -16,15 +16,16 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.images.rendition import Upload
 from edge_sdk.model.drift import confidence_histogram
 from edge_sdk.model.policy import Policy
-from edge_sdk.workbench.calibration import Calibration, Rule
+from edge_sdk.workbench.calibration import Calibration, Rule, in_words
 from edge_sdk.workbench.cascade.confidence import expected_calibration_error, fit_temperature
 from edge_sdk.workbench.cascade.curve import Bools, Curve, Floats, cascade_curve, lossless, within
 from edge_sdk.workbench.cascade.ensemble import ensemble, fit_ensemble
 from edge_sdk.workbench.cascade.gate import fit_gate, gains, held_out_gains
 from edge_sdk.workbench.cascade.group_split import selection_part
-from edge_sdk.workbench.cascade.guarantee import guaranteed_loss, guaranteed_threshold, quantile_candidates
+from edge_sdk.workbench.cascade.guarantee import guaranteed_threshold, quantile_candidates
 from edge_sdk.workbench.cascade.hardness import hardness
 from edge_sdk.workbench.cascade.score_comparison import GATE, Comparison, compare_scores
+from edge_sdk.workbench.cascade.score_test import guaranteed_loss
 from edge_sdk.workbench.records import Records, check_same
 
 _FOLDS = 5
@@ -188,9 +189,7 @@ def _cannot_promise(rule: Rule, curve: Curve, score: Floats, little: Bools, big:
     lost, won = int((exits & big & ~little).sum()), int((exits & little & ~big).sum())
     least = guaranteed_loss(lost, won, int(evaluation.sum()), rule.delta)
     return (
-        f"these {int(evaluation.sum())} evaluation pictures cannot promise a loss of at most "
-        f"{100 * (rule.eps or 0):.2f} "
-        f"points with {1 - rule.delta:.0%} confidence while any frame exits; {100 * least:.2f} points can be promised "
-        f"at the lossless threshold (--eps {least:.4f}), more pictures promise more, and --drop 0 promises nothing "
-        "beforehand"
+        f"these {int(evaluation.sum())} evaluation pictures cannot promise, with {1 - rule.delta:.0%} confidence and any "
+        f"frame exiting, an accuracy {in_words(rule.eps or 0.0)}; at the lossless threshold they promise one "
+        f"{in_words(least)} (--eps {least:.4f}), more pictures promise more, and --drop 0 promises nothing beforehand"
     )

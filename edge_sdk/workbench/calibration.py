@@ -19,7 +19,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """How the threshold is chosen. Exactly one of the first five is given.
 
     Attributes:
-        eps: largest loss of accuracy against the big model, guaranteed on new frames with probability 1 - `delta`.
+        eps: largest loss of accuracy against the big model, guaranteed on new frames with probability 1 - `delta`; 0: at
+            least as good as the big model; negative: better by that much.
         drop: largest loss of accuracy on the records, without a guarantee; 0 is Little-Big's lossless rule.
         offload_ratio: largest share of the frames that go to the cloud.
         bytes_per_day: largest number of bytes sent a day.
@@ -58,7 +59,7 @@ class Calibration:
         plain: all settings of the maximum softmax.
         little_accuracy: of the little model alone.
         big_accuracy: of the big model alone.
-        promise: upper bound on the accuracy that the cascade loses against the big model.
+        promise: upper bound on the accuracy that the cascade loses against the big model; negative: it gains as much.
         delta: probability that the bound fails.
         guaranteed: whether the threshold was chosen to meet that bound; otherwise the bound was computed for it.
         calibration_error: expected calibration error of the confidences.
@@ -93,6 +94,13 @@ class Calibration:
         sent = f"about {day:.3g} MB a day at {self.frames_per_day:,.0f} frames"
         return (
             f"At {where}, {1 - self.point.exit_ratio:.1%} of frames go to the cloud; "
-            f"with {1 - self.delta:.0%} confidence accuracy is at most {100 * self.promise:.2f} points below the big "
-            f"model; {sent}."
+            f"with {1 - self.delta:.0%} confidence accuracy is {in_words(self.promise)}; {sent}."
         )
+
+
+def in_words(eps: float) -> str:
+    """What a promise says of the cascade's accuracy."""
+    points = f"{100 * abs(eps):.2f} points"
+    if not eps:
+        return "at least that of the big model"
+    return f"at most {points} below the big model" if eps > 0 else f"at least {points} above the big model"

@@ -60,7 +60,9 @@ def test_the_plain_rules_hold_on_the_records_they_were_not_chosen_on(rule: Rule,
 
 
 def test_a_promise_that_cannot_be_given_says_which_can() -> None:
-    with pytest.raises(WorkbenchError, match=r"cannot promise a loss of at most 0.10 points .* \(--eps 0.0"):
+    with pytest.raises(
+        WorkbenchError, match=r"cannot promise, .* an accuracy at most 0.10 points below .* \(--eps 0.0"
+    ):
         calibrate_records(*pair(400), Rule(eps=0.001))
 
 

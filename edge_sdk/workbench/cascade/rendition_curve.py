@@ -25,7 +25,7 @@ from scipy import stats
 
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.workbench.cascade.curve import Bools, Floats, check_records
-from edge_sdk.workbench.cascade.guarantee import guaranteed_loss, loss_p_value
+from edge_sdk.workbench.cascade.score_test import guaranteed_loss, loss_p_value
 
 _Ints = NDArray[np.int64]
 _DRAWS = 2000

@@ -15,7 +15,6 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.images.rendition import Rendition, Upload
 from edge_sdk.model.policy import Policy
 from edge_sdk.workbench.cascade.group_split import selection_part
-from edge_sdk.workbench.cascade.guarantee import loss_p_value
 from edge_sdk.workbench.cascade.rendition_curve import (
     Trials,
     choose_ladder,
@@ -25,6 +24,7 @@ from edge_sdk.workbench.cascade.rendition_curve import (
     robust_front,
     safest_first,
 )
+from edge_sdk.workbench.cascade.score_test import loss_p_value
 
 COSTS_AND_VALUES = st.integers(1, 9).flatmap(
     lambda count: st.tuples(
