@@ -189,7 +189,7 @@ def _cannot_promise(rule: Rule, curve: Curve, score: Floats, little: Bools, big:
     lost, won = int((exits & big & ~little).sum()), int((exits & little & ~big).sum())
     least = guaranteed_loss(lost, won, int(evaluation.sum()), rule.delta)
     return (
-        f"these {int(evaluation.sum())} evaluation pictures cannot promise, with {1 - rule.delta:.0%} confidence and any "
-        f"frame exiting, an accuracy {in_words(rule.eps or 0.0)}; at the lossless threshold they promise one "
+        f"these {int(evaluation.sum())} evaluation pictures cannot promise, with {1 - rule.delta:.0%} confidence and "
+        f"any frame exiting, an accuracy {in_words(rule.eps or 0.0)}; at the lossless threshold they promise one "
         f"{in_words(least)} (--eps {least:.4f}), more pictures promise more, and --drop 0 promises nothing beforehand"
     )

@@ -19,8 +19,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """How the threshold is chosen. Exactly one of the first five is given.
 
     Attributes:
-        eps: largest loss of accuracy against the big model, guaranteed on new frames with probability 1 - `delta`; 0: at
-            least as good as the big model; negative: better by that much.
+        eps: largest loss of accuracy against the big model, guaranteed on new frames with probability 1 - `delta`; 0:
+            at least as good as the big model; negative: better by that much.
         drop: largest loss of accuracy on the records, without a guarantee; 0 is Little-Big's lossless rule.
         offload_ratio: largest share of the frames that go to the cloud.
         bytes_per_day: largest number of bytes sent a day.
