@@ -74,10 +74,10 @@ def loss_p_value(
     Returns:
         `float64 (K,)`, at most 1.
     """
-    lost, won = np.atleast_1d(lost).astype(np.int64), np.atleast_1d(won).astype(np.int64)
-    result = _quick(lost, won, records, eps, delta) / _QUICK_SHARE
+    losses, wins = np.atleast_1d(lost).astype(np.int64), np.atleast_1d(won).astype(np.int64)
+    result = _quick(losses, wins, records, eps, delta) / _QUICK_SHARE
     for index in np.flatnonzero(result > delta):
-        exact = _exact(int(lost[index]), int(won[index]), records, float(eps), float(delta)) / (1 - _QUICK_SHARE)
+        exact = _exact(int(losses[index]), int(wins[index]), records, float(eps), float(delta)) / (1 - _QUICK_SHARE)
         result[index] = min(1.0, result[index], exact)
     return result
 
@@ -145,7 +145,9 @@ def score(lost: NDArray[np.integer], apart: NDArray[np.integer], records: int, e
     return result
 
 
-def _quick(lost: NDArray[np.int64], won: NDArray[np.int64], records: int, eps: float, delta: float) -> Floats:
+def _quick(
+    lost: NDArray[np.int64], won: NDArray[np.int64], records: int, eps: float, delta: float
+) -> NDArray[np.float64]:
     """Chernoff's bound on P(lost - won <= what came) at a bound of q, and that bound's own chance of failing."""
     beta = _QUICK_BETA * _QUICK_SHARE * delta
     total, apart = (lost - won).astype(np.float64), lost + won
@@ -157,7 +159,8 @@ def _quick(lost: NDArray[np.int64], won: NDArray[np.int64], records: int, eps: f
         tilt = (root - total * same) / (2 * (total + records) * down)  # e to the t that makes the bound least
         bound = total * np.log(tilt) + records * np.log(same + up / tilt + down * tilt)
         usable = (total < records * eps) & (tilt > 1) & np.isfinite(bound)
-        return np.where(usable, np.exp(np.minimum(np.where(usable, bound, 0.0), 0.0)) + beta, 1.0)
+    result: NDArray[np.float64] = np.where(usable, np.exp(np.minimum(np.where(usable, bound, 0.0), 0.0)) + beta, 1.0)
+    return result
 
 
 @lru_cache(maxsize=65536)
