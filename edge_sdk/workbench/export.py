@@ -122,7 +122,8 @@ def export(
     judged, judged_truths = _read(held_out, input, labels, "reading pictures to measure on", show)
     original = copy.deepcopy(module).eval()
     _check_outputs(original, pixels[:1], input, labels)
-    wanted = logits_of(original, pixels, input, _of("running the float network", show)).argmax(1)
+    wanted_logits = logits_of(original, pixels, input, _of("running the float network", show))
+    wanted = wanted_logits.argmax(1)
     judged_wanted = logits_of(original, judged, input).argmax(1) if len(judged) else wanted[:0]
     float_layers = 0
     tell("capturing the network")
@@ -132,7 +133,8 @@ def export(
         captured = torch.export.export(lean, inputs, strict=False).module()
         if not fp32:
             tell(f"calibrating int8 on {len(pixels)} pictures")
-            captured, float_layers = quantise(captured, pixels, input, wanted if spare else None, show)
+            quantised = quantise(captured, pixels, input, wanted_logits, spare=spare, on_progress=show)
+            captured, float_layers = quantised.network, quantised.float_layers
             if float_layers:
                 tell(f"int8 would cost this network its answers: its last {float_layers} layers stay in float32")
         tell("lowering to XNNPACK")

@@ -1,4 +1,4 @@
-"""Static int8 quantisation for XNNPACK; the last layers stay in float32 where int8 would change too many answers.
+"""Static int8 quantisation for XNNPACK, judged on pictures that did not calibrate it.
 
 Ranges are the calibration pictures', one for a whole activation. Some networks (MobileNetV3 is one) have activations in
 their last layers that reach a hundred times further than usual, and 256 steps leave nothing of the usual ones. In
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,59 +17,102 @@ import torch
 from numpy.typing import NDArray
 
 from edge_sdk.model.bundle import InputSpec
+from edge_sdk.workbench.bias_correction import correct_biases, is_layer
+from edge_sdk.workbench.likeness import Likeness, likeness
 from edge_sdk.workbench.tensors import to_tensor
+from edge_sdk.workbench.walk import most_pictures
 
 ENOUGH_ALIKE, TOO_FAR = 0.95, 0.9
 """Shares of pictures on which int8 names the float network's class. If pure int8 is below the second value, last layers
 stay in float32, one, two, four and so on, until the share reaches the first."""
 
-_JUDGED = 128  # pictures
-_WEIGHTED = ("aten.conv2d", "aten.linear")
+_APART_OF = 4  # every fourth picture is set apart to judge on
+_FEWEST = 16  # pictures; of fewer, all calibrate and all are judged on
+_CORRECTING, _MEMORY = 64, 2 << 30  # pictures that biases are corrected on, and bytes that these may take
+
+
+@dataclass(frozen=True, slots=True)
+class Quantised:
+    """An int8 network and what was done to it.
+
+    Attributes:
+        network: converted, to be lowered.
+        plain: its answers before the biases were corrected, against the float network's.
+        likeness: its answers, on pictures that did not calibrate it where there are 16 or more.
+        corrected: whether the corrected biases were kept.
+        float_layers: number of last layers with weights that stay in float32.
+    """
+
+    network: Any
+    plain: Likeness
+    likeness: Likeness
+    corrected: bool
+    float_layers: int
 
 
 def quantise(
     captured: Any,
     pixels: NDArray[np.uint8],
     spec: InputSpec,
-    wanted: NDArray[np.int64] | None,
+    wanted: NDArray[np.float32],
+    *,
+    spare: bool = True,
     on_progress: Callable[[str, int, int], None] | None = None,
-) -> tuple[Any, int]:
-    """Quantise a captured network to int8.
+) -> Quantised:
+    """Quantise a captured network to int8, and correct its biases where that helps.
+
+    Every fourth picture is set apart: it calibrates nothing, and what is kept of the steps is judged on it.
 
     Args:
         captured: by `torch.export`.
         pixels: `uint8 (N, H, W, 3)`, calibration pictures at the network's input size.
         spec: what the network takes.
-        wanted: `(N,)`, the float network's classes; None: every layer becomes int8, however many answers change.
+        wanted: `(N, C)`, the float network's logits for them.
+        spare: leave the last layers in float32 where int8 changes too many answers.
         on_progress: told what runs, on how many pictures it has, and of how many.
-
-    Returns:
-        the converted network, and how many of its last layers with weights stay in float32.
     """
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-    from edge_sdk.workbench.quantizer import FusingQuantizer
-
-    prepared = prepare_pt2e(captured, FusingQuantizer())
+    from edge_sdk.workbench.quantizer import FusingQuantizer, without_observers
 
     def told(what: str) -> Callable[[int, int], None] | None:
         return None if on_progress is None else lambda done, of: on_progress(what, done, of)
 
-    logits_of(prepared, pixels, spec, told("calibrating int8"))
-    if wanted is None:
-        return convert_pt2e(prepared), 0
-    layers = sum(_has_weights(node) for node in prepared.graph.nodes)
-    floats, tried = 0, []
-    while floats < layers:
+    judged = np.arange(len(pixels)) % _APART_OF == _APART_OF - 1
+    if len(pixels) < _FEWEST:
+        judged[:] = True
+    calibrating = pixels[~judged] if not judged.all() else pixels
+    prepared = prepare_pt2e(captured, FusingQuantizer())
+    logits_of(prepared, calibrating, spec, told("calibrating int8"))
+    reference = without_observers(copy.deepcopy(prepared))
+    inputs = [example(calibrating[at : at + 1], spec) for at in range(min(_CORRECTING, len(calibrating)))]
+    inputs = inputs[: most_pictures(reference, inputs[0], _MEMORY)]
+
+    def compared(network: Any, what: str) -> Likeness:
+        return likeness(logits_of(network, pixels[judged], spec, told(what)), wanted[judged])
+
+    def converted(floats: int) -> Quantised:
         network = convert_pt2e(_with_float_tail(copy.deepcopy(prepared), floats))
-        what = f"trying int8 with the last {floats} layers in float32" if floats else "trying int8"
-        alike = float((logits_of(network, pixels[:_JUDGED], spec, told(what)).argmax(1) == wanted[:_JUDGED]).mean())
-        tried.append((alike, network, floats))
-        if alike >= (ENOUGH_ALIKE if floats else TOO_FAR):
-            return network, floats
-        floats = max(1, 2 * floats)
-    _, network, floats = max(tried, key=lambda one: one[0])
-    return network, floats
+        what = f" with the last {floats} layers in float32" if floats else ""
+        plain = compared(network, f"trying int8{what}")
+        better = copy.deepcopy(network)
+        correct_biases(better, reference, inputs, told(f"correcting biases{what}"))
+        corrected = compared(better, f"trying the corrected biases{what}")
+        if corrected.better_than(plain):
+            return Quantised(better, plain, corrected, True, floats)
+        return Quantised(network, plain, plain, False, floats)
+
+    tried = [converted(0)]
+    if not spare or tried[0].likeness.agreement >= TOO_FAR:
+        return tried[0]
+    layers = sum(is_layer(node) for node in prepared.graph.nodes)
+    floats = 1
+    while floats < layers:
+        tried.append(converted(floats))
+        if tried[-1].likeness.agreement >= ENOUGH_ALIKE:
+            return tried[-1]
+        floats *= 2
+    return max(tried, key=lambda one: one.likeness.agreement)
 
 
 def example(pixels: NDArray[np.uint8], spec: InputSpec) -> torch.Tensor:
@@ -91,21 +135,14 @@ def logits_of(
 
 def _with_float_tail(prepared: Any, layers: int) -> Any:
     """Remove the observers from the last `layers` layers with weights, so that these stay in float32."""
+    from edge_sdk.workbench.quantizer import remove_observers
+
     if not layers:
         return prepared
     nodes = list(prepared.graph.nodes)
-    weighted = [node for node in nodes if _has_weights(node)]
+    weighted = [node for node in nodes if is_layer(node)]
     tail = set(nodes[nodes.index(weighted[-layers]) :])
-    for node in nodes:
-        if node.op != "call_module" or not str(node.target).startswith("activation_post_process"):
-            continue
-        source = node.all_input_nodes[0]
-        if source in tail or (source.op == "get_attr" and tail.issuperset(node.users)):
-            node.replace_all_uses_with(source)
-            prepared.graph.erase_node(node)
-    prepared.recompile()
+    remove_observers(
+        prepared, lambda source, node: source in tail or (source.op == "get_attr" and tail.issuperset(node.users))
+    )
     return prepared
-
-
-def _has_weights(node: torch.fx.Node) -> bool:
-    return node.op == "call_function" and str(node.target).startswith(_WEIGHTED)

@@ -1,0 +1,80 @@
+"""A captured network run node by node over many pictures at once.
+
+Each node runs on all pictures before the next node does, so a change at one node is seen by all that follow, in one
+pass. A value is freed after its last use. The graph's batch of one stays: every picture has a tensor of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch.fx import Node
+from torch.fx.node import map_arg
+
+OnNode = Callable[[Node, list[torch.Tensor]], None]
+"""Called as `on_node(node, values)` after a node has run; `values` holds one tensor a picture, and may be changed."""
+
+_LIVE_AT_ONCE = 4  # tensors of the largest size: a layer's input, output, and both once more as int8 and back
+
+
+def walk(network: Any, inputs: Sequence[torch.Tensor], on_node: OnNode | None = None) -> list[torch.Tensor]:
+    """Run a captured network on many pictures.
+
+    Args:
+        network: a `GraphModule` of one input and one output; modes and weights stay.
+        inputs: one tensor a picture, each as the network takes it.
+        on_node: told of each node whose values depend on the picture.
+
+    Returns:
+        the outputs, one a picture.
+    """
+    nodes = list(network.graph.nodes)
+    sources = {node: node.all_input_nodes for node in nodes}  # as they are now: `on_node` may change the graph
+    last = {source: node for node in nodes for source in sources[node]}
+    fixed: dict[Node, Any] = {}
+    each: dict[Node, list[Any]] = {}
+    with torch.no_grad():  # not inference mode: what is made of the values may become a weight
+        for node in nodes:
+            if node.op == "placeholder":
+                each[node] = list(inputs)
+            elif node.op == "output":
+                (output,) = sources[node]
+                return each[output]
+            elif not any(source in each for source in sources[node]):
+                fixed[node] = _run(network, node, fixed)
+            else:
+                varying = [source for source in sources[node] if source in each]
+                values = each[node] = [
+                    _run(network, node, fixed | {source: each[source][at] for source in varying})
+                    for at in range(len(inputs))
+                ]
+                if on_node is not None and all(isinstance(value, torch.Tensor) for value in values):
+                    on_node(node, values)
+            for source in sources[node]:
+                if last[source] is node:
+                    each.pop(source, None)
+                    fixed.pop(source, None)
+    raise AssertionError("a graph ends with its output")
+
+
+def most_pictures(network: Any, picture: torch.Tensor, memory: int) -> int:
+    """How many pictures `walk` can take within so many bytes, roughly; at least one."""
+    sizes = [0]
+    walk(network, [picture], lambda _, values: sizes.append(values[0].numel() * values[0].element_size()))
+    return max(1, memory // max(1, _LIVE_AT_ONCE * max(sizes)))
+
+
+def _run(network: Any, node: Node, known: dict[Node, Any]) -> Any:
+    if node.op == "get_attr":
+        value = network
+        for name in str(node.target).split("."):
+            value = getattr(value, name)
+        return value
+    arguments, options = map_arg((node.args, node.kwargs), known.__getitem__)
+    if node.op == "call_module":
+        return network.get_submodule(node.target)(*arguments, **options)
+    if node.op == "call_method":
+        return getattr(arguments[0], str(node.target))(*arguments[1:], **options)
+    return node.target(*arguments, **options)  # type: ignore[operator]

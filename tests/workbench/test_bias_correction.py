@@ -1,0 +1,94 @@
+"""Means of int8 layers are brought back to the float network's."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from edge_sdk.workbench.bias_correction import correct_biases, is_layer
+from edge_sdk.workbench.lowering import quiet
+from edge_sdk.workbench.walk import walk
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of the exporter's own code
+
+
+class Mixed(nn.Module):
+    """Depthwise, strided, without a bias, linear over three dimensions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(3, 8, 3, 2, 1, bias=False),
+            nn.BatchNorm2d(8),
+            nn.ReLU6(inplace=True),
+            nn.Conv2d(8, 8, 3, 1, 1, groups=8, bias=False),
+            nn.Hardswish(),
+            nn.Conv2d(8, 6, 1),
+        )
+        self.tokens, self.head = nn.Linear(6, 6, bias=False), nn.Linear(6, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.tokens(self.body(x).flatten(2).transpose(1, 2))
+        return self.head(x.mean(1))  # type: ignore[no-any-return]
+
+
+def pair() -> tuple[Any, Any, list[torch.Tensor]]:
+    """The converted network, the float one, and pictures."""
+    with quiet():
+        from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
+        from edge_sdk.workbench.quantizer import FusingQuantizer, without_observers
+
+        torch.manual_seed(0)
+        pictures = list(torch.randn(12, 1, 3, 9, 9))
+        captured = torch.export.export(Mixed().eval(), (pictures[0],), strict=False).module()
+        prepared = prepare_pt2e(captured, FusingQuantizer())
+        for picture in pictures:
+            prepared(picture)
+        return convert_pt2e(copy.deepcopy(prepared)), without_observers(prepared), pictures
+
+
+def means(network: Any, pictures: list[torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Each layer's mean output, a channel at a time."""
+    found: dict[str, torch.Tensor] = {}
+
+    def see(node: torch.fx.Node, values: list[torch.Tensor]) -> None:
+        if is_layer(node):
+            whole = torch.cat(values)
+            found[node.name] = (
+                whole.mean((0, 1))
+                if "linear" in node.name and whole.dim() == 3
+                else (whole.mean(0) if whole.dim() == 2 else whole.mean((0, 2, 3)))
+            )
+
+    walk(network, pictures, see)
+    return found
+
+
+def test_every_layers_mean_is_the_float_networks() -> None:
+    quantised, reference, pictures = pair()
+    wanted, before = means(reference, pictures), means(quantised, pictures)
+    told: list[tuple[int, int]] = []
+    correct_biases(quantised, reference, pictures, lambda done, of: told.append((done, of)))
+    after = means(quantised, pictures)
+    assert len(wanted) == 5
+    for name, mean in wanted.items():
+        assert (before[name] - mean).abs().max() > 1e-4
+        torch.testing.assert_close(after[name], mean, atol=1e-6, rtol=1e-5)
+    assert told[-1][0] == told[-1][1] and told == sorted(told)
+
+
+def test_the_corrected_network_is_lowered_and_only_biases_change() -> None:
+    from edge_sdk.workbench.lowering import lower
+
+    quantised, reference, pictures = pair()
+    weights = {name: value.clone() for name, value in quantised.state_dict().items() if value.dtype == torch.int8}
+    correct_biases(quantised, reference, pictures)
+    for name, value in weights.items():
+        assert torch.equal(quantised.state_dict()[name], value)
+    with quiet():
+        assert lower(quantised, (pictures[0],), ["hardswish", "transpose"])
