@@ -104,12 +104,12 @@ def make_edge_sdk(folder: Path) -> None:
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
     from edge_sdk.networks.timm_library import import_timm
-    from edge_sdk.workbench.lowering import replace_pooling
+    from edge_sdk.workbench.rewrites.capture import capture
 
     model = load_float(folder, import_timm())
     inputs = torch.from_numpy(normalised(folder)).permute(0, 3, 1, 2)
     example = (inputs[:1],)  # NHWC memory, as the device writes it
-    captured = torch.export.export(replace_pooling(model), example, strict=False).module()
+    captured = capture(model, example)
     config = xnnpack.get_symmetric_quantization_config(is_per_channel=True)
     prepared = prepare_pt2e(captured, xnnpack.XNNPACKQuantizer().set_global(config))
     for number in range(PICTURES):

@@ -30,8 +30,9 @@ from edge_sdk.model.policy import Policy
 from edge_sdk.networks.macs import count_macs, count_parameters
 from edge_sdk.types import Image
 from edge_sdk.workbench.labelled import LabelledImage
-from edge_sdk.workbench.lowering import lower, quiet, replace_pooling
+from edge_sdk.workbench.lowering import lower, quiet
 from edge_sdk.workbench.quantise import example, logits_of, quantise
+from edge_sdk.workbench.rewrites.capture import capture
 
 _log = logging.getLogger(__name__)
 
@@ -128,9 +129,8 @@ def export(
     float_layers = 0
     tell("capturing the network")
     with quiet():
-        lean = replace_pooling(copy.deepcopy(original))
         inputs = (example(pixels[:1], input),)
-        captured = torch.export.export(lean, inputs, strict=False).module()
+        captured = capture(original, inputs)
         if not fp32:
             tell(f"calibrating int8 on {len(pixels)} pictures")
             quantised = quantise(captured, pixels, input, wanted_logits, spare=spare, on_progress=show)

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
 
 from edge_sdk.errors import WorkbenchError
 
@@ -35,26 +34,6 @@ _CHEAP = (
     "unsqueeze_copy",
     "full",
 )  # they move or wrap tensors and compute almost nothing, at any size
-
-
-class MeanPool(nn.Module):
-    """Global average of `(N, C, H, W)` as `(N, C, 1, 1)`, in the form that XNNPACK takes in channels-last."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The mean of each channel."""
-        return x.mean((2, 3), keepdim=True)
-
-
-def replace_pooling(module: nn.Module) -> nn.Module:
-    """Replace global average pooling, whose usual form splits the delegate, by `MeanPool`; returns `module`."""
-    for name, child in module.named_children():
-        if isinstance(child, nn.AdaptiveAvgPool2d) and child.output_size in (1, (1, 1)):
-            setattr(module, name, MeanPool())
-        elif type(child).__name__ == "FastAdaptiveAvgPool":  # timm's
-            setattr(module, name, nn.Sequential(MeanPool(), nn.Flatten(1)) if child.flatten else MeanPool())
-        else:
-            replace_pooling(child)
-    return module
 
 
 def undelegated(graph: torch.fx.Graph) -> list[str]:
@@ -101,9 +80,10 @@ def lower(captured: Any, inputs: tuple[torch.Tensor], allow: Sequence[str]) -> b
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
 
-    edge = to_edge_transform_and_lower(
-        torch.export.export(captured, inputs, strict=False), partitioner=[XnnpackPartitioner()]
-    )
+    with _without_patterns():
+        edge = to_edge_transform_and_lower(
+            torch.export.export(captured, inputs, strict=False), partitioner=[XnnpackPartitioner()]
+        )
     heavy = [text for text in undelegated(edge.exported_program().graph) if text.split(" in ")[0] not in allow]
     if heavy:
         raise WorkbenchError(
@@ -111,6 +91,26 @@ def lower(captured: Any, inputs: tuple[torch.Tensor], allow: Sequence[str]) -> b
             f"slower outside it: {'; '.join(dict.fromkeys(heavy))}. Use another architecture, or allow them by name"
         )
     return bytes(edge.to_executorch().buffer)
+
+
+@contextmanager
+def _without_patterns() -> Iterator[None]:
+    """Spare XNNPACK's passes their search for attention and upsampling written out in parts.
+
+    Capturing twelve examples of both takes longer than lowering the usual network, and finds nothing: attention is
+    rewritten before (`edge_sdk.workbench.rewrites.attention`), and upsampling reaches the delegate as one operator.
+    """
+    from executorch.backends.xnnpack._passes import convert_to_sdpa, convert_to_upsample_bilinear2d
+
+    graphs = {convert_to_sdpa.sdpa: "get_graphs", convert_to_upsample_bilinear2d.bilinear_2d: "get_graphs_dict"}
+    before = {module: getattr(module, name) for module, name in graphs.items()}
+    for module, name in graphs.items():
+        setattr(module, name, dict)
+    try:
+        yield
+    finally:
+        for module, name in graphs.items():
+            setattr(module, name, before[module])
 
 
 @contextmanager

@@ -18,6 +18,8 @@ from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
 from torchao.quantization.pt2e.quantizer import QuantizationAnnotation
 from torchao.quantization.pt2e.quantizer.quantizer import Q_ANNOTATION_KEY
 
+from edge_sdk.workbench.rewrites.editor import KEEPS_FLOAT
+
 _ATEN = torch.ops.aten
 _CLAMPS = (_ATEN.hardtanh.default, _ATEN.hardtanh_.default, _ATEN.relu6.default, _ATEN.relu6_.default)
 _BOUNDED = (_ATEN.clamp.default, _ATEN.clamp_.default)
@@ -26,6 +28,10 @@ _FUSE = (_ATEN.conv2d.default, _ATEN.linear.default, _ATEN.add.Tensor, _ATEN.add
 
 class FusingQuantizer(XNNPACKQuantizer):  # type: ignore[misc]  # executorch is not typed
     """Static int8, weights per channel, with ReLU, ReLU6 and other clamps fused into convolutions, linears and sums."""
+
+    SUPPORTED_PATTERNS = [  # noqa: RUF012  # pooling is a mean by now, which shares the range of what it reads
+        pattern for pattern in XNNPACKQuantizer.SUPPORTED_PATTERNS if pattern.name != "adaptive_avg_pool2d"
+    ]
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,6 +48,9 @@ class FusingQuantizer(XNNPACKQuantizer):  # type: ignore[misc]  # executorch is 
 
     def annotate(self, model: Any) -> Any:
         """Annotate as XNNPACK's quantizer does, and move the observer from before a fused clamp to behind it."""
+        for node in model.graph.nodes:
+            if KEEPS_FLOAT in node.meta:
+                node.meta[Q_ANNOTATION_KEY] = QuantizationAnnotation(_annotated=True)  # done: nothing is observed
         model = super().annotate(model)
         for node in model.graph.nodes:
             if node.op != "call_function" or node.target not in _CLAMPS:

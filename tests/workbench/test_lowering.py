@@ -11,7 +11,6 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.bundle import InputSpec
 from edge_sdk.workbench.export import ExportReport, export
 from edge_sdk.workbench.labelled import LabelledImage
-from edge_sdk.workbench.lowering import MeanPool, replace_pooling
 
 SPEC = InputSpec(32, 24, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 LABELS = ("a", "b", "c")
@@ -44,11 +43,3 @@ def test_a_heavy_operator_outside_xnnpack_is_named_with_its_module(tmp_path: Pat
         make(module.eval(), tmp_path / "bundle", fp32=True)
     assert not (tmp_path / "bundle").exists()
     make(module, tmp_path / "bundle", fp32=True, allow=("atan",))
-
-
-def test_pooling_is_replaced_at_any_depth_and_means_the_same() -> None:
-    module = nn.Sequential(nn.Sequential(nn.AdaptiveAvgPool2d(1)), nn.AdaptiveAvgPool2d((2, 2)))
-    lean = replace_pooling(module)
-    assert isinstance(lean[0][0], MeanPool) and isinstance(lean[1], nn.AdaptiveAvgPool2d)  # type: ignore[index]
-    picture = torch.randn(2, 5, 6, 8)
-    torch.testing.assert_close(MeanPool()(picture), nn.AdaptiveAvgPool2d(1)(picture))

@@ -11,7 +11,6 @@ from torch import nn
 
 from edge_sdk.model.bundle import InputSpec
 from edge_sdk.workbench.export import export
-from edge_sdk.workbench.lowering import MeanPool
 from edge_sdk.workbench.specialize.bundles import bundle_logits
 from edge_sdk.workbench.specialize.samples import Samples
 
@@ -27,7 +26,7 @@ class Colours(nn.Module):
     def __init__(self, reach: float) -> None:
         super().__init__()
         self.look = nn.Conv2d(3, 3, 1)
-        self.pool = MeanPool()
+        self.pool = nn.AdaptiveAvgPool2d(1)
         self.hidden = nn.Linear(3, 4)
         self.head = nn.Linear(4, 3)
         with torch.no_grad():
