@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 _OPEN = click.FloatRange(0, 1, min_open=True, max_open=True)
 _EPS = "Rule: guarantee a loss of accuracy of at most this; 0: none; below 0: a gain of as much."
-_RECORDS = "Use these files of `edge-sdk records` instead of --data and the models."
+_RECORDS = "Use these files of `edge-sdk records` instead of --data and --big."
 
 
 @click.command()
 @bundle_option()
-@big_option()
+@big_option(required=False)
 @label_map_option()
 @data_option(required=False, note="To calibrate on.")
 @click.option("--records", "files", nargs=2, type=OLD_FILE, metavar="LITTLE BIG", help=_RECORDS)
@@ -53,7 +53,7 @@ _RECORDS = "Use these files of `edge-sdk records` instead of --data and the mode
 @picture_option("Draw the curve here.")
 def calibrate(
     bundle: Path,
-    big: str,
+    big: str | None,
     label_map: dict[str, str],
     data: str | None,
     files: tuple[Path, Path] | None,
@@ -73,6 +73,8 @@ def calibrate(
     """
     if (data is None) == (files is None):
         raise click.UsageError("expected either --data or --records")
+    if data is not None and big is None:
+        raise click.UsageError("expected --big, the model to run on --data")
     if files is not None and label_map:
         raise click.UsageError("--label-map is for --data; with --records, give it to `edge-sdk records`")
     need("scipy", *(() if data is None else ("torch", "timm", "safetensors")), *(("matplotlib",) if picture else ()))
@@ -99,7 +101,7 @@ def calibrate(
         found = calibrate_records(little, cloud, rule, upload=usual, learned_gate=not no_gate)
         found = write_calibration(bundle, found, big=cloud.info.reference, rule=rule)
     else:
-        assert data is not None
+        assert data is not None and big is not None
         stopped = when_stopped(lambda: f"{seen[0]} pictures seen; policy.json is unchanged")
         with stopped, progress_bars(console) as bars:
             source = open_source(data, measuring_split(data))
@@ -124,10 +126,14 @@ def calibrate(
     if found.comparisons:
         console.print(score_table(found.comparisons))
     console.print(hardness_table(found.bins))
+    cost = (
+        f"{found.point.macs / 1e6:.1f} MMAC a frame, {found.point.macs / found.curve.big_macs:.1%} of the big model's"
+    )
+    if not found.point.macs > 0:
+        cost = "the MACs of a model are unknown"
     say(
         console,
-        f"little {found.little_accuracy:.1%}, cascade {found.point.accuracy:.1%}, big {found.big_accuracy:.1%}; "
-        f"{found.point.macs / 1e6:.1f} MMAC a frame, {found.point.macs / found.curve.big_macs:.1%} of the big model's",
+        f"little {found.little_accuracy:.1%}, cascade {found.point.accuracy:.1%}, big {found.big_accuracy:.1%}; {cost}",
     )
     say(console, found.sentence())
     if picture is not None:
@@ -146,7 +152,13 @@ def score_table(comparisons: Sequence[Comparison]) -> Rows:
     for one in comparisons:
         spread = f"{100 * one.low:+.2f} .. {100 * one.high:+.2f}"
         name = f"{one.name} (better beyond noise)" if one.better else one.name
-        table.add(name, f"{100 * one.area:.2f}", f"{100 * one.difference:+.2f}", spread, f"{one.macs_lossless:.1%}")
+        table.add(
+            name,
+            f"{100 * one.area:.2f}",
+            f"{100 * one.difference:+.2f}",
+            spread,
+            "unknown" if one.macs_lossless != one.macs_lossless else f"{one.macs_lossless:.1%}",
+        )
     return table
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -57,10 +57,10 @@ def data_option(
     return option("--data", required=required, metavar="PICTURES", help=text, old_names=old_names)
 
 
-def big_option(also: str = "") -> Callable[[Command], Command]:
+def big_option(also: str = "", *, required: bool = True) -> Callable[[Command], Command]:
     """`--big`: the big model."""
     text = f"The big model: a .safetensors checkpoint, a timm name{also}, or trailcam, which ships."
-    return option("--big", required=True, help=text)
+    return option("--big", required=required, help=text)
 
 
 def served_big(name: str) -> tuple[str, str]:
@@ -197,6 +197,28 @@ def parse_bytes(ctx: click.Context, parameter: click.Parameter, text: str | None
     if match is None:
         raise click.BadParameter(f"expected bytes such as 38MB; got {text!r}")
     return float(match[1]) * {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}[match[2]]
+
+
+def parse_macs(ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> dict[str, int]:
+    """Read NAME=MACS, repeated, such as little=0.4G."""
+    found = {}
+    for text in texts:
+        match = re.fullmatch(r"(.+)=(\d+(?:\.\d+)?(?:e\d+)?)([kMGT]?)", text, re.ASCII)
+        if match is None or float(match[2]) == 0:
+            raise click.BadParameter(f"expected NAME=MACS per picture, such as little=0.4G; got {text!r}")
+        found[match[1]] = round(float(match[2]) * {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}[match[3]])
+    return found
+
+
+def check_names(macs: dict[str, int], names: Sequence[str]) -> None:
+    """Check that each model of `--macs` is one of these.
+
+    Raises:
+        click.UsageError: one is not.
+    """
+    for name in macs:
+        if name not in names:
+            raise click.UsageError(f"--macs {name}=...: expected a model among {', '.join(names)}")
 
 
 def parse_name_values(ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> dict[str, Any]:

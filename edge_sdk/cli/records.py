@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_sdk.cli.options import OLD_FILE, data_option, label_map_option, out_option, pretrained_option, upload_option
+from edge_sdk.cli.options import (
+    OLD_FILE,
+    check_names,
+    data_option,
+    label_map_option,
+    out_option,
+    parse_macs,
+    pretrained_option,
+    upload_option,
+)
 from edge_sdk.terminal.command import need, when_stopped
 
 if TYPE_CHECKING:
@@ -17,11 +26,15 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "val", "calibration", "test", "all")
 _SPLIT = "Part of the data.  [default: calibration of the simulated camera, all of a folder]"
-_CSV = "Import a third party's records of the same pictures: columns id, predicted, probability; may be repeated."
+_CSV = (
+    "Import a third party's records of the same pictures: columns id (the path below the folder), predicted, "
+    "probability; the model has the file's name; may be repeated."
+)
+_MACS = "Multiply-accumulates per picture of an imported model, such as theirs=4.1G; may be repeated."
 
 
 @click.command()
-@click.argument("models", nargs=-1, required=True)
+@click.argument("models", nargs=-1)
 @data_option(note="To run the models on.")
 @label_map_option()
 @click.option("--split", type=click.Choice(SPLITS), help=_SPLIT)
@@ -30,6 +43,7 @@ _CSV = "Import a third party's records of the same pictures: columns id, predict
 @upload_option("Run the models on pictures as this encoding leaves them.")
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="CPU threads of bundles.")
 @click.option("--csv", "csvs", multiple=True, type=OLD_FILE, help=_CSV)
+@click.option("--macs", multiple=True, callback=parse_macs, metavar="NAME=MACS", help=_MACS)
 def records(
     models: tuple[str, ...],
     data: str,
@@ -40,20 +54,26 @@ def records(
     upload: Any,
     threads: int,
     csvs: tuple[Path, ...],
+    macs: dict[str, int],
 ) -> None:
     """Run MODELS over labelled pictures and keep what each says.
 
-    MODELS are bundles, checkpoints or timm names. If stopped, the same command continues.
+    MODELS are bundles, checkpoints or timm names; with --csv there need be none. If stopped, the same command
+    continues.
     """
-    need("torch", "timm", "scipy")
+    if not models and not csvs:
+        raise click.UsageError("expected MODELS to run, or --csv with the records of another program")
+    check_names(macs, [path.stem for path in csvs])
+    need(*(("torch", "timm") if models else ()), "scipy")
     from edge_sdk.terminal.progress import progress_bars
     from edge_sdk.terminal.text import open_console
     from edge_sdk.workbench.data import measuring_split, open_source
     from edge_sdk.workbench.labelled import Split
     from edge_sdk.workbench.recorder import write_records
-    from edge_sdk.workbench.records_csv import read_csv
+    from edge_sdk.workbench.records_csv import read_csvs
     from edge_sdk.workbench.records_file import load_records, save_records
     from edge_sdk.workbench.subjects import file_name, open_subject
+    from edge_sdk.workbench.truths import truths_in
 
     source = open_source(data, Split(split) if split else measuring_split(data))
     subjects = [open_subject(name, pretrained=pretrained, threads=threads, upload=upload) for name in models]
@@ -69,9 +89,9 @@ def records(
             at[:] = done, of
             bars.update(task, completed=done, total=of)
 
-        paths = write_records(subjects, source, out, on_done=on_done)
-    for path in csvs:
-        imported = read_csv(path, load_records(paths[0]))
+        paths = write_records(subjects, source, out, on_done=on_done) if subjects else []
+    truth = load_records(paths[0]) if paths else truths_in(source, data)
+    for imported in read_csvs(csvs, truth=truth, macs=macs):
         paths.append(save_records(out / f"{file_name(imported.info.model)}.npz", imported))
     console.print(records_table(paths, out))
 
@@ -105,9 +125,9 @@ def records_table(paths: Iterable[Path], out: Path) -> Rows:
             info.model,
             len(one),
             f"{one.accuracy:.1%}",
-            f"{info.width}x{info.height}" if info.width else "?",
-            f"{info.macs / 1e6:.1f}" if info.macs else "?",
-            f"{info.parameters / 1e6:.2f} M" if info.parameters else "?",
-            f"{info.latency_ms:.2f} ms" if info.latency_ms else "?",
+            f"{info.width}x{info.height}" if info.width else "unknown",
+            f"{info.macs / 1e6:.1f}" if info.macs else "unknown",
+            f"{info.parameters / 1e6:.2f} M" if info.parameters else "unknown",
+            f"{info.latency_ms:.2f} ms" if info.latency_ms else "unknown",
         )
     return table

@@ -22,7 +22,7 @@ from edge_sdk.workbench.cascade.curve import Bools, Curve, Floats, cascade_curve
 from edge_sdk.workbench.cascade.ensemble import ensemble, fit_ensemble
 from edge_sdk.workbench.cascade.gate import fit_gate, gains, held_out_gains
 from edge_sdk.workbench.cascade.group_split import selection_part
-from edge_sdk.workbench.cascade.guarantee import guaranteed_threshold, quantile_candidates
+from edge_sdk.workbench.cascade.guarantee import guaranteed_threshold, likely_start, quantile_candidates
 from edge_sdk.workbench.cascade.hardness import hardness
 from edge_sdk.workbench.cascade.score_comparison import GATE, Comparison, compare_scores
 from edge_sdk.workbench.cascade.score_test import guaranteed_loss
@@ -74,7 +74,7 @@ def calibrate_records(
         mine = chances[fitting], little_right[fitting], big_right[fitting]
         score[fitting] = -held_out_gains(*mine, folds=_FOLDS, seed=seed)  # a plain threshold is chosen on these
     weight, final = _ensemble(chances, big, fitting) if allow_ensemble else (0.0, big_right)
-    costs = {"little_macs": little.info.macs, "big_macs": big.info.macs}
+    costs = _costs(little, big)
 
     def curve(of: Floats, part: Bools) -> Curve:
         sizes = None if big.upload_bytes is None else big.upload_bytes[part]
@@ -89,13 +89,22 @@ def calibrate_records(
 
     evaluation = ~fitting
     if rule.eps is not None:
+        candidates = quantile_candidates(score[fitting])
         found = guaranteed_threshold(
             score[evaluation],
             little_right[evaluation],
             big_right[evaluation],
             eps=rule.eps,
             delta=rule.delta,
-            candidates=quantile_candidates(score[fitting]),
+            candidates=candidates,
+            start=likely_start(
+                score[fitting],
+                little_right[fitting],
+                big_right[fitting],
+                eps=rule.eps,
+                candidates=candidates,
+                offloaded_right=final[fitting],
+            ),
             offloaded_right=final[evaluation],
         )
         threshold, promise = found.threshold, rule.eps
@@ -149,11 +158,21 @@ def calibrate_records(
 def _compare(chances: Floats, little: Records, big: Records, fitting: Bools, seed: int) -> list[Comparison]:
     if len(chances) < 20 * _FOLDS:
         return []
-    macs = {"little_macs": little.info.macs, "big_macs": max(big.info.macs, 1)}
     logits = little.logits[fitting] if little.energy is not None else None
     return compare_scores(
-        chances, little.truths[fitting], big.right[fitting], logits=logits, folds=_FOLDS, seed=seed, **macs
+        chances,
+        little.truths[fitting],
+        big.right[fitting],
+        logits=logits,
+        folds=_FOLDS,
+        seed=seed,
+        **_costs(little, big),
     )
+
+
+def _costs(little: Records, big: Records) -> dict[str, float]:
+    """MACs of both models; NaN: unknown."""
+    return {"little_macs": little.info.macs or float("nan"), "big_macs": big.info.macs or float("nan")}
 
 
 def _ensemble(chances: NDArray[np.float32], big: Records, fitting: Bools) -> tuple[float, Bools]:

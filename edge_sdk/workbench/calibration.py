@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import msgspec
@@ -91,7 +92,8 @@ class Calibration:
         if gate is not None:
             where = f"an expected gain of {gate.exit_at_or_below:.4f}"
         day = self.point.upload_bytes * self.frames_per_day / 1e6
-        sent = f"about {day:.3g} MB a day at {self.frames_per_day:,.0f} frames"
+        amount = "an unknown number of bytes" if math.isnan(day) else f"about {day:.3g} MB"
+        sent = f"{amount} a day at {self.frames_per_day:,.0f} frames"
         return (
             f"At {where}, {1 - self.point.exit_ratio:.1%} of frames go to the cloud; "
             f"with {1 - self.delta:.0%} confidence accuracy is {in_words(self.promise)}; {sent}."

@@ -56,18 +56,24 @@ def _thin(curve: Curve) -> Any:
 
 def _draw_curve(axis: Any, found: Calibration) -> None:
     curve, plain = found.curve, found.plain
+    known = not np.isnan(curve.macs[0])  # else the share of frames sent stands for the compute
+
+    def cost(of: Curve) -> Any:
+        return of.macs / 1e6 if known else 100 * (1 - of.exit_ratio)
+
     some = _thin(plain)
     if found.policy.gate is not None:
-        axis.plot(plain.macs[some] / 1e6, 100 * plain.accuracy[some], color=GREY, label="maximum softmax")
+        axis.plot(cost(plain)[some], 100 * plain.accuracy[some], color=GREY, label="maximum softmax")
     some = _thin(curve)
     name = "learned gate" if found.policy.gate is not None else "cascade, every threshold"
-    axis.plot(curve.macs[some] / 1e6, 100 * curve.accuracy[some], color=NAVY, label=name)
+    axis.plot(cost(curve)[some], 100 * curve.accuracy[some], color=NAVY, label=name)
     axis.axhline(100 * found.big_accuracy, color=CORAL, linewidth=1, linestyle="--", label="big model alone")
     axis.axhline(100 * found.little_accuracy, color=TEAL, linewidth=1, linestyle=":", label="little model alone")
-    where = found.point.macs / 1e6, 100 * found.point.accuracy
-    axis.scatter(*where, s=60, color=GOLD, edgecolor="black", zorder=5, label="chosen")
-    axis.axvline(curve.big_macs / 1e6, color=CORAL, linewidth=0.8, alpha=0.4)
-    axis.set(title="Accuracy against compute", xlabel="MMAC per frame, both models", ylabel="accuracy, %")
+    spent = found.point.macs / 1e6 if known else 100 * (1 - found.point.exit_ratio)
+    axis.scatter(spent, 100 * found.point.accuracy, s=60, color=GOLD, edgecolor="black", zorder=5, label="chosen")
+    axis.axvline(curve.big_macs / 1e6 if known else 100, color=CORAL, linewidth=0.8, alpha=0.4)
+    unit = "MMAC per frame, both models" if known else "frames sent, % (the models' MACs are unknown)"
+    axis.set(title="Accuracy against compute", xlabel=unit, ylabel="accuracy, %")
     axis.legend(fontsize=8, loc="lower right")
 
 

@@ -47,6 +47,10 @@ class FolderSource:
         """The pictures of one part."""
         yield from self.read_files(self._files[part * _FILES_PER_PART : (part + 1) * _FILES_PER_PART])
 
+    def listed(self) -> list[tuple[str, str | None, Path]]:
+        """Name, label (or None) and file of each picture, without reading it: one that is broken is listed too."""
+        return [(self._name(path), _label_of(self._name(path)), path) for path in self._files]
+
     def in_turn(self, seed: int) -> list[Path]:
         """All files, the classes in turn, each class in random order: any first part is spread over the classes."""
         return _in_turn(self._by_class(seed))
@@ -83,9 +87,13 @@ class FolderSource:
             except ImageError as error:
                 _log.warning("left out: %s", error)
                 continue
-            inner = path.relative_to(self._root).parts
-            label = inner[0] if len(inner) > 1 else None
-            yield LabelledImage(image, label, str(path), name="/".join(inner))
+            name = self._name(path)
+            yield LabelledImage(image, _label_of(name), str(path), name=name)
+
+
+def _label_of(name: str) -> str | None:
+    """The class of a picture: the folder that it lies in, below the root."""
+    return name.split("/")[0] if "/" in name else None
 
 
 def _in_turn(classes: Iterable[Sequence[Path]]) -> list[Path]:

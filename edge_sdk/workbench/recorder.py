@@ -23,9 +23,9 @@ from edge_sdk.workbench.labelled import LabelledImage, Source
 from edge_sdk.workbench.records import Records, from_logits, join
 from edge_sdk.workbench.records_file import load_records, save_records
 from edge_sdk.workbench.subjects import Subject, file_name, latency_ms
+from edge_sdk.workbench.truths import NO_LABELS
 
 _BATCH = 32
-NO_LABELS = "expected labelled pictures, in a folder for each class; got none that lies in such a folder"
 
 
 def run_subjects(

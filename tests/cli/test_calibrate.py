@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from edge_sdk.cli import cli
 from edge_sdk.model.bundle import open_bundle
 from edge_sdk.networks.checkpoint import load_checkpoint
 from edge_sdk.terminal.command import run
+from edge_sdk.workbench.records_file import load_records, save_records
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the exporter's own code
 
@@ -30,11 +33,30 @@ def test_pictures_choose_a_threshold(
 
 
 def test_records_do_as_well(fp32_bundle: Path, pair: list[str]) -> None:
-    given = ["--bundle", str(fp32_bundle), "--big", "m", "--records", *pair, "--macs", "1e12"]
+    given = ["--bundle", str(fp32_bundle), "--records", *pair, "--macs", "1e12"]
     assert run(cli, "edge-sdk", ["calibrate", *given]) == 0
     assert open_bundle(fp32_bundle).policy.calibration["rule"] == "macs"
+
+
+def test_a_big_model_of_unknown_cost_is_called_unknown(
+    fp32_bundle: Path, pair: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    big = load_records(pair[1])
+    info = msgspec.structs.replace(big.info, macs=0)
+    other = str(save_records(tmp_path / "big.npz", dataclasses.replace(big, info=info, upload_bytes=None)))
+    given = ["--bundle", str(fp32_bundle), "--records", pair[0], other]
+    assert run(cli, "edge-sdk", ["calibrate", *given, "--drop", "0", "--picture", str(tmp_path / "curve.png")]) == 0
+    text = capsys.readouterr().out
+    assert "the MACs of a model are unknown" in text and "an unknown number of bytes a day" in text
+    assert "nan" not in text
+    assert run(cli, "edge-sdk", ["calibrate", *given, "--macs", "1e12"]) == 2
+    assert "those of one are unknown" in capsys.readouterr().err
+    assert run(cli, "edge-sdk", ["calibrate", *given, "--bytes-per-day", "1MB"]) == 2
+    assert "these have none" in capsys.readouterr().err
 
 
 def test_data_or_records(fp32_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(cli, "edge-sdk", ["calibrate", "--bundle", str(fp32_bundle), "--big", "m"]) == 2
     assert "edge-sdk: expected either --data or --records (see" in capsys.readouterr().err
+    assert run(cli, "edge-sdk", ["calibrate", "--bundle", str(fp32_bundle), "--data", "photos"]) == 2
+    assert "expected --big, the model to run on --data" in capsys.readouterr().err

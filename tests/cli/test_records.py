@@ -10,6 +10,7 @@ from edge_sdk.cli import cli
 from edge_sdk.cli.records import records_table
 from edge_sdk.terminal.command import run
 from edge_sdk.terminal.text import open_console
+from edge_sdk.workbench.records_file import load_records
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the exporter's own code
 
@@ -25,3 +26,22 @@ def test_what_cannot_be_read_is_told(tmp_path: Path, capsys: pytest.CaptureFixtu
     given = ["m", "--data", str(tmp_path / "none"), "--out", str(tmp_path / "records")]
     assert run(cli, "edge-sdk", ["records", *given]) == 2
     assert "expected a folder of pictures" in capsys.readouterr().err
+
+
+def test_another_programs_records_need_no_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = ["id,predicted,probability"]
+    for kind in ("bird", "fox"):
+        for number in range(3):
+            (tmp_path / "photos" / kind).mkdir(parents=True, exist_ok=True)
+            (tmp_path / "photos" / kind / f"{number}.jpg").write_bytes(b"never read")
+            lines.append(f"{kind}/{number}.jpg,bird,0.9")
+    table = tmp_path / "theirs.csv"
+    table.write_text("\n".join(lines))
+    given = ["--data", str(tmp_path / "photos"), "--out", str(tmp_path / "records")]
+    assert run(cli, "edge-sdk", ["records", *given, "--csv", str(table), "--macs", "theirs=4.1G"]) == 0
+    text = capsys.readouterr().out
+    assert "50.0%" in text and "4100.0" in text and "unknown" in text
+    records = load_records(tmp_path / "records" / "theirs.npz")
+    assert records.ids.tolist()[:2] == ["bird/0.jpg", "bird/1.jpg"] and records.info.macs == 4_100_000_000
+    assert run(cli, "edge-sdk", ["records", *given]) == 2
+    assert "expected MODELS to run, or --csv" in capsys.readouterr().err

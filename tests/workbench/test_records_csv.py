@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from edge_sdk.errors import WorkbenchError
+from edge_sdk.workbench.folder_source import FolderSource
+from edge_sdk.workbench.labelled import Split
 from edge_sdk.workbench.records import Records, RecordsInfo, check_same, from_logits
-from edge_sdk.workbench.records_csv import read_csv
+from edge_sdk.workbench.records_csv import read_csv, read_csvs
+from edge_sdk.workbench.truths import truths_in
 
 LABELS = ("blue", "green", "red")
 
@@ -41,6 +44,12 @@ def test_a_third_partys_csv(tmp_path: Path) -> None:
         ("id,label\n", "expected the columns id, predicted, probability; got id, label"),
         ("id,predicted,probability\np/0,blue,0.9\n", "without 'p/1'"),
         ("id,predicted,probability\np/0,purple,0.9\np/1,red,1\n", "line 2: expected a class among"),
+        ("id,predicted,probability\np/0,red\np/1,red,1\n", "line 2: expected 3 values; got 2"),
+        ("id,predicted,probability\np/0,red,1\np/1,red,1\np/2,red,1\n", "the 2 sample ids of m; got 3, with 'p/2'"),
+        (
+            "id,predicted,probability\np/0,red,1\np/1,red,1\np/0,blue,1\n",
+            "line 4: expected each picture once; 'p/0' stands on line 2 with another answer",
+        ),
         ("id,predicted,probability\np/0,red,nan\np/1,red,1\n", "line 2: expected a probability"),
     ],
 )
@@ -49,3 +58,58 @@ def test_a_csv_that_does_not_fit_is_refused(tmp_path: Path, text: str, message: 
     path.write_text(text)
     with pytest.raises(WorkbenchError, match=message):
         read_csv(path, some(2))
+
+
+def test_rows_that_come_twice_with_one_content_are_merged_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "theirs.csv"
+    path.write_text("id,predicted,probability\np/0,red,0.9\np/1,red,1\np/0,red,0.9\n")
+    assert len(read_csv(path, some(2))) == 2
+    assert "merged 1 rows" in caplog.text
+
+
+def test_files_alone_are_enough_where_one_tells_the_truth(tmp_path: Path) -> None:
+    little, big = tmp_path / "little.csv", tmp_path / "big.csv"
+    little.write_text("id,predicted,probability,truth\na,fox,0.9,fox\nb,bird,0.4,fox\n")
+    big.write_text("probability,id,predicted\n0.8,b,fox\n0.7,a,fox\n")
+    one, two = read_csvs([little, big], macs={"big": 9})
+    check_same(one, two)
+    assert one.info.labels == ("bird", "fox") and (one.info.macs, two.info.macs) == (0, 9)
+    assert one.right.tolist() == [True, False] and two.right.tolist() == [True, True]
+    assert two.confidence.tolist() == [pytest.approx(0.7), pytest.approx(0.8)]
+    numbers = tmp_path / "numbers.csv"
+    numbers.write_text("id,predicted,probability,truth\na,2,0.9,0\nb,10,0.4,10\n")
+    assert read_csvs([numbers])[0].info.labels == tuple(map(str, range(11)))
+
+
+def test_files_alone_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    little, big = tmp_path / "little.csv", tmp_path / "big.csv"
+    little.write_text("id,predicted,probability\na,fox,0.9\n")
+    with pytest.raises(WorkbenchError, match="expected a column `truth`"):
+        read_csvs([little])
+    little.write_text("id,predicted,probability,truth\na,fox,0.9,fox\nb,bird,0.9,\n")
+    with pytest.raises(WorkbenchError, match="line 3: expected a class as truth; got ''"):
+        read_csvs([little])
+    little.write_text("id,predicted,probability,truth\na,fox,0.9,fox\nb,fox,0.9,fox\n")
+    with pytest.raises(WorkbenchError, match="expected two or more classes; got fox"):
+        read_csvs([little])
+    little.write_text("id,predicted,probability,truth\na,fox,0.9,fox\nb,fox,0.9,bird\n")
+    big.write_text("id,predicted,probability,truth\na,fox,0.9,bird\nb,fox,0.9,bird\n")
+    with pytest.raises(WorkbenchError, match="expected one truth of 'a'; got 'fox'"):
+        read_csvs([little, big])
+    with pytest.raises(WorkbenchError, match="expected a file name for each model"):
+        read_csvs([little, little])
+
+
+def test_the_pictures_of_a_folder_are_known_by_their_names(tmp_path: Path) -> None:
+    for name in ("fox/1.jpg", "bird/deep/2.jpg", "loose.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"not read")
+    known = truths_in(FolderSource(tmp_path, Split.ALL), "photos")
+    assert (known.labels, known.ids.tolist()) == (("bird", "fox"), ["bird/deep/2.jpg", "fox/1.jpg"])
+    assert known.truths.tolist() == [0, 1] and len(known) == 2
+    path = tmp_path / "theirs.csv"
+    path.write_text("id,predicted,probability\nfox/1.jpg,fox,1\nbird/deep/2.jpg,fox,0.5\n")
+    records = read_csv(path, known)
+    assert records.accuracy == 0.5 and records.sources is not None

@@ -27,8 +27,8 @@ class Point:
         threshold: confidence at or above which a frame exits.
         exit_ratio: share of the frames that exit.
         accuracy: share of the frames that the cascade names rightly.
-        macs: multiply-accumulates per frame.
-        upload_bytes: bytes per frame, exits counted as 0.
+        macs: multiply-accumulates per frame; NaN: unknown.
+        upload_bytes: bytes per frame, exits counted as 0; NaN: unknown.
     """
 
     threshold: float
@@ -46,10 +46,10 @@ class Curve:
         thresholds: `float64 (P,)`, falling; the first is above all confidences, the last lets all exit.
         exits: `int64 (P,)`, frames that exit.
         right: `float64 (P,)`, frames that the cascade names rightly (an expected number where rightness is a chance).
-        macs: `float64 (P,)`, multiply-accumulates per frame.
-        upload_bytes: `float64 (P,)`, bytes per frame.
+        macs: `float64 (P,)`, multiply-accumulates per frame; NaN: unknown.
+        upload_bytes: `float64 (P,)`, bytes per frame; NaN: unknown.
         frames: how many records.
-        big_macs: of the big model, per frame.
+        big_macs: of the big model, per frame; NaN: unknown.
     """
 
     thresholds: Floats
@@ -120,9 +120,9 @@ def cascade_curve(
         confidence: `float (N,)` of the little model; any score that rises with the chance that it may answer.
         little_right: `bool (N,)`.
         big_right: `bool (N,)`.
-        little_macs: multiply-accumulates per frame, paid by every frame.
-        big_macs: multiply-accumulates per offloaded frame.
-        upload_bytes: `(N,)` size of each frame on the wire; None: not known, 0.
+        little_macs: multiply-accumulates per frame, paid by every frame; NaN: unknown.
+        big_macs: multiply-accumulates per offloaded frame; NaN: unknown.
+        upload_bytes: `(N,)` size of each frame on the wire; None: unknown.
         offloaded_right: `(N,)` whether the final answer on a frame is right if it is offloaded, where that is not the
             big model's answer alone (an ensemble); None: `big_right`. The first point still is the big model alone.
 
@@ -149,7 +149,8 @@ def cascade_curve(
         exits=exits,
         right=right,
         macs=little_macs + offloaded * big_macs,
-        upload_bytes=np.maximum(0.0, (sizes.sum() - saved) / count),
+        upload_bytes=np.full(len(right), np.nan if upload_bytes is None else 0.0)
+        + np.maximum(0.0, (sizes.sum() - saved) / count),
         frames=count,
         big_macs=big_macs,
     )
@@ -205,17 +206,20 @@ def within(
     if bytes_per_day is not None:
         if not frames_per_day or frames_per_day <= 0:
             raise WorkbenchError(f"expected frames per day above 0 beside bytes per day; got {frames_per_day}")
-        if not curve.upload_bytes[0]:
+        if not curve.upload_bytes[0] > 0:
             raise WorkbenchError("expected records with the bytes of each frame on the wire; these have none")
         keeps &= curve.upload_bytes * frames_per_day <= bytes_per_day * (1 + 1e-12)
     if macs is not None:
+        if np.isnan(curve.macs[0]):
+            raise WorkbenchError("expected records with the MACs of both models; those of one are unknown")
         keeps &= curve.macs <= macs * (1 + 1e-12)
     allowed = np.flatnonzero(keeps)
     if not len(allowed):
         least = curve.point(len(curve.right) - 1)
+        cost = "unknown" if np.isnan(least.macs) else f"{least.macs:,.0f}"
         raise WorkbenchError(
-            f"no threshold keeps these limits: with every frame exiting a frame costs {least.macs:,.0f} MACs, "
-            f"{least.upload_bytes:,.0f} bytes and 0% offloads"
+            f"no threshold keeps these limits: with every frame exiting a frame costs {cost} MACs, 0 bytes and 0% "
+            "offloads"
         )
     right = curve.right[allowed]
     return curve.point(int(allowed[np.flatnonzero(right == right.max())[-1]]))

@@ -10,6 +10,11 @@ sequence testing): if for each T of a list that was fixed beforehand p(T) is a v
 "R(T) > eps", and the list is walked from its start until the first p(T) > delta, then with probability 1 - delta or
 more every T before that keeps R(T) <= eps. Nothing is assumed of the shape of R, which need not be monotone.
 
+Where the walk starts. At the strictest thresholds few frames exit, and with a small eps one unlucky frame ends a walk
+that begins there; with eps of 0 or less they cannot be promised at all. `likely_start` finds on other records where
+the test is most likely to be passed, and the walk goes down from there at the full level. To split the level between
+two starts costs more than it brings (`benchmarks/guarantee.py`).
+
 The p-value is that of an exact score test (`cascade.score_test`), which uses that D is mostly 0 and holds its level
 whatever the share of frames on which the models differ. eps may be 0 ("at least as good as the big model") or negative
 ("better by that much").
@@ -21,6 +26,7 @@ another look alike: take one of several, from many places.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +37,7 @@ from edge_sdk.workbench.cascade.curve import Bools, Floats, above, check_records
 from edge_sdk.workbench.cascade.score_test import loss_p_value
 
 _CHUNK = 16
+_USUAL_LOSS = 0.005
 _MOST_DELTA = 0.25
 
 
@@ -66,6 +73,7 @@ def guaranteed_threshold(
     eps: float,
     delta: float,
     candidates: Floats | None = None,
+    start: float | None = None,
     offloaded_right: Bools | None = None,
 ) -> Guarantee:
     """The lowest threshold at which the cascade loses at most eps against the big model, with probability 1 - delta.
@@ -78,6 +86,8 @@ def guaranteed_threshold(
         delta: tolerated chance that the promise fails, in (0, 1/4].
         candidates: `float (K,)`, thresholds fixed without looking at these records; default: `spread_candidates()`, for
             scores in [0, 1].
+        start: the threshold at which the walk begins, found on other records; candidates above it are left out; None:
+            the strictest.
         offloaded_right: `bool (N,)`, whether the final answer on a frame is right if it is offloaded, where that is not
             the big model's alone; None: `big_right`.
 
@@ -88,24 +98,96 @@ def guaranteed_threshold(
     check_records(confidence=confidence, little_right=little_right, big_right=big_right)
     if not -1 < eps < 1 or not 0 < delta <= _MOST_DELTA:
         raise WorkbenchError(f"expected eps in (-1, 1) and delta in (0, 1/4]; got eps {eps} and delta {delta}")
-    walk = -np.unique(-np.asarray(spread_candidates() if candidates is None else candidates, np.float64))
-    order = np.argsort(-confidence, kind="stable")
-    exits = np.searchsorted(-confidence[order], -walk, side="right")
-    final = big_right if offloaded_right is None else offloaded_right
-    lost = _along(big_right & ~little_right, big_right & ~final, order)[exits]
-    won = _along(little_right & ~big_right, final & ~big_right, order)[exits]
+    walk = _falling(spread_candidates() if candidates is None else candidates)
+    walk = walk if start is None else walk[walk <= start]
+    lost, won = changed(walk, confidence, little_right, big_right, offloaded_right)
+
+    def p_values(chunk: slice) -> Floats:
+        return loss_p_value(lost[chunk], won[chunk], len(confidence), eps, delta)
+
+    best, p_value = fixed_sequence(p_values, len(walk), delta)
+    threshold = above(max(1.0, float(confidence.max()))) if best is None else float(walk[best])
+    return Guarantee(threshold, eps, delta, len(confidence), p_value)
+
+
+def likely_start(
+    confidence: Floats,
+    little_right: Bools,
+    big_right: Bools,
+    *,
+    eps: float,
+    candidates: Floats,
+    offloaded_right: Bools | None = None,
+) -> float:
+    """The threshold at which a promise is most likely to be kept by other records: where to start their walk.
+
+    The largest distance of eps from the measured loss in standard deviations, with one more frame on which the models
+    differ and the loss drawn towards 0 as if its usual size were half a point, so that few records do not mislead.
+
+    Args:
+        confidence: `float (N,)` of the little model on records that the walk does not see.
+        little_right: `bool (N,)`.
+        big_right: `bool (N,)`.
+        eps: tolerated loss of accuracy.
+        candidates: `float (K,)`, the thresholds of the walk.
+        offloaded_right: `bool (N,)` as in `guaranteed_threshold`.
+    """
+    walk, count = _falling(candidates), len(confidence)
+    lost, won = changed(walk, np.asarray(confidence, np.float64), little_right, big_right, offloaded_right)
+    spread = (lost + won + 1) / count
+    loss = (lost - won) / count * _USUAL_LOSS**2 / (_USUAL_LOSS**2 + spread / count)
+    return float(walk[np.argmax((eps - loss) / np.sqrt(spread))])
+
+
+def fixed_sequence(p_values: Callable[[slice], Floats], count: int, delta: float) -> tuple[int | None, float]:
+    """Walk a list of hypotheses until the first that is not rejected (see the module).
+
+    Args:
+        p_values: gives the p-values of a stretch of the list.
+        count: length of the list.
+        delta: level.
+
+    Returns:
+        the last hypothesis rejected and its p-value; None and 1 where the first is not.
+    """
     best, p_value = None, 1.0
-    for start in range(0, len(walk), _CHUNK):
-        chunk = slice(start, start + _CHUNK)
-        values = loss_p_value(lost[chunk], won[chunk], len(confidence), eps, delta)
+    for start in range(0, count, _CHUNK):
+        values = p_values(slice(start, start + _CHUNK))
         failed = np.flatnonzero(values > delta)
         last = (int(failed[0]) if len(failed) else len(values)) - 1
         if last >= 0:
             best, p_value = start + last, float(values[last])
         if len(failed):
             break
-    threshold = above(max(1.0, float(confidence.max()))) if best is None else float(walk[best])
-    return Guarantee(threshold, eps, delta, len(confidence), p_value)
+    return best, p_value
+
+
+def changed(
+    walk: Floats, confidence: Floats, little_right: Bools, big_right: Bools, offloaded_right: Bools | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """How many records the cascade loses and wins against the big model at each of K thresholds.
+
+    Args:
+        walk: `float64 (K,)`, falling.
+        confidence: `float64 (N,)`.
+        little_right: `bool (N,)`.
+        big_right: `bool (N,)`.
+        offloaded_right: `bool (N,)`, as in `guaranteed_threshold`.
+
+    Returns:
+        `int64 (K,)` each.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    exits = np.searchsorted(-confidence[order], -walk, side="right")
+    final = big_right if offloaded_right is None else offloaded_right
+    lost = _along(big_right & ~little_right, big_right & ~final, order)[exits]
+    won = _along(little_right & ~big_right, final & ~big_right, order)[exits]
+    return lost, won
+
+
+def _falling(candidates: Floats) -> Floats:
+    result: Floats = -np.unique(-np.asarray(candidates, np.float64))
+    return result
 
 
 def _along(exiting: Bools, offloaded: Bools, order: NDArray[np.intp]) -> NDArray[np.int64]:

@@ -29,7 +29,7 @@ class Comparison:
         difference: of the area to that of the maximum softmax.
         low: 2.5% quantile of the difference over bootstrap draws of the records.
         high: 97.5% quantile.
-        macs_lossless: MACs per frame at no loss, relative to the big model's.
+        macs_lossless: MACs per frame at no loss, relative to the big model's; NaN: unknown.
     """
 
     name: str
@@ -63,8 +63,8 @@ def compare_scores(
         probabilities: `float (N, C)` of the little model.
         truths: `int (N,)`.
         big_right: `bool (N,)`.
-        little_macs: per frame.
-        big_macs: per frame.
+        little_macs: per frame; NaN: unknown.
+        big_macs: per frame; NaN: unknown.
         logits: `float (N, C)`, for the energy; default: it is left out.
         folds: of the cross-validation; records are assigned to them at random.
         draws: bootstrap draws.

@@ -8,7 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.workbench.cascade.guarantee import guaranteed_threshold, quantile_candidates, spread_candidates
+from edge_sdk.workbench.cascade.guarantee import (
+    guaranteed_threshold,
+    likely_start,
+    quantile_candidates,
+    spread_candidates,
+)
 from edge_sdk.workbench.cascade.score_test import loss_p_value
 
 
@@ -68,6 +73,25 @@ def test_an_ensemble_on_offloads_counts_in_the_promise() -> None:
     plain = guaranteed_threshold(confidence, little, big, eps=0.03, delta=0.1)
     with_voice = guaranteed_threshold(confidence, little, big, eps=0.03, delta=0.1, offloaded_right=better)
     assert with_voice.threshold < plain.threshold
+
+
+def test_a_walk_may_start_where_other_records_are_best() -> None:
+    """The cascade beats the big model by a point at half of the exits, and the most confident frames err a little."""
+    rng = np.random.default_rng(4)
+    confidence = rng.random(8000)
+    big = rng.random(8000) < 0.85
+    little = np.where(rng.random(8000) < 0.04, ~big, big)
+    middling = (confidence > 0.4) & (confidence < 0.8)
+    little |= middling & (rng.random(8000) < 0.5)
+    selection = np.arange(8000) < 3000
+    walk = quantile_candidates(confidence[selection])
+    parts = confidence[selection], little[selection], big[selection]
+    start = likely_start(*parts, eps=0.0, candidates=walk)
+    assert 0.3 < start < 0.6
+    rest = confidence[~selection], little[~selection], big[~selection]
+    assert not guaranteed_threshold(*rest, eps=0.0, delta=0.05, candidates=walk).holds
+    found = guaranteed_threshold(*rest, eps=0.0, delta=0.05, candidates=walk, start=start)
+    assert found.holds and found.threshold <= start
 
 
 def test_candidates_fall() -> None:
