@@ -162,9 +162,9 @@ def main() -> None:
         best = lossless(truth, drop=eps)
         table.add_row(f"{100 * eps:.2f}", f"{delta:.0%}", "oracle", "", f"{1 - best.exit_ratio:.1%}", "", "")
         for rule, rows in found.items():
-            loss, sent, none = (np.array(column) for column in zip(*rows, strict=True))
-            broken = (loss > eps + 1e-12) & ~none.astype(bool)
-            cells = f"{broken.mean():.1%}", f"{sent.mean():.1%}", f"{100 * loss.mean():+.2f}", f"{none.mean():.1%}"
+            lost, sent, none = (np.array(column) for column in zip(*rows, strict=True))
+            broken = (lost > eps + 1e-12) & ~none.astype(bool)
+            cells = f"{broken.mean():.1%}", f"{sent.mean():.1%}", f"{100 * lost.mean():+.2f}", f"{none.mean():.1%}"
             table.add_row("", "", rule, *cells)
     Console(width=120).print(table)
 

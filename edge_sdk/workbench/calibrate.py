@@ -74,7 +74,6 @@ def calibrate_records(
         mine = chances[fitting], little_right[fitting], big_right[fitting]
         score[fitting] = -held_out_gains(*mine, folds=_FOLDS, seed=seed)  # a plain threshold is chosen on these
     weight, final = _ensemble(chances, big, fitting) if allow_ensemble else (0.0, big_right)
-    costs = _costs(little, big)
 
     def curve(of: Floats, part: Bools) -> Curve:
         sizes = None if big.upload_bytes is None else big.upload_bytes[part]
@@ -84,7 +83,8 @@ def calibrate_records(
             big_right[part],
             upload_bytes=sizes,
             offloaded_right=final[part] if weight else None,
-            **costs,
+            little_macs=_macs(little),
+            big_macs=_macs(big),
         )
 
     evaluation = ~fitting
@@ -166,13 +166,14 @@ def _compare(chances: Floats, little: Records, big: Records, fitting: Bools, see
         logits=logits,
         folds=_FOLDS,
         seed=seed,
-        **_costs(little, big),
+        little_macs=_macs(little),
+        big_macs=_macs(big),
     )
 
 
-def _costs(little: Records, big: Records) -> dict[str, float]:
-    """MACs of both models; NaN: unknown."""
-    return {"little_macs": little.info.macs or float("nan"), "big_macs": big.info.macs or float("nan")}
+def _macs(records: Records) -> float:
+    """MACs of a model per picture; NaN: unknown."""
+    return float(records.info.macs) or float("nan")
 
 
 def _ensemble(chances: NDArray[np.float32], big: Records, fitting: Bools) -> tuple[float, Bools]:
