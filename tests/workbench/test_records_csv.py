@@ -8,11 +8,8 @@ import numpy as np
 import pytest
 
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.workbench.folder_source import FolderSource
-from edge_sdk.workbench.labelled import Split
 from edge_sdk.workbench.records import Records, RecordsInfo, check_same, from_logits
 from edge_sdk.workbench.records_csv import read_csv, read_csvs
-from edge_sdk.workbench.truths import truths_in
 
 LABELS = ("blue", "green", "red")
 
@@ -100,16 +97,3 @@ def test_files_alone_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         read_csvs([little, big])
     with pytest.raises(WorkbenchError, match="expected a file name for each model"):
         read_csvs([little, little])
-
-
-def test_the_pictures_of_a_folder_are_known_by_their_names(tmp_path: Path) -> None:
-    for name in ("fox/1.jpg", "bird/deep/2.jpg", "loose.jpg"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(b"not read")
-    known = truths_in(FolderSource(tmp_path, Split.ALL), "photos")
-    assert (known.labels, known.ids.tolist()) == (("bird", "fox"), ["bird/deep/2.jpg", "fox/1.jpg"])
-    assert known.truths.tolist() == [0, 1] and len(known) == 2
-    path = tmp_path / "theirs.csv"
-    path.write_text("id,predicted,probability\nfox/1.jpg,fox,1\nbird/deep/2.jpg,fox,0.5\n")
-    records = read_csv(path, known)
-    assert records.accuracy == 0.5 and records.sources is not None
