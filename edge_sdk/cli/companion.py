@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge_sdk.cli.given import given, refuse_pretrained
 from edge_sdk.cli.options import (
     big_option,
     data_option,
@@ -15,6 +16,7 @@ from edge_sdk.cli.options import (
     out_option,
     pretrained_option,
     served_big,
+    threads_option,
     upload_option,
 )
 from edge_sdk.terminal.command import need, when_stopped
@@ -47,7 +49,7 @@ _PRECISION = "Number format of the candidates: exported to int8, or as they are,
 @upload_option("Run the big model on pictures as this encoding leaves them.")
 @click.option("--watts", default=3.0, show_default=True, help="Power of the device while it computes.")
 @click.option("--joules-per-byte", default=5e-6, show_default=True, help="Energy of sending.")
-@click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="CPU threads of bundles.")
+@threads_option(" of networks in torch; of bundles too where it is given, else they run as on the device, with one")
 def companion(
     big: str,
     label_map: dict[str, str],
@@ -62,30 +64,44 @@ def companion(
     upload: Any,
     watts: float,
     joules_per_byte: float,
-    threads: int,
+    threads: int | None,
 ) -> None:
     """Find the little model that saves a big model most (TinySaver).
 
     Candidates are exported to int8 and measured in the device's runtime; chosen on the data's calibration split,
     evaluated on its test split. If stopped, the same command continues.
     """
+    refuse_pretrained([big, *candidates], pretrained)
+    if as_float and precision == "int8" and "--precision" in given():
+        raise click.UsageError("expected --float or --precision int8, not both: candidates run in one of them")
     need("torch", "timm", "scipy", "executorch", "matplotlib")
-    from edge_sdk.terminal.progress import progress_bars
+    from edge_sdk.terminal.progress import progress_bars, shown_by
     from edge_sdk.terminal.text import open_console, say
     from edge_sdk.workbench.cascade.companion import advice
     from edge_sdk.workbench.companion_search import Power, find_companions
     from edge_sdk.workbench.draw import draw_companions
+    from edge_sdk.workbench.spent import Account
+    from edge_sdk.workbench.threads import take_threads
 
     console = open_console()
+    say(console, take_threads(threads).sentence())
     step = ["reading the models"]
 
-    def on_step(text: str) -> None:
-        step[:] = [text]
-        say(console, f"{text} ...")
-
     stopped = when_stopped(lambda: f"while {step[0]}; the same command continues")
-    with stopped, progress_bars(console) as bars:
-        task = bars.add_task("pictures", total=None)
+    with stopped, progress_bars(console) as bars, Account(file=out / ".spent.json") as account:
+        show = shown_by(bars)
+
+        def on_step(text: str) -> None:
+            step[:] = [text]
+            account.note()
+            say(console, f"{text} ...")
+            show(text, 0, 0)
+
+        def on_done(done: int, of: int) -> None:
+            account.note()
+            show(step[0], done, of)
+
+        show(step[0], 0, 0)
         found = find_companions(
             served_big(big)[0],
             candidates,
@@ -97,11 +113,12 @@ def companion(
             power=Power(watts, joules_per_byte),
             rule=rule,
             top=top,
-            threads=threads,
+            threads=threads or 1,
             label_map=label_map,
             on_step=on_step,
-            on_done=lambda done, of: bars.update(task, completed=done, total=of),
+            on_done=on_done,
         )
+        spent = account.now()
     console.print(companion_table(found.ranked, f"Companions of {found.big.info.model} ({rule} rule)"))
     say(console, f"big model alone: {found.big.accuracy:.1%}; all columns but delta-C and T are of the test split")
     for name, reason in found.left_out.items():
@@ -111,15 +128,30 @@ def companion(
         picture = out / "companions.png"
         draw_companions(picture, found.ranked, f"Companions of {found.big.info.model}")
         say(console, f"wrote {picture}")
+    say(console, spent.sentence())
 
 
 def companion_table(ranked: Sequence[Ranked], title: str) -> Rows:
     """Ranked companions, a row each."""
     from edge_sdk.terminal.tables import Rows
 
-    columns = ("model", "delta-C", "T", "exits", "alone", "cascade", "MACs", "latency", "energy", "upload", "size")
+    columns = (
+        "model",
+        "delta-C",
+        "T",
+        "exits",
+        "alone",
+        "cascade",
+        "points against big (95%)",
+        "MACs",
+        "latency",
+        "energy",
+        "upload",
+        "size",
+    )
     table = Rows(title, columns)
     for one in ranked:
+        gap = one.against_big
         table.add(
             one.name,
             f"{one.choice.saving:+.3f}",
@@ -127,6 +159,7 @@ def companion_table(ranked: Sequence[Ranked], title: str) -> Rows:
             f"{one.exit_ratio:.1%}",
             f"{one.accuracy:.1%}",
             f"{one.cascade_accuracy:.1%}",
+            f"{100 * gap.value:+.1f} ({100 * gap.low:+.1f} to {100 * gap.high:+.1f})",
             f"{one.relative_macs:.1%}",
             f"{one.latency_ms:.2f} ms",
             f"{one.energy_mj:.2f} mJ",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge_sdk.cli.given import given, refuse_together
 from edge_sdk.cli.options import (
     OLD_FILE,
     data_option,
@@ -16,6 +17,7 @@ from edge_sdk.cli.options import (
     parse_size,
     pretrained_option,
     seed_option,
+    threads_option,
 )
 from edge_sdk.terminal.command import need, when_stopped
 
@@ -51,6 +53,7 @@ _MEASURE = "Measure on at most this many others, which `edge-sdk train` on the s
 @click.option(
     "--allow", multiple=True, metavar="OPERATOR", help="Operator that may stay outside XNNPACK; may be repeated."
 )
+@threads_option()
 def export(
     model: str | None,
     checkpoint: Path | None,
@@ -66,11 +69,15 @@ def export(
     precision: str,
     fp32: bool,
     allow: tuple[str, ...],
+    threads: int | None,
 ) -> None:
     """Quantise a model to int8, lower it to XNNPACK and write a bundle.
 
     The bundle is checked in the device's runtime before it is written.
     """
+    refuse_together(("--pretrained", "--checkpoint", "the network has timm's weights or the checkpoint's"))
+    if fp32 and precision == "int8" and "--precision" in given():
+        raise click.UsageError("expected --fp32 or --precision int8, not both")
     need("torch", "timm", "safetensors", "executorch")
     from edge_sdk.model.bundle import InputSpec
     from edge_sdk.model.made_for import made_for
@@ -79,8 +86,12 @@ def export(
     from edge_sdk.terminal.text import open_console, say
     from edge_sdk.workbench.export import export as run
     from edge_sdk.workbench.sample import draw_sample
+    from edge_sdk.workbench.spent import Account
+    from edge_sdk.workbench.threads import take_threads
 
     console = open_console()
+    account = Account()
+    say(console, take_threads(threads).sentence())
     step = ["reading the model"]
 
     def on_step(text: str) -> None:
@@ -113,6 +124,7 @@ def export(
     console.print(export_table(report))
     for line in remarks(report):
         say(console, line)
+    say(console, account.now().sentence())
     say(console, f"wrote {report.bundle.path}")
 
 

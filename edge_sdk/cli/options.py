@@ -125,6 +125,12 @@ def seed_option(text: str = "Seed of all random choices.") -> Callable[[Command]
     return option("--seed", default=0, show_default=True, type=int, help=text)
 
 
+def threads_option(also: str = "") -> Callable[[Command], Command]:
+    """`--threads`: CPU threads, read by `edge_sdk.workbench.threads.take_threads`."""
+    text = f"CPU threads{also}.  [default: as many as cores are idle, one of them left to others]"
+    return option("--threads", type=click.IntRange(1), help=text)
+
+
 def upload_option(text: str) -> Callable[[Command], Command]:
     """`--upload`: how pictures are encoded on their way to the big model."""
     return option("--upload", callback=parse_upload, metavar=UPLOAD, help=text, old_names=("--as-uploaded",))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge_sdk.cli.given import refuse_pretrained, refuse_without
 from edge_sdk.cli.options import (
     OLD_FILE,
     check_names,
@@ -16,6 +17,7 @@ from edge_sdk.cli.options import (
     out_option,
     parse_macs,
     pretrained_option,
+    threads_option,
     upload_option,
 )
 from edge_sdk.terminal.command import need, when_stopped
@@ -41,7 +43,7 @@ _MACS = "Multiply-accumulates per picture of an imported model, such as theirs=4
 @out_option("Folder of the records.", folder=True)
 @pretrained_option()
 @upload_option("Run the models on pictures as this encoding leaves them.")
-@click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="CPU threads of bundles.")
+@threads_option(" of networks in torch; of bundles too where it is given, else they run as on the device, with one")
 @click.option("--csv", "csvs", multiple=True, type=OLD_FILE, help=_CSV)
 @click.option("--macs", multiple=True, callback=parse_macs, metavar="NAME=MACS", help=_MACS)
 def records(
@@ -52,7 +54,7 @@ def records(
     out: Path,
     pretrained: bool,
     upload: Any,
-    threads: int,
+    threads: int | None,
     csvs: tuple[Path, ...],
     macs: dict[str, int],
 ) -> None:
@@ -63,37 +65,50 @@ def records(
     """
     if not models and not csvs:
         raise click.UsageError("expected MODELS to run, or --csv with the records of another program")
+    refuse_without(("--macs", "--csv", "models of files have theirs"))
+    refuse_pretrained(models, pretrained)
     check_names(macs, [path.stem for path in csvs])
     need(*(("torch", "timm") if models else ()), "scipy")
-    from edge_sdk.terminal.progress import progress_bars
-    from edge_sdk.terminal.text import open_console
+    from edge_sdk.terminal.progress import progress_bars, shown_by
+    from edge_sdk.terminal.text import open_console, say
     from edge_sdk.workbench.data import measuring_split, open_source
     from edge_sdk.workbench.labelled import Split
     from edge_sdk.workbench.recorder import write_records
     from edge_sdk.workbench.records_csv import read_csvs
     from edge_sdk.workbench.records_file import load_records, save_records
+    from edge_sdk.workbench.spent import Account
     from edge_sdk.workbench.subjects import file_name, open_subject
+    from edge_sdk.workbench.threads import take_threads
     from edge_sdk.workbench.truths import truths_in
 
-    source = open_source(data, Split(split) if split else measuring_split(data))
-    subjects = [open_subject(name, pretrained=pretrained, threads=threads, upload=upload) for name in models]
-    if label_map:
-        subjects = map_labels(subjects, label_map)
     console = open_console()
+    if models:
+        say(console, take_threads(threads).sentence())
     at = [0, 0]
     stopped = when_stopped(lambda: f"{at[0]} of {at[1]} pictures done; the same command continues")
-    with stopped, progress_bars(console) as bars:
-        task = bars.add_task("pictures", total=None)
+    with stopped, progress_bars(console) as bars, Account(file=out / ".spent.json") as account:
+        show = shown_by(bars)
+        show("read models", 0, len(models))
+        source = open_source(data, Split(split) if split else measuring_split(data))
+        subjects = []
+        for name in models:
+            subjects.append(open_subject(name, pretrained=pretrained, threads=threads or 1, upload=upload))
+            show("read models", len(subjects), len(models))
+        if label_map:
+            subjects = map_labels(subjects, label_map)
 
         def on_done(done: int, of: int) -> None:
             at[:] = done, of
-            bars.update(task, completed=done, total=of)
+            account.note()
+            show("pictures", done, of)
 
         paths = write_records(subjects, source, out, on_done=on_done) if subjects else []
+        spent = account.now()
     truth = load_records(paths[0]) if paths else truths_in(source, data)
     for imported in read_csvs(csvs, truth=truth, macs=macs):
         paths.append(save_records(out / f"{file_name(imported.info.model)}.npz", imported))
     console.print(records_table(paths, out))
+    say(console, spent.sentence())
 
 
 def map_labels(subjects: Sequence[Subject], label_map: dict[str, str]) -> list[Subject]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge_sdk.cli.given import refuse_pretrained
 from edge_sdk.cli.options import (
     big_option,
     cache_option,
@@ -15,6 +16,7 @@ from edge_sdk.cli.options import (
     pretrained_option,
     seed_option,
     served_big,
+    threads_option,
 )
 from edge_sdk.terminal.command import need, when_stopped
 
@@ -40,43 +42,58 @@ _CONSERVATIVE = "Replace each accuracy by this quantile of its Beta distribution
 @click.option("--method", default="circular", show_default=True, type=click.Choice(METHODS), help="Of the search.")
 @click.option("--conservative", type=_OPEN, metavar="QUANTILE", help=_CONSERVATIVE)
 @seed_option()
+@threads_option()
 @cache_option("Folder of features.  [default: OUT-features, beside OUT]")
-def sequence(big: str, bundle: str, data: str, out: Path, epochs: int, **settings: Any) -> None:
+def sequence(
+    big: str, pretrained: bool, bundle: str, data: str, out: Path, epochs: int, threads: int | None, **settings: Any
+) -> None:
     """Attach early exits to a big model that use the little model's answer; `cloud-server --model OUT` serves it.
 
     Trained on the data's training split, searched on its calibration split, evaluated on its test split. If stopped,
     the same command continues.
     """
+    refuse_pretrained([big], pretrained)
     need("torch", "timm", "scipy", "safetensors")
-    from edge_sdk.terminal.progress import progress_bars
+    from edge_sdk.terminal.progress import progress_bars, shown_by
     from edge_sdk.terminal.text import open_console, say
     from edge_sdk.workbench.sequence.make import make_sequence
+    from edge_sdk.workbench.spent import Account
+    from edge_sdk.workbench.threads import take_threads
 
     console = open_console()
+    say(console, take_threads(threads).sentence())
     at = ["no features yet"]
-    with when_stopped(lambda: f"{at[0]}; the same command continues"), progress_bars(console) as bars:
-        features = bars.add_task("features", total=None)
-        training = bars.add_task("training", total=epochs)
+    stopped = when_stopped(lambda: f"{at[0]}; the same command continues")
+    file = out.with_name(f"{out.name}.spent.json")
+    with stopped, progress_bars(console) as bars, Account(file=file) as account:
+        show = shown_by(bars)
 
-        def on_part(done: int, of: int) -> None:
-            at[:] = [f"features: {done} of {of} parts of a split done"]
-            bars.update(features, completed=done, total=of)
-
-        def on_epoch(done: int, of: int, loss: float) -> None:
-            at[:] = [f"training: {done} of {of} epochs done"]
-            bars.update(training, completed=done, description=f"training, {loss:.3f}")
+        def on_progress(what: str, done: int, of: int) -> None:
+            at[:] = [f"{what}: {done} of {of} done"]
+            account.note()
+            show(what, done, of)
 
         made = make_sequence(
-            served_big(big)[0], bundle, data, out, epochs=epochs, on_part=on_part, on_epoch=on_epoch, **settings
+            served_big(big)[0],
+            bundle,
+            data,
+            out,
+            pretrained=pretrained,
+            epochs=epochs,
+            on_progress=on_progress,
+            **settings,
         )
+        spent = account.now()
     console.print(exits_table(made))
     console.print(figures_table(made))
     gain = made.found.advantage
     say(
         console,
         f"at equal MACs {100 * gain.value:+.2f} points over little and big "
-        f"(95%: {100 * gain.low:+.2f} to {100 * gain.high:+.2f})",
+        f"(95%: {100 * gain.low:+.2f} to {100 * gain.high:+.2f}); against the big model alone "
+        f"{made.found.against_big.points()}",
     )
+    say(console, spent.sentence())
     say(console, f"wrote {out}; serve it with: cloud-server --model {out}")
 
 

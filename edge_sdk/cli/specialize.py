@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from edge_sdk.cli.given import refuse_pretrained, refuse_together
 from edge_sdk.cli.options import (
     OLD_FILE,
     OLD_FOLDER,
@@ -15,6 +16,7 @@ from edge_sdk.cli.options import (
     pretrained_option,
     seed_option,
     served_big,
+    threads_option,
 )
 from edge_sdk.terminal.command import need, when_stopped
 
@@ -67,6 +69,7 @@ _ALLOW = "Operator that may stay outside XNNPACK; may be repeated."
 @click.option("--name", default="", help="Name of the model.  [default: the folder's name]")
 @click.option("--allow", multiple=True, metavar="OPERATOR", help=_ALLOW)
 @seed_option()
+@threads_option()
 def specialize(
     big: str,
     pretrained: bool,
@@ -88,6 +91,7 @@ def specialize(
     name: str,
     allow: tuple[str, ...],
     seed: int,
+    threads: int | None,
 ) -> None:
     """Make a small model for one place from a big one and a few pictures (TACO, arXiv 2303.14409).
 
@@ -95,6 +99,12 @@ def specialize(
     continues. Targets: params=10x or params=1.2M, macs=4x or macs=50M, latency=3x or latency_ms=2.5, size=8x or
     size=500kB; several must all hold.
     """
+    refuse_together(("--generic", "--without-control", "the generic pictures are for the control"))
+    refuse_pretrained([big], pretrained)
+    if schedule == "gradual" and ":" in pattern:
+        raise click.UsageError(f"expected --schedule once with --pattern {pattern}, which is one step; got gradual")
+    if targets and ":" in pattern:
+        raise click.UsageError(f"expected no --target with --pattern {pattern}, which says itself what stays")
     if generic is None and not without_control:
         raise click.UsageError(
             "expected --generic FOLDER, any other pictures, to see what the task's own are worth; or --without-control"
@@ -113,17 +123,11 @@ def specialize(
     from edge_sdk.workbench.specialize.specialist import specialize as run
     from edge_sdk.workbench.specialize.target import parse_targets
     from edge_sdk.workbench.specialize.task import read_label_map, read_task, read_test
+    from edge_sdk.workbench.threads import take_threads
 
     console = open_console()
     wanted = parse_targets(targets)
-    module, info = create_model(served_big(big)[0], pretrained=pretrained)
-    mapping = read_label_map(labels)
-    names = tuple(part.strip() for part in classes.split(",")) if classes else None
-    task = read_task(data, shots, info.input, classes=names, min_confidence=min_confidence, seed=seed)
-    if task.left_out:
-        say(console, f"left out, fewer than {shots} frames: {', '.join(task.left_out)}")
-    samples, judged = task.samples, read_test(task, test, info.input, seed)
-    others = None if generic is None or without_control else read_unlabelled(generic, len(samples), info.input, seed)
+    say(console, take_threads(threads).sentence())
     method = Method(
         pattern=pattern,
         allocation=allocation,  # type: ignore[arg-type]
@@ -140,6 +144,15 @@ def specialize(
             at[:] = [f"{what}: {done} of {of} done"]
             show(what, done, of)
 
+        on_progress("read model and pictures", 0, 0)
+        module, info = create_model(served_big(big)[0], pretrained=pretrained)
+        mapping = read_label_map(labels)
+        names = tuple(part.strip() for part in classes.split(",")) if classes else None
+        task = read_task(data, shots, info.input, classes=names, min_confidence=min_confidence, seed=seed)
+        if task.left_out:
+            say(console, f"left out, fewer than {shots} frames: {', '.join(task.left_out)}")
+        samples, judged = task.samples, read_test(task, test, info.input, seed)
+        others = None if generic is None else read_unlabelled(generic, len(samples), info.input, seed)
         made = run(
             module,
             info,
@@ -159,7 +172,7 @@ def specialize(
         say(console, f"left dense: {layer} ({reason})")
     console.print(report_table(report))
     say(console, report.sentence())
-    say(console, f"{report.seconds:.0f} s, at most {report.peak_memory_bytes / 1e9:.1f} GB of memory")
+    say(console, report.spent.sentence())
     write_report(out.with_name(f"{out.name}-report.json"), report)
     picture = out.with_name(f"{out.name}-report.png")
     draw_report(picture, report, f"{report.model} for {len(report.task)} classes")

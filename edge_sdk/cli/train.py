@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge_sdk.cli.given import refuse_together, refuse_without
 from edge_sdk.cli.options import (
     OLD_FILE,
     cache_option,
@@ -18,6 +19,7 @@ from edge_sdk.cli.options import (
     parse_size,
     pretrained_option,
     seed_option,
+    threads_option,
 )
 from edge_sdk.terminal.command import need, when_stopped
 
@@ -25,9 +27,24 @@ if TYPE_CHECKING:
     from edge_sdk.workbench.train import Progress
 
 _SHARE = click.FloatRange(0, 1)
+_OPEN = click.FloatRange(0, 1, min_open=True, max_open=True)
 _COUNT = click.IntRange(1)
 _VALUES = "NAME=VALUE"
 _PICTURE_SIZE = "Size at which prepared pictures are kept, so that several trainings share them."
+_DEFERRAL = "Tune a trained --checkpoint to be sure where it is right and unsure where it is wrong (Gatekeeper)."
+_DEFERRAL_WEIGHT = "Weight of the right answers; less: more frames left to the big model, less accuracy alone."
+_FINISH_NOW = "Learn no further: evaluate what a stopped training saved last, and write it."
+_CONTRADICTIONS = (
+    ("--pretrained", "--checkpoint", "the network starts from timm's weights or from the checkpoint's"),
+    ("--model-option", "--checkpoint", "a checkpoint has the options that it was made with"),
+    ("--teacher", "--deferral", "each is a loss of its own"),
+    ("--label-smoothing", "--deferral", "the loss of deferral has no label smoothing"),
+)
+_NEEDS = (
+    ("--deferral", "--checkpoint", "it tunes a network that is trained already"),
+    ("--deferral-weight", "--deferral", "it is part of that loss"),
+    ("--teacher-weight", "--teacher", "it is the teacher's share"),
+)
 
 
 @click.command()
@@ -49,6 +66,8 @@ _PICTURE_SIZE = "Size at which prepared pictures are kept, so that several train
 @click.option("--label-smoothing", default=0.05, show_default=True, help="Of the cross entropy.")
 @click.option("--teacher", type=OLD_FILE, help="Checkpoint to distil from.")
 @click.option("--teacher-weight", default=0.7, show_default=True, type=_SHARE, help="Its share in the loss.")
+@click.option("--deferral", is_flag=True, help=_DEFERRAL)
+@click.option("--deferral-weight", default=0.5, show_default=True, type=_OPEN, help=_DEFERRAL_WEIGHT)
 @click.option("--augment", default=1.0, show_default=True, type=_SHARE, help="Strength of augmentation.")
 @option("--picture-size", callback=parse_size, metavar="WxH", help=_PICTURE_SIZE, old_names=("--pictures",))
 @seed_option("Seed of weights, order and augmentation.")
@@ -61,9 +80,10 @@ _PICTURE_SIZE = "Size at which prepared pictures are kept, so that several train
 )
 @click.option("--autocast", type=click.Choice(["bf16"]), help="Run the forward pass in this format (mixed precision).")
 @click.option("--device", default="cpu", show_default=True, type=click.Choice(["cpu", "cuda"]), help="Where to train.")
-@click.option("--threads", default=0, type=click.IntRange(0), help="CPU threads.  [default: torch's choice]")
-@click.option("--workers", default=1, show_default=True, type=_COUNT, help="Processes that render or decode pictures.")
+@threads_option()
+@click.option("--workers", type=_COUNT, help="Processes that render or decode pictures.  [default: as many as threads]")
 @click.option("--version", default="", help="Version of the model, for the record.")
+@click.option("--finish-now", is_flag=True, help=_FINISH_NOW)
 @cache_option("Folder of prepared pictures.  [default: in the user's cache folder]")
 def train(
     model: str | None,
@@ -74,19 +94,31 @@ def train(
     precision: str,
     autocast: str | None,
     teacher: Path | None,
-    workers: int,
+    deferral: bool,
+    deferral_weight: float,
+    threads: int | None,
+    workers: int | None,
     cache: Path | None,
+    finish_now: bool,
     **settings: Any,
 ) -> None:
     """Train or fine-tune a timm model. If stopped, the same command continues from the last saved step."""
+    refuse_together(*_CONTRADICTIONS)
+    refuse_without(*_NEEDS)
     need("torch", "timm", "safetensors")
-    from edge_sdk.terminal.progress import progress_bars
+    from edge_sdk.terminal.progress import progress_bars, shown_by
     from edge_sdk.terminal.text import open_console, say
+    from edge_sdk.workbench.spent import Account
+    from edge_sdk.workbench.threads import take_threads
     from edge_sdk.workbench.train import train as run
     from edge_sdk.workbench.train_config import TrainConfig
 
+    console = open_console()
+    start = model_or_checkpoint(model, checkpoint)
+    taken = take_threads(threads)
+    say(console, taken.sentence())
     config = TrainConfig(
-        model=model_or_checkpoint(model, checkpoint),
+        model=start,
         model_options=model_option,
         width=size[0] if size else None,
         height=size[1] if size else None,
@@ -94,26 +126,31 @@ def train(
         precision="bf16" if autocast else "fp32",
         half=precision == "fp16",
         teacher=None if teacher is None else str(teacher),
-        render_workers=workers,
+        deferral=deferral_weight if deferral else None,
+        threads=taken.number,
+        render_workers=workers or taken.number,
         **settings,
     )
-    console = open_console()
+    account = Account()
     newest: list[Progress] = []
     prepared = [0, 0]
 
     def summary() -> str:
         if newest:
             now = newest[-1]
-            return f"{now.step} of {now.steps} steps done, loss {now.loss:.3f}; the same command continues the training"
+            return (
+                f"{now.step} of {now.steps} steps done, loss {now.loss:.3f}; the same command continues the training, "
+                "with --finish-now it writes what was saved last"
+            )
         return f"{prepared[0]} of {prepared[1]} parts of the pictures prepared; the same command continues"
 
     with when_stopped(summary), progress_bars(console) as bars:
-        preparing = bars.add_task("pictures", total=None, visible=False)
+        show = shown_by(bars)
         training = bars.add_task("training", total=None, visible=False)
 
         def on_part(done: int, parts: int) -> None:
             prepared[:] = done, parts
-            bars.update(preparing, completed=done, total=parts, visible=True)
+            show("pictures", done, parts)
 
         def on_progress(now: Progress) -> None:
             newest[:] = [now]
@@ -122,5 +159,16 @@ def train(
             if now.accuracy is not None:
                 say(console, f"epoch {now.epoch}: loss {now.loss:.3f}, validation accuracy {now.accuracy:.1%}")
 
-        path = run(config, cache=cache, on_progress=on_progress, on_part=on_part)
+        path = run(
+            config,
+            cache=cache,
+            finish_now=finish_now,
+            account=account,
+            on_progress=on_progress,
+            on_part=on_part,
+            on_validated=lambda done, of: show("validation", done, of),
+        )
+    say(console, account.now().sentence())
     say(console, f"wrote {path}")
+    if finish_now:
+        say(console, f"the same command without --finish-now continues the training from {path}.state")

@@ -1,36 +1,39 @@
-"""Progress of long work: bars on a terminal, a line now and then in a log."""
+"""Progress of long work: bars on a terminal, a line every few seconds in a log, with an estimate as soon as may be."""
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.text import Text
 
 from edge_sdk.terminal.text import literal, say
 
-_FIRST_LINE_S, _LINE_EVERY_S = 5.0, 30.0
+FIRST_LINE_S, LINE_EVERY_S = 3.0, 10.0
+_WINDOW_S = 120.0  # the speed is that of the last two minutes
+_BEGINNING = "starting"
 
 
 @contextmanager
 def progress_bars(console: Console) -> Iterator[Progress]:
-    """Progress bars on a terminal; elsewhere a line after five seconds, and then every half minute."""
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    kind = Progress if console.is_terminal else _Lines
+    """Progress bars on a terminal; elsewhere a line after three seconds, and then every ten.
+
+    The lines come whether or not the work reports anything: a step that says nothing of itself is named with its time.
+    """
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), _Left())
+    kind = _Paced if console.is_terminal else _Lines
     with kind(*columns, console=console, disable=not console.is_terminal) as bars:
         yield bars
 
 
 def shown_by(bars: Progress) -> Callable[[str, int, int], None]:
-    """A function `show(what, done, of)` that adds a bar for each new `what` and moves it."""
+    """A function `show(what, done, of)` that adds a bar for each new `what` and moves it; `of` 0: nobody knows."""
     tasks: dict[str, TaskID] = {}
 
     def show(what: str, done: int, of: int) -> None:
@@ -41,19 +44,106 @@ def shown_by(bars: Progress) -> Callable[[str, int, int], None]:
     return show
 
 
-class _Lines(Progress):
-    """Prints a line when the next one is due."""
+class Pace:
+    """How fast a piece of work goes, from what it reports; a resumed one begins at what is done already."""
 
-    _due: float | None = None
+    def __init__(self, began: float) -> None:
+        """Begin at `began`, in seconds of any clock."""
+        self.began = began
+        self._told: deque[tuple[float, float]] = deque()
+
+    def tell(self, now: float, done: float) -> None:
+        """Note that so much is done."""
+        if not self._told or done < self._told[-1][1]:  # the next round of the same work begins anew
+            self._told.clear()
+            self.began = now if done == 0 else self.began
+        elif done == self._told[-1][1]:
+            return
+        self._told.append((now, done))
+        while len(self._told) > 2 and self._told[1][0] < now - _WINDOW_S:
+            self._told.popleft()
+
+    def left_s(self, now: float, total: float | None) -> float | None:
+        """Seconds until `total` is done; None where that cannot be known yet."""
+        if total is None or len(self._told) < 2:
+            return None
+        (first, before), (last, done) = self._told[0], self._told[-1]
+        if last <= first:
+            return None
+        rate = (done - before) / (last - first)
+        return max(0.0, (total - done) / rate - (now - last))
+
+
+class _Paced(Progress):
+    """Progress that knows the pace of each task."""
+
+    def __init__(self, *columns: ProgressColumn, **settings: Any) -> None:
+        super().__init__(*columns, **settings)
+        self.newest: TaskID | None = None
+
+    def add_task(self, description: str, *args: Any, **settings: Any) -> TaskID:
+        return super().add_task(description, *args, pace=Pace(self.get_time()), **settings)
 
     def update(self, task_id: TaskID, **changes: Any) -> None:
         super().update(task_id, **changes)
+        with self._lock:
+            task = self._tasks[task_id]
+            self.newest = task_id
+            task.fields["pace"].tell(self.get_time(), task.completed)
+
+
+class _Left(ProgressColumn):
+    """Time left; while that is unknown, the time since the task began."""
+
+    def render(self, task: Task) -> Text:
+        """`0:01:40 left`, or `0:00:20`."""
+        now, pace = task.get_time(), task.fields["pace"]
+        left = pace.left_s(now, task.total)
+        if task.finished or left is None:
+            return Text(_clock((task.finished_time if task.finished else None) or now - pace.began))
+        return Text(f"{_clock(left)} left")
+
+
+class _Lines(_Paced):
+    """Prints a line whenever one is due, from a thread of its own, so that a step that says nothing is named too."""
+
+    def __init__(self, *columns: ProgressColumn, **settings: Any) -> None:
+        super().__init__(*columns, **settings)
+        self._ended = threading.Event()
+        self._began = self.get_time()
+        self._thread = threading.Thread(target=self._print_when_due, name="progress", daemon=True)
+
+    def start(self) -> None:
+        super().start()
+        self._began = self.get_time()
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._ended.set()
+        super().stop()
+
+    def _print_when_due(self) -> None:
+        wait = FIRST_LINE_S
+        while not self._ended.wait(wait):
+            say(self.console, self.line())
+            wait = LINE_EVERY_S
+
+    def line(self) -> str:
+        """Where the work stands: the step that reported last, with its parts done and the time left."""
         now = self.get_time()
-        task = self._tasks[task_id]
-        if self._due is None:
-            self._due = now + _FIRST_LINE_S
-        elif now >= self._due and (not task.total or task.time_remaining is not None):
-            self._due = now + _LINE_EVERY_S
-            of = f" of {task.total:g}" if task.total else ""
-            left = f", {timedelta(seconds=round(task.time_remaining))} left" if task.time_remaining else ""
-            say(self.console, f"{task.description}: {task.completed:g}{of}{left}")
+        with self._lock:
+            if self.newest is None:
+                return f"{_BEGINNING}: {_clock(now - self._began)} so far"
+            task = self._tasks[self.newest]
+            pace, done, total, name = task.fields["pace"], task.completed, task.total, task.description
+        left = pace.left_s(now, total)
+        parts = [] if total is None and not done else [f"{done:g}" + (f" of {total:g}" if total else "")]
+        if left is not None and total != done:
+            parts.append(f"{_clock(left)} left")
+        else:
+            parts.append(f"{_clock(now - pace.began)} so far")
+        return f"{name}: {', '.join(parts)}"
+
+
+def _clock(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))

@@ -6,19 +6,39 @@ import torch
 from torch import nn
 
 from edge_sdk.model.bundle import InputSpec
-from edge_sdk.workbench.pixels import Pixels
+from edge_sdk.workbench.pixels import OnPart, Pixels
 from edge_sdk.workbench.tensors import scaled, to_tensor
 
 
-def accuracy_of(module: nn.Module, pixels: Pixels, spec: InputSpec, *, batch: int = 64, bf16: bool = False) -> float:
-    """Share of prepared pictures that the network names rightly, scaled to its size; train or eval mode is restored."""
+def accuracy_of(
+    module: nn.Module,
+    pixels: Pixels,
+    spec: InputSpec,
+    *,
+    batch: int = 64,
+    bf16: bool = False,
+    on_done: OnPart | None = None,
+) -> float:
+    """Share of prepared pictures that the network names rightly, scaled to its size; train or eval mode is restored.
+
+    Args:
+        module: gives logits `(N, C)`.
+        pixels: the pictures.
+        spec: input of the network.
+        batch: pictures at a time.
+        bf16: compute under bfloat16 autocast.
+        on_done: called with the pictures done, and of how many.
+    """
     training = module.training
     device = next(module.parameters()).device
     module.eval()
-    right = 0
+    right = done = 0
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         for images, truths in pixels.batches(batch):
             answers = module(to_tensor(scaled(images, spec), spec, device)).argmax(1).cpu().numpy()
             right += int((answers == truths).sum())
+            done += len(truths)
+            if on_done is not None:
+                on_done(done, len(pixels))
     module.train(training)
     return right / len(pixels)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
@@ -73,8 +74,8 @@ def load_pixels(
         spec: size and resize rule.
         labels: class names in the wanted order; default: the source's. Pictures of other classes are refused.
         folder: of the cache; default: the user's cache folder.
-        workers: processes that make parts.
-        on_part: called after each part.
+        workers: processes that make parts, each with one thread.
+        on_part: called before the first and after each part that is made.
 
     Raises:
         WorkbenchError: no labelled pictures, or a class that is not among `labels`.
@@ -88,8 +89,11 @@ def load_pixels(
     folder.mkdir(parents=True, exist_ok=True)
     missing = [part for part in range(source.parts) if not _path(folder, source, part, "images").exists()]
     done = source.parts - len(missing)
+    if missing and on_part is not None:
+        on_part(done, source.parts)
     if missing and workers > 1:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        context = get_context("spawn")
+        with ProcessPoolExecutor(workers, mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
             try:
                 with _without_interrupts():
                     futures = [pool.submit(_make_part, source, part, spec, folder) for part in missing]

@@ -2,17 +2,18 @@
 
 The recipe is the common one for small networks: AdamW (Loshchilov & Hutter, arXiv 1711.05101), linear warm-up and a
 cosine to zero, label smoothing, and an exponential moving average of the weights, which becomes the result. A teacher's
-softened output is learnt as in Hinton, Vinyals, Dean (arXiv 1503.02531, section 2).
+softened output is learnt as in Hinton, Vinyals, Dean (arXiv 1503.02531, section 2). A trained network can be tuned
+for deferral (Gatekeeper, arXiv 2502.19335): sure where it is right, unsure where it is wrong.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.nn import functional
 
-from edge_sdk.durable.files import write_whole
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.bundle import InputSpec
 from edge_sdk.networks.checkpoint import CheckpointInfo, create_model, load_checkpoint, save_checkpoint
@@ -34,10 +33,16 @@ from edge_sdk.workbench.backward import sound_backward
 from edge_sdk.workbench.data import open_source
 from edge_sdk.workbench.labelled import Split
 from edge_sdk.workbench.learning_rate import schedule
+from edge_sdk.workbench.losses import cross_entropy, deferral_loss, teacher_distance
 from edge_sdk.workbench.pixels import OnPart, load_pixels
+from edge_sdk.workbench.spent import Account
 from edge_sdk.workbench.tensors import scaled, to_tensor
+from edge_sdk.workbench.train_batches import Batches
 from edge_sdk.workbench.train_config import TrainConfig
+from edge_sdk.workbench.train_state import TrainState, read_state
 
+_SAVE_EVERY_S = 60.0  # where steps are slow
+_LOSSES = 20  # steps over which the loss is averaged
 _log = logging.getLogger(__name__)
 
 
@@ -67,8 +72,11 @@ def train(
     config: TrainConfig,
     *,
     cache: Path | None = None,
+    finish_now: bool = False,
+    account: Account | None = None,
     on_progress: OnProgress | None = None,
     on_part: OnPart | None = None,
+    on_validated: OnPart | None = None,
 ) -> Path:
     """Train, or resume the training that an earlier call with the same settings began.
 
@@ -77,31 +85,48 @@ def train(
     Args:
         config: the settings.
         cache: folder of prepared pictures; default: the user's cache folder.
-        on_progress: called every 10 steps and after each epoch.
+        finish_now: learn no further: evaluate and write what was saved last. The state stays, so that another call
+            goes on with the training.
+        account: is told of the earlier sessions, and gives the time and memory of all of them.
+        on_progress: called after each step.
         on_part: called while pictures are rendered or decoded.
+        on_validated: called with the validation pictures done, and of how many.
 
     Returns:
         the checkpoint's path.
 
     Raises:
-        WorkbenchError: data, model or teacher cannot be used, or the state is of a training with other settings.
+        WorkbenchError: data, model or teacher cannot be used, the state is of a training with other settings (which
+            are named), or there is none to finish.
     """
     if config.threads:
         torch.set_num_threads(config.threads)
-    run = _Run(config, cache, on_part)
+    state_path = config.out.with_name(config.out.name + ".state")
+    if finish_now and not state_path.exists():
+        raise WorkbenchError(f"expected a training that was begun, to finish it now; there is no {state_path}")
+    run = _Run(config, cache, state_path, account or Account(), on_part, on_validated)
     run.restore()
-    run.go(on_progress)
+    if not finish_now:
+        run.go(on_progress)
     path = run.finish()
-    run.state_path.unlink(missing_ok=True)
+    if run.step == run.steps:
+        state_path.unlink(missing_ok=True)
     return path
 
 
 class _Run:
     """One training: its data, its networks and its state."""
 
-    def __init__(self, config: TrainConfig, cache: Path | None, on_part: OnPart | None) -> None:
-        self.config, self.augmentation = config, Augmentation().weaker(config.augment)
-        self.state_path = config.out.with_name(config.out.name + ".state")
+    def __init__(
+        self,
+        config: TrainConfig,
+        cache: Path | None,
+        state_path: Path,
+        account: Account,
+        on_part: OnPart | None,
+        on_validated: OnPart | None,
+    ) -> None:
+        self.config, self.state_path, self.account, self.on_validated = config, state_path, account, on_validated
         source = open_source(config.data, Split.TRAIN)
         torch.manual_seed(config.seed)
         self.module, self.info = self._student(source.labels)
@@ -124,20 +149,19 @@ class _Run:
         others = [p for p in self.module.parameters() if p.ndim <= 1]
         groups: list[dict[str, Any]] = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
-        self.steps_per_epoch = max(1, len(self.pixels) // config.batch)
-        self.steps = config.epochs * self.steps_per_epoch
+        augmentation = Augmentation().weaker(config.augment)
+        self.batches = Batches(self.pixels, self.spec, augmentation, config.batch, config.seed)
+        self.steps = config.epochs * self.batches.per_epoch
         self.step = 0
+        self.saved_at = time.monotonic()
         self.accuracy = math.nan
 
     def _student(self, labels: tuple[str, ...]) -> tuple[nn.Module, CheckpointInfo]:
-        config = self.config
-        size = None
+        config, size = self.config, None
         if config.width is not None and config.height is not None:
             size = InputSpec(config.width, config.height, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-        module, info = create_model(
-            config.model, pretrained=config.pretrained, labels=labels, input=size, options=config.model_options
-        )
-        return module, info
+        options = config.model_options
+        return create_model(config.model, pretrained=config.pretrained, labels=labels, input=size, options=options)
 
     def _teacher(self, labels: tuple[str, ...]) -> tuple[nn.Module | None, CheckpointInfo | None]:
         if self.config.teacher is None:
@@ -151,66 +175,44 @@ class _Run:
         module.requires_grad_(False)
         return module.to(self.config.device, memory_format=torch.channels_last), info  # type: ignore[call-overload]
 
+    def settings(self) -> dict[str, str]:
+        """What decides the result."""
+        return {**self.config.settings(), "pictures to learn": str(len(self.pixels))}
+
     def restore(self) -> None:
         """Load the saved state, if there is one."""
-        if not self.state_path.exists():
+        state = read_state(self.state_path, self.settings(), self.device)
+        if state is None:
             return
-        state = torch.load(self.state_path, weights_only=True, map_location=self.device)
-        if state["config"] != self.config.fingerprint():
-            raise WorkbenchError(
-                f"{self.state_path} is of a training with other settings; give those, or delete it to begin anew"
-            )
-        self.module.load_state_dict(state["module"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        for mine, saved in zip(self.average, state["average"], strict=True):
+        self.module.load_state_dict(state.module)
+        self.optimizer.load_state_dict(state.optimizer)
+        for mine, saved in zip(self.average, state.average, strict=True):
             mine.copy_(saved)
-        self.step = int(state["step"])
+        self.step = state.step
+        self.account.earlier = state.spent
         _log.info("goes on at step %d of %d", self.step, self.steps)
 
     def save(self) -> None:
         """Write the state, atomically."""
-        state = {
-            "config": self.config.fingerprint(),
-            "module": self.module.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "average": self.average,
-            "step": self.step,
-        }
-        write_whole(self.state_path, partial(torch.save, state))
+        module, optimizer = self.module.state_dict(), self.optimizer.state_dict()
+        state = TrainState(self.settings(), module, optimizer, self.average, self.step, self.account.now())
+        state.write(self.state_path)
+        self.saved_at = time.monotonic()
 
     def go(self, on_progress: OnProgress | None) -> None:
         """Run all remaining steps."""
-        losses: list[float] = []
-        for images, truths in self._batches():
+        losses: deque[float] = deque(maxlen=_LOSSES)
+        for images, truths in self.batches.between(self.step, self.steps):
             with sound_backward(self.module):
                 losses.append(self._learn(images, truths))
             self.step += 1
-            epoch, rest = divmod(self.step, self.steps_per_epoch)
+            epoch, rest = divmod(self.step, self.batches.per_epoch)
             accuracy = self.validate() if rest == 0 else None
-            if self.step % self.config.save_every == 0 or accuracy is not None:
+            late = time.monotonic() - self.saved_at > _SAVE_EVERY_S
+            if self.step % self.config.save_every == 0 or accuracy is not None or late:
                 self.save()
-            if on_progress is not None and (self.step % 10 == 0 or accuracy is not None):
+            if on_progress is not None:
                 on_progress(Progress(self.step, self.steps, epoch, sum(losses) / len(losses), accuracy))
-                losses.clear()
-
-    def _batches(self) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
-        """The batches of the remaining steps; the next one is prepared while the present one is learnt."""
-        with ThreadPoolExecutor(1) as maker:
-            upcoming = maker.submit(self._make_batch, self.step)
-            for step in range(self.step, self.steps):
-                batch = upcoming.result()
-                if step + 1 < self.steps:
-                    upcoming = maker.submit(self._make_batch, step + 1)
-                yield batch
-
-    def _make_batch(self, step: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """The batch of a step. It depends on seed and step alone, so a resumed training sees the same batches."""
-        epoch, place = divmod(step, self.steps_per_epoch)
-        order = np.random.default_rng([self.config.seed, 1, epoch]).permutation(len(self.pixels))
-        chosen = order[place * self.config.batch : (place + 1) * self.config.batch]
-        rng = np.random.default_rng([self.config.seed, 2, step])
-        images = scaled(np.stack([self.pixels.image(int(index)) for index in chosen]), self.spec)
-        return np.stack([self.augmentation.apply(image, rng) for image in images]), self.pixels.truths[chosen]
 
     def _learn(self, images: NDArray[np.uint8], truths: NDArray[np.int64]) -> float:
         config = self.config
@@ -222,19 +224,7 @@ class _Run:
         inputs = to_tensor(scaled(images, self.info.input), self.info.input, self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             logits = self.module(inputs).float()
-            loss = functional.cross_entropy(logits, truth, label_smoothing=config.label_smoothing)
-            if self.teacher is not None and self.teacher_spec is not None:
-                with torch.no_grad():
-                    teaching = to_tensor(scaled(images, self.teacher_spec), self.teacher_spec, self.device)
-                    soft = self.teacher(teaching).float() / config.teacher_temperature
-                distance = functional.kl_div(
-                    functional.log_softmax(logits / config.teacher_temperature, 1),
-                    functional.log_softmax(soft, 1),
-                    log_target=True,
-                    reduction="batchmean",
-                )
-                share = config.teacher_weight
-                loss = (1 - share) * loss + share * config.teacher_temperature**2 * distance
+            loss = self._loss(logits, truth, images)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.module.parameters(), 5.0)
         self.optimizer.step()
@@ -247,11 +237,24 @@ class _Run:
             torch._foreach_lerp_(self.average, _floats(self.module), 1 - decay)
         return value
 
+    def _loss(self, logits: torch.Tensor, truth: torch.Tensor, images: NDArray[np.uint8]) -> torch.Tensor:
+        config = self.config
+        if config.deferral is not None:
+            return deferral_loss(logits, truth, config.deferral)
+        loss = cross_entropy(logits, truth, config.label_smoothing)
+        if self.teacher is None or self.teacher_spec is None:
+            return loss
+        with torch.no_grad():
+            said = self.teacher(to_tensor(scaled(images, self.teacher_spec), self.teacher_spec, self.device)).float()
+        share = config.teacher_weight
+        return (1 - share) * loss + share * teacher_distance(logits, said, config.teacher_temperature)
+
     def validate(self) -> float:
         """Accuracy of the averaged weights on the validation pictures."""
         own = [tensor.detach().clone() for tensor in _floats(self.module)]
         self._put(self.average)
-        self.accuracy = accuracy_of(self.module, self.val, self.info.input, bf16=self.config.precision == "bf16")
+        bf16 = self.config.precision == "bf16"
+        self.accuracy = accuracy_of(self.module, self.val, self.info.input, bf16=bf16, on_done=self.on_validated)
         self._put(own)
         return self.accuracy
 
@@ -275,6 +278,10 @@ class _Run:
             "teacher": Path(config.teacher).name if config.teacher else "",
             "validation_accuracy": round(self.accuracy, 4),
         }
+        if config.deferral is not None:
+            facts |= {"deferral": config.deferral, "from": Path(config.model).name}
+        if self.step < self.steps:
+            facts["steps"] = f"{self.step} of {self.steps}"
         info = msgspec.structs.replace(
             self.info,
             macs=count_macs(module, self.info.input.width, self.info.input.height),

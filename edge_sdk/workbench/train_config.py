@@ -34,13 +34,15 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
         teacher: a checkpoint whose output is learnt beside the truth.
         teacher_weight: share of the teacher in the loss.
         teacher_temperature: both outputs are divided by it before they are compared.
+        deferral: tune for deferral (`edge_sdk.workbench.losses.deferral_loss`) with this weight of the right answers,
+            in (0, 1); the model is then a trained checkpoint, and there is no teacher. None: learn the classes.
         augment: strength of the changes to pictures, in [0, 1]; small networks and large data sets need less.
         seed: of weights, order and augmentation.
         precision: number format of the forward pass; "bf16" runs it under autocast.
         device: "cpu" or "cuda".
         threads: CPU threads; 0: torch's own choice.
         render_workers: processes that render or decode the pictures, once.
-        save_every: steps between two saves of the state.
+        save_every: steps between two saves of the state; slow steps are saved once a minute.
         half: store the weights in float16.
         version: of the checkpoint.
     """
@@ -64,6 +66,7 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
     teacher: str | None = None
     teacher_weight: float = 0.7
     teacher_temperature: float = 2.0
+    deferral: float | None = None
     augment: float = 1.0
     seed: int = 0
     precision: Literal["fp32", "bf16"] = "fp32"
@@ -82,9 +85,13 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
                 raise WorkbenchError(f"expected {name} of 1 or more; got {getattr(self, name)}")
         if (self.width is None) != (self.height is None):
             raise WorkbenchError(f"expected both width and height or neither; got {self.width} and {self.height}")
+        if self.deferral is not None and not 0 < self.deferral < 1:
+            raise WorkbenchError(f"expected a weight between 0 and 1 for deferral; got {self.deferral}")
+        if self.deferral is not None and self.teacher is not None:
+            raise WorkbenchError("expected a teacher or deferral, each of which is a loss of its own; got both")
 
-    def fingerprint(self) -> str:
-        """The settings that decide the result, as text."""
+    def settings(self) -> dict[str, str]:
+        """The settings that decide the result, as text by name."""
         free = ("threads", "render_workers", "save_every", "out")
-        settings = sorted((name, str(value)) for name, value in msgspec.structs.asdict(self).items())
-        return str([(name, value) for name, value in settings if name not in free])
+        values = msgspec.structs.asdict(self)
+        return {name: str(values[name]) for name in sorted(values) if name not in free}

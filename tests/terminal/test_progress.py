@@ -3,31 +3,70 @@
 from __future__ import annotations
 
 import io
+import threading
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
-from edge_sdk.terminal.progress import progress_bars, shown_by
+from edge_sdk.terminal import progress
+from edge_sdk.terminal.progress import Pace, progress_bars, shown_by
 
 
-def test_a_log_gets_a_line_of_progress_after_five_seconds_and_every_half_minute() -> None:
+def test_a_line_says_what_is_done_and_how_long_it_still_takes() -> None:
     now = 0.0
     console = Console(file=io.StringIO(), width=80)
     with progress_bars(console) as bars:
         bars.get_time = lambda: now
+        bars._began = 0.0  # type: ignore[attr-defined]
+        lines = []
+
+        def look() -> None:
+            lines.append(bars.line())  # type: ignore[attr-defined]
+
+        now = 4.0
+        look()
         steps, pictures = bars.add_task("steps", total=600), bars.add_task("pictures", total=None)
-        for done in range(0, 600, 50):
-            bars.update(steps, completed=done)
-            now += 10
-        now += 30
+        bars.update(steps, completed=300)  # a resumed run: these took no time
+        look()
+        now += 10
+        bars.update(steps, completed=350)
+        look()
+        now += 10
+        look()
+        bars.update(pictures, completed=0)
+        now += 5
+        look()
         bars.update(pictures, completed=5)
-    assert isinstance(console.file, io.StringIO)
-    assert console.file.getvalue().splitlines() == [
-        "steps: 100 of 600, 0:01:40 left",
-        "steps: 250 of 600, 0:01:10 left",
-        "steps: 400 of 600, 0:00:40 left",
-        "steps: 550 of 600, 0:00:10 left",
-        "pictures: 5",
+        look()
+        bars.update(steps, completed=600)
+        look()
+    assert lines == [
+        "starting: 0:00:04 so far",
+        "steps: 300 of 600, 0:00:00 so far",
+        "steps: 350 of 600, 0:00:50 left",
+        "steps: 350 of 600, 0:00:40 left",
+        "pictures: 0:00:05 so far",
+        "pictures: 5, 0:00:05 so far",
+        "steps: 600 of 600, 0:00:25 so far",
     ]
+
+
+def test_a_log_gets_lines_though_the_work_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "FIRST_LINE_S", 0.001)
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 0.001)
+    written = threading.Event()
+
+    class Log(io.StringIO):
+        def write(self, text: str) -> int:
+            if self.getvalue().count("so far") >= 2:
+                written.set()
+            return super().write(text)
+
+    with progress_bars(Console(file=Log(), width=80)) as bars:
+        bars.update(bars.add_task("lowering"))
+        assert written.wait(60)
 
 
 def test_bars_on_a_terminal_show_names_as_they_are() -> None:
@@ -39,3 +78,26 @@ def test_bars_on_a_terminal_show_names_as_they_are() -> None:
     assert isinstance(console.file, io.StringIO)
     text = console.file.getvalue()
     assert "reading [/red]" in text and "3/3" in text
+
+
+@given(st.floats(0.01, 100), st.floats(0, 1e4), st.integers(2, 300), st.integers(0, 50))
+def test_the_estimate_of_steady_work_is_right(seconds: float, began: float, steps: int, more: int) -> None:
+    pace = Pace(began)
+    for step in range(steps):
+        pace.tell(began + step * seconds, step)
+    now = began + (steps - 1) * seconds
+    left = pace.left_s(now, steps - 1 + more)
+    assert left == pytest.approx(more * seconds, rel=1e-6, abs=1e-6)
+
+
+def test_the_estimate_follows_the_last_two_minutes_and_a_new_round() -> None:
+    pace = Pace(0.0)
+    for step in range(100):
+        pace.tell(step, step)
+    for step in range(1, 301):
+        pace.tell(99 + step * 10, 99 + step)  # ten times slower from here on
+    assert pace.left_s(3099.0, 409) == pytest.approx(100)
+    pace.tell(4000.0, 0)
+    assert pace.left_s(4000.0, 10) is None
+    pace.tell(4001.0, 1)
+    assert pace.left_s(4001.0, 10) == pytest.approx(9)

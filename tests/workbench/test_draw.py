@@ -6,9 +6,11 @@ import pytest
 
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.workbench.cascade.companion import Choice, Ranked
+from edge_sdk.workbench.cascade.paired import Difference
 from edge_sdk.workbench.draw import draw_companions
 
-ONE = Ranked("net", Choice(0.7, 0.6, -0.5), 0.8, 0.6, 0.9, 0.9, 4e8, 0.4, 1.0, 2.0, 3e3, 100_000)
+EQUAL = Difference(0.0, -0.01, 0.01, 1.0)
+ONE = Ranked("net", Choice(0.7, 0.6, -0.5), 0.8, 0.6, 0.9, 0.9, EQUAL, 4e8, 0.4, 1.0, 2.0, 3e3, 100_000)
 
 
 def test_companions_are_drawn(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import torch
 
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.networks.checkpoint import load_checkpoint
+from edge_sdk.workbench.spent import Account
 from edge_sdk.workbench.train import Progress, train
 from edge_sdk.workbench.train_config import TrainConfig
 
@@ -54,11 +55,15 @@ PROGRAM = """
 import msgspec, sys
 from pathlib import Path
 from edge_sdk.workbench.train_config import TrainConfig
+from edge_sdk.workbench.spent import Account
 from edge_sdk.workbench.train import train
 settings = msgspec.json.decode(sys.argv[1])
 settings["out"] = Path(settings["out"])
 config = TrainConfig(**settings)
-train(config, cache=Path(sys.argv[2]), on_progress=lambda now: print(now.step, flush=True))
+def tell(now):
+    if now.accuracy is not None:
+        print(now.step, flush=True)
+train(config, cache=Path(sys.argv[2]), on_progress=tell)
 """
 
 
@@ -98,19 +103,51 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_weights(photos: Path, 
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_a_state_of_other_settings_is_refused(photos: Path, tmp_path: Path) -> None:
-    settings = config(photos, tmp_path / "m.safetensors")
+class Stop(Exception):
+    """Ends a training."""
 
-    class Stop(Exception):
-        pass
 
-    def stop(now: Progress) -> None:
+def stop_after_an_epoch(now: Progress) -> None:
+    if now.accuracy is not None:
         raise Stop
 
+
+def test_a_state_of_other_settings_is_refused_and_what_changed_is_named(photos: Path, tmp_path: Path) -> None:
+    settings = config(photos, tmp_path / "m.safetensors")
     with pytest.raises(Stop):
-        train(settings, cache=tmp_path, on_progress=stop)
-    with pytest.raises(WorkbenchError, match="other settings"):
-        train(msgspec.structs.replace(settings, learning_rate=1e-4), cache=tmp_path)
+        train(settings, cache=tmp_path, on_progress=stop_after_an_epoch)
+    changed = msgspec.structs.replace(settings, learning_rate=1e-4, epochs=3)
+    with pytest.raises(WorkbenchError, match=r"epochs was 2, now 3; learning_rate was 0.002, now 0.0001. Give those"):
+        train(changed, cache=tmp_path)
+
+
+def test_a_stopped_training_can_be_finished_and_still_be_continued(photos: Path, tmp_path: Path) -> None:
+    whole = train(config(photos, tmp_path / "whole.safetensors"), cache=tmp_path)
+    settings = config(photos, tmp_path / "m.safetensors")
+    with pytest.raises(WorkbenchError, match="a training that was begun"):
+        train(settings, cache=tmp_path, finish_now=True)
+    with pytest.raises(Stop):
+        train(settings, cache=tmp_path, on_progress=stop_after_an_epoch)
+    seen: list[tuple[int, int]] = []
+    account = Account()
+    early = train(
+        settings, cache=tmp_path, finish_now=True, account=account, on_validated=lambda *done: seen.append(done)
+    )
+    facts = load_checkpoint(early)[1].training
+    assert facts["steps"] == "5 of 10" and 0 <= facts["validation_accuracy"] <= 1
+    assert seen[-1][0] == seen[-1][1] > 0
+    assert account.now().sessions == 2 and account.earlier.seconds > 0
+    assert "steps" not in load_checkpoint(train(settings, cache=tmp_path))[1].training
+    one, other = weights(whole), weights(early)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert not early.with_name(early.name + ".state").exists()
+
+
+def test_tuning_for_deferral_starts_from_a_checkpoint_and_says_so(photos: Path, tmp_path: Path) -> None:
+    start = train(config(photos, tmp_path / "m.safetensors"), cache=tmp_path)
+    tuned = train(config(photos, tmp_path / "t.safetensors", model=str(start), epochs=1, deferral=0.3), cache=tmp_path)
+    facts = load_checkpoint(tuned)[1].training
+    assert (facts["deferral"], facts["from"]) == (0.3, "m.safetensors")
 
 
 def test_a_teacher_is_learnt_from_and_must_know_the_same_classes(photos: Path, tmp_path: Path) -> None:

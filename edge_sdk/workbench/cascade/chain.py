@@ -112,7 +112,7 @@ def advantage(stages: Sequence[Stage], thresholds: Sequence[float], *, draws: in
     evaluate(stages, thresholds)
     first, last = stages[0], stages[-1]
     count = len(first.right)
-    mine, macs = _each(stages, thresholds)
+    mine, macs = each_frame(stages, thresholds)
     whole = sum(stage.way_macs for stage in stages[1:]) + last.macs
     order = np.argsort(first.confidence, kind="stable")
     answers = np.stack([last.right[order], first.right[order], mine[order]]).astype(np.float64)
@@ -132,8 +132,8 @@ def advantage(stages: Sequence[Stage], thresholds: Sequence[float], *, draws: in
     return Advantage(gap(np.full(count, 1 / count)), float(low), float(high))
 
 
-def _each(stages: Sequence[Stage], thresholds: Sequence[float]) -> tuple[Bools, Floats]:
-    """Whether each record is named rightly, and what it costs."""
+def each_frame(stages: Sequence[Stage], thresholds: Sequence[float]) -> tuple[Bools, Floats]:
+    """Whether each record is named rightly, `bool (N,)`, and what it costs in MACs, `float (N,)`."""
     leaving, _ = walk(stages, thresholds)
     right = np.zeros(len(stages[0].right), np.bool_)
     macs = np.zeros(len(right))

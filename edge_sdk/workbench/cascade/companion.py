@@ -20,6 +20,7 @@ from scipy import stats
 
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.workbench.cascade.curve import Bools, Floats, above, check_records
+from edge_sdk.workbench.cascade.paired import Difference, paired_difference
 
 RULES = ("paper", "robust")
 _LEVEL = 0.05
@@ -122,6 +123,7 @@ class Ranked:
         exit_ratio: on the test records.
         cascade_accuracy: on the test records.
         big_accuracy: on the test records.
+        against_big: accuracy of the cascade less that of the big model, on the test records.
         macs: of candidate and big model together, per frame, on the test records.
         relative_macs: the same over the big model's.
         latency_ms: of the candidate, per frame.
@@ -136,6 +138,7 @@ class Ranked:
     exit_ratio: float
     cascade_accuracy: float
     big_accuracy: float
+    against_big: Difference
     macs: float
     relative_macs: float
     latency_ms: float
@@ -178,6 +181,7 @@ def rank_companions(
         choice = choose_exit(one.confidence, one.right, big_right, cost_ratio=one.macs / big_macs, rule=rule)
         check_records(test_confidence=one.test_confidence, test_right=one.test_right, test_big_right=test_big_right)
         exits = one.test_confidence >= choice.threshold
+        answered = np.where(exits, one.test_right, test_big_right)
         sent = float(np.where(exits, 0.0, sizes).mean())
         macs = one.macs + float((~exits).mean()) * big_macs
         ranked.append(
@@ -186,8 +190,9 @@ def rank_companions(
                 choice,
                 accuracy=float(one.test_right.mean()),
                 exit_ratio=float(exits.mean()),
-                cascade_accuracy=float(np.where(exits, one.test_right, test_big_right).mean()),
+                cascade_accuracy=float(answered.mean()),
                 big_accuracy=float(test_big_right.mean()),
+                against_big=paired_difference(answered, test_big_right),
                 macs=macs,
                 relative_macs=macs / big_macs,
                 latency_ms=one.latency_ms,
@@ -211,7 +216,7 @@ def advice(ranked: Sequence[Ranked]) -> str:
     line = (
         f"Take {best.name}: at T = {best.choice.threshold:.4f} {best.exit_ratio:.1%} of the test frames exit, "
         f"the cascade costs {best.relative_macs:.1%} of the big model's MACs and is right on "
-        f"{best.cascade_accuracy:.1%} (big model {best.big_accuracy:.1%})"
+        f"{best.cascade_accuracy:.1%} (big model {best.big_accuracy:.1%}; {best.against_big.points()})"
     )
     if len(ranked) > 1:
         other = ranked[1]

@@ -25,47 +25,10 @@ from scipy import stats
 
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.workbench.cascade.curve import Bools, Floats, check_records
+from edge_sdk.workbench.cascade.paired import Difference, paired_difference
 from edge_sdk.workbench.cascade.score_test import guaranteed_loss, loss_p_value
 
 _Ints = NDArray[np.int64]
-_DRAWS = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Accuracy after one encoding less that after another, on the same pictures.
-
-    Attributes:
-        value: the difference, a share of the pictures.
-        low: 2.5% quantile of it over bootstrap draws of the pictures.
-        high: 97.5% quantile.
-        p_value: two-sided, of "they are equally good" (McNemar, exact).
-    """
-
-    value: float
-    low: float
-    high: float
-    p_value: float
-
-
-def paired_difference(right: Bools, other: Bools, *, seed: int = 0) -> Difference:
-    """Compare two encodings on the same pictures.
-
-    Args:
-        right: `bool (N,)`, whether the answer after the one is right.
-        other: `bool (N,)`, after the other.
-        seed: of the bootstrap.
-
-    Raises:
-        WorkbenchError: arrays that do not fit.
-    """
-    check_records(right=right, other=other)
-    count, won, lost = len(right), int((right & ~other).sum()), int((other & ~right).sum())
-    shares = np.array([won, lost, count - won - lost]) / count
-    draws = np.random.default_rng(seed).multinomial(count, shares, _DRAWS)
-    low, high = (float(value) for value in np.quantile((draws[:, 0] - draws[:, 1]) / count, (0.025, 0.975)))
-    p_value = float(stats.binomtest(won, won + lost).pvalue) if won + lost else 1.0
-    return Difference((won - lost) / count, low, high, p_value)
 
 
 def raw_front(costs: Floats, values: Floats) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -52,8 +53,7 @@ def make_sequence(
     conservative: float | None = None,
     seed: int = 0,
     cache: Path | None = None,
-    on_part: Callable[[int, int], None] | None = None,
-    on_epoch: Callable[[int, int, float], None] | None = None,
+    on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Made:
     """Attach exits to a big model, train them, choose their thresholds and write the sequence.
 
@@ -74,14 +74,19 @@ def make_sequence(
         conservative: quantile of the Beta distribution that replaces each accuracy; None: the accuracy itself.
         seed: of all random choices.
         cache: folder of features; default: `OUT-features` beside `out`.
-        on_part: told of the features' progress: parts done, parts in all.
-        on_epoch: told of the training's progress: epochs done, epochs in all, loss.
+        on_progress: called with a step's name, its parts done, and all its parts.
 
     Raises:
         WorkbenchError: models or data cannot be used.
         BundleError: the bundle cannot be used.
     """
     folder = cache or out.with_name(f"{out.stem}-features")
+
+    def tell(what: str, done: int, of: int) -> None:
+        if on_progress is not None:
+            on_progress(what, done, of)
+
+    tell("read the models", 0, 0)
     torch.manual_seed(seed)
     network, info = create_model(big, pretrained=pretrained)
     with LittleModel(bundle) as little:
@@ -89,11 +94,21 @@ def make_sequence(
         model = attach_exits(network, info, taps, little.labels, dim=dim)
         upload = little.bundle.policy.upload
         train, calibration, test = (
-            collect_features(model, little, open_source(data, split), folder, upload=upload, on_part=on_part)
+            collect_features(
+                model,
+                little,
+                open_source(data, split),
+                folder,
+                upload=upload,
+                on_done=partial(tell, f"features of the {split} split"),
+            )
             for split in (Split.TRAIN, Split.CALIBRATION, Split.TEST)
         )
         state = out.with_name(f"{out.name}.state")
-        train_exits(model, train, epochs=epochs, seed=seed, state=state, on_epoch=on_epoch)
+        train_exits(
+            model, train, epochs=epochs, seed=seed, state=state, on_epoch=lambda done, of, _: tell("training", done, of)
+        )
+        tell("choose thresholds", 0, 0)
         temperatures = fit_temperatures(model, calibration)
         model = SequenceModel(model.big, model.exits, msgspec.structs.replace(model.info, temperatures=temperatures))
         found = find_exits(

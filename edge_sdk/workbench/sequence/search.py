@@ -8,9 +8,10 @@ import msgspec
 import numpy as np
 
 from edge_sdk.networks.sequence import SequenceModel
-from edge_sdk.workbench.cascade.chain import UNUSED, Advantage, Outcome, Stage, advantage, evaluate
+from edge_sdk.workbench.cascade.chain import UNUSED, Advantage, Outcome, Stage, advantage, each_frame, evaluate
 from edge_sdk.workbench.cascade.confidence import max_softmax, softmax
 from edge_sdk.workbench.cascade.curve import Point, cascade_curve, lossless
+from edge_sdk.workbench.cascade.paired import Difference, paired_difference
 from edge_sdk.workbench.cascade.threshold_search import search
 from edge_sdk.workbench.sequence.train import Features, exit_logits
 
@@ -29,6 +30,7 @@ class Found:
         single: the plain cascade (exit on the device or the whole big model), chosen by the same rule, on the test
             records.
         advantage: of the sequence over a single exit of the same cost, on the test records.
+        against_big: accuracy of the sequence less that of the big model alone, on the test records.
         big_accuracy: on the test records.
         big_macs: of the big model.
         weight: lambda of the search.
@@ -39,6 +41,7 @@ class Found:
     evaluated: Outcome
     single: Point
     advantage: Advantage
+    against_big: Difference
     big_accuracy: float
     big_macs: float
     weight: float
@@ -113,6 +116,7 @@ def find_exits(
         evaluate(there, best.thresholds),
         evaluated.at(single.threshold),
         advantage(there, best.thresholds),
+        paired_difference(each_frame(there, best.thresholds)[0], there[-1].right),
         evaluated.big_accuracy,
         big_macs,
         weight,

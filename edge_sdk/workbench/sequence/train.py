@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -27,6 +28,7 @@ from edge_sdk.images.rendition import Upload
 from edge_sdk.model.little import LittleModel, prepare
 from edge_sdk.networks.sequence import SequenceModel
 from edge_sdk.workbench.cascade.confidence import fit_temperature
+from edge_sdk.workbench.changed_settings import changes
 from edge_sdk.workbench.labelled import LabelledImage, Source
 from edge_sdk.workbench.learning_rate import schedule
 from edge_sdk.workbench.tensors import to_tensor
@@ -34,7 +36,7 @@ from edge_sdk.workbench.tensors import to_tensor
 _BATCH = 32
 _MIN_WEIGHT = 0.05
 
-OnPart = Callable[[int, int], None]
+OnDone = Callable[[int, int], None]
 OnEpoch = Callable[[int, int, float], None]
 
 
@@ -65,7 +67,7 @@ def collect_features(
     folder: Path,
     *,
     upload: Upload,
-    on_part: OnPart | None = None,
+    on_done: OnDone | None = None,
 ) -> Features:
     """Compute the features of all labelled pictures of a source; parts that are on disk already are read.
 
@@ -75,21 +77,28 @@ def collect_features(
         source: labelled pictures.
         folder: in which parts are stored.
         upload: the big model sees each picture after this encoding, as the server does.
-        on_part: called with the parts done, and of how many.
+        on_done: called with the pictures done, and of how many at most.
 
     Raises:
         WorkbenchError: no labelled picture, or a class that the models do not know.
     """
     key = _key(model, little, source, upload)
+    sizes = [source.size(part) for part in range(source.parts)]
+
+    def tell(before: int, done: int) -> None:
+        if on_done is not None:
+            on_done(before + done, sum(sizes))
+
     parts = []
-    for part in range(source.parts):
-        path = folder / key / f"{part:05d}-{source.size(part)}.npz"
+    for part, size in enumerate(sizes):
+        before = sum(sizes[:part])
+        tell(before, 0)
+        path = folder / key / f"{part:05d}-{size}.npz"
         if not path.exists():
-            _write_part(model, little, list(source.read(part)), path, upload)
+            _write_part(model, little, source.read(part), path, upload, partial(tell, before))
         with np.load(path) as file:
             parts.append({name: file[name] for name in file.files})
-        if on_part is not None:
-            on_part(part + 1, source.parts)
+        tell(before, size)
     if not any(len(part["truths"]) for part in parts):
         raise WorkbenchError("expected labelled pictures; got none")
     whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -107,29 +116,35 @@ def _key(model: SequenceModel, little: LittleModel, source: Source, upload: Uplo
 
 
 def _write_part(
-    model: SequenceModel, little: LittleModel, pictures: list[LabelledImage], path: Path, upload: Upload
+    model: SequenceModel,
+    little: LittleModel,
+    pictures: Iterable[LabelledImage],
+    path: Path,
+    upload: Upload,
+    on_done: Callable[[int], None],
 ) -> None:
     labels, spec = model.info.big.labels, model.info.big.input
-    kept = [picture for picture in pictures if picture.label is not None]
-    unknown = sorted({str(picture.label) for picture in kept} - set(labels))
-    if unknown:
-        raise WorkbenchError(f"expected classes among {', '.join(labels)}; the data also has {', '.join(unknown)}")
     exits: list[list[NDArray[np.float32]]] = [[np.zeros((0, c), np.float32)] for c in model.info.channels]
     big = [np.zeros((0, len(labels)), np.float32)]
-    for start in range(0, len(kept), _BATCH):
-        seen = []
-        for picture in kept[start : start + _BATCH]:
-            data = encode(picture.image, upload)
-            seen.append(prepare(decode_image(data).image, spec))
+    said: list[NDArray[np.float32]] = []
+    truths: list[int] = []
+    labelled = (picture for picture in pictures if picture.label is not None)
+    while some := list(islice(labelled, _BATCH)):
+        unknown = sorted({str(picture.label) for picture in some} - set(labels))
+        if unknown:
+            raise WorkbenchError(f"expected classes among {', '.join(labels)}; the data also has {', '.join(unknown)}")
+        seen = [prepare(decode_image(encode(picture.image, upload)).image, spec) for picture in some]
         found, logits = model.features(to_tensor(np.stack(seen), spec))
         for index, one in enumerate(found):
             exits[index].append(one.numpy())
         big.append(logits.numpy())
-    said = [little.predict(picture.image).probabilities for picture in kept]
+        said += [little.predict(picture.image).probabilities for picture in some]
+        truths += [labels.index(str(picture.label)) for picture in some]
+        on_done(len(truths))
     arrays = {f"exit{index}": np.concatenate(values) for index, values in enumerate(exits)}
     arrays["big"] = np.concatenate(big)
     arrays["little"] = np.stack(said) if said else np.zeros((0, len(labels)), np.float32)
-    arrays["truths"] = np.array([labels.index(str(picture.label)) for picture in kept], np.int64)
+    arrays["truths"] = np.array(truths, np.int64)
     write_whole(path, partial(np.savez, **arrays))  # type: ignore[arg-type]
 
 
@@ -172,13 +187,24 @@ def train_exits(
     chances = torch.from_numpy(features.little)
     little = model.little_logits(chances)
     weights = (1 - chances.amax(1)).clamp(min=_MIN_WEIGHT)
-    settings = [epochs, batch, learning_rate, teacher_weight, seed, len(features), list(model.info.modules)]
+    settings = {
+        "epochs": str(epochs),
+        "batch": str(batch),
+        "learning rate": str(learning_rate),
+        "teacher's weight": str(teacher_weight),
+        "seed": str(seed),
+        "pictures": str(len(features)),
+        "exits": ", ".join(model.info.modules),
+    }
     steps_per_epoch = max(1, -(-len(features) // batch))
     first = 0
     if state is not None and state.exists():
         saved = torch.load(state, weights_only=True)
-        if saved["settings"] != settings:
-            raise WorkbenchError(f"{state} is of a training with other settings; give those, or delete it")
+        if changed := changes(saved["settings"], settings):
+            raise WorkbenchError(
+                f"{state} is of a training with other settings: {'; '.join(changed)}. Give those to go on, or delete "
+                "the file to begin anew"
+            )
         exits.load_state_dict(saved["exits"])
         optimizer.load_state_dict(saved["optimizer"])
         first = int(saved["epoch"])
@@ -222,7 +248,7 @@ def _loss(
     return weighted.sum() / weights.sum() / exits
 
 
-def _save_state(path: Path, settings: list[object], exits: torch.nn.Module, optimizer: object, epoch: int) -> None:
+def _save_state(path: Path, settings: dict[str, str], exits: torch.nn.Module, optimizer: object, epoch: int) -> None:
     state = {
         "settings": settings,
         "exits": exits.state_dict(),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edge_sdk.model.bundle import InputSpec
@@ -14,6 +17,9 @@ from edge_sdk.workbench.specialize.samples import Samples, first
 from edge_sdk.workbench.specialize.sensitivity import divergence
 
 _COMPARED = 128
+
+OnDone = Callable[[int, int], None]
+"""Called with the samples done, and of how many."""
 
 
 def corrected(
@@ -27,12 +33,27 @@ def corrected(
     return better if divergence(wanted, then) < divergence(wanted, now) else cut
 
 
-def answers(module: nn.Module, samples: Samples, spec: InputSpec) -> Tensor:
-    """Logits on all samples, `float32 (N, C)`."""
+def answers(module: nn.Module, samples: Samples, spec: InputSpec, on_done: OnDone | None = None) -> Tensor:
+    """Logits on all samples, `float32 (N, C)`; `on_done` is called with the samples done, and of how many."""
+    found: list[Tensor] = []
+    done = 0
     with torch.inference_mode():
-        return torch.cat([module(batch) for batch in samples.batches(spec)])
+        for batch in samples.batches(spec):
+            found.append(module(batch))
+            done += len(batch)
+            if on_done is not None:
+                on_done(done, len(samples))
+    return torch.cat(found)
+
+
+def right_answers(
+    module: nn.Module, samples: Samples, spec: InputSpec, on_done: OnDone | None = None
+) -> NDArray[np.bool_]:
+    """Which of the samples a network names rightly, `bool (N,)`; `on_done` as for `answers`."""
+    right: NDArray[np.bool_] = answers(module, samples, spec, on_done).argmax(1).numpy() == samples.truths
+    return right
 
 
 def accuracy(module: nn.Module, samples: Samples, spec: InputSpec) -> float:
     """Share of the samples that a network answers rightly."""
-    return float((answers(module, samples, spec).argmax(1).numpy() == samples.truths).mean())
+    return float(right_answers(module, samples, spec).mean())

@@ -19,6 +19,7 @@ from edge_sdk.model.made_for import PHOTOS
 from edge_sdk.networks.pruning.structure import shrink
 from edge_sdk.types import Image
 from edge_sdk.workbench.export import export
+from edge_sdk.workbench.specialize.answers import OnDone
 from edge_sdk.workbench.specialize.cost import Numbers
 from edge_sdk.workbench.specialize.samples import Samples, first
 
@@ -108,13 +109,27 @@ def time_bundles(bundles: Mapping[str, Bundle]) -> dict[str, float]:
 
 def bundle_accuracy(bundle: Bundle, test: Samples) -> float:
     """Share of prepared pictures that a bundle answers rightly, in the device's runtime."""
-    return float((bundle_logits(bundle, test).argmax(1) == test.truths).mean())
+    return float(right_of_bundle(bundle, test).mean())
 
 
-def bundle_logits(bundle: Bundle, samples: Samples) -> NDArray[np.float32]:
-    """Logits `float32 (N, C)` of a bundle on prepared pictures, in the device's runtime."""
+def right_of_bundle(bundle: Bundle, test: Samples, on_done: OnDone | None = None) -> NDArray[np.bool_]:
+    """Which prepared pictures a bundle names rightly in the device's runtime, `bool (N,)`; as `bundle_logits`."""
+    right: NDArray[np.bool_] = bundle_logits(bundle, test, on_done).argmax(1) == test.truths
+    return right
+
+
+def bundle_logits(bundle: Bundle, samples: Samples, on_done: OnDone | None = None) -> NDArray[np.float32]:
+    """Logits `float32 (N, C)` of a bundle on prepared pictures, in the device's runtime.
+
+    `on_done` is called with the pictures done, and of how many.
+    """
+    rows = []
     with LittleModel(bundle) as model:
-        return np.stack([model.logits(image) for image in samples.images])
+        for image in samples.images:
+            rows.append(model.logits(image))
+            if on_done is not None:
+                on_done(len(rows), len(samples))
+    return np.stack(rows)
 
 
 def packed_bytes(bundle: Bundle) -> int:

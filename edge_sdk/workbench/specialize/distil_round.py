@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -60,6 +61,7 @@ def distil_round(
         method.recipe,
         _watched(whole, origin, spec),
         seed=method.seed,
+        folder=place / "views",
         on_step=progress_of(on_progress, "ask the big model"),
     )
     distil(
@@ -73,6 +75,7 @@ def distil_round(
         on_step=progress_of(on_progress, "distillation"),
     )
     write_whole(done, partial(torch.save, cut.state_dict()))
+    shutil.rmtree(place / "views", ignore_errors=True)
 
 
 def _watched(whole: nn.Module, origin: Mapping[str, Tensor], spec: InputSpec) -> dict[str, Tensor]:

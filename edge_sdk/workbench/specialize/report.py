@@ -8,7 +8,9 @@ import msgspec
 
 from edge_sdk.durable.files import write_whole
 from edge_sdk.terminal.tables import Rows
+from edge_sdk.workbench.cascade.paired import Difference
 from edge_sdk.workbench.specialize.target import parse_targets
+from edge_sdk.workbench.spent import Spent
 
 _TOLERANCE = 0.05  # of times, which vary by so much on a quiet machine
 
@@ -46,13 +48,16 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         control: the same compression on as many generic pictures; None if it was left out.
         bundle_accuracy: of the bundle on the test pictures.
         big_bundle_accuracy: of the big model's, restricted and exported likewise.
+        against_big: the bundle's accuracy less that of the big model, restricted, on the same pictures.
+        against_control: the small network's less the control's.
         packed_bytes: size of `model.pte` after zlib compression, which zero weights make smaller.
         big_packed_bytes: the same of the big model's.
         dense: layers that were not cut, by name, with the reason.
         widths: channels of each group that stayed.
         seed: of all choices.
-        seconds: duration.
-        peak_memory_bytes: peak memory of the process.
+        sessions: number of times that the work was begun or continued.
+        seconds: duration of all sessions.
+        peak_memory_bytes: peak memory of the process, in any session.
     """
 
     model: str
@@ -71,6 +76,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     seconds: float
     peak_memory_bytes: int
+    sessions: int = 1
+    against_big: Difference | None = None
+    against_control: Difference | None = None
 
     @property
     def faster(self) -> float:
@@ -85,9 +93,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def gain(self) -> float | None:
         """Specialization gain: accuracy above that of the control (TACO, arXiv 2303.14409, section 4)."""
-        if self.control is None or self.control.accuracy is None or self.stages[-1].accuracy is None:
-            return None
-        return self.stages[-1].accuracy - self.control.accuracy
+        return None if self.against_control is None else self.against_control.value
+
+    @property
+    def spent(self) -> Spent:
+        """What all sessions have cost."""
+        return Spent(self.sessions, self.seconds, self.peak_memory_bytes)
 
     def missed(self) -> dict[str, str]:
         """Targets that the finished bundle misses, with the value reached. Times may exceed a target by 5%."""
@@ -107,10 +118,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             f"{big.parameters / small.parameters:.1f}x fewer parameters, {big.macs / small.macs:.1f}x fewer MACs, "
             f"{self.faster:.1f}x faster, {self.smaller:.1f}x smaller"
         )
-        if big.accuracy is not None and self.bundle_accuracy is not None:
-            text += f"; {100 * (self.bundle_accuracy - big.accuracy):+.1f} points against the big model on the task"
-        if self.gain is not None:
-            text += f"; specialization gain {100 * self.gain:+.1f} points"
+        if self.against_big is not None:
+            text += f"; {self.against_big.points()} against the big model on the task"
+        if self.against_control is not None:
+            text += f"; specialization gain {self.against_control.points()}"
         for target, came in self.missed().items():
             text += f"; {target} is not met, it came to {came}"
         return text

@@ -100,15 +100,25 @@ def sparsify(
     return sparse, masks, dense
 
 
-def round_weights(module: nn.Module, samples: Samples, spec: InputSpec, *, damping: float, seed: int = 0) -> nn.Module:
+def round_weights(
+    module: nn.Module,
+    samples: Samples,
+    spec: InputSpec,
+    *,
+    damping: float,
+    seed: int = 0,
+    on_part: OnPart | None = None,
+) -> nn.Module:
     """A copy with weights rounded to int8 steps; later weights compensate for each rounding (GPTQ)."""
     rounded = copy.deepcopy(module).eval()
     batches = list(samples.batches(spec))
     names, _ = _prunable(rounded, None, batches[0][:1])
-    for name in names:
+    for number, name in enumerate(names):
         layer = rounded.get_submodule(name)
         weight = flat_weight(layer)
         set_weight(layer, quantize(weight, gather(rounded, name, batches, seed).damped(damping)))
+        if on_part is not None:
+            on_part(number + 1, len(names), name)
     return rounded
 
 

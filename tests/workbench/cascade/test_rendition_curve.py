@@ -19,7 +19,6 @@ from edge_sdk.workbench.cascade.rendition_curve import (
     Trials,
     choose_ladder,
     last_safe,
-    paired_difference,
     raw_front,
     robust_front,
     safest_first,
@@ -94,17 +93,6 @@ def test_the_walk_ends_at_the_first_rung_that_cannot_be_promised(
     passed = [all(tested[two] <= delta for two in order[: place + 1]) for place in range(len(order))]
     found = last_safe(order, tested, delta)
     assert found == (order[sum(passed) - 1] if any(passed) else None)
-
-
-@given(arrays.arrays(np.bool_, (2, 40)))
-@settings(deadline=None)
-def test_the_difference_is_paired(both: np.ndarray) -> None:
-    found = paired_difference(*both)
-    assert found.value == pytest.approx(both[0].mean() - both[1].mean())
-    assert found.low - 1e-9 <= found.value <= found.high + 1e-9
-    assert paired_difference(both[1], both[0]).p_value == pytest.approx(found.p_value)
-    if (both[0] == both[1]).all():
-        assert (found.low, found.high, found.p_value) == (0, 0, 1)
 
 
 def drawn(rng: np.random.Generator, losses: list[float], pictures: int = 2000, frames: int = 4000) -> Trials:

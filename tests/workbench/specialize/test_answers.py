@@ -4,7 +4,7 @@ import little_task
 import pytest
 import torch
 
-from edge_sdk.workbench.specialize.answers import accuracy, answers, corrected
+from edge_sdk.workbench.specialize.answers import accuracy, answers, corrected, right_answers
 
 SPEC = little_task.SPEC
 
@@ -16,8 +16,11 @@ def test_all_samples_are_answered_in_order() -> None:
     with torch.inference_mode():
         one = torch.cat([module(batch) for batch in samples.batches(SPEC, 1)])
     assert torch.allclose(answers(module, samples, SPEC), one, atol=1e-4)
-    right = (one.argmax(1).numpy() == samples.truths).mean()
-    assert accuracy(module, samples, SPEC) == pytest.approx(right, abs=0.03)
+    told: list[tuple[int, int]] = []
+    right = right_answers(module, samples, SPEC, lambda *done: told.append(done))
+    assert right.mean() == pytest.approx((one.argmax(1).numpy() == samples.truths).mean(), abs=0.03)
+    assert accuracy(module, samples, SPEC) == right.mean()
+    assert told == [(32, 40), (40, 40)]
 
 
 def test_an_uncut_network_needs_no_correction() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import little_task
 import numpy as np
+import pytest
 import torch
 
 from edge_sdk.workbench.specialize.answers import answers
-from edge_sdk.workbench.specialize.distillation_set import make_distillation_set
+from edge_sdk.workbench.specialize.distillation_set import DistillationSet, make_distillation_set
 from edge_sdk.workbench.specialize.recipe import Recipe
 
 SPEC = little_task.SPEC
@@ -29,13 +32,50 @@ def test_the_set_holds_views_of_all_pictures_with_the_teachers_answers() -> None
         "layer2.0.conv1": (40, 3),
         "fc": (40, 24),
     }
-    assert told == [(8 * (n + 1), 40) for n in range(5)]
+    assert told == [(8 * n, 40) for n in range(6)]
     again = make_distillation_set(module, module, samples, SPEC, RECIPE, watched, seed=3)
     other = make_distillation_set(module, module, samples, SPEC, RECIPE, watched, seed=4)
     assert np.array_equal(found.images, again.images) and torch.equal(found.answers, again.answers)
     assert not np.array_equal(found.images, other.images)
     views = type(samples)(found.images, samples.truths[:1].repeat(40), samples.labels)
     torch.testing.assert_close(found.answers, answers(module, views, SPEC), rtol=1e-4, atol=1e-4)
+
+
+def test_a_resumed_set_is_not_asked_again(tmp_path: Path) -> None:
+    module, _ = little_task.trained()
+    samples = little_task.squares(4, little_task.LABELS)
+    recipe = Recipe(steps=20, batch=4, views=77, bf16=False)
+    watched = {"fc": torch.arange(24)}
+    asked: list[int] = []
+
+    class Teacher(torch.nn.Module):
+        def __init__(self, patience: int) -> None:
+            super().__init__()
+            self.patience = patience
+
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            asked.append(len(inputs))
+            if len(asked) > self.patience:
+                raise KeyboardInterrupt
+            answers: torch.Tensor = module(inputs)
+            return answers
+
+    def ask(patience: int) -> DistillationSet:
+        asked.clear()
+        return make_distillation_set(
+            Teacher(patience), module, samples, SPEC, recipe, watched, seed=3, folder=tmp_path / "views"
+        )
+
+    with pytest.raises(KeyboardInterrupt):
+        ask(12)  # batches of 4: eight of them are a file
+    again = ask(99)
+    assert sum(asked) == 77 - 32
+    whole = make_distillation_set(module, module, samples, SPEC, recipe, watched, seed=3)
+    assert np.array_equal(again.images, whole.images) and torch.equal(again.truths, whole.truths)
+    torch.testing.assert_close(again.answers, whole.answers)
+    torch.testing.assert_close(again.features["fc"], whole.features["fc"])
+    ask(0)  # nothing is left to ask
+    assert not asked
 
 
 def test_a_set_without_mixing_or_changes_are_the_pictures_and_their_mirror_images() -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 
+from edge_sdk.workbench.cascade.paired import Difference
 from edge_sdk.workbench.specialize.report import Report, Stage, write_report
 
 BIG = Stage("big, restricted to the task", 4_000_000, 400_000_000, 0.95, 4_000_000, 8.0)
@@ -25,6 +26,8 @@ REPORT = Report(
     seed=0,
     seconds=1.0,
     peak_memory_bytes=1,
+    against_big=Difference(-0.02, -0.051, 0.009, 0.3),
+    against_control=Difference(0.04, -0.01, 0.09, 0.1),
 )
 
 
@@ -32,8 +35,8 @@ def test_ratios_and_gain() -> None:
     assert (REPORT.faster, REPORT.smaller, round(REPORT.gain or 0, 3)) == (4.0, 4.0, 0.04)
     assert REPORT.missed() == {}
     assert REPORT.sentence() == (
-        "4.0x fewer parameters, 4.0x fewer MACs, 4.0x faster, 4.0x smaller; -2.0 points against the big model on the "
-        "task; specialization gain +4.0 points"
+        "4.0x fewer parameters, 4.0x fewer MACs, 4.0x faster, 4.0x smaller; -2.0 points (95%: -5.1 to +0.9) against "
+        "the big model on the task; specialization gain +4.0 points (95%: -1.0 to +9.0)"
     )
 
 

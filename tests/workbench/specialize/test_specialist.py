@@ -39,11 +39,11 @@ def run(out: Path, *targets: str, arch: str = "resnet10t", method: Method = METH
 
 
 def tree(folder: Path) -> dict[str, int]:
-    """Files and when they were written, all but the exports."""
+    """Files and when they were written, all but the exports and what was spent."""
     return {
         str(path.relative_to(folder)): path.stat().st_mtime_ns
         for path in folder.rglob("*")
-        if path.is_file() and "big" not in path.relative_to(folder).parts
+        if path.is_file() and "big" not in path.relative_to(folder).parts and path.name != "spent.json"
     }
 
 
@@ -109,7 +109,11 @@ def test_the_report_says_what_was_asked_and_what_came(made: tuple[Specialist, Pa
     assert found.bundle.model_path.stat().st_size == small.model_bytes
     assert report.smaller > 1 and report.faster > 0 and 0 < report.packed_bytes < report.big_packed_bytes
     assert all(stage.latency_ms is not None and stage.latency_ms > 0 for stage in report.stages)
-    assert report.peak_memory_bytes > 10**8
+    assert report.peak_memory_bytes > 10**8 and report.sessions == 1
+    assert report.against_big is not None and report.against_control is not None
+    for found_difference in (report.against_big, report.against_control):
+        assert found_difference.low <= found_difference.value <= found_difference.high
+    assert report.against_big.value == pytest.approx((report.bundle_accuracy or 0) - (accuracies[0] or 0))
     assert report.widths == found.info.widths and report.dense == {}
     text = report.sentence()
     assert "x fewer parameters" in text and "points against the big model on the task" in text
@@ -166,6 +170,7 @@ def test_the_same_call_uses_what_was_kept(made: tuple[Specialist, Path, list[Any
     accuracies = [[(stage.name, stage.accuracy) for stage in one.report.stages] for one in (found, again)]
     assert accuracies[0] == accuracies[1] and again.report.control == found.report.control
     assert again.info.version == found.info.version
+    assert again.report.sessions == found.report.sessions + 1 and again.report.seconds > found.report.seconds
 
 
 @pytest.mark.slow
@@ -183,6 +188,7 @@ def test_an_interrupted_call_comes_to_the_same_end(made: tuple[Specialist, Path,
             run(tmp_path / "little", "params=3x", "macs=1.5x", on_progress=stop)
         assert not (tmp_path / "little").exists()
     again = run(tmp_path / "little", "params=3x", "macs=1.5x", name="yard")
+    assert again.report.sessions == 4
     own = again.module.state_dict()
     assert all(torch.equal(value, own[name]) for name, value in found.module.state_dict().items())
     assert again.report.control is None and again.report.gain is None and again.report.bundle_accuracy is None
