@@ -16,7 +16,8 @@ from rich.table import Table
 from specialize_jobs import PLACES, VARIANTS, Bench, kept
 
 from edge_sdk.model.bundle import Bundle, open_bundle
-from edge_sdk.model.little import LittleModel, prepare
+from edge_sdk.model.inputs import prepare
+from edge_sdk.model.little import LittleModel
 from edge_sdk.networks.macs import count_macs
 from edge_sdk.workbench.cascade.confidence import softmax
 from edge_sdk.workbench.cascade.curve import cascade_curve, lossless

@@ -28,7 +28,7 @@ from edge_sdk.cli.companion import companion_table
 from edge_sdk.images.read import read_image
 from edge_sdk.images.rendition import Upload
 from edge_sdk.model.bundle import InputSpec
-from edge_sdk.model.little import prepare
+from edge_sdk.model.inputs import prepare
 from edge_sdk.workbench.cascade.companion import advice
 from edge_sdk.workbench.cascade.confidence import fit_temperature
 from edge_sdk.workbench.cascade.curve import Curve, cascade_curve, lossless

@@ -1,9 +1,22 @@
-"""ExecuTorch's C++ runtime, one class (edge_sdk/native/runtime.cpp)."""
+"""ExecuTorch's C++ runtime, one class, and the scaling of pictures (edge_sdk/native/)."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+def scale(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """A picture at another size, without the interpreter lock; the rule is that of `edge_sdk.images.scale`.
+
+    Args:
+        pixels: `uint8 (H, W, 3)`, the bytes of each row side by side.
+        width: of the result, 1 to 2^23.
+        height: likewise.
+
+    Raises:
+        ValueError: another shape, or a size out of range.
+    """
 
 class Program:
     """One loaded .pte program: pixels in, logits out. Safe to use from several threads, which then take turns.
@@ -40,6 +53,24 @@ class Program:
         Raises:
             ValueError: wrong shape.
             TypeError: not such an array at all.
+            RuntimeError: the network failed; the message holds ExecuTorch's error.
+        """
+
+    def forward_scaled(
+        self, pixels: NDArray[np.uint8], part: Sequence[int], fill: Sequence[int]
+    ) -> NDArray[np.float32]:
+        """Scale a picture straight into the network's input, and run it; without the interpreter lock.
+
+        Args:
+            pixels: `uint8 (H, W, 3)`, the bytes of each row side by side.
+            part: left, top, width and height of the part of the input that the picture is scaled to.
+            fill: the pixel around that part, R, G, B.
+
+        Returns:
+            `float32 (outputs,)`, memory of its own: what `forward` gives of the scaled picture.
+
+        Raises:
+            ValueError: another shape, or a part that is not within the input.
             RuntimeError: the network failed; the message holds ExecuTorch's error.
         """
 

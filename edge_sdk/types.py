@@ -47,11 +47,16 @@ def check_image(image: object, order: str = "RGB") -> Image:
         image: `uint8 (H, W, 3)`.
         order: of the channels, for the message.
     """
+    return np.ascontiguousarray(check_pixels(image, order))
+
+
+def check_pixels(image: object, order: str = "RGB") -> Image:
+    """As `check_image`, for those who take any strides: `image` itself."""
     if not isinstance(image, np.ndarray):
         raise ImageError(f"expected a numpy array, uint8 (height, width, 3) {order}; got {type(image).__name__}")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise ImageError(f"expected uint8 (height, width, 3) {order}; got {image.dtype} {image.shape}")
-    return np.ascontiguousarray(image)
+    return image
 
 
 def from_bgr(image: object) -> Image:

@@ -9,6 +9,7 @@ ELSEWHERE = {
     "edge_sdk/bundle.py": "a former place of names",
     "edge_sdk/errors.py": "names alone",
     "edge_sdk/camera/simulated/pose.py": "a value",
+    "edge_sdk/model/halving.py": "tests/model/test_inputs.py: the first of the rules there",
     "edge_sdk/model/runtime.py": "a seam: protocols",
     "edge_sdk/store/table.py": "tests/store/test_journal.py and test_spool.py: the table is what its views show",
     "edge_sdk/workbench/sequence/make.py": "tests/cli/test_sequence.py: the command's work",

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from cloud_server.model.batching import Little
 from edge_sdk.errors import ConfigError, WorkbenchError
-from edge_sdk.model.little import LittleModel, prepare
+from edge_sdk.model.inputs import prepare
+from edge_sdk.model.little import LittleModel
 from edge_sdk.types import Image
 
 if TYPE_CHECKING:

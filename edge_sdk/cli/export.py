@@ -79,7 +79,8 @@ def export(
     if fp32 and precision == "int8" and "--precision" in given():
         raise click.UsageError("expected --fp32 or --precision int8, not both")
     need("torch", "timm", "safetensors", "executorch")
-    from edge_sdk.model.bundle import InputSpec
+    import msgspec
+
     from edge_sdk.model.made_for import made_for
     from edge_sdk.networks.checkpoint import create_model
     from edge_sdk.terminal.progress import progress_bars, shown_by
@@ -103,7 +104,7 @@ def export(
         module, info = create_model(model_or_checkpoint(model, checkpoint), pretrained=pretrained)
         spec = info.input
         if size is not None:
-            spec = InputSpec(size[0], size[1], spec.mean, spec.std, spec.resize)
+            spec = msgspec.structs.replace(spec, width=size[0], height=size[1])
         step[:] = ["reading pictures"]
         drawn = draw_sample(data, limit, measure, seed)
         report = run(

@@ -3,7 +3,7 @@
     model.pte        the network, an ExecuTorch program unless the manifest names another file and format
     manifest.json    what it is: labels, input, cost, sha256, and a golden picture with its expected output
     policy.json      how to use it: threshold, temperature, size of uploads (absent: the cautious `Policy()`)
-    golden.png       the golden picture, already at the input's size
+    golden.png       the golden picture, as it came (by scaling rule 1: at the input's size)
 
 Everything is checked when a bundle is opened, before any of it reaches the runtime. Fields that this version does not
 know are ignored, so that newer bundles run on older devices; a bundle that must not be read without them says so
@@ -19,7 +19,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import cv2
 import msgspec
@@ -28,10 +28,12 @@ from msgspec import Meta
 
 from edge_sdk.durable.files import write_whole
 from edge_sdk.errors import BundleError
+from edge_sdk.model.inputs import InputSpec as InputSpec
+from edge_sdk.model.inputs import decode_description
 from edge_sdk.model.policy import Policy
 from edge_sdk.types import Image, check_image
 
-READER = 1
+READER = 2
 """The highest `min_reader` of manifest and policy that this version reads."""
 MODEL_FILE = "model.pte"
 MANIFEST_FILE = "manifest.json"
@@ -46,34 +48,11 @@ class _Reader(msgspec.Struct):
     min_reader: int = 1
 
 
-class InputSpec(msgspec.Struct, frozen=True):
-    """What the network's input is made of.
-
-    Attributes:
-        width: pixels.
-        height: pixels.
-        mean: per channel (R, G, B), in units of the 0..1 range: `x = (pixel / 255 - mean) / std`.
-        std: as `mean`.
-        resize: "stretch" scales to width x height whatever the aspect; "crop" scales to cover it and cuts the centre;
-            "letterbox" scales to fit and fills the rest with `mean`.
-    """
-
-    width: _Positive
-    height: _Positive
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    resize: Literal["stretch", "crop", "letterbox"] = "stretch"
-
-    def __post_init__(self) -> None:
-        if not min(self.std) > 0:
-            raise ValueError(f"expected positive `std`; got {self.std}")
-
-
 class Golden(msgspec.Struct, frozen=True):
     """A picture whose output is known: the proof, at each load, that this processor computes what the exporter saw.
 
     Attributes:
-        image: name of a PNG in the bundle, at the input's size.
+        image: name of a PNG in the bundle, of any size: the device scales it as it scales a frame.
         logits: the expected output, one number per label.
         tolerance: largest accepted absolute difference of a logit.
     """
@@ -209,7 +188,7 @@ def write_bundle(
         path: the folder.
         model: the network's bytes, or the file that holds them.
         manifest: what it is; `sha256` is filled in here.
-        golden: the golden picture, `uint8 (input.height, input.width, 3)` RGB.
+        golden: the golden picture, `uint8 (H, W, 3)` RGB, as `edge_sdk.model.inputs.golden_picture` gives it.
         policy: how to use it; None writes no `policy.json`.
 
     Returns:
@@ -217,16 +196,15 @@ def write_bundle(
 
     Raises:
         BundleError: the folder holds something other than a bundle, or cannot be written; or the golden picture has
-            another size than the input.
+            another size than the input, by scaling rule 1.
     """
     path = Path(path)
-    expected = (manifest.input.height, manifest.input.width, 3)
-    if check_image(golden).shape != expected:
-        raise BundleError(f"expected a golden picture of shape {expected}; got {golden.shape}")
+    _check_golden(check_image(golden), manifest.input, "the golden picture")
     if path.exists() and not (path / MANIFEST_FILE).is_file() and (not path.is_dir() or any(path.iterdir())):
         raise BundleError(f"{path}: expected a bundle to replace, an empty folder or nothing; got something else")
     program = model if isinstance(model, bytes) else _bytes_of(model)
-    manifest = msgspec.structs.replace(manifest, sha256=hashlib.sha256(program).hexdigest())
+    needed = max(manifest.min_reader, manifest.input.scaling)  # an older reader would scale by rule 1
+    manifest = msgspec.structs.replace(manifest, sha256=hashlib.sha256(program).hexdigest(), min_reader=needed)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
@@ -265,18 +243,24 @@ def write_policy(path: str | Path, policy: Policy) -> None:
 
 
 def read_golden(bundle: Bundle) -> Image:
-    """The golden picture, `uint8 (input.height, input.width, 3)` RGB.
+    """The golden picture, `uint8 (H, W, 3)` RGB.
 
     Raises:
-        BundleError: it is no picture, or has another size than the input.
+        BundleError: it is no picture, or, by scaling rule 1, has another size than the input.
     """
     data = np.frombuffer(_bytes_of(bundle.golden_path), np.uint8)
     pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    expected = (bundle.manifest.input.height, bundle.manifest.input.width, 3)
-    if pixels is None or pixels.shape != expected:
-        came = "a file that is no picture" if pixels is None else str(pixels.shape)
-        raise BundleError(f"{bundle.golden_path}: expected a picture of shape {expected}; got {came}")
-    return check_image(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
+    if pixels is None:
+        raise BundleError(f"{bundle.golden_path}: expected a picture; got a file that is no picture")
+    image = check_image(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
+    _check_golden(image, bundle.manifest.input, str(bundle.golden_path))
+    return image
+
+
+def _check_golden(image: Image, spec: InputSpec, what: str) -> None:
+    expected = (spec.height, spec.width, 3)
+    if spec.scaling == 1 and image.shape != expected:
+        raise BundleError(f"{what}: expected a picture of shape {expected}, by scaling rule 1; got {image.shape}")
 
 
 def _read(path: Path, kind: type[_S]) -> _S:
@@ -287,7 +271,7 @@ def _read(path: Path, kind: type[_S]) -> _S:
             raise BundleError(
                 f"{path}: expected min_reader of at most {READER}; got {wanted}: the bundle needs a newer edge_sdk"
             )
-        return msgspec.json.decode(data, type=kind)
+        return decode_description(data, kind)
     except msgspec.MsgspecError as error:
         raise BundleError(f"{path}: {error}{_came(data, str(error))}") from error
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.errors import BundleError, ConfigError
-from edge_sdk.model.bundle import InputSpec
+from edge_sdk.model.inputs import InputSpec
 from edge_sdk.model.runtime import Program
 from edge_sdk.types import Image
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from edge_sdk.errors import BundleError, ConfigError
-from edge_sdk.model.bundle import InputSpec
+from edge_sdk.model.inputs import InputSpec
 from edge_sdk.model.runtime import Program
 
 

@@ -1,18 +1,19 @@
 """The seam between the SDK and whatever runs a network: ExecuTorch by default, another runtime where you name one.
 
-A runtime opens a bundle's network file and gives back a program; a program turns pixels into logits. Scaling the
-picture, the softmax, the check against the golden picture and the compute budget stay with `LittleModel`.
+A runtime opens a bundle's network file and gives back a program; a program turns pixels into logits, and may scale the
+picture as well. The softmax, the check against the golden picture and the compute budget stay with `LittleModel`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk.model.bundle import InputSpec
+from edge_sdk.model.inputs import InputSpec
 from edge_sdk.types import Image
 
 
@@ -33,6 +34,20 @@ class Program(Protocol):
 
     def forward(self, pixels: Image) -> NDArray[np.float32]:
         """Logits `float32 (outputs,)` of `uint8 (height, width, 3)` RGB pixels."""
+
+
+@runtime_checkable
+class ScalingProgram(Program, Protocol):
+    """A program that also scales, in one pass from the caller's pixels into the network's memory."""
+
+    def forward_scaled(self, pixels: Image, part: Sequence[int], fill: Sequence[int]) -> NDArray[np.float32]:
+        """Logits of a picture of any size, the same as `forward` gives of `edge_sdk.model.inputs.prepare`'s pixels.
+
+        Args:
+            pixels: `uint8 (H, W, 3)` RGB, each row's bytes side by side.
+            part: left, top, width and height of the part of the input that the picture is scaled to.
+            fill: the pixel around that part, R, G, B.
+        """
 
 
 class Runtime(Protocol):

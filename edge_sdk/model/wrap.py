@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from edge_sdk.errors import BundleError
-from edge_sdk.model.bundle import Bundle, Golden, InputSpec, Manifest, write_bundle
-from edge_sdk.model.little import prepare
+from edge_sdk.model.bundle import Bundle, Golden, Manifest, write_bundle
+from edge_sdk.model.inputs import InputSpec, golden_picture, prepare
 from edge_sdk.model.policy import Policy
 from edge_sdk.model.runtime import Runtime
 from edge_sdk.types import Image
@@ -53,9 +53,10 @@ def wrap_network(
     """
     network = Path(network)
     if golden is None:
-        golden = np.random.default_rng(0).integers(0, 256, (input.height, input.width, 3), np.uint8)
-    golden = prepare(golden, input)
-    logits = runtime.load(network, input, 1).forward(golden)
+        shape = (input.height * 3 // 2 + 1, input.width * 3 // 2 + 1, 3)  # so that it is scaled
+        golden = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    golden = golden_picture(golden, input)
+    logits = runtime.load(network, input, 1).forward(prepare(golden, input))
     if not np.isfinite(logits).all():
         raise BundleError(f"{network}: expected finite logits; got {logits.tolist()}")
     manifest = Manifest(

@@ -1,4 +1,4 @@
-// edge_sdk._native: one ExecuTorch program behind one class.
+// edge_sdk._native: one ExecuTorch program behind one class, and the scaling of pictures.
 //
 // The picture comes in as uint8 (H, W, 3); scale, normalise and layout are one pass from the caller's pixels into the
 // input tensor's own memory. The interpreter lock is released while the network runs.
@@ -23,6 +23,8 @@
 #include <executorch/runtime/backend/options.h>
 #include <executorch/runtime/platform/platform.h>
 
+#include "scale.hpp"
+
 // The wheel ships the pool's library and not its header: these are the three members used here.
 namespace executorch::extension::threadpool {
 class ThreadPool {
@@ -43,8 +45,12 @@ using executorch::extension::threadpool::NoThreadPoolGuard;
 
 namespace {
 
+constexpr size_t kLongest = 1 << 23;  // pixels a side for which the weights' sums fit in 64 bits
+
 using Pixels = nb::ndarray<const uint8_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 using Logits = nb::ndarray<nb::numpy, float, nb::ndim<1>>;
+using View = nb::ndarray<const uint8_t, nb::ndim<3>, nb::device::cpu>;
+using Scaled = nb::ndarray<nb::numpy, uint8_t, nb::ndim<3>>;
 
 // What ExecuTorch says of its own failure ("Missing operator: ...") goes to its log only. Inside our calls it is
 // collected for the exception's message; elsewhere in the process the log stays as it was.
@@ -164,6 +170,38 @@ void to_interleaved(const uint8_t* __restrict pixels, float* __restrict out, siz
   for (size_t i = start; i < size; ++i) out[i] = static_cast<float>(pixels[i]) * s[i % 3] + b[i % 3];
 }
 
+// A picture whose rows are contiguous, as a cut out of a larger one has them.
+void check_view(const View& pixels) {
+  const bool shaped = pixels.shape(0) > 0 && pixels.shape(1) > 0 && pixels.shape(2) == 3;
+  if (!shaped || std::max(pixels.shape(0), pixels.shape(1)) > kLongest || pixels.stride(2) != 1 ||
+      (pixels.shape(1) > 1 && pixels.stride(1) != 3)) {
+    throw std::invalid_argument("expected uint8 (height, width, 3) with contiguous rows; got (" +
+                                std::to_string(pixels.shape(0)) + ", " + std::to_string(pixels.shape(1)) + ", " +
+                                std::to_string(pixels.shape(2)) + ") with strides (" +
+                                std::to_string(pixels.stride(0)) + ", " + std::to_string(pixels.stride(1)) + ", " +
+                                std::to_string(pixels.stride(2)) + ")");
+  }
+}
+
+Scaled scale(const View& pixels, size_t width, size_t height) {
+  check_view(pixels);
+  if (width < 1 || height < 1 || std::max(width, height) > kLongest) {
+    throw std::invalid_argument("expected a size of 1 to " + std::to_string(kLongest) + " pixels a side; got " +
+                                std::to_string(width) + "x" + std::to_string(height));
+  }
+  std::unique_ptr<uint8_t[]> made(new uint8_t[3 * width * height]);
+  {
+    const nb::gil_scoped_release release;
+    thread_local edge::Scaler scaler;
+    scaler.run(pixels.data(), static_cast<ptrdiff_t>(pixels.stride(0)), static_cast<int>(pixels.shape(1)),
+               static_cast<int>(pixels.shape(0)), static_cast<int>(width), static_cast<int>(height),
+               [&](int y, const uint8_t* row) { std::memcpy(made.get() + 3 * width * static_cast<size_t>(y), row, 3 * width); });
+  }
+  uint8_t* data = made.release();
+  const nb::capsule owner(data, [](void* p) noexcept { delete[] static_cast<uint8_t*>(p); });
+  return Scaled(data, {height, width, 3}, owner);
+}
+
 std::string text_of(executorch::aten::ArrayRef<int32_t> sizes) {
   std::string text = "(";
   for (size_t i = 0; i < sizes.size(); ++i) text += (i ? ", " : "") + std::to_string(sizes[i]);
@@ -210,25 +248,28 @@ class Program {
                                   ", 3); got (" + std::to_string(pixels.shape(0)) + ", " +
                                   std::to_string(pixels.shape(1)) + ", " + std::to_string(pixels.shape(2)) + ")");
     }
-    auto logits = std::make_unique<float[]>(outputs_);
-    {
-      const nb::gil_scoped_release release;
-      const std::lock_guard lock(mutex_);
-      const ThreadScope scope(threads_);
-      const LogScope log;
-      const size_t count = height_ * width_;
-      if (planes_) {
-        to_planes(pixels.data(), input_, input_ + count, input_ + 2 * count, count, scale_.data(), shift_.data());
-      } else {
-        to_interleaved(pixels.data(), input_, count, scale_.data(), shift_.data());
-      }
-      log.check(method_->execute(), "cannot run the network");
-      const auto tensor = method_->get_output(0).toTensor();
-      std::memcpy(logits.get(), tensor.const_data_ptr<float>(), outputs_ * sizeof(float));
+    return run([&] { put(pixels.data(), 0, height_ * width_); });
+  }
+
+  // A picture of any size, scaled into the part (left, top, width, height) of the input; around it `fill`.
+  Logits forward_scaled(const View& pixels, std::array<size_t, 4> part, std::array<uint8_t, 3> fill) {
+    check_view(pixels);
+    const auto [left, top, width, height] = part;
+    if (width < 1 || height < 1 || width > width_ || height > height_ || left > width_ - width ||
+        top > height_ - height) {
+      throw std::invalid_argument("expected a part of an input of " + std::to_string(width_) + "x" +
+                                  std::to_string(height_) + "; got " + std::to_string(width) + "x" +
+                                  std::to_string(height) + " at (" + std::to_string(left) + ", " +
+                                  std::to_string(top) + ")");
     }
-    float* data = logits.release();
-    const nb::capsule owner(data, [](void* p) noexcept { delete[] static_cast<float*>(p); });
-    return Logits(data, {outputs_}, owner);
+    return run([&] {
+      if (width != width_ || height != height_) put_all(fill);
+      scaler_.run(pixels.data(), static_cast<ptrdiff_t>(pixels.stride(0)), static_cast<int>(pixels.shape(1)),
+                  static_cast<int>(pixels.shape(0)), static_cast<int>(width), static_cast<int>(height),
+                  [&](int y, const uint8_t* row) {
+                    put(row, (top + static_cast<size_t>(y)) * width_ + left, width);
+                  });
+    });
   }
 
   int threads() const { return threads_; }
@@ -238,6 +279,41 @@ class Program {
   const char* layout() const { return planes_ ? "NCHW" : "NHWC"; }
 
  private:
+  template <class FillInput>
+  Logits run(FillInput fill_input) {
+    auto logits = std::make_unique<float[]>(outputs_);
+    {
+      const nb::gil_scoped_release release;
+      const std::lock_guard lock(mutex_);
+      const ThreadScope scope(threads_);
+      const LogScope log;
+      fill_input();
+      log.check(method_->execute(), "cannot run the network");
+      const auto tensor = method_->get_output(0).toTensor();
+      std::memcpy(logits.get(), tensor.const_data_ptr<float>(), outputs_ * sizeof(float));
+    }
+    float* data = logits.release();
+    const nb::capsule owner(data, [](void* p) noexcept { delete[] static_cast<float*>(p); });
+    return Logits(data, {outputs_}, owner);
+  }
+
+  // `count` pixels into the input, from its pixel `at` on.
+  void put(const uint8_t* pixels, size_t at, size_t count) {
+    const size_t plane = height_ * width_;
+    if (planes_) {
+      float* red = input_ + at;
+      to_planes(pixels, red, red + plane, red + 2 * plane, count, scale_.data(), shift_.data());
+    } else {
+      to_interleaved(pixels, input_ + 3 * at, count, scale_.data(), shift_.data());
+    }
+  }
+
+  void put_all(std::array<uint8_t, 3> pixel) {
+    std::vector<uint8_t> row(3 * width_);
+    for (size_t i = 0; i < row.size(); ++i) row[i] = pixel[i % 3];
+    for (size_t y = 0; y < height_; ++y) put(row.data(), y * width_, width_);
+  }
+
   static int checked(int threads) {
     if (threads < 1 || threads > 64) {
       throw std::invalid_argument("threads: expected 1 to 64; got " + std::to_string(threads));
@@ -300,6 +376,7 @@ class Program {
   float* input_ = nullptr;
   size_t height_ = 0, width_ = 0, outputs_ = 0;
   bool planes_ = true;
+  edge::Scaler scaler_;
   std::mutex mutex_;
 };
 
@@ -312,10 +389,12 @@ NB_MODULE(_native, module) {
     et::register_pal(et::PalImpl::create(collect_log, "edge_sdk._native"));
   }
 
+  module.def("scale", &scale, nb::arg("pixels").noconvert(), "width"_a, "height"_a);
   nb::class_<Program>(module, "Program", "One loaded .pte program: uint8 pixels in, float32 logits out.")
       .def(nb::init<const std::string&, std::array<float, 3>, std::array<float, 3>, int>(), "path"_a, "mean"_a, "std"_a,
            "threads"_a = 1)
       .def("forward", &Program::forward, nb::arg("pixels").noconvert())
+      .def("forward_scaled", &Program::forward_scaled, nb::arg("pixels").noconvert(), "part"_a, "fill"_a)
       .def_prop_ro("threads", &Program::threads)
       .def_prop_ro("width", &Program::width)
       .def_prop_ro("height", &Program::height)

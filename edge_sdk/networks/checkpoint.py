@@ -18,7 +18,7 @@ from torch import nn
 
 from edge_sdk.durable.files import write_whole
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.model.bundle import InputSpec
+from edge_sdk.model.inputs import InputSpec, decode_description
 from edge_sdk.networks.macs import count_macs, count_parameters
 from edge_sdk.networks.timm_library import import_timm
 
@@ -147,7 +147,7 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, torch.Tensor], Checkpoi
             f"expected a checkpoint of format {FORMAT}; {path} has {metadata.get('format')!r} in its metadata"
         )
     try:
-        info = msgspec.json.decode(metadata["info"], type=CheckpointInfo)
+        info = decode_description(metadata["info"], CheckpointInfo)
     except (KeyError, msgspec.DecodeError, ValueError) as error:
         raise WorkbenchError(f"{path}: metadata does not describe a checkpoint: {error}") from error
     if not info.version:

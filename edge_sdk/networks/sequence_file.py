@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from edge_sdk.durable.files import write_whole
 from edge_sdk.errors import WorkbenchError
+from edge_sdk.model.inputs import name_scaling
 from edge_sdk.networks.checkpoint import create_architecture
 from edge_sdk.networks.sequence import Exits, SequenceInfo, SequenceModel
 
@@ -81,4 +82,5 @@ def _encode(info: SequenceInfo) -> str:
 def _decode(text: str) -> SequenceInfo:
     plain = msgspec.json.decode(text)
     plain["thresholds"] = [float("inf") if value is None else value for value in plain["thresholds"]]
+    name_scaling(plain["big"])
     return msgspec.convert(plain, SequenceInfo)

@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.model.bundle import Bundle, Golden, InputSpec, Manifest, write_bundle
-from edge_sdk.model.little import LittleModel, prepare
+from edge_sdk.model.bundle import Bundle, Golden, Manifest, read_golden, write_bundle
+from edge_sdk.model.inputs import InputSpec, golden_picture, prepare
+from edge_sdk.model.little import LittleModel
 from edge_sdk.model.policy import Policy
 from edge_sdk.networks.macs import count_macs, count_parameters
 from edge_sdk.types import Image
@@ -40,6 +41,9 @@ MIN_SAME = 0.95
 """Share of the pictures on which the device's runtime must name the quantised network's class."""
 ENOUGH = 100
 """Of fewer pictures held out, the calibration pictures are run as well, to compare the device's runtime with torch."""
+
+_WHOLE = 64
+"""Of so many pictures one becomes the golden picture; they are kept as they came."""
 
 Progress = Callable[[str, int, int], None]
 """Called as `progress(what, done, of)`."""
@@ -117,10 +121,10 @@ def export(
         BundleError: `out` cannot be written.
     """
     tell, show = on_step or _log.info, on_progress or _silent
-    pixels, truths = _read(images, input, labels, "reading pictures", show)
+    pixels, truths, whole = _read(images, input, labels, "reading pictures", show)
     if not len(pixels):
         raise WorkbenchError("expected pictures to calibrate the quantisation on; got none")
-    judged, judged_truths = _read(held_out, input, labels, "reading pictures to measure on", show)
+    judged, judged_truths, judged_whole = _read(held_out, input, labels, "reading pictures to measure on", show)
     original = copy.deepcopy(module).eval()
     _check_outputs(original, pixels[:1], input, labels)
     wanted_logits = logits_of(original, pixels, input, _of("running the float network", show))
@@ -145,7 +149,8 @@ def export(
         judged_wanted = np.concatenate([judged_wanted, wanted])
     tell(f"checking the bundle in the device's runtime on {len(judged)} pictures")
     expected = logits_of(captured, judged, input, _of("running the network as torch emulates it", show))
-    golden = int(np.argsort(_margins(expected))[len(expected) // 2])  # an ordinary picture
+    whole = judged_whole or whole
+    golden = int(np.argsort(_margins(expected[: len(whole)]))[len(whole) // 2])  # an ordinary picture
     spread = float(np.ptp(expected))
     manifest = Manifest(
         name=name,
@@ -164,17 +169,17 @@ def export(
         made_with={package: importlib.metadata.version(package) for package in ("executorch", "torch", "torchao")},
     )
     with tempfile.TemporaryDirectory() as folder:
-        trial = write_bundle(Path(folder) / "bundle", model=program, manifest=manifest, golden=judged[golden])
-        ran = _run(trial, judged, expected, judged_wanted, _of("running it in the device's runtime", show))
+        trial = write_bundle(Path(folder) / "bundle", model=program, manifest=manifest, golden=whole[golden])
+        ran, said = _run(trial, judged, expected, judged_wanted, _of("running it in the device's runtime", show))
     manifest = msgspec.structs.replace(
         manifest,
         golden=Golden(
             "golden.png",
-            tuple(float(value) for value in ran[golden]),
+            tuple(float(value) for value in said),
             tolerance=max(0.02 * spread, 4 * _output_step(captured), 1e-3),
         ),
     )
-    bundle = write_bundle(out, model=program, manifest=manifest, golden=judged[golden], policy=policy)
+    bundle = write_bundle(out, model=program, manifest=manifest, golden=whole[golden], policy=policy)
     of_device, of_float, truths = ran.argmax(1)[:measured], judged_wanted[:measured], judged_truths[:measured]
     known = truths >= 0
     return ExportReport(
@@ -193,17 +198,23 @@ def export(
 
 def _read(
     images: Iterable[Image | LabelledImage], spec: InputSpec, labels: Sequence[str], what: str, show: Progress
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Pictures at the input's size, `uint8 (N, H, W, 3)`, and their classes, -1 where unknown; one at a time."""
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], list[Image]]:
+    """Pictures at the input's size, `uint8 (N, H, W, 3)`, and their classes, -1 where unknown; one at a time.
+
+    The first ones also as a bundle's golden picture.
+    """
     of = length_hint(images)
     pixels, truths = [], []
+    whole: list[Image] = []
     for picture in images:
         image, label = (picture.image, picture.label) if isinstance(picture, LabelledImage) else (picture, None)
         pixels.append(prepare(image, spec))
+        if len(whole) < _WHOLE:
+            whole.append(golden_picture(image, spec))
         truths.append(labels.index(label) if label in labels else -1)
         show(what, len(pixels), of)
     shape = (0, spec.height, spec.width, 3)
-    return np.stack(pixels) if pixels else np.empty(shape, np.uint8), np.array(truths, np.int64)
+    return np.stack(pixels) if pixels else np.empty(shape, np.uint8), np.array(truths, np.int64), whole
 
 
 def _silent(what: str, done: int, of: int) -> None:
@@ -242,8 +253,10 @@ def _run(
     expected: NDArray[np.float32],
     wanted: NDArray[np.int64],
     on_done: Callable[[int, int], None],
-) -> NDArray[np.float32]:
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The device runtime's logits, `float32 (N, C)`; they must be those of the torch module that was lowered.
+
+    And those of the bundle's golden picture, `float32 (C,)`.
 
     A network that int8 has made undecided may name another class there, if only as often the float network's.
     """
@@ -253,6 +266,7 @@ def _run(
             for image in pixels:
                 rows.append(model.logits(image))
                 on_done(len(rows), len(pixels))
+            said = model.logits(read_golden(bundle))
     except RuntimeError as error:
         raise WorkbenchError(f"expected a program that the device's runtime runs: {error}") from error
     ran = np.stack(rows)
@@ -263,4 +277,4 @@ def _run(
             f"expected the device's runtime to name the quantised network's class on {MIN_SAME:.0%} of the pictures; "
             f"it does on {same:.1%}"
         )
-    return ran
+    return ran, said

@@ -16,8 +16,7 @@ from platformdirs import user_cache_path
 
 from edge_sdk.durable.files import write_whole
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.model.bundle import InputSpec
-from edge_sdk.model.little import prepare
+from edge_sdk.model.inputs import InputSpec, prepare
 from edge_sdk.types import Image
 from edge_sdk.workbench.labelled import Source
 
@@ -85,7 +84,8 @@ def load_pixels(
     if unknown:
         raise WorkbenchError(f"expected classes among {', '.join(labels)}; the data also has {', '.join(unknown)}")
     folder = user_cache_path("edge-sdk", appauthor=False) / "pixels" if folder is None else folder
-    folder = folder / f"{source.key}-{spec.width}x{spec.height}-{spec.resize}"
+    rule = "" if spec.scaling == 1 else f"-scaling{spec.scaling}"
+    folder = folder / f"{source.key}-{spec.width}x{spec.height}-{spec.resize}{rule}"
     folder.mkdir(parents=True, exist_ok=True)
     missing = [part for part in range(source.parts) if not _path(folder, source, part, "images").exists()]
     done = source.parts - len(missing)

@@ -17,7 +17,8 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.images.rendition import Upload
 from edge_sdk.model.big_reference import fingerprint_of
 from edge_sdk.model.bundle import InputSpec
-from edge_sdk.model.little import LittleModel, prepare
+from edge_sdk.model.inputs import prepare
+from edge_sdk.model.little import LittleModel
 from edge_sdk.types import Image
 from edge_sdk.workbench.records import RecordsInfo
 

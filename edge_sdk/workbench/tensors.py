@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edge_sdk.model.bundle import InputSpec
+from edge_sdk.images.scale import scale
+from edge_sdk.model.inputs import InputSpec
 
 
 def to_tensor(images: NDArray[np.uint8], spec: InputSpec, device: torch.device | str = "cpu") -> torch.Tensor:
@@ -22,5 +22,4 @@ def scaled(images: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.uint8]:
     """`uint8 (N, H, W, 3)` at the network's size."""
     if images.shape[1:3] == (spec.height, spec.width):
         return images
-    size = (spec.width, spec.height)
-    return np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images])
+    return np.stack([scale(image, spec.width, spec.height) for image in images])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from edge_sdk.images.geometry import centre_crop
 from edge_sdk.model.bundle import InputSpec
-from edge_sdk.model.little import prepare
+from edge_sdk.model.inputs import prepare
 
 
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 50), st.integers(1, 50))

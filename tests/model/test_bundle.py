@@ -41,6 +41,7 @@ MANIFEST = Manifest(
     golden=Golden("golden.png", (0.5, -1.0, 2.0), 0.1),
     made_with={"torch": "2.13.0"},
 )
+BY_RULE_1 = msgspec.structs.replace(MANIFEST, input=msgspec.structs.replace(MANIFEST.input, scaling=1))
 PROGRAM = bytes(range(256)) * 4
 
 
@@ -58,7 +59,7 @@ def bundle(tmp_path: Path) -> Bundle:
 def test_what_is_written_is_read(bundle: Bundle) -> None:
     again = open_bundle(bundle.path)
     assert again == bundle
-    assert again.manifest == msgspec.structs.replace(MANIFEST, sha256=again.manifest.sha256)
+    assert again.manifest == msgspec.structs.replace(MANIFEST, sha256=again.manifest.sha256, min_reader=2)
     assert len(again.manifest.sha256) == 64
     assert again.policy == Policy(threshold=0.7)
     assert again.model_path.read_bytes() == PROGRAM
@@ -98,9 +99,26 @@ def test_where_nothing_can_be_written(tmp_path: Path) -> None:
 
 
 def test_a_golden_picture_of_another_size_is_not_written(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match=r"golden picture of shape \(8, 12, 3\); got \(12, 8, 3\)"):
-        write_bundle(tmp_path / "toy", model=PROGRAM, manifest=MANIFEST, golden=np.zeros((12, 8, 3), np.uint8))
+    with pytest.raises(BundleError, match=r"of shape \(8, 12, 3\), by scaling rule 1; got \(12, 8, 3\)"):
+        write_bundle(tmp_path / "toy", model=PROGRAM, manifest=BY_RULE_1, golden=np.zeros((12, 8, 3), np.uint8))
     assert not (tmp_path / "toy").exists()
+
+
+def test_a_golden_picture_is_kept_as_it_came(tmp_path: Path) -> None:
+    whole = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    bundle = write_bundle(tmp_path / "toy", model=PROGRAM, manifest=MANIFEST, golden=whole)
+    np.testing.assert_array_equal(read_golden(bundle), whole)
+
+
+def test_a_bundle_that_names_no_scaling_rule_has_the_first(bundle: Bundle) -> None:
+    edit(MANIFEST_JSON, input__scaling=..., min_reader=1)(bundle.path)
+    assert open_bundle(bundle.path).manifest.input == BY_RULE_1.input
+
+
+def test_older_readers_refuse_a_scaling_rule_that_they_would_ignore(tmp_path: Path) -> None:
+    for manifest, reader in ((MANIFEST, 2), (BY_RULE_1, 1)):
+        written = write_bundle(tmp_path / "toy", model=PROGRAM, manifest=manifest, golden=golden()).path
+        assert json.loads((written / MANIFEST_JSON).read_text())["min_reader"] == reader
 
 
 def edit(file: str, **changes: Any) -> Callable[[Path], object]:
@@ -145,8 +163,8 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "binary": (put(MANIFEST_JSON, b"\x93\xff\x00"), "manifest.json: JSON is malformed"),
     "a list": (put(MANIFEST_JSON, b"[]"), "manifest.json: Expected `object`, got `array`"),
     "field missing": (edit(MANIFEST_JSON, labels=...), "manifest.json: Object missing required field `labels`"),
-    "newer format": (edit(MANIFEST_JSON, min_reader=2), "expected min_reader of at most 1; got 2: .* newer edge_sdk"),
-    "newer policy": (edit(POLICY_JSON, min_reader=2), "policy.json: expected min_reader of at most 1; got 2"),
+    "newer format": (edit(MANIFEST_JSON, min_reader=3), "expected min_reader of at most 2; got 3: .* newer edge_sdk"),
+    "newer policy": (edit(POLICY_JSON, min_reader=3), "policy.json: expected min_reader of at most 2; got 3"),
     "wrong type": (edit(MANIFEST_JSON, macs="many"), r"manifest.json: Expected `int`, got `str` - at `\$.macs`"),
     "no cost": (edit(MANIFEST_JSON, macs=0), r"manifest.json: Expected `int` >= 1 - at `\$.macs`; got 0"),
     "labels twice": (
@@ -216,11 +234,13 @@ def test_the_shipped_bundles_open_by_name(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_golden_picture_that_is_none_is_named(bundle: Bundle) -> None:
     bundle.golden_path.write_bytes(b"not a picture")
-    with pytest.raises(BundleError, match=r"golden.png: expected .* shape \(8, 12, 3\); got a file that is no"):
+    with pytest.raises(BundleError, match=r"golden\.png: expected a picture; got a file that is no picture"):
         read_golden(bundle)
     bundle.golden_path.write_bytes(b"")
     with pytest.raises(BundleError, match="got a file that is no picture"):
         read_golden(bundle)
+    edit(MANIFEST_JSON, input__scaling=1)(bundle.path)
+    bundle = open_bundle(bundle.path)
     bundle.golden_path.write_bytes(cv2.imencode(".png", np.zeros((4, 4, 3), np.uint8))[1].tobytes())
     with pytest.raises(BundleError, match=r"got \(4, 4, 3\)"):
         read_golden(bundle)
@@ -309,6 +329,6 @@ def test_a_bundle_from_the_future_is_read(bundle: Bundle) -> None:
 def test_a_bundle_that_must_not_be_read_without_knowing_more_says_so(bundle: Bundle) -> None:
     edit(MANIFEST_JSON, min_reader=READER + 1, input={"tensor": "nhwc"})(bundle.path)
     with pytest.raises(
-        BundleError, match=r"expected min_reader of at most 1; got 2: the bundle needs a newer edge_sdk"
+        BundleError, match=r"expected min_reader of at most 2; got 3: the bundle needs a newer edge_sdk"
     ):
         open_bundle(bundle.path)

@@ -6,17 +6,15 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import cv2
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from tiny_network import HEIGHT, LABELS, MEAN, STD, WIDTH, manifest, picture, programs, write_tiny_bundle
 
 from edge_sdk.errors import BundleError, ConfigError, EdgeError, ImageError
 from edge_sdk.model.bundle import Bundle, InputSpec, write_bundle
-from edge_sdk.model.little import LittleModel, prepare
+from edge_sdk.model.inputs import prepare
+from edge_sdk.model.little import LittleModel
 from edge_sdk.model.policy import Policy
 
 
@@ -142,75 +140,6 @@ def test_a_program_without_forward(tmp_path: Path) -> None:
 def test_a_missing_bundle() -> None:
     with pytest.raises(BundleError, match="expected a bundle: a folder, or the name of one that ships"):
         LittleModel("no such bundle")
-
-
-# prepare
-
-
-def spec(width: int, height: int, resize: str) -> InputSpec:
-    return InputSpec(width, height, MEAN, STD, resize)  # type: ignore[arg-type]
-
-
-@given(
-    image=st.tuples(st.integers(1, 90), st.integers(1, 90)),
-    size=st.tuples(st.integers(1, 40), st.integers(1, 40)),
-    resize=st.sampled_from(["stretch", "crop", "letterbox"]),
-)
-def test_the_input_has_its_size_whatever_the_picture(
-    image: tuple[int, int], size: tuple[int, int], resize: str
-) -> None:
-    came = prepare(picture(0, *image), spec(*size, resize))
-    assert came.shape == (size[1], size[0], 3)
-    assert came.dtype == np.uint8
-    assert came.flags.c_contiguous
-
-
-@given(level=st.integers(0, 255), image=st.tuples(st.integers(1, 90), st.integers(1, 90)))
-def test_a_flat_picture_stays_flat(level: int, image: tuple[int, int]) -> None:
-    flat = np.full((image[1], image[0], 3), level, np.uint8)
-    for resize in ("stretch", "crop"):
-        assert (prepare(flat, spec(16, 12, resize)) == level).all()
-
-
-def test_a_picture_of_the_right_size_is_not_copied() -> None:
-    image = picture()
-    assert prepare(image, spec(WIDTH, HEIGHT, "stretch")) is image
-
-
-def test_a_power_of_two_is_the_mean_of_squares() -> None:
-    image = picture(0, 64, 48)
-    squares = image.reshape(12, 4, 16, 4, 3).astype(np.float64).mean((1, 3))
-    assert np.abs(prepare(image, spec(16, 12, "stretch")) - squares).max() <= 1.5  # two roundings
-
-
-def test_shrinking_is_near_an_area_average() -> None:
-    rough = picture(0, 640, 480)
-    image = np.asarray(cv2.GaussianBlur(rough, (0, 0), 3), np.uint8)
-    for size in (96, 128, 160, 224):
-        area = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA).astype(np.float64)
-        came = prepare(image, spec(size, size, "stretch")).astype(np.float64)
-        assert np.abs(came - area).mean() < 1.0
-
-
-def test_crop_takes_the_centre_and_keeps_the_aspect() -> None:
-    image = np.zeros((20, 60, 3), np.uint8)
-    image[:, 20:40] = 200
-    assert (prepare(image, spec(10, 10, "crop")) == 200).all()
-    assert (prepare(image.transpose(1, 0, 2), spec(10, 10, "crop")) == 200).all()
-
-
-def test_letterbox_shows_all_and_fills_with_the_mean() -> None:
-    image = np.full((20, 40, 3), 200, np.uint8)
-    came = prepare(image, spec(16, 16, "letterbox"))
-    assert (came[4:12] == 200).all()
-    assert (came[:4] == [124, 116, 104]).all()
-    assert (came[12:] == [124, 116, 104]).all()
-
-
-def test_the_thinnest_pictures_pass() -> None:
-    for resize in ("stretch", "crop", "letterbox"):
-        for image in (picture(0, 1, 5000), picture(0, 5000, 1), picture(0, 1, 1)):
-            assert prepare(image, spec(16, 12, resize)).shape == (12, 16, 3)
 
 
 # What it runs on

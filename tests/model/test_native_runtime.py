@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
+import msgspec
 import numpy as np
 import pytest
 from tiny_network import LABELS, MEAN, SPEC, STD, picture, programs
 
 from edge_sdk._native import Program
 from edge_sdk.errors import BundleError, ConfigError
+from edge_sdk.model.inputs import place, prepare
 from edge_sdk.model.native_runtime import NativeRuntime
+from edge_sdk.model.runtime import ScalingProgram
 
 PROGRAM = "last.pte"
 
@@ -19,6 +23,31 @@ def test_it_loads_what_the_compiled_module_runs() -> None:
     assert (program.width, program.height, program.outputs) == (SPEC.width, SPEC.height, len(LABELS))
     expected = Program(str(path), MEAN, STD, 1).forward(picture())
     np.testing.assert_array_equal(program.forward(picture()), expected)
+
+
+@pytest.mark.parametrize("name", ["last.pte", "first.pte"])
+@pytest.mark.parametrize("resize", ["stretch", "crop", "letterbox"])
+def test_one_pass_from_a_picture_of_any_size_gives_what_two_steps_give(name: str, resize: Literal["crop"]) -> None:
+    spec = msgspec.structs.replace(SPEC, resize=resize)
+    program = NativeRuntime().load(programs() / name, spec, 1)
+    assert isinstance(program, ScalingProgram)
+    whole = picture(1, 300, 200)
+    for image in (whole, whole[20:90, 10:260], whole[:, 100:101], picture(2, 7, 5), picture()):
+        cut, *part = place(image, spec)
+        came = program.forward_scaled(cut, part, spec.fill)
+        np.testing.assert_array_equal(came, program.forward(prepare(image, spec)))
+
+
+def test_a_picture_or_a_part_that_does_not_fit_is_refused() -> None:
+    program = NativeRuntime().load(programs() / PROGRAM, SPEC, 1)
+    assert isinstance(program, ScalingProgram)
+    whole = (0, 0, SPEC.width, SPEC.height)
+    for image in (picture()[:, ::2], picture()[..., :2], picture()[:0]):
+        with pytest.raises(ValueError, match=r"expected uint8 \(height, width, 3\) with contiguous rows; got \("):
+            program.forward_scaled(image, whole, SPEC.fill)
+    for part in ((1, 0, SPEC.width, SPEC.height), (0, 0, 0, 1), (0, 1, SPEC.width, SPEC.height)):
+        with pytest.raises(ValueError, match="expected a part of an input of 40x24; got "):
+            program.forward_scaled(picture(), part, SPEC.fill)
 
 
 def test_its_errors_are_the_sdks(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from torch import nn
 
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.bundle import InputSpec, open_bundle
-from edge_sdk.model.little import LittleModel, prepare
+from edge_sdk.model.inputs import prepare
+from edge_sdk.model.little import LittleModel
 from edge_sdk.workbench.export import ExportReport, export
 from edge_sdk.workbench.labelled import LabelledImage
 from edge_sdk.workbench.quantise import logits_of

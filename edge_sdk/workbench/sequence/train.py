@@ -25,7 +25,8 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.images.encode import encode
 from edge_sdk.images.read import decode_image
 from edge_sdk.images.rendition import Upload
-from edge_sdk.model.little import LittleModel, prepare
+from edge_sdk.model.inputs import prepare
+from edge_sdk.model.little import LittleModel
 from edge_sdk.networks.sequence import SequenceModel
 from edge_sdk.workbench.cascade.confidence import fit_temperature
 from edge_sdk.workbench.changed_settings import changes

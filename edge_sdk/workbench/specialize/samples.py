@@ -16,7 +16,7 @@ from torch import Tensor
 from edge_sdk.errors import ImageError, WorkbenchError
 from edge_sdk.images.read import read_image
 from edge_sdk.model.bundle import InputSpec
-from edge_sdk.model.little import prepare
+from edge_sdk.model.inputs import prepare
 from edge_sdk.workbench.augment import Augmentation
 from edge_sdk.workbench.folder_source import picture_files
 from edge_sdk.workbench.tensors import to_tensor

@@ -9,7 +9,7 @@ import torch
 from cloud_server.model.big import BundleModel, load_model
 from edge_sdk.errors import ConfigError
 from edge_sdk.model.bundle import InputSpec
-from edge_sdk.model.little import prepare
+from edge_sdk.model.inputs import prepare
 from edge_sdk.networks.checkpoint import CheckpointInfo, create_model, load_checkpoint, save_checkpoint
 from edge_sdk.types import Image
 

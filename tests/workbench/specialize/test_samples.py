@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.images.read import read_image
-from edge_sdk.model.little import prepare
+from edge_sdk.model.inputs import prepare
 from edge_sdk.workbench.specialize.samples import (
     Samples,
     class_files,
