@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge_sdk.cli.options import (
+    FILE,
     OLD_FILE,
     big_option,
     bundle_option,
@@ -18,16 +19,27 @@ from edge_sdk.cli.options import (
     picture_option,
     served_big,
     upload_option,
+    writable,
 )
 from edge_sdk.terminal.command import need, when_stopped
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from edge_sdk.images.rendition import Upload
     from edge_sdk.terminal.tables import Rows
+    from edge_sdk.workbench.calibration import Rule
     from edge_sdk.workbench.cascade.hardness import HardnessBin
     from edge_sdk.workbench.cascade.score_comparison import Comparison
+    from edge_sdk.workbench.records import Records
 
 _OPEN = click.FloatRange(0, 1, min_open=True, max_open=True)
 _EPS = "Rule: guarantee a loss of accuracy of at most this; 0: none; below 0: a gain of as much."
+_AS_RIGHT = (
+    "Rule: guarantee that of the frames that exit at least this share is answered as rightly as by the big model."
+)
+_ASK = "Write the frames that need a person's label to this CSV, and calibrate later with --answers."
+_ANSWERS = "Calibrate with these labels of the frames that --ask wrote (--eps and --as-right)."
 _RECORDS = "Use these files of `edge-sdk records` instead of --data and --big."
 
 
@@ -38,7 +50,8 @@ _RECORDS = "Use these files of `edge-sdk records` instead of --data and --big."
 @data_option(required=False, note="To calibrate on.")
 @click.option("--records", "files", nargs=2, type=OLD_FILE, metavar="LITTLE BIG", help=_RECORDS)
 @click.option("--eps", type=click.FloatRange(-1, 1, min_open=True, max_open=True), help=_EPS)
-@click.option("--delta", default=0.05, show_default=True, type=_OPEN, help="Chance that the guarantee of --eps fails.")
+@click.option("--as-right", type=_OPEN, help=_AS_RIGHT)
+@click.option("--delta", default=0.05, show_default=True, type=_OPEN, help="Chance that the guarantee fails.")
 @click.option("--drop", type=click.FloatRange(-1, 1), help="Rule: lose at most this on these pictures; 0: lossless.")
 @click.option("--offload-ratio", type=click.FloatRange(0, 1), help="Rule: send at most this share of the frames.")
 @click.option("--bytes-per-day", callback=parse_bytes, metavar="SIZE", help="Rule: send at most this, such as 38MB.")
@@ -47,6 +60,8 @@ _RECORDS = "Use these files of `edge-sdk records` instead of --data and --big."
 )
 @click.option("--frames-per-day", default=2000.0, show_default=True, help="Frames that the little model sees in a day.")
 @click.option("--no-gate", is_flag=True, help="Decide by the confidence; learn no gate.")
+@click.option("--ask", type=FILE, callback=writable, help=_ASK)
+@click.option("--answers", type=OLD_FILE, help=_ANSWERS)
 @upload_option("How frames are sent.  [default: the bundle's upload]")
 @click.option("--max-side", type=click.IntRange(16), hidden=True, help="As in --upload.")
 @click.option("--quality", type=click.IntRange(1, 100), hidden=True, help="As in --upload.")
@@ -60,6 +75,8 @@ def calibrate(
     delta: float,
     frames_per_day: float,
     no_gate: bool,
+    ask: Path | None,
+    answers: Path | None,
     upload: Any,
     max_side: int | None,
     quality: int | None,
@@ -68,8 +85,8 @@ def calibrate(
 ) -> None:
     """Choose a bundle's threshold against a big model; writes policy.json.
 
-    The threshold follows one rule: --eps, --drop, --offload-ratio, --bytes-per-day or --macs. The default is
-    --eps 0.01: with confidence 1 - delta the cascade is at most one point below the big model.
+    The threshold follows one rule: --eps, --as-right, --drop, --offload-ratio, --bytes-per-day or --macs. The default
+    is --eps 0.01: with confidence 1 - delta the cascade is at most one point below the big model.
     """
     if (data is None) == (files is None):
         raise click.UsageError("expected either --data or --records")
@@ -77,52 +94,43 @@ def calibrate(
         raise click.UsageError("expected --big, the model to run on --data")
     if files is not None and label_map:
         raise click.UsageError("--label-map is for --data; with --records, give it to `edge-sdk records`")
+    if (ask and answers) or ((ask or answers) and picture):
+        raise click.UsageError(
+            "expected one of --ask, --answers and --picture: the curve needs the label of each frame"
+        )
     need("scipy", *(() if data is None else ("torch", "timm", "safetensors")), *(("matplotlib",) if picture else ()))
     from msgspec.structs import replace
 
     from edge_sdk.model.bundle import open_bundle
-    from edge_sdk.terminal.progress import progress_bars
     from edge_sdk.terminal.text import open_console, say
     from edge_sdk.workbench.calibrate import calibrate_records
     from edge_sdk.workbench.calibration import Rule
-    from edge_sdk.workbench.data import measuring_split, open_source
-    from edge_sdk.workbench.labelled import read_all
+    from edge_sdk.workbench.few_labels import calibrate_few
+    from edge_sdk.workbench.questions import read_answers
     from edge_sdk.workbench.records_file import load_records
-    from edge_sdk.workbench.write_calibration import calibrate_bundle, write_calibration
+    from edge_sdk.workbench.write_calibration import write_calibration, write_few
 
     given = {name: value for name, value in limits.items() if value is not None} or {"eps": 0.01}
     rule = Rule(**given, delta=delta, frames_per_day=frames_per_day)
     usual = upload or open_bundle(bundle).policy.upload
     usual = replace(usual, max_side=max_side or usual.max_side, quality=quality or usual.quality)
     console = open_console()
-    seen = [0]
     if files is not None:
         little, cloud = (load_records(path) for path in files)
-        found = calibrate_records(little, cloud, rule, upload=usual, learned_gate=not no_gate)
-        found = write_calibration(bundle, found, big=cloud.info.reference, rule=rule)
     else:
         assert data is not None and big is not None
-        stopped = when_stopped(lambda: f"{seen[0]} pictures seen; policy.json is unchanged")
-        with stopped, progress_bars(console) as bars:
-            source = open_source(data, measuring_split(data))
-            task = bars.add_task("pictures", total=sum(map(source.size, range(source.parts))))
-
-            def on_done(done: int) -> None:
-                seen[:] = [done]
-                bars.update(task, completed=done)
-
-            file, served_as = served_big(big)
-            found = calibrate_bundle(
-                bundle,
-                file,
-                read_all(source),
-                rule,
-                upload=usual,
-                learned_gate=not no_gate,
-                label_map=label_map,
-                served_as=served_as,
-                on_done=on_done,
-            )
+        little, cloud = _run(console, bundle, big, data, usual, label_map, unlabelled=bool(ask or answers))
+    if ask is not None:
+        _ask(console, ask, little, cloud, rule, bundle, files)
+        return
+    if answers is not None:
+        few = calibrate_few(little, cloud, rule, read_answers(answers, little), upload=usual)
+        few = write_few(bundle, few, big=cloud.info.reference, rule=rule)
+        say(console, f"cascade against big {few.difference.points()} on {few.evaluated} frames")
+        say(console, few.sentence())
+        return
+    found = calibrate_records(little, cloud, rule, upload=usual, learned_gate=not no_gate)
+    found = write_calibration(bundle, found, big=cloud.info.reference, rule=rule)
     if found.comparisons:
         console.print(score_table(found.comparisons))
     console.print(hardness_table(found.bins))
@@ -133,7 +141,8 @@ def calibrate(
         cost = "the MACs of a model are unknown"
     say(
         console,
-        f"little {found.little_accuracy:.1%}, cascade {found.point.accuracy:.1%}, big {found.big_accuracy:.1%}; {cost}",
+        f"little {found.little_accuracy:.1%}, cascade {found.point.accuracy:.1%}, big {found.big_accuracy:.1%}; "
+        f"cascade against big {found.difference.points()}; {cost}",
     )
     say(console, found.sentence())
     if picture is not None:
@@ -141,6 +150,76 @@ def calibrate(
 
         draw_calibration(picture, found, f"{bundle.resolve().name} against {found.policy.calibration['big']}")
         say(console, f"wrote {picture}")
+
+
+def _run(
+    console: Console,
+    bundle: Path,
+    big: str,
+    data: str,
+    upload: Upload,
+    label_map: dict[str, str],
+    *,
+    unlabelled: bool,
+) -> tuple[Records, Records]:
+    """Run both models over the pictures."""
+    from edge_sdk.terminal.progress import progress_bars
+    from edge_sdk.workbench.data import measuring_split, open_source
+    from edge_sdk.workbench.labelled import read_all
+    from edge_sdk.workbench.write_calibration import run_pair
+
+    seen = [0]
+    stopped = when_stopped(lambda: f"{seen[0]} pictures seen; policy.json is unchanged")
+    with stopped, progress_bars(console) as bars:
+        source = open_source(data, measuring_split(data))
+        task = bars.add_task("pictures", total=sum(map(source.size, range(source.parts))))
+
+        def on_done(done: int) -> None:
+            seen[:] = [done]
+            bars.update(task, completed=done)
+
+        file, served_as = served_big(big)
+        return run_pair(
+            bundle,
+            file,
+            read_all(source),
+            upload=upload,
+            label_map=label_map,
+            served_as=served_as,
+            unlabelled=unlabelled,
+            on_done=on_done,
+        )
+
+
+def _ask(
+    console: Console,
+    path: Path,
+    little: Records,
+    cloud: Records,
+    rule: Rule,
+    bundle: Path,
+    files: tuple[Path, Path] | None,
+) -> None:
+    """Write the questions, and what the models said where that is not in files yet."""
+    from edge_sdk.terminal.text import say
+    from edge_sdk.workbench.few_labels import ask
+    from edge_sdk.workbench.questions import write_questions
+    from edge_sdk.workbench.records_file import save_records
+
+    questions = ask(little, cloud, rule)
+    if files is None:
+        files = path.with_suffix(".little.npz"), path.with_suffix(".big.npz")
+        save_records(files[0], little)
+        save_records(files[1], cloud)
+        say(console, f"wrote {files[0]} and {files[1]}")
+    write_questions(path, questions, little, cloud)
+    say(
+        console,
+        f"wrote {path}: {len(questions)} of {len(little)} frames ({len(questions) / len(little):.1%}) on which the "
+        "models differ. Fill the column answer from the top with the class that each shows, - where none fits; stop "
+        "where you like. Then, with the same rule:",
+    )
+    say(console, f"edge-sdk calibrate --bundle {bundle} --records {files[0]} {files[1]} --answers {path}")
 
 
 def score_table(comparisons: Sequence[Comparison]) -> Rows:

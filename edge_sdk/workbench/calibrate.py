@@ -16,7 +16,8 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.images.rendition import Upload
 from edge_sdk.model.drift import confidence_histogram
 from edge_sdk.model.policy import Policy
-from edge_sdk.workbench.calibration import Calibration, Rule, in_words
+from edge_sdk.workbench.calibration import FEWEST, Calibration, Rule, in_words, sharing
+from edge_sdk.workbench.cascade.alignment import aligned_start, aligned_threshold
 from edge_sdk.workbench.cascade.confidence import expected_calibration_error, fit_temperature
 from edge_sdk.workbench.cascade.curve import Bools, Curve, Floats, cascade_curve, lossless, within
 from edge_sdk.workbench.cascade.ensemble import ensemble, fit_ensemble
@@ -24,12 +25,12 @@ from edge_sdk.workbench.cascade.gate import fit_gate, gains, held_out_gains
 from edge_sdk.workbench.cascade.group_split import selection_part
 from edge_sdk.workbench.cascade.guarantee import guaranteed_threshold, likely_start, quantile_candidates
 from edge_sdk.workbench.cascade.hardness import hardness
+from edge_sdk.workbench.cascade.paired import paired_difference
 from edge_sdk.workbench.cascade.score_comparison import GATE, Comparison, compare_scores
 from edge_sdk.workbench.cascade.score_test import guaranteed_loss
 from edge_sdk.workbench.records import Records, check_same
 
 _FOLDS = 5
-_FEWEST = 100
 
 
 def calibrate_records(
@@ -59,10 +60,10 @@ def calibrate_records(
             guarantee that these records cannot give.
     """
     check_same(little, big)
-    if len(little) < _FEWEST:
-        raise WorkbenchError(f"expected at least {_FEWEST} labelled pictures; got {len(little)}")
+    if len(little) < FEWEST:
+        raise WorkbenchError(f"expected at least {FEWEST} labelled pictures; got {len(little)}")
     names = little.ids if little.sources is None else little.sources
-    fitting = selection_part(names.tolist(), fewest=_FEWEST // 4)
+    fitting = selection_part(names.tolist(), fewest=FEWEST // 4)
     temperature = fit_temperature(little.logits[fitting], little.truths[fitting])
     chances = little.calibrated(temperature)
     little_right, big_right = chances.argmax(axis=1) == little.truths, big.right
@@ -73,7 +74,8 @@ def calibrate_records(
         score = -gains(gate, chances)
         mine = chances[fitting], little_right[fitting], big_right[fitting]
         score[fitting] = -held_out_gains(*mine, folds=_FOLDS, seed=seed)  # a plain threshold is chosen on these
-    weight, final = _ensemble(chances, big, fitting) if allow_ensemble else (0.0, big_right)
+    voice = allow_ensemble and rule.as_right is None  # a promise of the exits alone is silent on other answers
+    weight, final = _ensemble(chances, big, fitting) if voice else (0.0, big_right)
 
     def curve(of: Floats, part: Bools) -> Curve:
         sizes = None if big.upload_bytes is None else big.upload_bytes[part]
@@ -88,35 +90,14 @@ def calibrate_records(
         )
 
     evaluation = ~fitting
-    if rule.eps is not None:
-        candidates = quantile_candidates(score[fitting])
-        found = guaranteed_threshold(
-            score[evaluation],
-            little_right[evaluation],
-            big_right[evaluation],
-            eps=rule.eps,
-            delta=rule.delta,
-            candidates=candidates,
-            start=likely_start(
-                score[fitting],
-                little_right[fitting],
-                big_right[fitting],
-                eps=rule.eps,
-                candidates=candidates,
-                offloaded_right=final[fitting],
-            ),
-            offloaded_right=final[evaluation],
-        )
-        threshold, promise = found.threshold, rule.eps
-        if not found.holds:
-            raise WorkbenchError(
-                _cannot_promise(rule, curve(score, fitting), score, little_right, big_right, evaluation)
-            )
+    parts = [(score[part], little_right[part], big_right[part], final[part]) for part in (fitting, evaluation)]
+    cheapest = curve(score, fitting)
+    if rule.guaranteed:
+        threshold, promise = _promised(rule, *parts, at_no_loss=lossless(cheapest).threshold)
     else:
-        threshold = _plain_threshold(rule, curve(score, fitting))
-        cascade_right = np.where(score >= threshold, little_right, final)[evaluation]
-        lost, won = big_right[evaluation] & ~cascade_right, cascade_right & ~big_right[evaluation]
-        promise = guaranteed_loss(int(lost.sum()), int(won.sum()), int(evaluation.sum()), rule.delta)
+        threshold = _plain_threshold(rule, cheapest)
+        lost, won = _changed(threshold, *parts[1])
+        promise = guaranteed_loss(lost, won, int(evaluation.sum()), rule.delta)
     evaluated = curve(score, evaluation)
     plain = curve(chances.max(axis=1).astype(np.float64), evaluation)
     confidence = threshold
@@ -146,7 +127,11 @@ def calibrate_records(
         big_accuracy=evaluated.big_accuracy,
         promise=promise,
         delta=rule.delta,
-        guaranteed=rule.eps is not None,
+        guaranteed=rule.guaranteed,
+        as_right=rule.as_right,
+        difference=paired_difference(
+            np.where(score >= threshold, little_right, final)[evaluation], big_right[evaluation]
+        ),
         calibration_error=expected_calibration_error(top, little_right[evaluation]),
         comparisons=comparisons,
         bins=hardness(np.minimum(top, 1.0), little_right[evaluation], big_right[evaluation]),
@@ -203,13 +188,51 @@ def _plain_threshold(rule: Rule, curve: Curve) -> float:
     ).threshold
 
 
-def _cannot_promise(rule: Rule, curve: Curve, score: Floats, little: Bools, big: Bools, evaluation: Bools) -> str:
-    threshold = lossless(curve).threshold
-    exits = evaluation & (score >= threshold)
-    lost, won = int((exits & big & ~little).sum()), int((exits & little & ~big).sum())
-    least = guaranteed_loss(lost, won, int(evaluation.sum()), rule.delta)
-    return (
-        f"these {int(evaluation.sum())} evaluation pictures cannot promise, with {1 - rule.delta:.0%} confidence and "
-        f"any frame exiting, an accuracy {in_words(rule.eps or 0.0)}; at the lossless threshold they promise one "
-        f"{in_words(least)} (--eps {least:.4f}), more pictures promise more, and --drop 0 promises nothing beforehand"
+_Part = tuple[Floats, Bools, Bools, Bools]
+
+
+def _promised(rule: Rule, selection: _Part, evaluation: _Part, *, at_no_loss: float) -> tuple[float, float]:
+    """The threshold under a guarantee, and the loss of accuracy that it promises at most.
+
+    Args:
+        rule: with `eps` or `as_right`.
+        selection: score, little_right, big_right and whether the answer on an offloaded frame is right.
+        evaluation: the same of the evaluation part.
+        at_no_loss: the lossless threshold of the selection part, for the message.
+    """
+    candidates = quantile_candidates(selection[0])
+    if rule.as_right is not None:
+        alpha = 1 - rule.as_right
+        start = aligned_start(*selection[:3], alpha=alpha, candidates=candidates)
+        aligned = aligned_threshold(*evaluation[:3], alpha=alpha, delta=rule.delta, candidates=candidates, start=start)
+        if not aligned.holds:
+            raise WorkbenchError(
+                f"these {len(evaluation[0])} evaluation pictures cannot promise, with {1 - rule.delta:.0%} confidence, "
+                f"that {sharing(rule.as_right)}; more pictures promise more, and so does a smaller --as-right"
+            )
+        return aligned.threshold, alpha
+    eps = rule.eps or 0.0
+    start = likely_start(*selection[:3], eps=eps, candidates=candidates, offloaded_right=selection[3])
+    found = guaranteed_threshold(
+        *evaluation[:3],
+        eps=eps,
+        delta=rule.delta,
+        candidates=candidates,
+        start=start,
+        offloaded_right=evaluation[3],
     )
+    if not found.holds:
+        least = guaranteed_loss(*_changed(at_no_loss, *evaluation), len(evaluation[0]), rule.delta)
+        raise WorkbenchError(
+            f"these {len(evaluation[0])} evaluation pictures cannot promise, with {1 - rule.delta:.0%} confidence and "
+            f"any frame exiting, an accuracy {in_words(eps)}; at the lossless threshold they promise one "
+            f"{in_words(least)} (--eps {least:.4f}), more pictures promise more, and --drop 0 promises nothing "
+            "beforehand"
+        )
+    return found.threshold, eps
+
+
+def _changed(threshold: float, score: Floats, little: Bools, big: Bools, final: Bools) -> tuple[int, int]:
+    """On how many records the big model alone is right and the cascade is not, and the reverse."""
+    right = np.where(score >= threshold, little, final)
+    return int((big & ~right).sum()), int((right & ~big).sum())

@@ -20,7 +20,7 @@ from edge_sdk.images.read import decode_image
 from edge_sdk.model.big_reference import LABEL_MAP_CURE, label_difference
 from edge_sdk.types import Image
 from edge_sdk.workbench.labelled import LabelledImage, Source
-from edge_sdk.workbench.records import Records, from_logits, join
+from edge_sdk.workbench.records import UNKNOWN, Records, from_logits, join
 from edge_sdk.workbench.records_file import load_records, save_records
 from edge_sdk.workbench.subjects import Subject, file_name, latency_ms
 from edge_sdk.workbench.truths import NO_LABELS
@@ -33,6 +33,7 @@ def run_subjects(
     pictures: Iterable[LabelledImage],
     *,
     labels: tuple[str, ...] | None = None,
+    unlabelled: bool = False,
     on_done: Callable[[int], None] | None = None,
 ) -> list[Records]:
     """Run models over the same labelled pictures; pictures without a label are skipped.
@@ -41,6 +42,7 @@ def run_subjects(
         subjects: models with the same labels, in any order.
         pictures: what they are run on.
         labels: their order in the records; default: the first model's.
+        unlabelled: keep pictures without a label too, and take folders that are no class for none.
         on_done: called with the number of pictures done.
 
     Raises:
@@ -59,14 +61,14 @@ def run_subjects(
     groups: list[str] = []
     sources: list[str] = []
     for picture in pictures:
-        if picture.label is None:
+        if picture.label is None and not unlabelled:
             continue
-        if picture.label not in labels:
+        if picture.label not in labels and not unlabelled:
             raise WorkbenchError(
                 f"expected classes among {', '.join(labels)}; got {picture.label!r} in {picture.source}"
             )
         ids.append(picture.name or f"{len(ids):06d}")
-        truths.append(labels.index(picture.label))
+        truths.append(labels.index(picture.label) if picture.label in labels else UNKNOWN)
         groups.append(picture.group)
         sources.append(picture.source)
         for run in runs:

@@ -18,6 +18,8 @@ from edge_sdk.model.big_reference import BigReference, label_difference
 from edge_sdk.workbench.cascade.confidence import softmax, to_logits
 
 FORMAT = "edge-sdk-records-1"
+UNKNOWN = -1
+"""The truth of a picture that nobody has labelled."""
 ARRAYS = ("ids", "truths", "predicted", "confidence", "probabilities", "energy", "upload_bytes", "groups", "sources")
 
 
@@ -74,7 +76,7 @@ class Records:
     Attributes:
         info: the model.
         ids: `str (N,)`, one per picture, unique.
-        truths: `int64 (N,)`, index of the true class.
+        truths: `int64 (N,)`, index of the true class; `UNKNOWN`: not labelled.
         predicted: `int64 (N,)`, index of the class that the model names.
         confidence: `float32 (N,)`, the model's probability of that class.
         probabilities: `float16 (N, C)`, or None if only the top class is known.
@@ -112,9 +114,9 @@ class Records:
             array = getattr(self, field)
             if array is not None and array.shape != shape:
                 raise WorkbenchError(f"{name}: expected {field} of shape {shape}; got {array.shape}")
-        for field in ("truths", "predicted"):
+        for field, least in (("truths", UNKNOWN), ("predicted", 0)):
             array = getattr(self, field)
-            if array.min() < 0 or array.max() >= classes:
+            if array.min() < least or array.max() >= classes:
                 raise WorkbenchError(
                     f"{name}: expected {field} from 0 to {classes - 1}; got {array.min()} to {array.max()}"
                 )
@@ -131,7 +133,17 @@ class Records:
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        """`bool (N,)`: the model names the true class."""
+        """`bool (N,)`: the model names the true class.
+
+        Raises:
+            WorkbenchError: a picture is not labelled.
+        """
+        unknown = int((self.truths == UNKNOWN).sum())
+        if unknown:
+            raise WorkbenchError(
+                f"{self.info.model}: expected labelled pictures; {unknown} of {len(self)} have no label. "
+                "`edge-sdk calibrate --ask` and `--answers` need few labels"
+            )
         right: NDArray[np.bool_] = self.predicted == self.truths
         return right
 

@@ -12,11 +12,14 @@ import msgspec
 from edge_sdk.images.rendition import Upload
 from edge_sdk.model.big_reference import BigReference
 from edge_sdk.model.bundle import open_bundle, write_policy
+from edge_sdk.model.policy import Policy
 from edge_sdk.workbench.calibrate import calibrate_records
 from edge_sdk.workbench.calibration import Calibration, Rule
 from edge_sdk.workbench.cascade.score_comparison import GATE, MAX_SOFTMAX
+from edge_sdk.workbench.few_labels import FewLabels
 from edge_sdk.workbench.labelled import LabelledImage
 from edge_sdk.workbench.recorder import run_subjects
+from edge_sdk.workbench.records import Records
 from edge_sdk.workbench.subjects import open_subject
 
 
@@ -51,14 +54,47 @@ def calibrate_bundle(
         BundleError: the bundle cannot be used or written.
         WorkbenchError: the big model or the pictures cannot be used, or see `calibrate_records`.
     """
-    bundle = open_bundle(path)
-    upload = upload or bundle.policy.upload
+    upload = upload or open_bundle(path).policy.upload
+    little, cloud = run_pair(
+        path, big, pictures, upload=upload, label_map=label_map, served_as=served_as, on_done=on_done
+    )
+    found = calibrate_records(little, cloud, rule, upload=upload, learned_gate=learned_gate)
+    return write_calibration(Path(path), found, big=cloud.info.reference, rule=rule, now=now)
+
+
+def run_pair(
+    path: str | Path,
+    big: str,
+    pictures: Iterable[LabelledImage],
+    *,
+    upload: Upload,
+    label_map: Mapping[str, str] | None = None,
+    served_as: str = "",
+    unlabelled: bool = False,
+    on_done: Callable[[int], None] | None = None,
+) -> tuple[Records, Records]:
+    """Records of a bundle and of the big model, which sees pictures as they are sent.
+
+    Args:
+        path: the bundle's folder.
+        big: as in `calibrate_bundle`.
+        pictures: labelled ones.
+        upload: how pictures will travel.
+        label_map: from the big model's labels to the bundle's.
+        served_as: as in `calibrate_bundle`.
+        unlabelled: keep pictures without a label too.
+        on_done: told how many pictures are done.
+
+    Raises:
+        BundleError: the bundle cannot be used.
+        WorkbenchError: the big model or the pictures cannot be used.
+    """
     other = open_subject(big, pretrained=not big.endswith(".safetensors"), upload=upload, label_map=label_map)
     if served_as:
         other = other.served_as(served_as)
-    little, cloud = run_subjects([open_subject(str(bundle.path)), other], pictures, on_done=on_done)
-    found = calibrate_records(little, cloud, rule, upload=upload, learned_gate=learned_gate)
-    return write_calibration(bundle.path, found, big=cloud.info.reference, rule=rule, now=now)
+    subjects = [open_subject(str(open_bundle(path).path)), other]
+    little, cloud = run_subjects(subjects, pictures, unlabelled=unlabelled, on_done=on_done)
+    return little, cloud
 
 
 def write_calibration(
@@ -76,20 +112,52 @@ def write_calibration(
     facts: dict[str, float | int | str] = {
         "rule": rule.name,
         "score": GATE if found.policy.gate else MAX_SOFTMAX,
-        "date": now().date().isoformat(),
         "pictures": found.pictures,
         "exit_ratio": round(found.point.exit_ratio, 4),
         "little_accuracy": round(found.little_accuracy, 4),
         "cascade_accuracy": round(found.point.accuracy, 4),
         "big_accuracy": round(found.big_accuracy, 4),
         "promised_loss": round(found.promise, 5),
-        "promise_fails_with": found.delta,
-        "big": big.name,
     }
+    return replace(found, policy=_write(path, found.policy, facts, big, rule, now))
+
+
+def write_few(
+    path: Path,
+    found: FewLabels,
+    *,
+    big: BigReference,
+    rule: Rule,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> FewLabels:
+    """Write a calibration with few labels, as `write_calibration` does; accuracies are not known."""
+    facts: dict[str, float | int | str] = {
+        "rule": rule.name,
+        "score": MAX_SOFTMAX,
+        "pictures": found.pictures,
+        "answers": found.answers,
+        "exit_ratio": round(found.exit_ratio, 4),
+        "cascade_against_big": round((found.won - found.lost) / found.evaluated, 5),
+        "promised_loss": round(1 - rule.as_right if rule.as_right is not None else rule.eps or 0.0, 5),
+    }
+    return replace(found, policy=_write(path, found.policy, facts, big, rule, now))
+
+
+def _write(
+    path: Path,
+    policy: Policy,
+    facts: dict[str, float | int | str],
+    big: BigReference,
+    rule: Rule,
+    now: Callable[[], datetime],
+) -> Policy:
+    facts |= {"date": now().date().isoformat(), "promise_fails_with": rule.delta, "big": big.name}
+    if rule.as_right is not None:
+        facts["promised_as_right"] = rule.as_right
     old = open_bundle(path).policy
-    policy = msgspec.structs.replace(found.policy, big=big, calibration=facts)
+    policy = msgspec.structs.replace(policy, big=big, calibration=facts)
     if old.calibration.get("ladder_big") == big.name:
         facts |= {name: fact for name, fact in old.calibration.items() if name.startswith("ladder_")}
         policy = msgspec.structs.replace(policy, ladder=old.ladder)
     write_policy(path, policy)
-    return replace(found, policy=policy)
+    return policy

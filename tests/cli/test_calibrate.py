@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -60,3 +61,29 @@ def test_data_or_records(fp32_bundle: Path, capsys: pytest.CaptureFixture[str]) 
     assert "edge-sdk: expected either --data or --records (see" in capsys.readouterr().err
     assert run(cli, "edge-sdk", ["calibrate", "--bundle", str(fp32_bundle), "--data", "photos"]) == 2
     assert "expected --big, the model to run on --data" in capsys.readouterr().err
+
+
+def test_few_labels_are_asked_and_taken(
+    fp32_bundle: Path, photos: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loose = tmp_path / "loose"
+    loose.mkdir()
+    for path in photos.rglob("*.png"):
+        shutil.copy(path, loose / f"{path.parent.name}-{path.name}")
+    table = tmp_path / "ask.csv"
+    given = ["calibrate", "--bundle", str(fp32_bundle), "--eps", "0.3"]
+    big = ["--big", str(checkpoint), "--data", str(loose)]
+    assert run(cli, "edge-sdk", [*given, *big, "--ask", str(table)]) == 0
+    text = capsys.readouterr().out
+    assert f"wrote {table}: " in text and "of 120 frames" in text
+    command = text.splitlines()[-1].split()
+    assert command[:2] == ["edge-sdk", "calibrate"] and command[-1] == str(table)
+    assert run(cli, "edge-sdk", [*command[1:], "--eps", "0.3"]) == 0
+    text = capsys.readouterr().out
+    assert "cascade against big" in text and "answers were used" in text
+    facts = open_bundle(fp32_bundle).policy.calibration
+    assert facts["rule"] == "eps" and "answers" in facts and "big_accuracy" not in facts
+    assert run(cli, "edge-sdk", [*command[1:], "--drop", "0"]) == 2
+    assert "expected a rule with a guarantee" in capsys.readouterr().err
+    assert run(cli, "edge-sdk", [*command[1:], "--ask", str(table)]) == 2
+    assert "expected one of --ask, --answers and --picture" in capsys.readouterr().err

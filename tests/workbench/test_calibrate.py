@@ -66,6 +66,25 @@ def test_a_promise_that_cannot_be_given_says_which_can() -> None:
         calibrate_records(*pair(400), Rule(eps=0.001))
 
 
+def test_the_exits_alone_can_be_promised() -> None:
+    found = calibrate_records(*pair(), Rule(as_right=0.95))
+    assert found.guaranteed and found.as_right == 0.95 and found.promise == pytest.approx(0.05)
+    assert found.policy.ensemble == 0.0
+    assert "at least 95% of the frames that exit are answered as rightly as by the big model" in found.sentence()
+    assert 0.2 < found.point.exit_ratio < 1
+    with pytest.raises(WorkbenchError, match=r"cannot promise, with 95% confidence, that at least 99\.9% of the"):
+        calibrate_records(*pair(400), Rule(as_right=0.999))
+    with pytest.raises(WorkbenchError, match="expected as_right between 0 and 1"):
+        Rule(as_right=1.0)
+
+
+def test_the_difference_to_the_big_model_stands_with_its_interval() -> None:
+    found = calibrate_records(*pair(), Rule(offload_ratio=0.3))
+    difference = found.difference
+    assert difference.low < difference.value < difference.high
+    assert difference.value == pytest.approx(found.point.accuracy - found.big_accuracy)
+
+
 def test_a_gate_is_taken_where_it_is_better_and_decides_as_the_records_say() -> None:
     little, big = pair(6000, hopeless=True)
     found = calibrate_records(little, big, Rule(drop=0.0), allow_ensemble=False)
@@ -103,7 +122,7 @@ def test_records_that_do_not_fit_are_refused() -> None:
         calibrate_records(little.part(np.arange(50)), big.part(np.arange(50)), Rule(drop=0.0))
     with pytest.raises(WorkbenchError, match="expected the same sample ids of little and big; record 0"):
         calibrate_records(little, big.part(np.arange(300)[::-1]), Rule(drop=0.0))
-    with pytest.raises(WorkbenchError, match="expected one of eps, drop"):
+    with pytest.raises(WorkbenchError, match="expected one of eps, as_right, drop"):
         Rule()
     with pytest.raises(WorkbenchError, match="got eps, drop"):
         Rule(eps=0.1, drop=0.1)
