@@ -36,6 +36,8 @@ DEVICES = ("auto", "cpu", "cuda")
 LEVELS = ("debug", "info", "warning", "error")
 INSTALL = "pip install '.[cloud]'"
 PATH = click.Path(path_type=Path)
+MODEL = "A shipped model, a checkpoint or other weights (.pth), a bundle, or a timm name."
+ARCH = "timm name of a file of weights that does not say its architecture; --model ARCH=FILE says it too."
 RATE = "Frames a second from one device; further ones are OVERLOADED.  [default: no limit]"
 STATE = "Folder of the reply cache; none: memory only.  [default: the user's state folder, one for each port]"
 ARCHIVE = "Folder of the frame archive: frames with the model's answers, for training.  [default: no archive]"
@@ -82,7 +84,8 @@ def _bytes_of(ctx: click.Context, parameter: click.Parameter, text: str) -> int:
 
 
 @click.command(cls=_Command, context_settings={"show_default": True})
-@click.option("--model", default="trailcam", help="A shipped model, a checkpoint, a bundle, or a timm name.")
+@click.option("--model", default="trailcam", help=MODEL)
+@click.option("--arch", metavar="NAME", help=ARCH)
 @click.option("--device", type=click.Choice(DEVICES), default="auto", help="Where the model runs.")
 @click.option("--host", default="127.0.0.1", help="Address or name to listen on; 0.0.0.0 or :: for all.")
 @click.option("--port", type=click.IntRange(0, 65535), default=50051, help="0 takes a free one.")
@@ -136,6 +139,7 @@ def _bytes_of(ctx: click.Context, parameter: click.Parameter, text: str) -> int:
 @click.option("--log-level", type=click.Choice(LEVELS), default="info", help="Lowest level of log lines.")
 def main(
     model: str,
+    arch: str | None,
     device: str,
     host: str,
     port: int,
@@ -187,7 +191,12 @@ def main(
     from cloud_server.listening import raise_descriptor_limit
     from cloud_server.model.decode import Limits
     from edge_sdk.errors import EdgeError
+    from edge_sdk.networks.model_name import name_with
 
+    try:
+        model = name_with(arch, model)
+    except ValueError as error:
+        raise click.UsageError(f"--arch: {error}") from error
     raise_descriptor_limit(max_streams)
     cv2.setNumThreads(1)  # pictures are decoded side by side; the cores are the model's
     try:

@@ -19,6 +19,7 @@ from cloud_server.local import PACKAGES, ServerStartError, start_local_server
 from edge_sdk.errors import ConfigError
 from edge_sdk.model.big_reference import LABEL_MAP_CURE, BigReference, fingerprint_of, label_difference
 from edge_sdk.model.bundle import Bundle, open_bundle
+from edge_sdk.networks.model_name import join_name, split_name
 from edge_sdk.security.credentials import local_channel
 from edge_sdk.terminal.command import EXTRAS
 from edge_sdk.wire import offload_pb2 as wire
@@ -92,7 +93,8 @@ def model_of(bundle: Bundle) -> str:
         )
     if (SHIPPED / named.model / "model.safetensors").is_file():
         return named.model
-    path = Path(named.model)
+    arch, file = split_name(named.model)
+    path = Path(file)
     if not path.is_absolute():  # timm's name
         return named.model
     places = [path, *(folder / path.name for folder in (bundle.path, bundle.path.absolute().parent, Path.cwd()))]
@@ -110,7 +112,7 @@ def model_of(bundle: Bundle) -> str:
             here[0],
             who,
         )
-    return str(same or here[0])
+    return join_name(arch, same or here[0])
 
 
 def check_labels(bundle: Bundle, address: str) -> None:

@@ -189,8 +189,9 @@ def load_model(model: str, device: str = "auto", threads: int | None = None) -> 
     """Load the model that `--model` names.
 
     Args:
-        model: the name of a shipped model ("trailcam"), the path of a `.safetensors` checkpoint or of a bundle, or a
-            timm name, whose pretrained weights are fetched.
+        model: the name of a shipped model ("trailcam"), the path of a checkpoint, of anybody's weights (with "ARCH="
+            before it where they do not say their architecture) or of a bundle, or a timm name, whose pretrained weights
+            are fetched.
         device: "cpu", "cuda" or "auto" (a GPU where there is one).
         threads: CPU threads of the model; None: torch's own choice, or one for a bundle.
 
@@ -217,6 +218,7 @@ def _load_torch(model: str, device: str, threads: int | None) -> BigModel:
     import torch
 
     from edge_sdk.networks.checkpoint import create_model
+    from edge_sdk.networks.model_name import is_file_name, join_name, split_name
     from edge_sdk.networks.timm_library import import_timm
 
     if threads is not None:
@@ -227,17 +229,18 @@ def _load_torch(model: str, device: str, threads: int | None) -> BigModel:
             f"expected a CUDA device for --device cuda; torch {torch.__version__} sees none on this machine"
         )
     place = "cuda" if has_gpu and device != "cpu" else "cpu"
-    path = Path(model)
-    is_file = path.suffix == ".safetensors" or path.exists() or path.name != model
     if model in shipped_models():
-        is_file, path = True, SHIPPED / model / "model.safetensors"
+        model = str(SHIPPED / model / "model.safetensors")
+    arch, file = split_name(model)
+    path = Path(file)
+    is_file = is_file_name(model) or path.exists()
     timm = import_timm()
     if not is_file and not timm.is_model(model.split(".", 1)[0]):
         known = [*shipped_models(), *timm.list_models()]
         close = difflib.get_close_matches(model.split(".", 1)[0], known, n=5, cutoff=0.4)
         raise ConfigError(
-            f"expected a shipped model ({', '.join(shipped_models()) or 'none here'}), a .safetensors checkpoint, "
-            f"a bundle or a timm name; got {model!r}. Close names: {', '.join(close) or 'none'}"
+            f"expected a shipped model ({', '.join(shipped_models()) or 'none here'}), a checkpoint or other weights "
+            f"(.safetensors, .pth), a bundle or a timm name; got {model!r}. Close names: {', '.join(close) or 'none'}"
         )
     if path.is_dir():
         raise ConfigError(f"expected a checkpoint or a bundle; {path} is a folder without manifest.json")
@@ -246,7 +249,7 @@ def _load_torch(model: str, device: str, threads: int | None) -> BigModel:
     if is_file and is_sequence(path):
         return SequenceModel(load_sequence(path), name=path.stem, device=place)
     try:
-        module, info = create_model(str(path.resolve()) if is_file else model, pretrained=not is_file)
+        module, info = create_model(join_name(arch, path.resolve()) if is_file else model, pretrained=not is_file)
     except WorkbenchError as error:
         raise ConfigError(f"cannot load the model {model!r}: {error}") from error
     if not info.labels:

@@ -10,7 +10,8 @@ import click
 
 from edge_sdk.cli.given import given, refuse_together
 from edge_sdk.cli.options import (
-    OLD_FILE,
+    WeightsFile,
+    arch_option,
     data_option,
     model_or_checkpoint,
     out_option,
@@ -18,6 +19,7 @@ from edge_sdk.cli.options import (
     pretrained_option,
     seed_option,
     threads_option,
+    with_arch,
 )
 from edge_sdk.terminal.command import need, when_stopped
 
@@ -31,8 +33,9 @@ _MEASURE = "Measure on at most this many others, which `edge-sdk train` on the s
 
 
 @click.command()
-@click.option("--model", help="timm name of the network; not needed with --checkpoint.")
-@click.option("--checkpoint", type=OLD_FILE, help="Weights to export.")
+@click.option("--model", callback=with_arch, help="timm name of the network, or a file of weights.")
+@arch_option()
+@click.option("--checkpoint", type=WeightsFile(), help="Weights to export, a checkpoint or others (.pth).")
 @pretrained_option()
 @data_option(note="To calibrate int8 on, and to measure on; unsorted ones will do.", old_names=("--images",))
 @click.option("--limit", default=300, show_default=True, type=click.IntRange(1), help=_LIMIT)
@@ -56,7 +59,7 @@ _MEASURE = "Measure on at most this many others, which `edge-sdk train` on the s
 @threads_option()
 def export(
     model: str | None,
-    checkpoint: Path | None,
+    checkpoint: str | None,
     pretrained: bool,
     data: str,
     limit: int,

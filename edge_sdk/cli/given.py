@@ -67,8 +67,7 @@ def refuse_pretrained(names: Iterable[str], pretrained: bool) -> None:
 
 
 def _is_path(name: str) -> bool:
-    from pathlib import Path
-
     from edge_sdk.model.bundle import shipped_bundles
+    from edge_sdk.networks.model_name import is_file_name
 
-    return Path(name).suffix in (".safetensors", ".pth", ".pt", ".bin") or "/" in name or name in shipped_bundles()
+    return is_file_name(name) or name in shipped_bundles()

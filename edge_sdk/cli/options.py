@@ -26,6 +26,8 @@ OLD_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 PICTURES = "Pictures: a folder with one folder for each class, or simulated://trailcam?seed=0&frames=2000."
 UPLOAD = "SIDE@QUALITY[.webp]"
+ARCH = "timm name of a file of weights that does not say its architecture; ARCH=FILE says it too."
+_ARCH_KEY = "edge_sdk.arch"
 
 
 class Option(click.Option):
@@ -57,10 +59,48 @@ def data_option(
     return option("--data", required=required, metavar="PICTURES", help=text, old_names=old_names)
 
 
+class WeightsFile(click.ParamType[str]):
+    """A file of weights that exists; with its architecture before it, ARCH=FILE, where it does not say it."""
+
+    name = "file"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The value, where there is such a file."""
+        from edge_sdk.networks.model_name import split_name
+
+        if not Path(split_name(value)[1]).is_file():
+            self.fail(f"expected a file of weights, or ARCH=FILE; there is no file {literal(value)}", param, ctx)
+        return value
+
+
+def arch_option() -> Callable[[Command], Command]:
+    """`--arch`: joined to the model's file by `with_arch`; the command does not see it."""
+    return option("--arch", is_eager=True, expose_value=False, callback=_keep_arch, metavar="NAME", help=ARCH)
+
+
+def with_arch(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Callback of a model's option: its name with what `--arch` says."""
+    arch = ctx.meta.get(_ARCH_KEY)
+    if value is None or arch is None:
+        return value
+    from edge_sdk.networks.model_name import name_with
+
+    try:
+        return name_with(arch, value)
+    except ValueError as error:
+        raise click.UsageError(f"--arch: {error}") from error
+
+
+def _keep_arch(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        ctx.meta[_ARCH_KEY] = value
+
+
 def big_option(also: str = "", *, required: bool = True) -> Callable[[Command], Command]:
-    """`--big`: the big model."""
-    text = f"The big model: a .safetensors checkpoint, a timm name{also}, or trailcam, which ships."
-    return option("--big", required=required, help=text)
+    """`--big`: the big model, and `--arch` for it."""
+    text = f"The big model: a checkpoint or other weights (.pth), a timm name{also}, or trailcam, which ships."
+    big = option("--big", required=required, callback=with_arch, help=text)
+    return lambda command: big(arch_option()(command))
 
 
 def served_big(name: str) -> tuple[str, str]:
@@ -70,10 +110,12 @@ def served_big(name: str) -> tuple[str, str]:
     return (str(SHIPPED / name / "model.safetensors"), name) if name in shipped_models() else (name, "")
 
 
-def label_map_option() -> Callable[[Command], Command]:
-    """`--label-map`: from the big model's labels to the bundle's, read into a dictionary."""
-    text = 'JSON file {"label of the big model": "label of the bundle", "*": "all others"}.'
-    return option("--label-map", type=FILE, callback=_read_mapping, help=text)
+def label_map_option(
+    to: str = "label of the bundle", *, old_names: tuple[str, ...] = ()
+) -> Callable[[Command], Command]:
+    """`--label-map`: from the big model's labels to others, read into a dictionary."""
+    text = f'JSON file {{"label of the big model": "{to}", "*": "all others"}}.'
+    return option("--label-map", type=FILE, callback=_read_mapping, help=text, old_names=old_names)
 
 
 def _read_mapping(ctx: click.Context, parameter: click.Parameter, path: Path | None) -> dict[str, str]:
@@ -243,19 +285,19 @@ def parse_name_values(ctx: click.Context, parameter: click.Parameter, texts: tup
     return options
 
 
-def model_or_checkpoint(model: str | None, checkpoint: Path | None) -> str:
+def model_or_checkpoint(model: str | None, checkpoint: str | None) -> str:
     """What `--model` and `--checkpoint` name together.
 
     Raises:
-        click.UsageError: neither is given, or the checkpoint is of another model.
+        click.UsageError: neither is given, or both are files.
     """
-    if checkpoint is not None:
-        from edge_sdk.networks.checkpoint import read_checkpoint
+    from edge_sdk.networks.model_name import name_with
 
-        arch = read_checkpoint(checkpoint)[1].arch
-        if model not in (None, arch):
-            raise click.UsageError(f"{checkpoint} is a {arch}; expected --model {arch}, or no --model; got {model}")
-        return str(checkpoint)
-    if model is None:
-        raise click.UsageError("expected --model or --checkpoint")
-    return model
+    if checkpoint is None:
+        if model is None:
+            raise click.UsageError("expected --model or --checkpoint")
+        return model
+    try:
+        return name_with(model, checkpoint)
+    except ValueError as error:
+        raise click.UsageError(f"--model and --checkpoint: {error}") from error

@@ -8,9 +8,9 @@ import click
 
 from edge_sdk.cli.given import refuse_pretrained, refuse_together
 from edge_sdk.cli.options import (
-    OLD_FILE,
     OLD_FOLDER,
     big_option,
+    label_map_option,
     option,
     out_option,
     pretrained_option,
@@ -24,7 +24,6 @@ _TARGET = "What the model may cost: params=10x, macs=50M, ...; not with N:M patt
 _DATA = "Pictures of the task: a folder with one folder for each class, or the folder of cloud-server --archive."
 _GENERIC = "Folder of any other pictures, for the control: the same compression on as many of them."
 _TEST = "Folder of pictures to evaluate on, one folder for each class.  [default: those of --data that are not used]"
-_LABELS = 'JSON {"big model\'s class": "the task\'s class"}.'
 _CLASSES = "The task's classes, with commas between them.  [default: all folders of --data]"
 _MIN_CONFIDENCE = "Least confidence of the cloud's answers that are used as labels."
 _ALLOW = "Operator that may stay outside XNNPACK; may be repeated."
@@ -40,7 +39,7 @@ _ALLOW = "Operator that may stay outside XNNPACK; may be repeated."
 @click.option("--generic", type=OLD_FOLDER, metavar="PICTURES", help=_GENERIC)
 @click.option("--without-control", is_flag=True, help="Make no control.")
 @click.option("--test", type=OLD_FOLDER, metavar="PICTURES", help=_TEST)
-@click.option("--labels", type=OLD_FILE, help=_LABELS)
+@label_map_option("class of the task", old_names=("--labels",))
 @click.option("--classes", help=_CLASSES)
 @click.option("--min-confidence", default=0.8, show_default=True, type=click.FloatRange(0, 1), help=_MIN_CONFIDENCE)
 @click.option("--pattern", default="structured", show_default=True, help="structured, unstructured or N:M.")
@@ -80,7 +79,7 @@ def specialize(
     generic: Path | None,
     without_control: bool,
     test: Path | None,
-    labels: Path | None,
+    label_map: dict[str, str],
     classes: str | None,
     min_confidence: float,
     pattern: str,
@@ -122,7 +121,7 @@ def specialize(
     from edge_sdk.workbench.specialize.samples import read_unlabelled
     from edge_sdk.workbench.specialize.specialist import specialize as run
     from edge_sdk.workbench.specialize.target import parse_targets
-    from edge_sdk.workbench.specialize.task import read_label_map, read_task, read_test
+    from edge_sdk.workbench.specialize.task import read_task, read_test
     from edge_sdk.workbench.threads import take_threads
 
     console = open_console()
@@ -146,7 +145,6 @@ def specialize(
 
         on_progress("read model and pictures", 0, 0)
         module, info = create_model(served_big(big)[0], pretrained=pretrained)
-        mapping = read_label_map(labels)
         names = tuple(part.strip() for part in classes.split(",")) if classes else None
         task = read_task(data, shots, info.input, classes=names, min_confidence=min_confidence, seed=seed)
         if task.left_out:
@@ -161,7 +159,7 @@ def specialize(
             targets=wanted,
             generic=others,
             test=judged,
-            mapping=mapping,
+            mapping=label_map,
             method=method,
             name=name,
             allow=allow,

@@ -9,7 +9,8 @@ import click
 
 from edge_sdk.cli.given import refuse_together, refuse_without
 from edge_sdk.cli.options import (
-    OLD_FILE,
+    WeightsFile,
+    arch_option,
     cache_option,
     data_option,
     model_or_checkpoint,
@@ -20,6 +21,7 @@ from edge_sdk.cli.options import (
     pretrained_option,
     seed_option,
     threads_option,
+    with_arch,
 )
 from edge_sdk.terminal.command import need, when_stopped
 
@@ -48,8 +50,9 @@ _NEEDS = (
 
 
 @click.command()
-@click.option("--model", help="timm name of the network; not needed with --checkpoint.")
-@click.option("--checkpoint", type=OLD_FILE, help="Start from these weights.")
+@click.option("--model", callback=with_arch, help="timm name of the network, or a file of weights to start from.")
+@arch_option()
+@click.option("--checkpoint", type=WeightsFile(), help="Start from these weights, a checkpoint or others (.pth).")
 @pretrained_option()
 @click.option(
     "--model-option", multiple=True, callback=parse_name_values, metavar=_VALUES, help="For timm's create_model."
@@ -64,7 +67,7 @@ _NEEDS = (
 @click.option("--weight-decay", default=0.05, show_default=True, help="Of AdamW.")
 @click.option("--average", default=0.998, show_default=True, help="Decay per step of the weights' moving average.")
 @click.option("--label-smoothing", default=0.05, show_default=True, help="Of the cross entropy.")
-@click.option("--teacher", type=OLD_FILE, help="Checkpoint to distil from.")
+@click.option("--teacher", type=WeightsFile(), help="Checkpoint or other weights to distil from.")
 @click.option("--teacher-weight", default=0.7, show_default=True, type=_SHARE, help="Its share in the loss.")
 @click.option("--deferral", is_flag=True, help=_DEFERRAL)
 @click.option("--deferral-weight", default=0.5, show_default=True, type=_OPEN, help=_DEFERRAL_WEIGHT)
@@ -87,13 +90,13 @@ _NEEDS = (
 @cache_option("Folder of prepared pictures.  [default: in the user's cache folder]")
 def train(
     model: str | None,
-    checkpoint: Path | None,
+    checkpoint: str | None,
     model_option: dict[str, Any],
     size: tuple[int, int] | None,
     picture_size: tuple[int, int] | None,
     precision: str,
     autocast: str | None,
-    teacher: Path | None,
+    teacher: str | None,
     deferral: bool,
     deferral_weight: float,
     threads: int | None,
@@ -125,7 +128,7 @@ def train(
         pictures=picture_size,
         precision="bf16" if autocast else "fp32",
         half=precision == "fp16",
-        teacher=None if teacher is None else str(teacher),
+        teacher=teacher,
         deferral=deferral_weight if deferral else None,
         threads=taken.number,
         render_workers=workers or taken.number,

@@ -6,50 +6,28 @@ MACs, parameters, version and facts about the training, so that one file is enou
 
 from __future__ import annotations
 
-import difflib
 import hashlib
-import os
+import logging
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from edge_sdk.durable.files import write_whole
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.inputs import InputSpec, decode_description
+from edge_sdk.networks.checkpoint_info import FORMAT, CheckpointInfo
+from edge_sdk.networks.labels import imagenet_labels
 from edge_sdk.networks.macs import count_macs, count_parameters
-from edge_sdk.networks.timm_library import import_timm
+from edge_sdk.networks.model_name import is_file_name, split_name
+from edge_sdk.networks.timm_networks import make_network, usual_input
 
-FORMAT = "edge-sdk-checkpoint-1"
-
-
-class CheckpointInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """The description of a network.
-
-    Attributes:
-        arch: timm's name of the architecture.
-        labels: class names, in the order of the network's outputs.
-        input: what the network takes.
-        macs: multiply-accumulates of one forward pass on one image.
-        parameters: number of weights.
-        version: of this model; when the file has none, loading takes the first 12 digits of the file's sha256.
-        options: keyword arguments with which timm makes the architecture, such as `{"global_pool": "max"}`.
-        widths: of a pruned network: the number of channels that each group keeps, by the group's name
-            (`edge_sdk.networks.pruning`).
-        training: facts about the training, for people.
-    """
-
-    arch: str
-    options: dict[str, Any] = {}
-    widths: dict[str, int] = {}
-    labels: tuple[str, ...]
-    input: InputSpec
-    macs: int = 0
-    parameters: int = 0
-    version: str = ""
-    training: dict[str, Any] = {}
+_log = logging.getLogger(__name__)
+__all__ = ["CheckpointInfo", "create_architecture", "create_model", "load_checkpoint", "read_checkpoint"]
+__all__ += ["save_checkpoint"]
 
 
 def create_model(
@@ -64,7 +42,8 @@ def create_model(
     """A network from a checkpoint's path or from timm's name, in eval mode, float32, on the CPU.
 
     Args:
-        name: path of a `.safetensors` checkpoint, or a timm name ("resnet18", "lcnet_050.ra2_in1k").
+        name: path of a checkpoint, or of anybody's weights (`.pth`, `.pt`, `.bin`, `.safetensors`); the same after
+            timm's name of its architecture ("resnet18=weights.pth"); or timm's name alone ("lcnet_050.ra2_in1k").
         pretrained: load timm's pretrained weights (over the network); only for a timm name.
         num_classes: outputs of the head; default: as many as `labels`, else as the checkpoint or timm has.
         labels: class names; default: the checkpoint's, or ImageNet's where timm's head has 1000 classes.
@@ -84,12 +63,12 @@ def create_model(
             f"expected as many labels as classes; got {len(wanted)} labels and num_classes {num_classes}"
         )
     classes = len(wanted) if wanted is not None else num_classes
-    if name.endswith(".safetensors") or os.sep in name:
+    if is_file_name(name):
         if pretrained:
             raise WorkbenchError(
                 f"expected a timm name with pretrained weights; got the checkpoint {name}, which has its own"
             )
-        return _from_checkpoint(Path(name), classes, wanted, input)
+        return _from_checkpoint(name, classes, wanted, input)
     return _from_timm(name, pretrained, classes, wanted, input, options or {})
 
 
@@ -101,6 +80,10 @@ def load_checkpoint(path: str | Path) -> tuple[nn.Module, CheckpointInfo]:
             that do not fit its architecture and labels.
     """
     state, info = read_checkpoint(path)
+    return _with_weights(path, state, info), info
+
+
+def _with_weights(path: str | Path, state: dict[str, torch.Tensor], info: CheckpointInfo) -> nn.Module:
     module = create_architecture(info)
     try:
         module.load_state_dict(state)
@@ -108,7 +91,7 @@ def load_checkpoint(path: str | Path) -> tuple[nn.Module, CheckpointInfo]:
         raise WorkbenchError(
             f"{path}: weights do not fit {info.arch} with {len(info.labels)} labels: {error}"
         ) from error
-    return module.eval(), info
+    return module.eval()
 
 
 def create_architecture(info: CheckpointInfo) -> nn.Module:
@@ -117,7 +100,7 @@ def create_architecture(info: CheckpointInfo) -> nn.Module:
     Raises:
         WorkbenchError: timm lacks the architecture.
     """
-    module = _create(info.arch, info.options, pretrained=False, num_classes=len(info.labels), input=info.input).eval()
+    module = make_network(info.arch, info.options, num_classes=len(info.labels), input=info.input)
     if info.widths:
         from edge_sdk.networks.pruning.structure import shrink
 
@@ -126,30 +109,48 @@ def create_architecture(info: CheckpointInfo) -> nn.Module:
 
 
 def read_checkpoint(path: str | Path) -> tuple[dict[str, torch.Tensor], CheckpointInfo]:
-    """The tensors of a checkpoint (floating ones as float32) and its description, without building the network.
+    """The tensors of a checkpoint (floating ones as float32) and its description.
+
+    Weights of others come under timm's names, described by what their file says and by what fits
+    (`edge_sdk.networks.foreign`). What had to be concluded is logged.
+
+    Args:
+        path: of the file; with "ARCH=" before it where the file does not say its architecture.
 
     Raises:
         WorkbenchError: as `load_checkpoint`.
     """
-    from safetensors import SafetensorError, safe_open
+    arch, file = split_name(path)
+    metadata = _metadata(Path(file))
+    if metadata.get("format") == FORMAT:
+        return _read_own(Path(file), metadata, arch)
+    if metadata.get("format", "").startswith("edge-sdk"):
+        raise WorkbenchError(f"expected a checkpoint of format {FORMAT}; {path} has {metadata['format']!r}")
+    from edge_sdk.networks.foreign import import_weights
 
-    path = Path(path)
-    if not path.is_file():
-        raise WorkbenchError(f"expected a checkpoint file; there is none at {path}")
+    found = import_weights(file, arch=arch)
+    _log.warning("%s: %s", file, "; ".join(found.notes))
+    return dict(found.module.state_dict()), found.info
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    """Of a `.safetensors` file; {}: there is none, or the file is another."""
     try:
         with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - the file is no mapping
-    except SafetensorError as error:
-        raise WorkbenchError(f"expected a .safetensors file; {path} is not one: {error}") from error
-    if metadata.get("format") != FORMAT:
-        raise WorkbenchError(
-            f"expected a checkpoint of format {FORMAT}; {path} has {metadata.get('format')!r} in its metadata"
-        )
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError, ValueError):
+        return {}
+
+
+def _read_own(path: Path, metadata: dict[str, str], arch: str) -> tuple[dict[str, torch.Tensor], CheckpointInfo]:
     try:
         info = decode_description(metadata["info"], CheckpointInfo)
     except (KeyError, msgspec.DecodeError, ValueError) as error:
         raise WorkbenchError(f"{path}: metadata does not describe a checkpoint: {error}") from error
+    if arch not in ("", info.arch):
+        raise WorkbenchError(f"{path} is a {info.arch}; expected {info.arch} or no architecture; got {arch}")
+    with safe_open(path, "pt") as file:
+        state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - the file is no mapping
     if not info.version:
         info = msgspec.structs.replace(info, version=hashlib.sha256(path.read_bytes()).hexdigest()[:12])
     return {key: value.float() if value.is_floating_point() else value for key, value in state.items()}, info
@@ -186,11 +187,11 @@ def save_checkpoint(path: str | Path, module: nn.Module, info: CheckpointInfo, *
 
 
 def _from_checkpoint(
-    path: Path, classes: int | None, labels: tuple[str, ...] | None, new_input: InputSpec | None
+    path: str, classes: int | None, labels: tuple[str, ...] | None, new_input: InputSpec | None
 ) -> tuple[nn.Module, CheckpointInfo]:
     state, info = read_checkpoint(path)
     if classes is None or (classes == len(info.labels) and labels in (None, info.labels)):
-        module, info = load_checkpoint(path)
+        module = _with_weights(path, state, info)
         if new_input is not None:
             macs = count_macs(module, new_input.width, new_input.height)
             info = msgspec.structs.replace(info, input=new_input, macs=macs)
@@ -221,24 +222,17 @@ def _from_timm(
     new_input: InputSpec | None,
     options: dict[str, Any],
 ) -> tuple[nn.Module, CheckpointInfo]:
-    module = _create(name, options, pretrained=pretrained, num_classes=classes, input=new_input)
+    module = make_network(name, options, pretrained=pretrained, num_classes=classes, input=new_input)
     config: dict[str, Any] = dict(getattr(module, "pretrained_cfg", {}))
     outputs = int(getattr(module, "num_classes", 0))
     if labels is None:
-        labels = _imagenet_labels() if outputs == 1000 else tuple(str(index) for index in range(outputs))
+        labels = imagenet_labels() if outputs == 1000 else tuple(str(index) for index in range(outputs))
     if len(labels) != outputs:
         raise WorkbenchError(
             f"expected as many labels as outputs of {name}; got {len(labels)} labels and {outputs} outputs"
         )
     if new_input is None:
-        _, height, width = config.get("input_size") or (3, 224, 224)
-        new_input = InputSpec(
-            width=width,
-            height=height,
-            mean=tuple(config.get("mean") or (0.485, 0.456, 0.406)),
-            std=tuple(config.get("std") or (0.229, 0.224, 0.225)),
-            resize="crop",
-        )
+        new_input = usual_input(config)
     tag = str(config.get("tag") or "") if pretrained else ""
     return module.eval(), CheckpointInfo(
         arch=name,
@@ -248,42 +242,4 @@ def _from_timm(
         macs=count_macs(module, new_input.width, new_input.height),
         parameters=count_parameters(module),
         version=f"{name}.{tag}" if tag else name,
-    )
-
-
-def _create(
-    name: str, given: dict[str, Any], *, pretrained: bool, num_classes: int | None, input: InputSpec | None
-) -> nn.Module:
-    timm = import_timm()
-    plain = name.split(".", 1)[0]
-    if not timm.is_model(plain):
-        close = difflib.get_close_matches(plain, timm.list_models(), n=5, cutoff=0.4)
-        raise WorkbenchError(
-            f"timm {timm.__version__} knows no architecture {plain!r}; close names: {', '.join(close) or 'none'}"
-        )
-    options = dict(given) if num_classes is None else {**given, "num_classes": num_classes}
-    if input is not None and _is_size_bound(timm, plain):
-        options["img_size"] = (input.height, input.width)
-    try:
-        module: nn.Module = timm.create_model(name, pretrained=pretrained, **options)
-    except (RuntimeError, TypeError, OSError) as error:
-        raise WorkbenchError(f"timm could not make {name} with {options}: {error}") from error
-    return module
-
-
-def _is_size_bound(timm: Any, name: str) -> bool:
-    """Whether the network is built for one input size (transformers with learned positions)."""
-    config = timm.get_pretrained_cfg(name, allow_unregistered=True)
-    return bool(config is not None and config.fixed_input_size)
-
-
-def _imagenet_labels() -> tuple[str, ...]:
-    import_timm()
-    from timm.data.imagenet_info import ImageNetInfo
-
-    info: Any = ImageNetInfo()
-    names = [info.index_to_description(index).split(",")[0].strip() for index in range(1000)]
-    return tuple(
-        f"{name} ({info.index_to_label_name(index)})" if names.count(name) > 1 else name
-        for index, name in enumerate(names)  # "crane" is a bird and a machine
     )

@@ -17,6 +17,7 @@ from edge_sdk.images.rendition import Upload
 from edge_sdk.model.big_reference import LABEL_MAP_CURE, label_difference
 from edge_sdk.model.bundle import MANIFEST_FILE, MODEL_FILE, shipped_bundles
 from edge_sdk.model.made_for import made_for
+from edge_sdk.networks.model_name import plain_name
 from edge_sdk.workbench.cascade.companion import Candidate, Ranked, rank_companions
 from edge_sdk.workbench.cascade.confidence import fit_temperature
 from edge_sdk.workbench.data import open_source
@@ -154,7 +155,7 @@ def _little(
     from edge_sdk.networks.checkpoint import create_model
     from edge_sdk.workbench.export import export
 
-    plain = file_name(Path(name).stem if name.endswith(".safetensors") else name)
+    plain = file_name(plain_name(name))
     bundle = out / "bundles" / plain
     if not (bundle / MANIFEST_FILE).is_file():
         on_step(f"exporting {plain} to int8")

@@ -27,6 +27,7 @@ from edge_sdk.model import little as little_model
 from edge_sdk.model.big_reference import LABEL_MAP_CURE, label_difference
 from edge_sdk.model.bundle import MANIFEST_FILE, Bundle, open_bundle, shipped_bundles, write_policy
 from edge_sdk.model.policy import ExitPolicy, Policy
+from edge_sdk.networks.model_name import is_file_name, split_name
 from edge_sdk.types import Prediction
 from edge_sdk.workbench.cascade.curve import Bools
 from edge_sdk.workbench.cascade.group_split import selection_part
@@ -205,7 +206,7 @@ def measure_ladder(
     if isinstance(big, Subject):
         cloud = big
     else:
-        cloud = open_subject(big, pretrained=not big.endswith(".safetensors"), label_map=label_map)
+        cloud = open_subject(big, pretrained=not is_file_name(big), label_map=label_map)
     if missing := label_difference(bundle.manifest.labels, cloud.info.labels):
         raise WorkbenchError(
             f"expected a big model with the labels of {bundle.manifest.name}; {cloud.info.model} has others: "
@@ -293,8 +294,9 @@ def _content(big: str | Subject) -> str:
         return msgspec.json.encode(big.info).decode()
     if big in shipped_bundles() or (Path(big) / MANIFEST_FILE).is_file():
         return open_bundle(big).manifest.sha256
-    if Path(big).is_file():
-        return hashlib.sha256(Path(big).read_bytes()).hexdigest()
+    arch, file = split_name(big)
+    if Path(file).is_file():
+        return arch + hashlib.sha256(Path(file).read_bytes()).hexdigest()
     return f"{big} of timm {metadata.version('timm')}"
 
 

@@ -19,6 +19,7 @@ from edge_sdk.model.big_reference import fingerprint_of
 from edge_sdk.model.bundle import InputSpec
 from edge_sdk.model.inputs import prepare
 from edge_sdk.model.little import LittleModel
+from edge_sdk.networks.model_name import is_file_name, join_name, plain_name, split_name
 from edge_sdk.types import Image
 from edge_sdk.workbench.records import RecordsInfo
 
@@ -70,7 +71,8 @@ def open_subject(
     """A model by name: a bundle (run in the device's runtime), a checkpoint, or a timm name.
 
     Args:
-        name: folder of a bundle or the name of one that ships, path of a `.safetensors`, or timm's name.
+        name: folder of a bundle or the name of one that ships, path of a checkpoint or of other weights (see
+            `edge_sdk.networks.checkpoint.create_model`), or timm's name.
         pretrained: load timm's pretrained weights; only for a timm name.
         threads: of a bundle's runtime.
         upload: the model sees pictures after this encoding, as a server does.
@@ -114,11 +116,11 @@ def _open(name: str, pretrained: bool, threads: int, upload: Upload | None) -> S
     from edge_sdk.networks.checkpoint import create_model
 
     module, info = create_model(name, pretrained=pretrained)
-    path = Path(name)
-    if path.suffix == ".safetensors":
-        plain = path.absolute().parent.name if path.stem == "model" else path.stem
-        subject = torch_subject(module, info, plain, upload=upload)
-        return subject.served_as(str(path.absolute()), fingerprint_of(path))
+    if is_file_name(name):
+        arch, file = split_name(name)
+        path = Path(file).absolute()
+        subject = torch_subject(module, info, plain_name(name), upload=upload)
+        return subject.served_as(join_name(arch, path), fingerprint_of(path))
     subject = torch_subject(module, info, name, upload=upload)
     return subject.served_as(name) if pretrained else subject
 

@@ -13,6 +13,7 @@ from edge_sdk.images.rendition import Upload
 from edge_sdk.model.big_reference import BigReference
 from edge_sdk.model.bundle import open_bundle, write_policy
 from edge_sdk.model.policy import Policy
+from edge_sdk.networks.model_name import is_file_name
 from edge_sdk.workbench.calibrate import calibrate_records
 from edge_sdk.workbench.calibration import Calibration, Rule
 from edge_sdk.workbench.cascade.score_comparison import GATE, MAX_SOFTMAX
@@ -89,7 +90,7 @@ def run_pair(
         BundleError: the bundle cannot be used.
         WorkbenchError: the big model or the pictures cannot be used.
     """
-    other = open_subject(big, pretrained=not big.endswith(".safetensors"), upload=upload, label_map=label_map)
+    other = open_subject(big, pretrained=not is_file_name(big), upload=upload, label_map=label_map)
     if served_as:
         other = other.served_as(served_as)
     subjects = [open_subject(str(open_bundle(path).path)), other]

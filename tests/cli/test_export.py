@@ -33,7 +33,7 @@ def test_old_names_and_narrow_terminals(
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--model", "resnet18"], "is a lcnet_035; expected --model lcnet_035, or no --model; got resnet18"),
+        (["--model", "resnet18"], "is a lcnet_035; expected lcnet_035 or no architecture; got resnet18"),
         (["--out", "/dev/null/bundle"], "/dev/null is not a folder"),
         (["--data", "/no/such"], "expected a folder of pictures"),
     ],

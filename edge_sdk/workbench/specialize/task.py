@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,20 +94,3 @@ def read_test(task: Task, folder: Path | None, spec: InputSpec, seed: int = 0) -
     most = max(1, MOST_TEST // len(labels))
     files = {name: draw_shots({name: paths}, min(most, len(paths)), seed)[0][name] for name, paths in files.items()}
     return read_samples(files, spec) if any(files.values()) else None
-
-
-def read_label_map(path: Path | None) -> dict[str, str]:
-    """The JSON file `{"big model's class": "the task's class"}`; None: an empty map.
-
-    Raises:
-        WorkbenchError: it is not such a file.
-    """
-    if path is None:
-        return {}
-    try:
-        mapping = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise WorkbenchError(f"expected a JSON object in {path}: {error}") from error
-    if not isinstance(mapping, dict) or not all(isinstance(value, str) for value in mapping.values()):
-        raise WorkbenchError(f'expected {{"big model\'s class": "the task\'s class"}} in {path}; got {mapping!r:.80}')
-    return mapping

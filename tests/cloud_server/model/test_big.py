@@ -55,8 +55,8 @@ def test_other_architectures_run(arch: str, tmp_path: Path) -> None:
     ("name", "message"),
     [
         ("resnett18", "Close names: resnet18"),
-        ("no/such.safetensors", "there is none at .*no/such.safetensors"),
-        ("such.safetensors", "there is none at"),
+        ("no/such.safetensors", "there is no file .*no/such.safetensors"),
+        ("such.safetensors", "there is no file"),
         (".", "folder without manifest.json"),
     ],
 )

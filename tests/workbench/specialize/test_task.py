@@ -9,7 +9,7 @@ import pytest
 
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.bundle import InputSpec
-from edge_sdk.workbench.specialize.task import read_label_map, read_task, read_test
+from edge_sdk.workbench.specialize.task import read_task, read_test
 
 SPEC = InputSpec(32, 32, (0.5,) * 3, (0.5,) * 3)
 
@@ -36,13 +36,3 @@ def test_a_folder_of_its_own_for_the_test(folder: Path, tmp_path: Path) -> None:
     little_task.write_pictures(tmp_path / "test", little_task.squares(2, ("red", "green")))
     with pytest.raises(WorkbenchError, match="none of blue in"):
         read_test(task, tmp_path / "test", SPEC)
-
-
-def test_a_map_of_labels(tmp_path: Path) -> None:
-    path = tmp_path / "map.json"
-    path.write_text('{"tabby": "cat"}')
-    assert (read_label_map(path), read_label_map(None)) == ({"tabby": "cat"}, {})
-    for text in ("{", '["a"]', '{"red": 3}'):
-        path.write_text(text)
-        with pytest.raises(WorkbenchError, match=r"map\.json"):
-            read_label_map(path)
