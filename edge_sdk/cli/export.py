@@ -28,7 +28,12 @@ if TYPE_CHECKING:
     from edge_sdk.workbench.export import ExportReport
 
 _ENOUGH = 100  # labelled pictures: the accuracy is then at most 10 points off (95%)
+_LOSSES, _LEAST_SHARE = 5, 0.02  # layers that the report names, and their least share of the error
 _LIMIT = "Calibrate on at most this many of them, spread over all class folders."
+_QUANTISE = (
+    "How much is tried to keep the answers in int8. fast: ranges and bias correction. best: also rounding with the "
+    "pictures in view, and layers in float32 where int8 costs too much; takes a few minutes."
+)
 _MEASURE = "Measure on at most this many others, which `edge-sdk train` on the same folder leaves out too."
 
 
@@ -53,6 +58,7 @@ _MEASURE = "Measure on at most this many others, which `edge-sdk train` on the s
     help="Number format of the bundle's weights and arithmetic.",
 )
 @click.option("--fp32", is_flag=True, hidden=True, help="As --precision fp32.")
+@click.option("--quantise", default="best", show_default=True, type=click.Choice(["fast", "best"]), help=_QUANTISE)
 @click.option(
     "--allow", multiple=True, metavar="OPERATOR", help="Operator that may stay outside XNNPACK; may be repeated."
 )
@@ -71,6 +77,7 @@ def export(
     size: tuple[int, int] | None,
     precision: str,
     fp32: bool,
+    quantise: str,
     allow: tuple[str, ...],
     threads: int | None,
 ) -> None:
@@ -121,6 +128,7 @@ def export(
             name=name or out.resolve().name,
             version=version or info.version,
             fp32=fp32 or precision == "fp32",
+            effort=quantise,  # type: ignore[arg-type]  # click lets no other through
             allow=allow,
             on_step=on_step,
             on_progress=shown_by(bars),
@@ -141,10 +149,14 @@ def export_table(report: ExportReport) -> Rows:
     table = Rows(f"{manifest.name} {manifest.version}, measured on {report.measured} pictures", columns)
     if report.float_accuracy is not None and report.bundle_accuracy is not None:
         table.add("accuracy", f"{report.float_accuracy:.1%}", f"{report.bundle_accuracy:.1%}")
+    if report.difference is not None:
+        table.add("difference", "", report.difference.points())
     table.add("agreement", "", f"{report.agreement:.1%}")
+    table.add("error of the outputs", "", f"{report.error:.4f}")
     if report.float_layers:
-        table.add("last layers in float32", "", report.float_layers)
+        table.add("layers in float32", "", report.float_layers)
     table.add("size", f"{4 * manifest.parameters / 1e6:.2f} MB", f"{report.model_bytes / 1e6:.2f} MB")
+    table.add("time of a picture here", "", f"{report.latency_ms:.2f} ms")
     return table
 
 
@@ -158,6 +170,12 @@ def remarks(report: ExportReport) -> Iterator[str]:
         )
     elif manifest.precision == "int8":
         yield f"int8 was calibrated on {report.pictures} other pictures."
+    if report.spared:
+        yield f"In float32: {', '.join(report.spared)}."
+    most = [loss for loss in report.losses[:_LOSSES] if loss.share >= _LEAST_SHARE]
+    if most:
+        shares = ", ".join(f"{loss.name} {loss.share:.0%}" for loss in most)
+        yield f"Most of the error of the outputs comes from: {shares}."
     if report.float_accuracy is None:
         names = ", ".join(manifest.labels[:8]) + (" ..." if len(manifest.labels) > 8 else "")
         yield f"No accuracy: none of these pictures lies in a folder named as a label of the model ({names})."

@@ -15,7 +15,8 @@ import torch
 from torch import nn
 from torch.fx import Node
 
-from edge_sdk.workbench.walk import walk
+from edge_sdk.workbench.rounding import round_layer
+from edge_sdk.workbench.walk import attribute, walk
 
 _LAYERS = ("aten.conv", "aten.linear")
 _BIAS = 2  # its place among the arguments of a convolution or a linear layer
@@ -31,6 +32,8 @@ def correct_biases(
     reference: Any,
     inputs: Sequence[torch.Tensor],
     on_done: Callable[[int, int], None] | None = None,
+    *,
+    rounding: bool = False,
 ) -> None:
     """Change the biases of a quantised network so that each layer's mean output is the float network's.
 
@@ -39,6 +42,7 @@ def correct_biases(
         reference: the float network that it was made from; layers are matched by the names of their nodes.
         inputs: one tensor a picture, each as the network takes it.
         on_done: called as `on_done(done, of)`, in nodes and pictures.
+        rounding: round each layer's weights anew first, with these pictures in view (`edge_sdk.workbench.rounding`).
     """
     nodes = len(quantised.graph.nodes)
     of, seen = len(inputs) + nodes, 0
@@ -48,7 +52,7 @@ def correct_biases(
         if on_done is not None:
             on_done(done, of)
 
-    def gather(node: Node, values: list[torch.Tensor]) -> None:
+    def gather(node: Node, values: list[torch.Tensor], _: Any) -> None:
         if is_layer(node):
             wanted[node.name] = wanted.get(node.name, 0) + _mean(node, values) / len(inputs)
 
@@ -56,16 +60,20 @@ def correct_biases(
         walk(reference, [picture], gather)
         tell(number + 1)
 
-    def correct(node: Node, values: list[torch.Tensor]) -> None:
+    def correct(node: Node, values: list[torch.Tensor], inputs_of: Callable[[Node], list[Any]]) -> None:
         nonlocal seen
         seen += 1
         tell(len(inputs) + seen)
         if is_layer(node) and node.name in wanted:
+            if rounding and node.name in floats:
+                weight = attribute(reference, floats[node.name])
+                round_layer(quantised, node, weight, inputs_of(node.all_input_nodes[0]), values)
             shift = (wanted[node.name] - _mean(node, values)).to(values[0].dtype)
             for value in values:
                 value += shift.view(-1, *[1] * (value.dim() - 2)) if _channel(node) == 1 else shift
             _add_to_bias(quantised, node, shift)
 
+    floats: dict[str, Node] = {node.name: node.args[1] for node in reference.graph.nodes if is_layer(node)}
     walk(quantised, inputs, correct)
     quantised.graph.eliminate_dead_code()
     quantised.recompile()
@@ -87,15 +95,12 @@ def _add_to_bias(network: Any, node: Node, shift: torch.Tensor) -> None:
     before = node.args[_BIAS] if len(node.args) > _BIAS else node.kwargs.get("bias")
     bias = shift.clone()
     if isinstance(before, Node):
-        value = network
-        for name in str(before.target).split("."):
-            value = getattr(value, name)
-        bias += value.detach()
+        bias += attribute(network, before).detach()
     name = f"corrected_{node.name}_bias"
     network.register_parameter(name, nn.Parameter(bias, requires_grad=False))
     with network.graph.inserting_before(node):
-        attribute = network.graph.get_attr(name)
+        own = network.graph.get_attr(name)
     if len(node.args) > _BIAS:
-        node.update_arg(_BIAS, attribute)
+        node.update_arg(_BIAS, own)
     else:
-        node.update_kwarg("bias", attribute)
+        node.update_kwarg("bias", own)

@@ -1,34 +1,39 @@
 """Static int8 quantisation for XNNPACK, judged on pictures that did not calibrate it.
 
-Ranges are the calibration pictures', one for a whole activation. Some networks (MobileNetV3 is one) have activations in
-their last layers that reach a hundred times further than usual, and 256 steps leave nothing of the usual ones. In
-float32 those layers cost little time, because they see few pixels, but four bytes a weight.
+Ranges are the least and the largest value on the calibration pictures, one range for a whole activation.
 """
 
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from edge_sdk.model.bundle import InputSpec
-from edge_sdk.workbench.bias_correction import correct_biases, is_layer
+from edge_sdk.workbench.bias_correction import correct_biases
+from edge_sdk.workbench.float_layers import LayerLoss, Trial, choose_float_layers, layer_losses
 from edge_sdk.workbench.likeness import Likeness, likeness
+from edge_sdk.workbench.observers import without_observers
+from edge_sdk.workbench.segments import Segments, keep_in_float
 from edge_sdk.workbench.tensors import to_tensor
 from edge_sdk.workbench.walk import most_pictures
 
-ENOUGH_ALIKE, TOO_FAR = 0.95, 0.9
-"""Shares of pictures on which int8 names the float network's class. If pure int8 is below the second value, last layers
-stay in float32, one, two, four and so on, until the share reaches the first."""
+Effort = Literal["fast", "best"]
+"""fast: ranges and bias correction. best: also rounding with the inputs in view, and float32 where it takes that."""
+
+TOO_FAR = 0.02
+"""Error of the outputs (`Likeness.error`) above which layers are left in float32."""
 
 _APART_OF = 4  # every fourth picture is set apart to judge on
 _FEWEST = 16  # pictures; of fewer, all calibrate and all are judged on
 _CORRECTING, _MEMORY = 64, 2 << 30  # pictures that biases are corrected on, and bytes that these may take
+_RANKING = 8  # pictures that layers are ranked on
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +42,21 @@ class Quantised:
 
     Attributes:
         network: converted, to be lowered.
-        plain: its answers before the biases were corrected, against the float network's.
-        likeness: its answers, on pictures that did not calibrate it where there are 16 or more.
-        corrected: whether the corrected biases were kept.
-        float_layers: number of last layers with weights that stay in float32.
+        plain: its answers by ranges alone, against the float network's.
+        likeness: its answers as it is, on pictures that did not calibrate it where there are 16 or more.
+        corrected: whether corrected biases were kept.
+        rounded: whether weights rounded with the inputs in view were kept.
+        float_layers: names of the layers with weights that stay in float32.
+        losses: what int8 costs at each layer, the most first; with "best".
     """
 
     network: Any
     plain: Likeness
     likeness: Likeness
-    corrected: bool
-    float_layers: int
+    corrected: bool = False
+    rounded: bool = False
+    float_layers: tuple[str, ...] = ()
+    losses: tuple[LayerLoss, ...] = ()
 
 
 def quantise(
@@ -56,10 +65,11 @@ def quantise(
     spec: InputSpec,
     wanted: NDArray[np.float32],
     *,
+    effort: Effort = "best",
     spare: bool = True,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Quantised:
-    """Quantise a captured network to int8, and correct its biases where that helps.
+    """Quantise a captured network to int8; each step beyond the ranges is kept where it helps.
 
     Every fourth picture is set apart: it calibrates nothing, and what is kept of the steps is judged on it.
 
@@ -68,51 +78,88 @@ def quantise(
         pixels: `uint8 (N, H, W, 3)`, calibration pictures at the network's input size.
         spec: what the network takes.
         wanted: `(N, C)`, the float network's logits for them.
-        spare: leave the last layers in float32 where int8 changes too many answers.
+        effort: which steps are tried.
+        spare: whether layers may stay in float32 (with "best").
         on_progress: told what runs, on how many pictures it has, and of how many.
     """
-    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
-
-    from edge_sdk.workbench.quantizer import FusingQuantizer, without_observers
-
-    def told(what: str) -> Callable[[int, int], None] | None:
-        return None if on_progress is None else lambda done, of: on_progress(what, done, of)
-
     judged = np.arange(len(pixels)) % _APART_OF == _APART_OF - 1
     if len(pixels) < _FEWEST:
         judged[:] = True
-    calibrating = pixels[~judged] if not judged.all() else pixels
-    prepared = prepare_pt2e(captured, FusingQuantizer())
-    logits_of(prepared, calibrating, spec, told("calibrating int8"))
-    reference = without_observers(copy.deepcopy(prepared))
-    inputs = [example(calibrating[at : at + 1], spec) for at in range(min(_CORRECTING, len(calibrating)))]
-    inputs = inputs[: most_pictures(reference, inputs[0], _MEMORY)]
+    working = ~judged if not judged.all() else judged
+    work = _Work(captured, pixels[working], wanted[working], pixels[judged], wanted[judged], spec, on_progress)
+    found = work.converted(frozenset(), rounding=effort == "best")
+    if effort == "fast":
+        return found
+    if spare and found.likeness.error > TOO_FAR:
+        chosen = choose_float_layers(
+            work.trial(found.network, _RANKING),
+            work.judge(found.network),
+            work.told("looking for layers that need float32"),
+        )
+        if chosen:
+            spared = work.converted(chosen, rounding=True)
+            found = spared if spared.likeness.better_than(found.likeness) else found
+    losses = layer_losses(work.trial(found.network, _RANKING), work.told("measuring what each layer loses"))
+    return dataclasses.replace(found, losses=tuple(losses))
 
-    def compared(network: Any, what: str) -> Likeness:
-        return likeness(logits_of(network, pixels[judged], spec, told(what)), wanted[judged])
 
-    def converted(floats: int) -> Quantised:
-        network = convert_pt2e(_with_float_tail(copy.deepcopy(prepared), floats))
-        what = f" with the last {floats} layers in float32" if floats else ""
-        plain = compared(network, f"trying int8{what}")
-        better = copy.deepcopy(network)
-        correct_biases(better, reference, inputs, told(f"correcting biases{what}"))
-        corrected = compared(better, f"trying the corrected biases{what}")
-        if corrected.better_than(plain):
-            return Quantised(better, plain, corrected, True, floats)
-        return Quantised(network, plain, plain, False, floats)
+class _Work:
+    """A network prepared for int8, the pictures, and the steps that are tried."""
 
-    tried = [converted(0)]
-    if not spare or tried[0].likeness.agreement >= TOO_FAR:
-        return tried[0]
-    layers = sum(is_layer(node) for node in prepared.graph.nodes)
-    floats = 1
-    while floats < layers:
-        tried.append(converted(floats))
-        if tried[-1].likeness.agreement >= ENOUGH_ALIKE:
-            return tried[-1]
-        floats *= 2
-    return max(tried, key=lambda one: one.likeness.agreement)
+    def __init__(
+        self,
+        captured: Any,
+        pixels: NDArray[np.uint8],
+        wanted: NDArray[np.float32],
+        judged: NDArray[np.uint8],
+        judged_wanted: NDArray[np.float32],
+        spec: InputSpec,
+        on_progress: Callable[[str, int, int], None] | None,
+    ) -> None:
+        from torchao.quantization.pt2e.quantize_pt2e import prepare_pt2e
+
+        from edge_sdk.workbench.quantizer import FusingQuantizer
+
+        self._on_progress, self._spec = on_progress, spec
+        self._wanted, self._judged, self._judged_wanted = wanted, judged, judged_wanted
+        self._prepared = prepare_pt2e(captured, FusingQuantizer())
+        logits_of(self._prepared, pixels, spec, self.told("calibrating int8"))
+        self._reference = without_observers(copy.deepcopy(self._prepared))
+        self._inputs = [example(pixels[at : at + 1], spec) for at in range(min(_CORRECTING, len(pixels)))]
+        self._inputs = self._inputs[: most_pictures(self._reference, self._inputs[0], _MEMORY)]
+
+    def told(self, what: str) -> Callable[[int, int], None] | None:
+        show = self._on_progress
+        return None if show is None else lambda done, of: show(what, done, of)
+
+    def trial(self, network: Any, pictures: int) -> Trial:
+        """On pictures that the network was calibrated on."""
+        return Trial(network, self._reference, self._inputs[:pictures], self._wanted[:pictures])
+
+    def judge(self, network: Any) -> Trial:
+        """On the pictures set apart."""
+        inputs = [example(self._judged[at : at + 1], self._spec) for at in range(len(self._judged))]
+        return Trial(network, self._reference, inputs, self._judged_wanted)
+
+    def converted(self, floats: frozenset[int], *, rounding: bool) -> Quantised:
+        """The network in int8 but for some segments, with what helps of bias correction and rounding."""
+        from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e
+
+        network = convert_pt2e(keep_in_float(copy.deepcopy(self._prepared), floats))
+        names = Segments(network, self._reference).names
+        spared = f" with {len(floats)} layers in float32" if floats else ""
+        plain = self._compared(network, f"trying int8{spared}")
+        found = Quantised(network, plain, plain, float_layers=tuple(names[number] for number in sorted(floats)))
+        for rounded in (False, True) if rounding else (False,):
+            better, what = copy.deepcopy(network), "rounding weights" if rounded else "correcting biases"
+            correct_biases(better, self._reference, self._inputs, self.told(f"{what}{spared}"), rounding=rounded)
+            now = self._compared(better, f"trying the {'rounded weights' if rounded else 'corrected biases'}{spared}")
+            if now.better_than(found.likeness):
+                found = dataclasses.replace(found, network=better, likeness=now, corrected=True, rounded=rounded)
+        return found
+
+    def _compared(self, network: Any, what: str) -> Likeness:
+        return likeness(logits_of(network, self._judged, self._spec, self.told(what)), self._judged_wanted)
 
 
 def example(pixels: NDArray[np.uint8], spec: InputSpec) -> torch.Tensor:
@@ -131,18 +178,3 @@ def logits_of(
             if on_done is not None:
                 on_done(index + 1, len(pixels))
     return np.stack(rows).astype(np.float32)
-
-
-def _with_float_tail(prepared: Any, layers: int) -> Any:
-    """Remove the observers from the last `layers` layers with weights, so that these stay in float32."""
-    from edge_sdk.workbench.quantizer import remove_observers
-
-    if not layers:
-        return prepared
-    nodes = list(prepared.graph.nodes)
-    weighted = [node for node in nodes if is_layer(node)]
-    tail = set(nodes[nodes.index(weighted[-layers]) :])
-    remove_observers(
-        prepared, lambda source, node: source in tail or (source.op == "get_attr" and tail.issuperset(node.users))
-    )
-    return prepared

@@ -7,7 +7,6 @@ layer and clamp, int8 spends its 256 steps on values that the clamp then cuts of
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -62,20 +61,3 @@ class FusingQuantizer(XNNPACKQuantizer):  # type: ignore[misc]  # executorch is 
             node.meta[Q_ANNOTATION_KEY] = QuantizationAnnotation(output_qspec=said.output_qspec, _annotated=True)
             said.output_qspec = None
         return model
-
-
-def remove_observers(prepared: Any, chosen: Callable[[torch.fx.Node, torch.fx.Node], bool]) -> None:
-    """Remove from a prepared network each observer for which `chosen(what it observes, observer)` holds."""
-    for node in list(prepared.graph.nodes):
-        if node.op == "call_module" and str(node.target).startswith("activation_post_process"):
-            source = node.all_input_nodes[0]
-            if chosen(source, node):
-                node.replace_all_uses_with(source)
-                prepared.graph.erase_node(node)
-    prepared.recompile()
-
-
-def without_observers(prepared: Any) -> Any:
-    """Remove all observers from a prepared network: the float network with folded normalisation; returns it."""
-    remove_observers(prepared, lambda source, node: True)
-    return prepared

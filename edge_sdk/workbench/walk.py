@@ -6,26 +6,34 @@ pass. A value is freed after its last use. The graph's batch of one stays: every
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 import torch
 from torch.fx import Node
 from torch.fx.node import map_arg
 
-OnNode = Callable[[Node, list[torch.Tensor]], None]
-"""Called as `on_node(node, values)` after a node has run; `values` holds one tensor a picture, and may be changed."""
+OnNode = Callable[[Node, list[torch.Tensor], Callable[[Node], list[Any]]], None]
+"""Called as `on_node(node, values, inputs_of)` after a node has run. `values` holds one tensor a picture, and may be
+changed; `inputs_of(source)` gives those of a node that it takes."""
 
 _LIVE_AT_ONCE = 4  # tensors of the largest size: a layer's input, output, and both once more as int8 and back
 
 
-def walk(network: Any, inputs: Sequence[torch.Tensor], on_node: OnNode | None = None) -> list[torch.Tensor]:
+def walk(
+    network: Any,
+    inputs: Sequence[torch.Tensor],
+    on_node: OnNode | None = None,
+    instead: Mapping[Node, Callable[..., Any]] | None = None,
+) -> list[torch.Tensor]:
     """Run a captured network on many pictures.
 
     Args:
         network: a `GraphModule` of one input and one output; modes and weights stay.
         inputs: one tensor a picture, each as the network takes it.
         on_node: told of each node whose values depend on the picture.
+        instead: what some nodes compute in place of their own, of the same arguments.
 
     Returns:
         the outputs, one a picture.
@@ -35,6 +43,11 @@ def walk(network: Any, inputs: Sequence[torch.Tensor], on_node: OnNode | None = 
     last = {source: node for node in nodes for source in sources[node]}
     fixed: dict[Node, Any] = {}
     each: dict[Node, list[Any]] = {}
+    changed = instead or {}
+
+    def inputs_of(source: Node) -> list[Any]:
+        return each[source] if source in each else [fixed[source]] * len(inputs)
+
     with torch.no_grad():  # not inference mode: what is made of the values may become a weight
         for node in nodes:
             if node.op == "placeholder":
@@ -43,15 +56,15 @@ def walk(network: Any, inputs: Sequence[torch.Tensor], on_node: OnNode | None = 
                 (output,) = sources[node]
                 return each[output]
             elif not any(source in each for source in sources[node]):
-                fixed[node] = _run(network, node, fixed)
+                fixed[node] = _run(network, node, fixed, changed)
             else:
                 varying = [source for source in sources[node] if source in each]
                 values = each[node] = [
-                    _run(network, node, fixed | {source: each[source][at] for source in varying})
+                    _run(network, node, fixed | {source: each[source][at] for source in varying}, changed)
                     for at in range(len(inputs))
                 ]
                 if on_node is not None and all(isinstance(value, torch.Tensor) for value in values):
-                    on_node(node, values)
+                    on_node(node, values, inputs_of)
             for source in sources[node]:
                 if last[source] is node:
                     each.pop(source, None)
@@ -62,17 +75,21 @@ def walk(network: Any, inputs: Sequence[torch.Tensor], on_node: OnNode | None = 
 def most_pictures(network: Any, picture: torch.Tensor, memory: int) -> int:
     """How many pictures `walk` can take within so many bytes, roughly; at least one."""
     sizes = [0]
-    walk(network, [picture], lambda _, values: sizes.append(values[0].numel() * values[0].element_size()))
+    walk(network, [picture], lambda _, values, __: sizes.append(values[0].numel() * values[0].element_size()))
     return max(1, memory // max(1, _LIVE_AT_ONCE * max(sizes)))
 
 
-def _run(network: Any, node: Node, known: dict[Node, Any]) -> Any:
+def attribute(network: Any, node: Node) -> Any:
+    """The weight or constant that a `get_attr` node stands for."""
+    return attrgetter(str(node.target))(network)
+
+
+def _run(network: Any, node: Node, known: dict[Node, Any], instead: Mapping[Node, Callable[..., Any]]) -> Any:
     if node.op == "get_attr":
-        value = network
-        for name in str(node.target).split("."):
-            value = getattr(value, name)
-        return value
+        return attribute(network, node)
     arguments, options = map_arg((node.args, node.kwargs), known.__getitem__)
+    if node in instead:
+        return instead[node](*arguments, **options)
     if node.op == "call_module":
         return network.get_submodule(node.target)(*arguments, **options)
     if node.op == "call_method":

@@ -11,6 +11,7 @@ from torch import nn
 
 from edge_sdk.workbench.bias_correction import correct_biases, is_layer
 from edge_sdk.workbench.lowering import quiet
+from edge_sdk.workbench.observers import without_observers
 from edge_sdk.workbench.walk import walk
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the exporter's own code
@@ -41,7 +42,7 @@ def pair() -> tuple[Any, Any, list[torch.Tensor]]:
     with quiet():
         from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-        from edge_sdk.workbench.quantizer import FusingQuantizer, without_observers
+        from edge_sdk.workbench.quantizer import FusingQuantizer
 
         torch.manual_seed(0)
         pictures = list(torch.randn(12, 1, 3, 9, 9))
@@ -56,7 +57,7 @@ def means(network: Any, pictures: list[torch.Tensor]) -> dict[str, torch.Tensor]
     """Each layer's mean output, a channel at a time."""
     found: dict[str, torch.Tensor] = {}
 
-    def see(node: torch.fx.Node, values: list[torch.Tensor]) -> None:
+    def see(node: torch.fx.Node, values: list[torch.Tensor], _: Any) -> None:
         if is_layer(node):
             whole = torch.cat(values)
             found[node.name] = (

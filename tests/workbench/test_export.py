@@ -99,7 +99,7 @@ def test_pictures_are_prepared_as_they_come(tmp_path: Path) -> None:
     def read() -> Iterator[np.ndarray]:
         for shade in range(8):
             assert sum(one() is not None for one in alive) <= 1
-            image = np.full((48, 64, 3), 30 * shade, np.uint8)
+            image = np.full((960, 1280, 3), 30 * shade, np.uint8)  # small ones may stay for the golden picture
             alive.append(weakref.ref(image))
             yield image
 

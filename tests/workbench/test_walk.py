@@ -37,7 +37,7 @@ def test_outputs_are_those_of_single_runs() -> None:
 def test_a_change_at_a_node_is_seen_by_those_that_follow() -> None:
     network, pictures = captured(), list(torch.randn(3, 1, 3, 5, 6))
 
-    def change(node: torch.fx.Node, values: list[torch.Tensor]) -> None:
+    def change(node: torch.fx.Node, values: list[torch.Tensor], _: object) -> None:
         if node.name == "conv2d":
             for value in values:
                 value += 1
@@ -53,7 +53,7 @@ def test_values_are_freed_after_their_last_use() -> None:
     network = captured()
     alive: list[weakref.ref[torch.Tensor]] = []
 
-    def see(node: torch.fx.Node, values: list[torch.Tensor]) -> None:
+    def see(node: torch.fx.Node, values: list[torch.Tensor], _: object) -> None:
         gc.collect()
         assert sum(one() is not None for one in alive) <= 4
         alive.append(weakref.ref(values[0]))

@@ -79,6 +79,7 @@ class Bundles:
             version=version,
             made_for=PHOTOS,
             allow=self._allow,
+            effort="best" if spare else "fast",
             spare=spare,
         ).bundle
 
