@@ -19,6 +19,7 @@ from edge_sdk.cli.options import (
     threads_option,
     upload_option,
 )
+from edge_sdk.cli.twins import tell_twins
 from edge_sdk.terminal.command import need, when_stopped
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def companion(
     from edge_sdk.workbench.draw import draw_companions
     from edge_sdk.workbench.spent import Account
     from edge_sdk.workbench.threads import take_threads
+    from edge_sdk.workbench.twins import places_of
 
     console = open_console()
     say(console, take_threads(threads).sentence())
@@ -102,6 +104,7 @@ def companion(
             show(step[0], done, of)
 
         show(step[0], 0, 0)
+        tell_twins(console, places_of(data), show)
         found = find_companions(
             served_big(big)[0],
             candidates,

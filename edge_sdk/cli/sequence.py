@@ -18,6 +18,7 @@ from edge_sdk.cli.options import (
     served_big,
     threads_option,
 )
+from edge_sdk.cli.twins import tell_twins
 from edge_sdk.terminal.command import need, when_stopped
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def sequence(
     from edge_sdk.workbench.sequence.make import make_sequence
     from edge_sdk.workbench.spent import Account
     from edge_sdk.workbench.threads import take_threads
+    from edge_sdk.workbench.twins import places_of
 
     console = open_console()
     say(console, take_threads(threads).sentence())
@@ -73,6 +75,7 @@ def sequence(
             account.note()
             show(what, done, of)
 
+        tell_twins(console, places_of(data), show)
         made = make_sequence(
             served_big(big)[0],
             bundle,

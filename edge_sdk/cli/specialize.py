@@ -18,6 +18,7 @@ from edge_sdk.cli.options import (
     served_big,
     threads_option,
 )
+from edge_sdk.cli.twins import tell_twins
 from edge_sdk.terminal.command import need, when_stopped
 
 _TARGET = "What the model may cost: params=10x, macs=50M, ...; not with N:M patterns. May be repeated."
@@ -121,7 +122,7 @@ def specialize(
     from edge_sdk.workbench.specialize.samples import read_unlabelled
     from edge_sdk.workbench.specialize.specialist import specialize as run
     from edge_sdk.workbench.specialize.target import parse_targets
-    from edge_sdk.workbench.specialize.task import read_task, read_test
+    from edge_sdk.workbench.specialize.task import read_task, read_test, task_places
     from edge_sdk.workbench.threads import take_threads
 
     console = open_console()
@@ -149,6 +150,7 @@ def specialize(
         task = read_task(data, shots, info.input, classes=names, min_confidence=min_confidence, seed=seed)
         if task.left_out:
             say(console, f"left out, fewer than {shots} frames: {', '.join(task.left_out)}")
+        tell_twins(console, task_places(task, test, seed), show)
         samples, judged = task.samples, read_test(task, test, info.input, seed)
         others = None if generic is None else read_unlabelled(generic, len(samples), info.input, seed)
         made = run(

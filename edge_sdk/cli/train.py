@@ -23,6 +23,7 @@ from edge_sdk.cli.options import (
     threads_option,
     with_arch,
 )
+from edge_sdk.cli.twins import tell_twins
 from edge_sdk.terminal.command import need, when_stopped
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ _VALUES = "NAME=VALUE"
 _PICTURE_SIZE = "Size at which prepared pictures are kept, so that several trainings share them."
 _DEFERRAL = "Tune a trained --checkpoint to be sure where it is right and unsure where it is wrong (Gatekeeper)."
 _DEFERRAL_WEIGHT = "Weight of the right answers; less: more frames left to the big model, less accuracy alone."
+_DEDUPLICATE = "Leave training pictures out that are nearly the same as one of another split, or lie under two classes."
 _FINISH_NOW = "Learn no further: evaluate what a stopped training saved last, and write it."
 _CONTRADICTIONS = (
     ("--pretrained", "--checkpoint", "the network starts from timm's weights or from the checkpoint's"),
@@ -71,6 +73,7 @@ _NEEDS = (
 @click.option("--teacher-weight", default=0.7, show_default=True, type=_SHARE, help="Its share in the loss.")
 @click.option("--deferral", is_flag=True, help=_DEFERRAL)
 @click.option("--deferral-weight", default=0.5, show_default=True, type=_OPEN, help=_DEFERRAL_WEIGHT)
+@click.option("--deduplicate", is_flag=True, help=_DEDUPLICATE)
 @click.option("--augment", default=1.0, show_default=True, type=_SHARE, help="Strength of augmentation.")
 @option("--picture-size", callback=parse_size, metavar="WxH", help=_PICTURE_SIZE, old_names=("--pictures",))
 @seed_option("Seed of weights, order and augmentation.")
@@ -115,6 +118,7 @@ def train(
     from edge_sdk.workbench.threads import take_threads
     from edge_sdk.workbench.train import train as run
     from edge_sdk.workbench.train_config import TrainConfig
+    from edge_sdk.workbench.twins import places_of, to_leave_out
 
     console = open_console()
     start = model_or_checkpoint(model, checkpoint)
@@ -162,6 +166,11 @@ def train(
             if now.accuracy is not None:
                 say(console, f"epoch {now.epoch}: loss {now.loss:.3f}, validation accuracy {now.accuracy:.1%}")
 
+        places = [*places_of(config.data), *(places_of(config.val, "val") if config.val else [])]
+        cure = "" if config.deduplicate else ", or train with --deduplicate"
+        twins = tell_twins(console, places, show, cure=cure)
+        if config.deduplicate:
+            say(console, f"{len(to_leave_out(twins))} pictures are left out of the training")
         path = run(
             config,
             cache=cache,

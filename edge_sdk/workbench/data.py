@@ -24,15 +24,15 @@ from edge_sdk.workbench.labelled import Source, Split
 from edge_sdk.workbench.simulated_source import SimulatedSource
 
 
-def open_source(address: str, split: Split) -> Source:
-    """Labelled pictures at an address (see the module).
+def open_source(address: str, split: Split, leave_out: frozenset[Path] = frozenset()) -> Source:
+    """Labelled pictures at an address (see the module), without the files in `leave_out`.
 
     Raises:
         WorkbenchError: nothing there, or an option that cannot be used.
     """
     if address.startswith("simulated://"):
         return SimulatedSource.from_address(address, split)
-    return FolderSource(Path(address), split)
+    return FolderSource(Path(address), split, leave_out)
 
 
 def measuring_split(address: str) -> Split:

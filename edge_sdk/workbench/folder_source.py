@@ -25,14 +25,15 @@ class FolderSource:
         WorkbenchError: there is no such folder, or no picture of this split in it.
     """
 
-    def __init__(self, root: Path, split: Split) -> None:
+    def __init__(self, root: Path, split: Split, leave_out: frozenset[Path] = frozenset()) -> None:
         if not root.is_dir():
             raise WorkbenchError(f"expected a folder of pictures or simulated://...; got {str(root)!r}")
         files = picture_files(root)
         names = {path: path.relative_to(root).as_posix() for path in files}
         self.labels = tuple(sorted({names[path].split("/")[0] for path in files if "/" in names[path]}))
         self._root = root
-        self._files = [path for path in files if split in (Split.ALL, split_of(names[path]))]
+        mine = [path for path in files if split in (Split.ALL, split_of(names[path]))]
+        self._files = [path for path in mine if path not in leave_out]
         if not self._files:
             raise WorkbenchError(f"expected pictures of the {split} split in {root}; got {len(files)} pictures in all")
         self.parts = -(-len(self._files) // _FILES_PER_PART)

@@ -40,6 +40,7 @@ from edge_sdk.workbench.tensors import scaled, to_tensor
 from edge_sdk.workbench.train_batches import Batches
 from edge_sdk.workbench.train_config import TrainConfig
 from edge_sdk.workbench.train_state import TrainState, read_state
+from edge_sdk.workbench.twins import without_twins
 
 _SAVE_EVERY_S = 60.0  # where steps are slow
 _LOSSES = 20  # steps over which the loss is averaged
@@ -127,7 +128,8 @@ class _Run:
         on_validated: OnPart | None,
     ) -> None:
         self.config, self.state_path, self.account, self.on_validated = config, state_path, account, on_validated
-        source = open_source(config.data, Split.TRAIN)
+        twins = without_twins(config.data, config.val) if config.deduplicate else frozenset[Path]()
+        source = open_source(config.data, Split.TRAIN, twins)
         torch.manual_seed(config.seed)
         self.module, self.info = self._student(source.labels)
         self.teacher, teacher_info = self._teacher(source.labels)
@@ -278,10 +280,8 @@ class _Run:
             "teacher": Path(config.teacher).name if config.teacher else "",
             "validation_accuracy": round(self.accuracy, 4),
         }
-        if config.deferral is not None:
-            facts |= {"deferral": config.deferral, "from": Path(config.model).name}
-        if self.step < self.steps:
-            facts["steps"] = f"{self.step} of {self.steps}"
+        facts |= {} if config.deferral is None else {"deferral": config.deferral, "from": Path(config.model).name}
+        facts |= {} if self.step == self.steps else {"steps": f"{self.step} of {self.steps}"}
         info = msgspec.structs.replace(
             self.info,
             macs=count_macs(module, self.info.input.width, self.info.input.height),

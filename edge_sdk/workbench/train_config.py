@@ -36,6 +36,8 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
         teacher_temperature: both outputs are divided by it before they are compared.
         deferral: tune for deferral (`edge_sdk.workbench.losses.deferral_loss`) with this weight of the right answers,
             in (0, 1); the model is then a trained checkpoint, and there is no teacher. None: learn the classes.
+        deduplicate: leave out of the training pictures those that are nearly the same as one of another split, or that
+            lie under two classes (`edge_sdk.workbench.twins`).
         augment: strength of the changes to pictures, in [0, 1]; small networks and large data sets need less.
         seed: of weights, order and augmentation.
         precision: number format of the forward pass; "bf16" runs it under autocast.
@@ -67,6 +69,7 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
     teacher_weight: float = 0.7
     teacher_temperature: float = 2.0
     deferral: float | None = None
+    deduplicate: bool = False
     augment: float = 1.0
     seed: int = 0
     precision: Literal["fp32", "bf16"] = "fp32"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.bundle import InputSpec
 from edge_sdk.workbench.pseudo_labels import choose, read_pseudo_labels
 from edge_sdk.workbench.specialize.samples import Samples, class_files, draw_shots, read_samples
+from edge_sdk.workbench.twins import Place
 
 MOST_TEST = 3000
 """Test pictures beyond which a sample is drawn, the same number of each class."""
@@ -23,11 +24,13 @@ class Task:
         samples: the pictures to specialize on.
         rest: files of each class that are not among them.
         left_out: classes with too few pictures.
+        used: files of each class that the samples are made of.
     """
 
     samples: Samples
     rest: dict[str, list[Path]]
     left_out: tuple[str, ...] = ()
+    used: Mapping[str, Sequence[Path]] = field(default_factory=dict)
 
 
 def read_task(
@@ -62,14 +65,14 @@ def read_task(
                 f"expected {shots} frames of two classes or more that the cloud was sure of; got {counts}. Ask for "
                 "fewer shots, a lower --min-confidence, or other --classes"
             )
-        return Task(read_samples(few, spec), {}, left_out)
+        return Task(read_samples(few, spec), {}, left_out, few)
     files = class_files(folder)
     if classes:
         if absent := [name for name in classes if name not in files]:
             raise WorkbenchError(f"expected classes among {', '.join(files)}; got {', '.join(absent)}")
         files = {name: files[name] for name in classes}
     used, rest = draw_shots(files, shots, seed)
-    return Task(read_samples(used, spec), rest)
+    return Task(read_samples(used, spec), rest, (), used)
 
 
 def read_test(task: Task, folder: Path | None, spec: InputSpec, seed: int = 0) -> Samples | None:
@@ -84,6 +87,17 @@ def read_test(task: Task, folder: Path | None, spec: InputSpec, seed: int = 0) -
     Raises:
         WorkbenchError: a class has no pictures in `folder`.
     """
+    files = _test_files(task, folder, seed)
+    return read_samples(files, spec) if any(files.values()) else None
+
+
+def task_places(task: Task, folder: Path | None, seed: int = 0) -> list[Place]:
+    """The files of the samples and of the test pictures, each with its class; arguments as for `read_test`."""
+    parts = (("task", task.used), ("test", _test_files(task, folder, seed)))
+    return [Place(path, part, label) for part, files in parts for label, paths in files.items() for path in paths]
+
+
+def _test_files(task: Task, folder: Path | None, seed: int) -> dict[str, list[Path]]:
     labels = task.samples.labels
     files: Mapping[str, Sequence[Path]] = task.rest
     if folder is not None:
@@ -92,5 +106,4 @@ def read_test(task: Task, folder: Path | None, spec: InputSpec, seed: int = 0) -
             raise WorkbenchError(f"expected test pictures of each class; none of {', '.join(absent)} in {folder}")
         files = {name: files[name] for name in labels}
     most = max(1, MOST_TEST // len(labels))
-    files = {name: draw_shots({name: paths}, min(most, len(paths)), seed)[0][name] for name, paths in files.items()}
-    return read_samples(files, spec) if any(files.values()) else None
+    return {name: draw_shots({name: paths}, min(most, len(paths)), seed)[0][name] for name, paths in files.items()}
