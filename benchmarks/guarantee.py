@@ -12,7 +12,8 @@ evaluates. Then the table says what the thresholds really lose and how many fram
   p-value before the score test. The walk starts at the strictest threshold.
 - score: the score test; the same walk.
 - score, peak: starts where the selection's accuracy is highest.
-- score, likely: starts where the selection says that the test is most likely passed; what `edge-sdk calibrate` does.
+- score, likely: starts where the selection says that the test is most likely passed, if it is clear about that; what
+  `edge-sdk calibrate` does.
 - score, split: half of the level for the walk from the strictest threshold, half for the likely start.
 
 Without --records the set is synthetic: a pair whose little model is 14 points worse (`distinct`), one that is a point
@@ -29,7 +30,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from scipy import stats
+from scipy import special
 
 from edge_sdk.workbench.cascade.curve import Curve, cascade_curve, lossless
 from edge_sdk.workbench.cascade.guarantee import changed, fixed_sequence, likely_start, quantile_candidates
@@ -75,13 +76,15 @@ PAIRS: dict[str, Callable[[], Pair]] = {
 def bound_p_value(lost: int, won: int, records: int, eps: float, delta: float) -> float:
     """The p-value of before: the tail of lost - won at an upper bound of the share of differences."""
     beta, apart = 0.05 * delta, lost + won
-    share = float(stats.beta.isf(beta, apart + 1, records - apart)) if apart < records else 1.0
+    share = float(special.betainccinv(apart + 1, records - apart, beta)) if apart < records else 1.0
     if share <= eps or share > 0.5 or eps <= 0:
         return beta if 0 < share <= eps else 1.0
-    ends = stats.binom.ppf((5e-13, 1 - 5e-13), records, share)
-    moves = np.arange(int(ends[0]), int(ends[1]) + 1)
-    below = stats.binom.cdf(np.floor((moves + lost - won) / 2), moves, (1 + eps / share) / 2)
-    return min(1.0, float(stats.binom.pmf(moves, records, share) @ below) + beta)
+    reach = 7.5 * np.sqrt(records * share) + 20
+    moves = np.arange(max(0, int(records * share - reach)), min(records, int(records * share + reach)) + 1)
+    ways = special.gammaln(records + 1) - special.gammaln(moves + 1) - special.gammaln(records - moves + 1)
+    weights = np.exp(ways + moves * np.log(share) + (records - moves) * np.log1p(-share))
+    below = special.bdtr(np.clip(np.floor((moves + lost - won) / 2), 0, moves), moves, (1 + eps / share) / 2)
+    return min(1.0, float(weights @ np.where(moves + lost - won < 0, 0.0, below)) + beta)
 
 
 def bound(lost: np.ndarray, won: np.ndarray, records: int, eps: float, delta: float) -> np.ndarray:
@@ -100,7 +103,7 @@ def rules(sample: Pair, eps: float, delta: float) -> Iterator[tuple[str, float |
     lost, won = changed(walk, confidence[~select], little[~select], big[~select])
     gone, came = changed(walk, *mine)
     count = int((~select).sum())
-    likely = int(np.flatnonzero(walk == likely_start(*mine, eps=eps, candidates=walk))[0])
+    likely = int(np.flatnonzero(walk == likely_start(*mine, eps=eps, delta=delta, records=count, candidates=walk))[0])
     peak = int(np.argmin(gone - came))
 
     def last(test: Callable[..., np.ndarray], start: int, level: float) -> int:

@@ -40,8 +40,9 @@ def cascade(files: tuple[Path, ...], csvs: tuple[Path, ...], macs: dict[str, int
     need("scipy")
     from edge_sdk.terminal.tables import Rows
     from edge_sdk.terminal.text import open_console, say
-    from edge_sdk.workbench.cascade.chain import UNUSED, evaluate
+    from edge_sdk.workbench.cascade.chain import UNUSED, each_frame, evaluate
     from edge_sdk.workbench.cascade.cheapest_chain import cheapest_chain
+    from edge_sdk.workbench.cascade.paired import paired_difference
 
     kept = _records([*files, *csvs], macs)
     unknown = [one.info.model for one in kept if not one.info.macs]
@@ -52,23 +53,27 @@ def cascade(files: tuple[Path, ...], csvs: tuple[Path, ...], macs: dict[str, int
         )
     stages, temperatures = _stages(kept, None)
     elsewhere = _stages(_records(judge, macs), temperatures)[0] if judge else None
-    columns = ("may lose", "thresholds", "leave at each", "accuracy", "MACs")
+    columns = ("may lose", "thresholds", "leave at each", "accuracy", "against the last", "MACs")
     table = Rows(" -> ".join(stage.name for stage in stages), columns)
-    other = Rows("elsewhere", ("may lose", "lost", "accuracy", "MACs"))
+    other = Rows("elsewhere", ("may lose", "accuracy", "against the last", "MACs"))
 
     def cost(spent: float) -> str:
         return "unknown" if unknown else f"{spent / stages[-1].macs:.1%}"
+
+    def against(these: Sequence[Stage], thresholds: Sequence[float]) -> str:
+        return paired_difference(each_frame(these, thresholds)[0], these[-1].right).points()
 
     for drop in (0.0, 0.005, 0.01):
         found = cheapest_chain(stages, drop=drop)
         named = ["unused" if value == UNUSED else f"{value:.4f}" for value in found.thresholds]
         allowed = f"{100 * drop:g} points"
         shares = ", ".join(f"{share:.1%}" for share in found.shares)
-        table.add(allowed, ", ".join(named), shares, f"{found.accuracy:.1%}", cost(found.macs))
+        gap = against(stages, found.thresholds)
+        table.add(allowed, ", ".join(named), shares, f"{found.accuracy:.1%}", gap, cost(found.macs))
         if elsewhere is not None:
             there = evaluate(elsewhere, found.thresholds)
-            lost = 100 * (float(elsewhere[-1].right.mean()) - there.accuracy)
-            other.add(allowed, f"{lost:+.2f} points", f"{there.accuracy:.1%}", cost(there.macs))
+            gap = against(elsewhere, found.thresholds)
+            other.add(allowed, f"{there.accuracy:.1%}", gap, cost(there.macs))
     console = open_console()
     console.print(table)
     if elsewhere is not None:
@@ -98,7 +103,9 @@ def _records(files: Sequence[Path], macs: dict[str, int]) -> list[Records]:
     check_names(macs, names)
     check_same(*kept)
     return [
-        replace(one, info=msgspec.structs.replace(one.info, macs=macs.get(one.info.model, one.info.macs)))
+        replace(one, info=msgspec.structs.replace(one.info, macs=macs[one.info.model]))
+        if one.info.model in macs
+        else one
         for one in kept
     ]
 

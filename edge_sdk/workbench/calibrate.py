@@ -212,7 +212,14 @@ def _promised(rule: Rule, selection: _Part, evaluation: _Part, *, at_no_loss: fl
             )
         return aligned.threshold, alpha
     eps = rule.eps or 0.0
-    start = likely_start(*selection[:3], eps=eps, candidates=candidates, offloaded_right=selection[3])
+    start = likely_start(
+        *selection[:3],
+        eps=eps,
+        delta=rule.delta,
+        records=len(evaluation[0]),
+        candidates=candidates,
+        offloaded_right=selection[3],
+    )
     found = guaranteed_threshold(
         *evaluation[:3],
         eps=eps,

@@ -156,7 +156,13 @@ def calibrate_few(
         if rule.as_right is not None:
             start = aligned_start(*mine, alpha=1 - rule.as_right, candidates=plan.candidates)
         else:
-            start = likely_start(*mine, eps=rule.eps or 0.0, candidates=plan.candidates)
+            start = likely_start(
+                *mine,
+                eps=rule.eps or 0.0,
+                delta=rule.delta,
+                records=int(evaluation.sum()),
+                candidates=plan.candidates,
+            )
     first_open = float(plan.score[open_ & evaluation].max(initial=-np.inf))
     walk = plan.candidates[plan.candidates > first_open]
     if start is None or not len(walk):

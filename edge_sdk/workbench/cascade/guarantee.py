@@ -12,8 +12,9 @@ more every T before that keeps R(T) <= eps. Nothing is assumed of the shape of R
 
 Where the walk starts. At the strictest thresholds few frames exit, and with a small eps one unlucky frame ends a walk
 that begins there; with eps of 0 or less they cannot be promised at all. `likely_start` finds on other records where
-the test is most likely to be passed, and the walk goes down from there at the full level. To split the level between
-two starts costs more than it brings (`benchmarks/guarantee.py`).
+the test is most likely to be passed, and the walk goes down from there at the full level; where they say nothing
+clear, it begins at the strictest threshold. To begin at the peak of their accuracy, or to split the level between two
+starts, costs more than it brings (`benchmarks/guarantee.py`).
 
 The p-value is that of an exact score test (`cascade.score_test`), which uses that D is mostly 0 and holds its level
 whatever the share of frames on which the models differ. eps may be 0 ("at least as good as the big model") or negative
@@ -31,13 +32,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.workbench.cascade.curve import Bools, Floats, above, check_records
 from edge_sdk.workbench.cascade.score_test import loss_p_value
 
 _CHUNK = 16
-_USUAL_LOSS = 0.005
+_USUAL_LOSS = 0.01
+_NINE_IN_TEN = 1.2816
 _MOST_DELTA = 0.25
 
 
@@ -116,19 +119,25 @@ def likely_start(
     big_right: Bools,
     *,
     eps: float,
+    delta: float,
+    records: int,
     candidates: Floats,
     offloaded_right: Bools | None = None,
 ) -> float:
     """The threshold at which a promise is most likely to be kept by other records: where to start their walk.
 
-    The largest distance of eps from the measured loss in standard deviations, with one more frame on which the models
-    differ and the loss drawn towards 0 as if its usual size were half a point, so that few records do not mislead.
+    The largest distance of eps from the measured loss in standard deviations of the other records, with one more frame
+    on which the models differ and the loss drawn towards 0 as if its usual size were a point, so that few records do
+    not mislead. With eps above 0 the walk stays at the strictest threshold unless this distance passes the test nine
+    times in ten.
 
     Args:
         confidence: `float (N,)` of the little model on records that the walk does not see.
         little_right: `bool (N,)`.
         big_right: `bool (N,)`.
         eps: tolerated loss of accuracy.
+        delta: level of the walk.
+        records: number of records that the walk sees.
         candidates: `float (K,)`, the thresholds of the walk.
         offloaded_right: `bool (N,)` as in `guaranteed_threshold`.
     """
@@ -136,7 +145,10 @@ def likely_start(
     lost, won = changed(walk, np.asarray(confidence, np.float64), little_right, big_right, offloaded_right)
     spread = (lost + won + 1) / count
     loss = (lost - won) / count * _USUAL_LOSS**2 / (_USUAL_LOSS**2 + spread / count)
-    return float(walk[np.argmax((eps - loss) / np.sqrt(spread))])
+    distance = (eps - loss) / np.sqrt(spread / records)
+    best = int(np.argmax(distance))
+    clear = distance[best] >= special.ndtri(1 - delta) + _NINE_IN_TEN
+    return float(walk[best if clear or eps <= 0 else 0])
 
 
 def fixed_sequence(p_values: Callable[[slice], Floats], count: int, delta: float) -> tuple[int | None, float]:

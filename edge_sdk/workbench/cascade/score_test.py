@@ -37,6 +37,7 @@ for: the two p-values are combined with weights 1/1000 and 999/1000 (Bonferroni)
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -57,6 +58,8 @@ _DEGREES = tuple(range(8, 400, 8))
 _RATIOS = np.concatenate([np.linspace(1.1, 3, 20), np.linspace(3.25, 10, 28)])
 _FINEST = 1e-6
 _NEAR = 0.01
+_LOOKOUT = (0.03, 0.1, 0.2, 0.4)
+_MANY = 100_000
 
 
 def loss_p_value(
@@ -95,19 +98,32 @@ def guaranteed_loss(lost: int, won: int, records: int, delta: float) -> float:
         eps in (-1, 1] of p-value at most delta, and no less than a hundredth of delta below it where p is continuous;
         also the bound of a one-sided confidence interval at level 1 - delta. Negative: the cascade is better by that.
     """
-    wanted = float(special.ndtri(1 - delta))
-    low, high = -1.0, 1.0  # not promised, promised
     spread = math.sqrt(lost + won + 1) / records
-    guess = (lost - won) / records + wanted * spread
+
+    def value(eps: float) -> float:
+        return float(loss_p_value(np.array([lost]), np.array([won]), records, eps, delta)[0])
+
+    found = _turn(value, -1.0, (lost - won) / records, spread, delta)
+    for step in _LOOKOUT if records <= _MANY else ():  # of few records the p-value may rise again: the last turn counts
+        probe = found + step * spread
+        if probe < 1 and value(probe) > delta:
+            found = _turn(value, probe, probe, spread, delta)
+    return found
+
+
+def _turn(value: Callable[[float], float], low: float, measured: float, spread: float, delta: float) -> float:
+    """An eps above `low`, which is not promised, from which on the p-value is at most delta."""
+    wanted = float(special.ndtri(1 - delta))
+    high, guess = 1.0, measured + wanted * spread
     while high - low > _FINEST:
         if not low < guess < high:
             guess = (low + high) / 2
-        value = float(loss_p_value(np.array([lost]), np.array([won]), records, guess, delta)[0])
-        low, high = (low, guess) if value <= delta else (guess, high)
-        if (1 - _NEAR) * delta <= value <= delta:
+        came = value(guess)
+        low, high = (low, guess) if came <= delta else (guess, high)
+        if (1 - _NEAR) * delta <= came <= delta:
             break
         # The normal quantile of the p-value is nearly a line in eps.
-        guess += spread * (wanted - float(special.ndtri(1 - min(max(value, 1e-12), 1 - 1e-12))) + _NEAR)
+        guess += spread * (wanted - float(special.ndtri(1 - min(max(came, 1e-12), 1 - 1e-12))) + _NEAR)
     return high
 
 

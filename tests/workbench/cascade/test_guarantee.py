@@ -86,8 +86,10 @@ def test_a_walk_may_start_where_other_records_are_best() -> None:
     selection = np.arange(8000) < 3000
     walk = quantile_candidates(confidence[selection])
     parts = confidence[selection], little[selection], big[selection]
-    start = likely_start(*parts, eps=0.0, candidates=walk)
+    start = likely_start(*parts, eps=0.0, delta=0.05, records=5000, candidates=walk)
     assert 0.3 < start < 0.6
+    few = confidence[:200], little[:200], big[:200]  # which say nothing clear
+    assert likely_start(*few, eps=0.001, delta=0.05, records=300, candidates=walk) == walk[0]
     rest = confidence[~selection], little[~selection], big[~selection]
     assert not guaranteed_threshold(*rest, eps=0.0, delta=0.05, candidates=walk).holds
     found = guaranteed_threshold(*rest, eps=0.0, delta=0.05, candidates=walk, start=start)

@@ -153,7 +153,7 @@ def test_the_least_promise_is_where_the_test_turns(lost: int, won: int, count: i
     least = guaranteed_loss(lost, won, count, delta)
     assert least > (lost - won) / count
     assert loss_p_value(np.array([lost]), np.array([won]), count, least, delta)[0] <= delta
-    apart = max(1e-4, (least - (lost - won) / count) / 20)
+    apart = max(1e-4, (least - (lost - won) / count) / 4)
     assert loss_p_value(np.array([lost]), np.array([won]), count, least - apart, delta)[0] > delta
 
 
