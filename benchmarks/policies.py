@@ -31,6 +31,7 @@ from edge_sdk.model.bundle import open_bundle
 from edge_sdk.workbench.cascade.confidence import fit_temperature
 from edge_sdk.workbench.cascade.gate import fit_gate, gains
 from edge_sdk.workbench.data import open_source
+from edge_sdk.workbench.draw import honest_percentages
 from edge_sdk.workbench.labelled import Split, read_all
 from edge_sdk.workbench.recorder import run_subjects
 from edge_sdk.workbench.records import Records
@@ -226,7 +227,8 @@ def draw(means: dict[tuple[str, float, str], np.ndarray], path: Path) -> None:
                 linestyle=style[1],
                 linewidth=style[2],
             )
-        axis.set(title=scenario, xscale="log", xlabel="bytes sent, % of all", ylabel="accuracy, %")
+        axis.set(title=scenario, xscale="log", xlabel="bytes sent, % of all")
+        honest_percentages(axis)
         axis.set_xticks([100 * share for share in SHARES], [f"{share:.0%}" for share in SHARES])
         axis.minorticks_off()
         axis.grid(alpha=0.3)

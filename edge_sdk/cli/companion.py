@@ -76,17 +76,20 @@ def companion(
     if as_float and precision == "int8" and "--precision" in given():
         raise click.UsageError("expected --float or --precision int8, not both: candidates run in one of them")
     need("torch", "timm", "scipy", "executorch", "matplotlib")
-    from edge_sdk.terminal.progress import progress_bars, shown_by
+    from edge_sdk.terminal.progress import loading, progress_bars, shown_by
     from edge_sdk.terminal.text import open_console, say
-    from edge_sdk.workbench.cascade.companion import advice
-    from edge_sdk.workbench.companion_search import Power, find_companions
-    from edge_sdk.workbench.draw import draw_companions
-    from edge_sdk.workbench.spent import Account
-    from edge_sdk.workbench.threads import take_threads
-    from edge_sdk.workbench.twins import places_of
 
     console = open_console()
-    say(console, take_threads(threads).sentence())
+    with loading(console):
+        from edge_sdk.workbench.cascade.companion import advice
+        from edge_sdk.workbench.companion_search import Power, find_companions
+        from edge_sdk.workbench.draw import draw_companions
+        from edge_sdk.workbench.spent import Account
+        from edge_sdk.workbench.threads import take_threads
+        from edge_sdk.workbench.twins import places_of
+
+        taken = take_threads(threads)
+    say(console, taken.sentence())
     step = ["reading the models"]
 
     stopped = when_stopped(lambda: f"while {step[0]}; the same command continues")
@@ -120,6 +123,7 @@ def companion(
             label_map=label_map,
             on_step=on_step,
             on_done=on_done,
+            on_progress=show,
         )
         spent = account.now()
     console.print(companion_table(found.ranked, f"Companions of {found.big.info.model} ({rule} rule)"))
@@ -127,11 +131,11 @@ def companion(
     for name, reason in found.left_out.items():
         say(console, f"left out: {name}: {reason}")
     say(console, advice(found.ranked))
+    say(console, spent.sentence())
     if found.ranked:
         picture = out / "companions.png"
         draw_companions(picture, found.ranked, f"Companions of {found.big.info.model}")
         say(console, f"wrote {picture}")
-    say(console, spent.sentence())
 
 
 def companion_table(ranked: Sequence[Ranked], title: str) -> Rows:

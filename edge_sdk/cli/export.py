@@ -89,20 +89,23 @@ def export(
     if fp32 and precision == "int8" and "--precision" in given():
         raise click.UsageError("expected --fp32 or --precision int8, not both")
     need("torch", "timm", "safetensors", "executorch")
-    import msgspec
-
-    from edge_sdk.model.made_for import made_for
-    from edge_sdk.networks.checkpoint import create_model
-    from edge_sdk.terminal.progress import progress_bars, shown_by
+    from edge_sdk.terminal.progress import loading, progress_bars, shown_by
     from edge_sdk.terminal.text import open_console, say
-    from edge_sdk.workbench.export import export as run
-    from edge_sdk.workbench.sample import draw_sample
-    from edge_sdk.workbench.spent import Account
-    from edge_sdk.workbench.threads import take_threads
 
     console = open_console()
+    with loading(console):
+        import msgspec
+
+        from edge_sdk.model.made_for import made_for
+        from edge_sdk.networks.checkpoint import create_model
+        from edge_sdk.workbench.export import export as run
+        from edge_sdk.workbench.sample import draw_sample
+        from edge_sdk.workbench.spent import Account
+        from edge_sdk.workbench.threads import take_threads
+
+        taken = take_threads(threads)
     account = Account()
-    say(console, take_threads(threads).sentence())
+    say(console, taken.sentence())
     step = ["reading the model"]
 
     def on_step(text: str) -> None:

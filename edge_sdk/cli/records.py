@@ -69,21 +69,24 @@ def records(
     refuse_pretrained(models, pretrained)
     check_names(macs, [path.stem for path in csvs])
     need(*(("torch", "timm") if models else ()), "scipy")
-    from edge_sdk.terminal.progress import progress_bars, shown_by
+    from edge_sdk.terminal.progress import loading, progress_bars, shown_by
     from edge_sdk.terminal.text import open_console, say
-    from edge_sdk.workbench.data import measuring_split, open_source
-    from edge_sdk.workbench.labelled import Split
-    from edge_sdk.workbench.recorder import write_records
-    from edge_sdk.workbench.records_csv import read_csvs
-    from edge_sdk.workbench.records_file import load_records, save_records
-    from edge_sdk.workbench.spent import Account
-    from edge_sdk.workbench.subjects import file_name, open_subject
-    from edge_sdk.workbench.threads import take_threads
-    from edge_sdk.workbench.truths import truths_in
 
     console = open_console()
-    if models:
-        say(console, take_threads(threads).sentence())
+    with loading(console):
+        from edge_sdk.workbench.data import measuring_split, open_source
+        from edge_sdk.workbench.labelled import Split
+        from edge_sdk.workbench.recorder import write_records
+        from edge_sdk.workbench.records_csv import read_csvs
+        from edge_sdk.workbench.records_file import load_records, save_records
+        from edge_sdk.workbench.spent import Account
+        from edge_sdk.workbench.subjects import file_name, open_subject
+        from edge_sdk.workbench.threads import take_threads
+        from edge_sdk.workbench.truths import truths_in
+
+        taken = take_threads(threads) if models else None
+    if taken is not None:
+        say(console, taken.sentence())
     at = [0, 0]
     stopped = when_stopped(lambda: f"{at[0]} of {at[1]} pictures done; the same command continues")
     with stopped, progress_bars(console) as bars, Account(file=out / ".spent.json") as account:

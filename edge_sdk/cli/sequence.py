@@ -55,15 +55,18 @@ def sequence(
     """
     refuse_pretrained([big], pretrained)
     need("torch", "timm", "scipy", "safetensors")
-    from edge_sdk.terminal.progress import progress_bars, shown_by
+    from edge_sdk.terminal.progress import loading, progress_bars, shown_by
     from edge_sdk.terminal.text import open_console, say
-    from edge_sdk.workbench.sequence.make import make_sequence
-    from edge_sdk.workbench.spent import Account
-    from edge_sdk.workbench.threads import take_threads
-    from edge_sdk.workbench.twins import places_of
 
     console = open_console()
-    say(console, take_threads(threads).sentence())
+    with loading(console):
+        from edge_sdk.workbench.sequence.make import make_sequence
+        from edge_sdk.workbench.spent import Account
+        from edge_sdk.workbench.threads import take_threads
+        from edge_sdk.workbench.twins import places_of
+
+        taken = take_threads(threads)
+    say(console, taken.sentence())
     at = ["no features yet"]
     stopped = when_stopped(lambda: f"{at[0]}; the same command continues")
     file = out.with_name(f"{out.name}.spent.json")

@@ -112,22 +112,25 @@ def specialize(
     if not targets and pattern == "structured":
         raise click.UsageError("expected --target, what the model may cost: params=10x, macs=50M, latency=3x, ...")
     need("torch", "timm", "scipy", "executorch", "matplotlib", "torch_pruning")
-    from edge_sdk.networks.checkpoint import create_model
-    from edge_sdk.terminal.progress import progress_bars, shown_by
+    from edge_sdk.terminal.progress import loading, progress_bars, shown_by
     from edge_sdk.terminal.text import open_console, say
-    from edge_sdk.workbench.draw import draw_report
-    from edge_sdk.workbench.specialize.method import Method
-    from edge_sdk.workbench.specialize.recipe import Recipe
-    from edge_sdk.workbench.specialize.report import report_table, write_report
-    from edge_sdk.workbench.specialize.samples import read_unlabelled
-    from edge_sdk.workbench.specialize.specialist import specialize as run
-    from edge_sdk.workbench.specialize.target import parse_targets
-    from edge_sdk.workbench.specialize.task import read_task, read_test, task_places
-    from edge_sdk.workbench.threads import take_threads
 
     console = open_console()
+    with loading(console):
+        from edge_sdk.networks.checkpoint import create_model
+        from edge_sdk.workbench.draw_specialist import draw_report
+        from edge_sdk.workbench.specialize.method import Method
+        from edge_sdk.workbench.specialize.recipe import Recipe
+        from edge_sdk.workbench.specialize.report import report_table, write_report
+        from edge_sdk.workbench.specialize.samples import read_unlabelled
+        from edge_sdk.workbench.specialize.specialist import specialize as run
+        from edge_sdk.workbench.specialize.target import parse_targets
+        from edge_sdk.workbench.specialize.task import read_task, read_test, task_places
+        from edge_sdk.workbench.threads import take_threads
+
+        taken = take_threads(threads)
     wanted = parse_targets(targets)
-    say(console, take_threads(threads).sentence())
+    say(console, taken.sentence())
     method = Method(
         pattern=pattern,
         allocation=allocation,  # type: ignore[arg-type]

@@ -112,17 +112,19 @@ def train(
     refuse_together(*_CONTRADICTIONS)
     refuse_without(*_NEEDS)
     need("torch", "timm", "safetensors")
-    from edge_sdk.terminal.progress import progress_bars, shown_by
+    from edge_sdk.terminal.progress import loading, progress_bars, shown_by
     from edge_sdk.terminal.text import open_console, say
-    from edge_sdk.workbench.spent import Account
-    from edge_sdk.workbench.threads import take_threads
-    from edge_sdk.workbench.train import train as run
-    from edge_sdk.workbench.train_config import TrainConfig
-    from edge_sdk.workbench.twins import places_of, to_leave_out
 
     console = open_console()
+    with loading(console):
+        from edge_sdk.workbench.spent import Account
+        from edge_sdk.workbench.threads import take_threads
+        from edge_sdk.workbench.train import train as run
+        from edge_sdk.workbench.train_config import TrainConfig
+        from edge_sdk.workbench.twins import places_of, to_leave_out
+
+        taken = take_threads(threads)
     start = model_or_checkpoint(model, checkpoint)
-    taken = take_threads(threads)
     say(console, taken.sentence())
     config = TrainConfig(
         model=start,

@@ -32,6 +32,17 @@ def progress_bars(console: Console) -> Iterator[Progress]:
         yield bars
 
 
+@contextmanager
+def loading(console: Console) -> Iterator[None]:
+    """While large packages are imported, which takes seconds: a spinner on a terminal, lines elsewhere."""
+    if console.is_terminal:
+        with console.status("loading"):
+            yield
+    else:
+        with progress_bars(console):
+            yield
+
+
 def shown_by(bars: Progress) -> Callable[[str, int, int], None]:
     """A function `show(what, done, of)` that adds a bar for each new `what` and moves it; `of` 0: nobody knows."""
     tasks: dict[str, TaskID] = {}

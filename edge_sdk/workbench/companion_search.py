@@ -75,6 +75,7 @@ def find_companions(
     label_map: Mapping[str, str] | None = None,
     on_step: Callable[[str], None] = lambda text: None,
     on_done: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Companions:
     """Rank candidates as companions of a big model: chosen on the calibration split, evaluated on the test split.
 
@@ -93,6 +94,7 @@ def find_companions(
         label_map: from the big model's labels to the candidates'.
         on_step: called with the name of each step that begins.
         on_done: called with the number of a split's pictures that are done, and of how many.
+        on_progress: called with the name of a step of an export, its parts done, and all its parts.
 
     Raises:
         WorkbenchError: nothing to rank, or models and data that do not fit one another.
@@ -102,7 +104,7 @@ def find_companions(
     left_out: dict[str, str] = {}
     for name in candidates:
         try:
-            subjects.append(_little(name, data, out, pretrained, as_float, threads, on_step))
+            subjects.append(_little(name, data, out, pretrained, as_float, threads, on_step, on_progress))
         except WorkbenchError as error:
             left_out[name] = str(error)
     if not subjects:
@@ -147,6 +149,7 @@ def _little(
     as_float: bool,
     threads: int,
     on_step: Callable[[str], None],
+    on_progress: Callable[[str, int, int], None] | None,
 ) -> Subject:
     """A candidate as the device would run it."""
     ready = name in shipped_bundles() or (Path(name) / MANIFEST_FILE).is_file()
@@ -171,6 +174,7 @@ def _little(
             name=plain,
             version=version,
             made_for=made_for(data, str(info.training.get("data", ""))),
+            on_progress=on_progress,
         )
     return open_subject(str(bundle), threads=threads)
 

@@ -1,4 +1,4 @@
-"""Drawings of a cascade (curves, hard frames, scores, companions, encodings) and of a specialist."""
+"""Drawings of a cascade: curves, hard frames, scores, companions, encodings."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from edge_sdk.workbench.cascade.curve import Curve
 from edge_sdk.workbench.cascade.hardness import HardnessBin
 from edge_sdk.workbench.cascade.score_comparison import MAX_SOFTMAX, Comparison
 from edge_sdk.workbench.encoding_ladder import Ladder
-from edge_sdk.workbench.specialize.report import Report
 
 TEAL, CORAL, NAVY, GREY, GOLD = "#2a9d8f", "#e76f51", "#264653", "#b8b8b8", "#e9c46a"
 _MOST_POINTS = 4000
-_LETTERS = rc_context({"text.parse_math": False})  # a dollar sign in a name is a letter
+_LEAST_POINTS = 20.0
+LETTERS = rc_context({"text.parse_math": False})  # a dollar sign in a name is a letter
 
 
-@_LETTERS
+@LETTERS
 def draw_calibration(path: Path, found: Calibration, title: str) -> None:
     """Draw a calibration: curve, exit ratio, hardness and scores.
 
@@ -46,7 +46,16 @@ def draw_calibration(path: Path, found: Calibration, title: str) -> None:
     _draw_ratio(axes["ratio"], found)
     _draw_hardness(axes["hard"], found.bins)
     _draw_scores(axes["scores"], found.comparisons)
-    _save(figure, path)
+    save_figure(figure, path)
+
+
+def honest_percentages(axis: Any, what: str = "accuracy") -> None:
+    """An axis of percentages that makes little of small differences: at least 20 points high, its start in its name."""
+    low, high = axis.get_ylim()
+    high = min(100.5, high)
+    low = max(0.0, min(low, high - _LEAST_POINTS))
+    axis.set_ylim(low, high)
+    axis.set_ylabel(f"{what}, %" if low == 0 else f"{what}, % (the axis starts at {low:.0f})")
 
 
 def _thin(curve: Curve) -> Any:
@@ -84,7 +93,7 @@ def _draw_ratio(axis: Any, found: Calibration) -> None:
     axis.plot(curve.thresholds[some], 100 * curve.accuracy[some], color=NAVY, label="accuracy")
     axis.axvline(found.point.threshold, color="black", linewidth=0.9, linestyle=":", label="chosen")
     score = "minus the expected gain" if found.policy.gate is not None else "confidence"
-    axis.set(title="Exit ratio and accuracy by threshold", xlabel=f"threshold on {score}", ylabel="%")
+    axis.set(title="Exit ratio and accuracy by threshold", xlabel=f"threshold on {score}", ylabel="%", ylim=(0, 103))
     axis.legend(fontsize=8)
 
 
@@ -136,7 +145,7 @@ def _draw_scores(axis: Any, comparisons: Sequence[Comparison]) -> None:
     )
 
 
-@_LETTERS
+@LETTERS
 def draw_companions(path: Path, ranked: Sequence[Ranked], title: str) -> None:
     """Draw ranked companions: what each saves and what it costs in accuracy.
 
@@ -165,12 +174,21 @@ def draw_companions(path: Path, ranked: Sequence[Ranked], title: str) -> None:
     for index, one in enumerate(ranked):
         right.scatter(100 * one.exit_ratio, 100 * one.cascade_accuracy, s=55, label=one.name, color=f"C{index}")
     right.axhline(100 * ranked[0].big_accuracy, color=CORAL, linewidth=1, linestyle="--", label="big model alone")
-    right.set(title="Cascade, test records", xlabel="exit ratio, %", ylabel="accuracy, %")
+    for index, one in enumerate(ranked):
+        gap = one.against_big
+        reach = [[100 * (gap.value - gap.low)], [100 * (gap.high - gap.value)]]
+        place = 100 * one.exit_ratio, 100 * one.cascade_accuracy
+        right.errorbar(*place, yerr=reach, color=f"C{index}", capsize=3, zorder=0)
+    right.set(title="Cascade, test records", xlabel="exit ratio, %", xlim=(0, 103))
+    honest_percentages(right)
+    right.set_title(
+        "bars: 95% interval of the difference to the big model", loc="left", fontsize=8, color="grey", y=-0.22
+    )
     right.legend(fontsize=8)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-@_LETTERS
+@LETTERS
 def draw_ladder(path: Path, found: Ladder, title: str) -> None:
     """Draw accuracy against bytes for every encoding that was tried.
 
@@ -221,7 +239,8 @@ def draw_ladder(path: Path, found: Ladder, title: str) -> None:
         100 * choice.original_accuracy, color=NAVY, linewidth=1, linestyle="--", label="big model, pictures as they are"
     )
     axis.axhline(100 * choice.little_accuracy, color=GREY, linewidth=1, linestyle=":", label="little model")
-    axis.set(xscale="log", xlabel="kB a frame (log scale)", ylabel="accuracy on offloaded frames, %")
+    axis.set(xscale="log", xlabel="kB a frame (log scale)")
+    honest_percentages(axis, "accuracy on offloaded frames")
     axis.xaxis.set_major_formatter("{x:g}")
     axis.xaxis.set_minor_formatter("{x:g}")
     axis.tick_params(axis="x", which="minor", labelsize=7)
@@ -232,58 +251,15 @@ def draw_ladder(path: Path, found: Ladder, title: str) -> None:
         color="grey",
     )
     axis.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-@_LETTERS
-def draw_report(path: Path, report: Report, title: str) -> None:
-    """Draw a specialist's accuracy stage by stage, and how many times smaller and faster it became.
-
-    Args:
-        path: the PNG to write.
-        report: of the specialist.
-        title: heading of the drawing.
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a drawing as PNG, atomically.
 
     Raises:
-        WorkbenchError: the file cannot be written.
+        WorkbenchError: it cannot be written.
     """
-    figure = Figure(figsize=(12, 4.6), layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
-    along, shrunk = figure.subplots(1, 2, width_ratios=[3, 2])
-    for axis in (along, shrunk):
-        axis.spines[["top", "right"]].set_visible(False)
-    evaluated = [(stage.name, 100 * stage.accuracy) for stage in report.stages if stage.accuracy is not None]
-    if report.bundle_accuracy is not None:
-        evaluated.append(("int8 bundle", 100 * report.bundle_accuracy))
-    if evaluated:
-        along.axhline(evaluated[0][1], color=NAVY, linestyle=":", label="big model, restricted to the task")
-        if report.control is not None and report.control.accuracy is not None:
-            along.axhline(
-                100 * report.control.accuracy, color=CORAL, linestyle="--", label="the same on generic pictures"
-            )
-        along.plot([value for _, value in evaluated], marker="o", color=TEAL, label="specialised")
-        along.set_xticks(range(len(evaluated)), [name.replace(", ", "\n") for name, _ in evaluated], fontsize=8)
-        along.set_ylabel(f"right on {report.test_pictures} test pictures, %")
-        along.legend(fontsize=8, frameon=False)
-    else:
-        along.text(0.5, 0.5, "no test pictures", ha="center", transform=along.transAxes, color="grey")
-        along.set_axis_off()
-    big, small = report.stages[0], report.stages[-1]
-    ratios = {
-        "parameters": big.parameters / small.parameters,
-        "MACs": big.macs / small.macs,
-        "model.pte": report.smaller,
-        "latency": report.faster,
-    }
-    bars = shrunk.barh(list(ratios), list(ratios.values()), color=TEAL)
-    shrunk.bar_label(bars, labels=[f"{value:.1f}x" for value in ratios.values()], padding=3, fontsize=9)
-    shrunk.invert_yaxis()
-    shrunk.set_xlim(0, 1.2 * max(ratios.values()))
-    shrunk.set_xlabel("times less than the big model (int8 both)")
-    _save(figure, path)
-
-
-def _save(figure: Figure, path: Path) -> None:
     try:
         write_whole(path, lambda fresh: figure.savefig(fresh, dpi=110))
     except OSError as error:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from edge_sdk.terminal import progress
-from edge_sdk.terminal.progress import Pace, progress_bars, shown_by
+from edge_sdk.terminal.progress import Pace, loading, progress_bars, shown_by
 
 
 def test_a_line_says_what_is_done_and_how_long_it_still_takes() -> None:
@@ -101,3 +101,22 @@ def test_the_estimate_follows_the_last_two_minutes_and_a_new_round() -> None:
     assert pace.left_s(4000.0, 10) is None
     pace.tell(4001.0, 1)
     assert pace.left_s(4001.0, 10) == pytest.approx(9)
+
+
+def test_loading_says_so_in_a_log_and_spins_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "FIRST_LINE_S", 0.001)
+    written = threading.Event()
+
+    class Log(io.StringIO):
+        def write(self, text: str) -> int:
+            written.set()
+            return super().write(text)
+
+    log = Log()
+    with loading(Console(file=log, width=80)):
+        assert written.wait(60)
+    assert log.getvalue().startswith("starting: 0:00:00 so far")
+    shown = io.StringIO()
+    with loading(Console(file=shown, width=80, force_terminal=True)):
+        pass
+    assert "loading" in shown.getvalue()

@@ -21,6 +21,7 @@ from edge_sdk.types import Image
 from edge_sdk.workbench.export import export
 from edge_sdk.workbench.specialize.answers import OnDone
 from edge_sdk.workbench.specialize.cost import Numbers
+from edge_sdk.workbench.specialize.progress import OnProgress
 from edge_sdk.workbench.specialize.samples import Samples, first
 
 OF_BIG = "of the big model's time"
@@ -34,14 +35,18 @@ _FEW = 8  # pictures on which a shape is quantised whose answers do not matter
 class Bundles:
     """Exports of one task: calibrated on its pictures, each in a folder of its own."""
 
-    def __init__(self, samples: Samples, spec: InputSpec, allow: Sequence[str] = ()) -> None:
+    def __init__(
+        self, samples: Samples, spec: InputSpec, allow: Sequence[str] = (), on_progress: OnProgress | None = None
+    ) -> None:
         """Export with these settings.
 
         Args:
             samples: of the task; their labels are the bundles'.
             spec: what the networks take.
             allow: operators that may stay outside XNNPACK though they are heavy.
+            on_progress: told of each export's steps.
         """
+        self._on_progress = on_progress
         self._samples, self._spec, self._allow = samples, spec, tuple(allow)
 
     def write(self, module: nn.Module, out: Path, name: str, version: str = "0", *, spare: bool = True) -> Bundle:
@@ -81,7 +86,12 @@ class Bundles:
             allow=self._allow,
             effort="best" if spare else "fast",
             spare=spare,
+            on_progress=self._tell,
         ).bundle
+
+    def _tell(self, what: str, done: int, of: int) -> None:
+        if self._on_progress is not None:
+            self._on_progress(f"export: {what}", done, of)
 
 
 def time_bundles(bundles: Mapping[str, Bundle]) -> dict[str, float]:

@@ -108,7 +108,7 @@ def specialize(
     note_settings(folder, _settings(big, info, task, method))
     with Account(file=folder / "spent.json", keep=True) as account:
         on_progress = _accounted(on_progress, account)
-        bundles = Bundles(task, spec, allow)
+        bundles = Bundles(task, spec, allow, on_progress)
         stages = Stages(spec, test, sparse=method.pattern != "structured", on_progress=on_progress)
         stages.add("big, restricted to the task", whole)
 

@@ -18,7 +18,7 @@ from edge_sdk.model.bundle import open_bundle
 from edge_sdk.model.little import LittleModel
 from edge_sdk.networks.checkpoint import load_checkpoint
 from edge_sdk.networks.macs import count_macs, count_parameters
-from edge_sdk.workbench.draw import draw_report
+from edge_sdk.workbench.draw_specialist import draw_report
 from edge_sdk.workbench.specialize.method import Method
 from edge_sdk.workbench.specialize.recipe import Recipe
 from edge_sdk.workbench.specialize.report import Report, report_table, write_report
@@ -146,6 +146,8 @@ def test_the_control_is_as_large_as_the_specialist(made: tuple[Specialist, Path,
 def test_progress_is_told_to_the_end(made: tuple[Specialist, Path, list[tuple[str, int, int]]]) -> None:
     last: dict[str, tuple[int, int]] = {}
     for what, done, of in made[2]:
+        if what.startswith("export:"):  # several bundles, one after the other
+            continue
         assert 0 <= done <= of and (what not in last or done >= last[what][0])
         last[what] = (done, of)
     assert all(done == of for done, of in last.values())
