@@ -35,6 +35,7 @@ from edge_sdk.workbench.float_layers import LayerLoss
 from edge_sdk.workbench.labelled import LabelledImage
 from edge_sdk.workbench.likeness import likeness
 from edge_sdk.workbench.lowering import lower, quiet
+from edge_sdk.workbench.outside import Outside
 from edge_sdk.workbench.quantise import Effort, Quantised, example, logits_of, quantise
 from edge_sdk.workbench.rewrites.capture import capture
 
@@ -70,6 +71,7 @@ class ExportReport:
         float_layers: number of layers with weights that stayed in float32 in an int8 bundle.
         spared: their names.
         losses: what int8 costs at each layer, the most first; empty where it was not measured (`effort`).
+        outside: operators that run outside XNNPACK: light ones, and those that were allowed.
     """
 
     bundle: Bundle
@@ -87,6 +89,7 @@ class ExportReport:
     float_layers: int = 0
     spared: tuple[str, ...] = ()
     losses: tuple[LayerLoss, ...] = ()
+    outside: tuple[Outside, ...] = ()
 
 
 def export(
@@ -122,7 +125,7 @@ def export(
         made_for: what its pictures came from, for the manifest (`edge_sdk.model.made_for`).
         fp32: do not quantise.
         policy: for `policy.json`; None writes none: an exported bundle is to be calibrated.
-        allow: operators that may stay outside XNNPACK though they are heavy, such as "native_layer_norm".
+        allow: operators that may stay outside XNNPACK though they are heavy, such as "sort".
         effort: how much is tried to keep the answers in int8 (`edge_sdk.workbench.quantise`).
         spare: leave layers in float32 where int8 would cost the answers; with "best" alone.
         on_step: told what begins now.
@@ -157,7 +160,8 @@ def export(
                 tell(f"these layers stay in float32, where int8 costs too much: {', '.join(quantised.float_layers)}")
         tell("lowering to XNNPACK")
         show("lowering to XNNPACK", 0, 0)
-        program = lower(captured, inputs, allow)
+        lowered = lower(captured, inputs, allow)
+        program = lowered.program
         show("lowering to XNNPACK", 1, 1)
     held_back, measured = len(judged) > 0, len(judged) or len(pixels)
     if len(judged) < ENOUGH:
@@ -216,6 +220,7 @@ def export(
         float_layers=len(quantised.float_layers) if quantised else 0,
         spared=quantised.float_layers if quantised else (),
         losses=quantised.losses if quantised else (),
+        outside=lowered.outside,
     )
 
 

@@ -9,61 +9,31 @@ import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from edge_sdk.errors import WorkbenchError
+from edge_sdk.workbench.outside import Outside, outside
 
-MAX_LIGHT_ELEMENTS = 4096
-"""Largest tensor, in elements, of an operator that may stay outside the delegate, such as the classifier's tail."""
-
-_HEAVY = ("convolution", "linear", "mm", "addmm", "bmm", "baddbmm", "scaled_dot_product_attention")
-_CHEAP = (
-    "getitem",
-    "executorch_call_delegate",
-    "quantize_per_tensor",
-    "dequantize_per_tensor",
-    "_to_dim_order_copy",
-    "_clone_dim_order",
-    "_to_copy",
-    "clone",
-    "alias_copy",
-    "view_copy",
-    "squeeze_copy",
-    "unsqueeze_copy",
-    "full",
-)  # they move or wrap tensors and compute almost nothing, at any size
+_NAMED = 8  # operators that the error names
 
 
-def undelegated(graph: torch.fx.Graph) -> list[str]:
-    """Heavy operators of a lowered program outside the delegate, each as "operator in module"."""
-    found = []
-    for node in graph.nodes:
-        if node.op != "call_function":
-            continue
-        name = _operator(node)
-        if name in _CHEAP or (name not in _HEAVY and _largest(node) <= MAX_LIGHT_ELEMENTS):
-            continue
-        stack = list((node.meta.get("nn_module_stack") or {}).values())
-        path = str(stack[-1][0]) if stack else ""
-        found.append(f"{name} in {path.removeprefix('L__self__').strip('.') or 'the network itself'}")
-    return found
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """A program for the device.
+
+    Attributes:
+        program: the content of `model.pte`.
+        outside: the operators that run outside XNNPACK: light ones, and those that were allowed.
+    """
+
+    program: bytes
+    outside: tuple[Outside, ...]
 
 
-def _operator(node: torch.fx.Node) -> str:
-    schema = getattr(node.target, "_schema", None)
-    name = schema.name if schema is not None else getattr(node.target, "__name__", str(node.target))
-    return str(name).rpartition("::")[2]
-
-
-def _largest(node: torch.fx.Node) -> int:
-    values = [node.meta.get("val"), *(argument.meta.get("val") for argument in node.all_input_nodes)]
-    tensors = [tensor for value in values for tensor in (value if isinstance(value, tuple | list) else [value])]
-    return max((tensor.numel() for tensor in tensors if isinstance(tensor, torch.Tensor)), default=0)
-
-
-def lower(captured: Any, inputs: tuple[torch.Tensor], allow: Sequence[str]) -> bytes:
+def lower(captured: Any, inputs: tuple[torch.Tensor], allow: Sequence[str]) -> Lowered:
     """Lower a captured network to XNNPACK.
 
     Args:
@@ -71,11 +41,8 @@ def lower(captured: Any, inputs: tuple[torch.Tensor], allow: Sequence[str]) -> b
         inputs: one example input, `float32 (1, 3, height, width)`, channels-last.
         allow: names of heavy operators that may run outside XNNPACK.
 
-    Returns:
-        The program, as the content of `model.pte`.
-
     Raises:
-        WorkbenchError: XNNPACK did not take other heavy operators; the message names them.
+        WorkbenchError: XNNPACK did not take other heavy operators; the message names them, and what to change.
     """
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
@@ -84,13 +51,16 @@ def lower(captured: Any, inputs: tuple[torch.Tensor], allow: Sequence[str]) -> b
         edge = to_edge_transform_and_lower(
             torch.export.export(captured, inputs, strict=False), partitioner=[XnnpackPartitioner()]
         )
-    heavy = [text for text in undelegated(edge.exported_program().graph) if text.split(" in ")[0] not in allow]
+    left = outside(edge.exported_program().graph)
+    heavy = [one for one in left if one.heavy and one.operator not in allow]
     if heavy:
+        more = f"; and {len(heavy) - _NAMED} more" if len(heavy) > _NAMED else ""
         raise WorkbenchError(
             f"XNNPACK did not take {len(heavy)} heavy operator{'s' * (len(heavy) > 1)}, which would run many times "
-            f"slower outside it: {'; '.join(dict.fromkeys(heavy))}. Use another architecture, or allow them by name"
+            f"slower outside it: {'; '.join(map(str, heavy[:_NAMED]))}{more}. Change the network so, or allow them by "
+            f"name, as in --allow {heavy[0].operator}, where their time does not matter"
         )
-    return bytes(edge.to_executorch().buffer)
+    return Lowered(bytes(edge.to_executorch().buffer), tuple(left))
 
 
 @contextmanager

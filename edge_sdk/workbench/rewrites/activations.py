@@ -50,6 +50,14 @@ def clamp(editor: Editor, node: Operator) -> Operator:
     return None if node.target is _ATEN.clamp.default else editor.call(_ATEN.clamp.default, node.args[0], low, high)
 
 
+def hardtanh(editor: Editor, node: Operator) -> Operator:
+    """Bounds as floats, which XNNPACK's passes demand."""
+    bounds = [argument(node, 1, "min_val", -1.0), argument(node, 2, "max_val", 1.0)]
+    if len(node.args) == 3 and all(isinstance(bound, float) for bound in bounds):
+        return None
+    return editor.call(_ATEN.hardtanh.default, node.args[0], *map(float, bounds))
+
+
 def relu6(editor: Editor, node: Operator) -> Operator:
     """ReLU6 under its other name."""
     return editor.call(_ATEN.hardtanh.default, node.args[0], 0.0, 6.0)
@@ -207,6 +215,7 @@ RULES: dict[Any, Rule] = {
     _ATEN.clamp_min.default: clamp,
     _ATEN.clamp_max.default: clamp,
     _ATEN.relu6.default: relu6,
+    _ATEN.hardtanh.default: hardtanh,
     _ATEN.mish.default: mish,
     **dict.fromkeys((_ATEN.elu.default, _ATEN.selu.default, _ATEN.celu.default), elu),
     _ATEN.softplus.default: softplus,

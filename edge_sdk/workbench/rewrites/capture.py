@@ -17,14 +17,17 @@ from edge_sdk.workbench.rewrites import (
     activations,
     attention,
     batch_norm,
+    branches,
     channels_last,
     layout,
     normalisation,
     pooling,
+    resize,
     shortcuts,
 )
 from edge_sdk.workbench.rewrites.constants import fold_constants
 from edge_sdk.workbench.rewrites.editor import Editor, Rule
+from edge_sdk.workbench.rewrites.precision import keep_streams
 
 MAX_ROUNDS = 30
 """Rounds over the graph; a rewrite may make another one possible. Most networks need four."""
@@ -37,7 +40,18 @@ _WRITTEN_OUT = {
     _ATEN.pixel_shuffle.default,
     _ATEN.channel_shuffle.default,
 }
-_KINDS = (batch_norm, shortcuts, layout, normalisation, attention, pooling, channels_last, activations)
+_KINDS = (
+    batch_norm,
+    shortcuts,
+    layout,
+    normalisation,
+    attention,
+    pooling,
+    resize,
+    channels_last,
+    branches,
+    activations,
+)
 
 
 def _rules() -> dict[Any, list[Rule]]:
@@ -81,6 +95,7 @@ def rewrite(captured: Any) -> None:
         if not sum([_apply(editor, node, rules) for node in list(editor.graph.nodes)]):
             break
         editor.graph.eliminate_dead_code()
+    keep_streams(editor)
     captured.graph.lint()
     captured.recompile()
 

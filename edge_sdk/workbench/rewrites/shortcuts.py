@@ -99,7 +99,40 @@ def pad(editor: Editor, node: Operator) -> Operator:
         if any(amounts[:4]):
             x = editor.call(_ATEN.constant_pad_nd.default, x, amounts[:4], 0.0)
         return _with_channels(editor, x, amounts[4], amounts[5])
-    return None
+    if is_call(only_user(node), _ATEN.conv2d.default) and value == 0:
+        return None  # padded in int8 together with the convolution
+    return _bordered(editor, x, amounts, value, node)
+
+
+def _bordered(editor: Editor, x: Operator, amounts: list[int], value: float, node: Operator) -> Operator:
+    """Padding as a concatenation: XNNPACK's own does not load where its input is int8 and no convolution follows.
+
+    Where only pools of maxima read it, the edge itself is the border: each window that reaches over it holds it too.
+    """
+    pools = all(is_call(user, _ATEN.max_pool2d.default) for user in node.users)
+    repeats = pools and value < -1e30 and all(_wider(user, amounts) for user in node.users)
+    rank = len(shape(x))
+    for at, axis in enumerate(range(rank - 1, rank - 1 - len(amounts) // 2, -1)):
+        parts = [x]
+        for side, amount in enumerate(amounts[2 * at : 2 * at + 2]):
+            if not amount:
+                continue
+            sizes = shape(x)
+            if repeats:
+                place = side * (sizes[axis] - 1)
+                border = [part(editor, x, axis, place, place + 1)] * amount
+            else:
+                sizes[axis] = amount
+                border = [editor.constant(torch.full(sizes, max(value, -1e4)))]
+            parts = [*parts, *border] if side else [*border, *parts]
+        x = x if len(parts) == 1 else editor.call(_ATEN.cat.default, parts, axis)
+    return x
+
+
+def _wider(pool: Operator, amounts: list[int]) -> bool:
+    """Whether every window that reaches into the border starts or ends on the picture."""
+    window, padding = _pair(pool.args[1]), _pair(argument(pool, 3, "padding", 0))
+    return not any(padding) and len(amounts) <= 4 and max(amounts) < min(window)
 
 
 def _with_channels(editor: Editor, x: Operator, before: int, after: int) -> Operator:

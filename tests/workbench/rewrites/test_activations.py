@@ -45,6 +45,7 @@ FUNCTIONS = {
     "erf gelu": lambda x: x * 0.5 * (1.0 + torch.erf(x / 2**0.5)),
     "erf gelu again": lambda x: 0.5 * x * (1 + torch.erf(x * 0.5**0.5)),
     "relu6": F.relu6,
+    "hardtanh": lambda x: F.hardtanh(x, 0, 1),
     "clamp": lambda x: x.clamp(-0.5, 1),
     "clamp below": lambda x: x.clamp(min=0),
     "clamp above": lambda x: x.clamp(max=0.5),

@@ -50,11 +50,19 @@ def test_a_step_along_anything_else_is_a_view_and_a_slice(step: int) -> None:
     assert set(rewritten(lambda x: x[:, 1::step], 7, 4)) <= {"slice", "view_copy", "cat"}
 
 
+KERNEL = torch.randn(4, 8, 3, 3)
+POOL = {"slice", "cat", "max_pool2d"}
 PADS = {
     "nothing": (lambda x: F.pad(x, (0, 0, 0, 0)), set()),
-    "same": (lambda x: F.pad(x, (0, 1, 0, 1)), {"constant_pad_nd"}),
+    "same": (lambda x: F.pad(x, (0, 1, 0, 1)), {"cat"}),
+    "before a convolution": (lambda x: F.conv2d(F.pad(x, (0, 1, 0, 1)), KERNEL), {"constant_pad_nd", "conv2d"}),
+    "before a pool": (
+        lambda x: F.max_pool2d(F.pad(x, (0, 1, 1, 1), value=-torch.inf), 3, 2),
+        {"slice", "cat", "max_pool2d"},
+    ),
+    "values": (lambda x: F.pad(x, (0, 1, 0, 1), value=3.0), {"cat"}),
     "inwards": (lambda x: F.pad(x, (-1, -2, 0, -1)), {"slice"}),
-    "in and out": (lambda x: F.pad(x, (-1, 2)), {"slice", "constant_pad_nd"}),
+    "in and out": (lambda x: F.pad(x, (-1, 2)), {"slice", "cat"}),
     "everywhere": (lambda x: F.pad(x, (1, 0, 0, 1, 2, 2)), {"constant_pad_nd", "conv2d"}),
     "reflected": (lambda x: F.pad(x, (2, 1, 1, 2), mode="reflect"), {"slice", "cat"}),
     "replicated": (lambda x: F.pad(x, (2, 1, 1, 2), mode="replicate"), {"slice", "cat"}),

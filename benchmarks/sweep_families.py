@@ -1,0 +1,370 @@
+"""One small network of each timm family: exported whole, how often int8 names the class of float32, size and latency.
+
+    python benchmarks/sweep_families.py --data FOLDER [--out sweep.jsonl] [--only NAME ...] [--again]
+
+No hub is asked, so the networks have no pretrained weights. Each is lightly trained, in seconds: random weights from a
+fixed seed; each layer scaled and shifted so that its outputs on pictures have mean 0 and deviation 1 (Kraehenbuehl et
+al. 2016, "Data-dependent Initializations of CNNs"); batch norm statistics settled on pictures; the last layer fitted
+in closed form (ridge regression on the features before it, its strength chosen on pictures left out). FOLDER holds one
+folder a class; a picture's name decides whether it fits the last layer, calibrates int8 or is measured. `--out` keeps
+each network's result as it comes: a second run goes on where the first ended (`--again` repeats those that fell
+short).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from edge_sdk.errors import WorkbenchError
+from edge_sdk.images.read import read_image
+from edge_sdk.model.bundle import InputSpec
+from edge_sdk.networks.timm_library import import_timm
+from edge_sdk.workbench.export import export
+from edge_sdk.workbench.labelled import LabelledImage
+from edge_sdk.workbench.lowering import quiet
+
+CLASSES = ("goldfish", "king_penguin", "school_bus", "lion")
+FIT, CALIBRATE, MEASURE = 160, 16, 60  # pictures, over all classes
+LIMIT_S = 900
+AIM = 0.95
+
+# family: architecture, input size, arguments. First the families with a member under 1 GMAC at its own size, then
+# further ones, whose smallest member is under 1 GMAC at the size used here.
+FAMILIES: dict[str, tuple[str, int, dict[str, Any]]] = {
+    "resnet": ("resnet10t", 128, {}),
+    "mobilenetv3": ("mobilenetv3_small_050", 128, {}),
+    "mobilenetv4": ("mobilenetv4_conv_small_035", 128, {}),
+    "convnext": ("convnext_atto", 128, {}),
+    "vision_transformer": ("test_vit", 160, {}),
+    "efficientvit_msra": ("efficientvit_m0", 128, {"img_size": 128}),
+    "efficientvit_mit": ("efficientvit_b0", 128, {}),
+    "repvit": ("repvit_m0_9", 128, {}),
+    "fastvit": ("fastvit_t8", 128, {}),
+    "byobnet": ("mobileone_s0", 128, {}),
+    "repghost": ("repghostnet_050", 128, {}),
+    "ghostnet": ("ghostnet_050", 128, {}),
+    "efficientnet": ("efficientnet_lite0", 128, {}),
+    "mnasnet": ("mnasnet_small", 128, {}),
+    "lcnet": ("lcnet_050", 128, {}),
+    "tinynet": ("tinynet_e", 106, {}),
+    "mixnet": ("mixnet_s", 128, {}),
+    "regnet": ("regnetx_002", 128, {}),
+    "regnety": ("regnety_002", 128, {}),
+    "dla": ("dla46x_c", 128, {}),
+    "cspnet": ("cs3darknet_focus_s", 128, {}),
+    "cspnext": ("cspnext_tiny", 128, {}),
+    "cpubone": ("cpubone_nano", 128, {}),
+    "edgenext": ("edgenext_xx_small", 128, {}),
+    "efficientformer_v2": ("efficientformerv2_s0", 128, {"img_size": 128}),
+    "efficientvim": ("efficientvim_m1", 128, {}),
+    "fasternet": ("fasternet_t0", 128, {}),
+    "hardcorenas": ("hardcorenas_a", 128, {}),
+    "hgnet": ("hgnetv2_b0", 128, {}),
+    "iformer": ("iformer_t", 128, {}),
+    "inception_next": ("inception_next_atto", 128, {}),
+    "lcnetv2": ("lcnetv2_small", 128, {}),
+    "levit": ("levit_128s", 128, {"img_size": 128}),
+    "lowformer": ("lowformer_b0", 128, {}),
+    "mambaout": ("test_mambaout", 160, {}),
+    "maxxvit": ("test_maxvit", 160, {}),
+    "coatnet": ("test_coatnet", 160, {}),
+    "mobilevit": ("mobilevit_xxs", 128, {}),
+    "mobilevitv2": ("mobilevitv2_050", 128, {}),
+    "nfnet": ("nf_regnet_b0", 128, {}),
+    "pit": ("pit_ti_224", 224, {}),
+    "pvt_v2": ("pvt_v2_b0", 128, {}),
+    "rexnet": ("rexnet_100", 128, {}),
+    "shvit": ("shvit_s1", 128, {}),
+    "starnet": ("starnet_s050", 128, {}),
+    "swiftformer": ("swiftformer_xs", 128, {}),
+    "vovnet": ("ese_vovnet19b_slim_dw", 128, {}),
+    "xcit": ("xcit_nano_12_p16_224", 128, {"img_size": 128}),
+    "vision_transformer_hybrid": ("vit_tiny_r_s16_p8_224", 128, {"img_size": 128}),
+    "deit": ("deit_tiny_patch16_224", 128, {"img_size": 128}),
+    "densenet": ("densenet121", 96, {}),
+    "dpn": ("dpn48b", 96, {}),
+    "efficientformer": ("efficientformer_l1", 224, {}),
+    "tiny_vit": ("tiny_vit_5m_224", 128, {"img_size": 128}),
+    "visformer": ("visformer_tiny", 128, {"img_size": 128}),
+    "coat": ("coat_lite_tiny", 128, {"img_size": 128}),
+    "convit": ("convit_tiny", 128, {"img_size": 128}),
+    "mlp_mixer": ("gmlp_ti16_224", 128, {"img_size": 128}),
+    "metaformer": ("poolformer_s12", 96, {}),
+    "resnetv2": ("resnetv2_18", 96, {}),
+    "senet": ("legacy_seresnet18", 96, {}),
+    "sknet": ("skresnet18", 96, {}),
+    "resnest": ("resnest14d", 96, {}),
+    "hrnet": ("hrnet_w18_small", 96, {}),
+    "gcvit": ("gcvit_xxtiny", 224, {}),
+    "eva": ("eva02_tiny_patch14_224", 112, {"img_size": 112}),
+    "swin_transformer": ("swin_tiny_patch4_window7_224", 112, {"img_size": 112}),
+    "swin_transformer_v2": ("swinv2_tiny_window8_256", 128, {"img_size": 128}),
+    "davit": ("davit_tiny", 112, {}),
+    "focalnet": ("focalnet_tiny_srf", 96, {}),
+    "res2net": ("res2net50_48w_2s", 96, {}),
+    "crossvit": ("crossvit_tiny_240", 240, {}),
+    "cait": ("cait_xxs24_224", 112, {"img_size": 112}),
+    "twins": ("twins_pcpvt_small", 112, {"img_size": 112}),
+    "selecsls": ("selecsls42", 96, {}),
+    "byoanet": ("halonet_h1", 128, {}),
+    "hiera": ("hiera_tiny_224", 224, {}),
+    "nest": ("nest_tiny", 224, {}),
+    "sequencer": ("sequencer2d_s", 112, {"img_size": 112}),
+    "tresnet": ("tresnet_m", 96, {}),
+}
+
+
+def main() -> None:
+    """Run the sweep, or go on with it, and print its table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True, type=Path)
+    parser.add_argument("--out", default=Path("sweep.jsonl"), type=Path)
+    parser.add_argument("--only", nargs="*", help="families; all by default")
+    parser.add_argument("--again", action="store_true", help="repeat those that fell short of the aim")
+    parser.add_argument("--table", action="store_true", help="print the table alone")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    if not given.table:
+        pictures = read_pictures(given.data)
+        done = results(given.out)
+        for family in given.only or FAMILIES:
+            last = done.get(family)
+            if last and not given.only and not (given.again and last.get("agreement", 0) < AIM):
+                continue
+            row = {"family": family, **run(family, pictures)}
+            print(json.dumps(row), flush=True)
+            with given.out.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+    print_table(results(given.out))
+
+
+def results(path: Path) -> dict[str, dict[str, Any]]:
+    """The last result of each family."""
+    rows = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+    return {row["family"]: row for row in rows}
+
+
+Pictures = dict[str, tuple[list[NDArray[np.uint8]], list[int]]]
+
+
+def read_pictures(folder: Path) -> Pictures:
+    """Pictures and classes of each part; a picture's part depends on its name alone."""
+    parts: Pictures = {"fit": ([], []), "calibrate": ([], []), "measure": ([], [])}
+    wanted = {"fit": FIT, "calibrate": CALIBRATE, "measure": MEASURE}
+    for number, name in enumerate(CLASSES):
+        ordered = sorted((folder / name).iterdir(), key=lambda path: zlib.crc32(path.name.encode()))
+        start = 0
+        for part, (images, truths) in parts.items():
+            for path in ordered[start : start + wanted[part] // len(CLASSES)]:
+                images.append(read_image(path).image)
+                truths.append(number)
+            start += wanted[part] // len(CLASSES)
+    return parts
+
+
+@contextmanager
+def time_limit(seconds: int) -> Iterator[None]:
+    """Raise TimeoutError in the middle of whatever runs."""
+
+    def stop(*_: object) -> None:
+        raise TimeoutError(f"more than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def run(family: str, pictures: Pictures) -> dict[str, Any]:
+    """One network: what became of it, as plain values."""
+    name, size, options = FAMILIES[family]
+    row: dict[str, Any] = {"network": name, "size": size}
+    began = time.perf_counter()
+    try:
+        with time_limit(LIMIT_S), TemporaryDirectory() as folder:
+            spec = InputSpec(size, size, (0.5,) * 3, (0.25,) * 3)
+            network, accuracy = lightly_trained(name, spec, options, pictures)
+            row |= {"fit_s": round(time.perf_counter() - began), "left_out_accuracy": accuracy}
+
+            def labelled(part: str) -> list[LabelledImage]:
+                return [LabelledImage(image, CLASSES[truth]) for image, truth in zip(*pictures[part], strict=True)]
+
+            report = export(
+                network,
+                labelled("calibrate"),
+                Path(folder) / "bundle",
+                held_out=labelled("measure"),
+                labels=CLASSES,
+                input=spec,
+                name=name,
+                version="1",
+                effort="fast",
+            )
+            row |= {
+                "whole": True,
+                "agreement": round(report.agreement, 4),
+                "float": report.float_accuracy,
+                "int8": report.bundle_accuracy,
+                "megabytes": round(report.model_bytes / 1e6, 2),
+                "gigamacs": round(report.bundle.manifest.macs / 1e9, 3),
+                "error": round(report.error, 4),
+                "ms": round(report.latency_ms, 2),
+            }
+    except WorkbenchError as error:
+        row |= {"whole": False, "reason": str(error)}
+    except Exception as error:
+        row |= {"whole": False, "reason": f"{type(error).__name__}: {str(error)[:300]}"}
+    return row | {"seconds": round(time.perf_counter() - began)}
+
+
+def lightly_trained(name: str, spec: InputSpec, options: dict[str, Any], pictures: Pictures) -> tuple[nn.Module, float]:
+    """Random weights, settled statistics, a last layer in closed form; and its accuracy on a fifth left out."""
+    timm = import_timm()
+    torch.manual_seed(0)
+    network = timm.create_model(name, num_classes=len(CLASSES), **options).eval()
+    inputs = as_inputs(pictures["fit"][0], spec)
+    truths = np.array(pictures["fit"][1])
+    mixed = np.random.default_rng(0).permutation(len(truths))
+    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    with torch.no_grad():
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None
+            norm.train()
+        initialise(network, inputs[mixed[:16]])
+        for batch in torch.split(inputs[mixed[16:64]], 24) if norms else ():
+            network(batch)
+        network.eval()
+        head = last_layer(network)
+        seen: list[torch.Tensor] = []
+        hook = head.register_forward_pre_hook(lambda _, given: seen.append(given[0].flatten(1)))
+        for batch in torch.split(inputs, 16):
+            network(batch)
+        hook.remove()
+    features = torch.cat(seen).double().numpy()
+    weight, bias, accuracy = ridge(features, truths, mixed)
+    with torch.no_grad():
+        head.weight.copy_(torch.from_numpy(weight).reshape(head.weight.shape))
+        head.bias.copy_(torch.from_numpy(bias))
+    return network, accuracy
+
+
+def initialise(network: nn.Module, pictures: torch.Tensor) -> None:
+    """Scale and shift each layer so that its outputs on these pictures have mean 0 and deviation 1."""
+    for name, value in network.named_parameters():
+        if value.dim() and float(value.abs().max()) < 1e-3 and name.endswith(("weight", "gamma", "gamma1", "gamma2")):
+            value.fill_(0.5)  # factors of branches that training would begin with none of
+    done: set[nn.Module] = set()
+
+    def adjust(layer: Any, given: Any, output: torch.Tensor) -> Any:
+        if layer in done or output.numel() == 0:
+            return output
+        done.add(layer)
+        axis = output.dim() - 1 if isinstance(layer, nn.Linear) else 1
+        rest = [one for one in range(output.dim()) if one != axis]
+        deviation = output.std(rest).clamp_min(1e-4)
+        layer.weight.div_(deviation.reshape(-1, *[1] * (layer.weight.dim() - 1)))
+        if layer.bias is not None:
+            layer.bias.sub_(output.mean(rest)).div_(deviation)
+        return layer.forward(*given)
+
+    layers = [module for module in network.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+    hooks = [layer.register_forward_hook(adjust) for layer in layers]
+    network(pictures)
+    for hook in hooks:
+        hook.remove()
+
+
+def as_inputs(images: list[NDArray[np.uint8]], spec: InputSpec) -> torch.Tensor:
+    """`float32 (N, 3, size, size)`."""
+    resized = np.stack([cv2.resize(image, (spec.width, spec.height)) for image in images])
+    mean, deviation = (np.asarray(values, np.float32) for values in (spec.mean, spec.std))
+    scaled = (resized.astype(np.float32) / 255 - mean) / deviation
+    return torch.from_numpy(scaled).permute(0, 3, 1, 2)
+
+
+def last_layer(network: nn.Module) -> Any:
+    """The layer that gives the logits."""
+    layers: list[Any] = [module for module in network.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+    layers = [layer for layer in layers if len(layer.weight) == len(CLASSES) and layer.bias is not None]
+    if not layers:
+        raise ValueError(f"expected a last layer of {len(CLASSES)} classes")
+    return layers[-1]
+
+
+def ridge(
+    features: NDArray[np.float64], truths: NDArray[np.int64], mixed: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
+    """Ridge regression on one-hot classes; the strength that is best on a fifth left out, and its accuracy there."""
+    wanted = np.eye(len(CLASSES))[truths] - 1 / len(CLASSES)
+    left_out, kept = mixed[: len(mixed) // 5], mixed[len(mixed) // 5 :]
+
+    def fit(rows: NDArray[np.int64], strength: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        mean = features[rows].mean(0)
+        centred = features[rows] - mean
+        gram = centred @ centred.T
+        dual = np.linalg.solve(gram + strength * np.trace(gram) / len(rows) * np.eye(len(rows)), wanted[rows])
+        weight = dual.T @ centred
+        return weight, wanted[rows].mean(0) - weight @ mean
+
+    def accuracy(strength: float) -> float:
+        weight, bias = fit(kept, strength)
+        return float(((features[left_out] @ weight.T + bias).argmax(1) == truths[left_out]).mean())
+
+    strengths = [10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01]
+    best = max(strengths, key=accuracy)
+    weight, bias = fit(mixed, best)
+    scale = 4 / np.abs(features @ weight.T + bias).max()  # logits of the usual size
+    return (weight * scale).astype(np.float32), (bias * scale).astype(np.float32), accuracy(best)
+
+
+def print_table(rows: dict[str, dict[str, Any]]) -> None:
+    """As Markdown."""
+    print("| family | network | input | exported whole | same class | error | float | int8 | GMAC | MB | ms |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    for family in FAMILIES:
+        row = rows.get(family)
+        if row is None:
+            continue
+        if row["whole"]:
+            values = [
+                "yes",
+                f"{row['agreement']:.1%}",
+                f"{row['error']:.3f}",
+                f"{row['float']:.1%}",
+                f"{row['int8']:.1%}",
+                f"{row['gigamacs']:.2f}",
+                f"{row['megabytes']:.2f}",
+                f"{row['ms']:.1f}",
+            ]
+        else:
+            values = [f"no: {row['reason']}", *["-"] * 7]
+        print("| " + " | ".join([family, row["network"], str(row["size"]), *values]) + " |")
+    done = [rows[family] for family in FAMILIES if family in rows]
+    whole = [row for row in done if row["whole"]]
+    reached = [row for row in whole if row["agreement"] >= AIM]
+    share = f"{len(reached)} of them with at least {AIM:.0%} agreement"
+    print(f"\n{len(done)} networks; {len(whole)} exported whole; {share}.")
+
+
+if __name__ == "__main__":
+    with quiet():
+        main()

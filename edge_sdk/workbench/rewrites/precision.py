@@ -1,0 +1,36 @@
+"""What stays in float32 beside the norms: the sums of a residual stream that norms read.
+
+Such a stream collects the outputs of all blocks and grows with them; a norm brings each place back to its own scale
+before the next layer. One int8 range for the whole stream would lose the small places.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from edge_sdk.workbench.rewrites.editor import KEEPS_FLOAT, Editor, is_call
+
+_ATEN = torch.ops.aten
+_SUMS = (_ATEN.add.Tensor, _ATEN.sub.Tensor, _ATEN.cat.default)
+_MOVES = (_ATEN.view_copy.default, _ATEN.permute.default, _ATEN.slice.Tensor)
+
+
+def keep_streams(editor: Editor) -> None:
+    """Mark sums and concatenations that a float operator reads, and those that they read, until nothing changes."""
+    nodes = [node for node in editor.graph.nodes if is_call(node, *_SUMS, _ATEN.mul.Tensor, *_MOVES)]
+    streams: set[torch.fx.Node] = set()
+    size = -1
+    while size != len(streams):
+        size = len(streams)
+        for node in reversed(nodes):
+            if node in streams or KEEPS_FLOAT in node.meta:
+                continue
+            read = any(KEEPS_FLOAT in user.meta or user in streams for user in node.users)
+            moved = is_call(node, *_MOVES)
+            if (moved and node.users and all(KEEPS_FLOAT in user.meta or user in streams for user in node.users)) or (
+                not moved and read
+            ):
+                streams.add(node)
+    for node in streams:
+        if not is_call(node, *_MOVES):
+            node.meta[KEEPS_FLOAT] = True
