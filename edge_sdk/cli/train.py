@@ -72,7 +72,7 @@ _NEEDS = (
 @click.option("--teacher", type=WeightsFile(), help="Checkpoint or other weights to distil from.")
 @click.option("--teacher-weight", default=0.7, show_default=True, type=_SHARE, help="Its share in the loss.")
 @click.option("--deferral", is_flag=True, help=_DEFERRAL)
-@click.option("--deferral-weight", default=0.5, show_default=True, type=_OPEN, help=_DEFERRAL_WEIGHT)
+@click.option("--deferral-weight", default=0.8, show_default=True, type=_OPEN, help=_DEFERRAL_WEIGHT)
 @click.option("--deduplicate", is_flag=True, help=_DEDUPLICATE)
 @click.option("--augment", default=1.0, show_default=True, type=_SHARE, help="Strength of augmentation.")
 @option("--picture-size", callback=parse_size, metavar="WxH", help=_PICTURE_SIZE, old_names=("--pictures",))
@@ -173,6 +173,7 @@ def train(
         twins = tell_twins(console, places, show, cure=cure)
         if config.deduplicate:
             say(console, f"{len(to_leave_out(twins))} pictures are left out of the training")
+        show("read network and pictures", 0, 0)
         path = run(
             config,
             cache=cache,

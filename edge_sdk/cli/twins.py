@@ -42,7 +42,9 @@ def twins_table(twins: Sequence[Twin]) -> Rows:
     """The first few, those under two classes first."""
     from edge_sdk.terminal.tables import Rows
 
-    table = Rows("Pictures that are there twice", ("picture", "class", "used for", "its twin", "class", "used for", ""))
+    table = Rows(
+        "Pictures that are there twice", ("picture", "class", "used for", "its twin", "class", "used for", "pixels")
+    )
     for twin in sorted(twins, key=lambda one: (not one.across_labels, not one.same))[:_MOST_ROWS]:
         first, second = twin.first, twin.second
         alike = "equal" if twin.same else "nearly equal"

@@ -31,3 +31,8 @@ def test_what_cannot_be_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[st
     given = ["--big", "m", "--data", str(tmp_path), "--out", str(tmp_path / "o"), "--candidates", "c", "--top", "0"]
     assert run(cli, "edge-sdk", ["companion", *given]) == 2
     assert "Invalid value for '--top'" in capsys.readouterr().err
+    files = ["--big", "a/b", "--candidates", "c.safetensors", "--data", str(tmp_path), "--out", str(tmp_path / "o")]
+    assert run(cli, "edge-sdk", ["companion", *files, "--pretrained"]) == 2
+    assert "expected a timm name with --pretrained; a/b, c.safetensors have weights" in capsys.readouterr().err
+    assert run(cli, "edge-sdk", ["companion", *files, "--float", "--precision", "int8"]) == 2
+    assert "expected --float or --precision int8, not both" in capsys.readouterr().err

@@ -36,6 +36,8 @@ def test_old_names_and_narrow_terminals(
         (["--model", "resnet18"], "is a lcnet_035; expected lcnet_035 or no architecture; got resnet18"),
         (["--out", "/dev/null/bundle"], "/dev/null is not a folder"),
         (["--data", "/no/such"], "expected a folder of pictures"),
+        (["--pretrained"], "expected --pretrained or --checkpoint, not both"),
+        (["--fp32", "--precision", "int8"], "expected --fp32 or --precision int8, not both"),
     ],
 )
 def test_what_cannot_be_is_told(

@@ -26,6 +26,10 @@ def test_what_cannot_be_read_is_told(tmp_path: Path, capsys: pytest.CaptureFixtu
     given = ["m", "--data", str(tmp_path / "none"), "--out", str(tmp_path / "records")]
     assert run(cli, "edge-sdk", ["records", *given]) == 2
     assert "expected a folder of pictures" in capsys.readouterr().err
+    assert run(cli, "edge-sdk", ["records", "m.safetensors", *given[1:], "--pretrained"]) == 2
+    assert "expected a timm name with --pretrained" in capsys.readouterr().err
+    assert run(cli, "edge-sdk", ["records", *given, "--macs", "m=1G"]) == 2
+    assert "expected --csv with --macs: " in capsys.readouterr().err
 
 
 def test_another_programs_records_need_no_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,3 +31,5 @@ def test_bad_options_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     given = ["--big", "m", "--bundle", "trailcam", "--data", str(tmp_path), "--out", str(tmp_path / "s")]
     assert run(cli, "edge-sdk", ["sequence", *given, "--method", "guess"]) == 2
     assert "Invalid value for '--method'" in capsys.readouterr().err
+    assert run(cli, "edge-sdk", ["sequence", *given, "--big", "m.safetensors", "--pretrained"]) == 2
+    assert "expected a timm name with --pretrained; m.safetensors has weights" in capsys.readouterr().err

@@ -102,6 +102,10 @@ def test_a_pattern_of_zeros_needs_no_target(place: Path, tmp_path: Path) -> None
         (["--without-control"], "expected --target"),
         (["--without-control", "--target", "params=2x", "--allocation", "fair"], "Invalid value for '--allocation'"),
         (["--without-control", "--target", "params=2x", "--shots", "0"], "Invalid value for '--shots'"),
+        (["--without-control", "--generic", "."], "expected --generic or --without-control, not both"),
+        (["--without-control", "--target", "params=2x", "--pattern", "2:4"], "expected no --target with --pattern 2:4"),
+        (["--without-control", "--schedule", "gradual", "--pattern", "2:4"], "expected --schedule once with --pattern"),
+        (["--without-control", "--target", "params=2x", "--pretrained"], "expected a timm name with --pretrained"),
     ],
 )
 def test_bad_options_are_told(place: Path, tmp_path: Path, options: list[str], told: str) -> None:
@@ -116,8 +120,7 @@ def test_bad_options_are_told(place: Path, tmp_path: Path, options: list[str], t
         (["--target", "params=2x", "--shots", "9"], "expected 9 pictures of each class; blue has 8, green has 8, red"),
         (["--target", "params=2x", "--classes", "red,pink"], "expected classes among blue, green, red; got pink"),
         (["--target", "params=900x"], "expected a target that this network can reach"),
-        (["--target", "params=2x", "--pattern", "4:2"], "N:M with N below M"),
-        (["--target", "params=2x", "--pattern", "2:4"], "no target beside an N:M pattern"),
+        (["--pattern", "4:2"], "N:M with N below M"),
         (["--pattern", "unstructured"], "params= as the only target of an unstructured pattern"),
     ],
 )
