@@ -41,6 +41,7 @@ def test_the_source_distribution_holds_all_that_its_tests_need(tmp_path: Path, m
         "docs/index.md",
         "edge_sdk/models/trailcam/model.pte",
         "edge_sdk/native/runtime.cpp",
+        "edge_sdk/native/scale.hpp",
         "examples/camera_loop.py",
         "protos/offload.proto",
         "scripts/environment",

@@ -117,6 +117,8 @@ def calibrate(
     console = open_console()
     if files is not None:
         little, cloud = (load_records(path) for path in files)
+        if big is not None:
+            say(console, f"--big is not needed with --records, which are of {cloud.info.model}")
     else:
         assert data is not None and big is not None
         little, cloud = _run(console, bundle, big, data, usual, label_map, unlabelled=bool(ask or answers))

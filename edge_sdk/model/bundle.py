@@ -29,7 +29,7 @@ from msgspec import Meta
 from edge_sdk.durable.files import write_whole
 from edge_sdk.errors import BundleError
 from edge_sdk.model.inputs import InputSpec as InputSpec
-from edge_sdk.model.inputs import decode_description
+from edge_sdk.model.inputs import decode_description, pixels_digest
 from edge_sdk.model.policy import Policy
 from edge_sdk.types import Image, check_image
 
@@ -55,11 +55,14 @@ class Golden(msgspec.Struct, frozen=True):
         image: name of a PNG in the bundle, of any size: the device scales it as it scales a frame.
         logits: the expected output, one number per label.
         tolerance: largest accepted absolute difference of a logit.
+        pixels: sha256 of the picture's pixels at the input's size, 64 hexadecimal digits; `write_bundle` fills it in.
+            "" by scaling rule 1, whose pixels are not the same everywhere.
     """
 
     image: str
     logits: tuple[float, ...]
     tolerance: Annotated[float, Meta(gt=0)]
+    pixels: str = ""
 
     def __post_init__(self) -> None:
         _check_file_name("image", self.image)
@@ -187,12 +190,12 @@ def write_bundle(
     Args:
         path: the folder.
         model: the network's bytes, or the file that holds them.
-        manifest: what it is; `sha256` is filled in here.
+        manifest: what it is.
         golden: the golden picture, `uint8 (H, W, 3)` RGB, as `edge_sdk.model.inputs.golden_picture` gives it.
         policy: how to use it; None writes no `policy.json`.
 
     Returns:
-        the bundle, opened.
+        the bundle, opened; `sha256`, `min_reader` and `golden.pixels` of its manifest are filled in.
 
     Raises:
         BundleError: the folder holds something other than a bundle, or cannot be written; or the golden picture has
@@ -203,8 +206,12 @@ def write_bundle(
     if path.exists() and not (path / MANIFEST_FILE).is_file() and (not path.is_dir() or any(path.iterdir())):
         raise BundleError(f"{path}: expected a bundle to replace, an empty folder or nothing; got something else")
     program = model if isinstance(model, bytes) else _bytes_of(model)
-    needed = max(manifest.min_reader, manifest.input.scaling)  # an older reader would scale by rule 1
-    manifest = msgspec.structs.replace(manifest, sha256=hashlib.sha256(program).hexdigest(), min_reader=needed)
+    manifest = msgspec.structs.replace(
+        manifest,
+        sha256=hashlib.sha256(program).hexdigest(),
+        min_reader=max(manifest.min_reader, manifest.input.scaling),  # an older reader would scale by rule 1
+        golden=msgspec.structs.replace(manifest.golden, pixels=pixels_digest(golden, manifest.input)),
+    )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
@@ -213,7 +220,8 @@ def write_bundle(
             new.mkdir()
             write_whole(new / manifest.model, program, durable=True)
             write_whole(new / MANIFEST_FILE, _json(manifest), durable=True)
-            picture = cv2.imencode(".png", cv2.cvtColor(golden, cv2.COLOR_RGB2BGR))[1].tobytes()
+            bgr = cv2.cvtColor(golden, cv2.COLOR_RGB2BGR)
+            picture = cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 0])[1].tobytes()  # read at every start
             write_whole(new / manifest.golden.image, picture, durable=True)
             if policy is not None:
                 write_whole(new / POLICY_FILE, _json(policy), durable=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 import msgspec
@@ -139,6 +140,11 @@ def golden_picture(image: Image, spec: InputSpec) -> Image:
     height, width = image.shape[:2]
     longest = max(_GOLDEN_SIDE, 2 * spec.width, 2 * spec.height)
     return image if max(width, height) <= longest else scale(image, *inside(longest, longest, width, height))
+
+
+def pixels_digest(image: Image, spec: InputSpec) -> str:
+    """The sha256 of a picture's pixels at the input's size; "" by rule 1, whose pixels are not the same everywhere."""
+    return "" if spec.scaling == 1 else hashlib.sha256(prepare(image, spec).tobytes()).hexdigest()
 
 
 def _prepare_halved(image: Image, spec: InputSpec) -> Image:

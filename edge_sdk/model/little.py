@@ -18,7 +18,7 @@ from edge_sdk.errors import BundleError, EdgeError
 from edge_sdk.images.scale import with_whole_rows
 from edge_sdk.model.bundle import Bundle, Manifest, open_bundle, read_golden
 from edge_sdk.model.default_runtime import default_runtime
-from edge_sdk.model.inputs import InputSpec, place
+from edge_sdk.model.inputs import InputSpec, pixels_digest, place
 from edge_sdk.model.inputs import prepare as prepare
 from edge_sdk.model.runtime import Program, Runtime, ScalingProgram
 from edge_sdk.types import Image, Prediction, check_pixels
@@ -134,8 +134,15 @@ def _check_fit(bundle: Bundle, program: Program, run: _Run) -> None:
         )
     if program.outputs != len(manifest.labels):
         raise BundleError(f"{path}: expected {len(manifest.labels)} outputs, one per label; got {program.outputs}")
+    golden = read_golden(bundle)
+    digest = pixels_digest(golden, manifest.input)
+    if manifest.golden.pixels not in ("", digest):
+        raise BundleError(
+            f"{path}: this install scales pictures wrongly: for {manifest.golden.image} expected pixels with sha256 "
+            f"{manifest.golden.pixels}; got {digest}. Build edge_sdk anew (edge_sdk/native)"
+        )
     expected = np.array(manifest.golden.logits, np.float32)
-    differences = np.abs(run(read_golden(bundle)) - expected)
+    differences = np.abs(run(golden) - expected)
     worst = int(differences.argmax())  # a NaN counts as the largest
     if not differences[worst] <= manifest.golden.tolerance:
         raise BundleError(

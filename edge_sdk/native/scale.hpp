@@ -10,9 +10,12 @@
 #include <cstdint>
 #include <vector>
 
-#if defined(__x86_64__)
+#if defined(EDGE_PLAIN)  // without vectors, to test that
+#elif defined(__x86_64__)
+#define EDGE_AVX2
 #include <immintrin.h>
 #elif defined(__aarch64__)
+#define EDGE_NEON
 #include <arm_neon.h>
 #endif
 
@@ -23,7 +26,7 @@ constexpr int kRowBits = 7;      // fraction bits of the row between the passes:
 constexpr int kDownBits = kWeightBits - kRowBits;
 constexpr int kAcrossBits = kWeightBits + kRowBits;
 
-#if defined(__aarch64__)
+#if defined(EDGE_NEON)
 constexpr int kAcrossTaps = 4;  // taps that the second pass takes at a time
 #else
 constexpr int kAcrossTaps = 2;
@@ -117,10 +120,13 @@ inline void across_plain(const int16_t* __restrict row, const Axis& axis, uint8_
   }
 }
 
-#if defined(__x86_64__)
+#if defined(EDGE_AVX2)
 
-__attribute__((target("avx2"))) inline void down_avx2(const uint8_t* const* rows, const int16_t* weights, int taps,
+// `kTaps`: the number of rows, or 0 for any.
+template <int kTaps>
+__attribute__((target("avx2"))) inline void down_avx2(const uint8_t* const* rows, const int16_t* weights, int any_taps,
                                                       size_t count, int16_t* __restrict out) {
+  const int taps = kTaps ? kTaps : any_taps;
   const __m256i zero = _mm256_setzero_si256(), half = _mm256_set1_epi32(1 << (kDownBits - 1));
   size_t x = 0;
   for (; x + 32 <= count; x += 32) {
@@ -181,7 +187,7 @@ __attribute__((target("avx2"))) inline void across_avx2(const int16_t* __restric
   }
 }
 
-#elif defined(__aarch64__)
+#elif defined(EDGE_NEON)
 
 inline void down_neon(const uint8_t* const* rows, const int16_t* weights, int taps, size_t count,
                       int16_t* __restrict out) {
@@ -254,9 +260,10 @@ class Scaler {
       for (int k = 0; k < down_.taps; ++k) {  // taps past the end weigh nothing
         rows_[static_cast<size_t>(k)] = pixels + std::min(down_.first[static_cast<size_t>(y)] + k, height - 1) * stride;
       }
-#if defined(__x86_64__)
+#if defined(EDGE_AVX2)
       if (wide) {
-        passes::down_avx2(rows_.data(), weights, down_.taps, size, between_.data());
+        const auto down = down_.taps == 2 ? passes::down_avx2<2> : passes::down_avx2<0>;
+        down(rows_.data(), weights, down_.taps, size, between_.data());
         const auto across = across_.taps == 2   ? passes::across_avx2<2>
                             : across_.taps == 4 ? passes::across_avx2<4>
                                                 : passes::across_avx2<0>;
@@ -265,7 +272,7 @@ class Scaler {
         continue;
       }
 #endif
-#if defined(__aarch64__)
+#if defined(EDGE_NEON)
       passes::down_neon(rows_.data(), weights, down_.taps, size, between_.data());
       passes::across_neon(between_.data(), across_, result_.data());
 #else
@@ -278,7 +285,7 @@ class Scaler {
 
  private:
   static bool has_avx2() {
-#if defined(__x86_64__)
+#if defined(EDGE_AVX2)
     return __builtin_cpu_supports("avx2");
 #else
     return false;

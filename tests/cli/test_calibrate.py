@@ -33,10 +33,14 @@ def test_pictures_choose_a_threshold(
     assert policy.big_macs == load_checkpoint(checkpoint)[1].macs
 
 
-def test_records_do_as_well(fp32_bundle: Path, pair: list[str]) -> None:
+def test_records_do_as_well(fp32_bundle: Path, pair: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     given = ["--bundle", str(fp32_bundle), "--records", *pair, "--macs", "1e12"]
     assert run(cli, "edge-sdk", ["calibrate", *given]) == 0
     assert open_bundle(fp32_bundle).policy.calibration["rule"] == "macs"
+    text = capsys.readouterr().out
+    assert "cascade against big" in text and "(95%: " in text and "--big" not in text
+    assert run(cli, "edge-sdk", ["calibrate", *given, "--big", "m"]) == 0
+    assert "--big is not needed with --records" in capsys.readouterr().out
 
 
 def test_a_big_model_of_unknown_cost_is_called_unknown(

@@ -27,6 +27,7 @@ from edge_sdk.model.bundle import (
     write_bundle,
     write_policy,
 )
+from edge_sdk.model.inputs import pixels_digest
 from edge_sdk.model.policy import Policy
 from edge_sdk.types import Image
 
@@ -59,8 +60,10 @@ def bundle(tmp_path: Path) -> Bundle:
 def test_what_is_written_is_read(bundle: Bundle) -> None:
     again = open_bundle(bundle.path)
     assert again == bundle
-    assert again.manifest == msgspec.structs.replace(MANIFEST, sha256=again.manifest.sha256, min_reader=2)
-    assert len(again.manifest.sha256) == 64
+    filled = msgspec.structs.replace(MANIFEST.golden, pixels=pixels_digest(golden(), MANIFEST.input))
+    wanted = msgspec.structs.replace(MANIFEST, sha256=again.manifest.sha256, min_reader=2, golden=filled)
+    assert again.manifest == wanted
+    assert len(again.manifest.sha256) == len(filled.pixels) == 64
     assert again.policy == Policy(threshold=0.7)
     assert again.model_path.read_bytes() == PROGRAM
     np.testing.assert_array_equal(read_golden(again), golden())

@@ -12,10 +12,13 @@ import pytest
 from tiny_network import HEIGHT, LABELS, MEAN, STD, WIDTH, manifest, picture, programs, write_tiny_bundle
 
 from edge_sdk.errors import BundleError, ConfigError, EdgeError, ImageError
+from edge_sdk.images.scale import scale
+from edge_sdk.model import inputs
 from edge_sdk.model.bundle import Bundle, InputSpec, write_bundle
 from edge_sdk.model.inputs import prepare
 from edge_sdk.model.little import LittleModel
 from edge_sdk.model.policy import Policy
+from edge_sdk.types import Image
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +96,23 @@ def with_manifest(path: Path, program: str = "last", **changes: object) -> Bundl
     changed = msgspec.structs.replace(manifest(programs() / "last.pte"), **changes)
     size = changed.input
     return write_bundle(path, model=file, manifest=changed, golden=picture(0, size.width, size.height))
+
+
+def test_pixels_that_are_scaled_wrongly_stop_the_load(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = write_bundle(
+        tmp_path / "tiny", model=bundle.model_path, manifest=bundle.manifest, golden=picture(0, WIDTH, 3 * HEIGHT)
+    )
+
+    def one_level_off(image: Image, width: int, height: int) -> Image:
+        wrong = scale(image, width, height).copy()
+        wrong[0, 0, 0] ^= 1
+        return wrong
+
+    monkeypatch.setattr(inputs, "scale", one_level_off)
+    with pytest.raises(BundleError, match=r"this install scales pictures wrongly: for golden\.png expected pixels "):
+        LittleModel(whole)
 
 
 def test_a_golden_picture_with_another_output_stops_the_load(tmp_path: Path) -> None:

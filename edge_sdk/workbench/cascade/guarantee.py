@@ -39,7 +39,6 @@ from edge_sdk.workbench.cascade.curve import Bools, Floats, above, check_records
 from edge_sdk.workbench.cascade.score_test import loss_p_value
 
 _CHUNK = 16
-_USUAL_LOSS = 0.01
 _NINE_IN_TEN = 1.2816
 _MOST_DELTA = 0.25
 
@@ -127,9 +126,8 @@ def likely_start(
     """The threshold at which a promise is most likely to be kept by other records: where to start their walk.
 
     The largest distance of eps from the measured loss in standard deviations of the other records, with one more frame
-    on which the models differ and the loss drawn towards 0 as if its usual size were a point, so that few records do
-    not mislead. With eps above 0 the walk stays at the strictest threshold unless this distance passes the test nine
-    times in ten.
+    on which the models differ. With eps above 0 the walk stays at the strictest threshold unless this distance passes
+    the test nine times in ten.
 
     Args:
         confidence: `float (N,)` of the little model on records that the walk does not see.
@@ -144,8 +142,7 @@ def likely_start(
     walk, count = _falling(candidates), len(confidence)
     lost, won = changed(walk, np.asarray(confidence, np.float64), little_right, big_right, offloaded_right)
     spread = (lost + won + 1) / count
-    loss = (lost - won) / count * _USUAL_LOSS**2 / (_USUAL_LOSS**2 + spread / count)
-    distance = (eps - loss) / np.sqrt(spread / records)
+    distance = (eps - (lost - won) / count) / np.sqrt(spread / records)
     best = int(np.argmax(distance))
     clear = distance[best] >= special.ndtri(1 - delta) + _NINE_IN_TEN
     return float(walk[best if clear or eps <= 0 else 0])
