@@ -1,13 +1,13 @@
-"""One int8 network through three runtimes, at one and two threads: ours (ExecuTorch), LiteRT and ONNX Runtime.
+"""The same int8 networks through three runtimes, at one and two threads: ours (ExecuTorch), LiteRT and ONNX Runtime.
 
     python -m venv /tmp/others
     /tmp/others/bin/pip install litert-torch ai-edge-litert ai-edge-quantizer onnxruntime onnx onnxscript timm
-    python benchmarks/runtimes.py --others /tmp/others/bin/python [--network mobilenetv2_100]
+    python benchmarks/runtimes.py --others /tmp/others/bin/python [--network mobilenetv2_100 resnet18 ...]
 
 The converters of the others need versions of torch that ours does not take, hence the second interpreter. All three
-quantise the same float weights statically to int8, weights per channel, on the same pictures: ours by PT2E and
-XNNPACK's quantiser, LiteRT's by ai-edge-quantizer (`static_wi8_ai8`), ONNX Runtime's by `quantize_static` (QDQ,
-unsigned activations). The table says how well the logits agree with the float network's.
+quantise the same float weights statically to int8, weights per channel, on the same pictures: ours as `edge-sdk export`
+does it, LiteRT's by ai-edge-quantizer (`static_wi8_ai8`), ONNX Runtime's by `quantize_static` (QDQ, unsigned
+activations). The table says how well the logits agree with the float network's.
 
 Each runtime lives in a process of its own per thread count. One process runs at a time, for a burst of calls; bursts
 of all go round in turn, and the table gives the median of the bursts' medians. Ours is timed from `uint8` pixels to
@@ -24,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -33,16 +33,31 @@ import numpy as np
 RUNTIMES = ("edge-sdk", "LiteRT", "ONNX Runtime")
 MEAN, STD = 0.5, 0.25
 PICTURES = 8
+TEN = (
+    "mobilenetv2_100",
+    "tf_efficientnet_lite0",
+    "mobilenetv1_100",
+    "mnasnet_100",
+    "resnet18",
+    "resnet50",
+    "regnetx_008",
+    "mobilenetv3_small_100",
+    "mobilenetv3_large_100",
+    "lcnet_100",
+)
 
 
 def network_of(folder: Path) -> dict[str, Any]:
-    """What `make_float` wrote of the network: architecture, options, classes, width, height."""
+    """What was written of the network: architecture, options, classes, width, height, mean and std."""
     found: dict[str, Any] = json.loads((folder / "network.json").read_text())
     return found
 
 
 def pictures(folder: Path) -> np.ndarray:
-    """Smooth noise, `uint8 (PICTURES, height, width, 3)`: the same in every process."""
+    """The folder's pictures, `uint8 (N, height, width, 3)`; without any, smooth noise: the same in every process."""
+    if (folder / "pixels.npy").exists():
+        kept: np.ndarray = np.load(folder / "pixels.npy")
+        return kept
     network = network_of(folder)
     width, height = network["width"], network["height"]
     coarse = np.random.default_rng(0).integers(0, 256, (PICTURES, -(-height // 8), -(-width // 8), 3), np.uint8)
@@ -50,8 +65,9 @@ def pictures(folder: Path) -> np.ndarray:
 
 
 def normalised(folder: Path) -> np.ndarray:
-    """The pictures as `float32 (PICTURES, height, width, 3)`."""
-    return ((pictures(folder) / 255 - MEAN) / STD).astype(np.float32)
+    """The pictures as `float32 (N, height, width, 3)`."""
+    mean, std = (np.array(network_of(folder)[name], np.float32) for name in ("mean", "std"))
+    return ((pictures(folder).astype(np.float32) / 255 - mean) / std).astype(np.float32)
 
 
 # Conversion, each in the interpreter that has the tools
@@ -72,6 +88,8 @@ def make_float(folder: Path, name: str, size: str) -> None:
         "classes": len(info.labels),
         "width": width,
         "height": height,
+        "mean": [MEAN] * 3,
+        "std": [STD] * 3,
     }
     (folder / "network.json").write_text(json.dumps(network))
     inputs = torch.from_numpy(normalised(folder)).permute(0, 3, 1, 2)
@@ -97,26 +115,20 @@ def load_float(folder: Path, timm: Any) -> Any:
 
 def make_edge_sdk(folder: Path) -> None:
     """A .pte file, made as `edge_sdk.workbench.export` makes it; that also demands a network that was trained."""
-    import torch
-    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
-    from executorch.backends.xnnpack.quantizer import xnnpack_quantizer as xnnpack
-    from executorch.exir import to_edge_transform_and_lower
-    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
-
+    from edge_sdk.model.inputs import InputSpec
     from edge_sdk.networks.timm_library import import_timm
+    from edge_sdk.workbench.lowering import lower, quiet
+    from edge_sdk.workbench.quantise import example, quantise
     from edge_sdk.workbench.rewrites.capture import capture
 
-    model = load_float(folder, import_timm())
-    inputs = torch.from_numpy(normalised(folder)).permute(0, 3, 1, 2)
-    example = (inputs[:1],)  # NHWC memory, as the device writes it
-    captured = capture(model, example)
-    config = xnnpack.get_symmetric_quantization_config(is_per_channel=True)
-    prepared = prepare_pt2e(captured, xnnpack.XNNPACKQuantizer().set_global(config))
-    for number in range(PICTURES):
-        prepared(inputs[number : number + 1])
-    quantised = torch.export.export(convert_pt2e(prepared), example, strict=False)
-    lowered = to_edge_transform_and_lower(quantised, partitioner=[XnnpackPartitioner()])
-    (folder / "int8.pte").write_bytes(lowered.to_executorch().buffer)
+    network = network_of(folder)
+    spec = InputSpec(network["width"], network["height"], tuple(network["mean"]), tuple(network["std"]))
+    inputs = pictures(folder)
+    with quiet():
+        captured = capture(load_float(folder, import_timm()), (example(inputs[:1], spec),))
+        made = quantise(captured, inputs, spec, np.load(folder / "float.npy"), effort=network.get("effort", "fast"))
+        (folder / "int8.pte").write_bytes(lower(made.network, (example(inputs[:1], spec),), ()))
+    (folder / "float-layers.json").write_text(json.dumps(made.float_layers))
 
 
 def make_litert(folder: Path) -> None:
@@ -176,7 +188,8 @@ def run_edge_sdk(folder: Path, threads: int) -> Callable[[int], np.ndarray]:
     """Ours."""
     from edge_sdk._native import Program
 
-    program = Program(str(folder / "int8.pte"), (MEAN,) * 3, (STD,) * 3, threads)
+    network = network_of(folder)
+    program = Program(str(folder / "int8.pte"), tuple(network["mean"]), tuple(network["std"]), threads)
     inputs = pictures(folder)
     return lambda number: program.forward(inputs[number])
 
@@ -221,23 +234,24 @@ def work(folder: Path, runtime: str, threads: int) -> None:
     """A worker process: for each line with a number of calls on stdin, the median milliseconds on stdout."""
     forward = RUN[runtime](folder, threads)
     expected = np.load(folder / "float.npy")
-    came = np.stack([forward(number) for number in range(PICTURES)])
+    came = np.stack([np.array(forward(number)) for number in range(len(expected))])
+    np.save(folder / f"{runtime}.npy", came)
     print(json.dumps(float(np.corrcoef(expected.ravel(), came.ravel())[0, 1])), flush=True)
     for line in sys.stdin:
         times = []
         for call in range(int(line)):
             start = time.perf_counter()
-            forward(call % PICTURES)
+            forward(call % len(expected))
             times.append((time.perf_counter() - start) * 1e3)
         print(json.dumps(statistics.median(times)), flush=True)
 
 
 def main() -> None:
-    """Convert, run, print the table."""
+    """Convert, run, print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--others", default=sys.executable, help="interpreter that has the others and their converters")
     parser.add_argument(
-        "--network", default="mobilenetv2_100", help="timm's name, or a checkpoint that the workbench wrote"
+        "--network", nargs="+", default=TEN, help="timm's names, or checkpoints that the workbench wrote; default: ten"
     )
     parser.add_argument("--size", default="224x224", help="width and height of the input; a checkpoint has its own")
     parser.add_argument("--rounds", type=int, default=15, help="bursts of each")
@@ -248,64 +262,100 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.make == "float":
-        make_float(options.folder, options.network, options.size)
+        make_float(options.folder, options.network[0], options.size)
     elif options.make:
         MAKE[options.make](options.folder)
     elif options.work:
         work(options.folder, options.work, options.threads)
     else:
-        compare(options)
+        compare_all(options)
 
 
-def compare(options: argparse.Namespace) -> None:
-    """The parent process."""
+def compare_all(options: argparse.Namespace) -> None:
+    """The parent process: a table for each network, and one of the ratios."""
     from rich.console import Console
     from rich.table import Table
 
-    with tempfile.TemporaryDirectory() as name, open(Path(name) / "errors.txt", "w+") as errors:
-        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    console = Console()
+    ratios: dict[str, list[str]] = {}
+    for network in options.network:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            convert(folder, "float", options.others, "--network", network, "--size", options.size)
+            failed = {runtime: error for runtime in MAKE if (error := tried(folder, runtime, options.others))}
+            for runtime, error in failed.items():
+                console.print(f"{network}, {runtime}: the conversion failed: {error}", markup=False)
+            runtimes = [runtime for runtime in RUNTIMES if runtime not in failed]
+            times, alike = race(folder, runtimes, options.others, options.rounds, options.calls)
+            what = network_of(folder)
+        title = f"{what['arch']}, {what['width']}x{what['height']}, int8: median ms per picture"
+        table = Table("", "1 thread", "2 threads", "r, int8 to float logits", title=title)
+        for runtime in runtimes:
+            table.add_row(runtime, *(f"{times[runtime, n]:.3f}" for n in (1, 2)), f"{alike[runtime]:.4f}")
+        console.print(table)
+        if "edge-sdk" in runtimes and len(runtimes) > 1:
+            fastest = {n: min(times[other, n] for other in runtimes if other != "edge-sdk") for n in (1, 2)}
+            ratios[network] = [f"{times['edge-sdk', n] / fastest[n]:.3f}" for n in (1, 2)]
+    table = Table("", "1 thread", "2 threads", title="ours / fastest other")
+    for network, row in ratios.items():
+        table.add_row(network, *row)
+    console.print(table)
 
-        def command(runtime: str, *arguments: str) -> list[str]:
-            python = sys.executable if runtime in ("float", "edge-sdk") else options.others
-            common = ["--folder", name, "--network", options.network, "--size", options.size]
-            return [python, __file__, *common, *arguments]
 
-        for runtime in ("float", *MAKE):
-            done = subprocess.run(command(runtime, "--make", runtime), env=environment, capture_output=True, text=True)
-            if done.returncode:
-                raise SystemExit(f"{runtime}: the conversion failed\n{done.stderr[-4000:]}")
-        network = network_of(Path(name))
-        workers: dict[tuple[str, int], subprocess.Popen[str]] = {}
-        agreement: dict[str, float] = {}
-        bursts: dict[tuple[str, int], list[float]] = {}
+def convert(folder: Path, runtime: str, others: str, *arguments: str) -> None:
+    """Make one runtime's file in the folder, in the interpreter that has the tools."""
+    if error := tried(folder, runtime, others, *arguments):
+        raise SystemExit(f"{runtime}: the conversion failed\n{error}")
+
+
+def tried(folder: Path, runtime: str, others: str, *arguments: str) -> str:
+    """As `convert`; returns the last of what it said where it failed, else nothing."""
+    command = _command(folder, runtime, others, "--make", runtime, *arguments)
+    done = subprocess.run(command, env=_environment(), capture_output=True, text=True)
+    return done.stderr[-2000:] if done.returncode else ""
+
+
+def race(
+    folder: Path, runtimes: Sequence[str], others: str, rounds: int, calls: int
+) -> tuple[dict[tuple[str, int], float], dict[str, float]]:
+    """Time the runtimes on the folder's pictures in turns.
+
+    Returns:
+        the median milliseconds by runtime and number of threads, and the correlation of each one's logits to the float
+        network's.
+    """
+    workers: dict[tuple[str, int], subprocess.Popen[str]] = {}
+    alike: dict[str, float] = {}
+    bursts: dict[tuple[str, int], list[float]] = {}
+    with tempfile.TemporaryFile("w+") as errors:
         for threads in (1, 2):
-            for runtime in RUNTIMES:
+            for runtime in runtimes:
                 workers[runtime, threads] = worker = subprocess.Popen(
-                    command(runtime, "--work", runtime, "--threads", str(threads)),
-                    env=environment,
+                    _command(folder, runtime, others, "--work", runtime, "--threads", str(threads)),
+                    env=_environment(),
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=errors,
                     text=True,
                 )
-                agreement[runtime] = ask(worker, None, errors)
-        for burst in range(options.rounds + 1):
+                alike[runtime] = ask(worker, None, errors)
+        for burst in range(rounds + 1):
             for key, worker in workers.items():
-                milliseconds = ask(worker, options.calls, errors)
+                milliseconds = ask(worker, calls, errors)
                 if burst:  # the first warms up
                     bursts.setdefault(key, []).append(milliseconds)
         for worker in workers.values():
             worker.communicate()
-    medians = {key: statistics.median(values) for key, values in bursts.items()}
-    table = Table(title=f"{network['arch']}, {network['width']}x{network['height']}, int8: median ms per picture")
-    for column in ("", "1 thread", "2 threads", "r, int8 to float logits"):
-        table.add_column(column, justify="right" if column else "left")
-    for runtime in RUNTIMES:
-        row = [f"{medians[runtime, threads]:.3f}" for threads in (1, 2)]
-        table.add_row(runtime, *row, f"{agreement[runtime]:.4f}")
-    ratios = [medians["edge-sdk", t] / min(medians[other, t] for other in RUNTIMES[1:]) for t in (1, 2)]
-    table.add_row("ours / fastest other", *(f"{ratio:.3f}" for ratio in ratios))
-    Console().print(table)
+    return {key: statistics.median(values) for key, values in bursts.items()}, alike
+
+
+def _command(folder: Path, runtime: str, others: str, *arguments: str) -> list[str]:
+    python = sys.executable if runtime in ("float", "edge-sdk") else others
+    return [python, __file__, "--folder", str(folder), *arguments]
+
+
+def _environment() -> dict[str, str]:
+    return os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 def ask(worker: subprocess.Popen[str], calls: int | None, errors: TextIO) -> float:

