@@ -91,7 +91,7 @@ def empty_program(folder: Path, width: int, height: int) -> str:
     inputs = (torch.zeros(1, 3, height, width).to(memory_format=torch.channels_last),)
     path = folder / f"{width}x{height}.pte"
     with quiet():
-        path.write_bytes(lower(torch.export.export(first, inputs).module(), inputs, ()))
+        path.write_bytes(lower(torch.export.export(first, inputs).module(), inputs, ()).program)
     return str(path)
 
 

@@ -127,7 +127,7 @@ def make_edge_sdk(folder: Path) -> None:
     with quiet():
         captured = capture(load_float(folder, import_timm()), (example(inputs[:1], spec),))
         made = quantise(captured, inputs, spec, np.load(folder / "float.npy"), effort=network.get("effort", "fast"))
-        (folder / "int8.pte").write_bytes(lower(made.network, (example(inputs[:1], spec),), ()))
+        (folder / "int8.pte").write_bytes(lower(made.network, (example(inputs[:1], spec),), ()).program)
     (folder / "float-layers.json").write_text(json.dumps(made.float_layers))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_sdk.cli.given import refuse_together, refuse_without
+from edge_sdk.cli.given import given, refuse_together, refuse_without
 from edge_sdk.cli.options import (
     WeightsFile,
     arch_option,
@@ -27,6 +27,8 @@ from edge_sdk.cli.twins import tell_twins
 from edge_sdk.terminal.command import need, when_stopped
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from edge_sdk.workbench.train import Progress
 
 _SHARE = click.FloatRange(0, 1)
@@ -37,17 +39,27 @@ _PICTURE_SIZE = "Size at which prepared pictures are kept, so that several train
 _DEFERRAL = "Tune a trained --checkpoint to be sure where it is right and unsure where it is wrong (Gatekeeper)."
 _DEFERRAL_WEIGHT = "Weight of the right answers; less: more frames left to the big model, less accuracy alone."
 _DEDUPLICATE = "Leave training pictures out that are nearly the same as one of another split, or lie under two classes."
+_QAT = (
+    "Tune a trained --checkpoint so that int8 keeps its answers, learning them through int8's rounding; labels are not "
+    "looked at. Uses --data, --epochs [4], --batch [8], --learning-rate [1e-5], --seed and --version."
+)
 _FINISH_NOW = "Learn no further: evaluate what a stopped training saved last, and write it."
+_NOT_WITH_QAT = (
+    *("--deferral", "--teacher", "--finish-now", "--val", "--label-smoothing", "--augment", "--autocast", "--device"),
+    *("--size", "--picture-size", "--average", "--weight-decay", "--warmup", "--precision", "--deduplicate"),
+)
 _CONTRADICTIONS = (
     ("--pretrained", "--checkpoint", "the network starts from timm's weights or from the checkpoint's"),
     ("--model-option", "--checkpoint", "a checkpoint has the options that it was made with"),
     ("--teacher", "--deferral", "each is a loss of its own"),
     ("--label-smoothing", "--deferral", "the loss of deferral has no label smoothing"),
+    *(("--qat", name, "the network learns its own answers, in one go") for name in _NOT_WITH_QAT),
 )
 _NEEDS = (
     ("--deferral", "--checkpoint", "it tunes a network that is trained already"),
     ("--deferral-weight", "--deferral", "it is part of that loss"),
     ("--teacher-weight", "--teacher", "it is the teacher's share"),
+    ("--qat", "--checkpoint", "it tunes a network that is trained already"),
 )
 
 
@@ -74,6 +86,7 @@ _NEEDS = (
 @click.option("--deferral", is_flag=True, help=_DEFERRAL)
 @click.option("--deferral-weight", default=0.8, show_default=True, type=_OPEN, help=_DEFERRAL_WEIGHT)
 @click.option("--deduplicate", is_flag=True, help=_DEDUPLICATE)
+@click.option("--qat", is_flag=True, help=_QAT)
 @click.option("--augment", default=1.0, show_default=True, type=_SHARE, help="Strength of augmentation.")
 @option("--picture-size", callback=parse_size, metavar="WxH", help=_PICTURE_SIZE, old_names=("--pictures",))
 @seed_option("Seed of weights, order and augmentation.")
@@ -102,6 +115,7 @@ def train(
     teacher: str | None,
     deferral: bool,
     deferral_weight: float,
+    qat: bool,
     threads: int | None,
     workers: int | None,
     cache: Path | None,
@@ -126,6 +140,9 @@ def train(
         taken = take_threads(threads)
     start = model_or_checkpoint(model, checkpoint)
     say(console, taken.sentence())
+    if qat:
+        _tune(console, start, settings)
+        return
     config = TrainConfig(
         model=start,
         model_options=model_option,
@@ -187,3 +204,24 @@ def train(
     say(console, f"wrote {path}")
     if finish_now:
         say(console, f"the same command without --finish-now continues the training from {path}.state")
+
+
+def _tune(console: Console, checkpoint: str, settings: dict[str, Any]) -> None:
+    """`--qat`, with defaults of its own."""
+    from edge_sdk.terminal.progress import progress_bars, shown_by
+    from edge_sdk.terminal.text import say
+    from edge_sdk.workbench.qat import tune_checkpoint
+
+    own = {"epochs": "--epochs", "batch": "--batch", "learning_rate": "--learning-rate"}
+    chosen = {name: settings[name] for name, option in own.items() if option in given()}
+    with when_stopped(lambda: "nothing was written"), progress_bars(console) as bars:
+        path = tune_checkpoint(
+            checkpoint,
+            settings["data"],
+            settings["out"],
+            seed=settings["seed"],
+            version=settings["version"],
+            on_progress=shown_by(bars),
+            **chosen,
+        )
+    say(console, f"wrote {path}: export it with edge-sdk export --checkpoint {path} --data {settings['data']}")

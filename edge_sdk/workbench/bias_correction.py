@@ -95,6 +95,9 @@ def _add_to_bias(network: Any, node: Node, shift: torch.Tensor) -> None:
     before = node.args[_BIAS] if len(node.args) > _BIAS else node.kwargs.get("bias")
     bias = shift.clone()
     if isinstance(before, Node):
+        if len(before.users) == 1 and sum(other.target == before.target for other in network.graph.nodes) == 1:
+            attribute(network, before).data.add_(shift)  # a second parameter would be stored beside the first
+            return
         bias += attribute(network, before).detach()
     name = f"corrected_{node.name}_bias"
     network.register_parameter(name, nn.Parameter(bias, requires_grad=False))

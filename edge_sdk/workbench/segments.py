@@ -37,7 +37,7 @@ class Segments:
         self._of = _segments(self._nodes)
         weights = {node.name: node.args[1] for node in reference.graph.nodes if is_layer(node)}
         self._layers = [node for node in self._nodes if is_layer(node)]
-        self.names = [_module(weights.get(node.name), node.name) for node in self._layers]
+        self.names = [_module(node, weights.get(node.name)) for node in self._layers]
         self._floats = [
             attribute(reference, weights[node.name]) if node.name in weights else None for node in self._layers
         ]
@@ -101,5 +101,8 @@ def _is(node: Node, name: str) -> bool:
     return node.op == "call_function" and name in str(node.target)
 
 
-def _module(weight: Any, otherwise: str) -> str:
-    return str(weight.target).removesuffix(".weight") if isinstance(weight, Node) else otherwise
+def _module(node: Node, weight: Any) -> str:
+    """The module that a layer stands in; where normalisation was folded into it, that of the normalisation."""
+    stack = list((node.meta.get("nn_module_stack") or {}).values())
+    path = str(stack[-1][0]).removeprefix("L__self__").strip(".") if stack else ""
+    return path or (str(weight.target).removesuffix(".weight") if isinstance(weight, Node) else node.name)

@@ -36,6 +36,8 @@ def test_photos_become_a_checkpoint(checkpoint: Path) -> None:
         (["--checkpoint", __file__, "--model-option", "a=1"], "expected --model-option or --checkpoint, not both"),
         (["--checkpoint", __file__, "--teacher", __file__, "--deferral"], "expected --teacher or --deferral"),
         (["--model", "m", "--deferral"], "expected --checkpoint with --deferral"),
+        (["--model", "m", "--qat"], "expected --checkpoint with --qat"),
+        (["--checkpoint", __file__, "--qat", "--teacher", __file__], "expected --qat or --teacher, not both"),
         (["--model", "m", "--teacher-weight", "0.5"], "expected --teacher with --teacher-weight"),
     ],
 )
@@ -46,6 +48,16 @@ def test_bad_options_are_told(
     assert run(cli, "edge-sdk", ["train", *needed, *options]) == 2
     said = capsys.readouterr().err
     assert told in said and said.startswith("edge-sdk: ") and said.count("\n") == 1
+
+
+def test_a_checkpoint_is_tuned_for_int8(
+    photos: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "tuned.safetensors"
+    given = ["--qat", "--checkpoint", str(checkpoint), "--data", str(photos), "--out", str(out), "--epochs", "1"]
+    assert run(cli, "edge-sdk", ["train", *given]) == 0
+    assert load_checkpoint(out)[1].training["tuned_for"] == "int8"
+    assert "export it with" in capsys.readouterr().out
 
 
 def test_ctrl_c_ends_with_what_was_done(photos: Path, tmp_path: Path) -> None:

@@ -92,4 +92,4 @@ def test_the_corrected_network_is_lowered_and_only_biases_change() -> None:
     for name, value in weights.items():
         assert torch.equal(quantised.state_dict()[name], value)
     with quiet():
-        assert lower(quantised, (pictures[0],), ["hardswish", "transpose"])
+        assert lower(quantised, (pictures[0],), ["hardswish", "transpose"]).program

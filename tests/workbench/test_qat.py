@@ -1,0 +1,93 @@
+"""A network learns to keep its answers through int8's rounding."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from edge_sdk.errors import WorkbenchError
+from edge_sdk.model.inputs import InputSpec
+from edge_sdk.workbench.likeness import likeness
+from edge_sdk.workbench.qat import _rounding, tune_checkpoint, tune_for_int8
+from edge_sdk.workbench.quantise import logits_of
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of the exporter's own code
+
+SPEC = InputSpec(12, 12, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+
+
+def network() -> nn.Module:
+    """A depthwise layer whose channels differ much: int8 costs it a good deal."""
+    torch.manual_seed(0)
+    made = nn.Sequential(
+        nn.Conv2d(3, 16, 3, 2, 1, bias=False),
+        nn.BatchNorm2d(16),
+        nn.ReLU6(),
+        nn.Conv2d(16, 16, 3, 1, 1, groups=16, bias=False),
+        nn.BatchNorm2d(16),
+        nn.ReLU6(),
+        nn.Conv2d(16, 24, 1),
+        nn.ReLU6(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(24, 5),
+    )
+    made.train()(torch.randn(32, 3, 12, 12))
+    with torch.no_grad():
+        made[4].weight.copy_(torch.exp(2.5 * torch.randn(16, generator=torch.Generator().manual_seed(3))))  # type: ignore[operator]
+    return made.eval()
+
+
+def rounded_error(module: nn.Module, original: nn.Module, pixels: np.ndarray) -> float:
+    """How far the network's answers through int8's rounding are from the original's float ones."""
+    graph, layers = _rounding(module, pixels, SPEC, lambda done, of: None)
+    assert len(layers) == 4
+    return likeness(logits_of(graph, pixels, SPEC), logits_of(original, pixels, SPEC)).error
+
+
+@pytest.mark.slow
+def test_rounded_answers_come_nearer_to_the_float_networks() -> None:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (32, 3, 3, 3), np.uint8).repeat(4, 1).repeat(4, 2)
+    module = network()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    told: list[tuple[str, int, int]] = []
+    tuned = tune_for_int8(module, pixels, SPEC, epochs=8, learning_rate=3e-4, on_progress=lambda *it: told.append(it))
+    assert all(torch.equal(module.state_dict()[name], value) for name, value in before.items())
+    assert told[-1] == ("learning int8's rounding", 32, 32)
+    assert rounded_error(tuned, module, pixels) < 0.75 * rounded_error(module, module, pixels)
+
+
+def test_without_steps_of_any_size_the_network_stays() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 12, 12, 3), np.uint8)
+    module = network()
+    tuned = tune_for_int8(module, pixels, SPEC, epochs=1, learning_rate=0.0)
+    assert np.abs(logits_of(tuned, pixels, SPEC) - logits_of(module, pixels, SPEC)).max() < 1e-3
+
+
+def test_pictures_are_needed() -> None:
+    with pytest.raises(WorkbenchError, match="got none"):
+        tune_for_int8(network(), np.empty((0, 12, 12, 3), np.uint8), SPEC)
+
+
+def test_a_checkpoint_is_tuned_and_written(tmp_path: Path) -> None:
+    import cv2
+
+    from edge_sdk.networks.checkpoint import create_model, load_checkpoint, save_checkpoint
+
+    for label in ("a", "b"):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        for number in range(6):
+            picture = np.random.default_rng(number).integers(0, 256, (32, 32, 3), np.uint8)
+            cv2.imwrite(str(tmp_path / "data" / label / f"{number}.png"), picture)
+    spec = InputSpec(32, 32, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+    module, info = create_model("mobilenetv2_035", labels=("a", "b"), input=spec)
+    start = save_checkpoint(tmp_path / "float.safetensors", module, info)
+    out = tune_checkpoint(str(start), str(tmp_path / "data"), tmp_path / "tuned.safetensors", epochs=1, version="2")
+    tuned, said = load_checkpoint(out)
+    assert (said.labels, said.version, said.training["tuned_for"]) == (("a", "b"), "2", "int8")
+    assert not torch.equal(tuned.state_dict()["classifier.weight"], module.state_dict()["classifier.weight"])
