@@ -16,8 +16,9 @@ answered there is no walk, since a start that moves with later answers would be 
 
 No prediction stands in for a label. Prediction-powered inference (arXiv 2301.09633) and its cross-fitted form (arXiv
 2309.16598) shorten an interval by the variance of the loss that a prediction explains, on frames beyond those that are
-labelled. Here all frames on which the models agree are known exactly without it, and of the rest hardly anything can be
-explained: see `benchmarks/few_labels.py`.
+labelled. Here the loss of all frames on which the models agree is known exactly without it. Of the rest a prediction
+explains a part only where so many frames exit that the loss is far above what anybody promises; its interval holds in
+the limit alone, and it needs frames beyond the calibration's: `benchmarks/few_labels.py` measures it.
 """
 
 from __future__ import annotations
