@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -131,13 +131,16 @@ class _Lines(_Paced):
 
     def stop(self) -> None:
         self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join()  # no line comes after the end
         super().stop()
 
     def _print_when_due(self) -> None:
         wait = FIRST_LINE_S
-        while not self._ended.wait(wait):
-            say(self.console, self.line())
-            wait = LINE_EVERY_S
+        with suppress(OSError, ValueError):  # nobody reads any more: the work goes on, and the command's own words tell
+            while not self._ended.wait(wait):
+                say(self.console, self.line())
+                wait = LINE_EVERY_S
 
     def line(self) -> str:
         """Where the work stands: the step that reported last, with its parts done and the time left."""

@@ -69,6 +69,22 @@ def test_a_log_gets_lines_though_the_work_says_nothing(monkeypatch: pytest.Monke
         assert written.wait(60)
 
 
+def test_a_log_that_is_closed_does_not_end_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "FIRST_LINE_S", 0.001)
+    tried = threading.Event()
+
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            tried.set()
+            raise OSError("nobody reads")
+
+    with progress_bars(Console(file=Closed(), width=80)) as bars:
+        show = shown_by(bars)
+        assert tried.wait(60)
+        show("work", 1, 2)
+    assert not any(thread.name == "progress" for thread in threading.enumerate())
+
+
 def test_bars_on_a_terminal_show_names_as_they_are() -> None:
     console = Console(file=io.StringIO(), width=100, force_terminal=True)
     with progress_bars(console) as bars:
