@@ -38,6 +38,7 @@ INSTALL = "pip install '.[cloud]'"
 PATH = click.Path(path_type=Path)
 MODEL = "A shipped model, a checkpoint or other weights (.pth), a bundle, or a timm name."
 ARCH = "timm name of a file of weights that does not say its architecture; --model ARCH=FILE says it too."
+GROUP = "A label map that comes with the package: ImageNet's classes in a dozen groups."
 RATE = "Frames a second from one device; further ones are OVERLOADED.  [default: no limit]"
 STATE = "Folder of the reply cache; none: memory only.  [default: the user's state folder, one for each port]"
 ARCHIVE = "Folder of the frame archive: frames with the model's answers, for training.  [default: no archive]"
@@ -97,6 +98,7 @@ def _bytes_of(ctx: click.Context, parameter: click.Parameter, text: str) -> int:
 @click.option("--max-pixels", type=click.IntRange(1), default=32_000_000, help="Largest picture, width x height.")
 @click.option("--max-image-bytes", type=click.IntRange(1), default=8 << 20, help="Largest encoded picture.")
 @click.option("--label-map", type=PATH, help='JSON {"fine": "coarse", "*": "other"}.')
+@click.option("--label-group", type=click.Choice(["animals", "coarse"]), help=GROUP)
 @click.option("--tls-cert", type=PATH, help="PEM certificate of this server: the link is encrypted.")
 @click.option("--tls-key", type=PATH, help="PEM key of --tls-cert.")
 @click.option("--client-ca", type=PATH, help="PEM authority of the devices: each must show a certificate of it.")
@@ -151,6 +153,7 @@ def main(
     max_pixels: int,
     max_image_bytes: int,
     label_map: Path | None,
+    label_group: str | None,
     tls_cert: Path | None,
     tls_key: Path | None,
     client_ca: Path | None,
@@ -197,6 +200,8 @@ def main(
         model = name_with(arch, model)
     except ValueError as error:
         raise click.UsageError(f"--arch: {error}") from error
+    if label_map is not None and label_group is not None:
+        raise click.UsageError("expected --label-map or --label-group, not both")
     raise_descriptor_limit(max_streams)
     cv2.setNumThreads(1)  # pictures are decoded side by side; the cores are the model's
     try:
@@ -211,6 +216,7 @@ def main(
             queue=queue,
             limits=Limits(max_bytes=max_image_bytes, max_pixels=max_pixels),
             label_map=label_map,
+            label_group=label_group or "",
             tls=_tls(tls_cert, tls_key, client_ca),
             tokens=tokens,
             insecure=insecure,

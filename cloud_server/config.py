@@ -32,6 +32,8 @@ class ServerConfig:
         decoders: threads that decode pictures.
         limits: the largest picture that is decoded.
         label_map: JSON file from the model's labels to the devices'.
+        label_group: in its place, a map from ImageNet's classes that comes with the package
+            (`edge_sdk.networks.label_groups`).
         drain_s: seconds that frames in flight may take at the end.
         model_grace_s: seconds that a model may hang, or fail on everything, before `CloudServer.broken` returns and the
             command ends; infinity: it stays.
@@ -64,6 +66,7 @@ class ServerConfig:
     decoders: int = 2
     limits: Limits = field(default_factory=Limits)
     label_map: Path | None = None
+    label_group: str = ""
     drain_s: float = 10.0
     model_grace_s: float = 30.0
     tls: TlsFiles | None = None

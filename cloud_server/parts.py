@@ -15,6 +15,7 @@ from cloud_server.fleet.stats import Stats
 from cloud_server.model.batching import Batcher
 from cloud_server.model.big import BigModel
 from cloud_server.model.decode import decode, weigh
+from edge_sdk.networks.label_groups import label_group
 from edge_sdk.networks.label_map import LabelMap, make_label_map, read_label_map
 from edge_sdk.types import Image
 from edge_sdk.wire import offload_pb2 as wire
@@ -22,6 +23,8 @@ from edge_sdk.wire import offload_pb2 as wire
 
 def label_map_of(config: ServerConfig, model: BigModel) -> LabelMap:
     """The label map of the settings, or one that changes nothing."""
+    if config.label_group:
+        return make_label_map(model.labels, label_group(config.label_group))
     if config.label_map is None:
         return make_label_map(model.labels, {})
     return read_label_map(config.label_map, model.labels)

@@ -10,6 +10,7 @@ ELSEWHERE = {
     "edge_sdk/errors.py": "names alone",
     "edge_sdk/camera/simulated/pose.py": "a value",
     "edge_sdk/model/halving.py": "tests/model/test_inputs.py: the first of the rules there",
+    "edge_sdk/cli/weights_option.py": "tests/cli/test_options.py",
     "edge_sdk/networks/checkpoint_info.py": "a value",
     "edge_sdk/networks/find_architecture.py": "tests/networks/test_foreign.py: the way of a file",
     "edge_sdk/networks/timm_networks.py": "tests/networks/test_checkpoint.py and test_hub.py: what they make and fetch",

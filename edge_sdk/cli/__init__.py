@@ -17,6 +17,7 @@ from edge_sdk.cli.info import info
 from edge_sdk.cli.journal import journal
 from edge_sdk.cli.keys import keys
 from edge_sdk.cli.ladder import ladder
+from edge_sdk.cli.photos import photos
 from edge_sdk.cli.records import records
 from edge_sdk.cli.sequence import sequence
 from edge_sdk.cli.specialize import specialize
@@ -46,7 +47,7 @@ def cli() -> None:
 
 
 DEVICE = (info, classify, journal, drift, keys, contact_sheet)
-WORKBENCH = (import_, train, export, calibrate, ladder, records, cascade, companion, sequence, specialize)
+WORKBENCH = (photos, import_, train, export, calibrate, ladder, records, cascade, companion, sequence, specialize)
 for _command in (*DEVICE, *WORKBENCH):
     cli.add_command(_command)
 

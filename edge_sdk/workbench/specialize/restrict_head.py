@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from edge_sdk.errors import WorkbenchError
 
@@ -50,20 +50,3 @@ def classifier(module: nn.Module) -> tuple[str, nn.Linear]:
             "two heads and convolutional heads are not supported"
         )
     return next(name for name, layer in module.named_modules() if layer is head), head
-
-
-class Summed(nn.Module):
-    """A big model whose class probabilities are summed into the task's classes.
-
-    Takes the big model's input and gives log-probabilities `(N, K)`, up to a constant per picture.
-    """
-
-    def __init__(self, big: nn.Module, members: Sequence[Sequence[int]]) -> None:
-        super().__init__()
-        self.big = big
-        self._members = [list(group) for group in members]
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits of the task's classes."""
-        logits = self.big(x)
-        return torch.stack([logits[:, group].logsumexp(1) for group in self._members], 1)

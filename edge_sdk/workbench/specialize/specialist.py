@@ -21,6 +21,7 @@ from torch import nn
 from edge_sdk.durable.files import write_whole
 from edge_sdk.model.bundle import Bundle, InputSpec
 from edge_sdk.networks.checkpoint import CheckpointInfo, save_checkpoint
+from edge_sdk.networks.grouped import Summed
 from edge_sdk.networks.macs import count_macs, count_parameters
 from edge_sdk.networks.pruning.structure import find_structure
 from edge_sdk.workbench.cascade.paired import Difference, paired_difference
@@ -33,7 +34,7 @@ from edge_sdk.workbench.specialize.limits import counted_limits, find_limits
 from edge_sdk.workbench.specialize.method import Compressed, Method
 from edge_sdk.workbench.specialize.progress import OnProgress, progress_of
 from edge_sdk.workbench.specialize.report import Report, Stage
-from edge_sdk.workbench.specialize.restrict_head import Summed, classifier, restrict
+from edge_sdk.workbench.specialize.restrict_head import classifier, restrict
 from edge_sdk.workbench.specialize.samples import Samples, members_of, with_views
 from edge_sdk.workbench.specialize.sessions import note_settings
 from edge_sdk.workbench.specialize.sparsify import round_weights

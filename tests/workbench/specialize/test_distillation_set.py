@@ -91,7 +91,8 @@ def test_a_set_without_mixing_or_changes_are_the_pictures_and_their_mirror_image
 
 
 def test_a_teacher_that_sums_classes_watches_the_whole_networks_layers() -> None:
-    from edge_sdk.workbench.specialize.restrict_head import Summed, restrict
+    from edge_sdk.networks.grouped import Summed
+    from edge_sdk.workbench.specialize.restrict_head import restrict
 
     module, _ = little_task.trained()
     members = ((0, 1), (2,), (3, 4, 5))

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.networks.checkpoint import create_model
-from edge_sdk.workbench.specialize.restrict_head import Summed, classifier, restrict
+from edge_sdk.networks.grouped import Summed
+from edge_sdk.workbench.specialize.restrict_head import classifier, restrict
 
 TEN = tuple("abcdefghij")
 

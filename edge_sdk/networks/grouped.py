@@ -1,0 +1,39 @@
+"""A network whose fine classes are summed into coarse ones, as one network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from edge_sdk.networks.label_map import make_label_map
+
+
+class Summed(nn.Module):
+    """A network whose class probabilities are summed into K groups.
+
+    Takes the network's input and gives log-probabilities `(N, K)`, up to a constant per picture.
+    """
+
+    def __init__(self, network: nn.Module, members: Sequence[Sequence[int]]) -> None:
+        super().__init__()
+        self.network = network
+        self._members = [list(group) for group in members]
+        self.num_classes = len(self._members)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of the groups."""
+        logits = self.network(x)
+        return torch.stack([logits[:, group].logsumexp(1) for group in self._members], 1)
+
+
+def grouped(network: nn.Module, labels: Sequence[str], mapping: Mapping[str, str]) -> tuple[Summed, tuple[str, ...]]:
+    """A network with the labels that a label map leads to, and those labels.
+
+    Raises:
+        ConfigError: the map names a label that the network does not have.
+    """
+    found = make_label_map(labels, dict(mapping))
+    members = [[int(fine) for fine in (found.index == group).nonzero()[0]] for group in range(len(found.labels))]
+    return Summed(network, members).eval(), found.labels

@@ -1,0 +1,48 @@
+"""Which class of ImageNet a folder of photos is of: named by its number, its WordNet id, or in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from edge_sdk.networks.labels import imagenet_labels, imagenet_wnids
+from edge_sdk.workbench.labelled import LabelledImage
+
+
+def class_of(folder: str) -> str | None:
+    """The class that a folder's name means: "388", "n02510455" or "giant_panda"; None: none."""
+    labels = imagenet_labels()
+    if re.fullmatch(r"\d{1,3}", folder, re.ASCII):
+        return labels[int(folder)]
+    if folder in imagenet_wnids():
+        return labels[imagenet_wnids().index(folder)]
+    words = _words(folder)
+    return next((label for label in labels if _words(label) == words), None)
+
+
+def labels_of(folders: Iterable[str], label_map: Mapping[str, str]) -> dict[str, str]:
+    """The label of each folder that has one.
+
+    Args:
+        folders: their names.
+        label_map: from ImageNet's classes to groups; a folder may be named as a group too. Empty: no groups.
+    """
+    groups = {_words(group): group for group in label_map.values()}
+    found = {}
+    for folder in folders:
+        fine = class_of(folder)
+        label = label_map.get(fine, fine) if fine is not None else None
+        if (label := groups.get(_words(folder), label)) is not None:
+            found[folder] = label
+    return found
+
+
+def relabelled(pictures: Iterable[LabelledImage], labels: Mapping[str, str]) -> Iterator[LabelledImage]:
+    """The pictures with the labels of their folders; None where a folder means no class."""
+    for picture in pictures:
+        yield replace(picture, label=labels.get(picture.label or ""))
+
+
+def _words(name: str) -> str:
+    return " ".join(re.split(r"[\s_-]+", name.strip().lower()))

@@ -1,0 +1,23 @@
+import pytest
+import torch
+
+from edge_sdk.errors import ConfigError
+from edge_sdk.networks.grouped import grouped
+
+FINE = ("red fox", "wolf", "robin", "cab")
+
+
+def test_probabilities_are_summed() -> None:
+    network, labels = grouped(
+        torch.nn.Identity(), FINE, {"red fox": "fox or wolf", "wolf": "fox or wolf", "*": "other"}
+    )
+    assert labels == ("fox or wolf", "other") and network.num_classes == 2
+    logits = torch.randn(5, 4)
+    fine = logits.softmax(1)
+    expected = torch.stack([fine[:, :2].sum(1), fine[:, 2:].sum(1)], 1)
+    assert torch.allclose(network(logits).softmax(1), expected, atol=1e-6)
+
+
+def test_unknown_labels_are_refused() -> None:
+    with pytest.raises(ConfigError, match="it has no 'lynx'"):
+        grouped(torch.nn.Identity(), FINE, {"lynx": "cat"})
