@@ -17,9 +17,9 @@ answered there is no walk, since a start that moves with later answers would be 
 No prediction stands in for a label. Prediction-powered inference (arXiv 2301.09633) and its cross-fitted form (arXiv
 2309.16598) shorten an interval by the variance of the loss that a prediction explains, on frames beyond those that are
 labelled. Here the loss of all frames on which the models agree is known exactly without it, and of the rest a
-prediction explains a tenth to a fifth. With unlabelled frames for nothing that would shorten a bound by 5 to 13%; but
-its interval holds in the limit alone, and at strict thresholds, which every walk passes, it misses twice as often as it
-may (`benchmarks/few_labels.py`). So it is not used: no version of it is exact for few differences.
+prediction explains a tenth to a fifth. With unlabelled frames for nothing that would shorten a bound by about a tenth;
+but its interval holds in the limit alone, and at strict thresholds, which every walk passes, it misses twice as often
+as it may (`benchmarks/few_labels.py`). So it is not used: no version of it is exact for few differences.
 """
 
 from __future__ import annotations
