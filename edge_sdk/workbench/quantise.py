@@ -34,7 +34,7 @@ TOO_FAR = 0.02
 _APART_OF = 4  # every fourth picture is set apart to judge on
 _FEWEST = 16  # pictures; of fewer, all calibrate and all are judged on
 _CORRECTING, _MEMORY = 64, 2 << 30  # pictures that biases are corrected on, and bytes that these may take
-_RANKING = 8  # pictures that layers are ranked on
+_RANKING, _MEASURING = 8, 4  # pictures that float layers are looked for on, and that losses are measured on
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def quantise(
         if chosen:
             spared = work.converted(chosen, rounding=True)
             found = spared if spared.likeness.better_than(found.likeness) else found
-    losses = layer_losses(work.trial(found.network, _RANKING), work.told("measuring what each layer loses"))
+    losses = layer_losses(work.trial(found.network, _MEASURING), work.told("measuring what each layer loses"))
     return dataclasses.replace(found, losses=tuple(losses))
 
 

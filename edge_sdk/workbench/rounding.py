@@ -15,7 +15,7 @@ import torch
 from torch.fx import Node
 from torch.nn import functional
 
-from edge_sdk.workbench.specialize.sparse import Grid, quantize
+from edge_sdk.workbench.specialize.sparse import LEVELS, Grid, quantize
 from edge_sdk.workbench.walk import attribute
 
 _ROWS = 16384  # input rows of a layer; more change nothing
@@ -60,17 +60,25 @@ def round_weight(weight: torch.Tensor, scale: torch.Tensor, covariances: torch.T
     Returns:
         `int8 (out, in)`, from -127 to 127.
     """
-    grid = Grid(scale)
-    each = len(weight) // len(covariances)
-    rounded = []
-    for number, covariance in enumerate(covariances):
-        rows = slice(number * each, (number + 1) * each)
-        damped = covariance.clone()
-        diagonal = damped.diagonal()
-        diagonal += _DAMPING * diagonal.mean()
-        diagonal[diagonal == 0] = 1.0
-        rounded.append(quantize(weight[rows], damped, grid=Grid(scale[rows])))
-    return grid.codes(torch.cat(rounded)).to(torch.int8)
+    groups, width = len(covariances), weight.shape[1]
+    damped = covariances.clone()
+    diagonal = damped.diagonal(dim1=1, dim2=2)
+    diagonal += _DAMPING * diagonal.mean(1, keepdim=True)
+    diagonal[diagonal == 0] = 1.0
+    if groups == 1:
+        return Grid(scale).codes(quantize(weight, damped[0], grid=Grid(scale))).to(torch.int8)
+    return _sweep(weight.double().view(groups, -1, width), damped, scale.double().view(groups, -1)).view(-1, width)
+
+
+def _sweep(weight: torch.Tensor, hessians: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    """The sweep of `quantize` over many small groups at once: `(groups, out, in)` weights, `(groups, out)` steps."""
+    upper = torch.linalg.cholesky(torch.linalg.inv(hessians), upper=True)
+    work, codes = weight.clone(), torch.empty_like(weight)
+    for place in range(weight.shape[2]):
+        codes[:, :, place] = (work[:, :, place] / scale).round().clamp(-LEVELS, LEVELS)
+        wrong = (work[:, :, place] - codes[:, :, place] * scale) / upper[:, place, place, None]
+        work[:, :, place + 1 :] -= wrong[:, :, None] * upper[:, None, place, place + 1 :]
+    return codes.to(torch.int8)
 
 
 def covariances(node: Node, inputs: Sequence[torch.Tensor], weight: torch.Tensor) -> torch.Tensor:

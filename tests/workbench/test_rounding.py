@@ -62,3 +62,12 @@ def test_dependent_inputs_are_rounded_to_nearer_outputs(seed: int) -> None:
         return float(torch.einsum("oi,ij,oj->", off, gram, off))
 
     assert error(round_weight(weight, scale, gram[None])) < 0.5 * error(Grid(scale).codes(weight))
+
+
+def test_many_groups_at_once_are_rounded_as_one_by_one() -> None:
+    torch.manual_seed(0)
+    weight, mixed = torch.randn(10, 9), torch.randn(5, 200, 9) @ torch.randn(5, 9, 9)
+    scale = weight.abs().amax(1) / 20
+    grams = (mixed.transpose(1, 2) @ mixed / 200).double()
+    alone = [round_weight(weight[2 * n : 2 * n + 2], scale[2 * n : 2 * n + 2], grams[n : n + 1]) for n in range(5)]
+    assert torch.equal(round_weight(weight, scale, grams), torch.cat(alone))
