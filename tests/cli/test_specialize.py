@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from edge_sdk.cli import cli
 from edge_sdk.cli.specialize import specialize
-from edge_sdk.errors import WorkbenchError
+from edge_sdk.errors import ConfigError, WorkbenchError
 from edge_sdk.model.bundle import open_bundle
 from edge_sdk.networks.checkpoint import load_checkpoint, save_checkpoint
 from edge_sdk.workbench.specialize.report import Report
@@ -40,7 +40,7 @@ def run(place: Path, *options: str, task: str = "task") -> Result:
 
 
 def message(done: Result) -> str:
-    assert isinstance(done.exception, WorkbenchError), done.output
+    assert isinstance(done.exception, WorkbenchError | ConfigError), done.output
     return str(done.exception)
 
 
@@ -144,7 +144,7 @@ def test_folders_and_maps_that_do_not_fit_are_told(place: Path, tmp_path: Path) 
             (tmp_path / "task" / folder / f"{number}.png").write_bytes(picture)
     done = run(place, *common, *QUICK, task=str(tmp_path / "task"))
     assert "it has no 'pink', 'redd' (close: red)" in message(done)
-    for text, told in (("{", "expected a JSON object"), ('["a"]', "the task's class"), ('{"red": 3}', "class")):
+    for text, told in (("{", "expected a JSON object"), ('["a"]', "coarse label"), ('{"red": 3}', "got 3")):
         (tmp_path / "map.json").write_text(text)
         done = run(place, *common, *QUICK, "--labels", str(tmp_path / "map.json"))
         assert told in message(done)
