@@ -50,7 +50,7 @@ def test_a_folder_of_pictures_becomes_a_bundle_with_a_report(place: Path, tmp_pa
     done = run(place, *options, "--generic", str(place / "generic"), "--classes", "red, blue", "--name", "north")
     assert done.exit_code == 0, done.output
     assert "x fewer parameters" in done.output and "next: edge-sdk calibrate" in done.output
-    assert "specialization gain" in done.output and "points against the big model" in done.output
+    assert "specialization gain" in done.output and ") against the big model on the task" in done.output
     manifest = open_bundle(out).manifest
     assert (manifest.name, manifest.labels) == ("north", ("red", "blue"))
     module, info = load_checkpoint(tmp_path / "yard.safetensors")

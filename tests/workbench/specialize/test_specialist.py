@@ -116,7 +116,7 @@ def test_the_report_says_what_was_asked_and_what_came(made: tuple[Specialist, Pa
     assert report.against_big.value == pytest.approx((report.bundle_accuracy or 0) - (accuracies[0] or 0))
     assert report.widths == found.info.widths and report.dense == {}
     text = report.sentence()
-    assert "x fewer parameters" in text and "points against the big model on the task" in text
+    assert "x fewer parameters" in text and ") against the big model on the task" in text
     assert "specialization gain" in text
     assert report.missed() == {}
     greedy = msgspec.structs.replace(report, targets=("params=100x", "latency=999x", "size=2kB", "macs=1.5x"))
