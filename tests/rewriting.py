@@ -61,20 +61,20 @@ COLOURS = ("red", "green", "blue")
 
 
 def coloured(count: int, side: int, seed: int) -> list[LabelledImage]:
-    """Noisy pictures with a square of one colour."""
+    """Noisy pictures with a large square of one colour."""
     rng = np.random.default_rng(seed)
     found = []
     for index in range(count):
         image = rng.integers(60, 140, (side, side, 3)).astype(np.uint8)
-        top, left = rng.integers(0, side // 2, 2)
-        image[top : top + side // 2, left : left + side // 2, index % 3] += 100
+        top, left = rng.integers(0, side // 8, 2)
+        image[top : top + 7 * side // 8, left : left + 7 * side // 8, index % 3] += 100
         found.append(LabelledImage(image, COLOURS[index % 3]))
     return found
 
 
-def fit(network: nn.Module, pictures: list[LabelledImage], spec: InputSpec) -> nn.Module:
-    """Bring each layer's outputs to mean 0 and deviation 1, and fit the last layer by least squares."""
-    inputs = to_tensor(np.stack([picture.image for picture in pictures]), spec)
+def fit(network: nn.Module, pictures: list[LabelledImage], spec: InputSpec, steps: int = 30) -> None:
+    """Bring each layer's outputs to deviation 1, and train the network for a few steps, until it is sure."""
+    inputs = to_tensor(np.stack([picture.image for picture in pictures]), spec).contiguous()
     truths = torch.tensor([COLOURS.index(str(picture.label)) for picture in pictures])
     layers: list[Any] = [module for module in network.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
     done: set[nn.Module] = set()
@@ -83,32 +83,28 @@ def fit(network: nn.Module, pictures: list[LabelledImage], spec: InputSpec) -> n
         if layer not in done:
             done.add(layer)
             axis = output.dim() - 1 if isinstance(layer, nn.Linear) else 1
-            layer.weight.div_(
-                output.std([at for at in range(output.dim()) if at != axis])
-                .clamp_min(1e-4)
-                .view(-1, *[1] * (layer.weight.dim() - 1))
-            )
+            deviation = output.std([at for at in range(output.dim()) if at != axis]).clamp_min(1e-4)
+            layer.weight.div_(deviation.view(-1, *[1] * (layer.weight.dim() - 1)))
         return layer.forward(*given)
 
+    network.train()
     with torch.no_grad():
-        for module in network.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.momentum = None
-                module.train()
         hooks = [layer.register_forward_hook(adjust) for layer in layers]
         network(inputs)
         for hook in hooks:
             hook.remove()
-        network(inputs)
-        network.eval()
-        features: list[torch.Tensor] = []
-        hook = layers[-1].register_forward_pre_hook(lambda _, given: features.append(given[0].flatten(1)))
-        network(inputs)
-        hook.remove()
-        mean, wanted = features[0].mean(0), torch.eye(3)[truths] - 1 / 3
-        centred = features[0] - mean
-        strength = 0.1 * centred.square().sum() / len(inputs) * torch.eye(len(inputs))
-        weight = torch.linalg.solve(centred @ centred.T + strength, wanted).T @ centred
-        layers[-1].weight.copy_(8 * weight.view_as(layers[-1].weight))
-        layers[-1].bias.copy_(-8 * weight @ mean)
-    return network
+    optimiser = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=0.0)
+    for step in range(steps):
+        if step == 2 * steps // 3:  # the statistics that are used are those of the last weights
+            for module in network.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+        optimiser.zero_grad()
+        loss: Any = nn.functional.cross_entropy(network(inputs), truths)
+        with torch.backends.mkldnn.flags(enabled=False):  # edge_sdk/workbench/backward.py
+            loss.backward()
+        optimiser.step()
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = 0.3
+    network.eval()

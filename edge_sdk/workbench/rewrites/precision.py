@@ -12,11 +12,23 @@ from edge_sdk.workbench.rewrites.editor import KEEPS_FLOAT, Editor, is_call
 
 _ATEN = torch.ops.aten
 _SUMS = (_ATEN.add.Tensor, _ATEN.sub.Tensor, _ATEN.cat.default)
+_FLOAT_ONLY = (
+    _ATEN.div.Tensor,
+    _ATEN.sqrt.default,
+    _ATEN.rsqrt.default,
+    _ATEN.exp.default,
+    _ATEN.log.default,
+    _ATEN.softmax.int,
+    _ATEN.bmm.default,
+)  # in XNNPACK; what they read may span orders of magnitude, and nothing is won by rounding it to int8 before
 _MOVES = (_ATEN.view_copy.default, _ATEN.permute.default, _ATEN.slice.Tensor)
 
 
 def keep_streams(editor: Editor) -> None:
     """Mark sums and concatenations that a float operator reads, and those that they read, until nothing changes."""
+    for node in editor.graph.nodes:
+        if is_call(node, *_FLOAT_ONLY):
+            node.meta[KEEPS_FLOAT] = True
     nodes = [node for node in editor.graph.nodes if is_call(node, *_SUMS, _ATEN.mul.Tensor, *_MOVES)]
     streams: set[torch.fx.Node] = set()
     size = -1
