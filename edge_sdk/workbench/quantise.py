@@ -1,4 +1,4 @@
-"""Static int8 quantisation for XNNPACK, judged on pictures that did not calibrate it.
+"""Static int8 quantisation for XNNPACK; each step beyond the ranges is judged on pictures that it did not see.
 
 Ranges are those of the least squared error on the calibration pictures, one range for a whole activation; the least and
 the largest value as range gave errors of the outputs a third larger (EfficientNet-Lite0, 160x160).
@@ -44,7 +44,7 @@ class Quantised:
     Attributes:
         network: converted, to be lowered.
         plain: its answers by ranges alone, against the float network's.
-        likeness: its answers as it is, on pictures that did not calibrate it where there are 16 or more.
+        likeness: its answers as it is, on pictures set apart where there are 16 or more.
         corrected: whether corrected biases were kept.
         rounded: whether weights rounded with the inputs in view were kept.
         float_layers: names of the layers with weights that stay in float32.
@@ -72,7 +72,8 @@ def quantise(
 ) -> Quantised:
     """Quantise a captured network to int8; each step beyond the ranges is kept where it helps.
 
-    Every fourth picture is set apart: it calibrates nothing, and what is kept of the steps is judged on it.
+    Ranges are of all pictures. Every fourth is set apart from the steps that follow, and what is kept of these is
+    judged on it.
 
     Args:
         captured: by `torch.export`.
@@ -87,7 +88,7 @@ def quantise(
     if len(pixels) < _FEWEST:
         judged[:] = True
     working = ~judged if not judged.all() else judged
-    work = _Work(captured, pixels[working], wanted[working], pixels[judged], wanted[judged], spec, on_progress)
+    work = _Work(captured, pixels, wanted, working, judged, spec, on_progress)
     found = work.converted(frozenset(), rounding=effort == "best")
     if effort == "fast":
         return found
@@ -112,8 +113,8 @@ class _Work:
         captured: Any,
         pixels: NDArray[np.uint8],
         wanted: NDArray[np.float32],
-        judged: NDArray[np.uint8],
-        judged_wanted: NDArray[np.float32],
+        working: NDArray[np.bool_],
+        judged: NDArray[np.bool_],
         spec: InputSpec,
         on_progress: Callable[[str, int, int], None] | None,
     ) -> None:
@@ -122,9 +123,10 @@ class _Work:
         from edge_sdk.workbench.quantizer import FusingQuantizer
 
         self._on_progress, self._spec = on_progress, spec
-        self._wanted, self._judged, self._judged_wanted = wanted, judged, judged_wanted
+        self._wanted, self._judged, self._judged_wanted = wanted[working], pixels[judged], wanted[judged]
         self._prepared = prepare_pt2e(captured, FusingQuantizer())
         logits_of(self._prepared, pixels, spec, self.told("calibrating int8"))
+        pixels = pixels[working]
         self._reference = without_observers(copy.deepcopy(self._prepared))
         self._inputs = [example(pixels[at : at + 1], spec) for at in range(min(_CORRECTING, len(pixels)))]
         self._inputs = self._inputs[: most_pictures(self._reference, self._inputs[0], _MEMORY)]
