@@ -63,8 +63,9 @@ def main() -> None:
         while time.monotonic() < end:
             edge.classify(chance.integers(0, 256, (48, int(chance.integers(32, 96)), 3), np.uint8))
             time.sleep(1 / FRAMES_PER_S)
-        account = edge.usage
-        print(json.dumps({"charged": account.bytes_sent, "answers": account.answers_cloud, "waiting": edge.waiting}))
+        waiting = edge.waiting
+    account = edge.usage  # frames leave until the link is closed
+    print(json.dumps({"charged": account.bytes_sent, "answers": account.answers_cloud, "waiting": waiting}))
 
 
 if __name__ == "__main__":
