@@ -22,6 +22,7 @@ NETWORKS: dict[str, tuple[int, dict[str, Any]]] = {
 }
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_it_is_exported_whole_and_answers_like_the_original(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
