@@ -19,6 +19,7 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -150,7 +151,7 @@ def judge(one: Said, two: Said, truths: NDArray[np.int64], draws: int) -> dict[s
     """Every rule, chosen on one half and measured on the other, for each draw."""
     right, big_right = one.logits.argmax(1) == truths, two.logits.argmax(1) == truths
     found: dict[str, list[Measured]] = {}
-    macs = {"little_macs": one.macs, "big_macs": two.macs}
+    macs: dict[str, Any] = {"little_macs": one.macs, "big_macs": two.macs}
     for mine in halves(len(truths), draws):
         chances = softmax(one.logits, fit_temperature(one.logits[mine], truths[mine]))
         confidence = chances.max(1).astype(np.float64)
@@ -180,7 +181,9 @@ def promised(
     chosen = np.flatnonzero(mine)
     first, rest = chosen[: len(chosen) // 4], chosen[len(chosen) // 4 :]
     walk = quantile_candidates(score[first])
-    start = likely_start(score[first], right[first], big_right[first], eps=eps, candidates=walk)
+    start = likely_start(
+        score[first], right[first], big_right[first], eps=eps, delta=DELTA, records=len(rest), candidates=walk
+    )
     return guaranteed_threshold(
         score[rest], right[rest], big_right[rest], eps=eps, delta=DELTA, candidates=walk, start=start
     ).threshold

@@ -93,15 +93,19 @@ def _fits(probabilities: Floats, gain: Floats, runner_up: float) -> _Fits:
 
 def _table(fits: _Fits, runner_up: float, prior_records: float) -> GainTable:
     """A class with `prior_records` records counts as much as all classes together."""
+    usual = _rounded(fits.pooled)  # of a thousand classes most have too few records for a row of their own
     rows = []
     for count, own in fits.own:
+        if own is fits.pooled:
+            rows.append(usual)
+            continue
         share = count / (count + prior_records) if math.isfinite(prior_records) else 0.0
-        rows.append(share * own + (1 - share) * fits.pooled)
-    return GainTable(
-        confidences=tuple(float(knot) for knot in fits.knots),
-        gains=tuple(tuple(float(round(value, 5)) for value in row) for row in rows),
-        runner_up=runner_up,
-    )
+        rows.append(_rounded(share * own + (1 - share) * fits.pooled))
+    return GainTable(confidences=tuple(float(knot) for knot in fits.knots), gains=tuple(rows), runner_up=runner_up)
+
+
+def _rounded(row: Floats) -> tuple[float, ...]:
+    return tuple(float(round(value, 5)) for value in row)
 
 
 def _sure(probabilities: Floats, runner_up: float) -> Floats:
