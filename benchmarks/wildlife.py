@@ -12,8 +12,6 @@ judged on test photos.
 from __future__ import annotations
 
 import argparse
-import os
-import tarfile
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from typing import Any
 import cv2
 import msgspec
 import numpy as np
+from data_archives import unpacked
 from rich.console import Console
 from rich.table import Table
 
@@ -69,7 +68,7 @@ def enlarged(options: argparse.Namespace) -> Path:
     if not folder.is_dir():
         partial = folder.with_name(f"{folder.name}.partial")
         spec = InputSpec(width=SIDE, height=SIDE, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), resize="stretch")
-        for photo in sorted(unpacked(options).rglob("*.JPEG")):
+        for photo in sorted(class_folders(options).rglob("*.JPEG")):
             large = prepare(read_image(photo).image, spec)
             target = partial / photo.parent.name / photo.name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -78,17 +77,9 @@ def enlarged(options: argparse.Namespace) -> Path:
     return folder
 
 
-def unpacked(options: argparse.Namespace) -> Path:
+def class_folders(options: argparse.Namespace) -> Path:
     """The folder of class folders."""
-    if options.data:
-        return Path(options.data)
-    folder = Path(options.out) / "wildlife64" / "train"
-    if not folder.is_dir():
-        archive = Path(os.environ.get("EDGE_SDK_DATA", "../shared/data")) / "wildlife64-train.tar"
-        with tarfile.open(archive) as tar:
-            tar.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4
-            tar.extractall(options.out)
-    return folder
+    return Path(options.data) if options.data else unpacked("wildlife64-train", Path(options.out), "wildlife64/train")
 
 
 def train_all(data: Path, out: Path, options: argparse.Namespace, console: Console) -> None:

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.fx import Node
 
+from edge_sdk.workbench.rewrites.editor import argument
 from edge_sdk.workbench.rounding import round_layer
 from edge_sdk.workbench.walk import attribute, walk
 
@@ -92,7 +93,7 @@ def _mean(node: Node, values: list[torch.Tensor]) -> torch.Tensor:
 
 def _add_to_bias(network: Any, node: Node, shift: torch.Tensor) -> None:
     """Give a layer a bias of its own, `shift` more than the one it has."""
-    before = node.args[_BIAS] if len(node.args) > _BIAS else node.kwargs.get("bias")
+    before = argument(node, _BIAS, "bias")
     bias = shift.clone()
     if isinstance(before, Node):
         if len(before.users) == 1 and sum(other.target == before.target for other in network.graph.nodes) == 1:

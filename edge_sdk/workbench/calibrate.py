@@ -62,8 +62,7 @@ def calibrate_records(
     check_same(little, big)
     if len(little) < FEWEST:
         raise WorkbenchError(f"expected at least {FEWEST} labelled pictures; got {len(little)}")
-    names = little.ids if little.sources is None else little.sources
-    fitting = selection_part(names.tolist(), fewest=FEWEST // 4)
+    fitting = selection_part(little.group_names, fewest=FEWEST // 4)
     temperature = fit_temperature(little.logits[fitting], little.truths[fitting])
     chances = little.calibrated(temperature)
     little_right, big_right = chances.argmax(axis=1) == little.truths, big.right

@@ -220,8 +220,7 @@ def _plan(little: Records, big: Records, rule: Rule) -> _Plan:
         )
     if len(little) < FEWEST:
         raise WorkbenchError(f"expected at least {FEWEST} pictures; got {len(little)}")
-    names = little.ids if little.sources is None else little.sources
-    fitting = selection_part(names.tolist(), fewest=FEWEST // 4)
+    fitting = selection_part(little.group_names, fewest=FEWEST // 4)
     temperature = fit_temperature(little.logits[fitting], big.predicted[fitting])
     score = little.calibrated(temperature).max(axis=1).astype(np.float64)
     return _Plan(fitting, temperature, score, quantile_candidates(score[fitting]), little.predicted != big.predicted)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
+from edge_sdk.workbench.walk import module_of
+
 MAX_LIGHT_ELEMENTS = 4096
 """Largest tensor, in elements, of an operator that may stay outside the delegate, such as the classifier's tail."""
 
@@ -70,10 +72,8 @@ def outside(graph: torch.fx.Graph) -> list[Outside]:
     for node in graph.nodes:
         if node.op != "call_function" or (name := _operator(node)) in _CHEAP:
             continue
-        stack = list((node.meta.get("nn_module_stack") or {}).values())
-        path = str(stack[-1][0]).removeprefix("L__self__").strip(".") if stack else ""
         heavy = name in _HEAVY or _largest(node) > MAX_LIGHT_ELEMENTS
-        found.append(Outside(name, path or "the network itself", cure_of(name), heavy))
+        found.append(Outside(name, module_of(node) or "the network itself", cure_of(name), heavy))
     return list(dict.fromkeys(found))
 
 

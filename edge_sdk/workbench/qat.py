@@ -25,6 +25,7 @@ from edge_sdk.model.inputs import InputSpec, prepare
 from edge_sdk.networks.checkpoint import create_model, save_checkpoint
 from edge_sdk.workbench.learning_rate import schedule
 from edge_sdk.workbench.lowering import quiet
+from edge_sdk.workbench.observers import observers_of
 from edge_sdk.workbench.quantise import example, logits_of
 from edge_sdk.workbench.sample import draw_sample
 from edge_sdk.workbench.unfold import Folded, folded_layers
@@ -191,9 +192,8 @@ def _rounding(
         inputs = (example(pixels[:1], spec),)
         prepared = prepare_pt2e(capture(module, inputs), FusingQuantizer())
         logits_of(prepared, pixels, spec, on_done)
-    for node in prepared.graph.nodes:
-        if node.op == "call_module" and str(node.target).startswith("activation_post_process"):
-            weight = node.all_input_nodes[0].op == "get_attr"
-            observer = prepared.get_submodule(node.target)
-            setattr(prepared, str(node.target), _RoundWeight() if weight else _RoundValue(observer))
+    for node in observers_of(prepared):
+        weight = node.all_input_nodes[0].op == "get_attr"
+        observer = prepared.get_submodule(node.target)
+        setattr(prepared, str(node.target), _RoundWeight() if weight else _RoundValue(observer))
     return prepared, [layer for layer in folded_layers(module, inputs) if layer.take(module, prepared)]

@@ -132,6 +132,12 @@ class Records:
         return len(self.ids)
 
     @property
+    def group_names(self) -> list[str]:
+        """What a group split goes by: the source of each picture, or its id where sources are not known."""
+        names: list[str] = (self.ids if self.sources is None else self.sources).tolist()
+        return names
+
+    @property
     def right(self) -> NDArray[np.bool_]:
         """`bool (N,)`: the model names the true class.
 

@@ -15,6 +15,7 @@ import torch
 from torch.fx import Node
 from torch.nn import functional
 
+from edge_sdk.workbench.rewrites.editor import argument, pair
 from edge_sdk.workbench.specialize.sparse import LEVELS, Grid, quantize
 from edge_sdk.workbench.walk import attribute
 
@@ -131,14 +132,10 @@ def _without_bias(node: Node) -> dict[str, Any]:
 
 def _geometry(node: Node) -> tuple[tuple[int, ...], Any, tuple[int, ...], int]:
     """Stride, padding (a word, or as the others), dilation and groups of a convolution in two dimensions."""
-    names = ("stride", "padding", "dilation", "groups")
-    given: dict[str, Any] = dict(zip(names, node.args[3:], strict=False))
-    given |= {name: node.kwargs[name] for name in names if name in node.kwargs}
-    stride, padding, dilation = (_pair(given.get(name, usual)) for name, usual in zip(names, (1, 0, 1), strict=False))
-    return stride, padding, dilation, given.get("groups", 1)
-
-
-def _pair(given: Any) -> Any:
-    if isinstance(given, str):
-        return given
-    return (given, given) if isinstance(given, int) else (*given, *given)[:2]
+    padding = argument(node, 4, "padding", 0)
+    return (
+        tuple(pair(argument(node, 3, "stride", 1))),
+        padding if isinstance(padding, str) else tuple(pair(padding)),
+        tuple(pair(argument(node, 5, "dilation", 1))),
+        argument(node, 6, "groups", 1),
+    )

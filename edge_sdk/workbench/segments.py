@@ -13,7 +13,7 @@ from torch.fx import Node
 
 from edge_sdk.workbench.bias_correction import is_layer
 from edge_sdk.workbench.observers import remove_observers
-from edge_sdk.workbench.walk import attribute
+from edge_sdk.workbench.walk import attribute, module_of
 
 _QUANTISE = "quantized_decomposed.quantize_per_tensor"
 _WEIGHT = "quantized_decomposed.dequantize_per_channel"
@@ -103,6 +103,4 @@ def _is(node: Node, name: str) -> bool:
 
 def _module(node: Node, weight: Any) -> str:
     """The module that a layer stands in; where normalisation was folded into it, that of the normalisation."""
-    stack = list((node.meta.get("nn_module_stack") or {}).values())
-    path = str(stack[-1][0]).removeprefix("L__self__").strip(".") if stack else ""
-    return path or (str(weight.target).removesuffix(".weight") if isinstance(weight, Node) else node.name)
+    return module_of(node) or (str(weight.target).removesuffix(".weight") if isinstance(weight, Node) else node.name)

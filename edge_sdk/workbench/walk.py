@@ -84,6 +84,12 @@ def attribute(network: Any, node: Node) -> Any:
     return attrgetter(str(node.target))(network)
 
 
+def module_of(node: Node) -> str:
+    """The path of the module that a node of a captured network stands in; "" where none is known."""
+    stack = list((node.meta.get("nn_module_stack") or {}).values())
+    return str(stack[-1][0]).removeprefix("L__self__").strip(".") if stack else ""
+
+
 def _run(network: Any, node: Node, known: dict[Node, Any], instead: Mapping[Node, Callable[..., Any]]) -> Any:
     if node.op == "get_attr":
         return attribute(network, node)

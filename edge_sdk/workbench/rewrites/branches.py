@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from edge_sdk.workbench.rewrites.activations import scaled_layer
-from edge_sdk.workbench.rewrites.editor import Editor, Operator, Rule, argument, is_call, only_user, shape
+from edge_sdk.workbench.rewrites.editor import Editor, Operator, Rule, argument, is_call, only_user, pair, shape
 
 _ATEN = torch.ops.aten
 
@@ -57,7 +57,7 @@ class _Kernel:
         if given is None and self.weight is not None:
             self.bias = torch.zeros(len(self.weight))
         self.stride, self.padding, self.dilation = (
-            _pair(argument(layer, at, name, default))
+            pair(argument(layer, at, name, default))
             for at, name, default in ((3, "stride", 1), (4, "padding", 0), (5, "dilation", 1))
         )
         self.groups = int(argument(layer, 6, "groups", 1))
@@ -93,11 +93,6 @@ def regrouped(weight: torch.Tensor, groups: int, wanted: int) -> torch.Tensor:
         at = (row // each) % together * own
         grown[row, at : at + own] = weight[row]
     return grown
-
-
-def _pair(value: Any) -> list[int]:
-    values = list(value) if isinstance(value, list | tuple) else [value]
-    return [int(one) for one in (values * 2 if len(values) == 1 else values)]
 
 
 def layer_scale(editor: Editor, node: Operator) -> Operator:

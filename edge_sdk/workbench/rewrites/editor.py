@@ -86,6 +86,12 @@ def argument(node: Operator, index: int, name: str, default: Any = None) -> Any:
     return node.args[index] if len(node.args) > index else node.kwargs.get(name, default)
 
 
+def pair(value: Any) -> list[int]:
+    """A setting of height and width, that is given as one number for both, alone or in a list, or as two."""
+    values = list(value) if isinstance(value, list | tuple) else [value]
+    return [int(one) for one in (values * 2 if len(values) == 1 else values)]
+
+
 def only_user(node: Operator) -> Operator:
     """The one operator that reads `node`; None where several do."""
     return next(iter(node.users)) if len(node.users) == 1 else None

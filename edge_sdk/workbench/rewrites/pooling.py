@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.fx import Node
 
-from edge_sdk.workbench.rewrites.editor import Editor, Operator, Rule, argument, is_call, shape
+from edge_sdk.workbench.rewrites.editor import Editor, Operator, Rule, argument, is_call, pair, shape
 from edge_sdk.workbench.rewrites.layout import permute, view
 
 _ATEN = torch.ops.aten
@@ -124,13 +124,8 @@ def _padded(editor: Editor, x: Operator, padding: list[int], overhang: list[int]
 
 
 def _pairs(node: Operator) -> tuple[list[int], list[int], list[int]]:
-    window = _pair(node.args[1])
-    return window, _pair(argument(node, 2, "stride") or window), _pair(argument(node, 3, "padding", 0))
-
-
-def _pair(value: Any) -> list[int]:
-    values = list(value) if isinstance(value, list | tuple) else [value]
-    return [int(one) for one in (values * 2 if len(values) == 1 else values)]
+    window = pair(node.args[1])
+    return window, pair(argument(node, 2, "stride") or window), pair(argument(node, 3, "padding", 0))
 
 
 def largest(editor: Editor, node: Operator) -> Operator:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from edge_sdk.workbench.rewrites.editor import Editor, Operator, Rule, argument, is_call, only_user, shape
+from edge_sdk.workbench.rewrites.editor import Editor, Operator, Rule, argument, is_call, only_user, pair, shape
 from edge_sdk.workbench.rewrites.layout import part, view
 
 _ATEN = torch.ops.aten
@@ -47,10 +47,10 @@ def _every(editor: Editor, x: Operator, axis: int, places: slice) -> Operator:
     steps = [1, 1]
     steps[axis - 2] = step
     weight = editor.tensor(x.args[1]) if is_call(x, _ATEN.conv2d.default) and len(x.users) == 1 else None
-    plain = weight is not None and list(weight.shape[2:]) == [1, 1] and not any(_pair(argument(x, 4, "padding", 0)))
+    plain = weight is not None and list(weight.shape[2:]) == [1, 1] and not any(pair(argument(x, 4, "padding", 0)))
     if not plain:
         return _depthwise(editor, part(editor, x, axis, start, end), steps)
-    before, inside = _pair(argument(x, 3, "stride", 1)), x.args[0]
+    before, inside = pair(argument(x, 3, "stride", 1)), x.args[0]
     own = before[axis - 2]
     inside = part(editor, inside, axis, start * own, min((end - 1) * own + 1, shape(inside)[axis]))
     stride = [one * other for one, other in zip(before, steps, strict=True)]
@@ -67,15 +67,10 @@ def _depthwise(editor: Editor, x: Operator, steps: list[int]) -> Operator:
 def one_pool(editor: Editor, node: Operator) -> Operator:
     """A pool of one value, which only takes steps."""
     x = node.args[0]
-    window, stride = _pair(node.args[1]), _pair(argument(node, 2, "stride") or node.args[1])
-    if window != [1, 1] or any(_pair(argument(node, 3, "padding", 0))):
+    window, stride = pair(node.args[1]), pair(argument(node, 2, "stride") or node.args[1])
+    if window != [1, 1] or any(pair(argument(node, 3, "padding", 0))):
         return None
     return x if stride == [1, 1] else _depthwise(editor, x, stride)
-
-
-def _pair(value: Any) -> list[int]:
-    values = list(value) if isinstance(value, list | tuple) else [value]
-    return [int(one) for one in (values * 2 if len(values) == 1 else values)]
 
 
 def pad(editor: Editor, node: Operator) -> Operator:
@@ -131,7 +126,7 @@ def _bordered(editor: Editor, x: Operator, amounts: list[int], value: float, nod
 
 def _wider(pool: Operator, amounts: list[int]) -> bool:
     """Whether every window that reaches into the border starts or ends on the picture."""
-    window, padding = _pair(pool.args[1]), _pair(argument(pool, 3, "padding", 0))
+    window, padding = pair(pool.args[1]), pair(argument(pool, 3, "padding", 0))
     return not any(padding) and len(amounts) <= 4 and max(amounts) < min(window)
 
 
