@@ -91,8 +91,6 @@ def export(
 
     console = open_console()
     with loading(console):
-        import msgspec
-
         from edge_sdk.model.made_for import made_for
         from edge_sdk.networks.checkpoint import create_model
         from edge_sdk.workbench.export import export as run
@@ -111,10 +109,7 @@ def export(
 
     stopped = when_stopped(lambda: f"while {step[0]}; nothing was written to {out}")
     with stopped, progress_bars(console) as bars:
-        module, info = create_model(model_or_checkpoint(model, checkpoint), pretrained=pretrained)
-        spec = info.input
-        if size is not None:
-            spec = msgspec.structs.replace(spec, width=size[0], height=size[1])
+        module, info = create_model(model_or_checkpoint(model, checkpoint), pretrained=pretrained, size=size)
         step[:] = ["reading pictures"]
         drawn = draw_sample(data, limit, measure, seed)
         report = run(
@@ -124,7 +119,7 @@ def export(
             held_out=drawn.held_out,
             made_for=made_for(data, str(info.training.get("data", ""))),
             labels=info.labels,
-            input=spec,
+            input=info.input,
             name=name or out.resolve().name,
             version=version or info.version,
             fp32=fp32 or precision == "fp32",

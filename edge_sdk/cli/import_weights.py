@@ -73,13 +73,15 @@ def import_(
     need("torch", "timm", "safetensors")
     import msgspec
 
-    from edge_sdk.networks.checkpoint import save_checkpoint
+    from edge_sdk.networks.checkpoint import is_checkpoint, save_checkpoint
     from edge_sdk.networks.foreign import import_weights
     from edge_sdk.networks.labels import read_labels
     from edge_sdk.terminal.text import open_console, say
 
     if out.suffix != ".safetensors":
         raise click.UsageError(f"expected --out FILE.safetensors; got {out}")
+    if is_checkpoint(weights):
+        raise click.UsageError(f"{weights} is a checkpoint already: every other command takes it as it is")
     console = open_console()
     names = None if labels is None else read_labels(labels)
     found = import_weights(weights, arch=arch, labels=names, options=model_option, **settings)

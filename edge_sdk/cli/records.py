@@ -17,6 +17,7 @@ from edge_sdk.cli.options import (
     out_option,
     parse_macs,
     pretrained_option,
+    served_big,
     threads_option,
     upload_option,
 )
@@ -42,7 +43,7 @@ _MACS = "Multiply-accumulates per picture of an imported model, such as theirs=4
 @click.option("--split", type=click.Choice(SPLITS), help=_SPLIT)
 @out_option("Folder of the records.", folder=True)
 @pretrained_option()
-@upload_option("Run the models on pictures as this encoding leaves them.")
+@upload_option("Run all but the little model, a bundle or else the smallest, on pictures as this encoding leaves them.")
 @threads_option(" of networks in torch; of bundles too where it is given, else they run as on the device, with one")
 @click.option("--csv", "csvs", multiple=True, type=OLD_FILE, help=_CSV)
 @click.option("--macs", multiple=True, callback=parse_macs, metavar="NAME=MACS", help=_MACS)
@@ -80,7 +81,7 @@ def records(
         from edge_sdk.workbench.records_csv import read_csvs
         from edge_sdk.workbench.records_file import load_records, save_records
         from edge_sdk.workbench.spent import Account
-        from edge_sdk.workbench.subjects import file_name, open_subject
+        from edge_sdk.workbench.subjects import as_they_arrive, file_name, open_subject
         from edge_sdk.workbench.threads import take_threads
         from edge_sdk.workbench.truths import truths_in
 
@@ -95,8 +96,14 @@ def records(
         source = open_source(data, Split(split) if split else measuring_split(data))
         subjects = []
         for name in models:
-            subjects.append(open_subject(name, pretrained=pretrained, threads=threads or 1, upload=upload))
+            subjects.append(open_subject(name, pretrained=pretrained, threads=threads or 1))
             show("read models", len(subjects), len(models))
+        tell_apart(models, subjects)
+        if upload is not None:
+            subjects = as_they_arrive(models, subjects, upload)
+            for one in subjects:
+                seen = "as the device sees them" if one.upload is None else f"as {upload.name} leaves them"
+                say(console, f"{one.info.model}: pictures {seen}")
         if label_map:
             subjects = map_labels(subjects, label_map)
 
@@ -112,6 +119,23 @@ def records(
         paths.append(save_records(out / f"{file_name(imported.info.model)}.npz", imported))
     console.print(records_table(paths, out))
     say(console, spent.sentence())
+
+
+def tell_apart(models: Sequence[str], subjects: Sequence[Subject]) -> None:
+    """Check that the models have different names.
+
+    Raises:
+        click.UsageError: two have one; where the big model that ships was meant, its file is told.
+    """
+    from edge_sdk.errors import WorkbenchError
+    from edge_sdk.workbench.subjects import check_names
+
+    try:
+        check_names(models, subjects)
+    except WorkbenchError as error:
+        files = [served_big(name)[0] for name in models if served_big(name)[1]]
+        big = f". The big model of that name is {files[0]}" if files else ""
+        raise click.UsageError(f"{error}{big}") from None
 
 
 def map_labels(subjects: Sequence[Subject], label_map: dict[str, str]) -> list[Subject]:

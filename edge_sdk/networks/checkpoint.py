@@ -23,11 +23,18 @@ from edge_sdk.networks.checkpoint_info import FORMAT, CheckpointInfo
 from edge_sdk.networks.labels import imagenet_labels
 from edge_sdk.networks.macs import count_macs, count_parameters
 from edge_sdk.networks.model_name import is_file_name, split_name
-from edge_sdk.networks.timm_networks import make_network, usual_input
+from edge_sdk.networks.timm_networks import config_of, make_network, usual_input
 
 _log = logging.getLogger(__name__)
-__all__ = ["CheckpointInfo", "create_architecture", "create_model", "load_checkpoint", "read_checkpoint"]
-__all__ += ["save_checkpoint"]
+__all__ = [
+    "CheckpointInfo",
+    "create_architecture",
+    "create_model",
+    "is_checkpoint",
+    "load_checkpoint",
+    "read_checkpoint",
+    "save_checkpoint",
+]
 
 
 def create_model(
@@ -37,6 +44,7 @@ def create_model(
     num_classes: int | None = None,
     labels: tuple[str, ...] | list[str] | None = None,
     input: InputSpec | None = None,
+    size: tuple[int, int] | None = None,
     options: dict[str, Any] | None = None,
 ) -> tuple[nn.Module, CheckpointInfo]:
     """A network from a checkpoint's path or from timm's name, in eval mode, float32, on the CPU.
@@ -48,6 +56,7 @@ def create_model(
         num_classes: outputs of the head; default: as many as `labels`, else as the checkpoint or timm has.
         labels: class names; default: the checkpoint's, or ImageNet's where timm's head has 1000 classes.
         input: the input to use instead of the checkpoint's or timm's own.
+        size: width and height of the input, where `input` is not given and they are to be others.
         options: further keyword arguments for timm's `create_model`; a checkpoint has its own.
 
     Returns:
@@ -68,7 +77,9 @@ def create_model(
             raise WorkbenchError(
                 f"expected a timm name with pretrained weights; got the checkpoint {name}, which has its own"
             )
-        return _from_checkpoint(name, classes, wanted, input)
+        return _from_checkpoint(name, classes, wanted, input, size)
+    if input is None and size is not None:
+        input = usual_input(config_of(name), size)
     return _from_timm(name, pretrained, classes, wanted, input, options or {})
 
 
@@ -108,7 +119,9 @@ def create_architecture(info: CheckpointInfo) -> nn.Module:
     return module
 
 
-def read_checkpoint(path: str | Path) -> tuple[dict[str, torch.Tensor], CheckpointInfo]:
+def read_checkpoint(
+    path: str | Path, size: tuple[int, int] | None = None
+) -> tuple[dict[str, torch.Tensor], CheckpointInfo]:
     """The tensors of a checkpoint (floating ones as float32) and its description.
 
     Weights of others come under timm's names, described by what their file says and by what fits
@@ -116,6 +129,8 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, torch.Tensor], Checkpoi
 
     Args:
         path: of the file; with "ARCH=" before it where the file does not say its architecture.
+        size: width and height of the input where others' weights do not say them; default: timm's. A checkpoint says
+            its own.
 
     Raises:
         WorkbenchError: as `load_checkpoint`.
@@ -128,9 +143,14 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, torch.Tensor], Checkpoi
         raise WorkbenchError(f"expected a checkpoint of format {FORMAT}; {path} has {metadata['format']!r}")
     from edge_sdk.networks.foreign import import_weights
 
-    found = import_weights(file, arch=arch)
+    found = import_weights(file, arch=arch, size=size)
     _log.warning("%s: %s", file, "; ".join(found.notes))
     return dict(found.module.state_dict()), found.info
+
+
+def is_checkpoint(path: str | Path) -> bool:
+    """Whether a file is a checkpoint of this SDK, not weights of others."""
+    return _metadata(Path(path)).get("format") == FORMAT
 
 
 def _metadata(path: Path) -> dict[str, str]:
@@ -187,9 +207,15 @@ def save_checkpoint(path: str | Path, module: nn.Module, info: CheckpointInfo, *
 
 
 def _from_checkpoint(
-    path: str, classes: int | None, labels: tuple[str, ...] | None, new_input: InputSpec | None
+    path: str,
+    classes: int | None,
+    labels: tuple[str, ...] | None,
+    new_input: InputSpec | None,
+    size: tuple[int, int] | None,
 ) -> tuple[nn.Module, CheckpointInfo]:
-    state, info = read_checkpoint(path)
+    state, info = read_checkpoint(path, size if new_input is None else (new_input.width, new_input.height))
+    if new_input is None and size is not None and size != (info.input.width, info.input.height):
+        new_input = msgspec.structs.replace(info.input, width=size[0], height=size[1])
     if classes is None or (classes == len(info.labels) and labels in (None, info.labels)):
         module = _with_weights(path, state, info)
         if new_input is not None:

@@ -94,7 +94,8 @@ def import_weights(
         notes.append(_TWO)
     names, whose = _labels(weights, beside, labels, _outputs(module))
     spec, by = _input(found, beside, size, mean, std)
-    notes += [whose, f"{spec.width}x{spec.height} pixels, mean {_triple(spec.mean)}, std {_triple(spec.std)}: {by}"]
+    pixels = f"{spec.width}x{spec.height} pixels{' as given' * (size is not None)}"
+    notes += [whose, f"{pixels}, mean {_triple(spec.mean)}, std {_triple(spec.std)}: {by}"]
     info = CheckpointInfo(
         arch=found.arch,
         options=found.options,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.images.rendition import Upload
 from edge_sdk.model.big_reference import fingerprint_of
-from edge_sdk.model.bundle import InputSpec
+from edge_sdk.model.bundle import MANIFEST_FILE, InputSpec, shipped_bundles
 from edge_sdk.model.inputs import prepare
 from edge_sdk.model.little import LittleModel
 from edge_sdk.networks.model_name import is_file_name, join_name, plain_name, split_name
@@ -107,10 +107,51 @@ def with_label_map(subject: Subject, mapping: Mapping[str, str]) -> Subject:
     return replace(subject, info=info, logits=logits)
 
 
-def _open(name: str, pretrained: bool, threads: int, upload: Upload | None) -> Subject:
-    from edge_sdk.model.bundle import MANIFEST_FILE, shipped_bundles
+def is_bundle(name: str) -> bool:
+    """Whether a model's name is that of a bundle: a folder with a manifest, or one that ships."""
+    return name in shipped_bundles() or (Path(name) / MANIFEST_FILE).is_file()
 
-    if name in shipped_bundles() or (Path(name) / MANIFEST_FILE).is_file():
+
+def as_they_arrive(names: Sequence[str], subjects: Sequence[Subject], upload: Upload) -> list[Subject]:
+    """The models of one cascade, each with the pictures that it sees: on the device as taken, elsewhere as sent.
+
+    Bundles run on the device. Where there is none, or nothing else, the model with the fewest MACs does; a network
+    that is alone does not.
+
+    Args:
+        names: with which they were opened.
+        subjects: the models.
+        upload: how pictures are sent.
+    """
+    little = [is_bundle(name) for name in names]
+    if len(little) > 1 and len(set(little)) == 1:
+        fewest = min(range(len(little)), key=lambda number: subjects[number].info.macs)
+        little = [number == fewest for number in range(len(little))]
+    return [replace(one, upload=None if own else upload) for one, own in zip(subjects, little, strict=True)]
+
+
+def check_names(names: Sequence[str], subjects: Sequence[Subject]) -> None:
+    """Check that no two models have one name, which the files of their records would share.
+
+    Args:
+        names: with which they were opened.
+        subjects: the models.
+
+    Raises:
+        WorkbenchError: two have; the message says which, and whether they are the same.
+    """
+    first: dict[str, int] = {}
+    for number, subject in enumerate(subjects):
+        known = first.setdefault(file_name(subject.info.model), number)
+        if known == number:
+            continue
+        same = subject.info.fingerprint and subject.info.fingerprint == subjects[known].info.fingerprint
+        what = "are the same model" if same else f"are both called {subject.info.model}: rename one"
+        raise WorkbenchError(f"expected models of different names; {names[known]} and {names[number]} {what}")
+
+
+def _open(name: str, pretrained: bool, threads: int, upload: Upload | None) -> Subject:
+    if is_bundle(name):
         bundle = bundle_subject(LittleModel(name, threads=threads), upload=upload)
         return bundle if name in shipped_bundles() else bundle.served_as(str(Path(name).absolute()))
     from edge_sdk.networks.checkpoint import create_model

@@ -32,11 +32,14 @@ def test_weights_become_a_checkpoint(weights: Path, tmp_path: Path, capsys: pyte
     text = " ".join(capsys.readouterr().out.split())
     assert "read state_dict_ema of" in text and "it also has state_dict" in text
     assert f"fit {ARCH} alone" in text and "3 classes, named as given" in text
-    assert "mean 0.5, 0.5, 0.5, std 0.2, 0.3, 0.4: as given" in text
+    assert "64x48 pixels as given, mean 0.5, 0.5, 0.5, std 0.2, 0.3, 0.4: as given" in text
     assert f"model.safetensors: {ARCH}, 3 classes" in text
     _, info = load_checkpoint(out)
     assert (info.labels, info.input.width, info.input.height) == (("cat", "dog", "fox"), 64, 48)
     assert (info.input.std, info.input.resize) == ((0.2, 0.3, 0.4), "stretch")
+    again = ["import", "--weights", str(out), "--out", str(tmp_path / "again.safetensors")]
+    assert run(cli, "edge-sdk", again) == 2
+    assert "is a checkpoint already" in capsys.readouterr().err
 
 
 def test_other_names_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

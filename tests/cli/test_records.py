@@ -8,6 +8,7 @@ import pytest
 
 from edge_sdk.cli import cli
 from edge_sdk.cli.records import records_table
+from edge_sdk.model.bundle import open_bundle
 from edge_sdk.terminal.command import run
 from edge_sdk.terminal.text import open_console
 from edge_sdk.workbench.records_file import load_records
@@ -30,6 +31,23 @@ def test_what_cannot_be_read_is_told(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "expected a timm name with --pretrained" in capsys.readouterr().err
     assert run(cli, "edge-sdk", ["records", *given, "--macs", "m=1G"]) == 2
     assert "expected --csv with --macs: " in capsys.readouterr().err
+
+
+def test_the_bundle_that_ships_and_its_name_are_one_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--data", "simulated://trailcam?frames=2", "--out", str(tmp_path)]
+    assert run(cli, "edge-sdk", ["records", "trailcam", str(open_bundle("trailcam").path), *given]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "are the same model. The big model of that name is" in told and "trailcam/model.safetensors" in told
+
+
+def test_only_the_big_model_sees_pictures_as_they_are_sent(
+    fp32_bundle: Path, checkpoint: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [str(fp32_bundle), str(checkpoint), "--data", str(photos), "--split", "test", "--out", str(tmp_path)]
+    assert run(cli, "edge-sdk", ["records", *given, "--upload", "32@40"]) == 0
+    assert "m: pictures as 32@40 leaves them" in capsys.readouterr().out
+    sizes = {path.stem: load_records(path).upload_bytes is not None for path in tmp_path.glob("*.npz")}
+    assert sizes == {"bundle-fp32": False, "m": True}
 
 
 def test_another_programs_records_need_no_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ from weight_files import trained
 from edge_sdk.errors import EdgeError, WorkbenchError
 from edge_sdk.networks.checkpoint import create_model, load_checkpoint, save_checkpoint
 from edge_sdk.networks.foreign import import_weights
+from edge_sdk.networks.macs import count_macs
 from edge_sdk.networks.timm_library import import_timm
 from edge_sdk.networks.timm_networks import make_network
 
@@ -52,6 +53,18 @@ def test_one_seam_takes_such_files_everywhere(network: torch.nn.Module, tmp_path
     assert told == info or told.labels == info.labels
     with pytest.raises(WorkbenchError, match="is a lcnet_035; expected lcnet_035 or no architecture; got resnet18"):
         create_model(f"resnet18={save_checkpoint(tmp_path / 'x.safetensors', *create_model(str(path)))}")
+
+
+def test_the_size_that_is_given_is_the_one_that_is_told(
+    network: torch.nn.Module, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = saved(network.state_dict(), tmp_path / "w.pth")
+    module, info = create_model(str(path), size=(64, 48))
+    assert (info.input.width, info.input.height, info.macs) == (64, 48, count_macs(module, 64, 48))
+    assert "64x48 pixels as given" in caplog.text and "224x224" not in caplog.text
+    own = save_checkpoint(tmp_path / "own.safetensors", module, info)
+    for name in (str(own), ARCH):
+        assert create_model(name, size=(32, 48))[1].input.width == 32
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,14 @@ import pytest
 from tiny_network import SPEC, picture, write_tiny_bundle
 
 from edge_sdk.errors import ConfigError, WorkbenchError
+from edge_sdk.images.rendition import Upload
 from edge_sdk.model.big_reference import fingerprint_of
 from edge_sdk.networks.checkpoint import CheckpointInfo, create_model, save_checkpoint
 from edge_sdk.workbench.cascade.confidence import softmax
 from edge_sdk.workbench.subjects import (
+    as_they_arrive,
     callable_subject,
+    check_names,
     file_name,
     latency_ms,
     open_subject,
@@ -78,3 +81,32 @@ def test_a_subject_says_what_serves_it(tmp_path: Path) -> None:
     own = open_subject(str(bundle.path)).info
     assert own.served_as == str(bundle.path) and bundle.manifest.sha256.startswith(own.fingerprint)
     assert open_subject("lcnet_035").info.served_as == ""  # random weights: no server has the same
+
+
+def test_the_little_model_sees_pictures_as_taken_and_the_others_as_sent(tmp_path: Path) -> None:
+    bundle = str(write_tiny_bundle(tmp_path / "tiny").path)
+    costs = {"cheap.pth": 1, "dear.pth": 9, bundle: 5}
+    upload = Upload(64, 60)
+
+    def sent(*names: str) -> list[bool]:
+        found = [
+            callable_subject(name, lambda images: images.mean((1, 2)), ("a", "b"), SPEC, macs=costs[name])
+            for name in names
+        ]
+        return [one.upload == upload for one in as_they_arrive(names, found, upload)]
+
+    assert sent(bundle, "dear.pth") == sent(bundle, "cheap.pth") == [False, True]  # a bundle is for the device
+    assert sent("dear.pth", "cheap.pth") == [True, False]
+    assert sent("dear.pth") == [True] and sent(bundle) == [False]
+
+
+def test_models_of_one_name_are_told_with_what_was_given(tmp_path: Path) -> None:
+    bundle = write_tiny_bundle(tmp_path / "tiny")
+    one = open_subject(str(bundle.path))
+    with pytest.raises(WorkbenchError, match="here and there are the same model"):
+        check_names(["here", "there"], [one, one])
+    module, info = create_model("lcnet_035", labels=("a", "b"), input=SPEC)
+    names = [str(save_checkpoint(tmp_path / folder / "best.safetensors", module, info)) for folder in ("x", "y")]
+    save_checkpoint(tmp_path / "y" / "best.safetensors", module.half(), info)
+    with pytest.raises(WorkbenchError, match=r"x/best.safetensors and .*y/best.safetensors are both called best"):
+        check_names(names, [open_subject(name) for name in names])
