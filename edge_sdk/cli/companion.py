@@ -76,7 +76,7 @@ def companion(
     if as_float and precision == "int8" and "--precision" in given():
         raise click.UsageError("expected --float or --precision int8, not both: candidates run in one of them")
     need("torch", "timm", "scipy", "executorch", "matplotlib")
-    from edge_sdk.terminal.progress import loading, progress_bars, shown_by
+    from edge_sdk.terminal.progress import Steps, loading, progress_bars, shown_by
     from edge_sdk.terminal.text import open_console, say
 
     console = open_console()
@@ -90,23 +90,21 @@ def companion(
 
         taken = take_threads(threads)
     say(console, taken.sentence())
-    step = ["reading the models"]
-
-    stopped = when_stopped(lambda: f"while {step[0]}; the same command continues")
+    steps = Steps(console, "reading the models")
+    stopped = when_stopped(lambda: f"while {steps.now}; the same command continues")
     with stopped, progress_bars(console) as bars, Account(file=out / ".spent.json") as account:
         show = shown_by(bars)
 
         def on_step(text: str) -> None:
-            step[:] = [text]
             account.note()
-            say(console, f"{text} ...")
+            steps(text)
             show(text, 0, 0)
 
         def on_done(done: int, of: int) -> None:
             account.note()
-            show(step[0], done, of)
+            show(steps.now, done, of)
 
-        show(step[0], 0, 0)
+        show(steps.now, 0, 0)
         tell_twins(console, places_of(data), show)
         found = find_companions(
             served_big(big)[0],

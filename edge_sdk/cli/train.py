@@ -50,7 +50,7 @@ _CONTRADICTIONS = (
     ("--model-option", "--checkpoint", "a checkpoint has the options that it was made with"),
     ("--teacher", "--deferral", "each is a loss of its own"),
     ("--label-smoothing", "--deferral", "the loss of deferral has no label smoothing"),
-    *(("--qat", name, "the network learns its own answers, in one go") for name in _NOT_WITH_QAT),
+    *(("--qat", name, "the network learns its own answers") for name in _NOT_WITH_QAT),
 )
 _NEEDS = (
     ("--deferral", "--checkpoint", "it tunes a network that is trained already"),
@@ -207,18 +207,33 @@ def _tune(console: Console, checkpoint: str, settings: dict[str, Any]) -> None:
     """`--qat`, with defaults of its own."""
     from edge_sdk.terminal.progress import progress_bars, shown_by
     from edge_sdk.terminal.text import say
-    from edge_sdk.workbench.qat import tune_checkpoint
+    from edge_sdk.workbench.qat import LEARNING, tune_checkpoint
+    from edge_sdk.workbench.spent import Account
 
     own = {"epochs": "--epochs", "batch": "--batch", "learning_rate": "--learning-rate"}
     chosen = {name: settings[name] for name, option in own.items() if option in given()}
-    with when_stopped(lambda: "nothing was written"), progress_bars(console) as bars:
+    account, at = Account(), [0, 0]
+
+    def summary() -> str:
+        return f"{at[0]} of {at[1]} steps done; the same command continues" if at[1] else "before the first step"
+
+    with when_stopped(summary), progress_bars(console) as bars:
+        show = shown_by(bars)
+
+        def on_progress(what: str, done: int, of: int) -> None:
+            if what == LEARNING:
+                at[:] = done, of
+            show(what, done, of)
+
         path = tune_checkpoint(
             checkpoint,
             settings["data"],
             settings["out"],
             seed=settings["seed"],
             version=settings["version"],
-            on_progress=shown_by(bars),
+            account=account,
+            on_progress=on_progress,
             **chosen,
         )
+    say(console, account.now().sentence())
     say(console, f"wrote {path}: export it with edge-sdk export --checkpoint {path} --data {settings['data']}")

@@ -55,6 +55,23 @@ def shown_by(bars: Progress) -> Callable[[str, int, int], None]:
     return show
 
 
+class Steps:
+    """The step that a command is in: told as it begins, and kept for the word on where the command was stopped.
+
+    Attributes:
+        now: the step.
+    """
+
+    def __init__(self, console: Console, first: str) -> None:
+        """Begin with a step that is not told."""
+        self.console, self.now = console, first
+
+    def __call__(self, text: str) -> None:
+        """A step begins."""
+        self.now = text
+        say(self.console, f"{text} ...")
+
+
 class Pace:
     """How fast a piece of work goes, from what it reports; a resumed one begins at what is done already."""
 

@@ -19,7 +19,7 @@ from edge_sdk.model.policy import Policy
 from edge_sdk.workbench.calibration import FEWEST, Calibration, Rule, in_words, sharing
 from edge_sdk.workbench.cascade.alignment import aligned_start, aligned_threshold
 from edge_sdk.workbench.cascade.confidence import expected_calibration_error, fit_temperature
-from edge_sdk.workbench.cascade.curve import Bools, Curve, Floats, cascade_curve, lossless, within
+from edge_sdk.workbench.cascade.curve import Bools, Curve, Floats, cascade_curve, lossless, nearest_best, within
 from edge_sdk.workbench.cascade.ensemble import ensemble, fit_ensemble
 from edge_sdk.workbench.cascade.gate import fit_gate, gains, held_out_gains
 from edge_sdk.workbench.cascade.group_split import selection_part
@@ -178,6 +178,8 @@ def _ensemble(chances: NDArray[np.float32], big: Records, fitting: Bools) -> tup
 def _plain_threshold(rule: Rule, curve: Curve) -> float:
     if rule.drop is not None:
         return lossless(curve, drop=rule.drop).threshold
+    if rule.near is not None:
+        return nearest_best(curve, rule.near).threshold
     return within(
         curve,
         offload_ratio=rule.offload_ratio,

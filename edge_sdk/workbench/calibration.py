@@ -16,11 +16,11 @@ from edge_sdk.workbench.cascade.score_comparison import Comparison
 
 FEWEST = 100
 """Pictures that a calibration takes at least."""
-_RULES = ("eps", "as_right", "drop", "offload_ratio", "bytes_per_day", "macs")
+_RULES = ("eps", "as_right", "drop", "offload_ratio", "bytes_per_day", "macs", "near")
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """How the threshold is chosen. Exactly one of the first six is given.
+    """How the threshold is chosen. Exactly one of the first seven is given.
 
     Attributes:
         eps: largest loss of accuracy against the big model, guaranteed on new frames with probability 1 - `delta`; 0:
@@ -31,6 +31,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         offload_ratio: largest share of the frames that go to the cloud.
         bytes_per_day: largest number of bytes sent a day.
         macs: largest number of MACs per frame, both models together.
+        near: a threshold that is known: it stays where it is within one frame of the most accurate on the records, else
+            the nearest that is.
         delta: probability with which a promise may fail.
         frames_per_day: frames that the little model sees a day.
     """
@@ -41,6 +43,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     offload_ratio: float | None = None
     bytes_per_day: float | None = None
     macs: float | None = None
+    near: float | None = None
     delta: float = 0.05
     frames_per_day: float = 2000.0
 

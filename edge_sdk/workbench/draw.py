@@ -37,8 +37,7 @@ def draw_calibration(path: Path, found: Calibration, title: str) -> None:
     Raises:
         WorkbenchError: the file cannot be written.
     """
-    figure = Figure(figsize=(13, 8), layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    figure = headed_figure(title, 13, 8)
     axes = figure.subplot_mosaic([["curve", "ratio"], ["hard", "scores"]])
     for axis in axes.values():
         axis.spines[["top", "right"]].set_visible(False)
@@ -159,8 +158,7 @@ def draw_companions(path: Path, ranked: Sequence[Ranked], title: str) -> None:
     """
     if not ranked:
         raise WorkbenchError("expected at least one companion to draw; got none")
-    figure = Figure(figsize=(11, 4.6), layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    figure = headed_figure(title, 11, 4.6)
     left, right = figure.subplots(1, 2)
     for axis in (left, right):
         axis.spines[["top", "right"]].set_visible(False)
@@ -200,8 +198,7 @@ def draw_ladder(path: Path, found: Ladder, title: str) -> None:
     Raises:
         WorkbenchError: the file cannot be written.
     """
-    figure = Figure(figsize=(11, 6), layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    figure = headed_figure(title, 11, 6)
     axis = figure.subplots()
     axis.spines[["top", "right"]].set_visible(False)
     choice = found.choice
@@ -252,6 +249,13 @@ def draw_ladder(path: Path, found: Ladder, title: str) -> None:
     )
     axis.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     save_figure(figure, path)
+
+
+def headed_figure(title: str, width: float, height: float) -> Figure:
+    """An empty figure with a heading at its top left; inches."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    return figure
 
 
 def save_figure(figure: Figure, path: Path) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
-from edge_sdk.workbench.draw import CORAL, GREY, LETTERS, NAVY, TEAL, save_figure
+from edge_sdk.workbench.draw import CORAL, GREY, LETTERS, NAVY, TEAL, headed_figure, save_figure
 from edge_sdk.workbench.specialize.report import Report
 
 
@@ -22,8 +20,7 @@ def draw_report(path: Path, report: Report, title: str) -> None:
     Raises:
         WorkbenchError: the file cannot be written.
     """
-    figure = Figure(figsize=(12, 4.6), layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    figure = headed_figure(title, 12, 4.6)
     along, shrunk = figure.subplots(1, 2, width_ratios=[3, 2])
     for axis in (along, shrunk):
         axis.spines[["top", "right"]].set_visible(False)

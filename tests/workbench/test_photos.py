@@ -6,8 +6,21 @@ import msgspec
 import pytest
 
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.networks.label_groups import GROUPS
-from edge_sdk.workbench.photos import BIG_WEIGHTS, LITTLE_WEIGHTS, POLICIES, PackagedWeights, ShippedPolicy, is_made
+from edge_sdk.model.big_reference import BigReference
+from edge_sdk.model.bundle import write_policy
+from edge_sdk.model.policy import Policy
+from edge_sdk.networks.label_groups import GROUPS, label_group
+from edge_sdk.testing.runtime import write_fake_bundle
+from edge_sdk.workbench.photos import (
+    BIG,
+    BIG_WEIGHTS,
+    BUNDLE,
+    LITTLE_WEIGHTS,
+    POLICIES,
+    PackagedWeights,
+    ShippedPolicy,
+    is_made,
+)
 
 
 def test_the_thresholds_that_ship_are_complete_and_say_where_they_are_from() -> None:
@@ -37,3 +50,12 @@ def test_a_package_that_is_not_there_or_has_no_weights_is_told(tmp_path: Path, m
 
 def test_nothing_is_made_yet(tmp_path: Path) -> None:
     assert not is_made(tmp_path) and not is_made(tmp_path, "animals")
+
+
+def test_a_pair_whose_making_was_stopped_is_not_made(tmp_path: Path) -> None:
+    labels = tuple(dict.fromkeys(label_group("animals").values()))
+    bundle = write_fake_bundle(tmp_path / BUNDLE, labels, logits=lambda pixels: (0.0,) * len(labels)).path
+    (tmp_path / BIG).touch()
+    assert not is_made(tmp_path, "animals")
+    write_policy(bundle, Policy(threshold=0.5, big=BigReference(name="big", labels=labels)))
+    assert is_made(tmp_path, "animals") and not is_made(tmp_path) and not is_made(tmp_path, "coarse")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +15,9 @@ from torch import nn
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.inputs import InputSpec
 from edge_sdk.workbench.likeness import likeness
-from edge_sdk.workbench.qat import _rounding, tune_checkpoint, tune_for_int8
+from edge_sdk.workbench.qat import LEARNING, _rounding, tune_checkpoint, tune_for_int8
 from edge_sdk.workbench.quantise import logits_of
+from edge_sdk.workbench.spent import Account
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the exporter's own code
 
@@ -74,20 +78,101 @@ def test_pictures_are_needed() -> None:
         tune_for_int8(network(), np.empty((0, 12, 12, 3), np.uint8), SPEC)
 
 
-def test_a_checkpoint_is_tuned_and_written(tmp_path: Path) -> None:
+class Stop(Exception):
+    pass
+
+
+def test_a_stopped_tuning_goes_on_and_ends_with_the_same_weights(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 12, 12, 3), np.uint8)
+    module, state, account = network(), tmp_path / "tuned.state", Account()
+    whole = tune_for_int8(module, pixels, SPEC, epochs=2, batch=4, learning_rate=1e-3)
+
+    def stop(what: str, done: int, of: int) -> None:
+        if what == LEARNING and done == 4:  # one step after the epoch's end, which is saved
+            raise Stop
+
+    with pytest.raises(Stop):
+        tune_for_int8(module, pixels, SPEC, epochs=2, batch=4, learning_rate=1e-3, state=state, on_progress=stop)
+    with pytest.raises(WorkbenchError, match=r"epochs was 2, now 3\. Give those"):
+        tune_for_int8(module, pixels, SPEC, epochs=3, batch=4, learning_rate=1e-3, state=state)
+    told: list[tuple[str, int, int]] = []
+    again = tune_for_int8(
+        module,
+        pixels,
+        SPEC,
+        **{"epochs": 2, "batch": 4, "learning_rate": 1e-3},  # type: ignore[arg-type]
+        state=state,
+        account=account,
+        on_progress=lambda *it: told.append(it),
+    )
+    assert [done for what, done, _ in told if what == LEARNING] == [4, 5, 6]
+    assert account.earlier.sessions == 1
+    one, other = whole.state_dict(), again.state_dict()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert not torch.equal(one["0.weight"], module.state_dict()["0.weight"])
+
+
+@pytest.mark.slow
+def test_a_killed_command_goes_on_and_writes_the_same_checkpoint(tmp_path: Path) -> None:
+    from edge_sdk.networks.checkpoint import load_checkpoint
+
+    start = task(tmp_path)
+    given = ["--data", str(tmp_path / "data"), "--epochs", "3", "--batch", "4", "--learning-rate", "1e-4"]
+    outs = [tmp_path / name for name in ("whole.safetensors", "cut.safetensors")]
+    commands = [
+        [
+            sys.executable,
+            "-c",
+            "from edge_sdk.cli import main; main()",
+            "train",
+            "--checkpoint",
+            str(start),
+            "--qat",
+            *given,
+            "--out",
+            str(out),
+        ]
+        for out in outs
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run(commands[0], check=True, env=environment)
+    process = subprocess.Popen(commands[1], env=environment)
+    state = outs[1].with_name("cut.safetensors.state")
+    while not state.exists() and process.poll() is None:
+        pass
+    process.kill()
+    process.wait()
+    assert state.exists() and not outs[1].exists()
+    subprocess.run(commands[1], check=True, env=environment)
+    assert not state.exists()
+    one, other = (load_checkpoint(out)[0].state_dict() for out in outs)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def task(folder: Path) -> Path:
+    """A small checkpoint, and pictures in FOLDER/data."""
     import cv2
 
-    from edge_sdk.networks.checkpoint import create_model, load_checkpoint, save_checkpoint
+    from edge_sdk.networks.checkpoint import create_model, save_checkpoint
 
     for label in ("a", "b"):
-        (tmp_path / "data" / label).mkdir(parents=True)
+        (folder / "data" / label).mkdir(parents=True)
         for number in range(6):
             picture = np.random.default_rng(number).integers(0, 256, (32, 32, 3), np.uint8)
-            cv2.imwrite(str(tmp_path / "data" / label / f"{number}.png"), picture)
+            cv2.imwrite(str(folder / "data" / label / f"{number}.png"), picture)
     spec = InputSpec(32, 32, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
-    module, info = create_model("mobilenetv2_035", labels=("a", "b"), input=spec)
-    start = save_checkpoint(tmp_path / "float.safetensors", module, info)
+    return save_checkpoint(
+        folder / "float.safetensors", *create_model("mobilenetv2_035", labels=("a", "b"), input=spec)
+    )
+
+
+def test_a_checkpoint_is_tuned_and_written(tmp_path: Path) -> None:
+    from edge_sdk.networks.checkpoint import load_checkpoint
+
+    start = task(tmp_path)
     out = tune_checkpoint(str(start), str(tmp_path / "data"), tmp_path / "tuned.safetensors", epochs=1, version="2")
     tuned, said = load_checkpoint(out)
     assert (said.labels, said.version, said.training["tuned_for"]) == (("a", "b"), "2", "int8")
-    assert not torch.equal(tuned.state_dict()["classifier.weight"], module.state_dict()["classifier.weight"])
+    before = load_checkpoint(start)[0].state_dict()["classifier.weight"]
+    assert not torch.equal(tuned.state_dict()["classifier.weight"], before)
+    assert not out.with_name(out.name + ".state").exists()

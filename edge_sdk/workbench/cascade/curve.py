@@ -177,6 +177,24 @@ def lossless(curve: Curve, *, drop: float = 0.0) -> Point:
     return found
 
 
+def nearest_best(curve: Curve, near: float, *, frames: int = 1) -> Point:
+    """Of the settings that are within `frames` frames of the most accurate one, the one nearest to a known threshold.
+
+    A few hundred frames leave a wide range of thresholds that are as good as one another; among those the known one
+    is kept, or what comes nearest to it. The big model alone is a setting too, so nothing much below it is chosen.
+
+    Args:
+        curve: from `cascade_curve`.
+        near: the threshold that is known, such as one that other frames gave.
+        frames: how many frames fewer may be right.
+    """
+    good = np.flatnonzero(curve.right >= curve.right.max() - frames - 1e-9)
+    here = max(0, int(np.searchsorted(-curve.thresholds, -near, side="right")) - 1)
+    if here in good:
+        return curve.at(near)
+    return curve.point(int(good[np.abs(curve.thresholds[good] - near).argmin()]))
+
+
 def within(
     curve: Curve,
     *,

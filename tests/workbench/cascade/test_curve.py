@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.workbench.cascade.curve import Curve, cascade_curve, lossless, within
+from edge_sdk.workbench.cascade.curve import Curve, cascade_curve, lossless, nearest_best, within
 
 LITTLE, BIG = 10.0, 100.0
 
@@ -70,6 +70,15 @@ def test_a_little_model_that_is_good_enough_replaces_the_big_one() -> None:
     right = np.array([True, True, False])
     found = lossless(cascade_curve(np.array([0.5, 0.6, 0.7]), right, right, little_macs=1, big_macs=10))
     assert (found.threshold, found.exit_ratio, found.macs) == (0.0, 1.0, 1.0)
+
+
+@given(cascades(), st.floats(0.1, 0.9))
+def test_a_known_threshold_stays_where_it_is_as_good_as_any(records: tuple[np.ndarray, ...], near: float) -> None:
+    found, count = nearest_best(curve_of(records), near, frames=1), len(records[0])
+    every = {t: count * brute(records, t)[1] for t in (*curve_of(records).thresholds, near)}
+    good = [t for t, right in every.items() if right >= max(every.values()) - 1 - 1e-6]
+    assert abs(found.threshold - near) == pytest.approx(min(abs(t - near) for t in good))
+    assert (found.exit_ratio, found.accuracy) == pytest.approx(brute(records, found.threshold)[:2])
 
 
 def test_where_no_exit_is_free_none_exits() -> None:
