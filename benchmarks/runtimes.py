@@ -9,6 +9,9 @@ quantise the same float weights statically to int8, weights per channel, on the 
 does it, LiteRT's by ai-edge-quantizer (`static_wi8_ai8`), ONNX Runtime's by `quantize_static` (QDQ, unsigned
 activations). The table says how well the logits agree with the float network's.
 
+`depthwise_5_240` is no network of timm's but four depthwise convolutions of 5x5 over 240 channels, each with its
+ReLU6, between a 1x1 convolution of the picture and a mean: with 3 for 5, or 0 for none, it shows what such layers take.
+
 Each runtime lives in a process of its own per thread count. One process runs at a time, for a burst of calls; bursts
 of all go round in turn, and the table gives the median of the bursts' medians. Ours is timed from `uint8` pixels to
 logits, layout and normalisation included; the others get a tensor that was prepared before.
@@ -33,6 +36,7 @@ import numpy as np
 RUNTIMES = ("edge-sdk", "LiteRT", "ONNX Runtime")
 MEAN, STD = 0.5, 0.25
 PICTURES = 8
+LAYERS, DEPTH = "depthwise_", 4
 TEN = (
     "mobilenetv2_100",
     "tf_efficientnet_lite0",
@@ -70,6 +74,18 @@ def normalised(folder: Path) -> np.ndarray:
     return ((pictures(folder).astype(np.float32) / 255 - mean) / std).astype(np.float32)
 
 
+def layers(name: str) -> Any:
+    """The network of a few depthwise layers that `depthwise_KERNEL_CHANNELS` means."""
+    from torch import nn
+
+    kernel, channels = map(int, name.split("_")[1:])
+    found = [nn.Conv2d(3, channels, 1, bias=False), nn.BatchNorm2d(channels), nn.ReLU6()]
+    for _ in range(DEPTH if kernel else 0):
+        found.append(nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels, bias=False))
+        found += [nn.BatchNorm2d(channels), nn.ReLU6()]
+    return nn.Sequential(*found, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
 # Conversion, each in the interpreter that has the tools
 
 
@@ -80,12 +96,18 @@ def make_float(folder: Path, name: str, size: str) -> None:
     from edge_sdk.networks.checkpoint import create_model, load_checkpoint
 
     trained = Path(name).is_file()
-    model, info = load_checkpoint(name) if trained else create_model(name)
-    width, height = (info.input.width, info.input.height) if trained else map(int, size.split("x"))
+    width, height = map(int, size.split("x"))
+    if name.startswith(LAYERS):
+        model, arch, options, classes = layers(name), name, {}, int(name.split("_")[2])
+    else:
+        model, info = load_checkpoint(name) if trained else create_model(name)
+        arch, options, classes = info.arch, info.options, len(info.labels)
+        if trained:
+            width, height = info.input.width, info.input.height
     network = {
-        "arch": info.arch,
-        "options": info.options,
-        "classes": len(info.labels),
+        "arch": arch,
+        "options": options,
+        "classes": classes,
         "width": width,
         "height": height,
         "mean": [MEAN] * 3,
@@ -108,7 +130,11 @@ def load_float(folder: Path, timm: Any) -> Any:
     import torch
 
     network = network_of(folder)
-    model = timm.create_model(network["arch"], num_classes=network["classes"], **network["options"]).eval()
+    if network["arch"].startswith(LAYERS):
+        model = layers(network["arch"])
+    else:
+        model = timm.create_model(network["arch"], num_classes=network["classes"], **network["options"])
+    model.eval()
     model.load_state_dict(torch.load(folder / "weights.pt"))
     return model
 

@@ -25,6 +25,8 @@ _TARGET = "What the model may cost: params=10x, macs=50M, ...; not with N:M patt
 _DATA = "Pictures of the task: a folder with one folder for each class, or the folder of cloud-server --archive."
 _GENERIC = "Folder of any other pictures, for the control: the same compression on as many of them."
 _TEST = "Folder of pictures to evaluate on, one folder for each class.  [default: those of --data that are not used]"
+_UNLABELLED = "Folder of more pictures of the place, in any order: the big model answers them."
+_MOST_UNLABELLED = 4000
 _CLASSES = "The task's classes, with commas between them.  [default: all folders of --data]"
 _MIN_CONFIDENCE = "Least confidence of the cloud's answers that are used as labels."
 _ALLOW = "Operator that may stay outside XNNPACK; may be repeated."
@@ -40,6 +42,7 @@ _ALLOW = "Operator that may stay outside XNNPACK; may be repeated."
 @click.option("--generic", type=OLD_FOLDER, metavar="PICTURES", help=_GENERIC)
 @click.option("--without-control", is_flag=True, help="Make no control.")
 @click.option("--test", type=OLD_FOLDER, metavar="PICTURES", help=_TEST)
+@click.option("--unlabelled", type=OLD_FOLDER, metavar="PICTURES", help=_UNLABELLED)
 @label_map_option("class of the task", old_names=("--labels",))
 @click.option("--classes", help=_CLASSES)
 @click.option("--min-confidence", default=0.8, show_default=True, type=click.FloatRange(0, 1), help=_MIN_CONFIDENCE)
@@ -80,6 +83,7 @@ def specialize(
     generic: Path | None,
     without_control: bool,
     test: Path | None,
+    unlabelled: Path | None,
     label_map: dict[str, str],
     classes: str | None,
     min_confidence: float,
@@ -156,6 +160,9 @@ def specialize(
         tell_twins(console, task_places(task, test, seed), show)
         samples, judged = task.samples, read_test(task, test, info.input, seed)
         others = None if generic is None else read_unlabelled(generic, len(samples), info.input, seed)
+        more = None
+        if unlabelled is not None:
+            more = read_unlabelled(unlabelled, _MOST_UNLABELLED, info.input, seed, fewer=True)
         made = run(
             module,
             info,
@@ -164,6 +171,7 @@ def specialize(
             targets=wanted,
             generic=others,
             test=judged,
+            unlabelled=more,
             mapping=label_map,
             method=method,
             name=name,

@@ -20,6 +20,7 @@ from edge_sdk.durable.files import write_whole
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.inputs import InputSpec, decode_description
 from edge_sdk.networks.checkpoint_info import FORMAT, CheckpointInfo
+from edge_sdk.networks.grouped import Summed, summed
 from edge_sdk.networks.labels import imagenet_labels
 from edge_sdk.networks.macs import count_macs, count_parameters
 from edge_sdk.networks.model_name import is_file_name, split_name
@@ -97,7 +98,7 @@ def load_checkpoint(path: str | Path) -> tuple[nn.Module, CheckpointInfo]:
 def _with_weights(path: str | Path, state: dict[str, torch.Tensor], info: CheckpointInfo) -> nn.Module:
     module = create_architecture(info)
     try:
-        module.load_state_dict(state)
+        _inner(module).load_state_dict(state)
     except RuntimeError as error:
         raise WorkbenchError(
             f"{path}: weights do not fit {info.arch} with {len(info.labels)} labels: {error}"
@@ -111,12 +112,18 @@ def create_architecture(info: CheckpointInfo) -> nn.Module:
     Raises:
         WorkbenchError: timm lacks the architecture.
     """
-    module = make_network(info.arch, info.options, num_classes=len(info.labels), input=info.input)
+    outputs = sum(info.sums) or len(info.labels)
+    module = make_network(info.arch, info.options, num_classes=outputs, input=info.input)
     if info.widths:
         from edge_sdk.networks.pruning.structure import shrink
 
         shrink(module, info.input.width, info.input.height, info.widths)
-    return module
+    return summed(module, info.sums)
+
+
+def _inner(module: nn.Module) -> nn.Module:
+    """The network whose weights stand in the file."""
+    return module.network if isinstance(module, Summed) else module
 
 
 def read_checkpoint(
@@ -181,7 +188,7 @@ def save_checkpoint(path: str | Path, module: nn.Module, info: CheckpointInfo, *
 
     Args:
         path: ends in `.safetensors`.
-        module: its `state_dict` is written.
+        module: its `state_dict` is written; of a sum of finer classes that of the network within.
         info: goes into the metadata; `labels` must be as many as the network's outputs.
         half: store floating weights in float16: half the size, about 3 decimal digits. They load as float32.
 
@@ -197,7 +204,7 @@ def save_checkpoint(path: str | Path, module: nn.Module, info: CheckpointInfo, *
     if outputs is not None and outputs != len(info.labels):
         raise WorkbenchError(f"expected as many labels as outputs; got {len(info.labels)} labels and {outputs} outputs")
     state = {}
-    for key, value in module.state_dict().items():
+    for key, value in _inner(module).state_dict().items():
         value = value.detach().cpu()
         state[key] = (value.half() if half and value.is_floating_point() else value).clone().contiguous()
     metadata = {"format": FORMAT, "arch": info.arch, "info": msgspec.json.encode(info).decode()}
@@ -225,7 +232,7 @@ def _from_checkpoint(
     if labels is None:
         raise WorkbenchError(f"expected labels for a head of {classes} classes; {path} has {len(info.labels)} classes")
     new_input = new_input or info.input
-    module = create_architecture(msgspec.structs.replace(info, labels=labels, input=new_input))
+    module = create_architecture(msgspec.structs.replace(info, labels=labels, sums=(), input=new_input))
     own = module.state_dict()
     module.load_state_dict({k: v for k, v in state.items() if k in own and own[k].shape == v.shape}, strict=False)
     return module.eval(), CheckpointInfo(

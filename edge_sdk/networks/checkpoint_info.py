@@ -24,12 +24,15 @@ class CheckpointInfo(msgspec.Struct, frozen=True, kw_only=True):
         options: keyword arguments with which timm makes the architecture, such as `{"global_pool": "max"}`.
         widths: of a pruned network: the number of channels that each group keeps, by the group's name
             (`edge_sdk.networks.pruning`).
+        sums: of a network whose head has finer classes than `labels`: how many of its outputs, in order, are summed
+            into each label (`edge_sdk.networks.grouped`); empty: none are.
         training: facts about the training, for people.
     """
 
     arch: str
     options: dict[str, Any] = {}
     widths: dict[str, int] = {}
+    sums: tuple[int, ...] = ()
     labels: tuple[str, ...]
     input: InputSpec
     macs: int = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +27,18 @@ class Summed(nn.Module):
         """Logits of the groups."""
         logits = self.network(x)
         return torch.stack([logits[:, group].logsumexp(1) for group in self._members], 1)
+
+
+def summed(network: nn.Module, sizes: Sequence[int]) -> nn.Module:
+    """A network whose outputs are summed in runs: the first `sizes[0]` of them, the next `sizes[1]`, and so on.
+
+    The network itself where every size is 1, or where there are none.
+    """
+    if all(size == 1 for size in sizes):
+        return network
+    ends = list(accumulate(sizes))
+    runs = [range(end - size, end) for end, size in zip(ends, sizes, strict=True)]
+    return Summed(network, runs).train(network.training)
 
 
 def grouped(network: nn.Module, labels: Sequence[str], mapping: Mapping[str, str]) -> tuple[Summed, tuple[str, ...]]:

@@ -47,7 +47,8 @@ def message(done: Result) -> str:
 def test_a_folder_of_pictures_becomes_a_bundle_with_a_report(place: Path, tmp_path: Path) -> None:
     out = tmp_path / "yard"
     options = ["--shots", "4", "--target", "params=2x", "--out", str(out), "--steps", "4", "--seed", "3"]
-    done = run(place, *options, "--generic", str(place / "generic"), "--classes", "red, blue", "--name", "north")
+    more = ["--unlabelled", str(place / "generic")]
+    done = run(place, *options, *more, "--generic", str(place / "generic"), "--classes", "red, blue", "--name", "north")
     assert done.exit_code == 0, done.output
     assert "x fewer parameters" in done.output and "next: edge-sdk calibrate" in done.output
     assert "specialization gain" in done.output and ") against the big model on the task" in done.output
@@ -56,7 +57,8 @@ def test_a_folder_of_pictures_becomes_a_bundle_with_a_report(place: Path, tmp_pa
     module, info = load_checkpoint(tmp_path / "yard.safetensors")
     assert info.labels == ("red", "blue") and info.parameters == sum(one.numel() for one in module.parameters())
     report = msgspec.json.decode((tmp_path / "yard-report.json").read_bytes(), type=Report)
-    assert (report.pictures, report.test_pictures, report.targets, report.seed) == (8, 8, ("params=2x",), 3)
+    assert (report.pictures, report.unlabelled) == (8, 20)
+    assert (report.test_pictures, report.targets, report.seed) == (8, ("params=2x",), 3)
     assert report.stages[0].parameters / info.parameters >= 2 and report.control is not None
     assert (tmp_path / "yard-report.png").stat().st_size > 10_000
     assert (tmp_path / "yard-work").is_dir()

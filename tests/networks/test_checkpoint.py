@@ -2,12 +2,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.bundle import InputSpec
 from edge_sdk.networks.checkpoint import CheckpointInfo, create_model, load_checkpoint, save_checkpoint
+from edge_sdk.networks.grouped import summed
 
 SPEC = InputSpec(64, 48, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 LABELS = ("deer", "empty", "fox")
@@ -25,8 +27,6 @@ def small() -> tuple[torch.nn.Module, CheckpointInfo]:
 def narrow(small: Model) -> tuple[torch.nn.Module, CheckpointInfo]:
     """A pruned network."""
     import copy
-
-    import msgspec
 
     from edge_sdk.networks.pruning.structure import find_structure, prune, widths
 
@@ -49,6 +49,17 @@ def test_a_checkpoint_comes_back_whole(small: Model, tmp_path: Path) -> None:
     picture = torch.randn(1, 3, 48, 64)
     assert torch.equal(again(picture), module(picture))
     assert not again.training
+
+
+def test_a_sum_of_finer_classes_comes_back(small: Model, tmp_path: Path) -> None:
+    module, info = small
+    info = msgspec.structs.replace(info, labels=("animal", "empty"), sums=(2, 1))
+    path = save_checkpoint(tmp_path / "m.safetensors", summed(module, info.sums), info)
+    again, told = load_checkpoint(path)
+    picture = torch.randn(1, 3, 48, 64)
+    assert told.sums == (2, 1) and torch.equal(again(picture), summed(module, (2, 1))(picture))
+    other, fresh = create_model(str(path), labels=LABELS[::-1])
+    assert fresh.sums == () and other(picture).shape == (1, 3)
 
 
 def test_a_checkpoint_has_the_mode_of_any_new_file(small: Model, tmp_path: Path) -> None:

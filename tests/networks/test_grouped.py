@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from edge_sdk.errors import ConfigError
-from edge_sdk.networks.grouped import grouped
+from edge_sdk.networks.grouped import grouped, summed
 
 FINE = ("red fox", "wolf", "robin", "cab")
 
@@ -21,3 +21,12 @@ def test_probabilities_are_summed() -> None:
 def test_unknown_labels_are_refused() -> None:
     with pytest.raises(ConfigError, match="it has no 'lynx'"):
         grouped(torch.nn.Identity(), FINE, {"lynx": "cat"})
+
+
+def test_runs_of_outputs_are_summed() -> None:
+    network = torch.nn.Identity().eval()
+    logits = torch.randn(5, 6)
+    found = summed(network, (2, 1, 3))
+    expected = torch.stack([part.exp().sum(1).log() for part in logits.split((2, 1, 3), 1)], 1)
+    torch.testing.assert_close(found(logits), expected)
+    assert not found.training and summed(network, (1, 1)) is network and summed(network, ()) is network

@@ -16,6 +16,7 @@ from torch import nn
 from edge_sdk.model.bundle import Bundle, InputSpec
 from edge_sdk.model.little import LittleModel
 from edge_sdk.model.made_for import PHOTOS
+from edge_sdk.networks.grouped import summed
 from edge_sdk.networks.pruning.structure import shrink
 from edge_sdk.types import Image
 from edge_sdk.workbench.export import export
@@ -36,7 +37,13 @@ class Bundles:
     """Exports of one task: calibrated on its pictures, each in a folder of its own."""
 
     def __init__(
-        self, samples: Samples, spec: InputSpec, allow: Sequence[str] = (), on_progress: OnProgress | None = None
+        self,
+        samples: Samples,
+        spec: InputSpec,
+        allow: Sequence[str] = (),
+        on_progress: OnProgress | None = None,
+        *,
+        sums: Sequence[int] = (),
     ) -> None:
         """Export with these settings.
 
@@ -45,7 +52,9 @@ class Bundles:
             spec: what the networks take.
             allow: operators that may stay outside XNNPACK though they are heavy.
             on_progress: told of each export's steps.
+            sums: how many of the networks' outputs are summed into each label; empty: none.
         """
+        self._sums = tuple(sums)
         self._on_progress = on_progress
         self._samples, self._spec, self._allow = samples, spec, tuple(allow)
 
@@ -75,7 +84,7 @@ class Bundles:
         self, module: nn.Module, pictures: list[Image], out: Path, name: str, version: str, spare: bool
     ) -> Bundle:
         return export(
-            module,
+            summed(module, self._sums),
             pictures,
             out,
             labels=self._samples.labels,

@@ -38,6 +38,7 @@ def compress(
     *,
     sensitivities: Mapping[str, Sensitivity],
     folder: Path,
+    distilled_on: Samples | None = None,
     on_progress: OnProgress | None = None,
     on_stage: OnStage | None = None,
 ) -> Compressed:
@@ -53,15 +54,26 @@ def compress(
         sensitivities: of the groups of `whole` (`find_sensitivities`), for the first round. Later rounds measure their
             own; patterns of zeros need none.
         folder: of the state, from which the same call resumes.
+        distilled_on: pictures of the distillation; None: the samples.
         on_progress: called with each step's name and progress.
         on_stage: called with each stage's name and network.
 
     Raises:
         WorkbenchError: the limits cannot be met.
     """
+    lessons = samples if distilled_on is None else distilled_on
     if method.pattern != "structured":
         return compress_sparse(
-            whole, teacher, samples, spec, limits, method, folder=folder, on_progress=on_progress, on_stage=on_stage
+            whole,
+            teacher,
+            samples,
+            lessons,
+            spec,
+            limits,
+            method,
+            folder=folder,
+            on_progress=on_progress,
+            on_stage=on_stage,
         )
     current = copy.deepcopy(whole).eval()
     origin: dict[str, Tensor] = {}
@@ -95,7 +107,7 @@ def compress(
         for name, chosen in remaining.items():
             origin[name] = origin[name][chosen] if name in origin else chosen
         if method.recipe.steps:
-            distil_round(whole, teacher, cut, origin, samples, spec, method, place, on_progress)
+            distil_round(whole, teacher, cut, origin, lessons, spec, method, place, on_progress)
             tell(on_stage, named("distillation", number, len(rounds)), cut)
         current = cut
     return Compressed(current, {name: len(remaining) for name, remaining in origin.items()}, structure.dense)

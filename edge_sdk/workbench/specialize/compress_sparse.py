@@ -22,6 +22,7 @@ def compress_sparse(
     whole: nn.Module,
     teacher: nn.Module,
     samples: Samples,
+    lessons: Samples,
     spec: InputSpec,
     limits: Limits,
     method: Method,
@@ -30,7 +31,8 @@ def compress_sparse(
     on_progress: OnProgress | None = None,
     on_stage: OnStage | None = None,
 ) -> Compressed:
-    """Set weights to zero until `limits.parameters` are left, or as the pattern says; arguments as for `compress`.
+    """Set weights to zero until `limits.parameters` are left, or as the pattern says; `lessons` are the pictures of the
+    distillation, the other arguments as for `compress`.
 
     A gradual schedule halves the remaining weights in each round; distillation after each round leaves the zeros alone.
 
@@ -77,6 +79,6 @@ def compress_sparse(
         current = corrected(whole, current, {}, samples_and_views, spec)
         tell(on_stage, named("statistics", index, number), current)
         if method.recipe.steps:
-            distil_round(whole, teacher, current, {}, samples, spec, method, place, on_progress, masks)
+            distil_round(whole, teacher, current, {}, lessons, spec, method, place, on_progress, masks)
             tell(on_stage, named("distillation", index, number), current)
     return Compressed(current, {}, dense, masks)

@@ -42,6 +42,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         model: the big model's architecture.
         task: its classes.
         pictures: number of pictures of the task.
+        unlabelled: number of further ones whose class was not given.
         test_pictures: number of test pictures.
         targets: as given by the user.
         stages: from the big model, restricted to the task, to the distilled small one, measured in torch.
@@ -77,6 +78,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     peak_memory_bytes: int
     sessions: int = 1
+    unlabelled: int = 0
     against_big: Difference | None = None
     against_control: Difference | None = None
 

@@ -37,13 +37,24 @@ def restrict(module: nn.Module, members: Sequence[Sequence[int]]) -> nn.Module:
     return restricted.eval()
 
 
+def restrict_finely(module: nn.Module, members: Sequence[Sequence[int]]) -> nn.Module:
+    """A copy of a network whose head has only the classes that belong to the task's, group after group.
+
+    `edge_sdk.networks.grouped.summed` with the groups' sizes makes the task's classes of them.
+
+    Raises:
+        WorkbenchError: as `restrict`.
+    """
+    return restrict(module, [[fine] for group in members for fine in group])
+
+
 def classifier(module: nn.Module) -> tuple[str, nn.Linear]:
     """The last linear layer and its name.
 
     Raises:
         WorkbenchError: the network has another head.
     """
-    head: Any = module.get_classifier()  # type: ignore[operator]
+    head: Any = module.get_classifier() if hasattr(module, "get_classifier") else module  # type: ignore[operator]
     if not isinstance(head, nn.Linear):
         raise WorkbenchError(
             f"expected a network with one linear classifier; got {type(head).__name__}. Distilled transformers with "

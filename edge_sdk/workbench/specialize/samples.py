@@ -116,16 +116,19 @@ def read_samples(files: Mapping[str, Sequence[Path]], spec: InputSpec) -> Sample
     return Samples(np.stack(images), np.array(truths, np.int64), tuple(files))
 
 
-def read_unlabelled(folder: str | Path, count: int, spec: InputSpec, seed: int) -> Samples:
+def read_unlabelled(folder: str | Path, count: int, spec: InputSpec, seed: int, *, fewer: bool = False) -> Samples:
     """Draw `count` pictures from anywhere below a folder by a hash of seed and name; their truths are -1.
 
+    With `fewer`, all of a folder that has fewer.
+
     Raises:
-        WorkbenchError: the folder has fewer pictures.
+        WorkbenchError: the folder has fewer pictures; with `fewer`, none.
     """
     root = Path(folder)
     paths = picture_files(root)
-    if len(paths) < count:
-        raise WorkbenchError(f"expected {count} pictures in {root}, as many as the task has; got {len(paths)}")
+    if len(paths) < (1 if fewer else count):
+        wanted = f"pictures in {root}" if fewer else f"{count} pictures in {root}, as many as the task has"
+        raise WorkbenchError(f"expected {wanted}; got {len(paths)}")
     paths.sort(key=lambda path: hashlib.sha256(f"{seed} {path.relative_to(root).as_posix()}".encode()).digest())
     found = read_samples({"": paths[:count]}, spec)
     return Samples(found.images, np.full(len(found), -1, np.int64), ())
@@ -142,6 +145,16 @@ def with_views(samples: Samples, count: int, seed: int) -> Samples:
     images, truths = samples.images[order], samples.truths[order]
     views = [np.stack([change.apply(image, rng) for image in images]) for _ in range(rounds)]
     return Samples(np.concatenate([images, *views]), np.tile(truths, len(views) + 1), samples.labels)
+
+
+def joined(samples: Samples, unlabelled: Samples | None) -> Samples:
+    """The samples, followed by others whose class is unknown."""
+    if unlabelled is None:
+        return samples
+    unknown = np.full(len(unlabelled), -1, np.int64)
+    return Samples(
+        np.concatenate([samples.images, unlabelled.images]), np.concatenate([samples.truths, unknown]), samples.labels
+    )
 
 
 def first(samples: Samples, count: int) -> Samples:

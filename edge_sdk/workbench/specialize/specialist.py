@@ -21,7 +21,7 @@ from torch import nn
 from edge_sdk.durable.files import write_whole
 from edge_sdk.model.bundle import Bundle, InputSpec
 from edge_sdk.networks.checkpoint import CheckpointInfo, save_checkpoint
-from edge_sdk.networks.grouped import Summed
+from edge_sdk.networks.grouped import summed
 from edge_sdk.networks.macs import count_macs, count_parameters
 from edge_sdk.networks.pruning.structure import find_structure
 from edge_sdk.workbench.cascade.paired import Difference, paired_difference
@@ -34,8 +34,8 @@ from edge_sdk.workbench.specialize.limits import counted_limits, find_limits
 from edge_sdk.workbench.specialize.method import Compressed, Method
 from edge_sdk.workbench.specialize.progress import OnProgress, progress_of
 from edge_sdk.workbench.specialize.report import Report, Stage
-from edge_sdk.workbench.specialize.restrict_head import classifier, restrict
-from edge_sdk.workbench.specialize.samples import Samples, members_of, with_views
+from edge_sdk.workbench.specialize.restrict_head import classifier, restrict_finely
+from edge_sdk.workbench.specialize.samples import Samples, first, joined, members_of, with_views
 from edge_sdk.workbench.specialize.sessions import note_settings
 from edge_sdk.workbench.specialize.sparsify import round_weights
 from edge_sdk.workbench.specialize.stages import Right, Stages
@@ -71,6 +71,7 @@ def specialize(
     targets: Sequence[Target],
     generic: Samples | None = None,
     test: Samples | None = None,
+    unlabelled: Samples | None = None,
     mapping: Mapping[str, str] | None = None,
     method: Method | None = None,
     name: str = "",
@@ -88,6 +89,7 @@ def specialize(
         targets: upper limits on the cost of the result; all hold.
         generic: as many pictures that are not of the task in particular, for the control; None leaves it out.
         test: test pictures; None: no accuracy is measured.
+        unlabelled: more pictures of the place, whose classes need not be known: the big model answers them.
         mapping: from the big model's class to the task's, where names differ or several become one.
         method: the settings.
         name: of the model; default: the folder's.
@@ -102,15 +104,17 @@ def specialize(
     method, out = method or Method(), Path(out)
     spec = info.input
     members = members_of(task.labels, info.labels, mapping or {})
-    whole = restrict(big, members)
-    teacher = whole if all(len(group) == 1 for group in members) else Summed(big, members)
+    sums = tuple(len(group) for group in members)
+    whole = restrict_finely(big, members)
+    lessons = joined(task, unlabelled)
+    solved_on = first(lessons, max(len(task), method.pictures))
     work = out.with_name(f"{out.name}-work")
-    folder = work / fingerprint(info.arch, info.version, weights(big), contents(task), method)
-    note_settings(folder, _settings(big, info, task, method))
+    folder = work / fingerprint(info.arch, info.version, weights(big), contents(lessons), task.labels, method)
+    note_settings(folder, _settings(big, info, lessons, method))
     with Account(file=folder / "spent.json", keep=True) as account:
         on_progress = _accounted(on_progress, account)
-        bundles = Bundles(task, spec, allow, on_progress)
-        stages = Stages(spec, test, sparse=method.pattern != "structured", on_progress=on_progress)
+        bundles = Bundles(task, spec, allow, on_progress, sums=sums)
+        stages = Stages(spec, test, sparse=method.pattern != "structured", sums=sums, on_progress=on_progress)
         stages.add("big, restricted to the task", whole)
 
         @cache
@@ -121,7 +125,9 @@ def specialize(
         if method.pattern == "structured":
             structure = find_structure(whole, spec.width, spec.height)
             check_cut(whole, structure, spec.width, spec.height)
-            sensitivities = find_sensitivities(whole, structure, task, spec, method, folder / "round-0", on_progress)
+            sensitivities = find_sensitivities(
+                whole, structure, solved_on, spec, method, folder / "round-0", on_progress
+            )
             limits = find_limits(
                 whole,
                 structure,
@@ -137,36 +143,39 @@ def specialize(
             limits = counted_limits(whole, spec, targets)
         small = compress(
             whole,
-            teacher,
-            task,
+            whole,
+            solved_on,
             spec,
             limits,
             method,
             sensitivities=sensitivities,
             folder=folder / fingerprint(limits),
+            distilled_on=lessons,
             on_progress=on_progress,
             on_stage=stages.add,
         )
         control, control_right = None, None
         if generic is not None:
             _, head = classifier(small.module)
-            wider = (len(info.labels) - len(task.labels)) * head.in_features
+            wider = (len(info.labels) - sum(sums)) * head.in_features
             control, control_right = _control(
                 big, info, generic, members, _widened(limits, wider), method, work, stages, on_progress
             )
-        small = rounded(small, task, spec, method, folder / fingerprint(limits) / "rounded.pt", on_progress)
+        small = rounded(small, solved_on, spec, method, folder / fingerprint(limits) / "rounded.pt", on_progress)
         on_progress("export and measure", 0, 1)
+        module = summed(small.module, sums)
         described = CheckpointInfo(
             arch=info.arch,
             options=info.options,
             widths=small.widths,
+            sums=sums if max(sums) > 1 else (),
             labels=task.labels,
             input=spec,
             macs=count_macs(small.module, spec.width, spec.height),
             parameters=count_parameters(small.module),
             training={"from": info.version, "pictures": len(task), "seed": method.seed},
         )
-        checkpoint = save_checkpoint(out.with_name(f"{out.name}.safetensors"), small.module, described)
+        checkpoint = save_checkpoint(out.with_name(f"{out.name}.safetensors"), module, described)
         bundle = bundles.write(small.module, out, name or out.resolve().name, _version(checkpoint))
         written = stages.bundles(bundles, folder, {0: big_bundle(), len(stages.found) - 1: bundle})
         latencies = time_bundles(written)
@@ -184,6 +193,7 @@ def specialize(
             model=info.arch,
             task=task.labels,
             pictures=len(task),
+            unlabelled=len(lessons) - len(task),
             test_pictures=0 if test is None else len(test),
             targets=tuple(str(target) for target in targets),
             stages=told,
@@ -201,7 +211,7 @@ def specialize(
             seconds=spent.seconds,
             peak_memory_bytes=spent.peak_memory_bytes,
         )
-    return Specialist(bundle, checkpoint, small.module, described, report)
+    return Specialist(bundle, checkpoint, module, described, report)
 
 
 def _control(
@@ -222,7 +232,7 @@ def _control(
 
     folder = work / fingerprint("generic", info.arch, info.version, weights(big), contents(generic), method)
     small = measure_and_compress(big, generic, info.input, limits, method, folder, on_progress=told)
-    return stages.judge("control", restrict(small.module, members))
+    return stages.judge("control", restrict_finely(small.module, members))
 
 
 def _settings(big: nn.Module, info: CheckpointInfo, task: Samples, method: Method) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edge_sdk.model.bundle import Bundle, InputSpec
+from edge_sdk.networks.grouped import summed
 from edge_sdk.networks.macs import count_macs, count_parameters
 from edge_sdk.workbench.specialize.answers import right_answers
 from edge_sdk.workbench.specialize.bundles import Bundles
@@ -24,7 +25,13 @@ class Stages:
     """Cost and accuracy of each stage."""
 
     def __init__(
-        self, spec: InputSpec, test: Samples | None, *, sparse: bool, on_progress: OnProgress | None = None
+        self,
+        spec: InputSpec,
+        test: Samples | None,
+        *,
+        sparse: bool,
+        sums: Sequence[int] = (),
+        on_progress: OnProgress | None = None,
     ) -> None:
         """No stage yet.
 
@@ -32,12 +39,14 @@ class Stages:
             spec: what the networks take.
             test: pictures on which they are judged; None: they are not.
             sparse: count the weights that are not 0.
+            sums: how many of the networks' outputs are summed into each class of the test pictures; empty: none.
             on_progress: told of each evaluation.
         """
         self.found: list[Stage] = []
         self.right: list[Right | None] = []
         self.keys: list[str] = []
         self._modules: dict[str, nn.Module] = {}
+        self._sums = tuple(sums)
         self._spec, self._test, self._sparse, self._on_progress = spec, test, sparse, on_progress
 
     def add(self, name: str, module: nn.Module) -> None:
@@ -65,7 +74,10 @@ class Stages:
         right = None
         if self._test is not None:
             right = right_answers(
-                module, self._test, self._spec, lambda done, of: self._tell(f"evaluate: {name}", done, of)
+                summed(module, self._sums),
+                self._test,
+                self._spec,
+                lambda done, of: self._tell(f"evaluate: {name}", done, of),
             )
         weights = (
             sum(int(parameter.count_nonzero()) for parameter in module.parameters())

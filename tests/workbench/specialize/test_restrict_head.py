@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.networks.checkpoint import create_model
-from edge_sdk.networks.grouped import Summed
-from edge_sdk.workbench.specialize.restrict_head import classifier, restrict
+from edge_sdk.networks.grouped import Summed, summed
+from edge_sdk.workbench.specialize.restrict_head import classifier, restrict, restrict_finely
 
 TEN = tuple("abcdefghij")
 
@@ -39,6 +39,19 @@ def test_several_classes_become_their_mean() -> None:
         logits = module(picture)
         wanted = torch.stack([logits[:, [1, 4, 5]].mean(1), logits[:, 9]], 1)
         torch.testing.assert_close(few(picture), wanted, rtol=1e-4, atol=1e-6)
+
+
+def test_finer_classes_stay_beside_each_other() -> None:
+    module, _ = little_task.network("resnet10t", TEN)
+    members = [[1, 4, 5], [9]]
+    few = restrict_finely(module, members)
+    picture = torch.randn(2, 3, 32, 32)
+    with torch.inference_mode():
+        assert few(picture).shape == (2, 4)
+        wanted = Summed(module, members)(picture)
+        torch.testing.assert_close(summed(few, (3, 1))(picture), wanted, rtol=1e-4, atol=1e-6)
+    with pytest.raises(WorkbenchError, match="one linear classifier; got Summed"):
+        restrict(summed(few, (3, 1)), [[0], [1]])
 
 
 @settings(max_examples=25)

@@ -21,6 +21,7 @@ from edge_sdk.workbench.specialize.samples import (
     class_files,
     draw_shots,
     first,
+    joined,
     members_of,
     read_samples,
     read_unlabelled,
@@ -118,6 +119,18 @@ def test_generic_pictures_come_from_anywhere_below(tmp_path: Path) -> None:
     assert len(draws) > 1
     with pytest.raises(WorkbenchError, match=r"expected 8 pictures in .*; got 7"):
         read_unlabelled(tmp_path, 8, little_task.SPEC, 0)
+    assert len(read_unlabelled(tmp_path, 8, little_task.SPEC, 0, fewer=True)) == 7
+    (tmp_path / "none").mkdir()
+    with pytest.raises(WorkbenchError, match=r"expected pictures in .*none; got 0"):
+        read_unlabelled(tmp_path / "none", 8, little_task.SPEC, 0, fewer=True)
+
+
+def test_pictures_without_a_class_follow_those_with_one() -> None:
+    samples, others = little_task.squares(2, ("red", "green")), little_task.noise(3)
+    found = joined(samples, others)
+    assert found.labels == samples.labels and found.truths.tolist() == [*samples.truths.tolist(), -1, -1, -1]
+    assert np.array_equal(found.images, np.concatenate([samples.images, others.images]))
+    assert joined(samples, None) is samples
 
 
 @pytest.mark.parametrize(("count", "whole"), [(40, 40), (12, 12), (1, 12), (10_000, 16 * 12), (31, 36)])

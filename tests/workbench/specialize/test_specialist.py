@@ -17,6 +17,7 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.bundle import open_bundle
 from edge_sdk.model.little import LittleModel
 from edge_sdk.networks.checkpoint import load_checkpoint
+from edge_sdk.networks.grouped import Summed
 from edge_sdk.networks.macs import count_macs, count_parameters
 from edge_sdk.workbench.draw_specialist import draw_report
 from edge_sdk.workbench.specialize.method import Method
@@ -199,6 +200,9 @@ def test_an_interrupted_call_comes_to_the_same_end(made: tuple[Specialist, Path,
     assert "points" not in again.report.sentence()
 
 
+GROUPS = (("red", "yellow"), ("blue", "green"))
+
+
 @pytest.mark.slow
 def test_several_classes_of_the_big_model_are_one_of_the_task(tmp_path: Path) -> None:
     mapping = {"red": "warm", "yellow": "warm", "blue": "cold", "green": "cold"}
@@ -207,9 +211,17 @@ def test_several_classes_of_the_big_model_are_one_of_the_task(tmp_path: Path) ->
         samples = little_task.squares(each, ("red", "yellow", "blue", "green"), seed=seed)
         return type(samples)(samples.images, samples.truths // 2, ("warm", "cold"))
 
-    found = run(tmp_path / "little", "params=2x", task=merged(6, 1), test=merged(10, 2), mapping=mapping)
-    assert found.info.labels == ("warm", "cold")
+    big = Summed(little_task.trained()[0], [[little_task.LABELS.index(fine) for fine in group] for group in GROUPS])
+    task, test, unlabelled = merged(6, 1), merged(10, 2), little_task.noise(8)
+    found = run(tmp_path / "little", "params=2x", task=task, test=test, mapping=mapping, unlabelled=unlabelled)
+    assert found.info.labels == ("warm", "cold") and found.info.sums == (2, 2)
     assert found.report.bundle_accuracy is not None and found.report.bundle_accuracy > 0.75
+    assert found.report.stages[0].accuracy == little_task.share_right(big, test)
+    assert (found.report.pictures, found.report.unlabelled) == (12, 8)
+    again, _ = load_checkpoint(found.checkpoint)
+    picture = torch.randn(2, 3, 32, 32)
+    with torch.inference_mode():
+        assert torch.equal(again(picture), found.module(picture)) and again(picture).shape == (2, 2)
 
 
 NO_LESSONS = msgspec.structs.replace(METHOD, recipe=Recipe(steps=0))
