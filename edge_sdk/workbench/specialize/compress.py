@@ -121,6 +121,7 @@ def measure_and_compress(
     method: Method,
     folder: Path,
     *,
+    distilled_on: Samples | None = None,
     on_progress: OnProgress | None = None,
     on_stage: OnStage | None = None,
 ) -> Compressed:
@@ -142,6 +143,7 @@ def measure_and_compress(
         method,
         sensitivities=sensitivities,
         folder=folder / fingerprint(limits),
+        distilled_on=distilled_on,
         on_progress=on_progress,
         on_stage=on_stage,
     )

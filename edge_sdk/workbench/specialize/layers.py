@@ -50,9 +50,26 @@ def rows_of(layer: nn.Module, inputs: Tensor) -> Tensor:
 
 def some_rows(layer: nn.Module, inputs: Tensor, number: int, batches: int, seed: int) -> Tensor:
     """As `rows_of`, limited to this batch's part of `MAX_ROWS`; equal shapes give the same choice of rows."""
-    rows = rows_of(layer, inputs)
-    chosen = chosen_rows(len(rows), MAX_ROWS / (len(rows) * batches), seed + number)
-    return rows if chosen is None else rows[chosen]
+    pointwise = _is_pointwise(layer)
+    rows = None if pointwise else rows_of(layer, inputs)
+    total = inputs.numel() // inputs.shape[1] if rows is None else len(rows)
+    chosen = chosen_rows(total, MAX_ROWS / (total * batches), seed + number)
+    if chosen is None:
+        return rows_of(layer, inputs) if rows is None else rows
+    if rows is None:  # without a copy of all
+        at = inputs.flatten(2)
+        return at[chosen // at.shape[2], :, chosen % at.shape[2]]
+    return rows[chosen]
+
+
+def _is_pointwise(layer: nn.Module) -> bool:
+    """Whether each position of the input is a row as it stands."""
+    return (
+        isinstance(layer, nn.Conv2d)
+        and layer.kernel_size == (1, 1)
+        and layer.stride == (1, 1)
+        and layer.padding in ((0, 0), 0)
+    )
 
 
 def chosen_rows(total: int, share: float, seed: int) -> Tensor | None:

@@ -13,7 +13,15 @@ from edge_sdk.durable.files import write_whole
 from edge_sdk.model.bundle import InputSpec
 from edge_sdk.networks.pruning.groups import RemainingChannels, Structure
 from edge_sdk.workbench.specialize.hessian import refit
-from edge_sdk.workbench.specialize.layers import fed, flat_weight, forward_order, set_weight, some_rows
+from edge_sdk.workbench.specialize.layers import (
+    MAX_ROWS,
+    fed,
+    flat_weight,
+    forward_order,
+    set_weight,
+    some_rows,
+    watching,
+)
 from edge_sdk.workbench.specialize.progress import OnPart
 from edge_sdk.workbench.specialize.samples import Samples
 from edge_sdk.workbench.specialize.sensitivity import MEMORY
@@ -53,14 +61,14 @@ def refit_layers(
     batches = list(samples.batches(spec))
     names = {member.layer for group in structure.groups for member in group.consumers}
     order = forward_order(dense, sorted(names), batches[0][:1])
-    inputs = _DenseInputs(dense, order, batches)
+    rows = _DenseRows(dense, order, batches, seed)
     for number, name in enumerate(order):
         path = folder / f"refit-{hashlib.sha256(name.encode()).hexdigest()[:12]}.pt" if folder is not None else None
         layer = pruned.get_submodule(name)
         if path is not None and path.exists():
             state = torch.load(path, weights_only=True)
         else:
-            state = _solve(inputs, dense, pruned, name, structure, remaining, batches, damping, seed)
+            state = _solve(rows, dense, pruned, name, structure, remaining, batches, damping, seed)
             if path is not None:
                 write_whole(path, partial(torch.save, state))
         set_weight(layer, state["weight"], state.get("bias"))
@@ -68,24 +76,44 @@ def refit_layers(
             on_part(number + 1, len(order), name)
 
 
-class _DenseInputs:
-    """Inputs of the dense network's layers: gathered once if they fit into `MEMORY`, else layer by layer."""
+class _DenseRows:
+    """Rows of the dense network's layers, gathered for as many layers at once as fit into `MEMORY`."""
 
-    def __init__(self, dense: nn.Module, names: list[str], batches: list[Tensor]) -> None:
-        self._dense, self._batches = dense, batches
-        one = fed(dense, names, batches[0])
-        needed = sum(inputs.numel() * inputs.element_size() for inputs in one.values()) * len(batches)
-        self._kept = [one, *(fed(dense, names, batch) for batch in batches[1:])] if needed <= MEMORY else None
+    def __init__(self, dense: nn.Module, order: list[str], batches: list[Tensor], seed: int) -> None:
+        self._dense, self._batches, self._seed = dense, batches, seed
+        self._left = list(order)
+        self._kept: dict[str, list[Tensor]] = {}
 
-    def of(self, name: str, number: int) -> Tensor:
-        """The inputs of a layer for batch `number`."""
-        if self._kept is not None:
-            return self._kept[number][name]
-        return fed(self._dense, [name], self._batches[number])[name]
+    def of(self, name: str) -> list[Tensor]:
+        """The rows of a layer, batch by batch; layers are asked for in forward order, each once."""
+        if name not in self._kept:
+            self._gather(name)
+        return self._kept.pop(name)
+
+    def _gather(self, name: str) -> None:
+        """From this layer on."""
+        del self._left[: self._left.index(name)]
+        taken, names = 0, list[str]()
+        for one in self._left:
+            taken += 4 * MAX_ROWS * flat_weight(self._dense.get_submodule(one)).shape[1]
+            if names and taken > MEMORY:
+                break
+            names.append(one)
+        layers = {one: self._dense.get_submodule(one) for one in names}
+        self._kept = {one: [] for one in names}
+        for number, batch in enumerate(self._batches):
+
+            def see(one: str, inputs: Tensor, number: int = number) -> None:
+                if len(self._kept[one]) == number:  # a layer that runs twice counts as it first ran
+                    rows = some_rows(layers[one], inputs, number, len(self._batches), self._seed)
+                    self._kept[one].append(rows.clone())
+
+            with torch.inference_mode(), watching(self._dense, names, see):
+                self._dense(batch)
 
 
 def _solve(
-    inputs: _DenseInputs,
+    rows: _DenseRows,
     dense: nn.Module,
     pruned: nn.Module,
     name: str,
@@ -107,8 +135,7 @@ def _solve(
     cross = torch.zeros(weight.shape[1], prior.shape[1], dtype=torch.float64)
     gram = torch.zeros(prior.shape[1], prior.shape[1], dtype=torch.float64)
     total = 0
-    for number, batch in enumerate(batches):
-        old = some_rows(source, inputs.of(name, number), number, len(batches), seed)
+    for number, (batch, old) in enumerate(zip(batches, rows.of(name), strict=True)):
         new = some_rows(target, fed(pruned, [name], batch)[name], number, len(batches), seed)
         if biased:
             one = torch.ones(len(old), 1)

@@ -35,7 +35,7 @@ from edge_sdk.workbench.specialize.method import Compressed, Method
 from edge_sdk.workbench.specialize.progress import OnProgress, progress_of
 from edge_sdk.workbench.specialize.report import Report, Stage
 from edge_sdk.workbench.specialize.restrict_head import classifier, restrict_finely
-from edge_sdk.workbench.specialize.samples import Samples, first, joined, members_of, with_views
+from edge_sdk.workbench.specialize.samples import Samples, joined, members_of, with_views
 from edge_sdk.workbench.specialize.sessions import note_settings
 from edge_sdk.workbench.specialize.sparsify import round_weights
 from edge_sdk.workbench.specialize.stages import Right, Stages
@@ -89,7 +89,7 @@ def specialize(
         targets: upper limits on the cost of the result; all hold.
         generic: as many pictures that are not of the task in particular, for the control; None leaves it out.
         test: test pictures; None: no accuracy is measured.
-        unlabelled: more pictures of the place, whose classes need not be known: the big model answers them.
+        unlabelled: more pictures of the place for the distillation; their classes need not be known.
         mapping: from the big model's class to the task's, where names differ or several become one.
         method: the settings.
         name: of the model; default: the folder's.
@@ -107,7 +107,6 @@ def specialize(
     sums = tuple(len(group) for group in members)
     whole = restrict_finely(big, members)
     lessons = joined(task, unlabelled)
-    solved_on = first(lessons, max(len(task), method.pictures))
     work = out.with_name(f"{out.name}-work")
     folder = work / fingerprint(info.arch, info.version, weights(big), contents(lessons), task.labels, method)
     note_settings(folder, _settings(big, info, lessons, method))
@@ -125,9 +124,7 @@ def specialize(
         if method.pattern == "structured":
             structure = find_structure(whole, spec.width, spec.height)
             check_cut(whole, structure, spec.width, spec.height)
-            sensitivities = find_sensitivities(
-                whole, structure, solved_on, spec, method, folder / "round-0", on_progress
-            )
+            sensitivities = find_sensitivities(whole, structure, task, spec, method, folder / "round-0", on_progress)
             limits = find_limits(
                 whole,
                 structure,
@@ -144,7 +141,7 @@ def specialize(
         small = compress(
             whole,
             whole,
-            solved_on,
+            task,
             spec,
             limits,
             method,
@@ -161,7 +158,7 @@ def specialize(
             control, control_right = _control(
                 big, info, generic, members, _widened(limits, wider), method, work, stages, on_progress
             )
-        small = rounded(small, solved_on, spec, method, folder / fingerprint(limits) / "rounded.pt", on_progress)
+        small = rounded(small, task, spec, method, folder / fingerprint(limits) / "rounded.pt", on_progress)
         on_progress("export and measure", 0, 1)
         module = summed(small.module, sums)
         described = CheckpointInfo(

@@ -217,7 +217,7 @@ def test_several_classes_of_the_big_model_are_one_of_the_task(tmp_path: Path) ->
     assert found.info.labels == ("warm", "cold") and found.info.sums == (2, 2)
     assert found.report.bundle_accuracy is not None and found.report.bundle_accuracy > 0.75
     assert found.report.stages[0].accuracy == little_task.share_right(big, test)
-    assert (found.report.pictures, found.report.unlabelled) == (12, 8)
+    assert (found.report.pictures, found.report.unlabelled) == (24, 8)
     again, _ = load_checkpoint(found.checkpoint)
     picture = torch.randn(2, 3, 32, 32)
     with torch.inference_mode():
