@@ -1,16 +1,22 @@
 """Lowering to XNNPACK."""
 
+import gc
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.fx.traceback import NodeSource
 
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.bundle import InputSpec
 from edge_sdk.workbench.export import ExportReport, export
 from edge_sdk.workbench.labelled import LabelledImage
+from edge_sdk.workbench.lowering import lower, quiet
+from edge_sdk.workbench.quantise import logits_of, quantise
+from edge_sdk.workbench.rewrites.capture import capture
 
 SPEC = InputSpec(32, 24, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 LABELS = ("a", "b", "c")
@@ -43,3 +49,19 @@ def test_a_heavy_operator_outside_xnnpack_is_named_with_its_module(tmp_path: Pat
         make(module.eval(), tmp_path / "bundle", fp32=True)
     assert not (tmp_path / "bundle").exists()
     make(module, tmp_path / "bundle", fp32=True, allow=("atan",))
+
+
+def test_what_is_spared_changes_nothing_and_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = (torch.rand(1, 3, 24, 32).contiguous(memory_format=torch.channels_last),)
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(1), nn.Linear(8, 3))
+    with quiet():
+        captured = capture(network.eval(), inputs)
+        pixels = np.random.default_rng(0).integers(0, 256, (16, 24, 32, 3), np.uint8)
+        wanted = logits_of(network, pixels, SPEC)
+        captured = quantise(captured, pixels, SPEC, wanted, effort="fast").network
+        spared = lower(captured, inputs, ()).program
+        assert gc.isenabled()
+        assert "__deepcopy__" not in vars(NodeSource)
+        monkeypatch.setattr("edge_sdk.workbench.lowering._without_bookkeeping", nullcontext)
+        monkeypatch.setattr("edge_sdk.workbench.lowering._without_patterns", nullcontext)
+        assert lower(captured, inputs, ()).program == spared
