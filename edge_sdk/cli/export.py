@@ -161,7 +161,11 @@ def remarks(report: ExportReport) -> Iterator[str]:
     elif manifest.precision == "int8":
         yield f"int8 was calibrated on {report.pictures} other pictures."
     if report.outside:
-        yield f"Outside XNNPACK, but light or allowed: {'; '.join(map(str, report.outside))}."
+        places: dict[str, list[str]] = {}
+        for one in report.outside:
+            places.setdefault(one.module, []).append(one.operator)
+        told = "; ".join(f"{', '.join(names)} in {module}" for module, names in places.items())
+        yield f"Outside XNNPACK, but light or allowed: {told}."
     if report.spared:
         yield f"In float32: {', '.join(report.spared)}."
     most = [loss for loss in report.losses[:_LOSSES] if loss.share >= _LEAST_SHARE]

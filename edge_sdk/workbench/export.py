@@ -159,10 +159,8 @@ def export(
             if quantised.float_layers:
                 tell(f"these layers stay in float32, where int8 costs too much: {', '.join(quantised.float_layers)}")
         tell("lowering to XNNPACK")
-        show("lowering to XNNPACK", 0, 0)
-        lowered = lower(captured, inputs, allow)
+        lowered = lower(captured, inputs, allow, _of("lowering to XNNPACK, per cent", show))
         program = lowered.program
-        show("lowering to XNNPACK", 1, 1)
     held_back, measured = len(judged) > 0, len(judged) or len(pixels)
     if len(judged) < ENOUGH:
         judged, judged_truths = np.concatenate([judged, pixels]), np.concatenate([judged_truths, truths])

@@ -18,6 +18,7 @@ from edge_sdk.workbench.lowering import lower, quiet
 from edge_sdk.workbench.quantise import logits_of, quantise
 from edge_sdk.workbench.rewrites.capture import capture
 
+RUN = torch.fx.Interpreter.run_node
 SPEC = InputSpec(32, 24, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 LABELS = ("a", "b", "c")
 
@@ -48,7 +49,12 @@ def test_a_heavy_operator_outside_xnnpack_is_named_with_its_module(tmp_path: Pat
     with pytest.raises(WorkbenchError, match=r"1 heavy operator,.*atan in odd"):
         make(module.eval(), tmp_path / "bundle", fp32=True)
     assert not (tmp_path / "bundle").exists()
-    make(module, tmp_path / "bundle", fp32=True, allow=("atan",))
+    told: list[tuple[str, int, int]] = []
+    make(module, tmp_path / "bundle", fp32=True, allow=("atan",), on_progress=lambda *it: told.append(it))
+    parts = [done for what, done, of in told if what == "lowering to XNNPACK, per cent" and of == 100]
+    assert parts == sorted(parts) and parts[0] == 0 and parts[-1] == 100
+    assert len(parts) > 20 and parts[-2] > 50  # it moves, and the passes are about as many as was thought
+    assert torch.fx.Interpreter.run_node is RUN
 
 
 def test_what_is_spared_changes_nothing_and_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
