@@ -36,6 +36,7 @@ from edge_sdk.workbench.labelled import LabelledImage
 from edge_sdk.workbench.likeness import likeness
 from edge_sdk.workbench.lowering import lower, quiet
 from edge_sdk.workbench.outside import Outside
+from edge_sdk.workbench.photo_classes import meaning_in
 from edge_sdk.workbench.quantise import Effort, Quantised, example, logits_of, quantise
 from edge_sdk.workbench.rewrites.capture import capture
 
@@ -229,14 +230,15 @@ def _read(
 
     The first ones also as a bundle's golden picture.
     """
-    of = length_hint(images)
+    of, meaning = length_hint(images), meaning_in(labels)
     pixels, truths = [], []
     whole: list[Image] = []
     for picture in images:
-        image, label = (picture.image, picture.label) if isinstance(picture, LabelledImage) else (picture, None)
+        image, folder = (picture.image, picture.label) if isinstance(picture, LabelledImage) else (picture, None)
         pixels.append(prepare(image, spec))
         if len(whole) < _WHOLE:
             whole.append(golden_picture(image, spec))
+        label = meaning(folder)
         truths.append(labels.index(label) if label in labels else -1)
         show(what, len(pixels), of)
     shape = (0, spec.height, spec.width, 3)

@@ -146,12 +146,12 @@ def _counted(graph: torch.fx.Graph, on_done: Callable[[int, int], None]) -> Iter
             on_done(percent, 100)
         return run(self, node)
 
-    torch.fx.Interpreter.run_node = counted  # type: ignore[method-assign,assignment]
+    setattr(torch.fx.Interpreter, run.__name__, counted)
     on_done(0, 100)
     try:
         yield
     finally:
-        torch.fx.Interpreter.run_node = run  # type: ignore[method-assign,assignment]
+        setattr(torch.fx.Interpreter, run.__name__, run)
 
 
 @contextmanager

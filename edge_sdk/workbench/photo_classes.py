@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from edge_sdk.networks.labels import imagenet_labels, imagenet_wnids
 from edge_sdk.workbench.labelled import LabelledImage
+
+_MOST = 20
 
 
 def class_of(folder: str) -> str | None:
@@ -36,6 +38,35 @@ def labels_of(folders: Iterable[str], label_map: Mapping[str, str]) -> dict[str,
         if (label := groups.get(_words(folder), label)) is not None:
             found[folder] = label
     return found
+
+
+def meaning_in(labels: Sequence[str], label_map: Mapping[str, str] | None = None) -> Callable[[str | None], str | None]:
+    """What folders mean to a model: the label itself, or for ImageNet's classes and groups of them any of their names.
+
+    Args:
+        labels: of the model, after its label map.
+        label_map: from ImageNet's classes to groups; None or empty: no groups.
+
+    Returns:
+        a function from a folder's name to a label; a name that means no class stays as it is.
+    """
+    known, mapping = set(labels), dict(label_map or {})
+    knows_imagenet = known == set(imagenet_labels()) or bool(mapping.keys() & set(imagenet_labels()))
+    found: dict[str, str] = {}
+
+    def label(folder: str | None) -> str | None:
+        if folder is None or folder in known or not knows_imagenet:
+            return folder
+        if folder not in found:
+            found[folder] = labels_of((folder,), mapping).get(folder, folder)
+        return found[folder]
+
+    return label
+
+
+def few(labels: Sequence[str]) -> str:
+    """Labels for a message: all, or the first twenty of many."""
+    return ", ".join(labels[:_MOST]) + (f" ... ({len(labels)} in all)" if len(labels) > _MOST else "")
 
 
 def relabelled(pictures: Iterable[LabelledImage], labels: Mapping[str, str]) -> Iterator[LabelledImage]:

@@ -20,6 +20,7 @@ from edge_sdk.images.read import decode_image
 from edge_sdk.model.big_reference import LABEL_MAP_CURE, label_difference
 from edge_sdk.types import Image
 from edge_sdk.workbench.labelled import LabelledImage, Source
+from edge_sdk.workbench.photo_classes import few, meaning_in
 from edge_sdk.workbench.records import UNKNOWN, Records, from_logits, join
 from edge_sdk.workbench.records_file import load_records, save_records
 from edge_sdk.workbench.subjects import Subject, file_name, latency_ms
@@ -38,6 +39,8 @@ def run_subjects(
 ) -> list[Records]:
     """Run models over the same labelled pictures; pictures without a label are skipped.
 
+    Folders of ImageNet's classes may have any of their names (`edge_sdk.workbench.photo_classes`).
+
     Args:
         subjects: models with the same labels, in any order.
         pictures: what they are run on.
@@ -52,9 +55,10 @@ def run_subjects(
     for subject in subjects:
         if set(subject.info.labels) != set(labels):
             raise WorkbenchError(
-                f"expected models of the same labels ({', '.join(labels[:20])}{' ...' if len(labels) > 20 else ''}); "
+                f"expected models of the same labels ({few(labels)}); "
                 f"{subject.info.model} has others: {label_difference(labels, subject.info.labels)}. {LABEL_MAP_CURE}"
             )
+    meaning = meaning_in(labels, next((one.info.label_map for one in subjects if one.info.label_map), None))
     runs = [_Run(subject, labels) for subject in subjects]
     ids: list[str] = []
     truths: list[int] = []
@@ -63,12 +67,11 @@ def run_subjects(
     for picture in pictures:
         if picture.label is None and not unlabelled:
             continue
-        if picture.label not in labels and not unlabelled:
-            raise WorkbenchError(
-                f"expected classes among {', '.join(labels)}; got {picture.label!r} in {picture.source}"
-            )
+        label = meaning(picture.label)
+        if label not in labels and not unlabelled:
+            raise WorkbenchError(f"expected classes among {few(labels)}; got {picture.label!r} in {picture.source}")
         ids.append(picture.name or f"{len(ids):06d}")
-        truths.append(labels.index(picture.label) if picture.label in labels else UNKNOWN)
+        truths.append(labels.index(label) if label in labels else UNKNOWN)
         groups.append(picture.group)
         sources.append(picture.source)
         for run in runs:

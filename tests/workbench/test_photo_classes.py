@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from edge_sdk.networks.label_groups import label_group
+from edge_sdk.networks.labels import imagenet_labels
 from edge_sdk.workbench.labelled import LabelledImage
-from edge_sdk.workbench.photo_classes import class_of, labels_of, relabelled
+from edge_sdk.workbench.photo_classes import class_of, few, labels_of, meaning_in, relabelled
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,20 @@ def test_groups() -> None:
         "n01443537": "fish",
     }
     assert labels_of(("bird", "388"), {}) == {"388": "giant panda"}
+
+
+def test_what_folders_mean_to_a_model() -> None:
+    animals = label_group("animals")
+    fine, groups = meaning_in(imagenet_labels()), meaning_in(tuple(dict.fromkeys(animals.values())), animals)
+    assert [fine(folder) for folder in ("388", "goldfish", "holiday", None)] == [
+        "giant panda",
+        "goldfish",
+        "holiday",
+        None,
+    ]
+    assert [groups(folder) for folder in ("388", "bird", "n01443537")] == ["bear", "bird", "fish"]
+    assert meaning_in(("388", "cat"))("1") == "1" and meaning_in(("cat", "dog"))("388") == "388"
+    assert few(imagenet_labels()).endswith("chickadee ... (1000 in all)") and few(("a", "b")) == "a, b"
 
 
 def test_pictures_get_the_labels_of_their_folders() -> None:

@@ -11,12 +11,14 @@ import pytest
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.images.rendition import Upload
 from edge_sdk.model.bundle import InputSpec
+from edge_sdk.networks.label_groups import label_group
+from edge_sdk.networks.labels import imagenet_labels
 from edge_sdk.workbench.data import open_source
 from edge_sdk.workbench.labelled import LabelledImage, Split
 from edge_sdk.workbench.recorder import run_subjects, write_records
 from edge_sdk.workbench.records import check_same
 from edge_sdk.workbench.records_file import load_records
-from edge_sdk.workbench.subjects import Subject, callable_subject, file_name, open_subject
+from edge_sdk.workbench.subjects import Subject, callable_subject, file_name, open_subject, with_label_map
 
 LABELS = ("blue", "green", "red")
 SPEC = InputSpec(8, 6, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -47,6 +49,21 @@ def test_models_are_run_each_in_its_own_way(photos: Path) -> None:
     assert plain.ids[0] == "blue/0.png"
     assert plain.upload_bytes is None and uploaded.upload_bytes is not None and (uploaded.upload_bytes > 200).all()
     assert plain.info.latency_ms > 0
+
+
+def test_folders_of_imagenets_classes_may_have_their_numbers() -> None:
+    animals = label_group("animals")
+    image = np.zeros((8, 8, 3), np.uint8)
+    pictures = [LabelledImage(image, folder) for folder in ("388", "goldfish")]
+    panda = np.eye(1000)[388] * 20
+    fine = callable_subject("f", lambda images: np.tile(panda, (len(images), 1)), imagenet_labels(), SPEC)
+    assert run_subjects([fine], pictures)[0].right.tolist() == [True, False]
+    coarse = with_label_map(fine, animals)
+    found = run_subjects([coarse], pictures)[0]
+    assert [found.info.labels[truth] for truth in found.truths] == ["bear", "fish"]
+    assert found.right.tolist() == [True, False]
+    with pytest.raises(WorkbenchError, match=r"chickadee \.\.\. \(1000 in all\); got 'holiday'"):
+        run_subjects([fine], [LabelledImage(image, "holiday")])
 
 
 def test_a_run_that_was_interrupted_goes_on(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

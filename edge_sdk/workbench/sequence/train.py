@@ -32,6 +32,7 @@ from edge_sdk.workbench.cascade.confidence import fit_temperature
 from edge_sdk.workbench.changed_settings import changes
 from edge_sdk.workbench.labelled import LabelledImage, Source
 from edge_sdk.workbench.learning_rate import schedule
+from edge_sdk.workbench.photo_classes import few, meaning_in
 from edge_sdk.workbench.tensors import to_tensor
 
 _BATCH = 32
@@ -129,18 +130,19 @@ def _write_part(
     big = [np.zeros((0, len(labels)), np.float32)]
     said: list[NDArray[np.float32]] = []
     truths: list[int] = []
+    meaning = meaning_in(labels)
     labelled = (picture for picture in pictures if picture.label is not None)
     while some := list(islice(labelled, _BATCH)):
-        unknown = sorted({str(picture.label) for picture in some} - set(labels))
-        if unknown:
-            raise WorkbenchError(f"expected classes among {', '.join(labels)}; the data also has {', '.join(unknown)}")
+        named = [str(meaning(picture.label)) for picture in some]
+        if unknown := sorted(set(named) - set(labels)):
+            raise WorkbenchError(f"expected classes among {few(labels)}; the data also has {few(unknown)}")
         seen = [prepare(decode_image(encode(picture.image, upload)).image, spec) for picture in some]
         found, logits = model.features(to_tensor(np.stack(seen), spec))
         for index, one in enumerate(found):
             exits[index].append(one.numpy())
         big.append(logits.numpy())
         said += [little.predict(picture.image).probabilities for picture in some]
-        truths += [labels.index(str(picture.label)) for picture in some]
+        truths += [labels.index(name) for name in named]
         on_done(len(truths))
     arrays = {f"exit{index}": np.concatenate(values) for index, values in enumerate(exits)}
     arrays["big"] = np.concatenate(big)
