@@ -68,7 +68,7 @@ class Rows:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         if self._narrowest() <= options.max_width:
-            yield self._table()
+            yield self._table(options.max_width)
         else:
             yield from self._blocks()
 
@@ -77,16 +77,21 @@ class Rows:
         texts = zip(self.columns, *self.rows, strict=True)
         return 1 + sum(_FRAME + max(_longest_word(one) for one in column) for column in texts)
 
-    def _table(self) -> Table:
+    def _widths(self, most: int) -> list[int]:
+        """Width of each column, in cells: its longest text's, or less where the table would be wider than `most`."""
+        columns = [*zip(self.columns, *self.rows, strict=True)]
+        least = [max(map(_longest_word, column)) for column in columns]
+        widths = [max(cell_len(literal(text)) for text in column) for column in columns]
+        for _ in range(1 + sum(_FRAME + width for width in widths) - most):
+            slack = [width - word for width, word in zip(widths, least, strict=True)]
+            widths[slack.index(max(slack))] -= 1
+        return widths
+
+    def _table(self, most: int) -> Table:
         left = {self.columns[0], *self.left}
         columns = [
-            Column(
-                _cell(name),
-                justify="left" if name in left else "right",
-                overflow="fold",
-                min_width=max(map(_longest_word, texts)),
-            )
-            for name, *texts in zip(self.columns, self.columns, *self.rows, strict=True)
+            Column(_cell(name), justify="left" if name in left else "right", overflow="fold", width=width)
+            for name, width in zip(self.columns, self._widths(most), strict=True)
         ]
         title = _cell(self.title) if self.title else None
         table = Table(*columns, title=title, title_justify="left", caption_justify="left")

@@ -59,3 +59,14 @@ def test_a_column_without_a_name_and_columns_to_the_left() -> None:
     table.add("accuracy", "1.0%", "x")
     assert re.search(r"│ accuracy │\s+1.0% │ x    │", shown(table, 80))
     assert "- accuracy" in shown(table, 10)
+
+
+@pytest.mark.parametrize("width", range(80, 84))
+def test_a_table_that_just_fits_keeps_its_right_edge(width: int) -> None:
+    names = ("model", "pictures", "accuracy", "input", "MMAC", "parameters", "latency")
+    table = Rows("Records", names)
+    table.add("trailcam-int8", 60, "75.0%", "160x120", "46.9", "0.56 M", "0.37 ms")
+    table.add("trailcam", 60, "75.0%", "256x192", "383.8", "2.71 M", "13.51 ms")
+    lines = [line.rstrip() for line in shown(table, width).splitlines()[1:]]
+    assert len({len(line) for line in lines if line}) == 1 and "model: " not in "".join(lines)
+    assert "13.51" in "".join(lines)
