@@ -87,13 +87,12 @@ class Stats:
     def take(self) -> Summary:
         """The counts since the last call."""
         now = self._counts()
-        summary = self._summary([count - before for count, before in zip(now, self._taken, strict=True)])
+        since = [count - before for count, before in zip(now, self._taken, strict=True)]
         self._taken = now
-        self._recent_s.clear()
-        return summary
+        return self._summary(since)
 
     def total(self) -> Summary:
-        """The counts since the start; the percentiles are those since the last `take`."""
+        """The counts since the start."""
         return self._summary(self._counts())
 
     def _counts(self) -> tuple[int, int, int, int, int]:
@@ -101,5 +100,6 @@ class Stats:
 
     def _summary(self, counts: Sequence[int]) -> Summary:
         frames, batches, failures, repeats, refusals = counts
-        p50, p95 = np.percentile(self._recent_s, (50, 95)) * 1000 if self._recent_s else (0.0, 0.0)
+        recent = list(self._recent_s)[-frames:] if frames else []
+        p50, p95 = np.percentile(recent, (50, 95)) * 1000 if recent else (0.0, 0.0)
         return Summary(frames, batches, failures, repeats, refusals, float(p50), float(p95))

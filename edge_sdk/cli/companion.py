@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _CANDIDATES = "Bundle, checkpoint or timm name to try; may be repeated."
 _PRECISION = "Number format of the candidates: exported to int8, or as they are, in torch."
+_FEW = 100
 
 
 @click.command()
@@ -126,6 +127,8 @@ def companion(
         spent = account.now()
     console.print(companion_table(found.ranked, f"Companions of {found.big.info.model} ({rule} rule)"))
     say(console, f"big model alone: {found.big.accuracy:.1%}; all columns but delta-C and T are of the test split")
+    if len(found.big) < _FEW:
+        say(console, f"{len(found.big)} test pictures are few: a hundred or more tell the candidates apart")
     for name, reason in found.left_out.items():
         say(console, f"left out: {name}: {reason}")
     say(console, advice(found.ranked))

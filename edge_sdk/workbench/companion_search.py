@@ -129,7 +129,7 @@ def find_companions(
         if subject.info.macs >= cloud.info.macs:
             left_out[subject.info.model] = f"costs {subject.info.macs:,} MACs, the big model {cloud.info.macs:,}"
     ranked = rank_companions(
-        [_candidate(one, two, out, power) for one, two in zip(littles, littles_test, strict=True)],
+        [_candidate(one, two, power) for one, two in zip(littles, littles_test, strict=True)],
         big_right=cloud.right,
         test_big_right=cloud_test.right,
         big_macs=cloud.info.macs,
@@ -179,11 +179,11 @@ def _little(
     return open_subject(str(bundle), threads=threads)
 
 
-def _candidate(calibration: Records, test: Records, out: Path, power: Power) -> Candidate:
+def _candidate(calibration: Records, test: Records, power: Power) -> Candidate:
     """Confidences at the temperature that fits the calibration records."""
     temperature = fit_temperature(calibration.logits, calibration.truths)
     info = calibration.info
-    program = out / "bundles" / file_name(info.model.removesuffix("-int8")) / MODEL_FILE
+    program = Path(info.served_as) / MODEL_FILE  # where it is a bundle
     latency_ms = min(info.latency_ms, test.info.latency_ms)
     return Candidate(
         info.model,

@@ -200,7 +200,8 @@ def measure_ladder(
     if fewest < _FEWEST:
         raise WorkbenchError(
             f"expected at least {_FEWEST} offloaded pictures to select on and to evaluate on; got {fewest} "
-            f"({int(offloaded.sum())} of {len(said)} in all)"
+            f"({int(offloaded.sum())} of {len(said)} in all); give more pictures"
+            f"{'' if every else ', or measure on all of them (--all)'}"
         )
     chosen = _Chosen(source, frozenset(said.ids[offloaded].tolist()))
     if isinstance(big, Subject):

@@ -21,6 +21,7 @@ def test_companions_are_found_told_and_drawn(
     given = ["--big", big, "--data", str(class_photos), "--out", str(out), "--precision", "fp32"]
     assert run(cli, "edge-sdk", ["companion", *given, "--candidates", thin, "--candidates", fat]) == 0
     text = capsys.readouterr().out
+    assert "test pictures are few" in text
     assert "left out: fat: costs" in text and "Take" in text and "…" not in text
     assert "  cascade: " in text  # too narrow for eleven columns
     assert text.splitlines()[-1] == f"wrote {out / 'companions.png'}"

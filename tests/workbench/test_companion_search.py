@@ -11,7 +11,8 @@ from resnets import write_resnet
 from tiny_network import LABELS
 
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.workbench.companion_search import find_companions
+from edge_sdk.workbench.companion_search import Power, _candidate, find_companions
+from edge_sdk.workbench.records import RecordsInfo, from_logits
 
 
 @pytest.fixture(scope="module")
@@ -39,3 +40,10 @@ def test_companions_are_found_and_not_made_again(photos: Path, tmp_path: Path) -
         find_companions(big, [other], str(photos), tmp_path / "out", as_float=True)
     with pytest.raises(WorkbenchError, match="expected at least one candidate"):
         find_companions(big, ["no_such_network"], str(photos), tmp_path / "out", as_float=True)
+
+
+def test_a_bundle_that_was_given_has_its_size(tmp_path: Path) -> None:
+    (tmp_path / "model.pte").write_bytes(b"a program")
+    info = RecordsInfo(model="tiny-int8", labels=("a", "b"), served_as=str(tmp_path))
+    records = from_logits(info, ["x", "y"], [0, 1], np.eye(2))
+    assert _candidate(records, records, Power()).model_bytes == len(b"a program")

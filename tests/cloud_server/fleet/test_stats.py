@@ -17,6 +17,7 @@ def test_a_summary_counts_since_the_last_one() -> None:
     )
     assert stats.take().frames == 0
     assert str(stats.take()).endswith("p50 0.0 ms, p95 0.0 ms")
+    assert str(stats.total()) == str(summary)  # the line at the end tells of all frames
 
 
 def test_a_fleet_that_is_refused_is_worth_a_line_and_totals_go_on() -> None:
