@@ -76,6 +76,8 @@ def _export(folder: Path) -> None:
     from torch import nn
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
+    from edge_sdk.workbench.lowering import _without_bookkeeping, _without_patterns
+
     class Net(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -91,10 +93,11 @@ def _export(folder: Path) -> None:
     def write(
         name: str, module: nn.Module, *example: torch.Tensor, method: str = "forward", xnnpack: bool = True
     ) -> None:
-        program = to_edge_transform_and_lower(
-            {method: torch.export.export(module, example)}, partitioner=[XnnpackPartitioner()] if xnnpack else []
-        )
-        (folder / f"{name}.pte").write_bytes(program.to_executorch().buffer)
+        with _without_patterns(), _without_bookkeeping():
+            program = to_edge_transform_and_lower(
+                {method: torch.export.export(module, example)}, partitioner=[XnnpackPartitioner()] if xnnpack else []
+            )
+            (folder / f"{name}.pte").write_bytes(program.to_executorch().buffer)
 
     torch.manual_seed(0)
     torch.set_num_threads(1)

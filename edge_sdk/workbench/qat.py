@@ -13,7 +13,7 @@ import copy
 import hashlib
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +103,12 @@ def tune_for_int8(
     """
     if not len(pixels):
         raise WorkbenchError("expected pictures to tune the network on; got none")
+    settings = {
+        "network": _digest(*module.state_dict().values()),
+        "pictures": _digest(torch.from_numpy(pixels)),
+        **{"epochs": str(epochs), "batch": str(batch), "learning_rate": str(learning_rate), "seed": str(seed)},
+    }
+    kept = _Kept(state, settings, account or Account())
     show = on_progress or (lambda what, done, of: None)
     tuned = copy.deepcopy(module).eval()
     wanted = logits_of(tuned, pixels, spec, lambda done, of: show("running the float network", done, of))
@@ -118,14 +124,7 @@ def tune_for_int8(
     centred = torch.from_numpy(wanted - wanted.mean(1, keepdims=True))
     scale = float((centred - centred.mean(0)).square().mean()) or 1.0
     per_epoch, order = math.ceil(len(pixels) / batch), np.random.default_rng(seed)
-    steps = epochs * per_epoch
-    settings = {
-        "network": _digest(*module.state_dict().values()),
-        "pictures": _digest(torch.from_numpy(pixels)),
-        **{"epochs": str(epochs), "batch": str(batch), "learning_rate": str(learning_rate), "seed": str(seed)},
-    }
-    kept = _Kept(state, settings, parameters, optimizer, account or Account())
-    began = kept.restore()
+    steps, began = epochs * per_epoch, kept.restore(parameters, optimizer)
     for epoch in range(epochs):
         shuffled = order.permutation(len(pixels))
         for step in range(max(began, epoch * per_epoch), (epoch + 1) * per_epoch):
@@ -141,7 +140,7 @@ def tune_for_int8(
                 loss.backward()
             optimizer.step()
             optimizer.zero_grad()
-            kept.save(step + 1, at_once=step + 1 == (epoch + 1) * per_epoch)
+            kept.save(step + 1, parameters, optimizer, at_once=step + 1 == (epoch + 1) * per_epoch)
             show(LEARNING, step + 1, steps)
     for layer in layers:
         layer.write_back(tuned)
@@ -210,36 +209,35 @@ def tune_checkpoint(
 class _Kept:
     """What a later call goes on from: the tuned weights and the optimiser's state."""
 
-    def __init__(
-        self,
-        path: Path | None,
-        settings: Mapping[str, str],
-        parameters: list[torch.Tensor],
-        optimizer: torch.optim.Optimizer,
-        account: Account,
-    ) -> None:
-        self.path, self.settings, self.parameters = path, settings, parameters
-        self.optimizer, self.account = optimizer, account
+    def __init__(self, path: Path | None, settings: Mapping[str, str], account: Account) -> None:
+        """Read what was saved.
+
+        Raises:
+            WorkbenchError: it is of a tuning with other settings, which are named.
+        """
+        self.path, self.settings, self.account = path, settings, account
+        self.saved = None if path is None else read_state(path, settings, torch.device("cpu"))
         self.saved_at = time.monotonic()
 
-    def restore(self) -> int:
-        """Load what was saved; the steps that are done."""
-        state = None if self.path is None else read_state(self.path, self.settings, torch.device("cpu"))
-        if state is None:
+    def restore(self, parameters: Sequence[torch.Tensor], optimizer: torch.optim.Optimizer) -> int:
+        """Take what was saved; the steps that are done."""
+        if self.saved is None:
             return 0
         with torch.no_grad():
-            for number, tensor in enumerate(self.parameters):
-                tensor.copy_(state.module[str(number)])
-        self.optimizer.load_state_dict(state.optimizer)
-        self.account.earlier = state.spent
-        return state.step
+            for number, tensor in enumerate(parameters):
+                tensor.copy_(self.saved.module[str(number)])
+        optimizer.load_state_dict(self.saved.optimizer)
+        self.account.earlier = self.saved.spent
+        return self.saved.step
 
-    def save(self, step: int, *, at_once: bool) -> None:
+    def save(
+        self, step: int, parameters: Sequence[torch.Tensor], optimizer: torch.optim.Optimizer, *, at_once: bool
+    ) -> None:
         """Write the state, at once or if the last time is long ago."""
         if self.path is None or not (at_once or time.monotonic() - self.saved_at > SAVE_EVERY_S):
             return
-        weights = {str(number): tensor.detach() for number, tensor in enumerate(self.parameters)}
-        TrainState(self.settings, weights, self.optimizer.state_dict(), [], step, self.account.now()).write(self.path)
+        weights = {str(number): tensor.detach() for number, tensor in enumerate(parameters)}
+        TrainState(self.settings, weights, optimizer.state_dict(), [], step, self.account.now()).write(self.path)
         self.saved_at = time.monotonic()
 
 

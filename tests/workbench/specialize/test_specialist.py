@@ -267,15 +267,10 @@ def test_zeros_instead_of_narrower_layers(tmp_path: Path, pattern: str, targets:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
-    ("arch", "allow", "fewer"),
-    [
-        ("convnext_atto", ("native_layer_norm", "layer_norm"), 2),
-        ("deit_tiny_patch16_224", ("native_layer_norm", "scaled_dot_product_attention", "bmm", "_softmax"), 2),
-        ("mobilenetv3_small_050", (), 3),
-    ],
+    ("arch", "fewer"), [("convnext_atto", 2), ("deit_tiny_patch16_224", 2), ("mobilenetv3_small_050", 3)]
 )
-def test_each_family(tmp_path: Path, arch: str, allow: tuple[str, ...], fewer: int) -> None:
-    found = run(tmp_path / "little", f"params={fewer}x", arch=arch, allow=allow, test=TEST, method=METHOD)
+def test_each_family(tmp_path: Path, arch: str, fewer: int) -> None:
+    found = run(tmp_path / "little", f"params={fewer}x", arch=arch, test=TEST, method=METHOD)
     assert found.report.stages[0].parameters / found.info.parameters >= fewer
     module, _ = load_checkpoint(found.checkpoint)
     picture = torch.randn(2, 3, 32, 32)
