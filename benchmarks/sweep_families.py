@@ -264,7 +264,7 @@ def lightly_trained(
             batch = torch.randperm(len(inputs))[:BATCH]
             outputs = network(inputs[batch].flip(3) if len(losses) % 2 else inputs[batch])
             heads = outputs if isinstance(outputs, tuple) else (outputs,)  # some train a second head beside the first
-            loss = torch.stack([nn.functional.cross_entropy(head, truths[batch]) for head in heads]).mean()
+            loss: Any = torch.stack([nn.functional.cross_entropy(head, truths[batch]) for head in heads]).mean()
             optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -276,7 +276,7 @@ def lightly_trained(
     return network.eval(), {"steps": len(losses), "loss": round(float(np.mean(losses[-10:])), 3)}
 
 
-def settle(network: nn.Module, norms: list[Any], inputs: torch.Tensor) -> None:
+def settle(network: nn.Module, norms: list[Any], inputs: Any) -> None:
     """Give batch norms the plain mean of the statistics of these pictures."""
     for norm in norms:
         norm.reset_running_stats()
