@@ -1,15 +1,15 @@
 """Bringing a picture to a network's input: milliseconds, errors, and what the rule means for a network's accuracy.
 
     python benchmarks/resize.py [--rounds 60]
-    python benchmarks/resize.py --photos FOLDER --arch NAME --weights FILE [--sizes 224,160,128]
+    python benchmarks/resize.py --photos FOLDER [--arch NAME --weights FILE] [--sizes 224,160,128]
 
 The first form compares one pass of the compiled module (scale, normalise, layout; `input.scaling` 2) with OpenCV's
 halvings and `INTER_LINEAR` followed by the module's normalisation (`input.scaling` 1), in turns, one core. Errors are
 against the exact weighted mean in float64.
 
 The second form judges a network in float32 on photos (`FOLDER/labels.csv`: file, imagenet_class) at each size by each
-rule, with the paired 95% interval of the difference. The weights are a state dict in the order of timm's architecture.
-Both forms need the extra `workbench`.
+rule, with the paired 95% interval of the difference. The weights are any that `edge-sdk import` takes; by default those
+of EfficientNet-Lite0 (the extra `photos`). Both forms need the extra `workbench`.
 """
 
 from __future__ import annotations
@@ -130,13 +130,9 @@ def accuracy(photos: Path, arch: str, weights: Path, sizes: list[int]) -> Table:
     """Top-1 and top-5 of a network in float32 by both rules, and the paired difference."""
     import torch
 
-    from edge_sdk.networks.timm_library import import_timm
+    from edge_sdk.networks.foreign import import_weights
 
-    module = import_timm().create_model(arch, pretrained=False).eval()
-    stored = torch.load(weights, weights_only=True, map_location="cpu")
-    names = [name for name in module.state_dict() if not name.endswith("num_batches_tracked")]
-    values = [value for name, value in stored.items() if not name.endswith("num_batches_tracked")]
-    module.load_state_dict(dict(zip(names, values, strict=True)), strict=False)
+    found = import_weights(weights, arch=arch)
     with (photos / "labels.csv").open() as file:
         rows = list(csv.DictReader(file))
     images = [read_image(photos / row["file"]).image for row in rows]
@@ -147,11 +143,11 @@ def accuracy(photos: Path, arch: str, weights: Path, sizes: list[int]) -> Table:
     for size in sizes:
         first = np.zeros((len(images), 5), np.int64)
         for scaling in (1, 2):
-            spec = InputSpec(size, size, HALF, HALF, "crop", scaling)
+            spec = msgspec.structs.replace(found.info.input, width=size, height=size, scaling=scaling)
             pixels = np.stack([prepare(image, spec) for image in images])
             with torch.inference_mode():
                 parts = np.array_split(pixels, max(1, len(pixels) // 20))
-                logits = np.concatenate([module(to_tensor(part, spec)).numpy() for part in parts])
+                logits = np.concatenate([found.module(to_tensor(part, spec)).numpy() for part in parts])
             best = np.argsort(-logits, axis=1)[:, :5]
             right = best[:, 0] == truths
             cells = [f"{right.mean():.1%}", f"{(best == truths[:, None]).any(1).mean():.1%}", "", ""]
@@ -178,7 +174,9 @@ def main() -> None:
     cv2.setNumThreads(1)
     sizes = [int(size) for size in options.sizes.split(",")]
     if options.photos:
-        Console().print(accuracy(options.photos, options.arch, options.weights, sizes))
+        from edge_sdk.workbench.photos import LITTLE_WEIGHTS
+
+        Console().print(accuracy(options.photos, options.arch, options.weights or LITTLE_WEIGHTS.path, sizes))
     else:
         Console().print(speed(options.rounds))
 

@@ -150,9 +150,11 @@ def export(
         judged_logits = logits_of(original, judged, input, _of("running it on pictures to measure on", show))
     quantised: Quantised | None = None
     tell("capturing the network")
+    show("capturing the network", 0, 0)
     with quiet():
         inputs = (example(pixels[:1], input),)
         captured = capture(original, inputs)
+        show("capturing the network", 1, 1)
         if not fp32:
             tell(f"calibrating int8 on {len(pixels)} pictures")
             quantised = quantise(captured, pixels, input, wanted_logits, effort=effort, spare=spare, on_progress=show)

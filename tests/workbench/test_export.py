@@ -82,6 +82,7 @@ def test_what_is_held_out_is_measured_on(tmp_path: Path) -> None:
     with torch.inference_mode():
         said = [LABELS[int(logits_of(module, prepare(one.image, SPEC)[None], SPEC).argmax())] for one in wrong]
     assert report.float_accuracy == np.mean([label == one.label for label, one in zip(said, wrong, strict=True)])
+    assert seen["capturing the network"] == (1, 1)  # it is named while it runs
     assert seen["calibrating int8"] == (24, 24) and seen["trying int8"] == (6, 6)
     assert seen["reading pictures to measure on"] == (7, 7)
     assert seen["running it in the device's runtime"] == (31, 31)
