@@ -60,5 +60,5 @@ def photos(data: Path, label_group: str | None, limit: int, again: bool, threads
         say(console, f"threshold: {made.provenance} ({why}; from a hundred on it is chosen on them)")
     else:
         say(console, f"threshold: {made.provenance}")
-    say(console, f"wrote {made.bundle} and {made.big}; next:")
-    say(console, f"python examples/camera_loop.py --bundle {made.bundle} --camera {data}")
+    say(console, f"wrote {out / BUNDLE} and {made.big}; next:")
+    say(console, f"python examples/camera_loop.py --bundle {out / BUNDLE} --camera {data}")
