@@ -27,6 +27,7 @@ _GENERIC = "Folder of any other pictures, for the control: the same compression 
 _TEST = "Folder of pictures to evaluate on, one folder for each class.  [default: those of --data that are not used]"
 _UNLABELLED = "Folder of more pictures of the place, in any order: the big model answers them."
 _MOST_UNLABELLED = 4000
+_RATE = "Peak learning rate of the distillation; less, such as 5e-5, for an EfficientNet."
 _CLASSES = "The task's classes, with commas between them.  [default: all folders of --data]"
 _MIN_CONFIDENCE = "Least confidence of the cloud's answers that are used as labels."
 _ALLOW = "Operator that may stay outside XNNPACK; may be repeated."
@@ -69,6 +70,7 @@ _ALLOW = "Operator that may stay outside XNNPACK; may be repeated."
     help="Share of the mean diagonal that is added to each Hessian.",
 )
 @click.option("--steps", default=600, show_default=True, type=click.IntRange(0), help="Steps of distillation after it.")
+@click.option("--learning-rate", default=5e-4, show_default=True, type=click.FloatRange(0, min_open=True), help=_RATE)
 @click.option("--name", default="", help="Name of the model.  [default: the folder's name]")
 @click.option("--allow", multiple=True, metavar="OPERATOR", help=_ALLOW)
 @seed_option()
@@ -92,6 +94,7 @@ def specialize(
     schedule: str,
     damping: float,
     steps: int,
+    learning_rate: float,
     name: str,
     allow: tuple[str, ...],
     seed: int,
@@ -140,7 +143,7 @@ def specialize(
         allocation=allocation,  # type: ignore[arg-type]
         schedule=schedule,  # type: ignore[arg-type]
         damping=damping,
-        recipe=Recipe(steps=steps),
+        recipe=Recipe(steps=steps, learning_rate=learning_rate),
         seed=seed,
     )
     at = ["nothing done yet"]

@@ -47,7 +47,7 @@ def message(done: Result) -> str:
 def test_a_folder_of_pictures_becomes_a_bundle_with_a_report(place: Path, tmp_path: Path) -> None:
     out = tmp_path / "yard"
     options = ["--shots", "4", "--target", "params=2x", "--out", str(out), "--steps", "4", "--seed", "3"]
-    more = ["--unlabelled", str(place / "generic")]
+    more = ["--unlabelled", str(place / "generic"), "--learning-rate", "0.001"]
     done = run(place, *options, *more, "--generic", str(place / "generic"), "--classes", "red, blue", "--name", "north")
     assert done.exit_code == 0, done.output
     assert "x fewer parameters" in done.output and "next: edge-sdk calibrate" in done.output
