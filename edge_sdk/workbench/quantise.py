@@ -33,7 +33,7 @@ TOO_FAR = 0.02
 
 _APART_OF = 4  # every fourth picture is set apart to judge on
 _FEWEST = 16  # pictures; of fewer, all calibrate and all are judged on
-_CORRECTING, _MEMORY = 64, 2 << 30  # pictures that biases are corrected on, and bytes that these may take
+_CORRECTING, _MEMORY = 64, 2 << 30  # pictures that weights and biases are fitted on, and bytes that these may take
 _RANKING, _MEASURING = 8, 4  # pictures that float layers are looked for on, and that losses are measured on
 
 
@@ -126,10 +126,12 @@ class _Work:
         self._wanted, self._judged, self._judged_wanted = wanted[working], pixels[judged], wanted[judged]
         self._prepared = prepare_pt2e(captured, FusingQuantizer())
         logits_of(self._prepared, pixels, spec, self.told("calibrating int8"))
-        pixels = pixels[working]
         self._reference = without_observers(copy.deepcopy(self._prepared))
-        self._inputs = [example(pixels[at : at + 1], spec) for at in range(min(_CORRECTING, len(pixels)))]
-        self._inputs = self._inputs[: most_pictures(self._reference, self._inputs[0], _MEMORY)]
+        most = min(_CORRECTING, most_pictures(self._reference, example(pixels[:1], spec), _MEMORY // 2))
+        self._inputs, self._all = (
+            [example(some[at : at + 1], spec) for at in range(min(most, len(some)))]
+            for some in (pixels[working], pixels)
+        )
 
     def told(self, what: str) -> Callable[[int, int], None] | None:
         show = self._on_progress
@@ -159,6 +161,10 @@ class _Work:
             now = self._compared(better, f"trying the {'rounded weights' if rounded else 'corrected biases'}{spared}")
             if now.better_than(found.likeness):
                 found = dataclasses.replace(found, network=better, likeness=now, corrected=True, rounded=rounded)
+        if found.corrected and len(self._all) > len(self._inputs):  # few pictures: those that judged are worth more now
+            tell = self.told(f"the same with all pictures{spared}")
+            correct_biases(network, self._reference, self._all, tell, rounding=found.rounded)
+            found = dataclasses.replace(found, network=network)
         return found
 
     def _compared(self, network: Any, what: str) -> Likeness:

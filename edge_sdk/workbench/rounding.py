@@ -1,9 +1,13 @@
-"""Rounding of weights to int8 with the inputs in view: each weight's error is made up for by those not yet rounded.
+"""Weights of an int8 layer, fitted to the inputs that int8 gives it, and rounded with these in view.
+
+By the time a value reaches a layer, the int8 layers before have moved it. The weights are first changed so that, on the
+inputs as they come, the outputs are nearest to those of the float network: ridge regression towards the float weights
+(the asymmetric calibration of GPTAQ, Li et al., arXiv 2504.02692, section 3). How far they may move is chosen for each
+layer by what the change of one half of the pictures does on the other half.
 
 Nearest rounding of each weight alone is not nearest for the layer's outputs. GPTQ (Frantar et al., arXiv 2210.17323)
-rounds the weights of an output one after another and moves the rest so that the outputs change least on the inputs of
-calibration pictures. Inputs are taken around their mean, since the layer's bias answers for the mean
-(`edge_sdk.workbench.bias_correction`).
+rounds the weights of an output one after another and moves the rest so that the outputs change least. Where an output
+has few weights (the first layer, depthwise layers), luck decides how well a step fits them, so several are tried.
 """
 
 from __future__ import annotations
@@ -13,27 +17,36 @@ from typing import Any, cast
 
 import torch
 from torch.fx import Node
-from torch.nn import functional
 
-from edge_sdk.workbench.rewrites.editor import argument, pair
+from edge_sdk.workbench.moments import Moments, moments
 from edge_sdk.workbench.specialize.sparse import LEVELS, Grid, quantize
 from edge_sdk.workbench.walk import attribute
 
-_ROWS = 16384  # input rows of a layer; more change nothing
 _DAMPING = 0.01  # GPTQ, section 3.3
+_RIDGES = (30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01)  # times the inputs' mean variance
+_FEW = 64  # weights of an output, up to which several steps are tried for it
+_STEPS = 32
+_WIDEST = 1.25  # the largest step tried, of the one that just holds the largest weight
+_LEAST = 2.0**-20  # the least step of an output, of the layer's largest: outputs that are always 0 have weights of 1e-9
 
 
-def round_layer(
-    network: Any, node: Node, weight: torch.Tensor, inputs: Sequence[torch.Tensor], values: Sequence[torch.Tensor]
+def fit_layer(
+    network: Any,
+    node: Node,
+    weight: torch.Tensor,
+    inputs: Sequence[torch.Tensor],
+    values: Sequence[torch.Tensor],
+    wanted: Sequence[torch.Tensor],
 ) -> None:
-    """Round the weight of one int8 layer of a converted network anew; a layer in float32 is left as it is.
+    """Fit and round the weight of one int8 layer of a converted network; a layer in float32 is left as it is.
 
     Args:
-        network: converted; its int8 weight is changed.
+        network: converted; the layer's int8 weight and its steps are changed.
         node: the layer, a convolution or linear.
         weight: its float weight.
         inputs: of the layer, one a picture.
         values: its outputs, which are changed to what the new weight gives.
+        wanted: the outputs of the layer in the float network.
     """
     dequantised = node.args[1]
     if not isinstance(dequantised, Node) or "dequantize_per_channel" not in str(dequantised.target):
@@ -41,31 +54,71 @@ def round_layer(
     codes, scales, axis = (cast(Any, dequantised.args[place]) for place in (0, 1, 3))
     if axis != 0 or weight.dim() not in (2, 4) or "transpose" in str(node.target) or len(codes.users) != 1:
         return
-    scale = attribute(network, scales)
-    new = round_weight(weight.detach().flatten(1), scale, covariances(node, inputs, weight)).view(weight.shape)
-    old = attribute(network, codes)
-    change = (new.float() - old.float()) * scale.view(-1, *[1] * (weight.dim() - 1))
-    old.data.copy_(new)
+    if len(scales.users) != 1:
+        return
+    code, scale = attribute(network, codes), attribute(network, scales)
+
+    def run(value: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+        return node.target(value, kernel, None, *node.args[3:], **_without_bias(node))  # type: ignore[operator,no-any-return]
+
+    weight = weight.detach()
+    by_rounding = weight - _decoded(code, scale)
+    lacking = [
+        right - (value + run(given, by_rounding)) for right, value, given in zip(wanted, values, inputs, strict=True)
+    ]
+    halves = [moments(node, inputs[half::2], lacking[half::2], weight) for half in (0, 1) if len(inputs) > half]
+    fitted = weight.flatten(1).double() + fitting_change(halves).flatten(0, 1)
+    steps, rounded = round_weight(fitted, Moments.average(halves).covariance)
+    before = _decoded(code, scale)
+    code.data.copy_(rounded.view(code.shape))
+    scale.data.copy_(steps)
     for value, given in zip(values, inputs, strict=True):
-        value += node.target(given, change, None, *node.args[3:], **_without_bias(node))  # type: ignore[operator]
+        value += run(given, _decoded(code, scale) - before)
 
 
-def round_weight(weight: torch.Tensor, scale: torch.Tensor, covariances: torch.Tensor) -> torch.Tensor:
-    """Round a layer's weight to multiples of `scale`.
+def fitting_change(halves: Sequence[Moments]) -> torch.Tensor:
+    """The change of a layer's weights that gives its outputs most of what they lack.
+
+    Args:
+        halves: of one half of the pictures and of the other; of one alone the most cautious change is taken.
+
+    Returns:
+        `float64 (groups, out / groups, in)`.
+    """
+    ridge = _RIDGES[0]
+    if len(halves) == 2:
+        ridge = min(_RIDGES, key=lambda one: sum(_left(_change(a, one), b) for a, b in (halves, halves[::-1])))
+    return _change(Moments.average(halves), ridge)
+
+
+def round_weight(weight: torch.Tensor, covariances: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Round a layer's weight to int8.
 
     Args:
         weight: floats `(out, in)`.
-        scale: floats `(out,)`, one step for each output.
         covariances: `float64 (groups, in, in)` of the inputs; outputs of a group share one.
 
     Returns:
-        `int8 (out, in)`, from -127 to 127.
+        `float32 (out,)`, the step of each output, and `int8 (out, in)`, from -127 to 127.
     """
-    groups, width = len(covariances), weight.shape[1]
-    damped = covariances.clone()
-    diagonal = damped.diagonal(dim1=1, dim2=2)
-    diagonal += _DAMPING * diagonal.mean(1, keepdim=True)
-    diagonal[diagonal == 0] = 1.0
+    damped = _damped(covariances, _DAMPING)
+    whole = Grid.of(weight).scale
+    whole = whole.clamp_min(_LEAST * float(whole.max()))
+    best_scale, best = whole.float(), _rounded(weight, whole.float(), damped)
+    if weight.shape[1] <= _FEW:
+        least = _error(weight, best_scale, best, covariances)
+        for share in torch.linspace(1.0, _WIDEST, _STEPS)[1:]:
+            scale = (whole * share).float()
+            codes = _rounded(weight, scale, damped)
+            error = _error(weight, scale, codes, covariances)
+            nearer = error < least
+            least = torch.where(nearer, error, least)
+            best_scale, best = torch.where(nearer, scale, best_scale), torch.where(nearer[:, None], codes, best)
+    return best_scale, best
+
+
+def _rounded(weight: torch.Tensor, scale: torch.Tensor, damped: torch.Tensor) -> torch.Tensor:
+    groups, width = len(damped), weight.shape[1]
     if groups == 1:
         return Grid(scale).codes(quantize(weight, damped[0], grid=Grid(scale))).to(torch.int8)
     return _sweep(weight.double().view(groups, -1, width), damped, scale.double().view(groups, -1)).view(-1, width)
@@ -82,60 +135,33 @@ def _sweep(weight: torch.Tensor, hessians: torch.Tensor, scale: torch.Tensor) ->
     return codes.to(torch.int8)
 
 
-def covariances(node: Node, inputs: Sequence[torch.Tensor], weight: torch.Tensor) -> torch.Tensor:
-    """Covariances of what a convolution's or linear layer's weights are multiplied with, `float64 (groups, in, in)`.
-
-    Args:
-        node: of the captured network.
-        inputs: of the layer, one a picture.
-        weight: of the layer, for its shape.
-    """
-    share = -(-_ROWS // len(inputs))
-    squares: list[torch.Tensor] = []
-    sums: list[torch.Tensor] = []
-    count = 0
-    for number, value in enumerate(inputs):
-        rows = _rows(node, value, weight)  # (groups, rows, in)
-        if rows.shape[1] > share:
-            generator = torch.Generator().manual_seed(number)
-            rows = rows[:, torch.randperm(rows.shape[1], generator=generator)[:share]]
-        rows = rows.double()
-        squares = [sum(squares, rows.transpose(1, 2) @ rows)]
-        sums = [sum(sums, rows.sum(1))]
-        count += rows.shape[1]
-    mean = sums[0] / count
-    return squares[0] / count - mean[:, :, None] * mean[:, None]
+def _error(weight: torch.Tensor, scale: torch.Tensor, codes: torch.Tensor, covariances: torch.Tensor) -> torch.Tensor:
+    """`float64 (out,)`: variance of what rounding adds to each output."""
+    off = (codes.double() * scale.double()[:, None] - weight.double()).view(len(covariances), -1, weight.shape[1])
+    return torch.einsum("goi,gij,goj->go", off, covariances, off).flatten()
 
 
-def _rows(node: Node, value: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    if weight.dim() == 2:
-        return value.reshape(1, -1, value.shape[-1])
-    stride, padding, dilation, groups = _geometry(node)
-    if isinstance(padding, str):
-        reach = [
-            step * (size - 1) if padding == "same" else 0 for step, size in zip(dilation, weight.shape[2:], strict=True)
-        ]
-        value = functional.pad(
-            value, (reach[1] // 2, reach[1] - reach[1] // 2, reach[0] // 2, reach[0] - reach[0] // 2)
-        )
-        padding = (0, 0)
-    if weight.shape[2:] == (1, 1) and padding == (0, 0):
-        patches = value[:, :, :: stride[0], :: stride[1]].flatten(2)
-    else:
-        patches = functional.unfold(value, tuple(weight.shape[2:]), dilation, padding, stride)
-    return patches[0].view(groups, -1, patches.shape[-1]).transpose(1, 2)
+def _change(of: Moments, ridge: float) -> torch.Tensor:
+    turned: torch.Tensor = torch.linalg.solve(_damped(of.covariance, ridge), of.cross.transpose(1, 2))
+    return turned.transpose(1, 2)
+
+
+def _left(change: torch.Tensor, of: Moments) -> float:
+    """What the outputs still lack after a change, less what they lacked before: sums of variances."""
+    return float((((change @ of.covariance) - 2 * of.cross) * change).sum())
+
+
+def _damped(covariances: torch.Tensor, share: float) -> torch.Tensor:
+    damped = covariances.clone()
+    diagonal = damped.diagonal(dim1=1, dim2=2)
+    diagonal += share * diagonal.mean(1, keepdim=True)
+    diagonal[diagonal <= 0] = 1.0
+    return damped
+
+
+def _decoded(code: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    return code.float() * scale.float().view(-1, *[1] * (code.dim() - 1))
 
 
 def _without_bias(node: Node) -> dict[str, Any]:
     return {name: value for name, value in node.kwargs.items() if name != "bias"}
-
-
-def _geometry(node: Node) -> tuple[tuple[int, ...], Any, tuple[int, ...], int]:
-    """Stride, padding (a word, or as the others), dilation and groups of a convolution in two dimensions."""
-    padding = argument(node, 4, "padding", 0)
-    return (
-        tuple(pair(argument(node, 3, "stride", 1))),
-        padding if isinstance(padding, str) else tuple(pair(padding)),
-        tuple(pair(argument(node, 5, "dilation", 1))),
-        argument(node, 6, "groups", 1),
-    )

@@ -6,13 +6,28 @@ pass. A value is freed after its last use. The graph's batch of one stays: every
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.fx import Node
 from torch.fx.node import map_arg
+
+
+class Step(NamedTuple):
+    """One node of a network that has run on all pictures.
+
+    Attributes:
+        node: which.
+        values: one tensor a picture; they may be changed before the next step.
+        inputs_of: gives the values of a node that this one takes.
+    """
+
+    node: Node
+    values: list[torch.Tensor]
+    inputs_of: Callable[[Node], list[Any]]
+
 
 OnNode = Callable[[Node, list[torch.Tensor], Callable[[Node], list[Any]]], None]
 """Called as `on_node(node, values, inputs_of)` after a node has run. `values` holds one tensor a picture, and may be
@@ -38,8 +53,30 @@ def walk(
     Returns:
         the outputs, one a picture.
     """
+    outputs: list[torch.Tensor] = []
+    for step in steps(network, inputs, instead):
+        if step.node.op == "output":
+            outputs = step.values
+        elif on_node is not None:
+            on_node(step.node, step.values, step.inputs_of)
+    return outputs
+
+
+def steps(
+    network: Any, inputs: Sequence[torch.Tensor], instead: Mapping[Node, Callable[..., Any]] | None = None
+) -> Iterator[Step]:
+    """Run a captured network as `walk` does and stop after each node, so that two networks can be run side by side.
+
+    Args:
+        network: as for `walk`.
+        inputs: as for `walk`.
+        instead: as for `walk`.
+
+    Yields:
+        each node whose values depend on the picture and are tensors; last the output with the network's outputs.
+    """
     nodes = list(network.graph.nodes)
-    sources = {node: node.all_input_nodes for node in nodes}  # as they are now: `on_node` may change the graph
+    sources = {node: node.all_input_nodes for node in nodes}  # as they are now: the caller may change the graph
     last = {source: node for node in nodes for source in sources[node]}
     fixed: dict[Node, Any] = {}
     each: dict[Node, list[Any]] = {}
@@ -48,28 +85,27 @@ def walk(
     def inputs_of(source: Node) -> list[Any]:
         return each[source] if source in each else [fixed[source]] * len(inputs)
 
-    with torch.no_grad():  # not inference mode: what is made of the values may become a weight
-        for node in nodes:
-            if node.op == "placeholder":
-                each[node] = list(inputs)
-            elif node.op == "output":
-                (output,) = sources[node]
-                return each[output]
-            elif not any(source in each for source in sources[node]):
-                fixed[node] = _run(network, node, fixed, changed)
-            else:
-                varying = [source for source in sources[node] if source in each]
-                values = each[node] = [
-                    _run(network, node, fixed | {source: each[source][at] for source in varying}, changed)
-                    for at in range(len(inputs))
-                ]
-                if on_node is not None and all(isinstance(value, torch.Tensor) for value in values):
-                    on_node(node, values, inputs_of)
-            for source in sources[node]:
-                if last[source] is node:
-                    each.pop(source, None)
-                    fixed.pop(source, None)
-    raise AssertionError("a graph ends with its output")
+    for node in nodes:
+        if node.op == "placeholder":
+            each[node] = list(inputs)
+        elif node.op == "output":
+            (output,) = sources[node]
+            yield Step(node, each[output], inputs_of)
+            return
+        elif not any(source in each for source in sources[node]):
+            fixed[node] = _run(network, node, fixed, changed)
+        else:
+            varying = [source for source in sources[node] if source in each]
+            values = each[node] = [
+                _run(network, node, fixed | {source: each[source][at] for source in varying}, changed)
+                for at in range(len(inputs))
+            ]
+            if all(isinstance(value, torch.Tensor) for value in values):
+                yield Step(node, values, inputs_of)
+        for source in sources[node]:
+            if last[source] is node:
+                each.pop(source, None)
+                fixed.pop(source, None)
 
 
 def most_pictures(network: Any, picture: torch.Tensor, memory: int) -> int:
@@ -94,10 +130,11 @@ def _run(network: Any, node: Node, known: dict[Node, Any], instead: Mapping[Node
     if node.op == "get_attr":
         return attribute(network, node)
     arguments, options = map_arg((node.args, node.kwargs), known.__getitem__)
-    if node in instead:
-        return instead[node](*arguments, **options)
-    if node.op == "call_module":
-        return network.get_submodule(node.target)(*arguments, **options)
-    if node.op == "call_method":
-        return getattr(arguments[0], str(node.target))(*arguments[1:], **options)
-    return node.target(*arguments, **options)  # type: ignore[operator]
+    with torch.no_grad():  # not inference mode: what is made of the values may become a weight
+        if node in instead:
+            return instead[node](*arguments, **options)
+        if node.op == "call_module":
+            return network.get_submodule(node.target)(*arguments, **options)
+        if node.op == "call_method":
+            return getattr(arguments[0], str(node.target))(*arguments[1:], **options)
+        return node.target(*arguments, **options)  # type: ignore[operator]
