@@ -40,7 +40,8 @@ def round_as_device(
 ) -> None:
     """Move the outputs of an int8 layer or sum to the steps to which the delegate rounds them.
 
-    Others, and those that are not rounded where they are, stay as they are.
+    Others, and those that are not rounded where they are, stay as they are. So does a mean, which may differ where it
+    lies in the middle between two steps.
 
     Args:
         network: converted; biases are multiples of `accumulator_step`.

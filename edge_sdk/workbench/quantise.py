@@ -26,7 +26,7 @@ from edge_sdk.workbench.tensors import to_tensor
 from edge_sdk.workbench.walk import most_pictures
 
 Effort = Literal["fast", "best"]
-"""fast: ranges and bias correction. best: also rounding with the inputs in view, and float32 where it takes that."""
+"""fast: ranges and bias correction. best: also weights fitted to int8's inputs, and float32 where it takes that."""
 
 TOO_FAR = 0.02
 """Error of the outputs (`Likeness.error`) above which layers are left in float32."""
@@ -46,7 +46,7 @@ class Quantised:
         plain: its answers by ranges alone, against the float network's.
         likeness: its answers as it is, on pictures set apart where there are 16 or more.
         corrected: whether corrected biases were kept.
-        rounded: whether weights rounded with the inputs in view were kept.
+        rounded: whether weights fitted and rounded with the inputs in view were kept.
         float_layers: names of the layers with weights that stay in float32.
         losses: what int8 costs at each layer, the most first; with "best".
     """
@@ -156,9 +156,9 @@ class _Work:
         plain = self._compared(network, f"trying int8{spared}")
         found = Quantised(network, plain, plain, float_layers=tuple(names[number] for number in sorted(floats)))
         for rounded in (False, True) if rounding else (False,):
-            better, what = copy.deepcopy(network), "rounding weights" if rounded else "correcting biases"
+            better, what = copy.deepcopy(network), "fitting weights" if rounded else "correcting biases"
             correct_biases(better, self._reference, self._inputs, self.told(f"{what}{spared}"), rounding=rounded)
-            now = self._compared(better, f"trying the {'rounded weights' if rounded else 'corrected biases'}{spared}")
+            now = self._compared(better, f"trying the {'fitted weights' if rounded else 'corrected biases'}{spared}")
             if now.better_than(found.likeness):
                 found = dataclasses.replace(found, network=better, likeness=now, corrected=True, rounded=rounded)
         if found.corrected and len(self._all) > len(self._inputs):  # few pictures: those that judged are worth more now
