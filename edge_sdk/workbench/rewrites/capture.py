@@ -28,6 +28,7 @@ from edge_sdk.workbench.rewrites import (
 from edge_sdk.workbench.rewrites.constants import fold_constants
 from edge_sdk.workbench.rewrites.editor import Editor, Rule
 from edge_sdk.workbench.rewrites.precision import keep_streams
+from edge_sdk.workbench.rewrites.wide_kernels import split_wide_kernels
 
 MAX_ROUNDS = 30
 """Rounds over the graph; a rewrite may make another one possible. Most networks need four."""
@@ -95,6 +96,7 @@ def rewrite(captured: Any) -> None:
         if not sum([_apply(editor, node, rules) for node in list(editor.graph.nodes)]):
             break
         editor.graph.eliminate_dead_code()
+    split_wide_kernels(editor)
     keep_streams(editor)
     captured.graph.lint()
     captured.recompile()
