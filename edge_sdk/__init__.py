@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from edge_sdk.pipeline.classifier import EdgeClassifier
     from edge_sdk.security.credentials import Security
     from edge_sdk.store.journal import Journal
-    from edge_sdk.types import Answer, Frame, Image, LinkState, Origin, Prediction, Reason
+    from edge_sdk.types import Answer, Frame, Image, LinkState, Origin, Prediction, Reason, Region
 
 __version__ = "0.1.0"
 
@@ -67,6 +67,7 @@ __all__ = [
     "Prediction",
     "Preferences",
     "Reason",
+    "Region",
     "Resource",
     "Runtime",
     "RuntimeMissing",
@@ -106,6 +107,7 @@ _HOME = {
     "Prediction": "types",
     "Preferences": "model.policy",
     "Reason": "types",
+    "Region": "types",
     "Resource": "budget.limits",
     "Runtime": "model.runtime",
     "RuntimeMissing": "errors",

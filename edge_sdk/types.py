@@ -68,6 +68,38 @@ def from_bgr(image: object) -> Image:
     return np.ascontiguousarray(check_image(image, order="BGR")[:, :, ::-1])
 
 
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A part of a frame that moved: the box around one subject, in pixels of the full frame.
+
+    Attributes:
+        x: left edge.
+        y: upper edge.
+        width: at least 1.
+        height: at least 1.
+        score: share of the frame's moving area that is this subject's, in (0, 1].
+        held: nothing moves now: it is where something moved a moment ago.
+    """
+
+    x: int
+    y: int
+    width: int
+    height: int
+    score: float
+    held: bool = False
+
+
+class View(StrEnum):
+    """What of a frame a model looks at; a frame without a region is always seen whole."""
+
+    FRAME = "frame"
+    """The whole frame."""
+    REGION = "region"
+    """The surroundings of its first region."""
+    BOTH = "both"
+    """Both, one after the other: the mean of two predictions, at twice the compute."""
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Frame:
     """One picture with its capture time and source.
@@ -80,6 +112,7 @@ class Frame:
         truth: the true label, where the source knows it (the simulated camera, a folder of folders).
         still: it is a photo, not a picture of a video: the motion gate lets it through.
         note: a remark that the journal keeps, such as that the camera's clock was not set.
+        regions: where something moved, the largest first; empty where nothing is known of it. `watch` fills it in.
 
     Raises:
         ImageError: a value is not as described.
@@ -92,6 +125,7 @@ class Frame:
     truth: str | None = None
     still: bool = False
     note: str = ""
+    regions: tuple[Region, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "image", check_image(self.image))
@@ -118,6 +152,11 @@ class Frame:
             ImageError: a value is not as described.
         """
         return cls(from_bgr(image), captured_at or datetime.now(UTC), source, truth=truth)
+
+    @property
+    def region(self) -> Region | None:
+        """The largest of `regions`; None where there is none."""
+        return self.regions[0] if self.regions else None
 
     def __repr__(self) -> str:
         height, width = self.image.shape[:2]

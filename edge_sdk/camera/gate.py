@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_sdk.camera.regions import find_regions
 from edge_sdk.errors import ConfigError
-from edge_sdk.types import Frame, Image
+from edge_sdk.types import Frame, Image, Region
 
 _FIRST_NOISE = 4.0
 _MOST_NOISE = 40.0
@@ -96,11 +97,14 @@ class GateResult:
         admitted: whether the frame is let through.
         reason: why.
         changed: part of the picture that differs from the background, in [0, 1].
+        regions: where something moved, the largest first, several for separate subjects. After motion (`HOLD`) those of
+            the latest motion, marked as held, unless it is more than 5 s ago; none for any other reason.
     """
 
     admitted: bool
     reason: GateReason
     changed: float
+    regions: tuple[Region, ...] = ()
 
 
 class MotionGate:
@@ -113,6 +117,8 @@ class MotionGate:
     brightness, the median over the picture, is taken out first, so that a cloud or the camera's exposure does not
     count. Single pixels are ignored. Time is the frames' own `captured_at`: a frame that is not later than the one
     before starts a new scene, and frames further apart than the heartbeat are all admitted.
+
+    A frame with motion has regions, the boxes around what moved (`edge_sdk.camera.regions`).
 
     Photos (`Frame.still`) are let through: a camera that is triggered takes them for a reason, and a burst of three is
     no video.
@@ -129,6 +135,7 @@ class MotionGate:
         self._shape: tuple[int, ...] = ()
         self._seen = 0
         self._hold = 0
+        self._held: tuple[Region, ...] = ()
         self._before: datetime | None = None
         self._admitted_at = datetime.min.replace(tzinfo=UTC)
         self._last: GateResult | None = None
@@ -169,10 +176,13 @@ class MotionGate:
             return GateResult(True, GateReason.LEARNING, changed)
         if clustered >= settings.min_area:
             self._hold = settings.hold_frames
-            return GateResult(True, GateReason.MOTION, changed)
+            height, width = frame.image.shape[:2]
+            regions = find_regions(self._moved, self._grown, width, height, settings.min_area * small.size)
+            self._held = tuple(replace(region, held=True) for region in regions)
+            return GateResult(True, GateReason.MOTION, changed, regions)
         if self._hold > 0:
             self._hold -= 1
-            return GateResult(True, GateReason.HOLD, changed)
+            return GateResult(True, GateReason.HOLD, changed, self._held if step_s <= _LONGEST_STEP_S else ())
         if (frame.captured_at - self._admitted_at).total_seconds() >= settings.heartbeat_s:
             return GateResult(True, GateReason.HEARTBEAT, changed)
         return GateResult(False, GateReason.STILL, changed)
@@ -181,6 +191,7 @@ class MotionGate:
         """Start over with this picture as the background."""
         self._shape = shape
         self._seen = self._hold = 0
+        self._held = ()
         self._background = small.astype(np.float32)
         self._noise = np.full(small.shape, _FIRST_NOISE, np.float32)
         self._least = np.full(small.shape, self._settings.min_step, np.float32)
@@ -203,6 +214,7 @@ class MotionGate:
             cv2.accumulateWeighted(small, background, slow, rest)
             usual = cv2.threshold(difference, _MOST_NOISE, _MOST_NOISE, cv2.THRESH_TRUNC)[1]
             cv2.accumulateWeighted(usual, noise, slow, rest)
+        self._moved, self._grown = np.asarray(moved, np.uint8), np.asarray(rest, np.uint8)
         still = cv2.bitwise_not(rest)
         cv2.accumulateWeighted(small, background, rate, still)
         cv2.accumulateWeighted(difference, noise, rate, still)

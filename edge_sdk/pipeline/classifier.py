@@ -195,6 +195,8 @@ class EdgeClassifier:
             if gate is not None and not gate.admits(frame):
                 continue
             last = gate.last if gate else None
+            if last is not None and last.regions:
+                frame = replace(frame, regions=last.regions)
             if not self._parts.throttle.passes_over(last.reason if last else None):
                 yield frame, self._answer(frame, str(last.reason) if last else "")
 

@@ -80,6 +80,48 @@ def test_what_arrives_is_seen_wherever_and_however_large_it_is(x: int, y: int, s
     assert reasons(gate, [scene.frame(box=(x, y, side))]) == [GateReason.MOTION]
 
 
+@given(x=st.integers(0, 300), y=st.integers(0, 220), side=st.integers(20, 60))
+@settings(max_examples=15, deadline=None)
+def test_the_region_is_where_it_arrived(x: int, y: int, side: int) -> None:
+    scene, gate = Scene(), MotionGate()
+    settled(scene, gate)
+    assert gate.admits(scene.frame(box=(x, y, side)))
+    assert gate.last is not None
+    (region,) = gate.last.regions
+    assert region.score == 1 and not region.held
+    right, bottom = min(x + side, 320), min(y + side, 240)
+    edges = (region.x, region.y, region.x + region.width, region.y + region.height)
+    np.testing.assert_allclose(edges, (x, y, right, bottom), atol=10)
+
+
+def test_two_visitors_are_two_regions_and_a_held_frame_keeps_them() -> None:
+    scene, gate = Scene(), MotionGate()
+    settled(scene, gate)
+    frame = scene.frame(box=(40, 40, 30))
+    frame.image[120:180, 200:280] //= 3
+    assert gate.admits(frame) and gate.last is not None
+    regions = gate.last.regions
+    assert [one.x < 160 for one in regions] == [False, True]
+    assert sum(one.score for one in regions) == pytest.approx(1)
+    gate.admits(scene.frame())
+    assert gate.last.reason is GateReason.HOLD
+    assert gate.last.regions == tuple(replace(one, held=True) for one in regions)
+    gate.admits(scene.frame(step_s=10.0))
+    assert (gate.last.reason, gate.last.regions) == (GateReason.HOLD, ())
+
+
+def test_frames_that_tell_nothing_of_motion_have_no_region() -> None:
+    scene, gate = Scene(), MotionGate(MotionSettings(heartbeat_s=5.0))
+    for frame in [*(scene.frame(box=(20 * step, 100, 40)) for step in range(6)), scene.frame(gain=3.0)]:
+        assert gate.admits(frame) and gate.last is not None
+        assert gate.last.reason in (GateReason.LEARNING, GateReason.SCENE)
+        assert gate.last.regions == ()
+    for _ in range(100):
+        gate.admits(scene.frame())
+        assert gate.last is not None
+        assert gate.last.reason in (GateReason.MOTION, GateReason.HOLD) or gate.last.regions == ()
+
+
 def test_specks_are_not_motion() -> None:
     scene, gate = Scene(), MotionGate()
     settled(scene, gate)

@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ from edge_sdk.testing import FakeClock, FakeRuntime, FakeTransport, write_fake_b
 from edge_sdk.testing.server import ScriptedServer, answer, failure
 from edge_sdk.types import Answer
 from edge_sdk.wire import offload_pb2 as wire
+
+DAWN = datetime(2026, 5, 1, 5, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -336,6 +338,19 @@ def test_watch_passes_over_still_frames(tmp_path: Path) -> None:
         watched = list(edge.watch(Frame(still) for _ in range(10)))
         assert 1 <= len(watched) < 10
         assert edge.usage.frames == len(watched)
+
+
+def test_watch_says_where_something_moved(tmp_path: Path) -> None:
+    still = np.full((96, 128, 3), 90, np.uint8)
+    visitor = still.copy()
+    visitor[30:60, 40:80] = 10
+    frames = [Frame(picture, DAWN + timedelta(seconds=step)) for step, picture in enumerate([*[still] * 10, visitor])]
+    with EdgeClassifier(state_dir=tmp_path, threshold=ALWAYS, gate=MotionGate()) as edge:
+        *learned, (last, said) = edge.watch(frames)
+    assert (last.frame_id, last.captured_at) == (said.frame_id, frames[-1].captured_at)
+    assert all(frame.region is None for frame, _ in learned)
+    assert last.region is not None and not last.region.held
+    assert abs(last.region.x - 40) <= 3 and abs(last.region.width - 40) <= 6
 
 
 def test_bad_settings_are_refused_before_anything_is_written(tmp_path: Path) -> None:

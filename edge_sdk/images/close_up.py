@@ -1,0 +1,64 @@
+"""The part of a picture around a region, as a network looks at it; in integers, the same on every processor."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from edge_sdk.images.geometry import inside
+from edge_sdk.types import Image, Region
+
+
+class CloseUp(NamedTuple):
+    """A part of a picture, in its pixels.
+
+    Attributes:
+        x: left edge.
+        y: upper edge.
+        width: at least 1.
+        height: at least 1.
+    """
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def of(self, image: Image) -> Image:
+        """The part itself, a view of `image`, `uint8 (H, W, 3)`."""
+        return image[self.y : self.y + self.height, self.x : self.x + self.width]
+
+
+def close_up(
+    region: Region, width: int, height: int, across: int, down: int, *, margin: float = 0.5, least: int = 96
+) -> CloseUp:
+    """The surroundings of a region: a margin on each side, then widened to the proportions `across` to `down`.
+
+    The region stands in the middle, unless the picture's edge is near: then the part is shifted into the picture. Where
+    it is larger than the picture it becomes the largest part that has the proportions; where that does not hold the
+    region, the region wins and the proportions give way.
+
+    Args:
+        region: within the picture.
+        width: of the picture, pixels.
+        height: of the picture, pixels.
+        across: with `down`, the network's proportions in any unit, 1 or more.
+        down: likewise.
+        margin: on each side, in widths or heights of the region.
+        least: smallest width and height of the part, pixels, where the picture allows it.
+
+    Returns:
+        a part within the picture that holds the region; each side is at most a pixel off the proportions.
+    """
+    wide = max(least, region.width + 2 * math.ceil(margin * region.width))
+    high = max(least, region.height + 2 * math.ceil(margin * region.height))
+    if wide * down < high * across:
+        wide = (2 * high * across + down) // (2 * down)
+    else:
+        high = (2 * wide * down + across) // (2 * across)
+    if wide > width or high > height:
+        wide, high = inside(width, height, across, down)
+        wide, high = max(wide, region.width), max(high, region.height)
+    x = region.x + (region.width - wide) // 2
+    y = region.y + (region.height - high) // 2
+    return CloseUp(min(max(x, 0), width - wide), min(max(y, 0), height - high), wide, high)
