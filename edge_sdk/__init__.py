@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from edge_sdk.pipeline.classifier import EdgeClassifier
     from edge_sdk.security.credentials import Security
     from edge_sdk.store.journal import Journal
-    from edge_sdk.types import Answer, Frame, Image, LinkState, Origin, Prediction, Reason, Region
+    from edge_sdk.types import Answer, Frame, Image, LinkState, Origin, Prediction, Reason, Region, View
 
 __version__ = "0.1.0"
 
@@ -78,6 +78,7 @@ __all__ = [
     "Transport",
     "UplinkSettings",
     "Usage",
+    "View",
     "open_bundle",
     "open_camera",
 ]
@@ -118,6 +119,7 @@ _HOME = {
     "UplinkSettings": "config",
     "Transport": "link.transport",
     "Usage": "budget.usage",
+    "View": "types",
     "open_bundle": "model.bundle",
     "open_camera": "camera",
 }

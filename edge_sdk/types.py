@@ -97,7 +97,7 @@ class View(StrEnum):
     REGION = "region"
     """The surroundings of its first region."""
     BOTH = "both"
-    """Both, one after the other: the mean of two predictions, at twice the compute."""
+    """Both, one after the other: the mean of the two's probabilities, at twice the compute."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -26,7 +26,7 @@ from edge_sdk.redaction import without_secrets
 from edge_sdk.report.run import RunReport
 from edge_sdk.security.credentials import Security
 from edge_sdk.terminal.command import Stopped, run_and_exit
-from edge_sdk.types import LinkState
+from edge_sdk.types import LinkState, View
 
 CAMERA = (
     "simulated://trailcam?seed=N, a folder, a photo, a video file, rtsp://..., http://..., a device index, or "
@@ -41,6 +41,7 @@ PRIVATE = "A class whose frames never leave the device, such as person; may be r
 WATTS = "Power of this device while its model runs, for a --compute-budget in joules."
 INTERFACE = "Network interface that leads to the cloud, such as wwan0: all bytes that it sends count."
 GATE = "Motion gate: on videos and live cameras but not on photos (auto), on photos too (on), or none (off)."
+VIEW = "What the little model looks at where something moves: the frame, its region, or both.  [default: the bundle's]"
 AGAIN = "Read all files of a folder again, also those that were done in an earlier run."
 PROXY = "HTTP proxy to the cloud, http://user:password@host:port; in EDGE_SDK_PROXY it shows in no list of processes."
 FRAMES = "Stop after this many camera frames.  [default: 300 if simulated, else the camera's end]"
@@ -77,6 +78,7 @@ TOKEN = "File with this device's token, readable by its owner only.  [default: t
 @click.option("--proxy", envvar="EDGE_SDK_PROXY", help=PROXY)
 @click.option("--never-upload", multiple=True, metavar="CLASS", help=PRIVATE)
 @click.option("--gate", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True, help=GATE)
+@click.option("--view", type=click.Choice([view.value for view in View]), help=VIEW)
 @click.option("--again", is_flag=True, help=AGAIN)
 @click.option("--frames", type=click.IntRange(min=1), help=FRAMES)
 @out_option("Folder for summary.png.", folder=True, default="out", show_default=True)
@@ -102,6 +104,7 @@ def main(
     proxy: str | None,
     never_upload: tuple[str, ...],
     gate: str,
+    view: str | None,
     again: bool,
     frames: int | None,
     out: Path,
@@ -140,6 +143,7 @@ def main(
                 cloud_budget=None if cloud_budget == "none" else cloud_budget,
                 state_dir=state,
                 gate=motion,
+                view=view,
                 preferences=Preferences(
                     never_upload=never_upload,
                     # The simulated camera shows hours within seconds: no use in spreading the budget over the day.

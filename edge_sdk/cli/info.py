@@ -37,6 +37,7 @@ def bundle_facts(model: LittleModel) -> Facts:
     facts.add("folder", opened.path)
     facts.add("labels", f"{len(manifest.labels)}: {', '.join(manifest.labels[:20])}")
     facts.add("input", f"{size.width}x{size.height}, {size.resize}")
+    facts.add("looks at", "the frame and its region" if manifest.view == "both" else f"the {manifest.view}")
     facts.add("size", f"{manifest.parameters:,} parameters, {macs_text(manifest.macs)}, {manifest.precision}")
     rule = (
         f"exit at an expected gain of {policy.gate.exit_at_or_below:.4f} or less (learned gate)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from edge_sdk.errors import ImageError
 from edge_sdk.images.geometry import inside
 from edge_sdk.types import Image, Region
 
@@ -49,7 +50,13 @@ def close_up(
 
     Returns:
         a part within the picture that holds the region; each side is at most a pixel off the proportions.
+
+    Raises:
+        ImageError: the region does not lie within the picture.
     """
+    right, bottom = region.x + region.width, region.y + region.height
+    if not (0 <= region.x < right <= width and 0 <= region.y < bottom <= height):
+        raise ImageError(f"expected a region within the picture of {width}x{height} pixels; got {region}")
     wide = max(least, region.width + 2 * math.ceil(margin * region.width))
     high = max(least, region.height + 2 * math.ceil(margin * region.height))
     if wide * down < high * across:

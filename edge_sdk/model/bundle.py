@@ -31,7 +31,7 @@ from edge_sdk.errors import BundleError
 from edge_sdk.model.inputs import InputSpec as InputSpec
 from edge_sdk.model.inputs import decode_description, pixels_digest
 from edge_sdk.model.policy import Policy
-from edge_sdk.types import Image, check_image
+from edge_sdk.types import Image, View, check_image
 
 READER = 2
 """The highest `min_reader` of manifest and policy that this version reads."""
@@ -87,6 +87,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         golden: a picture and its expected output.
         made_with: versions of the tools that made it, by name.
         made_for: what its pictures came from: "simulated://trailcam", "photos" (real cameras), or words; "": unknown.
+        view: what of a frame the network looks at: "frame", "region" or "both" (`edge_sdk.types.View`).
     """
 
     schema: int = 1
@@ -104,6 +105,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     golden: Golden
     made_with: dict[str, str] = {}
     made_for: str = ""
+    view: str = View.FRAME.value
 
     @property
     def label_set(self) -> str:
@@ -114,6 +116,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         _check_file_name("model", self.model)
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels) or "" in self.labels:
             raise ValueError(f"expected two or more `labels`, unique and not empty; got {list(self.labels)}")
+        if self.view not in tuple(View):
+            raise ValueError(
+                f"expected `view` as one of {', '.join(View)}; got {self.view!r}, which may need a newer edge_sdk"
+            )
         if len(self.golden.logits) != len(self.labels):
             raise ValueError(
                 f"expected {len(self.labels)} numbers in `golden.logits`, one per label; got {len(self.golden.logits)}"

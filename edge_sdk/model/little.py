@@ -1,12 +1,12 @@
 """The little model: a picture in, class probabilities out.
 
-A runtime (`edge_sdk.model.runtime`) runs the network; this module brings the picture to its input, checks the runtime
-against the bundle's golden picture, and turns logits into probabilities.
+A runtime (`edge_sdk.model.runtime`) runs the network; this module brings the picture, or its part around a region, to
+the input, checks the runtime against the bundle's golden picture, and turns logits into probabilities.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.errors import BundleError, EdgeError
+from edge_sdk.images.close_up import close_up
 from edge_sdk.images.scale import with_whole_rows
 from edge_sdk.model.bundle import Bundle, Manifest, open_bundle, read_golden
 from edge_sdk.model.default_runtime import default_runtime
 from edge_sdk.model.inputs import InputSpec, pixels_digest, place
 from edge_sdk.model.inputs import prepare as prepare
 from edge_sdk.model.runtime import Program, Runtime, ScalingProgram
-from edge_sdk.types import Image, Prediction, check_pixels
+from edge_sdk.types import Image, Prediction, Region, View, check_pixels
 
 _Run = Callable[[Image], NDArray[np.float32]]
 
@@ -89,16 +90,50 @@ class LittleModel:
             raise EdgeError("expected an open model; this LittleModel was closed")
         return self._run(image)
 
-    def predict(self, image: Image) -> Prediction:
-        """Class probabilities of one picture: softmax of the logits over the policy's temperature.
+    def predict(self, image: Image, region: Region | None = None, view: View | None = None) -> Prediction:
+        """Class probabilities of one picture: of each look the softmax of the logits over the policy's temperature.
+
+        Args:
+            image: `uint8 (H, W, 3)` RGB.
+            region: where something moved, within the picture; None: the picture is seen whole.
+            view: what is looked at; None: what the manifest says.
 
         Raises:
             ImageError: `image` is not `uint8 (H, W, 3)`.
             EdgeError: the model is closed.
         """
-        scaled = self.logits(image) / np.float32(self.bundle.policy.temperature)
-        weights = np.exp(scaled - scaled.max())
-        return Prediction(self.labels, weights / weights.sum())
+        return self.predict_looks(self.looks(image, region, view))
+
+    def looks(self, image: Image, region: Region | None = None, view: View | None = None) -> tuple[Image, ...]:
+        """What of a frame goes through the network, one pass each: the whole, the region's close-up, or both.
+
+        The arguments are those of `predict`. A close-up is a view of `image`. Where it is the whole picture there is
+        one look.
+
+        Raises:
+            ImageError: `image` is not `uint8 (H, W, 3)`.
+        """
+        view = View(self.manifest.view) if view is None else view
+        if region is None or view is View.FRAME:
+            return (image,)
+        height, width = check_pixels(image).shape[:2]
+        part = close_up(region, width, height, self.manifest.input.width, self.manifest.input.height)
+        near = part.of(image)
+        return (image, near) if view is View.BOTH and near.shape != image.shape else (near,)
+
+    def predict_looks(self, looks: Sequence[Image]) -> Prediction:
+        """The mean of the class probabilities of one or more pictures, each `uint8 (H, W, 3)` RGB.
+
+        Raises:
+            ImageError: one is not such a picture.
+            EdgeError: the model is closed.
+        """
+        total = np.zeros(len(self.labels), np.float32)
+        for image in looks:
+            scaled = self.logits(image) / np.float32(self.bundle.policy.temperature)
+            weights = np.exp(scaled - scaled.max())
+            total += weights / weights.sum()
+        return Prediction(self.labels, total / np.float32(len(looks)))
 
     def close(self) -> None:
         """Free the network's memory. May be called again."""

@@ -21,6 +21,7 @@ from edge_sdk.pipeline.late import LateAnswers
 from edge_sdk.pipeline.settings import Settings
 from edge_sdk.pipeline.throttle import Throttle
 from edge_sdk.store.store import Store
+from edge_sdk.types import View
 
 if TYPE_CHECKING:
     from edge_sdk.link.uplink import Uplink
@@ -101,7 +102,7 @@ def assemble(settings: Settings) -> Parts:
             )
         )
         opened.callback(store.flush)  # before the ledger closes: it counts what is on the disk
-        throttle = Throttle(model, ledger, power)
+        throttle = Throttle(model, ledger, power, None if settings.view is None else View(settings.view))
         admission = Admission(policy, ledger, settings.preferences, power)
         answers = Answers(store, ledger, labels, policy.ensemble, late)
         link = None

@@ -31,7 +31,7 @@ from edge_sdk.security.credentials import Security
 from edge_sdk.store.done_files import DoneFiles
 from edge_sdk.store.journal import Journal
 from edge_sdk.store.schema import FrameRecord
-from edge_sdk.types import Answer, Frame, LinkState, Origin, Reason
+from edge_sdk.types import Answer, Frame, LinkState, Origin, Reason, View
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -56,6 +56,8 @@ class EdgeClassifier:
         state_dir: folder of what must survive a restart: frames that wait, answers, what was spent. It belongs to one
             process at a time. Default: a folder for this bundle in the user's state folder.
         gate: lets `watch` pass over frames in which nothing moves; None: every frame is looked at.
+        view: what of a frame the little model looks at where the gate says where something moved: the frame, its
+            region, or both; None: what the bundle's manifest says.
         on_answer: called with each late answer that no `classify(..., wait_s=...)` waits for, on the link's thread:
             return quickly.
         threshold: confidence in [0, 1] at or above which a frame exits, or 1.01: none exits; None: the bundle's own
@@ -90,6 +92,7 @@ class EdgeClassifier:
         cloud_budget: Budgets = None,
         state_dir: str | Path | None = None,
         gate: MotionGate | None = None,
+        view: View | str | None = None,
         on_answer: Callable[[Answer], None] | None = None,
         threshold: float | None = None,
         threads: int = 1,
@@ -111,6 +114,7 @@ class EdgeClassifier:
             cloud_budget=cloud_budget,
             state_dir=state_dir,
             gate=gate,
+            view=view,
             on_answer=on_answer,
             threshold=threshold,
             threads=threads,
@@ -207,13 +211,14 @@ class EdgeClassifier:
             if not self._compared:
                 self._compare_with(frame.source)
             note = frame.note or self._clock_note(frame)
-            prediction = parts.throttle.predict(frame.image)
-            if prediction is None:
+            run = parts.throttle.predict(frame.image, frame.region)
+            if run is None:
                 parts.ledger.count_skipped()
                 said = _device_answer(frame, None, 0.0, True, Reason.COMPUTE_SPENT)
                 return parts.answers.exits(
                     FrameRecord(said, model=parts.version, trigger=trigger, truth=frame.truth, note=note)
                 )
+            prediction = run.prediction
             decision = self._exits.decide(prediction)
             item = None
             if not decision.exits:
@@ -234,7 +239,7 @@ class EdgeClassifier:
                 answer = parts.answers.exits(record, picture)
             else:
                 answer = parts.answers.offloads(record, item)
-            parts.ledger.count_frame(exited=item is None, offloaded=not answer.final, macs=parts.model.macs)
+            parts.ledger.count_frame(exited=item is None, offloaded=not answer.final, macs=run.macs)
             return answer
 
     def _clock_note(self, frame: Frame) -> str:

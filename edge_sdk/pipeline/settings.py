@@ -19,7 +19,7 @@ from edge_sdk.model.bundle import Bundle
 from edge_sdk.model.policy import Preferences
 from edge_sdk.model.runtime import Runtime
 from edge_sdk.security.credentials import Security
-from edge_sdk.types import Answer
+from edge_sdk.types import Answer, View
 
 Budgets = Budget | str | Iterable[Budget | str] | None
 """One budget or several, as values or in words."""
@@ -49,6 +49,7 @@ class Settings:
     cloud_budget: Budgets = None
     state_dir: str | Path | None = None
     gate: MotionGate | None = None
+    view: View | str | None = None
     on_answer: Callable[[Answer], None] | None = None
     threshold: float | None = None
     threads: int = 1
@@ -76,6 +77,8 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not isinstance(value, kinds):
                 raise ConfigError(f"expected {name} as a {kinds[0].__name__}; got {value!r}")
+        if self.view is not None and self.view not in tuple(View):
+            raise ConfigError(f"expected view as one of {', '.join(View)}; got {self.view!r}")
         if self.on_answer is not None and not callable(self.on_answer):
             raise ConfigError(f"expected on_answer as a function that takes an Answer; got {self.on_answer!r}")
         if not (_whole(self.threads) and self.threads > 0):

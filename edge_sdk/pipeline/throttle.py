@@ -3,7 +3,8 @@
 In this order:
 
 1. From 70% of a budget on, frames without motion of their own (the gate's heartbeat, and what it lets through after
-   motion has ended) are passed over.
+   motion has ended) are passed over, and of the frames that would be looked at twice (`View.BOTH`) only the region is
+   looked at.
 2. From 85% on, every second of the rest too.
 3. From 95% on, three of four.
 4. At the limit nothing runs: frames are answered without a label (`Reason.COMPUTE_SPENT`).
@@ -14,6 +15,7 @@ A visit usually lasts several frames, so what gives way first is what tells leas
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from itertools import count
 
 from edge_sdk.budget.ledger import Ledger
@@ -21,13 +23,26 @@ from edge_sdk.budget.limits import Resource
 from edge_sdk.camera.gate import GateReason
 from edge_sdk.config import PowerModel
 from edge_sdk.model.little import LittleModel
-from edge_sdk.types import Image, Prediction
+from edge_sdk.types import Image, Prediction, Region, View
 
 _STILL_FROM, _HALF_FROM, _QUARTER_FROM = 0.70, 0.85, 0.95
 _IDLE = (GateReason.HEARTBEAT, GateReason.HOLD)
 _OWN = (Resource.COMPUTE, Resource.ENERGY)
 _FIRST_RUN_S = 0.02
 _FOLLOW = 1 / 16
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What the little model said of a frame, and what that cost.
+
+    Attributes:
+        prediction: the mean of its looks.
+        macs: multiply-accumulates of all looks.
+    """
+
+    prediction: Prediction
+    macs: int
 
 
 class Throttle:
@@ -37,31 +52,43 @@ class Throttle:
         model: the little model.
         ledger: charged for each run.
         power: what a second of the model costs in energy.
+        view: what of a frame the model looks at; None: what its manifest says.
     """
 
-    def __init__(self, model: LittleModel, ledger: Ledger, power: PowerModel) -> None:
+    def __init__(self, model: LittleModel, ledger: Ledger, power: PowerModel, view: View | None = None) -> None:
         self._model = model
+        self._view = view
         self._ledger = ledger
         self._microwatts = power.active_watts * 1e6
         self._run_s = _FIRST_RUN_S
         self._number = count()
 
-    def predict(self, image: Image) -> Prediction | None:
+    def predict(self, image: Image, region: Region | None = None) -> Run | None:
         """The little model's word; None where a budget does not pay for it. A run that took longer is charged so.
+
+        Of two looks the region's alone is run where a budget runs low, or pays for one only.
+
+        Args:
+            image: `uint8 (H, W, 3)` RGB.
+            region: where something moved, within the picture.
 
         Raises:
             ImageError: the picture is not an image.
         """
-        energy = round(self._microwatts * self._run_s)
-        if not self._ledger.try_spend(compute=self._model.macs, energy=energy):
-            return None
+        looks = self._model.looks(image, region, self._view)
+        twice = len(looks) > 1 and self._share() < _STILL_FROM and self._pays(len(looks))
+        if not twice:
+            looks = looks[-1:]
+            if not self._pays(1):
+                return None
         began_s = time.perf_counter()
-        prediction = self._model.predict(image)
+        prediction = self._model.predict_looks(looks)
         took_s = time.perf_counter() - began_s
-        self._run_s += (took_s - self._run_s) * _FOLLOW
-        if (more := round(self._microwatts * took_s) - energy) > 0:
+        more = round(self._microwatts * took_s) - self._energy(len(looks))
+        self._run_s += (took_s / len(looks) - self._run_s) * _FOLLOW
+        if more > 0:
             self._ledger.charge(energy=more)
-        return prediction
+        return Run(prediction, len(looks) * self._model.macs)
 
     def passes_over(self, reason: GateReason | None) -> bool:
         """Whether a frame gives way.
@@ -69,7 +96,7 @@ class Throttle:
         Args:
             reason: why the motion gate admitted it; None without a gate.
         """
-        share = max((state.share for state in self._ledger.states() if state.budget.resource in _OWN), default=0.0)
+        share = self._share()
         if share < _STILL_FROM:
             return False
         if reason in _IDLE:
@@ -77,3 +104,15 @@ class Throttle:
         if share < _HALF_FROM:
             return False
         return next(self._number) % (2 if share < _QUARTER_FROM else 4) != 0
+
+    def _pays(self, looks: int) -> bool:
+        """Whether the budgets pay for so many looks, which are then charged."""
+        return self._ledger.try_spend(compute=looks * self._model.macs, energy=self._energy(looks))
+
+    def _energy(self, looks: int) -> int:
+        """What so many looks are expected to cost, microjoules."""
+        return round(self._microwatts * self._run_s * looks)
+
+    def _share(self) -> float:
+        """Part that is spent of the device's own budget that is nearest to its limit."""
+        return max((state.share for state in self._ledger.states() if state.budget.resource in _OWN), default=0.0)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_sdk.errors import ImageError
 from edge_sdk.images.close_up import CloseUp, close_up
 from edge_sdk.images.geometry import inside
 from edge_sdk.types import Region
@@ -81,6 +82,12 @@ def test_no_smaller_part_has_the_margin_and_the_least_size(
 )
 def test_in_a_picture_of_640_by_480(region: tuple[int, int, int, int], expected: tuple[int, int, int, int]) -> None:
     assert close_up(Region(*region, 1.0), 640, 480, 160, 120) == expected
+
+
+@pytest.mark.parametrize("box", [(-1, 0, 9, 9), (0, 0, 0, 9), (0, 0, 641, 9), (0, 472, 9, 9), (640, 0, 1, 1)])
+def test_a_region_outside_the_picture_is_refused(box: tuple[int, int, int, int]) -> None:
+    with pytest.raises(ImageError, match="expected a region within the picture of 640x480 pixels; got Region"):
+        close_up(Region(*box, 1.0), 640, 480, 4, 3)
 
 
 def test_the_part_is_a_view_of_the_picture() -> None:

@@ -176,6 +176,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "one label": (edit(MANIFEST_JSON, labels=["a"]), r"two or more `labels`, unique and not empty; got \['a'\]"),
     "labels and golden": (edit(MANIFEST_JSON, labels=["a", "b"]), "expected 2 numbers in `golden.logits`, .*; got 3"),
+    "view unknown": (
+        edit(MANIFEST_JSON, view="zoom"),
+        "expected `view` as one of frame, region, both; got 'zoom', which may need a newer edge_sdk",
+    ),
     "resize unknown": (edit(MANIFEST_JSON, input__resize="fit"), r"Invalid enum value 'fit' - at `\$.input.resize`"),
     "input of no size": (edit(MANIFEST_JSON, input__width=0), r"Expected `int` >= 1 - at `\$.input.width`"),
     "mean of two": (edit(MANIFEST_JSON, input__mean=[0, 0]), r"`array` of length 3 - at `\$.input.mean`; got \[0, 0\]"),

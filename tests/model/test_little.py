@@ -12,13 +12,15 @@ import pytest
 from tiny_network import HEIGHT, LABELS, MEAN, STD, WIDTH, manifest, picture, programs, write_tiny_bundle
 
 from edge_sdk.errors import BundleError, ConfigError, EdgeError, ImageError
+from edge_sdk.images.close_up import close_up
 from edge_sdk.images.scale import scale
 from edge_sdk.model import inputs
 from edge_sdk.model.bundle import Bundle, InputSpec, write_bundle
 from edge_sdk.model.inputs import prepare
 from edge_sdk.model.little import LittleModel
 from edge_sdk.model.policy import Policy
-from edge_sdk.types import Image
+from edge_sdk.testing import FakeRuntime, write_fake_bundle
+from edge_sdk.types import Image, Region, View
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +49,55 @@ def test_probabilities_are_the_softmax_of_the_logits_over_the_temperature(bundle
     assert prediction.probabilities.dtype == np.float32
     assert prediction.labels == LABELS
     assert prediction.label == LABELS[int(logits.argmax())]
+
+
+REGION = Region(60, 30, 20, 16, 1.0)
+
+
+def test_a_model_looks_at_the_frame_at_its_region_or_at_both(bundle: Bundle) -> None:
+    image = picture(0, 640, 480)
+    image[:100, :120] //= 8
+    near = close_up(REGION, 640, 480, WIDTH, HEIGHT).of(image)
+    with LittleModel(bundle) as model:
+        whole, alone = model.predict(image), model.predict(np.ascontiguousarray(near))
+        assert np.abs(whole.probabilities - alone.probabilities).max() > 1e-4
+        for view, expected in (
+            (None, whole.probabilities),
+            (View.FRAME, whole.probabilities),
+            (View.REGION, alone.probabilities),
+            (View.BOTH, (whole.probabilities + alone.probabilities) / 2),
+        ):
+            came = model.predict(image, REGION, view).probabilities
+            np.testing.assert_array_equal(came, expected)
+            np.testing.assert_array_equal(model.predict(image, None, view).probabilities, whole.probabilities)
+        looks = [len(model.looks(image, REGION, view)) for view in View]
+    assert looks == [1, 1, 2]
+
+
+def test_the_manifest_says_what_is_looked_at(bundle: Bundle) -> None:
+    image = picture(0, 640, 480)
+    twice = Bundle(bundle.path, msgspec.structs.replace(bundle.manifest, view="both"), bundle.policy)
+    with LittleModel(bundle) as plain, LittleModel(twice) as model:
+        expected = plain.predict(image, REGION, View.BOTH).probabilities
+        np.testing.assert_array_equal(model.predict(image, REGION).probabilities, expected)
+        np.testing.assert_array_equal(model.predict(image).probabilities, plain.predict(image).probabilities)
+
+
+def test_a_region_that_needs_the_whole_picture_is_one_look(bundle: Bundle) -> None:
+    image = picture(0, 4 * WIDTH, 4 * HEIGHT)
+    with LittleModel(bundle) as model:
+        assert len(model.looks(image, Region(0, 0, 4 * WIDTH, 9, 1.0), View.BOTH)) == 1
+
+
+def test_the_programs_that_do_not_scale_look_at_regions_too(tmp_path: Path) -> None:
+    image = np.zeros((480, 640, 3), np.uint8)
+    image[200:240, 300:360] = 255
+    bundle, runtime = write_fake_bundle(tmp_path / "fake"), FakeRuntime()
+    with LittleModel(bundle, runtime=runtime) as model:
+        assert model.predict(image, Region(300, 200, 60, 40, 1.0)).label == "dark"
+        image[100:340, 200:460] = 255
+        assert model.predict(image, Region(300, 200, 60, 40, 1.0), View.REGION).label == "bright"
+    assert (runtime.seen[-1] == 255).all()
 
 
 def test_large_logits_do_not_overflow(bundle: Bundle) -> None:

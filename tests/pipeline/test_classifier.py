@@ -340,17 +340,18 @@ def test_watch_passes_over_still_frames(tmp_path: Path) -> None:
         assert edge.usage.frames == len(watched)
 
 
-def test_watch_says_where_something_moved(tmp_path: Path) -> None:
-    still = np.full((96, 128, 3), 90, np.uint8)
+def test_watch_says_where_something_moved_and_the_model_looks_there(tmp_path: Path) -> None:
+    still = np.full((384, 512, 3), 90, np.uint8)
     visitor = still.copy()
-    visitor[30:60, 40:80] = 10
+    visitor[120:180, 160:240] = 10
     frames = [Frame(picture, DAWN + timedelta(seconds=step)) for step, picture in enumerate([*[still] * 10, visitor])]
-    with EdgeClassifier(state_dir=tmp_path, threshold=ALWAYS, gate=MotionGate()) as edge:
+    with EdgeClassifier(state_dir=tmp_path, threshold=ALWAYS, gate=MotionGate(), view="both") as edge:
         *learned, (last, said) = edge.watch(frames)
+        assert edge.usage.macs_little == (len(learned) + 2) * edge.bundle.manifest.macs
     assert (last.frame_id, last.captured_at) == (said.frame_id, frames[-1].captured_at)
     assert all(frame.region is None for frame, _ in learned)
     assert last.region is not None and not last.region.held
-    assert abs(last.region.x - 40) <= 3 and abs(last.region.width - 40) <= 6
+    assert abs(last.region.x - 160) <= 10 and abs(last.region.width - 80) <= 20
 
 
 def test_bad_settings_are_refused_before_anything_is_written(tmp_path: Path) -> None:

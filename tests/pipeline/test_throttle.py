@@ -16,6 +16,7 @@ from edge_sdk.errors import ConfigError
 from edge_sdk.model.bundle import open_bundle
 from edge_sdk.model.little import LittleModel
 from edge_sdk.pipeline.throttle import Throttle
+from edge_sdk.types import Region, View
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +67,54 @@ def test_a_spent_energy_budget_runs_nothing(tmp_path: Path, model: LittleModel) 
         throttle = Throttle(model, ledger, PowerModel(active_watts=2.0))
         assert throttle.predict(np.zeros((48, 64, 3), np.uint8)) is None
         assert ledger.snapshot().spent(Resource.ENERGY) == 0
+
+
+IMAGE = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
+REGION = Region(100, 80, 30, 30, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("frames_paid", "spent", "region", "view", "expected"),
+    [
+        (100, 0, REGION, View.BOTH, 2),
+        (100, 0, REGION, View.FRAME, 1),
+        (100, 0, REGION, View.REGION, 1),
+        (100, 0, REGION, None, 1),
+        (100, 0, None, View.BOTH, 1),
+        (100, 69, REGION, View.BOTH, 2),
+        (100, 70, REGION, View.BOTH, 1),
+        (100, 99, REGION, View.BOTH, 1),
+        (100, 100, REGION, View.BOTH, 0),
+        (1, 0, REGION, View.BOTH, 1),
+    ],
+)
+def test_each_look_is_charged_and_the_region_alone_is_seen_where_the_budget_runs_low(
+    tmp_path: Path,
+    model: LittleModel,
+    frames_paid: int,
+    spent: int,
+    region: Region | None,
+    view: View | None,
+    expected: int,
+) -> None:
+    budget = Budget(frames_paid * model.macs, 86_400, Resource.COMPUTE)
+    with Ledger(tmp_path / "ledger.db", budgets=[budget]) as ledger:
+        assert ledger.try_spend(compute=spent * model.macs)
+        run = Throttle(model, ledger, PowerModel(), view).predict(IMAGE, region)
+        charged = ledger.snapshot().spent(Resource.COMPUTE)
+    assert charged == (spent + expected) * model.macs
+    if run is None:
+        assert expected == 0
+        return
+    assert run.macs == expected * model.macs
+    seen = view if expected > 1 or view is not View.BOTH else View.REGION
+    np.testing.assert_array_equal(run.prediction.probabilities, model.predict(IMAGE, region, seen).probabilities)
+
+
+def test_two_looks_take_the_energy_of_two(tmp_path: Path, model: LittleModel) -> None:
+    with Ledger(tmp_path / "ledger.db", budgets=[Budget(10**9, 86_400, Resource.ENERGY)]) as ledger:
+        assert Throttle(model, ledger, PowerModel(active_watts=2.0), View.BOTH).predict(IMAGE, REGION) is not None
+        assert ledger.snapshot().spent(Resource.ENERGY) >= 2 * 2.0 * 0.02 * 1e6
 
 
 def test_a_power_model_is_checked() -> None:
