@@ -10,23 +10,31 @@ from torch import Tensor, nn
 
 from edge_sdk.networks.label_map import make_label_map
 
+_LEAST = 1e-30  # of a group's probability, whose logarithm a device can hold
+
 
 class Summed(nn.Module):
     """A network whose class probabilities are summed into K groups.
 
-    Takes the network's input and gives log-probabilities `(N, K)`, up to a constant per picture.
+    Takes the network's input and gives log-probabilities `(N, K)`. The sums are one product with a matrix of zeros and
+    ones, which a device runs whole.
     """
+
+    _belongs: Tensor
 
     def __init__(self, network: nn.Module, members: Sequence[Sequence[int]]) -> None:
         super().__init__()
         self.network = network
-        self._members = [list(group) for group in members]
-        self.num_classes = len(self._members)
+        self.num_classes = len(members)
+        belongs = torch.zeros(len(members), 1 + max(max(group) for group in members))
+        for number, group in enumerate(members):
+            belongs[number, list(group)] = 1.0
+        self.register_buffer("_belongs", belongs, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of the groups."""
-        logits = self.network(x)
-        return torch.stack([logits[:, group].logsumexp(1) for group in self._members], 1)
+        probabilities = self.network(x).softmax(1)[:, : self._belongs.shape[1]]
+        return nn.functional.linear(probabilities, self._belongs.to(probabilities.dtype)).clamp(_LEAST, 1.0).log()
 
 
 def summed(network: nn.Module, sizes: Sequence[int]) -> nn.Module:

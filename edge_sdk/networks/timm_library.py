@@ -19,10 +19,11 @@ def import_timm() -> Any:
     neither, so their schemas alone are declared here. Where torchvision loads as it is, nothing is declared.
     """
     if not _declared and not _torchvision_loads():
-        library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+        library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
         for name in ("nms", "qnms"):
-            schema = f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-            library.define(schema)  # type: ignore[no-untyped-call]
+            if not hasattr(torch.ops.torchvision, name):  # the program may have declared it for itself
+                schema = f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+                library.define(schema)  # type: ignore[no-untyped-call]
         _declared.append(library)  # the schemas live as long as this object
     import timm
 

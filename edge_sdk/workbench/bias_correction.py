@@ -17,7 +17,7 @@ from torch import nn
 from torch.fx import Node
 
 from edge_sdk.workbench.device_rounding import accumulator_step, round_as_device
-from edge_sdk.workbench.rewrites.editor import argument
+from edge_sdk.workbench.rewrites.editor import KEEPS_FLOAT, argument
 from edge_sdk.workbench.rounding import fit_layer
 from edge_sdk.workbench.walk import attribute, steps
 
@@ -48,7 +48,8 @@ def correct_biases(
         rounding: fit and round each layer's weights anew first, with these pictures in view
             (`edge_sdk.workbench.rounding`).
     """
-    floats = {node.name: node for node in reference.graph.nodes if is_layer(node)}
+    layers = [node for node in reference.graph.nodes if is_layer(node) and KEEPS_FLOAT not in node.meta]
+    floats = {node.name: node for node in layers}
     nodes = list(quantised.graph.nodes)
     place = {node: number for number, node in enumerate(nodes)}
     beside = steps(reference, inputs)

@@ -11,6 +11,7 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.bundle import InputSpec, open_bundle
 from edge_sdk.model.inputs import prepare
 from edge_sdk.model.little import LittleModel
+from edge_sdk.networks.grouped import grouped
 from edge_sdk.workbench.export import ExportReport, export
 from edge_sdk.workbench.labelled import LabelledImage
 from edge_sdk.workbench.quantise import logits_of
@@ -60,6 +61,18 @@ def test_the_bundle_says_on_the_device_what_torch_says(tmp_path: Path, fp32: boo
             with torch.inference_mode():
                 wanted = module(tensor).numpy()[0]
             assert np.abs(little.logits(picture.image) - wanted).max() < (1e-4 if fp32 else 0.1)
+
+
+def test_classes_summed_into_groups_stay_small_and_run_whole(tmp_path: Path) -> None:
+    head = nn.Linear(3, 300)
+    with torch.no_grad():
+        head.weight *= 20
+    fine = nn.Sequential(network(), head)
+    mapping = {str(number): LABELS[number % 3] for number in range(300)}
+    module, labels = grouped(fine, [str(number) for number in range(300)], mapping)
+    report = make(module.eval(), tmp_path / "bundle", labels=labels, effort="fast")
+    assert labels == LABELS and report.outside == () and report.agreement >= 0.9
+    assert report.model_bytes < 300 * 3 + 300 * 3 * 4 + 30_000  # weights of one byte, and a matrix of three groups
 
 
 def test_unlabelled_pictures_give_agreement_alone(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ def test_a_convnext_block_never_turns_its_picture() -> None:
 
     found = rewritten(ConvNeXtBlock(8, 8, ls_init_value=0.5))
     assert not {"permute", "linear", "layer_norm", "view_copy"} & set(found)
-    assert found["conv2d"] == 5  # three of the block's, two for the norm's mean and variance
+    assert found["conv2d"] == 8  # two of the block's, four parts of its 7x7 one, two for the norm's mean and variance
 
 
 def test_a_picture_that_stays_turned_keeps_its_permutation() -> None:
