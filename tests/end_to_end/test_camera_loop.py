@@ -20,7 +20,7 @@ from tiny_network import SPEC, write_tiny_bundle
 from cloud_server.local import start_local_server
 from edge_sdk.errors import StorageError
 from edge_sdk.model.big_reference import BigReference, fingerprint_of
-from edge_sdk.model.bundle import write_policy
+from edge_sdk.model.bundle import open_bundle, write_policy
 from edge_sdk.model.policy import Policy
 from edge_sdk.networks.checkpoint import create_model, save_checkpoint
 from edge_sdk.store.journal import Journal
@@ -72,6 +72,18 @@ def test_device_only_keeps_unsure_frames_in_the_spool_for_a_later_cloud(tmp_path
     assert f"{waiting} frames wait" in alone.stdout
     loop(*shared)
     assert not list((state / "frames").rglob("*.frame"))
+
+
+def test_a_view_of_frame_and_region_costs_a_second_look(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    done = loop("--cloud", "none", "--frames", 30, "--view", "both", "--out", tmp_path, "--state", state)
+    with Journal(state) as journal:
+        entries = list(journal.query())
+    moved = sum(entry.trigger in ("motion", "hold") for entry in entries)
+    spent = re.search(r"│ compute +│ ([\d.]+) GMAC", done.stdout)
+    assert spent and moved > 0
+    macs = open_bundle("trailcam").manifest.macs
+    assert len(entries) < float(spent[1]) * 1e9 / macs <= len(entries) + moved + 0.2
 
 
 def test_an_upload_budget_that_is_spent_is_said_and_kept(tmp_path: Path) -> None:
