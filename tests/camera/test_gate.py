@@ -244,22 +244,31 @@ def test_no_visit_to_the_simulated_camera_is_lost() -> None:
 
 
 @pytest.mark.data
-def test_every_car_on_a_real_road_is_admitted(data_dir: Path) -> None:
+def test_every_car_on_a_real_road_is_admitted_and_in_a_region(data_dir: Path) -> None:
     with open_camera(data_dir / "video" / "road.avi") as camera:
         frames = list(camera)
     small = np.stack([cv2.cvtColor(cv2.resize(f.image, (320, 180)), cv2.COLOR_RGB2GRAY) for f in frames]).astype(float)
     # The reference sees the whole video at once: its median is the empty road.
     differs = np.abs(small - np.median(small, axis=0)) > 25
-    changed = np.array(
-        [cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3))).sum() for mask in differs]
-    )
+    masks = [cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3))) for mask in differs]
+    changed = np.array([mask.sum() for mask in masks])
     gate = MotionGate()
-    admitted = np.array([gate.admits(frame) for frame in frames])
+    admitted, covered, areas = [], [], []
+    for frame, mask in zip(frames, masks, strict=True):
+        admitted.append(gate.admits(frame))
+        if gate.last is not None and gate.last.reason is GateReason.MOTION and mask.sum() > 40:
+            within = np.zeros(frame.image.shape[:2], np.uint8)
+            for region in gate.last.regions:
+                within[region.y : region.y + region.height, region.x : region.x + region.width] = 1
+            areas.append(within.mean())
+            covered.append((mask * cv2.resize(within, (320, 180), interpolation=cv2.INTER_NEAREST)).sum() / mask.sum())
     cars, empty = changed > 40, changed == 0
     assert cars.sum() > 200
-    assert admitted[cars].all()
+    assert np.array(admitted)[cars].all()
     assert empty.sum() > 80
-    assert (~admitted[empty]).mean() > 0.75
+    assert (~np.array(admitted)[empty]).mean() > 0.75
+    # The regions hold all of every car, and little else: the cars are not larger than a tenth of the frame.
+    assert min(covered) > 0.95 and np.mean(areas) < 0.1
 
 
 def test_photos_are_let_through_unless_they_are_to_be_compared() -> None:
