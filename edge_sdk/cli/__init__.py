@@ -12,6 +12,7 @@ from edge_sdk.cli.companion import companion
 from edge_sdk.cli.contact_sheet import contact_sheet
 from edge_sdk.cli.drift import drift
 from edge_sdk.cli.export import export
+from edge_sdk.cli.export_data import export_data
 from edge_sdk.cli.import_weights import import_
 from edge_sdk.cli.info import info
 from edge_sdk.cli.journal import journal
@@ -46,7 +47,7 @@ def cli() -> None:
     """
 
 
-DEVICE = (info, classify, journal, drift, keys, contact_sheet)
+DEVICE = (info, classify, journal, export_data, drift, keys, contact_sheet)
 WORKBENCH = (photos, import_, train, export, calibrate, ladder, records, cascade, companion, sequence, specialize)
 for _command in (*DEVICE, *WORKBENCH):
     cli.add_command(_command)

@@ -1,0 +1,123 @@
+"""`edge-sdk export-data`: what a device knows of its frames, in the formats of other programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edge_sdk.cli.journal import open_journal
+from edge_sdk.cli.options import OLD_FILE, option, state_option, writable
+from edge_sdk.errors import ConfigError
+from edge_sdk.terminal.text import literal
+
+if TYPE_CHECKING:
+    from edge_sdk.formats.sighting import Sighting
+
+TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
+FORMATS = ("megadetector", "camtrap-dp", "coco", "csv")
+
+_TAXA = (
+    'JSON file {"label": "scientific name"}, or, in its place, animal, human, vehicle, blank or unknown; "*" is any '
+    "other label."
+)
+_PICTURES = (
+    "Copy the pictures that the device keeps of live cameras into the folder media beside OUT (camtrap-dp: in it)."
+)
+_PATH = click.Path(path_type=Path)
+
+
+@click.command("export-data")
+@click.option("--format", "form", required=True, type=click.Choice(FORMATS), help="What to write.")
+@state_option()
+@option("--out", required=True, type=_PATH, callback=writable, help="File to write; of camtrap-dp a folder.")
+@click.option("--since", type=TIME, metavar="TIME", help="Only frames captured at or after this time (UTC).")
+@click.option("--until", type=TIME, metavar="TIME", help="Only frames captured before this time (UTC).")
+@click.option("--base", type=_PATH, metavar="FOLDER", help="Write paths of photos and videos relative to this folder.")
+@click.option("--pictures", is_flag=True, help=_PICTURES)
+@click.option("--taxa", type=OLD_FILE, help=_TAXA)
+@click.option(
+    "--event-gap",
+    "gap_s",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(0, 3600),
+    metavar="SECONDS",
+    help="Frames of one camera that are further apart belong to two events.",
+)
+@click.option("--deployment", "deployment_id", default="", metavar="ID", help="The deployment's id.  [default: PLACE]")
+@click.option("--place", default="", metavar="NAME", help="Name of the camera's place.")
+@click.option("--latitude", type=float, metavar="DEGREES", help="North of the equator, WGS84; for camtrap-dp.")
+@click.option("--longitude", type=float, metavar="DEGREES", help="East of Greenwich, WGS84; for camtrap-dp.")
+@click.option("--start", type=TIME, metavar="TIME", help="Begin of the deployment (UTC).  [default: the first frame]")
+@click.option("--end", type=TIME, metavar="TIME", help="End of the deployment (UTC).  [default: the last frame]")
+@click.option("--project", default="", metavar="TITLE", help="Title of the project.  [default: PLACE]")
+@click.option("--contributor", default="", metavar="NAME", help="Who made the data.  [default: this software]")
+def export_data(
+    form: str,
+    state: Path | None,
+    out: Path,
+    since: datetime | None,
+    until: datetime | None,
+    base: Path | None,
+    pictures: bool,
+    taxa: Path | None,
+    gap_s: float,
+    deployment_id: str,
+    place: str,
+    latitude: float | None,
+    longitude: float | None,
+    start: datetime | None,
+    end: datetime | None,
+    project: str,
+    contributor: str,
+) -> None:
+    """Export what a device knows of its frames, also while it runs.
+
+    The formats: MegaDetector's batch results 1.6 (JSON), a Camtrap DP 1.0.2 data package, COCO Camera Traps (JSON), or
+    a CSV with a line for each frame.
+    """
+    from edge_sdk.config import default_state_dir
+    from edge_sdk.formats.camtrap_dp import write_camtrap_dp
+    from edge_sdk.formats.coco import write_coco
+    from edge_sdk.formats.deployment import Deployment
+    from edge_sdk.formats.kinds import Taxa
+    from edge_sdk.formats.media import Media
+    from edge_sdk.formats.megadetector import write_megadetector
+    from edge_sdk.formats.sighting import sightings
+    from edge_sdk.formats.table import write_table
+    from edge_sdk.networks.label_map import read_mapping
+
+    write = dict(zip(FORMATS, (write_megadetector, write_camtrap_dp, write_coco, write_table), strict=True))[form]
+    where = Deployment(
+        deployment_id, place, latitude, longitude, _utc(start), _utc(end), project=project, contributor=contributor
+    )
+    if out.exists() and (form == "camtrap-dp") != out.is_dir():
+        raise ConfigError(f"expected a {'folder' if form == 'camtrap-dp' else 'file'} for {form}; got {out}")
+    meaning = Taxa({} if taxa is None else read_mapping(taxa))
+    copies = None if not pictures else out if form == "camtrap-dp" else out.parent
+    media = Media(state or default_state_dir(), base=base, copies=copies)
+    count = _Count()
+    with open_journal(state) as journal:
+        entries = journal.query(since=_utc(since), until=_utc(until))
+        write(out, count.of(sightings(entries, media, meaning, event_gap_s=gap_s)), where)
+    click.echo(literal(f"{out}: {count.frames} frames"))
+
+
+class _Count:
+    """Counts what passes by."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+
+    def of(self, frames: Iterable[Sighting]) -> Iterator[Sighting]:
+        for frame in frames:
+            self.frames += 1
+            yield frame
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return moment if moment is None or moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -1,0 +1,123 @@
+"""The file that a frame is a picture of: a photo, a video, or the picture that the device keeps."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from urllib.parse import quote
+
+from edge_sdk.camera.files import VIDEO_SUFFIXES
+from edge_sdk.durable.files import write_whole
+from edge_sdk.errors import ImageError
+from edge_sdk.images.header import read_header
+from edge_sdk.images.read import IMAGE_SUFFIXES
+from edge_sdk.store.frames import decode_frame
+from edge_sdk.store.schema import JournalEntry
+
+_log = logging.getLogger(__name__)
+
+FOLDER = "media"
+"""Folder of copied pictures, beside the exported file."""
+
+_SAFE_ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
+_PLAIN = re.compile(r"[^./~=+@\s-][^\x00-\x1f\x7f]*")
+_SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WebP": ".webp"}
+_TYPES = {
+    **dict.fromkeys(("jpg", "jpe", "jfif"), "jpeg"),
+    **dict.fromkeys(("mpg", "ts", "mts", "m2ts"), "mpeg"),
+    **{"tif": "tiff", "mov": "quicktime", "qt": "quicktime", "avi": "x-msvideo", "mkv": "x-matroska"},
+    **{"wmv": "x-ms-wmv", "3gp": "3gpp", "3g2": "3gpp2"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Medium:
+    """The file of a frame.
+
+    Attributes:
+        path: where it is, with "/": absolute or below a base folder, or below the folder of the exported file.
+        media_type: such as "image/jpeg".
+        camera: what took it: the file's folder, or the source of a live camera.
+        is_video: frames of one video have the same `path`.
+        is_copied: the file is a copy of the picture that the device kept.
+        is_file: it is a file that the device read; else the picture was the device's own.
+        size: width and height in pixels, where they are known.
+    """
+
+    path: str
+    media_type: str
+    camera: str
+    is_video: bool = False
+    is_copied: bool = False
+    is_file: bool = False
+    size: tuple[int, int] | None = None
+
+    @property
+    def uri(self) -> str:
+        """`path`, as a `file:` address where it is absolute or could not stand as a relative path of a data package."""
+        if _PLAIN.fullmatch(self.path) and ".." not in self.path:
+            return self.path
+        return "file://" + quote(self.path if self.path.startswith("/") else f"/{self.path}").replace("..", "%2E%2E")
+
+
+class Media:
+    """Finds the files of frames, and copies those pictures that are asked for.
+
+    Args:
+        state: the state folder.
+        base: paths of photos and videos below this folder are relative to it; None: all are as the device had them.
+        copies: folder for the exported file, in which `media/` receives the pictures that the device keeps of live
+            cameras; None: none is copied.
+    """
+
+    def __init__(self, state: Path, *, base: Path | None = None, copies: Path | None = None) -> None:
+        self._state, self._base, self._copies = state, base, copies
+
+    def of(self, entry: JournalEntry) -> Medium:
+        """The file of a frame.
+
+        Raises:
+            OSError: a copy cannot be written.
+        """
+        source = entry.answer.source
+        suffix = PurePath(source).suffix.lower()
+        is_video = suffix in VIDEO_SUFFIXES
+        if "://" not in source and (is_video or suffix in IMAGE_SUFFIXES):
+            path = PurePath(source)
+            media_type = f"{'video' if is_video else 'image'}/{_TYPES.get(suffix[1:], suffix[1:])}"
+            return Medium(self._below_base(path), media_type, path.parent.as_posix(), is_video, is_file=True)
+        copied = self._copy(entry) if self._copies is not None and entry.picture is not None else None
+        return copied or Medium(f"{FOLDER}/{entry.answer.frame_id}.jpg", "image/jpeg", source)
+
+    def _below_base(self, path: PurePath) -> str:
+        if self._base is not None:
+            for below, base in ((path, self._base), (Path(path).absolute(), self._base.absolute())):
+                if below.is_relative_to(base):
+                    return below.relative_to(base).as_posix()
+        return path.as_posix()
+
+    def _copy(self, entry: JournalEntry) -> Medium | None:
+        """The copied picture; None where it is gone or damaged."""
+        assert self._copies is not None and entry.picture is not None
+        frame_id = entry.answer.frame_id
+        if not _SAFE_ID.fullmatch(frame_id):
+            return None
+        try:
+            item = decode_frame((self._state / entry.picture).read_bytes(), frame_id).item
+        except (OSError, ValueError) as error:  # it went meanwhile, or is damaged
+            _log.warning("the picture of %s cannot be read: %s", frame_id, error)
+            return None
+        if item is None:
+            _log.warning("the picture of %s is damaged", frame_id)
+            return None
+        try:
+            header = read_header(item.image, tuple(_SUFFIXES))
+        except ImageError as error:
+            _log.warning("the picture of %s cannot be used: %s", frame_id, error)
+            return None
+        path = f"{FOLDER}/{frame_id}{_SUFFIXES[header.format]}"
+        write_whole(self._copies / path, item.image)
+        kind = f"image/{header.format.lower()}"
+        return Medium(path, kind, entry.answer.source, is_copied=True, size=(header.width, header.height))

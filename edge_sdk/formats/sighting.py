@@ -1,0 +1,146 @@
+"""What is said of one frame, and of several frames together: of an event, or of a video."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from edge_sdk.formats.kinds import Kind, Taxa
+from edge_sdk.formats.media import Media, Medium
+from edge_sdk.store.schema import JournalEntry, TopK
+from edge_sdk.types import Origin, Reason
+
+Box = tuple[float, float, float, float]
+"""A region of a picture: left, top, width, height, as parts of the picture's width and height."""
+
+EVENT_GAP_S = 60.0
+"""Frames of one camera that are further apart belong to two events, seconds."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What is said of a frame.
+
+    Attributes:
+        entry: what the journal knows.
+        medium: its file.
+        event_id: the journal's event, or the id of the first frame of those that follow one another.
+        label: the last word so far; None: no model was run, or it has no name.
+        kind: of the label. `UNCLASSIFIED` while the last word is not said, or where there is none.
+        subject: of the label too; while the frame waits for the cloud, of the device's.
+        scientific_name: of the label; "": not given.
+        box: where in the picture; None: the whole picture was looked at.
+    """
+
+    entry: JournalEntry
+    medium: Medium
+    event_id: str
+    label: str | None
+    kind: Kind
+    subject: Kind
+    scientific_name: str = ""
+    box: Box | None = None
+
+    @property
+    def frame_id(self) -> str:
+        """The frame's id."""
+        return self.entry.answer.frame_id
+
+    @property
+    def captured_at(self) -> datetime:
+        """When the frame was captured, with a time zone."""
+        return self.entry.answer.captured_at
+
+    @property
+    def confidence(self) -> float:
+        """Probability of the label, in [0, 1]; a damaged one counts as 0."""
+        return _chance(self.entry.answer.confidence)
+
+    @property
+    def top_k(self) -> TopK:
+        """The likeliest labels of the model that said the label, the likeliest first; at least the label itself."""
+        entry = self.entry
+        found = entry.cloud_top_k if entry.answer.origin is Origin.CLOUD else entry.top_k
+        named = [(label, _chance(chance)) for label, chance in found if isinstance(label, str) and label.strip()]
+        if not named and self.label is not None:
+            named = [(self.label, self.confidence)]
+        return tuple(sorted(named, key=lambda one: -one[1]))
+
+    @property
+    def model(self) -> str:
+        """Name and version of the model that said the label, and its tier: "trailcam 2 (device)"."""
+        entry = self.entry
+        if entry.answer.origin is Origin.CLOUD:
+            return f"{entry.cloud_model or 'big model'} (cloud)"
+        words = entry.model.rsplit(" ", 1)  # the store keeps name, version and label set
+        return f"{words[0] if words[0].count(' ') else entry.model or 'little model'} (device)"
+
+
+class Summary:
+    """What is said of several frames: the likeliest thing that was seen; nothing, if all of them show nothing.
+
+    Frames without a last word leave it open whether there was something, unless another frame shows it.
+    """
+
+    def __init__(self, first: Sighting) -> None:
+        self.first = self.best = first
+        self.start = self.end = first.captured_at
+        self.frames = 1
+
+    def add(self, sighting: Sighting) -> None:
+        """One frame more."""
+        self.frames += 1
+        self.start, self.end = min(self.start, sighting.captured_at), max(self.end, sighting.captured_at)
+        if _weight(sighting) > _weight(self.best):
+            self.best = sighting
+
+
+def sightings(
+    entries: Iterable[JournalEntry], media: Media, taxa: Taxa, *, event_gap_s: float = EVENT_GAP_S
+) -> Iterator[Sighting]:
+    """What is said of each frame. Rows of the journal that are damaged are left out: nothing is known of them.
+
+    Args:
+        entries: by capture time, oldest first.
+        media: finds the files.
+        taxa: what labels mean.
+        event_gap_s: frames of one camera that are further apart belong to two events, seconds.
+
+    Raises:
+        OSError: a copy of a picture cannot be written.
+    """
+    gap = timedelta(seconds=event_gap_s)
+    latest: dict[str, tuple[str, datetime]] = {}
+    for entry in entries:
+        answer = entry.answer
+        if answer.reason is Reason.DAMAGED and answer.captured_at == _EPOCH:
+            continue
+        medium = media.of(entry)
+        event_id = entry.event
+        if not event_id:
+            begun, before = latest.get(medium.camera, ("", _EPOCH))
+            event_id = begun if begun and answer.captured_at - before <= gap else answer.frame_id
+            latest[medium.camera] = event_id, answer.captured_at
+        label = answer.label if answer.label is not None and answer.label.strip() else None
+        subject = Kind.UNCLASSIFIED if label is None else taxa.kind(label)
+        yield Sighting(
+            entry,
+            medium,
+            event_id,
+            label,
+            kind=subject if answer.final else Kind.UNCLASSIFIED,
+            subject=subject,
+            scientific_name="" if label is None else taxa.scientific_name(label),
+        )
+
+
+def _weight(sighting: Sighting) -> tuple[int, float]:
+    rank = {Kind.BLANK: 0, Kind.UNCLASSIFIED: 1}.get(sighting.kind, 2)
+    return rank, sighting.confidence
+
+
+def _chance(value: object) -> float:
+    return min(1.0, max(0.0, float(value))) if isinstance(value, (int, float)) and value == value else 0.0

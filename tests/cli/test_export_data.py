@@ -1,0 +1,64 @@
+"""`edge-sdk export-data`."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from format_parts import fill
+
+from edge_sdk.cli import cli
+from edge_sdk.cli.export_data import FORMATS
+from edge_sdk.terminal.command import run
+
+PLACE = ["--place", "hide", "--latitude", "52.5", "--longitude", "-1.25"]
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fill(tmp_path_factory.mktemp("export") / "state")
+
+
+def export(state: Path, out: Path, form: str, *more: str) -> int:
+    return run(cli, "edge-sdk", ["export-data", "--format", form, "--state", str(state), "--out", str(out), *more])
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_format(form: str, state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "new" / "out"
+    for _ in range(2):  # a second time replaces the first
+        assert export(state, out, form, *PLACE) == 0
+        assert capsys.readouterr().out == f"{out}: 17 frames\n"
+    assert out.is_dir() == (form == "camtrap-dp")
+
+
+def test_times_taxa_base_and_pictures(state: Path, tmp_path: Path) -> None:
+    taxa = tmp_path / "taxa.json"
+    taxa.write_text(json.dumps({"fox": "Vulpes vulpes", "truck": "unknown"}))
+    given = ["--taxa", str(taxa), "--since", "2026-06-01T10:00", "--until", "2026-06-01T10:49:59", "--pictures"]
+    assert export(state, tmp_path / "a.csv", "csv", *given) == 0
+    with (tmp_path / "a.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 6
+    assert rows[0]["scientific_name"] == "Vulpes vulpes"
+    assert (tmp_path / rows[0]["file"]).is_file()
+    assert export(state, tmp_path / "md.json", "megadetector", "--base", "/card/DCIM", "--taxa", str(taxa)) == 0
+    images = {one["file"]: one for one in json.loads((tmp_path / "md.json").read_text())["images"]}
+    assert images["v.MP4"]["detections"][0]["category"] == "4"
+
+
+def test_one_line_says_what_is_wrong(state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def refused(*given: str, out: Path = tmp_path / "out", folder: Path = state) -> str:
+        assert export(folder, out, *given) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        return line
+
+    assert "expected latitude and longitude" in refused("camtrap-dp")
+    assert "-90 to 90; got 91" in refused("camtrap-dp", "--latitude", "91", "--longitude", "0")
+    assert "expected a file for csv" in refused("csv", out=tmp_path)
+    assert "no journal at" in refused("csv", folder=tmp_path)
+    (tmp_path / "file").touch()
+    assert "expected a folder for camtrap-dp" in refused("camtrap-dp", *PLACE, out=tmp_path / "file")
+    assert not (tmp_path / "out").exists()
