@@ -190,6 +190,22 @@ def choose(confidence: NDArray[Any], little: NDArray[Any], big: NDArray[Any]) ->
     return float(confidence[order][last[-1]]) if last.size else 1.01
 
 
+def sent_bytes(sites: int, frames: int) -> tuple[float, float]:
+    """Mean bytes of a frame with a region, sent whole and as the region's surroundings."""
+    upload = open_bundle("trailcam").policy.upload
+    whole, near = [], []
+    for site in range(sites):
+        gate = MotionGate()
+        with SimulatedCamera(seed=FIRST_SEED + site, frames=frames) as camera:
+            for frame in camera:
+                if gate.admits(frame) and gate.last is not None and gate.last.regions:
+                    height, width = frame.image.shape[:2]
+                    part = close_up(gate.last.regions[0], width, height, width, height)
+                    whole.append(len(encode(frame.image, upload)))
+                    near.append(len(encode(part.of(frame.image), upload)))
+    return statistics.mean(whole), statistics.mean(near)
+
+
 def gate_times(sites: int) -> tuple[float, float, float]:
     """Medians over frames with motion: milliseconds of the gate, of its regions, and their share in the rest."""
     spent: list[float] = []
@@ -246,6 +262,8 @@ def main(sites: int, frames: int, records: Path | None) -> None:
     console.print(accuracy_table(seen))
     console.print(cascade_table(seen))
     console.print(threshold_table(seen))
+    whole, near = sent_bytes(sites, frames)
+    console.print(f"bytes of a frame with a region: {whole:,.0f} whole, {near:,.0f} its region")
     whole, regions, ratio = gate_times(6)
     console.print(f"gate on frames with motion: {whole:.2f} ms, of which regions {regions:.3f} ms: x {1 + ratio:.2f}")
 

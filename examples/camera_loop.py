@@ -42,6 +42,7 @@ WATTS = "Power of this device while its model runs, for a --compute-budget in jo
 INTERFACE = "Network interface that leads to the cloud, such as wwan0: all bytes that it sends count."
 GATE = "Motion gate: on videos and live cameras but not on photos (auto), on photos too (on), or none (off)."
 VIEW = "What the little model looks at where something moves: the frame, its region, or both.  [default: the bundle's]"
+SEND = "What of an unsure frame goes to the cloud where something moves: the frame, or the region, in fewer bytes."
 AGAIN = "Read all files of a folder again, also those that were done in an earlier run."
 PROXY = "HTTP proxy to the cloud, http://user:password@host:port; in EDGE_SDK_PROXY it shows in no list of processes."
 FRAMES = "Stop after this many camera frames.  [default: 300 if simulated, else the camera's end]"
@@ -79,6 +80,7 @@ TOKEN = "File with this device's token, readable by its owner only.  [default: t
 @click.option("--never-upload", multiple=True, metavar="CLASS", help=PRIVATE)
 @click.option("--gate", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True, help=GATE)
 @click.option("--view", type=click.Choice([view.value for view in View]), help=VIEW)
+@click.option("--send", type=click.Choice(["frame", "region"]), default="frame", show_default=True, help=SEND)
 @click.option("--again", is_flag=True, help=AGAIN)
 @click.option("--frames", type=click.IntRange(min=1), help=FRAMES)
 @out_option("Folder for summary.png.", folder=True, default="out", show_default=True)
@@ -105,6 +107,7 @@ def main(
     never_upload: tuple[str, ...],
     gate: str,
     view: str | None,
+    send: str,
     again: bool,
     frames: int | None,
     out: Path,
@@ -144,6 +147,7 @@ def main(
                 state_dir=state,
                 gate=motion,
                 view=view,
+                send=send,
                 preferences=Preferences(
                     never_upload=never_upload,
                     # The simulated camera shows hours within seconds: no use in spreading the budget over the day.

@@ -8,11 +8,12 @@ from edge_sdk.budget.ledger import Ledger
 from edge_sdk.budget.limits import Resource
 from edge_sdk.budget.shadow_price import Prices
 from edge_sdk.config import PowerModel
+from edge_sdk.images.close_up import close_up
 from edge_sdk.images.encode import encode
 from edge_sdk.images.rendition import Upload, choose_rendition
 from edge_sdk.model.policy import Policy, Preferences
 from edge_sdk.store.frames import SpoolItem
-from edge_sdk.types import Frame, Prediction
+from edge_sdk.types import Frame, Image, Prediction, View
 from edge_sdk.wire.cost import frame_bytes
 
 
@@ -24,10 +25,14 @@ class Admission:
         ledger: the budgets, and what the big model costs.
         wants: how the first period begins, and what is not admitted (`min_worth`).
         power: what a byte costs in energy.
+        send: what of a frame with a region travels: the frame, or the region's surroundings.
     """
 
-    def __init__(self, policy: Policy, ledger: Ledger, wants: Preferences, power: PowerModel) -> None:
+    def __init__(
+        self, policy: Policy, ledger: Ledger, wants: Preferences, power: PowerModel, send: View = View.FRAME
+    ) -> None:
         self._policy = policy
+        self._send = send
         self._ledger = ledger
         self._microjoules_per_byte = power.joules_per_byte * 1e6
         self._min_worth = wants.min_worth
@@ -56,7 +61,8 @@ class Admission:
             per_byte = self._prices.cost({Resource.UPLOAD: 1.0, Resource.ENERGY: self._microjoules_per_byte})
             rendition = ladder[choose_rendition(ladder, gain, per_byte) or 0]
             upload, relative_gain = rendition.upload, rendition.relative_gain
-        item = self._item(frame, prediction, gain * relative_gain, upload)
+        image = _near(frame, upload) if self._send is View.REGION else frame.image
+        item = self._item(frame, image, prediction, gain * relative_gain, upload)
         price = self._prices.ask(item.gain, self._costs(item))
         return item if item.gain >= self._min_worth * price else None
 
@@ -66,12 +72,12 @@ class Admission:
         Raises:
             ImageError: the picture cannot be encoded.
         """
-        return self._item(frame, prediction, 0.0, self._policy.upload)
+        return self._item(frame, frame.image, prediction, 0.0, self._policy.upload)
 
-    def _item(self, frame: Frame, prediction: Prediction, gain: float, upload: Upload) -> SpoolItem:
+    def _item(self, frame: Frame, image: Image, prediction: Prediction, gain: float, upload: Upload) -> SpoolItem:
         return SpoolItem(
             frame_id=frame.frame_id,
-            image=encode(frame.image, upload),
+            image=encode(image, upload),
             probabilities=np.asarray(prediction.probabilities, np.float32),
             gain=gain,
             captured_at=frame.captured_at,
@@ -90,3 +96,11 @@ class Admission:
             Resource.CLOUD: self._ledger.big_macs,
             Resource.ENERGY: n_bytes * self._microjoules_per_byte,
         }
+
+
+def _near(frame: Frame, upload: Upload) -> Image:
+    """The surroundings of a frame's region, at the proportions of what travels of a whole frame; else the frame."""
+    if frame.region is None:
+        return frame.image
+    height, width = frame.image.shape[:2]
+    return close_up(frame.region, width, height, *(upload.crop or (width, height))).of(frame.image)

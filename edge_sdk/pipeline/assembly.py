@@ -103,7 +103,7 @@ def assemble(settings: Settings) -> Parts:
         )
         opened.callback(store.flush)  # before the ledger closes: it counts what is on the disk
         throttle = Throttle(model, ledger, power, None if settings.view is None else View(settings.view))
-        admission = Admission(policy, ledger, settings.preferences, power)
+        admission = Admission(policy, ledger, settings.preferences, power, View(settings.send))
         answers = Answers(store, ledger, labels, policy.ensemble, late)
         link = None
         if settings.cloud is not None:

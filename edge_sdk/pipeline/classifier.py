@@ -58,6 +58,8 @@ class EdgeClassifier:
         gate: lets `watch` pass over frames in which nothing moves; None: every frame is looked at.
         view: what of a frame the little model looks at where the gate says where something moved: the frame, its
             region, or both; None: what the bundle's manifest says.
+        send: what of an unsure frame goes to the cloud where the gate says where something moved: the frame, or the
+            region's surroundings, which take fewer bytes.
         on_answer: called with each late answer that no `classify(..., wait_s=...)` waits for, on the link's thread:
             return quickly.
         threshold: confidence in [0, 1] at or above which a frame exits, or 1.01: none exits; None: the bundle's own
@@ -93,6 +95,7 @@ class EdgeClassifier:
         state_dir: str | Path | None = None,
         gate: MotionGate | None = None,
         view: View | str | None = None,
+        send: View | str = View.FRAME,
         on_answer: Callable[[Answer], None] | None = None,
         threshold: float | None = None,
         threads: int = 1,
@@ -115,6 +118,7 @@ class EdgeClassifier:
             state_dir=state_dir,
             gate=gate,
             view=view,
+            send=send,
             on_answer=on_answer,
             threshold=threshold,
             threads=threads,

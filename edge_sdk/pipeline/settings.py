@@ -50,6 +50,7 @@ class Settings:
     state_dir: str | Path | None = None
     gate: MotionGate | None = None
     view: View | str | None = None
+    send: View | str = View.FRAME
     on_answer: Callable[[Answer], None] | None = None
     threshold: float | None = None
     threads: int = 1
@@ -79,6 +80,8 @@ class Settings:
                 raise ConfigError(f"expected {name} as a {kinds[0].__name__}; got {value!r}")
         if self.view is not None and self.view not in tuple(View):
             raise ConfigError(f"expected view as one of {', '.join(View)}; got {self.view!r}")
+        if self.send not in (View.FRAME, View.REGION):
+            raise ConfigError(f"expected send as frame or region; got {self.send!r}")
         if self.on_answer is not None and not callable(self.on_answer):
             raise ConfigError(f"expected on_answer as a function that takes an Answer; got {self.on_answer!r}")
         if not (_whole(self.threads) and self.threads > 0):

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from edge_sdk.budget.ledger import Ledger
 from edge_sdk.budget.limits import Budget
 from edge_sdk.config import PowerModel
+from edge_sdk.images.read import decode_image
 from edge_sdk.images.rendition import Rendition, Upload
 from edge_sdk.model.policy import Policy, Preferences
 from edge_sdk.pipeline.admission import Admission
-from edge_sdk.types import Frame, Prediction
+from edge_sdk.types import Frame, Image, Prediction, Region, View
 
 SAID = Prediction(("a", "b"), np.array([0.5, 0.5], np.float32))
 
@@ -42,6 +45,38 @@ def test_frames_below_the_price_wait_and_those_far_below_exit(tmp_path: Path) ->
         assert best is not None and desk.may_leave(best)
         assert middle is not None and not desk.may_leave(middle)
         assert desk.offer(frame(3), SAID, 0.1) is None
+
+
+@pytest.mark.parametrize(
+    ("send", "region", "crop", "size"),
+    [
+        (View.FRAME, Region(100, 80, 60, 60, 1.0), None, (320, 240)),
+        (View.REGION, Region(100, 80, 60, 60, 1.0), None, (160, 120)),
+        (View.REGION, Region(100, 80, 60, 60, 1.0), (1, 1), (120, 120)),
+        (View.REGION, None, None, (320, 240)),
+    ],
+)
+def test_the_region_travels_where_that_is_wanted_and_is_known(
+    tmp_path: Path, send: View, region: Region | None, crop: tuple[int, int] | None, size: tuple[int, int]
+) -> None:
+    shown = replace(frame(0), regions=() if region is None else (region,))
+    policy = Policy(upload=Upload(quality=100, crop=crop))
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        desk = Admission(policy, ledger, Preferences(), PowerModel(0.0), send)
+        item = desk.offer(shown, SAID, 0.5)
+        assert item is not None
+        sent = decode_image(item.image).image
+        whole = decode_image(desk.encode(shown, SAID).image).image
+    assert (sent.shape[1], sent.shape[0]) == size
+    assert whole.shape[0] == 240  # the archive keeps the frame
+    if send is View.REGION and region is not None:
+        assert is_part_of(sent, shown.image)
+
+
+def is_part_of(sent: Image, image: Image) -> bool:
+    """Whether a picture is a part of another, up to what JPEG changes."""
+    found = cv2.matchTemplate(image, sent, cv2.TM_CCOEFF_NORMED)
+    return bool(found.max() > 0.5)
 
 
 def test_a_frame_travels_at_the_rung_that_is_worth_most(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from edge_sdk.budget.limits import Resource
 from edge_sdk.camera.gate import MotionGate
 from edge_sdk.config import StorageSettings, UplinkSettings
 from edge_sdk.errors import BundleError, ConfigError, ImageError, StorageError
+from edge_sdk.images.read import decode_image
 from edge_sdk.model.bundle import Bundle
 from edge_sdk.model.policy import GainTable, Histogram, Policy, Preferences
 from edge_sdk.store.frames import SpoolItem, encode_frame, provisional
@@ -352,6 +353,30 @@ def test_watch_says_where_something_moved_and_the_model_looks_there(tmp_path: Pa
     assert all(frame.region is None for frame, _ in learned)
     assert last.region is not None and not last.region.held
     assert abs(last.region.x - 160) <= 10 and abs(last.region.width - 80) <= 20
+
+
+def test_the_cloud_gets_the_region_where_that_is_wanted(tmp_path: Path) -> None:
+    still = np.full((384, 512, 3), 90, np.uint8)
+    visitor = still.copy()
+    visitor[120:180, 160:240] = 10
+    frames = [Frame(picture, DAWN + timedelta(seconds=step)) for step, picture in enumerate([*[still] * 10, visitor])]
+    came: dict[str, tuple[int, ...]] = {}
+
+    def look(request: wire.ClassifyRequest) -> wire.ClassifyReply:
+        came[request.frame_id] = decode_image(request.image).image.shape
+        return answer(request, "deer")
+
+    with (
+        ScriptedServer(lambda request, _: look(request), labels=LABELS) as server,
+        EdgeClassifier(
+            cloud=server.target, state_dir=tmp_path, threshold=NEVER, gate=MotionGate(), send="region"
+        ) as edge,
+    ):
+        *_, (last, _) = edge.watch(frames)
+        assert len(list(edge.late_answers(wait_s=30))) == len(came)
+    height, width, _ = came.pop(last.frame_id)
+    assert 120 <= height < 200 and 160 <= width < 260
+    assert set(came.values()) == {(240, 320, 3)}  # the bundle's cheapest encoding of a whole frame
 
 
 def test_bad_settings_are_refused_before_anything_is_written(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "joules without a PowerModel": ({"compute_budget": "3kJ/h"}, "expected a PowerModel"),
     "a callback that is none": ({"on_answer": "x"}, "expected on_answer as a function that takes an Answer; got 'x'"),
     "no view": ({"view": "zoom"}, "expected view as one of frame, region, both; got 'zoom'"),
+    "both to send": ({"send": "both"}, "expected send as frame or region; got 'both'"),
     "no gate": ({"gate": True}, "expected gate as a MotionGate; got True"),
     "a dict of preferences": ({"preferences": {"floor": 1}}, "expected preferences as a Preferences; got {'floor': 1}"),
     "no threads": ({"threads": 0}, "threads: expected 1 to 64; got 0"),
