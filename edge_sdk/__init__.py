@@ -14,6 +14,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edge_sdk.alerts.alerts import Alerts
+    from edge_sdk.alerts.mqtt import MqttAlerts
+    from edge_sdk.alerts.rule import AlertRule
+    from edge_sdk.alerts.webhook import Webhook
     from edge_sdk.budget.limits import Budget, Resource
     from edge_sdk.budget.usage import BudgetState, Usage
     from edge_sdk.camera import Camera, Fault, open_camera
@@ -43,6 +47,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AlertRule",
+    "Alerts",
     "Answer",
     "Budget",
     "BudgetState",
@@ -62,6 +68,7 @@ __all__ = [
     "LinkState",
     "LittleModel",
     "MotionGate",
+    "MqttAlerts",
     "Origin",
     "PowerModel",
     "Prediction",
@@ -79,11 +86,14 @@ __all__ = [
     "UplinkSettings",
     "Usage",
     "View",
+    "Webhook",
     "open_bundle",
     "open_camera",
 ]
 
 _HOME = {
+    "AlertRule": "alerts.rule",
+    "Alerts": "alerts.alerts",
     "Answer": "types",
     "Budget": "budget.limits",
     "BudgetState": "budget.usage",
@@ -103,6 +113,7 @@ _HOME = {
     "LinkState": "types",
     "LittleModel": "model.little",
     "MotionGate": "camera.gate",
+    "MqttAlerts": "alerts.mqtt",
     "Origin": "types",
     "PowerModel": "config",
     "Prediction": "types",
@@ -120,6 +131,7 @@ _HOME = {
     "Transport": "link.transport",
     "Usage": "budget.usage",
     "View": "types",
+    "Webhook": "alerts.webhook",
     "open_bundle": "model.bundle",
     "open_camera": "camera",
 }

@@ -8,6 +8,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ELSEWHERE = {
     "edge_sdk/bundle.py": "a former place of names",
     "edge_sdk/errors.py": "names alone",
+    "edge_sdk/alerts/channel.py": "a seam: a protocol and its values",
     "edge_sdk/camera/simulated/pose.py": "a value",
     "edge_sdk/model/halving.py": "tests/model/test_inputs.py: the first of the rules there",
     "edge_sdk/cli/weights_option.py": "tests/cli/test_options.py",

@@ -189,7 +189,7 @@ class _Connection(http.client.HTTPConnection):
         self._scheme = address.scheme
         self._left = left
         self._plain: socket.socket | None = None
-        self._timed: _TimedSocket | None = None
+        self._timed: TimedSocket | None = None
 
     def connect(self) -> None:
         """Connect, encrypted for https."""
@@ -205,7 +205,7 @@ class _Connection(http.client.HTTPConnection):
                 plain.close()
                 raise
         self._plain = plain
-        self.sock = self._timed = _TimedSocket(plain, self._left)
+        self.sock = self._timed = TimedSocket(plain, self._left)
 
     def waiting_bytes(self, reader: io.BufferedReader) -> int:
         """Bytes that have arrived: in the reader's memory, and in the system's."""
@@ -233,7 +233,7 @@ class _Connection(http.client.HTTPConnection):
                 self._plain.shutdown(socket.SHUT_RDWR)
 
 
-class _TimedSocket:
+class TimedSocket:
     """What http.client uses of a socket, each step bounded by what is left of the time."""
 
     def __init__(self, plain: socket.socket, left: Callable[[], float]) -> None:
@@ -242,14 +242,17 @@ class _TimedSocket:
         self.reader: _TimedReader | None = None
 
     def makefile(self, *_: Any) -> io.BufferedReader:
+        """What comes in."""
         self.reader = _TimedReader(self._plain, self._left)
         return io.BufferedReader(self.reader)
 
     def sendall(self, data: Any) -> None:
+        """Send all of it, or raise `TimeoutError`."""
         self._plain.settimeout(self._left())
         self._plain.sendall(data)
 
     def close(self) -> None:
+        """Close the socket; the reader is closed by itself."""
         self._plain.close()
 
 

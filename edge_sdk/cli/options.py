@@ -162,9 +162,9 @@ def upload_option(text: str) -> Callable[[Command], Command]:
     return option("--upload", callback=parse_upload, metavar=UPLOAD, help=text, old_names=("--as-uploaded",))
 
 
-def from_file(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
+def from_file(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     """The first line of `@FILE`, so that a secret need not stand on the command line; any other value is as it is."""
-    if not value.startswith("@"):
+    if value is None or not value.startswith("@"):
         return value
     path = Path(value[1:]).expanduser()
     try:

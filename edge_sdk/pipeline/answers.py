@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from heapq import nlargest
 from typing import TYPE_CHECKING
@@ -55,6 +55,7 @@ class Answers:
         self._uncounted: dict[str, tuple[int, int, int]] = {}
         self._counting = threading.Lock()
         self._settles = False
+        self._listeners: tuple[Callable[[Answer], None], ...] = ()
         store.spool.add_loss_listener(self._lost)
 
     @property
@@ -62,13 +63,25 @@ class Answers:
         """Whether a frame has left the spool whose final answer has still to come."""
         return self._settles or self._store.spool.is_telling
 
+    def listen(self, listener: Callable[[Answer], None]) -> Callable[[], None]:
+        """Call `listener` with every answer from now on, on the thread that gives it; the result ends that."""
+        self._listeners = (*self._listeners, listener)
+
+        def end() -> None:
+            self._listeners = tuple(one for one in self._listeners if one is not listener)
+
+        return end
+
     def exits(self, record: FrameRecord, item: SpoolItem | None = None) -> Answer:
         """The device's final word on a frame; `item` has its picture where the archive wants it."""
         self._store.exit(record, item)
-        return record.answer
+        return self._heard(record.answer)
 
     def offloads(self, record: FrameRecord, item: SpoolItem) -> Answer:
         """The device's word on a frame that is to wait for the cloud; it is final where the frame has no place."""
+        return self._heard(self._offload(record, item))
+
+    def _offload(self, record: FrameRecord, item: SpoolItem) -> Answer:
         answer = record.answer
         self._provisional[answer.frame_id] = answer
         try:
@@ -172,7 +185,17 @@ class Answers:
     def _hand_over(self, answer: Answer) -> list[Answer]:
         """A final answer goes to the late ones; what `LateAnswers.tell` is to be called with."""
         self._provisional.pop(answer.frame_id, None)
+        self._heard(answer)
         return [answer] if self._late.put(answer) else []
+
+    def _heard(self, answer: Answer) -> Answer:
+        """Tell the listeners."""
+        for listener in self._listeners:
+            try:
+                listener(answer)
+            except Exception:
+                _log.exception("a listener failed on %s; the answer is in the journal", answer.frame_id)
+        return answer
 
     def _known(self, frame_id: str) -> Answer | None:
         try:

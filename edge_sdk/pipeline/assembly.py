@@ -43,6 +43,7 @@ class Parts:
         answers: writes down what is said of frames.
         late: takes late answers to the application.
         link: the way to the cloud; None where no cloud was named.
+        state: folder of what survives a restart.
         opened: closes all but the link.
     """
 
@@ -57,6 +58,7 @@ class Parts:
     answers: Answers
     late: LateAnswers
     link: Uplink | None
+    state: Path
     opened: ExitStack
 
 
@@ -124,7 +126,19 @@ def assemble(settings: Settings) -> Parts:
             )
             link.start()
         return Parts(
-            bundle, model, exits, ledger, throttle, admission, store, version, answers, late, link, opened.pop_all()
+            bundle,
+            model,
+            exits,
+            ledger,
+            throttle,
+            admission,
+            store,
+            version,
+            answers,
+            late,
+            link,
+            state,
+            opened.pop_all(),
         )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from edge_sdk.budget.ledger import Ledger
 from edge_sdk.budget.usage import Usage
 from edge_sdk.camera.gate import MotionGate
 from edge_sdk.config import PowerModel, StorageSettings, UplinkSettings
@@ -278,6 +279,16 @@ class EdgeClassifier:
         """As `late_answers`, for `async for`."""
         return self._parts.late.each_async(check_wait(wait_s), self._hopeful)
 
+    def listen(self, listener: Callable[[Answer], None]) -> Callable[[], None]:
+        """Call `listener` with every answer from now on: the device's, and each later last word on a frame.
+
+        It is called on the thread that gives the answer, the loop's or the link's: return quickly.
+
+        Returns:
+            A function that ends the calls.
+        """
+        return self._parts.answers.listen(listener)
+
     def _hopeful(self) -> bool:
         return (self.waiting > 0 and self.link not in _HOPELESS) or self._parts.answers.settling
 
@@ -329,6 +340,21 @@ class EdgeClassifier:
     def lifetime_usage(self) -> Usage:
         """As `usage`, counted since the state folder's first day."""
         return self._parts.answers.account()
+
+    @property
+    def ledger(self) -> Ledger:
+        """The account of the budgets: charge what your program sends beside the SDK over the same metered link."""
+        return self._parts.ledger
+
+    @property
+    def state_dir(self) -> Path:
+        """Folder of what survives a restart."""
+        return self._parts.state
+
+    @property
+    def counts_interface(self) -> bool:
+        """Whether all bytes of a network interface count against the upload budget (`UplinkSettings.interface`)."""
+        return self._parts.link is not None and self._settings.uplink.interface is not None
 
     @property
     def journal(self) -> Journal:

