@@ -43,3 +43,13 @@ def doubt(manifest: Manifest, source: str) -> str:
         f"the bundle {manifest.name} was made for the simulated camera and knows rendered pictures alone: on real ones "
         "its answers mean nothing, however sure they are. A model of your own: docs/guides/own-model.md"
     )
+
+
+def doubt_of_view(manifest: Manifest, view: str | None) -> str:
+    """What to tell a person whose bundle looks at something other than what its rule was calibrated for; else ""."""
+    if view in (None, manifest.view):
+        return ""
+    return (
+        f"view={view}: the rule of {manifest.name} was calibrated for view={manifest.view}, and its accuracy is promised "
+        "for that alone; threshold=... sets one of your own"
+    )

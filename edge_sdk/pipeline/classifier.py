@@ -21,7 +21,7 @@ from edge_sdk.images.frame import Picture, as_frame
 from edge_sdk.link.transport import Transport
 from edge_sdk.model.bundle import Bundle
 from edge_sdk.model.drift import Drift, check_drift
-from edge_sdk.model.made_for import doubt
+from edge_sdk.model.made_for import doubt, doubt_of_view
 from edge_sdk.model.policy import Decision, Preferences
 from edge_sdk.model.runtime import Runtime
 from edge_sdk.pipeline.answers import top_k_of
@@ -143,6 +143,8 @@ class EdgeClassifier:
         self._exits = parts.exits
         self._start = parts.answers.account()
         self.bundle = parts.bundle
+        if threshold is None and (text := doubt_of_view(self.bundle.manifest, view)):
+            _log.warning("%s", text)
 
     @property
     def _parts(self) -> Parts:
