@@ -40,9 +40,10 @@ if TYPE_CHECKING:
     from edge_sdk.model.policy import Preferences
     from edge_sdk.model.runtime import Runtime
     from edge_sdk.pipeline.classifier import EdgeClassifier
+    from edge_sdk.pipeline.events import EventSettings
     from edge_sdk.security.credentials import Security
     from edge_sdk.store.journal import Journal
-    from edge_sdk.types import Answer, Frame, Image, LinkState, Origin, Prediction, Reason, Region, View
+    from edge_sdk.types import Answer, Event, Frame, Image, LinkState, Origin, Prediction, Reason, Region, View
 
 __version__ = "0.1.0"
 
@@ -60,6 +61,8 @@ __all__ = [
     "ConfigError",
     "EdgeClassifier",
     "EdgeError",
+    "Event",
+    "EventSettings",
     "Fault",
     "Frame",
     "Image",
@@ -105,6 +108,8 @@ _HOME = {
     "ConfigError": "errors",
     "EdgeClassifier": "pipeline.classifier",
     "EdgeError": "errors",
+    "Event": "types",
+    "EventSettings": "pipeline.events",
     "Fault": "camera",
     "Frame": "types",
     "Image": "types",

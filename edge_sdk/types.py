@@ -232,6 +232,31 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Event:
+    """One visit: frames of one source that belong together, and one answer to all of them.
+
+    Attributes:
+        event_id: the id of its first frame; the journal has it with each of its frames.
+        source: where its frames came from.
+        began_at: when its first frame was taken, with a time zone.
+        ended_at: when its last frame was taken.
+        frames: how many frames it has.
+        label: the likeliest class by the mean of the probabilities of the frames that look least empty.
+        confidence: that mean's, in [0, 1].
+        best_frame_id: the frame that looks least empty.
+    """
+
+    event_id: str
+    source: str
+    began_at: datetime
+    ended_at: datetime
+    frames: int
+    label: str
+    confidence: float
+    best_frame_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """The word on one frame.
 

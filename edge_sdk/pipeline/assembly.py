@@ -17,6 +17,7 @@ from edge_sdk.model.little import LittleModel
 from edge_sdk.model.policy import ExitPolicy
 from edge_sdk.pipeline.admission import Admission
 from edge_sdk.pipeline.answers import Answers
+from edge_sdk.pipeline.events import Events
 from edge_sdk.pipeline.late import LateAnswers
 from edge_sdk.pipeline.settings import Settings
 from edge_sdk.pipeline.throttle import Throttle
@@ -41,6 +42,7 @@ class Parts:
         store: what waits, and what was answered.
         version: the bundle's name, version and label set, as the store writes them with each frame.
         answers: writes down what is said of frames.
+        events: puts frames together to events.
         late: takes late answers to the application.
         link: the way to the cloud; None where no cloud was named.
         state: folder of what survives a restart.
@@ -56,6 +58,7 @@ class Parts:
     store: Store
     version: str
     answers: Answers
+    events: Events
     late: LateAnswers
     link: Uplink | None
     state: Path
@@ -107,6 +110,7 @@ def assemble(settings: Settings) -> Parts:
         throttle = Throttle(model, ledger, power, None if settings.view is None else View(settings.view))
         admission = Admission(policy, ledger, settings.preferences, power, View(settings.send))
         answers = Answers(store, ledger, labels, policy.ensemble, late)
+        events = Events(labels, settings.events, settings.on_event)
         link = None
         if settings.cloud is not None:
             without_grpc_handlers()
@@ -126,19 +130,20 @@ def assemble(settings: Settings) -> Parts:
             )
             link.start()
         return Parts(
-            bundle,
-            model,
-            exits,
-            ledger,
-            throttle,
-            admission,
-            store,
-            version,
-            answers,
-            late,
-            link,
-            state,
-            opened.pop_all(),
+            bundle=bundle,
+            model=model,
+            exits=exits,
+            ledger=ledger,
+            throttle=throttle,
+            admission=admission,
+            store=store,
+            version=version,
+            answers=answers,
+            events=events,
+            late=late,
+            link=link,
+            state=state,
+            opened=opened.pop_all(),
         )
 
 

@@ -26,13 +26,14 @@ from edge_sdk.model.policy import Decision, Preferences
 from edge_sdk.model.runtime import Runtime
 from edge_sdk.pipeline.answers import top_k_of
 from edge_sdk.pipeline.assembly import Parts, assemble, new_exits
+from edge_sdk.pipeline.events import EventSettings
 from edge_sdk.pipeline.late import Waiter
 from edge_sdk.pipeline.settings import Budgets, Keep, Settings, check_wait
 from edge_sdk.security.credentials import Security
 from edge_sdk.store.done_files import DoneFiles
 from edge_sdk.store.journal import Journal
 from edge_sdk.store.schema import FrameRecord
-from edge_sdk.types import Answer, Frame, LinkState, Origin, Reason, View
+from edge_sdk.types import Answer, Event, Frame, LinkState, Origin, Reason, View
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -61,8 +62,11 @@ class EdgeClassifier:
             region, or both; None: what the bundle's manifest says.
         send: what of an unsure frame goes to the cloud where the gate says where something moved: the frame, or the
             region's surroundings, which take fewer bytes.
+        events: which frames make one event; None: ten seconds without a frame end one.
         on_answer: called with each late answer that no `classify(..., wait_s=...)` waits for, on the link's thread:
             return quickly.
+        on_event: called with each event when it has ended, on the thread that classifies; None: `ended_events()` has
+            them.
         threshold: confidence in [0, 1] at or above which a frame exits, or 1.01: none exits; None: the bundle's own
             rule (`policy.json`).
         threads: processor threads for the little model.
@@ -97,7 +101,9 @@ class EdgeClassifier:
         gate: MotionGate | None = None,
         view: View | str | None = None,
         send: View | str = View.FRAME,
+        events: EventSettings | None = None,
         on_answer: Callable[[Answer], None] | None = None,
+        on_event: Callable[[Event], None] | None = None,
         threshold: float | None = None,
         threads: int = 1,
         spool_bytes: int = 200_000_000,
@@ -120,7 +126,9 @@ class EdgeClassifier:
             gate=gate,
             view=view,
             send=send,
+            events=events or EventSettings(),
             on_answer=on_answer,
+            on_event=on_event,
             threshold=threshold,
             threads=threads,
             spool_bytes=spool_bytes,
@@ -210,6 +218,8 @@ class EdgeClassifier:
                 frame = replace(frame, regions=last.regions)
             if not self._parts.throttle.passes_over(last.reason if last else None):
                 yield frame, self._answer(frame, str(last.reason) if last else "")
+        with self._turn:
+            self._parts.events.end_all()
 
     def _answer(self, frame: Frame, trigger: str = "") -> Answer:
         """The device's answer on a frame; an unsure frame is in the spool, on the disk, when this returns."""
@@ -238,6 +248,7 @@ class EdgeClassifier:
                 top_k=top_k_of(prediction.labels, prediction.probabilities.tolist()),
                 gain=decision.gain,
                 trigger=trigger,
+                event=parts.events.join(frame, prediction, trigger),
                 truth=frame.truth,
                 note=note,
             )
@@ -290,6 +301,15 @@ class EdgeClassifier:
             A function that ends the calls.
         """
         return self._parts.answers.listen(listener)
+
+    def ended_events(self) -> Iterator[Event]:
+        """The events that have ended, each once, where no `on_event` takes them.
+
+        An event ends with the next one of its source, with the camera that `watch` reads, and with `close`.
+        """
+        with self._turn:
+            ended = list(self._parts.events.take())
+        return iter(ended)
 
     def _hopeful(self) -> bool:
         return (self.waiting > 0 and self.link not in _HOPELESS) or self._parts.answers.settling
@@ -399,6 +419,8 @@ class EdgeClassifier:
         """
         if self._closed or not self._owner.is_here:
             return
+        with self._turn:
+            self._parts.events.end_all()
         self._closed = True
         if self._worker is not None:
             self._worker.shutdown()

@@ -18,14 +18,16 @@ from edge_sdk.link.transport import Transport
 from edge_sdk.model.bundle import Bundle
 from edge_sdk.model.policy import Preferences
 from edge_sdk.model.runtime import Runtime
+from edge_sdk.pipeline.events import EventSettings
 from edge_sdk.security.credentials import Security
-from edge_sdk.types import Answer, View
+from edge_sdk.types import Answer, Event, View
 
 Budgets = Budget | str | Iterable[Budget | str] | None
 """One budget or several, as values or in words."""
 
 _KINDS: dict[str, tuple[type, ...]] = {
     "gate": (MotionGate,),
+    "events": (EventSettings,),
     "preferences": (Preferences,),
     "power": (PowerModel,),
     "storage": (StorageSettings,),
@@ -51,7 +53,9 @@ class Settings:
     gate: MotionGate | None = None
     view: View | str | None = None
     send: View | str = View.FRAME
+    events: EventSettings = field(default_factory=EventSettings)
     on_answer: Callable[[Answer], None] | None = None
+    on_event: Callable[[Event], None] | None = None
     threshold: float | None = None
     threads: int = 1
     spool_bytes: int = 200_000_000
@@ -84,6 +88,8 @@ class Settings:
             raise ConfigError(f"expected send as frame or region; got {self.send!r}")
         if self.on_answer is not None and not callable(self.on_answer):
             raise ConfigError(f"expected on_answer as a function that takes an Answer; got {self.on_answer!r}")
+        if self.on_event is not None and not callable(self.on_event):
+            raise ConfigError(f"expected on_event as a function that takes an Event; got {self.on_event!r}")
         if not (_whole(self.threads) and self.threads > 0):
             raise ConfigError(f"threads: expected 1 to 64; got {self.threads!r}")
         if not (_whole(self.spool_bytes) and self.spool_bytes >= 0):
