@@ -50,6 +50,6 @@ def doubt_of_view(manifest: Manifest, view: str | None) -> str:
     if view in (None, manifest.view):
         return ""
     return (
-        f"view={view}: the rule of {manifest.name} was calibrated for view={manifest.view}, and its accuracy is promised "
+        f"view={view}: the rule of {manifest.name} was calibrated for view={manifest.view}, and promises its accuracy "
         "for that alone; threshold=... sets one of your own"
     )
