@@ -16,8 +16,9 @@ from pathlib import Path
 import click
 
 from cloud_server.local_big import local_big
-from edge_sdk import Camera, EdgeClassifier, MotionGate, PowerModel, Preferences, open_bundle, open_camera
+from edge_sdk import Alerts, Camera, EdgeClassifier, MotionGate, PowerModel, Preferences, open_bundle, open_camera
 from edge_sdk.camera.gate import MotionSettings
+from edge_sdk.cli.alerts import MQTT, WEBHOOK, open_channels, rules_for
 from edge_sdk.cli.options import FILE, FOLDER, bundle_option, from_file, label_map_option, out_option, writable
 from edge_sdk.config import UplinkSettings
 from edge_sdk.errors import ConfigError
@@ -47,6 +48,8 @@ AGAIN = "Read all files of a folder again, also those that were done in an earli
 PROXY = "HTTP proxy to the cloud, http://user:password@host:port; in EDGE_SDK_PROXY it shows in no list of processes."
 FRAMES = "Stop after this many camera frames.  [default: 300 if simulated, else the camera's end]"
 STATE = "State folder of the device.  [default: the user's; a new one if the server is started here]"
+ALERT_ON = "Alert on these classes, comma-separated, besides faults, budgets and drift; 20 an hour at most."
+METERED = "Alerts leave by the metered link: their bytes count against --upload-budget."
 TOKEN = "File with this device's token, readable by its owner only.  [default: the variable EDGE_SDK_TOKEN]"
 
 
@@ -75,6 +78,10 @@ TOKEN = "File with this device's token, readable by its owner only.  [default: t
 @click.option("--compute-budget", default="none", show_default=True, help=COMPUTE)
 @click.option("--cloud-budget", default="none", show_default=True, help=CLOUD_COMPUTE)
 @click.option("--watts", type=click.FloatRange(0), help=WATTS)
+@click.option("--mqtt", callback=from_file, metavar="HOST[:PORT]", help=MQTT)
+@click.option("--webhook", callback=from_file, metavar="URL", help=WEBHOOK)
+@click.option("--alert-on", metavar="CLASS[,CLASS]", help=ALERT_ON)
+@click.option("--alerts-metered", is_flag=True, help=METERED)
 @click.option("--interface", help=INTERFACE)
 @click.option("--proxy", envvar="EDGE_SDK_PROXY", help=PROXY)
 @click.option("--never-upload", multiple=True, metavar="CLASS", help=PRIVATE)
@@ -102,6 +109,10 @@ def main(
     compute_budget: str,
     cloud_budget: str,
     watts: float | None,
+    mqtt: str | None,
+    webhook: str | None,
+    alert_on: str | None,
+    alerts_metered: bool,
     interface: str | None,
     proxy: str | None,
     never_upload: tuple[str, ...],
@@ -128,6 +139,9 @@ def main(
         raise click.UsageError("--big and --label-map are for the server that starts here, where --cloud names none")
     check_runtime()
     opened = open_bundle(bundle)
+    channels, rules = list(open_channels(mqtt, webhook)), rules_for(alert_on, opened.manifest.labels)
+    if not channels and (alert_on or alerts_metered):
+        raise click.UsageError("--alert-on and --alerts-metered go with --mqtt or --webhook")
     if local:
         state = state or out / f"state-{datetime.now():%Y%m%d-%H%M%S}"
     out.mkdir(parents=True, exist_ok=True)
@@ -158,6 +172,8 @@ def main(
                 security=Security(ca=ca, cert=cert, key=key, token_file=token_file, insecure=insecure),
             )
         )
+        if channels:
+            stack.enter_context(Alerts(edge, rules=rules, channels=channels, metered=alerts_metered))
         if not again and (skip_done := getattr(camera, "skip_done", None)) is not None:
             skip_done(edge.done_files)
         report = RunReport(edge, f"{without_secrets(url)}  ->  {bundle}  ->  {cloud}")

@@ -8,6 +8,8 @@ from enum import StrEnum
 
 import msgspec
 
+from edge_sdk.durable.database import storable
+from edge_sdk.terminal.line import one_line
 from edge_sdk.types import Answer, Origin, new_frame_id
 
 
@@ -78,18 +80,19 @@ class Alert:
             rule: name of the rule.
             wall_s: the moment, seconds since 1970.
         """
+        label = storable(answer.label or "")
         return cls(
             Kind.CLASS,
             device,
-            f"{answer.label}, {answer.confidence:.0%} sure ({answer.origin})",
+            f"{one_line(label)}, {answer.confidence:.0%} sure ({answer.origin})",
             datetime.fromtimestamp(wall_s, UTC),
             rule=rule,
-            label=answer.label,
+            label=label,
             confidence=answer.confidence,
             origin=answer.origin,
             frame_id=answer.frame_id,
             captured_at=answer.captured_at,
-            source=answer.source,
+            source=storable(answer.source),
         )
 
     def to_json(self) -> bytes:

@@ -12,11 +12,11 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from edge_sdk.alerts.alert import Alert
 from edge_sdk.durable.clock import Clock, off_s
-from edge_sdk.durable.database import Database
+from edge_sdk.durable.database import Database, is_damage
 from edge_sdk.durable.forks import OwnLock
 from edge_sdk.errors import StorageError
 
@@ -28,6 +28,7 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS spoken (rule TEXT NOT NULL, wall_s REAL NOT NULL)",
 )
 _NEXT = "SELECT number, alert, wall_s, tries FROM waiting WHERE channel = ? ORDER BY tries, number LIMIT 1"
+_COUNT = "SELECT count(*) FROM waiting WHERE channel = ? OR ?"
 _SPOKEN_ROWS = 10_000
 
 Result = TypeVar("Result")
@@ -103,20 +104,19 @@ class Outbox:
     def next(self, channel: str) -> Waiting | None:
         """The alert that is to be tried next: of those that were tried least often, the oldest."""
         with self._lock:
-            while True:
-                found = self._read().execute(_NEXT, [channel]).fetchone()
-                if found is None:
-                    return None
-                number, row, wall_s, tries = found
-                if off_s(wall_s, self._clock.wall_s()) > self._longest_s:
-                    self._remove(number)
-                    self._drop(1, f"they waited longer than {self._longest_s / 86_400:g} days")
-                    continue
+            while rows := self._read(_NEXT, channel):
+                number, row, wall_s, tries = rows[0]
                 try:
-                    return Waiting(number, Alert.from_json(row), tries)
+                    waiting, age_s = Waiting(number, Alert.from_json(row), tries), off_s(wall_s, self._clock.wall_s())
                 except (ValueError, TypeError):
-                    self._remove(number)
-                    self._drop(1, "they were damaged on the disk")
+                    why = "they were damaged on the disk"
+                else:
+                    if age_s <= self._longest_s:
+                        return waiting
+                    why = f"they waited longer than {self._longest_s / 86_400:g} days"
+                self._remove(number)
+                self._drop(1, why)
+        return None
 
     def done(self, number: int) -> None:
         """An alert needs no further try."""
@@ -131,20 +131,17 @@ class Outbox:
     def count(self, channel: str | None = None) -> int:
         """How many wait, for one channel or for all."""
         with self._lock:
-            row = (
-                self._read()
-                .execute("SELECT count(*) FROM waiting WHERE channel = ? OR ?", [channel, channel is None])
-                .fetchone()
-            )
-            return int(row[0])
+            ((count,),) = self._read(_COUNT, channel, channel is None)
+            return int(count)
 
     def spoken(self) -> dict[str, list[float]]:
         """For each rule, how many seconds ago its latest alerts were made, as far as the wall clock knows."""
         now_s = self._clock.wall_s()
         found: dict[str, list[float]] = {}
         with self._lock:
-            for rule, wall_s in self._read().execute("SELECT rule, wall_s FROM spoken"):
-                found.setdefault(rule, []).append(off_s(wall_s, now_s))
+            for rule, wall_s in self._read("SELECT rule, wall_s FROM spoken"):
+                if isinstance(wall_s, float):  # else damaged
+                    found.setdefault(rule, []).append(off_s(wall_s, now_s))
         return found
 
     def close(self) -> None:
@@ -153,17 +150,27 @@ class Outbox:
             self._closed = True
             self._database.close()
 
-    def _read(self) -> sqlite3.Connection:
+    def _check_open(self) -> None:
         if self._closed:
             raise StorageError("the alerts' outbox is closed")
-        return self._database.connection
+
+    def _read(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """All rows of a query; of a fresh file where this one proves damaged."""
+        self._check_open()
+        try:
+            return self._database.connection.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            if not is_damage(error):
+                raise StorageError(f"the alerts that wait cannot be read: {error}") from error
+            self._database.replace(error)
+        return self._database.connection.execute(query, values).fetchall()
 
     def _remove(self, number: int) -> None:
         self._write(lambda db: db.execute("DELETE FROM waiting WHERE number = ?", [number]))
 
     def _write(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Run a transaction, and once more where the file proved damaged and was replaced."""
-        self._read()
+        self._check_open()
         for last in (False, True):
             try:
                 with self._database.transaction() as connection:

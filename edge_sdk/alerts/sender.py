@@ -39,6 +39,7 @@ class Sender:
     ) -> None:
         self._channel, self._outbox, self._clock, self._chance = channel, outbox, clock, chance
         self._failures = 0
+        self._done: int | None = None
         self._not_before_s = 0.0
         self._status: Status | None = None
         self._shown: Status | None = None
@@ -96,12 +97,16 @@ class Sender:
         waiting = self._outbox.next(self.name)
         if waiting is None:
             return _IDLE_S
+        if waiting.number == self._done:  # the disk did not take that
+            self._outbox.done(waiting.number)
+            return 0.0
         outcome = self._channel.deliver(waiting.alert)
         if outcome.fate is Fate.LATER:
+            wait_s = self._put_off(outcome)
             self._outbox.failed(waiting.number)
-            return self._put_off(outcome)
+            return wait_s
+        self._done, self._failures = waiting.number, 0
         self._outbox.done(waiting.number)
-        self._failures = 0
         self.said = one_line(outcome.said)
         if outcome.fate is Fate.REFUSED:
             _log.warning("%s refused an alert for good: %s", self.name, self.said)

@@ -1,7 +1,8 @@
 """Bytes of alerts that leave by a metered link: paid for before they leave, corrected by what the kernel reports.
 
-An estimate from above is charged first (`Ledger.try_spend`, so a budget holds through alerts too). What the connection
-then sent less stays as credit for the next alert; what it sent beyond the estimate (repeats) is charged after.
+An estimate from above is charged first (`Ledger.try_spend`, so a budget holds through alerts too), with room for one
+repeat and the end of the connection. What the connection then sent less stays as credit for the next alert; what it
+sent beyond the estimate (further repeats, bounded by giving a silent connection up) is charged after.
 """
 
 from __future__ import annotations
@@ -11,16 +12,19 @@ import socket
 from contextlib import suppress
 
 from edge_sdk.budget.ledger import Ledger
-from edge_sdk.link.meter import END_BYTES, SYN_BYTES, WireMeter
+from edge_sdk.link.meter import END_BYTES, WireMeter
 
 _PACKET = 14 + 40 + 32
+_SYNS = 8  # of two addresses, within ten seconds
 _SEGMENT = 1_200
+_MOST_REPEATED = 2_000
+_LOST_AFTER_MS = 30_000
 _TLS_BYTES = 4_000  # two hellos with post-quantum key shares, a signature, the end; and what each record adds
 
 
 def opening_bytes(*, encrypted: bool) -> int:
     """Upper estimate of the bytes that open and end a connection."""
-    return SYN_BYTES + END_BYTES + 4 * _PACKET + (_TLS_BYTES if encrypted else 0)
+    return (_SYNS + 4) * _PACKET + END_BYTES + (_TLS_BYTES if encrypted else 0)
 
 
 def payload_bytes(n_bytes: int) -> int:
@@ -48,7 +52,7 @@ class Toll:
         Args:
             n_bytes: upper estimate of them.
         """
-        lacking = n_bytes - self._credit
+        lacking = n_bytes + min(n_bytes, _MOST_REPEATED) + 2 * _PACKET + END_BYTES - self._credit
         if self._ledger is None or lacking <= 0:
             return True
         if not self._ledger.try_spend(upload=lacking):
@@ -60,6 +64,8 @@ class Toll:
         """A connection stands; its bytes are counted from its beginning, until `closed`."""
         if self._ledger is not None:
             self._connection = socket.socket(fileno=os.dup(connection.fileno()))  # it outlives being wrapped for TLS
+            if hasattr(socket, "TCP_USER_TIMEOUT"):
+                self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _LOST_AFTER_MS)
             self._meter, self._seen = WireMeter(self._connection), 0
 
     def settle(self) -> None:

@@ -12,6 +12,7 @@ from edge_sdk.budget.usage import Usage
 from edge_sdk.durable.clock import Clock
 from edge_sdk.errors import EdgeError
 from edge_sdk.model.drift import Drift
+from edge_sdk.terminal.line import one_line
 from edge_sdk.types import LinkState
 
 _log = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ class Watch:
 
     def _link(self) -> Iterator[Condition]:
         state, message = self._edge.link, self._edge.link_message
-        text = f"link: {state}{f': {message}' if message else ''}"
+        text = one_line(f"link: {state}{f': {message}' if message else ''}")
         if state in _NEEDS_A_PERSON or self._long(Kind.FAULT, state in _DOWN):
             yield Condition(Kind.FAULT, "link", text)
         if self._long(Kind.BUDGET, state is LinkState.BUDGET):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from edge_sdk.terminal.text import literal
 
 if TYPE_CHECKING:
     from edge_sdk.alerts.channel import Channel
+    from edge_sdk.alerts.rule import AlertRule
 
 SECRET_VARIABLE = "EDGE_SDK_WEBHOOK_SECRET"
 MQTT = "MQTT broker, host[:port] or mqtts://user@host[:port]; @FILE: the address, with a password, in its first line."
@@ -103,6 +104,28 @@ def open_channels(
         from edge_sdk.alerts.webhook import Webhook
 
         yield Webhook(webhook, secret=_secret(secret_file), ca=ca)
+
+
+def rules_for(classes: str | None, labels: Sequence[str]) -> list[AlertRule]:
+    """The rules of a loop: one for faults, budgets and drift, and one for classes that an option names.
+
+    Args:
+        classes: with commas between; None: none.
+        labels: the bundle's.
+
+    Raises:
+        click.UsageError: a class is none of the bundle's.
+    """
+    from edge_sdk.alerts.alert import Kind
+    from edge_sdk.alerts.rule import AlertRule
+
+    rules = [AlertRule(kinds=(Kind.FAULT, Kind.BUDGET, Kind.DRIFT), at_most="20/h")]
+    if classes is not None:
+        named = tuple(filter(None, (one.strip() for one in classes.split(","))))
+        if not named or set(named) - set(labels):
+            raise click.UsageError(f"--alert-on: expected classes among {', '.join(labels)}; got {classes!r}")
+        rules.append(AlertRule(named, at_most="20/h", name="classes"))
+    return rules
 
 
 def _secret(path: Path | None) -> str | None:

@@ -196,7 +196,7 @@ def test_metered_alerts_count_against_the_budget_of_the_device(tmp_path: Path) -
         with Alerts(edge, rules=[AlertRule()], channels=[Webhook(server.url)], metered=True):
             edge.classify(BLACK)
             assert server.arrived.acquire(timeout=20)
-        assert 500 < edge.usage.spent(Resource.UPLOAD) < 5_000
+        assert 1_000 < edge.usage.spent(Resource.UPLOAD) < 6_000
 
 
 def test_unmetered_alerts_cost_nothing(tmp_path: Path) -> None:

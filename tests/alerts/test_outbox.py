@@ -87,6 +87,26 @@ def test_a_row_that_is_damaged_is_left_out(tmp_path: Path) -> None:
         assert box.dropped == 1
 
 
+def test_values_that_are_damaged_are_left_out(tmp_path: Path) -> None:
+    with outbox(tmp_path) as box:
+        box.put(alert(), ["a"])
+    with closing(sqlite3.connect(tmp_path / "alerts.db")) as connection:
+        connection.execute("UPDATE waiting SET wall_s = 'x'")
+        connection.execute("UPDATE spoken SET wall_s = 'x'")
+        connection.commit()
+    with outbox(tmp_path) as box:
+        assert texts(box) == []
+        assert box.spoken() == {}
+
+
+def test_a_file_that_proves_damaged_while_it_is_read_is_replaced(tmp_path: Path) -> None:
+    with outbox(tmp_path) as box:
+        box._database.connection.execute("DROP TABLE waiting")
+        assert box.next("a") is None
+        box.put(alert("new"), ["a"])
+        assert texts(box) == ["new"]
+
+
 def test_a_file_that_is_damaged_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "alerts.db").write_bytes(b"damage" * 1000)
     with outbox(tmp_path) as box:

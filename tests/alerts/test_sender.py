@@ -13,6 +13,7 @@ from edge_sdk.alerts.alert import Alert
 from edge_sdk.alerts.channel import Fate, Outcome, Status
 from edge_sdk.alerts.outbox import Outbox
 from edge_sdk.alerts.sender import Sender
+from edge_sdk.errors import StorageError
 from edge_sdk.testing import FakeChannel, FakeClock
 
 
@@ -92,6 +93,25 @@ def test_one_that_is_refused_for_good_is_not_tried_again(outbox: Outbox, clock: 
     assert steps.said == r"400 no\x1b[31m such\nthing"
     assert steps.step() == 0
     assert [one.text for one in channel.delivered] == ["two"]
+
+
+def test_one_that_was_delivered_is_not_sent_again_while_the_disk_is_full(
+    outbox: Outbox, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = FakeChannel()
+    put(outbox, "one")
+    steps = sender(channel, outbox, clock)
+
+    def fail(number: int) -> None:
+        raise StorageError("the disk is full")
+
+    with monkeypatch.context() as full:
+        full.setattr(outbox, "done", fail)
+        for _ in range(2):
+            with pytest.raises(StorageError):
+                steps.step()
+    assert steps.step() == 0
+    assert (len(channel.delivered), outbox.count()) == (1, 0)
 
 
 def test_a_status_is_shown_when_it_changes_and_once_a_minute(outbox: Outbox, clock: FakeClock) -> None:

@@ -36,7 +36,8 @@ def pair() -> tuple[socket.socket, socket.socket]:
 def test_the_estimate_is_paid_before_and_the_rest_stays_as_credit(ledger: Ledger) -> None:
     toll = Toll(ledger)
     assert toll.pay(5_000)
-    assert spent(ledger) == 5_000
+    first = spent(ledger)
+    assert 5_000 < first < 8_000  # with room for a repeat and the end
     here, there = pair()
     with here, there:
         toll.opened(here)
@@ -44,11 +45,11 @@ def test_the_estimate_is_paid_before_and_the_rest_stays_as_credit(ledger: Ledger
         while len(there.recv(1_000, socket.MSG_WAITALL)) < 1_000:
             pass
         toll.settle()
-        assert spent(ledger) == 5_000
+        assert spent(ledger) == first
         assert toll.pay(3_000)  # of the credit
-        assert spent(ledger) == 5_000
-        assert toll.pay(4_000)
-        assert 5_000 < spent(ledger) < 7_000
+        assert spent(ledger) == first
+        assert toll.pay(5_000)
+        assert first < spent(ledger) < first + 3_000
         toll.closed()
 
 
@@ -67,18 +68,20 @@ def test_what_is_sent_beyond_the_estimate_is_charged(ledger: Ledger) -> None:
 def test_a_connection_that_did_not_come_about_counts_as_paid(ledger: Ledger) -> None:
     toll = Toll(ledger)
     assert toll.pay(1_000)
+    once = spent(ledger)
     toll.closed()
     assert toll.pay(1_000)
-    assert spent(ledger) == 2_000
+    assert spent(ledger) == 2 * once
 
 
 def test_where_the_budget_has_no_room_nothing_may_leave(ledger: Ledger) -> None:
     toll = Toll(ledger)
-    assert toll.pay(99_000)
+    assert toll.pay(95_000)
+    before = spent(ledger)
     toll.closed()
-    assert not toll.pay(2_000)
-    assert spent(ledger) == 99_000
-    assert toll.pay(1_000)
+    assert not toll.pay(5_000)
+    assert spent(ledger) == before
+    assert toll.pay(100)
 
 
 def test_without_a_ledger_all_is_free() -> None:

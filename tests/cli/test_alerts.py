@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import click
 import pytest
 from alert_parts import receiver
 from mqtt_parts import broker, listening, needs_broker, needs_paho
 
+from edge_sdk.alerts.alert import Kind
 from edge_sdk.alerts.signature import new_secret, read_secret, verify
 from edge_sdk.cli import cli
+from edge_sdk.cli.alerts import rules_for
 from edge_sdk.terminal.command import DONE, ERROR, NO, run
 
 
@@ -65,6 +68,14 @@ def test_what_cannot_be_used_is_one_line(tmp_path: Path, capsys: pytest.CaptureF
     ):
         assert alerts("test", *arguments) == ERROR
         assert message in capsys.readouterr().err
+
+
+def test_rules_of_a_loop() -> None:
+    assert [rule.kinds for rule in rules_for(None, ("fox",))] == [(Kind.FAULT, Kind.BUDGET, Kind.DRIFT)]
+    assert rules_for("fox, deer", ("deer", "fox", "boar"))[1].classes == ("fox", "deer")
+    for classes in ("", "wolf", "fox,wolf"):
+        with pytest.raises(click.UsageError, match="expected classes among fox"):
+            rules_for(classes, ("fox",))
 
 
 def test_a_secret(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from alert_parts import receiver
 from tiny_network import SPEC, write_tiny_bundle
 
 from cloud_server.local import start_local_server
@@ -84,6 +85,21 @@ def test_a_view_of_frame_and_region_costs_a_second_look(tmp_path: Path) -> None:
     assert spent and moved > 0
     macs = open_bundle("trailcam").manifest.macs
     assert len(entries) < float(spent[1]) * 1e9 / macs <= len(entries) + moved + 0.2
+
+
+def test_alerts_leave_while_the_loop_runs(tmp_path: Path) -> None:
+    given = ["--cloud", "none", "--frames", 60, "--out", tmp_path, "--state", tmp_path / "state"]
+    with receiver() as server:
+        loop(*given, "--webhook", server.url, "--alert-on", "deer,person,fox,boar,vehicle,bird")
+        arrived = [json.loads(body) for _, _, body in server.requests]
+    assert arrived
+    told = [one for one in arrived if one["kind"] == "class"]
+    assert told
+    with Journal(tmp_path / "state") as journal:
+        for one in told:
+            answer = journal.get(one["frame_id"])
+            assert answer is not None
+            assert answer.label == one["label"]
 
 
 def test_an_upload_budget_that_is_spent_is_said_and_kept(tmp_path: Path) -> None:
