@@ -12,7 +12,7 @@ from edge_sdk.model.bundle import Bundle, Golden, Manifest, write_bundle
 from edge_sdk.model.inputs import InputSpec, golden_picture, prepare
 from edge_sdk.model.policy import Policy
 from edge_sdk.model.runtime import Runtime
-from edge_sdk.types import Image
+from edge_sdk.types import Image, View
 
 
 def wrap_network(
@@ -30,6 +30,7 @@ def wrap_network(
     golden: Image | None = None,
     tolerance: float = 0.05,
     policy: Policy | None = None,
+    view: View = View.FRAME,
 ) -> Bundle:
     """Write a bundle around a network file. Its golden output is what the runtime computes here, now.
 
@@ -47,6 +48,7 @@ def wrap_network(
         golden: a typical picture, `uint8 (H, W, 3)` RGB; None: noise.
         tolerance: largest accepted absolute difference of a logit on another processor.
         policy: how to use it; None: the cautious `Policy()`.
+        view: what of a frame the network looks at.
 
     Raises:
         BundleError: the runtime cannot run the network, or gives NaN or infinity; the folder cannot be written.
@@ -70,5 +72,6 @@ def wrap_network(
         model=f"model{network.suffix}",
         format=runtime.format,
         golden=Golden("golden.png", tuple(float(value) for value in logits), tolerance),
+        view=view.value,
     )
     return write_bundle(path, model=network, manifest=manifest, golden=golden, policy=policy)

@@ -11,6 +11,7 @@ from edge_sdk.model.little import LittleModel
 from edge_sdk.model.policy import Policy
 from edge_sdk.model.wrap import wrap_network
 from edge_sdk.testing import FakeRuntime
+from edge_sdk.types import View
 
 SPEC = InputSpec(16, 8, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
@@ -21,12 +22,12 @@ def test_a_network_becomes_a_bundle(tmp_path: Path) -> None:
     photo = np.full((480, 640, 3), 200, np.uint8)
     bundle = wrap_network(
         tmp_path / "mine", tmp_path / "net.bin", runtime=runtime, labels=["dark", "bright"], input=SPEC, macs=7,
-        golden=photo, policy=Policy(threshold=0.6),
+        golden=photo, policy=Policy(threshold=0.6), view=View.REGION,
     )  # fmt: skip
     manifest = bundle.manifest
     assert (manifest.name, manifest.model, manifest.format, manifest.macs) == ("mine", "model.bin", "fake", 7)
     assert bundle.model_path.read_bytes() == b"weights"
-    assert bundle.policy.threshold == 0.6
+    assert (bundle.policy.threshold, manifest.view) == (0.6, "region")
     with LittleModel(bundle, runtime=runtime) as model:
         assert model.predict(photo).label == "bright"
 
