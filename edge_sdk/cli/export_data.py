@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge_sdk.cli.given import refuse_together, refuse_without
 from edge_sdk.cli.journal import open_journal
-from edge_sdk.cli.options import OLD_FILE, option, state_option, writable
+from edge_sdk.cli.options import OLD_FILE, OLD_FOLDER, option, state_option, writable
 from edge_sdk.errors import ConfigError
 from edge_sdk.terminal.text import literal
 
@@ -27,12 +28,15 @@ _TAXA = (
 _PICTURES = (
     "Copy the pictures that the device keeps of live cameras into the folder media beside OUT (camtrap-dp: in it)."
 )
+_ARCHIVE = "Export what cloud-server --archive FOLDER has kept, in place of a device's state folder."
 _PATH = click.Path(path_type=Path)
 
 
 @click.command("export-data")
 @click.option("--format", "form", required=True, type=click.Choice(FORMATS), help="What to write.")
 @state_option()
+@click.option("--archive", type=OLD_FOLDER, metavar="FOLDER", help=_ARCHIVE)
+@click.option("--device", default="", metavar="NAME", help="With --archive: the device whose frames are exported.")
 @option("--out", required=True, type=_PATH, callback=writable, help="File to write; of camtrap-dp a folder.")
 @click.option("--since", type=TIME, metavar="TIME", help="Only frames captured at or after this time (UTC).")
 @click.option("--until", type=TIME, metavar="TIME", help="Only frames captured before this time (UTC).")
@@ -59,6 +63,8 @@ _PATH = click.Path(path_type=Path)
 def export_data(
     form: str,
     state: Path | None,
+    archive: Path | None,
+    device: str,
     out: Path,
     since: datetime | None,
     until: datetime | None,
@@ -75,7 +81,7 @@ def export_data(
     project: str,
     contributor: str,
 ) -> None:
-    """Export what a device knows of its frames, also while it runs.
+    """Export what a device or a server knows of its frames, also while it runs.
 
     The formats: MegaDetector's batch results 1.6 (JSON), a Camtrap DP 1.0.2 data package, COCO Camera Traps (JSON), or
     a CSV with a line for each frame.
@@ -87,10 +93,13 @@ def export_data(
     from edge_sdk.formats.kinds import Taxa
     from edge_sdk.formats.media import Media
     from edge_sdk.formats.megadetector import write_megadetector
+    from edge_sdk.formats.server_archive import archived_entries
     from edge_sdk.formats.sighting import sightings
     from edge_sdk.formats.table import write_table
     from edge_sdk.networks.label_map import read_mapping
 
+    refuse_together(("--state", "--archive", "each holds frames of its own"))
+    refuse_without(("--device", "--archive", "a state folder is of one device"))
     write = dict(zip(FORMATS, (write_megadetector, write_camtrap_dp, write_coco, write_table), strict=True))[form]
     where = Deployment(
         deployment_id, place, latitude, longitude, _utc(start), _utc(end), project=project, contributor=contributor
@@ -99,11 +108,13 @@ def export_data(
         raise ConfigError(f"expected a {'folder' if form == 'camtrap-dp' else 'file'} for {form}; got {out}")
     meaning = Taxa({} if taxa is None else read_mapping(taxa))
     copies = None if not pictures else out if form == "camtrap-dp" else out.parent
-    media = Media(state or default_state_dir(), base=base, copies=copies)
+    media = Media(archive or state or default_state_dir(), base=base, copies=copies)
+    if archive is None:
+        entries = open_journal(state).query(since=_utc(since), until=_utc(until))
+    else:
+        entries = archived_entries(archive, device, since=_utc(since), until=_utc(until))
     count = _Count()
-    with open_journal(state) as journal:
-        entries = journal.query(since=_utc(since), until=_utc(until))
-        write(out, count.of(sightings(entries, media, meaning, event_gap_s=gap_s)), where)
+    write(out, count.of(sightings(entries, media, meaning, event_gap_s=gap_s)), where)
     click.echo(literal(f"{out}: {count.frames} frames"))
 
 

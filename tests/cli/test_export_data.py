@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from format_parts import fill
 
+from edge_sdk import EdgeClassifier, MotionGate, open_camera
 from edge_sdk.cli import cli
 from edge_sdk.cli.export_data import FORMATS
+from edge_sdk.config import StorageSettings
 from edge_sdk.terminal.command import run
 
 PLACE = ["--place", "hide", "--latitude", "52.5", "--longitude", "-1.25"]
@@ -49,6 +51,26 @@ def test_times_taxa_base_and_pictures(state: Path, tmp_path: Path) -> None:
     assert images["v.MP4"]["detections"][0]["category"] == "4"
 
 
+def test_what_a_device_did_and_what_a_server_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state, archive = tmp_path / "state", tmp_path / "archive"
+    storage = StorageSettings(archive="10MB")
+    with EdgeClassifier(state_dir=state, gate=MotionGate(), threshold=0.0, storage=storage) as edge:
+        seen = [frame for frame, _ in edge.watch(open_camera("simulated://trailcam?seed=2&frames=12"))]
+    out = tmp_path / "package"
+    assert export(state, out, "camtrap-dp", *PLACE, "--pictures") == 0
+    with (out / "media.csv").open(newline="") as file:
+        media = list(csv.DictReader(file))
+    assert {row["mediaID"] for row in media} == {frame.frame_id for frame in seen}
+    assert all((out / row["filePath"]).is_file() for row in media)
+    archive.mkdir()
+    line = {"file": "2026-06-01/a.jpg", "label": "deer", "confidence": 0.9, "model": "vit", "device": "cam-1"}
+    (archive / "answers.jsonl").write_text(json.dumps({**line, "received_at": "2026-06-01T12:00:00Z"}))
+    capsys.readouterr()
+    given = ["--archive", str(archive), "--device", "cam-1", "--format", "csv", "--out", str(tmp_path / "a.csv")]
+    assert run(cli, "edge-sdk", ["export-data", *given]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'a.csv'}: 1 frames\n"
+
+
 def test_one_line_says_what_is_wrong(state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def refused(*given: str, out: Path = tmp_path / "out", folder: Path = state) -> str:
         assert export(folder, out, *given) == 2
@@ -58,6 +80,8 @@ def test_one_line_says_what_is_wrong(state: Path, tmp_path: Path, capsys: pytest
     assert "expected latitude and longitude" in refused("camtrap-dp")
     assert "-90 to 90; got 91" in refused("camtrap-dp", "--latitude", "91", "--longitude", "0")
     assert "expected a file for csv" in refused("csv", out=tmp_path)
+    assert "--device" in refused("csv", "--device", "cam-1")
+    assert "not both" in refused("csv", "--archive", str(tmp_path))
     assert "no journal at" in refused("csv", folder=tmp_path)
     (tmp_path / "file").touch()
     assert "expected a folder for camtrap-dp" in refused("camtrap-dp", *PLACE, out=tmp_path / "file")
