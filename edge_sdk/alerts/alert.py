@@ -48,6 +48,7 @@ class Alert:
         alert_id: unique for ever, 32 hexadecimal digits.
         rule: name of the rule that asked for it.
         phase: a moment, or the beginning or end of what lasts.
+        about: of what lasts: its name, the same in both; "link", "drift", a budget, a fault's name.
         label: of a class alert: the class.
         confidence: of a class alert: probability of `label`, in [0, 1].
         origin: of a class alert: which model says so.
@@ -63,6 +64,7 @@ class Alert:
     alert_id: str = field(default_factory=new_frame_id)
     rule: str = ""
     phase: Phase = Phase.HAPPENED
+    about: str | None = None
     label: str | None = None
     confidence: float | None = None
     origin: Origin | None = None

@@ -153,7 +153,8 @@ class Alerts:
             name: what it is about; a later call with the same name replaces it.
             text: one sentence for a person.
         """
-        self._faults[name] = Condition(Kind.FAULT, name, f"{name}: {one_line(text)}")
+        shown = one_line(name)
+        self._faults[name] = Condition(Kind.FAULT, shown, f"{shown}: {one_line(text)}")
         self._changed = True
         self._news.set()
 

@@ -148,4 +148,4 @@ class Judge:
 
     def _alert(self, rule: AlertRule, condition: Condition, phase: Phase, text: str) -> Alert:
         moment = datetime.fromtimestamp(self._clock.wall_s(), UTC)
-        return Alert(condition.kind, self._device, text, moment, rule=rule.name, phase=phase)
+        return Alert(condition.kind, self._device, text, moment, rule=rule.name, phase=phase, about=condition.name)

@@ -6,6 +6,7 @@ Topics, below `edge-sdk/DEVICE`: `alert` (each alert, QoS 1), `state` (what the 
 
 from __future__ import annotations
 
+import logging
 import re
 import ssl
 import sys
@@ -21,8 +22,11 @@ from edge_sdk.alerts.discovery import configurations, state
 from edge_sdk.alerts.toll import Toll, opening_bytes, payload_bytes
 from edge_sdk.errors import ConfigError
 from edge_sdk.redaction import without_secrets
+from edge_sdk.security.credentials import is_loopback
 from edge_sdk.security.pem import check_authority, check_pair
 from edge_sdk.terminal.line import one_line
+
+_log = logging.getLogger(__name__)
 
 _TOPIC = re.compile(r"[A-Za-z0-9_./-]{1,128}")
 _LONGEST_PAUSE_S = 120
@@ -111,6 +115,8 @@ class MqttAlerts:
         self._password = password if password is not None else unquote(parts.password) if parts.password else None
         if self._password is not None and self._user is None:
             raise ConfigError("expected user beside password; got a password alone")
+        if self._password is not None and not self._encrypted and not is_loopback(host):
+            _log.warning("the password goes to %s unencrypted (mqtts:// encrypts): anyone on the way can use it", host)
         self._context = _context(ca, cert, key) if self._encrypted else None
         self._topic, self._discovery, self._timeout_s = topic, discovery, timeout_s
         self.name = name or f"{parts.scheme}://{host}:{self._port}"
@@ -156,7 +162,8 @@ class MqttAlerts:
 
     def deliver(self, alert: Alert) -> Outcome:
         """Publish the alert and wait for the broker's acknowledgement."""
-        if not self._ready.wait(self._timeout_s) or self._closed:
+        is_ready, client = self._ready.wait(self._timeout_s), self._client
+        if not is_ready or client is None:
             return Outcome(Fate.LATER, self._trouble)
         if self._sent is None or self._sent[0] != alert.alert_id:
             body = alert.to_json()
@@ -164,7 +171,7 @@ class MqttAlerts:
                 return Outcome(Fate.LATER, "the upload budget has no room for it now")
             self._acknowledged.clear()
             # Where the connection has just ended, paho holds the message and sends it on the next one.
-            self._sent = alert.alert_id, self._client.publish(f"{self._base}/alert", body, qos=1).mid
+            self._sent = alert.alert_id, client.publish(f"{self._base}/alert", body, qos=1).mid
         number = self._sent[1]
         with self._news:
             self._news.wait_for(lambda: number in self._acknowledged or self._closed, self._timeout_s)
@@ -181,11 +188,11 @@ class MqttAlerts:
 
     def close(self) -> None:
         """Say "offline" and disconnect; a delivery that waits returns."""
+        client, self._client = self._client, None
         with self._news:
             self._closed = True
             self._news.notify_all()
         self._ready.set()
-        client, self._client = self._client, None
         if client is None:
             return
         if client.is_connected():

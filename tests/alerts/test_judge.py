@@ -83,6 +83,12 @@ def test_what_lasts_is_told_at_its_beginning_and_end_once() -> None:
     assert phases == [[], [Phase.BEGAN], [], [Phase.ENDED], []]
 
 
+def test_the_end_names_what_began() -> None:
+    rules = judge(AlertRule(kinds=(Kind.FAULT, Kind.BUDGET)))
+    began, ended = rules.conditions([OFFLINE, SPENT]), rules.conditions([])
+    assert [one.about for one in began] == [one.about for one in ended] == ["link", "5MB/day"]
+
+
 def test_what_lasts_beyond_quiet_hours_is_told_after_them() -> None:
     clock = FakeClock(wall(2027, 1, 15, 23))
     rules = judge(AlertRule(kinds=(Kind.FAULT, Kind.BUDGET), quiet="22:00-06:00"), clock=clock)

@@ -216,6 +216,16 @@ def test_what_else_cannot_be_used_is_refused() -> None:
 
 
 @needs_paho
+def test_a_password_that_can_be_read_on_the_way_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    for address in ("mqtts://cam:geheim@broker.example", "mqtt://cam:geheim@localhost", "broker.example"):
+        MqttAlerts(address)
+    assert not caplog.text
+    MqttAlerts("mqtt://cam:geheim@broker.example")
+    assert "the password goes to broker.example unencrypted" in caplog.text
+    assert "geheim" not in caplog.text
+
+
+@needs_paho
 def test_its_name_shows_no_password() -> None:
     assert MqttAlerts("mqtts://cam:geheim@host").name == "mqtts://host:8883"
     assert MqttAlerts("host").name == "mqtt://host:1883"
