@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,12 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from format_parts import frame_id, read
+from format_parts import TAXA, frame_id, read, said
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edge_sdk.errors import ConfigError, StorageError
 from edge_sdk.formats.camtrap_dp import DESCRIPTOR, write_camtrap_dp
 from edge_sdk.formats.deployment import Deployment
-from edge_sdk.formats.sighting import Sighting
+from edge_sdk.formats.media import Media
+from edge_sdk.formats.sighting import Sighting, sightings
+from edge_sdk.store.journal import JournalEntry
 
 HIDE = Deployment("d1", "hide", 52.5, -1.25, project="Foxes", contributor="Ann")
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
@@ -141,11 +146,27 @@ def test_a_region_is_a_box(state: Path, tmp_path: Path) -> None:
     assert found[f"{frame_id(1)}-event"]["bboxX"] == ""
 
 
-@pytest.mark.parametrize("given", [Deployment("d1"), Deployment("d1", latitude=1.0)])
-def test_a_place_without_coordinates_is_refused(given: Deployment, tmp_path: Path) -> None:
+@given(label=st.text(min_size=1), source=st.text(), suffix=st.sampled_from(["", ".jpg", ".mp4"]), note=st.text())
+@settings(max_examples=50)
+def test_text_of_others_stays_in_its_cell(package: Path, label: str, source: str, suffix: str, note: str) -> None:
+    answer = said(1, label, source=f"{source}{suffix}").answer
+    entry = JournalEntry(answer, answer, None, None, note, cloud_model=label)
+    out = package.parent / "any"
+    write_camtrap_dp(out, sightings([entry], Media(package), TAXA), HIDE)
+    (medium,) = table(out / "media.csv", "mediaID").values()
+    assert re.fullmatch(r"^(?=^[^./~])(^((?!\.{2}).)*$).*$", medium["filePath"])
+    assert re.fullmatch(r"(image|video)/[a-z0-9-]+", medium["fileMediatype"])
+    observations = table(out / "observations.csv", "observationID")
+    assert sorted(observations) == [f"{frame_id(1)}-event", f"{frame_id(1)}-media"]
+    for row in (medium, *observations.values()):
+        assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) for cell in row.values())
+
+
+@pytest.mark.parametrize("place", [Deployment("d1"), Deployment("d1", latitude=1.0)])
+def test_a_place_without_coordinates_is_refused(place: Deployment, tmp_path: Path) -> None:
     none: tuple[Sighting, ...] = ()
     with pytest.raises(ConfigError, match="latitude and longitude"):
-        write_camtrap_dp(tmp_path / "out", none, given)
+        write_camtrap_dp(tmp_path / "out", none, place)
     with pytest.raises(ConfigError, match="expected frames, or start and end"):
         write_camtrap_dp(tmp_path / "out", none, HIDE)
     write_camtrap_dp(tmp_path / "out", none, replace(HIDE, start=NOW, end=NOW))
