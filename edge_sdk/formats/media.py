@@ -44,6 +44,7 @@ class Medium:
         is_copied: the file is a copy of the picture that the device kept.
         is_file: it is a file that the device read; else the picture was the device's own.
         size: width and height in pixels, where they are known.
+        given: the path as the device had it.
     """
 
     path: str
@@ -53,13 +54,15 @@ class Medium:
     is_copied: bool = False
     is_file: bool = False
     size: tuple[int, int] | None = None
+    given: str = ""
 
     @property
     def uri(self) -> str:
         """`path`, as a `file:` address where it is absolute or could not stand as a relative path of a data package."""
         if _PLAIN.fullmatch(self.path) and ".." not in self.path:
             return self.path
-        return "file://" + quote(self.path if self.path.startswith("/") else f"/{self.path}").replace("..", "%2E%2E")
+        absolute = Path(self.given or self.path).absolute().as_posix()
+        return "file://" + quote(absolute, errors="replace").replace("..", "%2E%2E")
 
 
 class Media:
@@ -87,7 +90,8 @@ class Media:
         if "://" not in source and (is_video or suffix in IMAGE_SUFFIXES):
             path = PurePath(source)
             media_type = f"{'video' if is_video else 'image'}/{_TYPES.get(suffix[1:], suffix[1:])}"
-            return Medium(self._below_base(path), media_type, path.parent.as_posix(), is_video, is_file=True)
+            camera, below = path.parent.as_posix(), self._below_base(path)
+            return Medium(below, media_type, camera, is_video, is_file=True, given=path.as_posix())
         copied = self._copy(entry) if self._copies is not None and entry.picture is not None else None
         return copied or Medium(f"{FOLDER}/{entry.answer.frame_id}.jpg", "image/jpeg", source)
 

@@ -66,7 +66,7 @@ def test_media_are_photos_videos_and_kept_pictures(package: Path) -> None:
         "2026-06-01T12:50:00+02:00",
     )
     assert (video["filePath"], video["fileMediatype"]) == ("DCIM/v.MP4", "video/mp4")
-    assert media[frame_id(41)]["filePath"] == "file:///a%2E%2Eb%0A.jpg"
+    assert media[frame_id(41)]["filePath"] == "file:///card/a%2E%2Eb%0A.jpg"
     assert media[frame_id(40)]["fileName"].startswith("'=cmd")
     assert {row["filePublic"] for row in media.values()} == {"false"}
 

@@ -81,3 +81,4 @@ def test_every_path_can_stand_in_a_data_package(path: str) -> None:
 def test_plain_relative_paths_stand_as_they_are() -> None:
     assert Medium("DCIM/a b.jpg", "image/jpeg", "").uri == "DCIM/a b.jpg"
     assert Medium("/card/a b.jpg", "image/jpeg", "").uri == "file:///card/a%20b.jpg"
+    assert Media(Path("state"), base=Path("/card")).of(entry("/card/=a.jpg")).uri == "file:///card/%3Da.jpg"
