@@ -14,6 +14,7 @@ HEAVY = ("torch", "timm", "torchvision", "pandas", "executorch", "matplotlib")
 DEVICE_MODULES = [
     f"edge_sdk.{name}"
     for name in (
+        "alerts.alerts",
         "pipeline.classifier",
         "link.uplink",
         "camera",
