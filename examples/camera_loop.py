@@ -139,7 +139,8 @@ def main(
         raise click.UsageError("--big and --label-map are for the server that starts here, where --cloud names none")
     check_runtime()
     opened = open_bundle(bundle)
-    channels, rules = list(open_channels(mqtt, webhook)), rules_for(alert_on, opened.manifest.labels)
+    channels = list(open_channels(mqtt, webhook))
+    rules = rules_for(alert_on, opened.manifest.labels, provisional=cloud == "none")
     if not channels and (alert_on or alerts_metered):
         raise click.UsageError("--alert-on and --alerts-metered go with --mqtt or --webhook")
     if local:

@@ -106,12 +106,13 @@ def open_channels(
         yield Webhook(webhook, secret=_secret(secret_file), ca=ca)
 
 
-def rules_for(classes: str | None, labels: Sequence[str]) -> list[AlertRule]:
+def rules_for(classes: str | None, labels: Sequence[str], *, provisional: bool = False) -> list[AlertRule]:
     """The rules of a loop: one for faults, budgets and drift, and one for classes that an option names.
 
     Args:
         classes: with commas between; None: none.
         labels: the bundle's.
+        provisional: tell unsure answers of the device too.
 
     Raises:
         click.UsageError: a class is none of the bundle's.
@@ -124,7 +125,7 @@ def rules_for(classes: str | None, labels: Sequence[str]) -> list[AlertRule]:
         named = tuple(filter(None, (one.strip() for one in classes.split(","))))
         if not named or set(named) - set(labels):
             raise click.UsageError(f"--alert-on: expected classes among {', '.join(labels)}; got {classes!r}")
-        rules.append(AlertRule(named, at_most="20/h", name="classes"))
+        rules.append(AlertRule(named, at_most="20/h", provisional=provisional, name="classes"))
     return rules
 
 
