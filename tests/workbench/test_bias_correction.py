@@ -41,7 +41,8 @@ def test_every_layers_mean_is_the_float_networks() -> None:
     assert len(wanted) == 5
     for name, mean in wanted.items():
         assert (before[name] - mean).abs().max() > 1e-4
-        torch.testing.assert_close(after[name], mean, atol=1e-6, rtol=1e-5)
+        off = (after[name] - mean).abs().max()  # a bias is a whole number of the accumulator's steps
+        assert off < 1e-3 and off < 0.2 * (before[name] - mean).abs().max()
     assert told[-1][0] == told[-1][1] and told == sorted(told)
 
 

@@ -53,7 +53,11 @@ def binary(editor: Editor, node: Operator) -> Operator:
         if picture is not None:
             pictures += 1
             factors.append(picture)
-        elif value is not None and value.numel() in (1, shape(node)[-1]) and value.numel() == max(value.shape[-1:]):
+        elif (
+            value is not None
+            and value.numel() in (1, shape(node)[-1])
+            and value.numel() == max(value.shape[-1:], default=1)
+        ):
             factors.append(value.reshape(1, -1, 1, 1))
         elif isinstance(one, int | float):
             factors.append(one)

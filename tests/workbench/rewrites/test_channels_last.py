@@ -23,3 +23,8 @@ def test_a_picture_that_stays_turned_keeps_its_permutation() -> None:
 
 def test_factors_that_are_not_one_a_channel_are_left_where_they_are() -> None:
     assert rewritten(lambda x: x.permute(0, 2, 3, 1) * torch.arange(480.0).view(1, 6, 10, 8))["permute"] == 1
+
+
+def test_a_factor_without_a_dimension_is_one_for_all_channels() -> None:
+    found = rewritten(lambda x: (x.permute(0, 2, 3, 1) * torch.tensor(0.7)).permute(0, 3, 1, 2) + 1.0)
+    assert "permute" not in found
