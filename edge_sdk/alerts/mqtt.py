@@ -23,7 +23,7 @@ from edge_sdk.alerts.toll import Toll, opening_bytes, payload_bytes
 from edge_sdk.errors import ConfigError
 from edge_sdk.redaction import without_secrets
 from edge_sdk.security.credentials import is_loopback
-from edge_sdk.security.pem import check_authority, check_pair
+from edge_sdk.security.pem import client_context
 from edge_sdk.terminal.line import one_line
 
 _log = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ class MqttAlerts:
             raise ConfigError("expected user beside password; got a password alone")
         if self._password is not None and not self._encrypted and not is_loopback(host):
             _log.warning("the password goes to %s unencrypted (mqtts:// encrypts): anyone on the way can use it", host)
-        self._context = _context(ca, cert, key) if self._encrypted else None
+        self._context = client_context(ca, cert, key) if self._encrypted else None
         self._topic, self._discovery, self._timeout_s = topic, discovery, timeout_s
         self.name = name or f"{parts.scheme}://{host}:{self._port}"
         self._toll, self._base, self._device = Toll(), "", ""
@@ -277,13 +277,3 @@ class MqttAlerts:
             self._published = payload
         with self._paying:
             self._toll.settle()  # of pings too
-
-
-def _context(ca: str | Path | None, cert: str | Path | None, key: str | Path | None) -> ssl.SSLContext:
-    if ca is not None:
-        check_authority(Path(ca))
-    context = ssl.create_default_context(cafile=ca)
-    if cert is not None and key is not None:
-        check_pair(Path(cert), Path(key))
-        context.load_cert_chain(cert, key)
-    return context

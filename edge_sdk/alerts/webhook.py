@@ -20,7 +20,7 @@ from edge_sdk.camera.http_client import TimedSocket
 from edge_sdk.errors import ConfigError
 from edge_sdk.redaction import without_secrets
 from edge_sdk.security.credentials import is_loopback
-from edge_sdk.security.pem import check_authority
+from edge_sdk.security.pem import client_context
 from edge_sdk.terminal.line import one_line
 
 _NEVER = frozenset({400, 410, 413, 415, 422})
@@ -77,7 +77,7 @@ class Webhook:
         self._headers = _checked(headers or {})
         if self._headers and not self._encrypted and not is_loopback(host):
             raise ConfigError(f"expected https:// where headers carry credentials; got {shown!r}")
-        self._context = _context(ca) if self._encrypted else None
+        self._context = client_context(ca) if self._encrypted else None
         self._timeout_s, self._clock = timeout_s, clock
         self.name = name or f"webhook {parts.scheme}://{parts.netloc}"  # the path may hold a secret
         self._toll = Toll()
@@ -185,10 +185,3 @@ def _checked(headers: Mapping[str, str]) -> dict[str, str]:
         if not (name.isascii() and name.replace("-", "").isalnum() and value.isascii() and value.isprintable()):
             raise ConfigError(f"expected headers as printable ASCII; the one called {name!r} is not")
     return dict(headers)
-
-
-def _context(ca: str | Path | None) -> ssl.SSLContext:
-    if ca is None:
-        return ssl.create_default_context()
-    check_authority(Path(ca))
-    return ssl.create_default_context(cafile=ca)

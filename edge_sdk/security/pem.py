@@ -6,9 +6,13 @@ import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge_sdk.errors import ConfigError
 from edge_sdk.security.files import BYTE_ORDER_MARK, read_given
+
+if TYPE_CHECKING:
+    import ssl
 
 _BEGIN, _END = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
 _ENCRYPTED = (b"BEGIN ENCRYPTED PRIVATE KEY", b"Proc-Type: 4,ENCRYPTED")
@@ -119,3 +123,27 @@ def _number_that_fits(chain: bytes, key: Path) -> int:
             with suppress(OSError):
                 os.unlink(name)
     return 0
+
+
+def client_context(
+    ca: str | Path | None, cert: str | Path | None = None, key: str | Path | None = None
+) -> ssl.SSLContext:
+    """What a client checks a server by, and shows of itself; the files are checked first.
+
+    Args:
+        ca: file of the authority that the server's certificate must come from; None: those of this machine.
+        cert: file of the client's own certificate, with `key`.
+        key: its key.
+
+    Raises:
+        ConfigError: a file cannot be used.
+    """
+    import ssl
+
+    if ca is not None:
+        check_authority(Path(ca))
+    context = ssl.create_default_context(cafile=ca)
+    if cert is not None and key is not None:
+        check_pair(Path(cert), Path(key))
+        context.load_cert_chain(cert, key)
+    return context

@@ -19,15 +19,9 @@ from torch.fx import Node
 from edge_sdk.workbench.device_rounding import accumulator_step, round_as_device
 from edge_sdk.workbench.rewrites.editor import KEEPS_FLOAT, argument
 from edge_sdk.workbench.rounding import fit_layer
-from edge_sdk.workbench.walk import attribute, steps
+from edge_sdk.workbench.walk import attribute, is_layer, steps
 
-_LAYERS = ("aten.conv", "aten.linear")
 _BIAS = 2  # its place among the arguments of a convolution or a linear layer
-
-
-def is_layer(node: Node) -> bool:
-    """Whether a node of a captured network is a convolution or a linear layer."""
-    return node.op == "call_function" and str(node.target).startswith(_LAYERS)
 
 
 def correct_biases(

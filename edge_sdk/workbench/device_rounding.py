@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.fx import Node
 
-from edge_sdk.workbench.walk import attribute
+from edge_sdk.workbench.walk import attribute, is_layer
 
 _ATEN = torch.ops.aten
 _CLAMPS = (_ATEN.hardtanh.default, _ATEN.hardtanh_.default, _ATEN.relu.default, _ATEN.relu_.default)
@@ -24,15 +24,22 @@ _BITS = 20  # of XNNPACK's factors in a sum (`xnn_init_qs8_add_minmax_params`)
 
 def accumulator_step(network: Any, node: Node) -> torch.Tensor | None:
     """`float32 (C,)`: one unit of an int8 layer's accumulator, its input's step times its weight's; None in float."""
-    value, weight = node.args[0], node.args[1]
-    step = _step_of(value)
-    if step is None or not isinstance(weight, Node) or "dequantize_per_channel" not in str(weight.target):
+    step, weight = _step_of(node.args[0]), int8_weight(node)
+    if step is None or weight is None:
         return None
-    scales, axis = weight.args[1], weight.args[3]
-    if axis != 0 or not isinstance(scales, Node) or "transpose" in str(node.target):
-        return None
-    found: torch.Tensor = attribute(network, scales).float() * torch.tensor(step, dtype=torch.float32)
+    found: torch.Tensor = attribute(network, weight[1]).float() * torch.tensor(step, dtype=torch.float32)
     return found
+
+
+def int8_weight(node: Node) -> tuple[Node, Node] | None:
+    """The codes and the steps of a layer's int8 weight, one step for each output; None where it has no such weight."""
+    weight = node.args[1]
+    if not isinstance(weight, Node) or "dequantize_per_channel" not in str(weight.target):
+        return None
+    codes, scales, axis = (weight.args[place] for place in (0, 1, 3))
+    if axis != 0 or "transpose" in str(node.target) or not (isinstance(codes, Node) and isinstance(scales, Node)):
+        return None
+    return codes, scales
 
 
 def round_as_device(
@@ -61,7 +68,7 @@ def round_as_device(
                 total = sum(code * factor for code, factor in zip(codes, factors, strict=True))
                 value.copy_(((total + (1 << (shift - 1))) >> shift).float() * out)
         return
-    step = accumulator_step(network, node) if str(node.target).startswith(("aten.conv", "aten.linear")) else None
+    step = accumulator_step(network, node) if is_layer(node) else None
     if step is None:
         return
     scale = step / torch.tensor(out, dtype=torch.float32)

@@ -13,11 +13,12 @@ has few weights (the first layer, depthwise layers), luck decides how well a ste
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch.fx import Node
 
+from edge_sdk.workbench.device_rounding import int8_weight
 from edge_sdk.workbench.moments import Moments, moments
 from edge_sdk.workbench.specialize.sparse import LEVELS, Grid, quantize
 from edge_sdk.workbench.walk import attribute
@@ -48,15 +49,10 @@ def fit_layer(
         values: its outputs, which are changed to what the new weight gives.
         wanted: the outputs of the layer in the float network.
     """
-    dequantised = node.args[1]
-    if not isinstance(dequantised, Node) or "dequantize_per_channel" not in str(dequantised.target):
+    found = int8_weight(node)
+    if found is None or weight.dim() not in (2, 4) or any(len(one.users) != 1 for one in found):
         return
-    codes, scales, axis = (cast(Any, dequantised.args[place]) for place in (0, 1, 3))
-    if axis != 0 or weight.dim() not in (2, 4) or "transpose" in str(node.target) or len(codes.users) != 1:
-        return
-    if len(scales.users) != 1:
-        return
-    code, scale = attribute(network, codes), attribute(network, scales)
+    code, scale = (attribute(network, one) for one in found)
 
     def run(value: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
         return node.target(value, kernel, None, *node.args[3:], **_without_bias(node))  # type: ignore[operator,no-any-return]

@@ -11,9 +11,8 @@ from typing import Any
 
 from torch.fx import Node
 
-from edge_sdk.workbench.bias_correction import is_layer
 from edge_sdk.workbench.observers import remove_observers
-from edge_sdk.workbench.walk import attribute, module_of
+from edge_sdk.workbench.walk import attribute, is_layer, module_of
 
 _QUANTISE = "quantized_decomposed.quantize_per_tensor"
 _WEIGHT = "quantized_decomposed.dequantize_per_channel"

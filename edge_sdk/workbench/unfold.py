@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.fx import Node
 
-from edge_sdk.workbench.bias_correction import is_layer
+from edge_sdk.workbench.walk import is_layer
 
 _LEAST = 1e-6  # share of the largest factor of a normalisation below which a channel is left as it is
 _NORM = "aten.batch_norm"

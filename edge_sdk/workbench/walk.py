@@ -33,6 +33,7 @@ OnNode = Callable[[Node, list[torch.Tensor], Callable[[Node], list[Any]]], None]
 """Called as `on_node(node, values, inputs_of)` after a node has run. `values` holds one tensor a picture, and may be
 changed; `inputs_of(source)` gives those of a node that it takes."""
 
+_LAYERS = ("aten.conv", "aten.linear")
 _LIVE_AT_ONCE = 4  # tensors of the largest size: a layer's input, output, and both once more as int8 and back
 
 
@@ -118,6 +119,11 @@ def most_pictures(network: Any, picture: torch.Tensor, memory: int) -> int:
 def attribute(network: Any, node: Node) -> Any:
     """The weight or constant that a `get_attr` node stands for."""
     return attrgetter(str(node.target))(network)
+
+
+def is_layer(node: Node) -> bool:
+    """Whether a node of a captured network is a convolution or a linear layer."""
+    return node.op == "call_function" and str(node.target).startswith(_LAYERS)
 
 
 def module_of(node: Node) -> str:

@@ -8,9 +8,9 @@ import pytest
 import torch
 from int8_pair import pair
 
-from edge_sdk.workbench.bias_correction import correct_biases, is_layer
+from edge_sdk.workbench.bias_correction import correct_biases
 from edge_sdk.workbench.lowering import quiet
-from edge_sdk.workbench.walk import walk
+from edge_sdk.workbench.walk import is_layer, walk
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the exporter's own code
 

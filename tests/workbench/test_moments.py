@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from edge_sdk.workbench.bias_correction import is_layer
 from edge_sdk.workbench.moments import Moments, moments
+from edge_sdk.workbench.walk import is_layer
 
 LAYERS = [
     nn.Conv2d(6, 4, 3, 2, 1),
