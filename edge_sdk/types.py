@@ -233,11 +233,11 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One visit: frames of one source that belong together, and one answer to all of them.
+    """One visit: frames of one camera that belong together, and one answer to all of them.
 
     Attributes:
         event_id: the id of its first frame; the journal has it with each of its frames.
-        source: where its frames came from.
+        source: where its frames came from: a live camera, or the folder of photos and videos.
         began_at: when its first frame was taken, with a time zone.
         ended_at: when its last frame was taken.
         frames: how many frames it has.

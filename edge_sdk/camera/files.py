@@ -9,6 +9,7 @@ import stat
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import PurePath
 
 from edge_sdk.images.read import IMAGE_SUFFIXES
 
@@ -72,6 +73,17 @@ LEFT_OUT = frozenset(
 
 _RECOVERED = re.compile(r"found\.\d{3}")
 _NUMBER = re.compile(r"(\d+)")
+
+
+def camera_of(source: str) -> str:
+    """What took a frame, by its source: the folder of a photo or video, or the source itself of a live camera."""
+    return PurePath(source).parent.as_posix() if suffix_of_file(source) else source
+
+
+def suffix_of_file(source: str) -> str:
+    """The suffix of a photo or video, in small letters; "" where a frame's source is no such file."""
+    suffix = PurePath(source).suffix.lower()
+    return suffix if "://" not in source and (suffix in VIDEO_SUFFIXES or suffix in IMAGE_SUFFIXES) else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from edge_sdk.model.nothing import plain_words, says_nothing
+
 
 class Kind(StrEnum):
     """The kinds of observations of Camtrap DP 1.0.2 (`observationType`)."""
@@ -22,7 +24,6 @@ class Kind(StrEnum):
 
 
 _WORDS: dict[Kind, str] = {
-    Kind.BLANK: "background, blank, empty, false trigger, misfire, no animal, no animals, none, nothing",
     Kind.HUMAN: "child, homo sapiens, human, humans, man, pedestrian, people, person, persons, woman",
     Kind.VEHICLE: (
         "atv, bicycle, bike, boat, bus, car, cars, lorry, motorbike, motorcycle, pickup, quad, tractor, train, truck, "
@@ -53,7 +54,7 @@ class Taxa:
         meaning = self._meaning(label)
         if meaning is not None:
             return Kind(meaning) if meaning in frozenset(Kind) else Kind.ANIMAL
-        return _KINDS.get(" ".join(label.lower().replace("_", " ").replace("-", " ").split()), Kind.ANIMAL)
+        return Kind.BLANK if says_nothing(label) else _KINDS.get(plain_words(label), Kind.ANIMAL)
 
     def scientific_name(self, label: str) -> str:
         """The scientific name that was given for the label, or ""."""

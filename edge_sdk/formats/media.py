@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from urllib.parse import quote
 
-from edge_sdk.camera.files import VIDEO_SUFFIXES
+from edge_sdk.camera.files import VIDEO_SUFFIXES, camera_of, suffix_of_file
 from edge_sdk.durable.files import write_whole
 from edge_sdk.errors import ImageError
 from edge_sdk.images.header import read_header
-from edge_sdk.images.read import IMAGE_SUFFIXES
 from edge_sdk.store.frames import decode_frame
 from edge_sdk.store.schema import JournalEntry
 
@@ -85,13 +84,11 @@ class Media:
             OSError: a copy cannot be written.
         """
         source = entry.answer.source
-        suffix = PurePath(source).suffix.lower()
-        is_video = suffix in VIDEO_SUFFIXES
-        if "://" not in source and (is_video or suffix in IMAGE_SUFFIXES):
-            path = PurePath(source)
+        if suffix := suffix_of_file(source):
+            path, is_video = PurePath(source), suffix in VIDEO_SUFFIXES
             media_type = f"{'video' if is_video else 'image'}/{_TYPES.get(suffix[1:], suffix[1:])}"
-            camera, below = path.parent.as_posix(), self._below_base(path)
-            return Medium(below, media_type, camera, is_video, is_file=True, given=path.as_posix())
+            below = self._below_base(path)
+            return Medium(below, media_type, camera_of(source), is_video, is_file=True, given=path.as_posix())
         copied = self._copy(entry) if self._copies is not None and entry.picture is not None else None
         return copied or Medium(f"{FOLDER}/{entry.answer.frame_id}.jpg", "image/jpeg", source)
 

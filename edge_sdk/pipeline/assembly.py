@@ -110,7 +110,7 @@ def assemble(settings: Settings) -> Parts:
         throttle = Throttle(model, ledger, power, None if settings.view is None else View(settings.view))
         admission = Admission(policy, ledger, settings.preferences, power, View(settings.send))
         answers = Answers(store, ledger, labels, policy.ensemble, late)
-        events = Events(labels, settings.events, settings.on_event)
+        events = Events(labels, settings.events)
         link = None
         if settings.cloud is not None:
             without_grpc_handlers()

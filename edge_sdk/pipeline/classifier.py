@@ -179,7 +179,7 @@ class EdgeClassifier:
         """
         frame = as_frame(picture, bgr=bgr)
         with self._waiter(frame, wait_s) as waiter:
-            answer = self._answer(frame)
+            answer = self._answer_and_tell(frame)
             return answer if answer.final or waiter is None else waiter.result(wait_s) or answer
 
     async def classify_async(self, picture: Picture, *, wait_s: float = 0.0, bgr: bool = False) -> Answer:
@@ -193,7 +193,7 @@ class EdgeClassifier:
         loop = asyncio.get_running_loop()
         frame = await loop.run_in_executor(self._worker, lambda: as_frame(picture, bgr=bgr))
         with self._waiter(frame, wait_s) as waiter:
-            answer = await loop.run_in_executor(self._worker, self._answer, frame)
+            answer = await loop.run_in_executor(self._worker, self._answer_and_tell, frame)
             return answer if answer.final or waiter is None else await waiter.result_async(wait_s) or answer
 
     def watch(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, Answer]]:
@@ -217,9 +217,28 @@ class EdgeClassifier:
             if last is not None and last.regions:
                 frame = replace(frame, regions=last.regions)
             if not self._parts.throttle.passes_over(last.reason if last else None):
-                yield frame, self._answer(frame, str(last.reason) if last else "")
+                yield frame, self._answer_and_tell(frame, str(last.reason) if last else "")
+        self._end_events()
+
+    def _answer_and_tell(self, frame: Frame, trigger: str = "") -> Answer:
+        answer = self._answer(frame, trigger)
+        self._tell_events()
+        return answer
+
+    def _end_events(self) -> None:
         with self._turn:
             self._parts.events.end_all()
+        self._tell_events()
+
+    def _tell_events(self) -> None:
+        """Call `on_event`. It may use this classifier, so no lock is held, and the frame is written down."""
+        if (on_event := self._settings.on_event) is None:
+            return
+        for event in self.ended_events():
+            try:
+                on_event(event)
+            except Exception:
+                _log.exception("on_event failed on %s; its frames are in the journal", event.event_id)
 
     def _answer(self, frame: Frame, trigger: str = "") -> Answer:
         """The device's answer on a frame; an unsure frame is in the spool, on the disk, when this returns."""
@@ -305,7 +324,7 @@ class EdgeClassifier:
     def ended_events(self) -> Iterator[Event]:
         """The events that have ended, each once, where no `on_event` takes them.
 
-        An event ends with the next one of its source, with the camera that `watch` reads, and with `close`.
+        An event ends with the next one of its camera, with the camera that `watch` reads, and with `close`.
         """
         with self._turn:
             ended = list(self._parts.events.take())
@@ -419,8 +438,7 @@ class EdgeClassifier:
         """
         if self._closed or not self._owner.is_here:
             return
-        with self._turn:
-            self._parts.events.end_all()
+        self._end_events()
         self._closed = True
         if self._worker is not None:
             self._worker.shutdown()

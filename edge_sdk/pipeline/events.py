@@ -9,18 +9,17 @@ little more than two or three.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_sdk.camera.files import camera_of
 from edge_sdk.errors import ConfigError
+from edge_sdk.model.nothing import says_nothing
 from edge_sdk.types import Event, Frame, Prediction
-
-NOTHING = frozenset({"empty", "blank", "nothing", "background"})
-"""Names of a class that says that nothing is there, in any case of letters."""
 
 _NO_VISIT = frozenset({"learning", "heartbeat", "scene"})
 """Triggers of frames that no movement brought."""
@@ -58,7 +57,7 @@ class _Open:
     """An event that may go on."""
 
     event_id: str
-    source: str
+    camera: str
     began_at: datetime
     last_at: datetime
     frames: int = 0
@@ -71,32 +70,30 @@ class Events:
     Args:
         labels: of the little model.
         settings: what makes one visit.
-        on_event: told of each event when it has ended.
     """
 
-    def __init__(
-        self, labels: Sequence[str], settings: EventSettings, on_event: Callable[[Event], None] | None = None
-    ) -> None:
+    def __init__(self, labels: Sequence[str], settings: EventSettings) -> None:
         self._labels = tuple(labels)
-        self._empty = [number for number, label in enumerate(labels) if label.casefold() in NOTHING]
-        self._settings, self._on_event = settings, on_event
+        self._empty = [number for number, label in enumerate(labels) if says_nothing(label)]
+        self._settings = settings
         self._open: dict[str, _Open] = {}
         self._ended: deque[Event] = deque(maxlen=_MOST_ENDED)
 
     def join(self, frame: Frame, prediction: Prediction, trigger: str = "") -> str:
         """The id of the event that a frame belongs to: of its first frame; "" for a frame that no movement brought.
 
-        An event of the same source that this frame shows to be over ends first.
+        An event of the same camera that this frame shows to be over ends first.
         """
         if trigger in _NO_VISIT:
             return ""
-        event = self._open.get(frame.source)
+        camera = camera_of(frame.source)
+        event = self._open.get(camera)
         if event is not None and not self._goes_on(event, frame.captured_at):
             self._end(event)
             event = None
         if event is None:
-            event = _Open(frame.frame_id, frame.source, frame.captured_at, frame.captured_at)
-            self._open[frame.source] = event
+            event = _Open(frame.frame_id, camera, frame.captured_at, frame.captured_at)
+            self._open[camera] = event
         event.last_at = max(event.last_at, frame.captured_at)
         event.frames += 1
         chances = np.asarray(prediction.probabilities, np.float64)
@@ -123,12 +120,12 @@ class Events:
         return float(chances[self._empty].sum() if self._empty else 1.0 - chances.max())
 
     def _end(self, event: _Open) -> None:
-        del self._open[event.source]
+        del self._open[event.camera]
         mean = np.mean([chances for *_, chances in event.best], axis=0)
         top = int(mean.argmax())
         ended = Event(
             event_id=event.event_id,
-            source=event.source,
+            source=event.camera,
             began_at=event.began_at,
             ended_at=event.last_at,
             frames=event.frames,
@@ -136,7 +133,4 @@ class Events:
             confidence=float(mean[top]),
             best_frame_id=event.best[0][2],
         )
-        if self._on_event is None:
-            self._ended.append(ended)
-        else:
-            self._on_event(ended)
+        self._ended.append(ended)

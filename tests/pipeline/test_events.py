@@ -120,6 +120,28 @@ def test_the_journal_has_a_frames_event_and_the_event_is_told_when_it_ends(tmp_p
     assert {event.event_id for event in told} == set(ids)
 
 
+def test_a_burst_of_photos_is_one_event_of_their_folder() -> None:
+    events = Events(LABELS, EventSettings())
+    ids = {events.join(frame(second, f"/card/DCIM/{second}.JPG"), prediction(1, 0, 0)) for second in range(3)}
+    events.end_all()
+    (event,) = events.take()
+    assert ids == {event.event_id} and (event.source, event.frames) == ("/card/DCIM", 3)
+
+
+def test_on_event_may_use_the_classifier_and_may_fail(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    seen: list[int] = []
+
+    def on_event(event: Event) -> None:
+        seen.append(len([entry for entry in edge.journal.query() if entry.event == event.event_id]))
+        edge.reconfigure(threshold=0.0)
+        raise RuntimeError("no")
+
+    with EdgeClassifier(state_dir=tmp_path, threshold=0.0, on_event=on_event) as edge:
+        for second in (0, 3, 60):
+            assert edge.classify(frame(second)).final
+    assert seen == [2, 1] and caplog.text.count("on_event failed") == 2
+
+
 def test_a_camera_that_ends_ends_its_event(tmp_path: Path) -> None:
     with EdgeClassifier(state_dir=tmp_path, threshold=0.0) as edge:
         assert len(list(edge.watch([frame(0), frame(1)]))) == 2
