@@ -31,8 +31,7 @@ def damage(path):
     content = path.read_bytes()
     assert b"CREATE INDEX" in content
     with path.open("r+b") as file:
-        file.seek(content.index(b"CREATE INDEX"))
-        file.write(b"CREATE IMDEX")
+        file.write(content.replace(b"CREATE INDEX", b"CREATE IMDEX"))
 """
 
 

@@ -6,7 +6,7 @@ import logging
 import re
 import sqlite3
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -72,6 +72,7 @@ class Database:
     Args:
         path: the file; its folder is created. `MEMORY`: none, and all of the following holds in memory.
         schema: the statements that create the tables; run on a file of an older version too.
+        added: columns by table that a file of an older version may lack, each with its type; null in its rows.
         version: number of the schema, kept in `user_version`.
         synchronous: "FULL", or "NORMAL": commits survive a kill, and a power cut may take back the latest.
         exclusive: hold the file for this connection alone; otherwise other processes may read it.
@@ -90,6 +91,7 @@ class Database:
         *,
         schema: tuple[str, ...],
         version: int,
+        added: Mapping[str, Sequence[str]] | None = None,
         synchronous: str = "FULL",
         exclusive: bool = False,
         fill: Fill | None = None,
@@ -98,6 +100,7 @@ class Database:
     ) -> None:
         self.path = path
         self.fault: str | None = None
+        self._added = added or {}
         self._schema, self._version, self._synchronous, self._exclusive = schema, version, synchronous, exclusive
         self._fill, self._read, self._ballast = fill, read, ballast
         self._connection: sqlite3.Connection | None = None
@@ -228,6 +231,8 @@ class Database:
                 if found < self._version:
                     for statement in self._schema:
                         connection.execute(statement)
+                    for table, columns in self._added.items():
+                        _add_columns(connection, table, columns)
                     if self._fill is not None and found == 0:
                         aside = damaged_copy(self.path)
                         self._fill(connection, aside if aside.exists() else None)
@@ -248,6 +253,13 @@ class Database:
             connection.close()
             raise
         return connection
+
+
+def _add_columns(connection: sqlite3.Connection, table: str, columns: Sequence[str]) -> None:
+    known = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+    for column in columns:
+        if column.split()[0] not in known:
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
 
 
 def log_is_cut(connection: sqlite3.Connection, path: Path) -> bool:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from edge_sdk.errors import ConfigError
 from edge_sdk.images.rendition import Rendition, Upload
 from edge_sdk.model.big_reference import BigReference
-from edge_sdk.types import Prediction, Reason
+from edge_sdk.types import Prediction, Reason, View
 
 
 class GainTable(msgspec.Struct, frozen=True):
@@ -89,6 +89,24 @@ class Histogram(msgspec.Struct, frozen=True):
             raise ValueError(f"expected {len(self.edges) + 1} `counts` of 0 or more; got {list(self.counts)}")
 
 
+class EventRule(msgspec.Struct, frozen=True):
+    """How the frames of one visit are answered as one, as calibration on visits found it.
+
+    What is decided on is the mean of the probabilities of the `best` frames that look least empty.
+
+    Attributes:
+        threshold: an event exits when the greatest of these means is at or above it, in [0, 1].
+        best: frames that answer for the event.
+        ensemble: weight of that mean in the last word on an event that went to the cloud; the rest is the big model's.
+        temperature: the mean is raised to 1 / `temperature` and made to sum to 1 before all else.
+    """
+
+    threshold: Annotated[float, Meta(ge=0, le=1)] = 0.8
+    best: Annotated[int, Meta(ge=1)] = 3
+    ensemble: Annotated[float, Meta(ge=0, lt=1)] = 0.3
+    temperature: Annotated[float, Meta(gt=0)] = 1.0
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """How to use a little model (`policy.json`), as calibration found it.
 
@@ -104,6 +122,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         ensemble: weight of the little model's probabilities in the answer on an offloaded frame; 0: the big model's
             answer stands alone.
         confidences: of the calibration frames; None: unknown.
+        events: how visits are answered; None: frames are answered one by one.
+        send: what of an unsure frame with a region travels: "frame", or "region", its surroundings.
         upload: how pictures travel.
         ladder: renditions to choose from for each frame; each is larger than the one before and of more relative gain.
             Empty: not measured, `upload` is for all.
@@ -120,6 +140,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     gains: GainTable | None = None
     ensemble: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     confidences: Histogram | None = None
+    events: EventRule | None = None
+    send: str = View.FRAME.value
     upload: Upload = Upload()
     ladder: tuple[Rendition, ...] = ()
     big_macs: Annotated[int, Meta(ge=0)] = 0
@@ -127,6 +149,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     calibration: dict[str, float | int | str] = {}
 
     def __post_init__(self) -> None:
+        if self.send not in (View.FRAME, View.REGION):
+            raise ValueError(f'expected `send` as "frame" or "region"; got {self.send!r}')
         came = [(one.mean_bytes, one.relative_gain) for one in self.ladder]
         if any(not (one[0] < two[0] and one[1] < two[1]) for one, two in pairwise(came)):
             raise ValueError(f"expected a `ladder` of rising `mean_bytes` and rising `relative_gain`; got {came}")

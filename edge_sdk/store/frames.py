@@ -17,7 +17,7 @@ import os
 import re
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from edge_sdk.durable.database import storable
 from edge_sdk.durable.files import remove
 from edge_sdk.errors import ConfigError
 from edge_sdk.store.schema import FrameRecord
-from edge_sdk.types import Answer, Origin, Reason
+from edge_sdk.types import Answer, Origin, Reason, Region
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +54,8 @@ class SpoolItem:
         gain: expected rise in correctness if the big model answers; a number, the higher the more urgent.
         captured_at: the frame's capture time, with a time zone.
         source: the frame's source.
+        event: id of the event that it stands for; "": for itself alone.
+        region: where something moved, in pixels of `image`; None: unknown, or all of it.
     """
 
     frame_id: str
@@ -62,6 +64,8 @@ class SpoolItem:
     gain: float
     captured_at: datetime
     source: str
+    event: str = ""
+    region: Region | None = None
 
 
 class _Stored(msgspec.Struct, array_like=True, frozen=True):
@@ -84,6 +88,10 @@ class _Stored(msgspec.Struct, array_like=True, frozen=True):
     truth: str | None
     audit: bool
     note: str
+    region: tuple[int, int, int, int, float, bool] | None = None
+    audit_chance: float | None = None
+    sent_region: tuple[int, int, int, int, float, bool] | None = None
+    sent_event: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,6 +163,10 @@ def encode_frame(record: FrameRecord, item: SpoolItem, handled_ns: int) -> bytes
         truth=None if record.truth is None else storable(record.truth),
         audit=record.audit,
         note=storable(record.note),
+        region=None if record.region is None else astuple(record.region),
+        audit_chance=record.audit_chance,
+        sent_region=None if item.region is None else astuple(item.region),
+        sent_event=item.event,
     )
     body = msgspec.msgpack.encode(stored)
     return _HEAD.pack(_MAGIC, len(body), zlib.crc32(body), zlib.crc32(item.image)) + body + item.image
@@ -196,9 +208,12 @@ def decode_frame(content: bytes, frame_id: str) -> StoredFrame:
         stored.truth,
         stored.audit,
         stored.note,
+        None if stored.region is None else Region(*stored.region),
+        stored.audit_chance,
     )
     probabilities = np.frombuffer(stored.probabilities, dtype="<f4").astype(np.float32)
-    item = SpoolItem(frame_id, image, probabilities, stored.gain, captured_at, stored.source)
+    region = None if stored.sent_region is None else Region(*stored.sent_region)
+    item = SpoolItem(frame_id, image, probabilities, stored.gain, captured_at, stored.source, stored.sent_event, region)
     return StoredFrame(record, item if zlib.crc32(image) == image_crc else None, stored.handled_ns)
 
 

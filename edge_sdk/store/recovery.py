@@ -23,7 +23,7 @@ from edge_sdk.durable.ballast import free_bytes
 from edge_sdk.durable.files import move, remove
 from edge_sdk.store.frames import PARTIAL, SUFFIX, StoredFrame, decode_frame, put_aside, rank_of
 from edge_sdk.store.salvage import rows_in
-from edge_sdk.store.schema import FINISH, INSERT, OPEN, FrameRecord, State, first_row
+from edge_sdk.store.schema import ADDED, FINISH, INSERT, OPEN, FrameRecord, State, first_row
 from edge_sdk.types import Answer, Origin, Reason
 
 _log = logging.getLogger(__name__)
@@ -126,7 +126,7 @@ def _copy_rows(damaged: Path, connection: sqlite3.Connection, room: int) -> int:
     names = [row[1] for row in connection.execute("PRAGMA table_info(frames)")]
     (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
     found: dict[str, list[Any]] = {}
-    for row in rows_in(damaged, len(names), page_bytes):
+    for row in rows_in(damaged, len(names), page_bytes, len(ADDED)):
         frame_id, state, reason = row[1], row[2], row[names.index("reason")]
         if state in _SETTLED and reason in _REASONS and isinstance(frame_id, str):
             known = found.get(frame_id)

@@ -17,13 +17,14 @@ _LOG_HEAD, _LOG_FRAME = 32, 24
 _INTEGER_BYTES = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
 
 
-def rows_in(damaged: Path, columns: int, page_bytes: int) -> Iterator[list[Any]]:
+def rows_in(damaged: Path, columns: int, page_bytes: int, added: int = 0) -> Iterator[list[Any]]:
     """The rows of `columns` values in a damaged file and then in its log: older versions of a row come first.
 
     Args:
         damaged: the file; its log is beside it.
         columns: of the table; the first is its INTEGER PRIMARY KEY.
         page_bytes: size of the file's pages.
+        added: how many of the last columns a row of an older version may lack; they are None then.
     """
     for page in [*_pages(damaged, 0, 0, page_bytes), *_log_pages(damaged, page_bytes)]:
         if page[:1] == bytes([_LEAF]):
@@ -32,8 +33,8 @@ def rows_in(damaged: Path, columns: int, page_bytes: int) -> Iterator[list[Any]]
                     row = _row(page, place)
                 except (ValueError, IndexError, struct.error):
                     continue
-                if len(row) == columns:
-                    yield row
+                if columns - added <= len(row) <= columns:
+                    yield row + [None] * (columns - len(row))
 
 
 def _log_pages(damaged: Path, page_bytes: int) -> Iterator[bytes]:

@@ -14,9 +14,9 @@ from enum import StrEnum
 from typing import Any
 
 from edge_sdk.durable.database import storable
-from edge_sdk.types import Answer, Origin, Reason
+from edge_sdk.types import Answer, Origin, Reason, Region
 
-VERSION = 3
+VERSION = 4
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS frames (
         number INTEGER PRIMARY KEY,
@@ -30,10 +30,23 @@ SCHEMA = (
         gain REAL, reason TEXT NOT NULL, note TEXT NOT NULL,
         picture TEXT, bytes INTEGER NOT NULL, rank REAL NOT NULL,
         cloud_model TEXT, cloud_label TEXT, cloud_confidence REAL, cloud_top_k TEXT,
-        truth TEXT, audit INTEGER NOT NULL, reported INTEGER NOT NULL DEFAULT 0
+        truth TEXT, audit INTEGER NOT NULL, reported INTEGER NOT NULL DEFAULT 0,
+        region TEXT, audit_chance REAL
     )""",
     "CREATE INDEX IF NOT EXISTS frames_captured ON frames (captured_us, number)",
     "CREATE INDEX IF NOT EXISTS frames_pictured ON frames (rank, state) WHERE picture IS NOT NULL",
+    # One row a visit; `state` is that of its frames: final, waiting for the cloud, answered, lost.
+    """CREATE TABLE IF NOT EXISTS events (
+        event_id TEXT PRIMARY KEY,
+        state TEXT NOT NULL,
+        source TEXT NOT NULL,
+        began_us INTEGER NOT NULL, ended_us INTEGER NOT NULL, utc_offset_s INTEGER NOT NULL,
+        frames INTEGER NOT NULL, ended INTEGER NOT NULL,
+        label TEXT NOT NULL, confidence REAL NOT NULL, top_k TEXT NOT NULL,
+        best_frame TEXT NOT NULL, reason TEXT NOT NULL,
+        last_label TEXT NOT NULL, last_confidence REAL NOT NULL, origin TEXT NOT NULL
+    ) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS events_began ON events (began_us)",
     # Where the elapsed clock goes on from after a restart.
     "CREATE TABLE IF NOT EXISTS clock "
     "(elapsed_ns INTEGER NOT NULL, wall_s REAL NOT NULL, steady_s REAL NOT NULL, boot_id TEXT)",
@@ -42,6 +55,9 @@ SCHEMA = (
     # Files of cards that were done; the digest is of path, size, date and model.
     "CREATE TABLE IF NOT EXISTS done_files (number INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE)",
 )
+
+ADDED = ("region TEXT", "audit_chance REAL")
+"""Columns of `frames` that version 3 does not have, in their order."""
 
 
 class State(StrEnum):
@@ -63,9 +79,9 @@ OPEN = f"state IN ('{State.WAITING}', '{State.SENT}')"
 
 _FIRST = (
     'frame_id, state, captured_us, utc_offset_s, handled_ns, source, "trigger", event, model, label, confidence, '
-    "top_k, gain, reason, note, picture, bytes, rank, truth, audit"
+    "top_k, gain, reason, note, picture, bytes, rank, truth, audit, region, audit_chance"
 )
-INSERT = f"INSERT INTO frames ({_FIRST}) VALUES ({', '.join('?' * 20)}) ON CONFLICT (frame_id) DO NOTHING"
+INSERT = f"INSERT INTO frames ({_FIRST}) VALUES ({', '.join('?' * 22)}) ON CONFLICT (frame_id) DO NOTHING"
 """`first_row`: the device's final word on a frame."""
 WAIT = (
     f"{INSERT.removesuffix('NOTHING')}UPDATE SET state = excluded.state, handled_ns = excluded.handled_ns, "
@@ -109,6 +125,8 @@ class FrameRecord:
         truth: the true label, where it is known.
         audit: the frame is confident and sent all the same, to measure accuracy.
         note: a remark.
+        region: the part of the frame that the little model looked at, in the full frame's pixels; None: the whole.
+        audit_chance: probability with which this frame, a confident one, was to be sent for an audit; None: none was.
     """
 
     answer: Answer
@@ -120,6 +138,8 @@ class FrameRecord:
     truth: str | None = None
     audit: bool = False
     note: str = ""
+    region: Region | None = None
+    audit_chance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +164,8 @@ class JournalEntry:
         cloud_top_k: its likeliest labels.
         audit: a confident frame that was sent all the same.
         reported: the answer has been handed on, by whoever sets this flag.
+        region: as in `FrameRecord`.
+        audit_chance: as in `FrameRecord`.
     """
 
     answer: Answer
@@ -163,6 +185,8 @@ class JournalEntry:
     cloud_top_k: TopK = ()
     audit: bool = False
     reported: bool = False
+    region: Region | None = None
+    audit_chance: float | None = None
 
 
 def first_row(
@@ -192,6 +216,8 @@ def first_row(
         rank,
         None if record.truth is None else storable(record.truth),
         int(record.audit),
+        region_text(record.region),
+        record.audit_chance,
     )
 
 
@@ -207,7 +233,8 @@ def entry_of(row: tuple[Any, ...]) -> JournalEntry:
 
 def _whole_entry(row: tuple[Any, ...]) -> JournalEntry:
     frame_id, state, us, offset_s, _, source, trigger, event, model, label, confidence, top_k, gain = row[:13]
-    reason, note, picture, size, _, truth, audit, cloud_model, cloud_label, cloud_confidence, cloud_top_k = row[13:24]
+    reason, note, picture, size, _, truth, audit, region, audit_chance = row[13:22]
+    cloud_model, cloud_label, cloud_confidence, cloud_top_k, reported = row[22:27]
     captured_at = moment(us, offset_s)
     known, said = (frame_id, captured_at, source), State(state)
     final = said not in (State.WAITING, State.SENT)
@@ -232,7 +259,9 @@ def _whole_entry(row: tuple[Any, ...]) -> JournalEntry:
         cloud_model=cloud_model or "",
         cloud_top_k=_top_k(cloud_top_k),
         audit=bool(audit),
-        reported=bool(row[24]),
+        reported=bool(reported),
+        region=_region(region),
+        audit_chance=audit_chance,
     )
 
 
@@ -263,3 +292,18 @@ def top_k_text(top_k: TopK) -> str:
 
 def _top_k(text: str | None) -> TopK:
     return tuple((label, chance) for label, chance in json.loads(text)) if text else ()
+
+
+def region_text(region: Region | None) -> str | None:
+    """As it stands in the table: JSON `[x, y, width, height, score, held]`."""
+    if region is None:
+        return None
+    box = [region.x, region.y, region.width, region.height]
+    return json.dumps([*box, round(region.score, 3), int(region.held)])
+
+
+def _region(text: str | None) -> Region | None:
+    if not text:
+        return None
+    x, y, width, height, score, held = json.loads(text)
+    return Region(int(x), int(y), int(width), int(height), float(score), bool(held))

@@ -26,7 +26,7 @@ from edge_sdk.durable.forks import OwnLock
 from edge_sdk.errors import StorageError
 from edge_sdk.store.limits import RowLimits
 from edge_sdk.store.recovery import rebuild
-from edge_sdk.store.schema import INSERT, SCHEMA, VERSION, first_row
+from edge_sdk.store.schema import ADDED, INSERT, SCHEMA, VERSION, first_row
 
 _log = logging.getLogger(__name__)
 
@@ -90,6 +90,7 @@ class FrameTable:
             folder / FILE,
             schema=SCHEMA,
             version=VERSION,
+            added={"frames": ADDED},
             fill=lambda connection, damaged: rebuild(connection, damaged, folder),
             read=self._read_clock,
             ballast=ballast,

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x65\x64ge_sdk/wire/offload.proto\x12\x0b\x65\x64ge_sdk.v1\"\x11\n\x0f\x44\x65scribeRequest\"\x96\x01\n\x0b\x44\x65scription\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0e\n\x06labels\x18\x02 \x03(\t\x12\x0c\n\x04macs\x18\x03 \x01(\x04\x12\x13\n\x0binput_width\x18\x04 \x01(\r\x12\x14\n\x0cinput_height\x18\x05 \x01(\r\x12\x12\n\nparameters\x18\x06 \x01(\x04\x12\x1b\n\x13reads_probabilities\x18\x07 \x01(\x08\"M\n\x0f\x43lassifyRequest\x12\x10\n\x08\x66rame_id\x18\x01 \x01(\t\x12\r\n\x05image\x18\x02 \x01(\x0c\x12\x19\n\rprobabilities\x18\x03 \x03(\x02\x42\x02\x10\x01\"\x8b\x01\n\rClassifyReply\x12\x10\n\x08\x66rame_id\x18\x01 \x01(\t\x12\x35\n\x0e\x63lassification\x18\x02 \x01(\x0b\x32\x1b.edge_sdk.v1.ClassificationH\x00\x12\'\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x14.edge_sdk.v1.FailureH\x00\x42\x08\n\x06result\"\\\n\x0e\x43lassification\x12\r\n\x05label\x18\x01 \x01(\t\x12\x12\n\nconfidence\x18\x02 \x01(\x02\x12\x19\n\rprobabilities\x18\x03 \x03(\x02\x42\x02\x10\x01\x12\x0c\n\x04macs\x18\x04 \x01(\x04\"\xd9\x01\n\x07\x46\x61ilure\x12\'\n\x04\x63ode\x18\x01 \x01(\x0e\x32\x19.edge_sdk.v1.Failure.Code\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x16\n\tretryable\x18\x03 \x01(\x08H\x00\x88\x01\x01\"n\n\x04\x43ode\x12\x0b\n\x07UNKNOWN\x10\x00\x12\r\n\tBAD_IMAGE\x10\x01\x12\r\n\tTOO_LARGE\x10\x02\x12\x0f\n\x0b\x42\x41\x44_REQUEST\x10\x03\x12\x0e\n\nOVERLOADED\x10\x04\x12\x0c\n\x08\x44RAINING\x10\x05\x12\x0c\n\x08INTERNAL\x10\x06\x42\x0c\n\n_retryable2\xdb\x01\n\x07Offload\x12\x42\n\x08\x44\x65scribe\x12\x1c.edge_sdk.v1.DescribeRequest\x1a\x18.edge_sdk.v1.Description\x12\x44\n\x08\x43lassify\x12\x1c.edge_sdk.v1.ClassifyRequest\x1a\x1a.edge_sdk.v1.ClassifyReply\x12\x46\n\x06Stream\x12\x1c.edge_sdk.v1.ClassifyRequest\x1a\x1a.edge_sdk.v1.ClassifyReply(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x65\x64ge_sdk/wire/offload.proto\x12\x0b\x65\x64ge_sdk.v1\"\x11\n\x0f\x44\x65scribeRequest\"\x96\x01\n\x0b\x44\x65scription\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0e\n\x06labels\x18\x02 \x03(\t\x12\x0c\n\x04macs\x18\x03 \x01(\x04\x12\x13\n\x0binput_width\x18\x04 \x01(\r\x12\x14\n\x0cinput_height\x18\x05 \x01(\r\x12\x12\n\nparameters\x18\x06 \x01(\x04\x12\x1b\n\x13reads_probabilities\x18\x07 \x01(\x08\"\x84\x01\n\x0f\x43lassifyRequest\x12\x10\n\x08\x66rame_id\x18\x01 \x01(\t\x12\r\n\x05image\x18\x02 \x01(\x0c\x12\x19\n\rprobabilities\x18\x03 \x03(\x02\x42\x02\x10\x01\x12\x10\n\x08\x65vent_id\x18\x04 \x01(\t\x12#\n\x06region\x18\x05 \x01(\x0b\x32\x13.edge_sdk.v1.Region\"=\n\x06Region\x12\t\n\x01x\x18\x01 \x01(\r\x12\t\n\x01y\x18\x02 \x01(\r\x12\r\n\x05width\x18\x03 \x01(\r\x12\x0e\n\x06height\x18\x04 \x01(\r\"\x8b\x01\n\rClassifyReply\x12\x10\n\x08\x66rame_id\x18\x01 \x01(\t\x12\x35\n\x0e\x63lassification\x18\x02 \x01(\x0b\x32\x1b.edge_sdk.v1.ClassificationH\x00\x12\'\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x14.edge_sdk.v1.FailureH\x00\x42\x08\n\x06result\"\\\n\x0e\x43lassification\x12\r\n\x05label\x18\x01 \x01(\t\x12\x12\n\nconfidence\x18\x02 \x01(\x02\x12\x19\n\rprobabilities\x18\x03 \x03(\x02\x42\x02\x10\x01\x12\x0c\n\x04macs\x18\x04 \x01(\x04\"\xd9\x01\n\x07\x46\x61ilure\x12\'\n\x04\x63ode\x18\x01 \x01(\x0e\x32\x19.edge_sdk.v1.Failure.Code\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x16\n\tretryable\x18\x03 \x01(\x08H\x00\x88\x01\x01\"n\n\x04\x43ode\x12\x0b\n\x07UNKNOWN\x10\x00\x12\r\n\tBAD_IMAGE\x10\x01\x12\r\n\tTOO_LARGE\x10\x02\x12\x0f\n\x0b\x42\x41\x44_REQUEST\x10\x03\x12\x0e\n\nOVERLOADED\x10\x04\x12\x0c\n\x08\x44RAINING\x10\x05\x12\x0c\n\x08INTERNAL\x10\x06\x42\x0c\n\n_retryable2\xdb\x01\n\x07Offload\x12\x42\n\x08\x44\x65scribe\x12\x1c.edge_sdk.v1.DescribeRequest\x1a\x18.edge_sdk.v1.Description\x12\x44\n\x08\x43lassify\x12\x1c.edge_sdk.v1.ClassifyRequest\x1a\x1a.edge_sdk.v1.ClassifyReply\x12\x46\n\x06Stream\x12\x1c.edge_sdk.v1.ClassifyRequest\x1a\x1a.edge_sdk.v1.ClassifyReply(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,16 +39,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DESCRIBEREQUEST']._serialized_end=61
   _globals['_DESCRIPTION']._serialized_start=64
   _globals['_DESCRIPTION']._serialized_end=214
-  _globals['_CLASSIFYREQUEST']._serialized_start=216
-  _globals['_CLASSIFYREQUEST']._serialized_end=293
-  _globals['_CLASSIFYREPLY']._serialized_start=296
-  _globals['_CLASSIFYREPLY']._serialized_end=435
-  _globals['_CLASSIFICATION']._serialized_start=437
-  _globals['_CLASSIFICATION']._serialized_end=529
-  _globals['_FAILURE']._serialized_start=532
-  _globals['_FAILURE']._serialized_end=749
-  _globals['_FAILURE_CODE']._serialized_start=625
-  _globals['_FAILURE_CODE']._serialized_end=735
-  _globals['_OFFLOAD']._serialized_start=752
-  _globals['_OFFLOAD']._serialized_end=971
+  _globals['_CLASSIFYREQUEST']._serialized_start=217
+  _globals['_CLASSIFYREQUEST']._serialized_end=349
+  _globals['_REGION']._serialized_start=351
+  _globals['_REGION']._serialized_end=412
+  _globals['_CLASSIFYREPLY']._serialized_start=415
+  _globals['_CLASSIFYREPLY']._serialized_end=554
+  _globals['_CLASSIFICATION']._serialized_start=556
+  _globals['_CLASSIFICATION']._serialized_end=648
+  _globals['_FAILURE']._serialized_start=651
+  _globals['_FAILURE']._serialized_end=868
+  _globals['_FAILURE_CODE']._serialized_start=744
+  _globals['_FAILURE_CODE']._serialized_end=854
+  _globals['_OFFLOAD']._serialized_start=871
+  _globals['_OFFLOAD']._serialized_end=1090
 # @@protoc_insertion_point(module_scope)

@@ -30,14 +30,30 @@ class Description(_message.Message):
     def __init__(self, model: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., macs: _Optional[int] = ..., input_width: _Optional[int] = ..., input_height: _Optional[int] = ..., parameters: _Optional[int] = ..., reads_probabilities: bool = ...) -> None: ...
 
 class ClassifyRequest(_message.Message):
-    __slots__ = ("frame_id", "image", "probabilities")
+    __slots__ = ("frame_id", "image", "probabilities", "event_id", "region")
     FRAME_ID_FIELD_NUMBER: _ClassVar[int]
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     PROBABILITIES_FIELD_NUMBER: _ClassVar[int]
+    EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
     frame_id: str
     image: bytes
     probabilities: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, frame_id: _Optional[str] = ..., image: _Optional[bytes] = ..., probabilities: _Optional[_Iterable[float]] = ...) -> None: ...
+    event_id: str
+    region: Region
+    def __init__(self, frame_id: _Optional[str] = ..., image: _Optional[bytes] = ..., probabilities: _Optional[_Iterable[float]] = ..., event_id: _Optional[str] = ..., region: _Optional[_Union[Region, _Mapping]] = ...) -> None: ...
+
+class Region(_message.Message):
+    __slots__ = ("x", "y", "width", "height")
+    X_FIELD_NUMBER: _ClassVar[int]
+    Y_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    x: int
+    y: int
+    width: int
+    height: int
+    def __init__(self, x: _Optional[int] = ..., y: _Optional[int] = ..., width: _Optional[int] = ..., height: _Optional[int] = ...) -> None: ...
 
 class ClassifyReply(_message.Message):
     __slots__ = ("frame_id", "classification", "failure")

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from edge_sdk.store.schema import State
 from edge_sdk.store.spool import Loss, SpoolItem
 from edge_sdk.store.store import Store
 from edge_sdk.testing.clock import FakeClock
-from edge_sdk.types import Reason
+from edge_sdk.types import Reason, Region
 
 
 @pytest.fixture
@@ -490,6 +491,25 @@ def test_a_table_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
         assert store.spool.ids() == ("a",)
         assert store.spool.step_back("a", 1.0) == 1.0
         assert store.flush()
+        assert not list(tmp_path.glob("*.damaged*"))
+
+
+def test_a_table_of_the_third_version_gets_its_columns(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.spool.put(item("a"))
+    with closing(sqlite3.connect(tmp_path / "state.db")) as connection:
+        connection.executescript(
+            "ALTER TABLE frames DROP COLUMN region; ALTER TABLE frames DROP COLUMN audit_chance; DROP TABLE events;"
+            "PRAGMA user_version = 3;"
+        )
+    with Store(tmp_path) as store:
+        assert store.spool.ids() == ("a",)
+        region = Region(1, 2, 30, 40, 0.5, True)
+        store.exit(replace(record("b"), region=region, audit_chance=0.25))
+        assert store.flush()
+        old, new = store.journal.entry("a"), store.journal.entry("b")
+        assert old is not None and (old.region, old.audit_chance) == (None, None)
+        assert new is not None and (new.region, new.audit_chance) == (region, 0.25)
         assert not list(tmp_path.glob("*.damaged*"))
 
 
