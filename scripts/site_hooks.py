@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-# A line of a page: <!-- commands MODULE:ATTRIBUTE NAME -->
-_MARK = re.compile(r"^<!-- commands ([\w.]+):(\w+) ([\w-]+) -->$", re.MULTILINE)
+# A line of a page: <!-- commands MODULE:ATTRIBUTE NAME [SUBCOMMAND ...] -->
+_MARK = re.compile(r"^<!-- commands ([\w.]+):(\w+) ([\w-]+(?: [\w-]+)*) -->$", re.MULTILINE)
 
 
 # A link to a file beside docs/, such as an example: it works in the repository, the site has no such page.
@@ -23,9 +23,14 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     """Put the help of a command where a page asks for it; leave the text alone of links that lead out of the docs."""
 
     def help_of(match: re.Match[str]) -> str:
-        module, attribute, name = match.groups()
+        module, attribute, names = match.groups()
+        name, *deeper = names.split()
         command = getattr(import_module(module), attribute)
-        return "\n".join(_sections(command, click.Context(command, info_name=name), level=2))
+        context = click.Context(command, info_name=name)
+        for name in deeper:
+            command = command.get_command(context, name)
+            context = click.Context(command, info_name=name, parent=context)
+        return "\n".join(_sections(command, context, level=2))
 
     return _OUTSIDE.sub(r"\1", _MARK.sub(help_of, markdown))
 

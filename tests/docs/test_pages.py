@@ -69,3 +69,16 @@ def test_the_files_that_pages_name_are_there() -> None:
             for path in re.findall(r"`([a-z]+/[\w/]+\.py)`", text):
                 places = (root, root / "edge_sdk", root / "cloud_server")
                 assert any((place / path).exists() for place in places), f"{page.name}: {path}"
+
+
+def test_every_command_has_its_page_and_its_line() -> None:
+    from edge_sdk.cli import cli
+
+    index = (DOCS / "reference" / "cli.md").read_text()
+    for name, command in cli.commands.items():
+        if command.hidden:
+            continue
+        text = (DOCS / "reference" / "commands" / f"{name}.md").read_text()
+        assert f"\n<!-- commands edge_sdk.cli:cli edge-sdk {name} -->\n" in text, name
+        assert "```sh\n" in text and "See also:" in text, name
+        assert f"(commands/{name}.md)" in index, name
