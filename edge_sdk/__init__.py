@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edge_sdk.alerts.mqtt import MqttAlerts
     from edge_sdk.alerts.rule import AlertRule
     from edge_sdk.alerts.webhook import Webhook
+    from edge_sdk.archive_rule import ArchiveRule
     from edge_sdk.budget.limits import Budget, Resource
     from edge_sdk.budget.usage import BudgetState, Usage
     from edge_sdk.camera import Camera, Fault, open_camera
@@ -51,6 +52,7 @@ __all__ = [
     "AlertRule",
     "Alerts",
     "Answer",
+    "ArchiveRule",
     "Budget",
     "BudgetState",
     "Bundle",
@@ -98,6 +100,7 @@ _HOME = {
     "AlertRule": "alerts.rule",
     "Alerts": "alerts.alerts",
     "Answer": "types",
+    "ArchiveRule": "archive_rule",
     "Budget": "budget.limits",
     "BudgetState": "budget.usage",
     "Bundle": "model.bundle",

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Real
 from pathlib import Path
-from typing import Literal
 
 from platformdirs import user_state_path
 
+from edge_sdk.archive_rule import ArchiveRule
 from edge_sdk.errors import ConfigError
 from edge_sdk.redaction import without_secrets
 from edge_sdk.security.proxy import HttpProxy
@@ -112,9 +112,8 @@ class StorageSettings:
         durable: "frame": a frame that waits is on the disk when `classify` returns, at the price of one sync. A time
             such as "1s": a thread syncs that often, and a power cut loses what waited less than that (a kill loses
             nothing either way).
-        archive: most bytes of pictures that are kept after their last word, such as "2GB"; None: none are.
-        archive_days: days for which such a picture is kept.
-        keep: which pictures: "all", or "unsure", those of frames that went to the cloud.
+        archive: which pictures are kept after their last word: an `ArchiveRule` or its text, such as
+            "2GB, 90 days, exits: one per event"; "2GB" alone keeps all for 30 days. None: none are.
 
     Raises:
         ConfigError: a value is not as described.
@@ -125,26 +124,23 @@ class StorageSettings:
     journal_bytes: int | None = 500_000_000
     journal_age_s: float | None = None
     durable: str = "frame"
-    archive: str | None = None
-    archive_days: float = 30.0
-    keep: Literal["all", "unsure"] = "all"
+    archive: ArchiveRule | str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("spool_age_s", "journal_rows", "journal_bytes", "journal_age_s", "archive_days"):
+        for name in ("spool_age_s", "journal_rows", "journal_bytes", "journal_age_s"):
             value = getattr(self, name)
             if value is not None and not (_is_number(value) and value > 0):
                 raise ConfigError(f"expected StorageSettings.{name} above 0; got {value!r}")
-        if self.keep not in ("all", "unsure"):
-            raise ConfigError(f'expected keep="all" or keep="unsure"; got {self.keep!r}')
-        if self.archive is not None and self.archive_bytes <= 0:
-            raise ConfigError(f'expected archive as bytes, such as "2GB"; got {self.archive!r}')
+        _ = self.archive_rule  # its text is checked
         if self.durable != "frame" and not (self.durable_s or 0) > 0:
             raise ConfigError(f'expected durable="frame" or a time such as "1s"; got {self.durable!r}')
 
     @property
-    def archive_bytes(self) -> int:
-        """`archive` as a number; 0: no picture is kept."""
-        return 0 if self.archive is None else round(_number(self.archive, _BYTES))
+    def archive_rule(self) -> ArchiveRule | None:
+        """`archive` as a rule; None: no picture is kept."""
+        if self.archive is None or isinstance(self.archive, ArchiveRule):
+            return self.archive
+        return ArchiveRule.parse(self.archive)
 
     @property
     def durable_s(self) -> float | None:
@@ -152,7 +148,6 @@ class StorageSettings:
         return None if self.durable == "frame" else _number(self.durable, _SECONDS)
 
 
-_BYTES = {"kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 _SECONDS = {"ms": 1e-3, "s": 1.0, "min": 60.0}
 
 

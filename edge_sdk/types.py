@@ -224,7 +224,7 @@ class Reason(StrEnum):
     NOT_WORTH = "not worth its price"
     """The little model was not sure, but a second opinion would cost more of the budget than it is worth: final."""
     PRIVATE = "private"
-    """The frame may show a class that is never uploaded: the device's answer is final."""
+    """The frame may show a class that is never uploaded, or never stored: the device's answer is final."""
     COMPUTE_SPENT = "compute spent"
     """The compute budget does not pay for another run of the little model: there is no label."""
     CLOUD = "cloud"

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = (
     {"edge_sdk.errors", "edge_sdk.redaction", "edge_sdk.wire", "edge_sdk._native"},
     {"edge_sdk.types", "edge_sdk.durable", "edge_sdk.terminal"},
-    {"edge_sdk.security"},
+    {"edge_sdk.security", "edge_sdk.archive_rule"},
     {"edge_sdk.config"},
     {"edge_sdk.images", "edge_sdk.budget"},
     {"edge_sdk.store"},

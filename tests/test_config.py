@@ -30,7 +30,7 @@ from edge_sdk.errors import ConfigError
         (PowerModel, {"active_watts": "3"}, "expected a PowerModel of values of at least 0"),
         (PowerModel, {"joules_per_byte": float("inf")}, "expected a PowerModel of values of at least 0"),
         (StorageSettings, {"journal_rows": -1}, "expected StorageSettings.journal_rows above 0; got -1"),
-        (StorageSettings, {"archive_days": "30"}, "expected StorageSettings.archive_days above 0; got '30'"),
+        (StorageSettings, {"archive": 30}, "expected an archive rule such as .*; got 30"),
         (StorageSettings, {"spool_age_s": float("inf")}, "StorageSettings.spool_age_s above 0; got inf"),
     ],
 )

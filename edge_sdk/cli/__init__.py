@@ -6,6 +6,7 @@ import click
 
 from edge_sdk import __version__
 from edge_sdk.cli.alerts import alerts
+from edge_sdk.cli.archive import archive
 from edge_sdk.cli.calibrate import calibrate
 from edge_sdk.cli.cascade import cascade
 from edge_sdk.cli.classify import classify
@@ -48,7 +49,7 @@ def cli() -> None:
     """
 
 
-DEVICE = (info, classify, journal, export_data, drift, alerts, keys, contact_sheet)
+DEVICE = (info, classify, journal, archive, export_data, drift, alerts, keys, contact_sheet)
 WORKBENCH = (photos, import_, train, export, calibrate, ladder, records, cascade, companion, sequence, specialize)
 for _command in (*DEVICE, *WORKBENCH):
     cli.add_command(_command)

@@ -12,7 +12,7 @@ from edge_sdk.camera.files import VIDEO_SUFFIXES, camera_of, suffix_of_file
 from edge_sdk.durable.files import write_whole
 from edge_sdk.errors import ImageError
 from edge_sdk.images.header import read_header
-from edge_sdk.store.frames import decode_frame
+from edge_sdk.store.picture import read_picture
 from edge_sdk.store.schema import JournalEntry
 
 _log = logging.getLogger(__name__)
@@ -20,7 +20,6 @@ _log = logging.getLogger(__name__)
 FOLDER = "media"
 """Folder of copied pictures, beside the exported file."""
 
-_SAFE_ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
 _PLAIN = re.compile(r"[^./~=+@\s-][^\x00-\x1f\x7f]*")
 _SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WebP": ".webp"}
 _TYPES = {
@@ -102,16 +101,8 @@ class Media:
     def _copy(self, entry: JournalEntry) -> Medium | None:
         """The copied picture; None where it is gone or damaged."""
         assert self._copies is not None and entry.picture is not None
-        frame_id = entry.answer.frame_id
-        if not _SAFE_ID.fullmatch(frame_id):
-            return None
-        try:
-            item = decode_frame((self._state / entry.picture).read_bytes(), frame_id).item
-        except (OSError, ValueError) as error:  # it went meanwhile, or is damaged
-            _log.warning("the picture of %s cannot be read: %s", frame_id, error)
-            return None
+        frame_id, item = entry.answer.frame_id, read_picture(self._state, entry)
         if item is None:
-            _log.warning("the picture of %s is damaged", frame_id)
             return None
         try:
             header = read_header(item.image, tuple(_SUFFIXES))

@@ -21,6 +21,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
+from edge_sdk.archive_rule import ArchiveRule
 from edge_sdk.errors import ConfigError
 from edge_sdk.images.rendition import Rendition, Upload
 from edge_sdk.model.big_reference import BigReference
@@ -222,6 +223,7 @@ class ExitPolicy:
             to 2) none.
         preferences: the application's.
         labels: the bundle's, which the preferences name.
+        archive: classes that are on no disk exit as those do that are never uploaded, by its `never_store`.
 
     Raises:
         ConfigError: the threshold is out of range, or a preference names a class that is not the bundle's.
@@ -233,13 +235,18 @@ class ExitPolicy:
         threshold: float | None = None,
         preferences: Preferences | None = None,
         labels: tuple[str, ...] = (),
+        *,
+        archive: ArchiveRule | None = None,
     ) -> None:
         _check_threshold(threshold)
         self._wants = wants = preferences or Preferences()
         named = {*wants.weights, *wants.never_upload}
         if unknown := sorted(named.difference(labels)):
             raise ConfigError(f"expected classes of the bundle ({', '.join(labels)}); got {', '.join(unknown)}")
-        self._private = [labels.index(label) for label in wants.never_upload]
+        self._private = [([labels.index(label) for label in wants.never_upload], wants.private_above)]
+        if archive is not None:
+            never = [number for number, label in enumerate(labels) if label in archive.never_store]
+            self._private.append((never, archive.never_above))
         self._weights = np.array([wants.weights.get(label, 1.0) for label in labels]) if wants.weights else None
         self._gains = settings.gate or settings.gains
         self._gate = settings.gate if threshold is None else None
@@ -265,9 +272,16 @@ class ExitPolicy:
             worth *= float(self._weights @ prediction.probabilities)
         if exits:
             return Decision(True, Reason.CONFIDENT, worth)
-        if self._private and float(prediction.probabilities[self._private].sum()) >= wants.private_above:
+        if self.is_private(prediction):
             return Decision(True, Reason.PRIVATE, worth)
         return Decision(False, Reason.UNSURE, worth)
+
+    def is_private(self, prediction: Prediction) -> bool:
+        """Whether the frame may show a class that is never uploaded, or never stored."""
+        return any(
+            bool(numbers) and float(prediction.probabilities[numbers].sum()) >= above
+            for numbers, above in self._private
+        )
 
 
 def _check_threshold(threshold: float | None) -> None:

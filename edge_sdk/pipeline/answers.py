@@ -107,6 +107,7 @@ class Answers:
                     top_k=top_k,
                     model=reply.server.model,
                     disagreed=self._device_label(item) != label,
+                    private=self._store.archive.refuses(reply.server.labels, reply.probabilities, label),
                     then=lambda: self._count(item.frame_id),
                 ):
                     return

@@ -14,6 +14,7 @@ from edge_sdk.durable.forks import without_grpc_handlers
 from edge_sdk.errors import StorageError
 from edge_sdk.model.bundle import Bundle, open_bundle
 from edge_sdk.model.little import LittleModel
+from edge_sdk.model.nothing import emptiness_by
 from edge_sdk.model.policy import ExitPolicy
 from edge_sdk.pipeline.admission import Admission
 from edge_sdk.pipeline.answers import Answers
@@ -89,6 +90,7 @@ def assemble(settings: Settings) -> Parts:
                 spool_bytes=settings.spool_bytes,
                 labels=labels,
                 label_set=bundle.manifest.label_set,
+                emptiness=emptiness_by(labels),
                 ballast=ballast,
                 clock=clock.wall_s,
                 steady=clock.steady_s,
@@ -151,9 +153,13 @@ def new_exits(settings: Settings, bundle: Bundle) -> ExitPolicy:
     """The rule for exits, as bundle and settings have it.
 
     Raises:
-        ConfigError: the threshold cannot be used, or a preference names a class that is not the bundle's.
+        ConfigError: the threshold cannot be used, or a preference or the archive's rule names a class that is not the
+            bundle's.
     """
-    return ExitPolicy(bundle.policy, settings.threshold, settings.preferences, bundle.manifest.labels)
+    labels, rule = bundle.manifest.labels, settings.storage.archive_rule
+    if rule is not None:
+        rule.check(labels)
+    return ExitPolicy(bundle.policy, settings.threshold, settings.preferences, labels, archive=rule)
 
 
 def _state_folder(given: str | Path | None, bundle: str) -> Path:

@@ -272,7 +272,9 @@ class EdgeClassifier:
                 note=note,
             )
             if item is None:
-                picture = parts.admission.encode(frame, prediction) if parts.store.archive.wants_exits else None
+                picture = (
+                    parts.admission.encode(frame, prediction) if parts.store.archive.wants(record, prediction) else None
+                )
                 answer = parts.answers.exits(record, picture)
             else:
                 answer = parts.answers.offloads(record, item)

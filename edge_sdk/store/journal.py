@@ -11,7 +11,17 @@ from typing import Any, Self
 
 from edge_sdk.durable.database import readable
 from edge_sdk.errors import ConfigError, StorageError
-from edge_sdk.store.schema import COLUMNS, LAST_LABEL, OPEN, JournalEntry, State, entry_of, microseconds, same_labels
+from edge_sdk.store.schema import (
+    ARCHIVED,
+    COLUMNS,
+    LAST_LABEL,
+    OPEN,
+    JournalEntry,
+    State,
+    entry_of,
+    microseconds,
+    same_labels,
+)
 from edge_sdk.store.table import FILE
 from edge_sdk.types import Answer, Origin, Reason
 
@@ -46,6 +56,11 @@ class Journal:
         if flush is None and not self._path.is_file():
             raise StorageError(f"expected the state folder of a device, or state.db in it; got {path}")
 
+    @property
+    def folder(self) -> Path:
+        """The state folder."""
+        return self._path.parent
+
     def __enter__(self) -> Self:
         return self
 
@@ -75,6 +90,8 @@ class Journal:
         origin: Origin | None = None,
         final: bool | None = None,
         reason: Reason | None = None,
+        event: str | None = None,
+        archived: bool = False,
         limit: int | None = None,
         newest_first: bool = False,
     ) -> Iterator[JournalEntry]:
@@ -87,6 +104,8 @@ class Journal:
             origin: the last word is from here.
             final: whether the last word is final.
             reason: why the last word is as it is.
+            event: id of the event that they belong to.
+            archived: only frames whose picture is kept after their last word.
             limit: at most `limit` frames.
             newest_first: turn the order round.
 
@@ -106,6 +125,8 @@ class Journal:
             (f"{last_reason} = ?", reason),
             (f"(state = '{State.ANSWERED}') = ?", None if origin is None else int(origin is Origin.CLOUD)),
             (f"(NOT ({OPEN})) = ?", None if final is None else int(final)),
+            ("event = ?", event),
+            (f"({ARCHIVED}) = ?", 1 if archived else None),
         ):
             if value is not None:
                 conditions.append(condition)
@@ -113,6 +134,14 @@ class Journal:
         order = "DESC" if newest_first else "ASC"
         tail = f"WHERE {' AND '.join(conditions)} ORDER BY captured_us {order}, number {order} LIMIT ?"
         return self._select(tail, [*values, -1 if limit is None else limit])
+
+    def archived_sizes(self) -> dict[str | None, tuple[int, int]]:
+        """How many pictures are kept after their last word, and their bytes, by that word; the most bytes first."""
+        sql = (
+            f"SELECT {LAST_LABEL} AS last, count(*), sum(bytes) FROM frames WHERE {ARCHIVED} AND {self._own} "
+            "GROUP BY last ORDER BY 3 DESC, 1"
+        )
+        return {label: (count, size) for label, count, size in self._read(sql, self._own_values)}
 
     def device_confidences(self, limit: int) -> list[float]:
         """The little model's confidences of the latest `limit` frames that it saw, in no order."""

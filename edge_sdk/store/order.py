@@ -17,6 +17,7 @@ class Place:
         handled_ns: when the device handled it, on the store's clock.
         bytes: of its file.
         tries: spent on it without an answer.
+        audit: the frame is confident, and sent to measure accuracy.
     """
 
     frame_id: str
@@ -24,6 +25,7 @@ class Place:
     handled_ns: int
     bytes: int
     tries: float = 0.0
+    audit: bool = False
 
     @property
     def key(self) -> tuple[float, int, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from typing import Any
 
 from edge_sdk.durable.files import move
@@ -27,9 +28,9 @@ class OtherFrames:
         self._ranked: list[tuple[float, str, int]] = []  # rank, id and bytes, the lowest last
 
     def load(self, rows: list[tuple[Any, ...]], oldest_ns: int) -> None:
-        """Take over rows of (id, rank, handled, bytes); frames handled before `oldest_ns` leave."""
+        """Take over rows that begin with id, rank, handled and bytes; frames handled before `oldest_ns` leave."""
         self._ranked = sorted(((row[1], row[0], row[3]) for row in rows if row[2] >= oldest_ns), reverse=True)
-        for frame_id, _, handled_ns, _ in rows:
+        for frame_id, _, handled_ns, *_ in rows:
             if handled_ns < oldest_ns:
                 self._let_go(frame_id, Reason.EXPIRED, "")
         if self._ranked:
@@ -42,6 +43,12 @@ class OtherFrames:
             _, frame_id, size = self._ranked.pop()
             used -= size
             self._let_go(frame_id, Reason.EVICTED, note)
+
+    def let_go(self, frame_ids: Collection[str], reason: Reason) -> None:
+        """Let go those of these frames that wait here."""
+        for frame_id in [one for _, one, _ in self._ranked if one in frame_ids]:
+            self._let_go(frame_id, reason, "")
+        self._ranked = [row for row in self._ranked if row[1] not in frame_ids]
 
     def _let_go(self, frame_id: str, reason: Reason, note: str) -> None:
         gone = (State.LOST, reason, note, note, None, 0.0, frame_id)

@@ -76,6 +76,8 @@ class State(StrEnum):
 
 OPEN = f"state IN ('{State.WAITING}', '{State.SENT}')"
 """The condition for frames that wait in the spool."""
+ARCHIVED = f"picture IS NOT NULL AND rank >= 0 AND NOT ({OPEN})"
+"""The condition for frames whose picture is kept after their last word."""
 
 _FIRST = (
     'frame_id, state, captured_us, utc_offset_s, handled_ns, source, "trigger", event, model, label, confidence, '

@@ -70,7 +70,7 @@ class Loss:
 
     Attributes:
         frame_id: the frame's id.
-        reason: `EVICTED`, `EXPIRED` or `DAMAGED`.
+        reason: `EVICTED`, `EXPIRED`, `DAMAGED` or `PRIVATE`.
         note: a remark.
     """
 
@@ -130,7 +130,7 @@ class Spool:
 
     def load(self) -> None:
         """Take over the frames that the table says wait."""
-        waits = f"SELECT frame_id, rank, handled_ns, bytes FROM frames WHERE {OPEN} AND picture IS NOT NULL"
+        waits = f"SELECT frame_id, rank, handled_ns, bytes, audit FROM frames WHERE {OPEN} AND picture IS NOT NULL"
         own, values = same_labels(self._label_set)
         rows = self._table.read(f"{waits} AND {own}", values)
         others = self._table.read(f"{waits} AND NOT {own}", values)
@@ -139,10 +139,11 @@ class Spool:
             self._table.change(Change(NO_MORE_TRIES, ()))
         oldest_ns = 0 if self._max_age_ns is None else self._table.now_ns() - self._max_age_ns
         with self._lock:
-            for frame_id, rank, handled_ns, size in rows:
+            for frame_id, rank, handled_ns, size, audit in rows:
                 if frame_id not in self._order:
-                    self._order.add(Place(frame_id, rank, handled_ns, size, tries.get(frame_id, 0.0)))
+                    self._order.add(Place(frame_id, rank, handled_ns, size, tries.get(frame_id, 0.0), bool(audit)))
             self._others.load(others, oldest_ns)
+        self.let_go_private()
 
     def __len__(self) -> int:
         return len(self._order)
@@ -194,7 +195,7 @@ class Spool:
         handled_ns = self._table.now_ns()
         content = encode_frame(record, item, handled_ns)
         rank = rank_of(item.gain, len(item.image), handled_ns)
-        place = Place(item.frame_id, rank, handled_ns, len(content))
+        place = Place(item.frame_id, rank, handled_ns, len(content), audit=record.audit)
         with self._lock:
             if item.frame_id in self._order:
                 return ()
@@ -283,6 +284,7 @@ class Spool:
         top_k: TopK = (),
         model: str = "",
         disagreed: bool = False,
+        private: bool = False,
         then: Callable[[], None] | None = None,
     ) -> bool:
         """The cloud's answer and the frame's leaving, as one.
@@ -292,13 +294,14 @@ class Spool:
             top_k: its likeliest labels.
             model: the big model's name.
             disagreed: the device said another label; its picture is kept longer.
+            private: its picture may not be kept.
             then: called once it is on the disk.
 
         Returns:
             False if the frame does not wait (any more): nothing is changed.
         """
         values = (answer.label, float(answer.confidence), top_k_text(top_k), model)
-        return self._leave(answer.frame_id, ANSWER, values, kept=True, disagreed=disagreed, then=then)
+        return self._leave(answer.frame_id, ANSWER, values, kept=not private, disagreed=disagreed, then=then)
 
     def finish(self, frame_id: str, reason: Reason, note: str = "", *, state: State = State.FINAL) -> bool:
         """The device's answer is final, and the frame leaves; False if it does not wait (any more)."""
@@ -308,6 +311,15 @@ class Spool:
         """Take frames out that need no answer; an id that is not there changes nothing."""
         for frame_id in frame_ids:
             self.finish(frame_id, Reason.REFUSED)
+
+    def let_go_private(self) -> None:
+        """The frames that by the archive's rule may be on no disk leave; the loss listeners hear of them."""
+        private = [] if self._archive is None else self._archive.private(OPEN)
+        with self._lock:
+            ids = [frame_id for frame_id in private if frame_id in self._order]
+            self._lose(ids, Reason.PRIVATE)
+            self._others.let_go(set(private).difference(ids), Reason.PRIVATE)
+        self._tell([Loss(frame_id, Reason.PRIVATE) for frame_id in ids])
 
     def sync(self) -> None:
         """Put the pictures on the disk that are not there yet."""
@@ -338,7 +350,9 @@ class Spool:
                 return False
             picture, rank = None, 0.0
             if kept and self._archive is not None:
-                picture, rank = self._archive.take(frame_id, place.bytes, place.handled_ns, disagreed=disagreed)
+                picture, rank = self._archive.take(
+                    frame_id, place.bytes, place.handled_ns, audit=place.audit, disagreed=disagreed
+                )
 
             def let_go(changed: bool) -> None:
                 with self._lock:

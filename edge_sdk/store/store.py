@@ -16,6 +16,10 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_sdk.archive_rule import ArchiveRule
 from edge_sdk.config import StorageSettings
 from edge_sdk.durable.ballast import Ballast, disk_bytes, is_full
 from edge_sdk.durable.clock import ClockMark, ElapsedClock, current_boot_id, steady_s
@@ -47,6 +51,7 @@ class Store:
         spool_bytes: most bytes of frames that wait.
         labels: the little model's, for frames of an older version's folder.
         label_set: names the labels; frames of a model with others are kept, and kept apart ("": all are one's own).
+        emptiness: as `Archive` takes it.
         ballast: room for opening the table on a full disk, and for answers.
         flush_interval_s: longest time until an answer is on the disk by itself, seconds.
         clock: wall time in seconds since 1970; tells how long the device was off.
@@ -71,6 +76,7 @@ class Store:
         spool_bytes: int = 200_000_000,
         labels: tuple[str, ...] = (),
         label_set: str = "",
+        emptiness: Callable[[NDArray[np.float32]], float] | None = None,
         ballast: Ballast | None = None,
         flush_interval_s: float = 1.0,
         clock: Callable[[], float] = time.time,
@@ -106,12 +112,7 @@ class Store:
             self.journal = Journal(
                 folder, flush=self._table.flush, found_damaged=self._table.found_damaged, label_set=label_set
             )
-            self.archive = Archive(
-                self._table,
-                max_bytes=settings.archive_bytes,
-                max_age_s=settings.archive_days * 86_400,
-                exits=settings.keep == "all",
-            )
+            self.archive = Archive(self._table, settings.archive_rule, emptiness=emptiness)
             self.spool = Spool(
                 self._table,
                 max_bytes=spool_bytes,
@@ -157,12 +158,19 @@ class Store:
 
         Args:
             record: the device's word on it.
-            item: with its picture, where `archive.wants_exits`; None: the picture is not kept.
+            item: with its picture, where the `archive` wants it; None: the picture is not kept.
             state: `LOST` for a frame that could not be stored.
         """
         handled_ns = self._table.now_ns()
         kept = None if item is None else self.archive.keep(record, item, handled_ns)
-        self._table.insert(record, state, handled_ns, *(kept or ()))
+        picture = () if kept is None else (kept.picture, kept.size, kept.rank)
+        self._table.insert(record, state, handled_ns, *picture, changes=() if kept is None else kept.changes)
+
+    def renew_archive(self, rule: ArchiveRule | None) -> None:
+        """Take over another rule for the archive; frames that wait and may be on no disk by it exit."""
+        self.archive.renew(rule)
+        self.spool.let_go_private()
+        self.archive.let_go_private()
 
     def done_files(self, model: str) -> DoneFiles:
         """The files of cards that this version of the little model has done."""

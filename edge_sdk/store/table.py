@@ -115,11 +115,15 @@ class FrameTable:
         self._before = before
         self._writer.start()
 
-    def insert(self, *first: Any) -> None:
-        """A frame with a final answer, by the arguments of `first_row`. On a full disk the latest 10,000 wait."""
+    def insert(self, *first: Any, changes: Sequence[Change] = ()) -> None:
+        """A frame with a final answer, by the arguments of `first_row`, and `changes` that are committed with it.
+
+        On a full disk the latest 10,000 frames wait.
+        """
         with self._queue_lock:
             self._dropped += len(self._inserts) == _MAX_QUEUED
             self._inserts.append(first)
+            self._changes.extend(changes)
         if not self._written.is_set():
             self._written.set()
 
