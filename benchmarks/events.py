@@ -1,102 +1,272 @@
-"""Events on streams of the simulated camera: is one answer a visit right more often than an answer a frame?
+"""Visits answered once: accuracy, uploads and bytes on places that neither models nor rules have seen.
 
-    python benchmarks/events.py [--streams 30] [--frames 300] [--first 400]
+    python benchmarks/events.py --records FOLDER [--calibration 300] [--test 60] [--sweep]
 
-Streams that no model was trained or calibrated on go through the motion gate and the shipped little model, on the
-device's runtime. A visit's truth is the subject that most of its frames show. The mean of the least empty frames is
-what `EdgeClassifier` gives; beside it stand the mean of all frames, the surest frame and the majority. Intervals
-resample whole streams (95%, 2,000 draws).
+The shipped pair on the simulated camera (`benchmarks/event_frames.py` says which places; about an hour on two cores,
+kept in FOLDER, so that a second run takes seconds). The little model runs in the device's runtime; the big one sees
+what the device sends: a frame as 320@80, or a region's surroundings as 256@80. Bytes are those of the pictures.
+
+Every rule is chosen on the calibration places by `edge_sdk.workbench.calibrate_events` and judged on the test places.
+Two references see every admitted frame: the big model, which gets the whole frames, and, stricter, the weighted mean
+(0.3 to 0.7) of both models with both looks. Intervals (95%) draw whole places anew. `--sweep` sends the frames of
+unsure events at other sizes, qualities and formats.
 """
 
 from __future__ import annotations
 
-import argparse
-from collections import Counter
-from itertools import islice
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+import click
 import numpy as np
+from event_frames import CALIBRATION, Arrays, events_of, load_places, make_places, seeds, softmax
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
-from edge_sdk import Frame, LittleModel, MotionGate, Prediction, open_bundle, open_camera
-from edge_sdk.pipeline.events import Events, EventSettings
+from edge_sdk.errors import WorkbenchError
+from edge_sdk.model.bundle import open_bundle
+from edge_sdk.model.policy import EventRule
+from edge_sdk.workbench.calibrate_events import calibrate_events
+from edge_sdk.workbench.calibration import Rule
+from edge_sdk.workbench.cascade.bootstrap import in_percent, ratio_interval
+from edge_sdk.workbench.cascade.curve import cascade_curve, lossless
+from edge_sdk.workbench.event_records import EventRecords, gather_events
 
-BESTS = (1, 2, 3, 5)
-Rows = list[tuple[Frame, Prediction, str]]
-
-
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--streams", type=int, default=30)
-    parser.add_argument("--frames", type=int, default=300, help="of each stream")
-    parser.add_argument("--first", type=int, default=400, help="seed of the first stream")
-    given = parser.parse_args()
-    ways: dict[str, list[list[bool]]] = {}
-    admitted = 0
-    with LittleModel(open_bundle("trailcam")) as little:
-        for seed in track(range(given.first, given.first + given.streams), "streams"):
-            rows = watched(little, f"simulated://trailcam?seed={seed}", given.frames)
-            admitted += len(rows)
-            for way, right in judged(little.labels, rows).items():
-                ways.setdefault(way, []).append(right)
-    table = Table(title=f"{given.streams} streams of {given.frames} frames, {admitted} frames that the gate admits")
-    for column in ("answer", "answers", "right", "95%"):
-        table.add_column(column, justify="left" if column == "answer" else "right")
-    for way, streams in ways.items():
-        low, high = interval(streams)
-        flat = [one for stream in streams for one in stream]
-        table.add_row(way, str(len(flat)), f"{np.mean(flat):.1%}", f"{low:.1%} to {high:.1%}")
-    Console().print(table)
+MODES = {"streams": 0, "bursts of 10": 10, "bursts of 5": 5, "bursts of 3": 3}
+WEIGHT = 0.3
+PROMISES = (0.0, 0.01, 0.02, 0.03, 0.05)
+Chances = dict[str, NDArray[np.float32]]
 
 
-def watched(little: LittleModel, address: str, count: int) -> Rows:
-    """Frames that the gate admits, what the little model says, and why they were admitted."""
-    gate, rows = MotionGate(), []
-    with open_camera(address) as camera:
-        for frame in islice(camera, count):
-            if gate.admits(frame) and gate.last is not None:
-                rows.append((frame, little.predict(frame.image), str(gate.last.reason)))
-    return rows
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Admitted frames of several places, and what the models say of them."""
+
+    labels: tuple[str, ...]
+    frames: Arrays
+    parts: list[Arrays]
+    chances: Chances
+
+    @property
+    def truths(self) -> NDArray[np.int64]:
+        """Class numbers."""
+        return np.array([self.labels.index(name) for name in self.frames["truth"]])
+
+    def events(self, little: str, sent: str, most: int, against: str = "big whole") -> EventRecords:
+        """The frames as events of at most `most` frames (0: no limit)."""
+        frames = self.frames
+        return gather_events(
+            self.labels,
+            events=events_of(frames, frames["place"], most),
+            ids=frames["ids"],
+            places=frames["place"],
+            truths=self.truths,
+            little=self.chances[little],
+            sent=self.chances[sent],
+            upload_bytes=frames["near_bytes" if sent == "big near" else "whole_bytes"],
+            reference=self.chances[against],
+        )
 
 
-def judged(labels: tuple[str, ...], rows: Rows) -> dict[str, list[bool]]:
-    """By way of answering: whether each answer is right."""
-    found: dict[str, list[bool]] = {}
-    groups: dict[str, list[tuple[Frame, Prediction]]] = {}
-    for best in (*BESTS, len(rows)):
-        events = Events(labels, EventSettings(best=best))
-        groups = {}
-        for frame, prediction, trigger in rows:
-            groups.setdefault(events.join(frame, prediction, trigger), []).append((frame, prediction))
-        events.end_all()
-        name = "event: mean of all frames" if best == len(rows) else f"event: mean of the {best} least empty"
-        found[name] = [event.label == truth_of(groups[event.event_id]) for event in events.take()]
-    groups.pop("", None)
-    whole = list(groups.values())
-    surest = [max(group, key=lambda one: one[1].confidence)[1].label for group in whole]
-    majority = [Counter(said.label for _, said in group).most_common(1)[0][0] for group in whole]
-    found["event: the surest frame"] = [a == truth_of(group) for a, group in zip(surest, whole, strict=True)]
-    found["event: the majority"] = [a == truth_of(group) for a, group in zip(majority, whole, strict=True)]
-    return {"frame by frame": [said.label == frame.truth for group in whole for frame, said in group]} | found
+def see(folder: Path, wanted: list[int], calibration: bool) -> Seen:
+    """Load places."""
+    bundle = open_bundle("trailcam")
+    frames, parts = load_places(folder, wanted, lambda seed: (seed >= CALIBRATION) == calibration)
+    chances = {}
+    for who, temperature in (("little", bundle.policy.temperature), ("big", 1.0)):
+        whole, near = (softmax(frames[f"{who}_{look}"], temperature) for look in ("whole", "near"))
+        chances |= {f"{who} whole": whole, f"{who} near": near, f"{who} both": (whole + near) / 2}
+    chances["both models"] = WEIGHT * chances["little both"] + (1 - WEIGHT) * chances["big both"]
+    return Seen(bundle.manifest.labels, frames, parts, chances)
 
 
-def truth_of(group: list[tuple[Frame, Prediction]]) -> str | None:
-    """What most frames show, of those that show something."""
-    seen = Counter(frame.truth for frame, _ in group if frame.truth != "empty")
-    return seen.most_common(1)[0][0] if seen else "empty"
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to answer events: what is right, and what is sent.
+
+    Attributes:
+        name: of the way.
+        rule: its thresholds, in words.
+        answers: `int64 (E,)`.
+        uploads: `int64 (E,)`, pictures sent for each event.
+        sent: `float64 (E,)`, their bytes.
+    """
+
+    name: str
+    rule: str
+    answers: NDArray[np.int64]
+    uploads: NDArray[np.int64]
+    sent: NDArray[np.float64]
 
 
-def interval(streams: list[list[bool]]) -> tuple[float, float]:
-    """Of the share of answers that are right."""
-    rng = np.random.default_rng(0)
-    right = np.array([sum(stream) for stream in streams])
-    count = np.array([len(stream) for stream in streams])
-    picked = rng.integers(0, len(streams), (2000, len(streams)))
-    shares: NDArray[np.float64] = right[picked].sum(1) / np.maximum(1, count[picked].sum(1))
-    return float(np.quantile(shares, 0.025)), float(np.quantile(shares, 0.975))
+def ways(mine: Seen, test: Seen, most: int) -> list[Way]:
+    """Every way, with rules chosen on `mine`."""
+    base = test.events("little whole", "big whole", most)
+    owner = events_of(test.frames, test.frames["place"], most)
+    firsts = np.unique(owner[owner >= 0])
+    at = np.searchsorted(firsts, owner[owner >= 0])
+
+    def per_event(values: NDArray[Any]) -> NDArray[Any]:
+        return np.bincount(at, weights=values[owner >= 0], minlength=len(firsts))
+
+    whole = per_event(test.frames["whole_bytes"].astype(float))
+    both = per_event((test.frames["whole_bytes"] + test.frames["near_bytes"]).astype(float))
+    found = [
+        Way("every frame to the big model", "", base.reference_answers(3), base.counts, whole),
+        Way(
+            "both models, both looks, every frame",
+            "",
+            test.events("little whole", "big whole", most, "both models").reference_answers(3),
+            2 * base.counts,
+            both,
+        ),
+        Way("the device alone, both looks", "", test.events("little both", "big near", most).means(3).argmax(axis=1),
+            0 * base.counts, 0.0 * whole),
+    ]  # fmt: skip
+    threshold = frame_threshold(mine)
+    unsure = test.chances["little whole"].max(axis=1) < threshold
+    said = np.where(unsure[:, None], test.chances["big whole"], test.chances["little whole"])
+    cascade = gather_events(
+        test.labels, events=owner, ids=test.frames["ids"], places=test.frames["place"], truths=test.truths,
+        little=said, sent=said,
+    )  # fmt: skip
+    found.append(
+        Way("cascade frame by frame, whole frames", f"T {threshold:.3f}", cascade.means(3).argmax(axis=1),
+            per_event(unsure).astype(np.int64), per_event(unsure * test.frames["whole_bytes"].astype(float)))
+    )  # fmt: skip
+    for name, little, sent in (
+        ("events, whole frame seen and sent", "little whole", "big whole"),
+        ("events, region seen and sent", "little near", "big near"),
+        ("events, both seen, whole frame sent", "little both", "big whole"),
+        ("events, both seen, region sent", "little both", "big near"),
+    ):
+        for against in ("big whole", "both models"):
+            calibration, events = mine.events(little, sent, most, against), test.events(little, sent, most, against)
+            found += event_ways(f"{name}, against {against}", calibration, events)
+    return found
+
+
+def event_ways(name: str, calibration: EventRecords, test: EventRecords) -> list[Way]:
+    """The threshold of no loss on all calibration places, and the one with the smallest promise that they can give."""
+    rules = [("at no loss", no_loss(calibration))]
+    for eps in PROMISES:
+        try:
+            rules.append((f"promise {100 * eps:g}", calibrate_events(calibration, Rule(eps=eps)).rule))
+            break
+        except WorkbenchError:
+            continue
+    return [event_way(name, f"{text}: {in_short(rule)}", test, rule) for text, rule in rules]
+
+
+def no_loss(events: EventRecords) -> EventRule:
+    """Frames, temperature and weight as the calibration fits them; the lowest threshold of no loss on all events."""
+    fitted = calibrate_events(events, Rule(drop=0.0)).rule
+    mean = events.decided_on(fitted)
+    curve = cascade_curve(
+        mean.max(axis=1),
+        mean.argmax(axis=1) == events.truths,
+        events.reference_answers(fitted.best) == events.truths,
+        little_macs=np.nan,
+        big_macs=np.nan,
+        offloaded_right=events.final(mean, fitted.ensemble).argmax(axis=1) == events.truths,
+    )
+    return EventRule(min(1.0, lossless(curve).threshold), fitted.best, fitted.ensemble, fitted.temperature)
+
+
+def event_way(name: str, text: str, events: EventRecords, rule: EventRule) -> Way:
+    """A rule on test events."""
+    mean = events.decided_on(rule)
+    goes = mean.max(axis=1) < rule.threshold
+    answers = np.where(goes, events.final(mean, rule.ensemble).argmax(axis=1), mean.argmax(axis=1))
+    return Way(name, text, answers, goes.astype(np.int64), goes * events.upload_bytes[:, 0].astype(float))
+
+
+def in_short(rule: EventRule) -> str:
+    """A rule in few letters."""
+    return f"T {rule.threshold:.3f}, best {rule.best}, weight {rule.ensemble:g}, temperature {rule.temperature:.2f}"
+
+
+def frame_threshold(seen: Seen) -> float:
+    """The lowest threshold at which a cascade of whole frames loses nothing, frame by frame."""
+    little, big = seen.chances["little whole"], seen.chances["big whole"]
+    right = [one.argmax(axis=1) == seen.truths for one in (little, big)]
+    return lossless(cascade_curve(little.max(axis=1), *right, little_macs=np.nan, big_macs=np.nan)).threshold
+
+
+def visits_right(seen: Seen, most: int, answers: NDArray[np.int64]) -> NDArray[np.float64]:
+    """`float64 (V,)`: of each visit that came by, whether most of its admitted frames have the right answer.
+
+    A visit is a trigger of the simulated camera; one of which the gate admits nothing is answered as empty.
+    """
+    owner = events_of(seen.frames, seen.frames["place"], most)
+    firsts = np.unique(owner[owner >= 0])
+    said = np.where(owner >= 0, answers[np.searchsorted(firsts, np.maximum(owner, 0)).clip(max=len(firsts) - 1)], -1)
+    empty, right, start = seen.labels.index("empty"), [], 0
+    for part in seen.parts:
+        rows = said[start : start + len(part["index"])]
+        start += len(rows)
+        trigger = np.cumsum(np.diff(part["every_time"], prepend=part["every_time"][0]) > 2.0)
+        for number in range(int(trigger[-1]) + 1):
+            truth = part["every_truth"][trigger == number]
+            shown = [seen.labels.index(name) for name in truth if name != "empty"]
+            mine = rows[trigger[part["index"]] == number]
+            mine = mine[mine >= 0]
+            if len(mine) == 0 and number == 0:
+                continue  # the gate was learning
+            answer = int(np.bincount(mine).argmax()) if len(mine) else empty
+            right.append(float(answer == (int(np.bincount(shown).argmax()) if shown else empty)))
+    return np.array(right)
+
+
+def mode_table(mode: str, mine: Seen, test: Seen) -> Table:
+    """All ways on the test places."""
+    most = MODES[mode]
+    events = test.events("little whole", "big whole", most)
+    found = ways(mine, test, most)
+    right = [way.answers == events.truths for way in found]
+    full, places = found[0].sent, events.places
+    title = f"{mode}: {len(events)} events of {events.counts.mean():.1f} frames at {len(np.unique(places))} places"
+    table = Table(title=title, title_justify="left")
+    columns = ("way", "rule", "events right, %", "visits right, %", "against the big model", "against both models")
+    for column in (*columns, "uploads", "kB each", "fewer bytes"):
+        table.add_column(column, justify="left" if column in ("way", "rule") else "right")
+    for way, ours in zip(found, right, strict=True):
+        uploads, sent = int(way.uploads.sum()), float(way.sent.sum())
+        fewer = "1" if way is found[0] else "-"
+        if sent and way is not found[0]:
+            low, high = ratio_interval(full, places, way.sent)
+            fewer = f"{full.sum() / sent:.1f} [{low:.1f}, {high:.1f}]"
+        table.add_row(
+            way.name,
+            way.rule,
+            in_percent(ours, places),
+            f"{100 * visits_right(test, most, way.answers).mean():.1f}",
+            *(in_percent(ours.astype(float) - one, places, "+") for one in right[:2]),
+            f"{uploads:,}",
+            f"{sent / uploads / 1000:.1f}" if uploads else "",
+            fewer,
+        )
+    return table
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--records", type=click.Path(path_type=Path), required=True, help="Folder of what the models said.")
+@click.option("--calibration", default=300, help="Places that rules are chosen on.")
+@click.option("--test", "tested", default=60, help="Places that they are judged on.")
+def main(records: Path, calibration: int, tested: int) -> None:
+    """Measure the ways to answer visits."""
+    wanted = seeds(calibration, tested)
+    make_places(records, wanted)
+    mine, test = see(records, wanted, True), see(records, wanted, False)
+    console = Console(width=250)
+    for name, seen in (("calibration", mine), ("test", test)):
+        rights = {who: 100 * (chances.argmax(axis=1) == seen.truths).mean() for who, chances in seen.chances.items()}
+        console.print(f"{name}: {len(seen.parts)} places, {len(seen.truths)} frames admitted; of them right, %: " +
+                      ", ".join(f"{who} {value:.1f}" for who, value in rights.items()))  # fmt: skip
+    for mode in MODES:
+        console.print(mode_table(mode, mine, test))
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ from edge_sdk.model.bundle import open_bundle
 from edge_sdk.model.little import LittleModel
 from edge_sdk.model.policy import ExitPolicy
 from edge_sdk.types import Image, Prediction, Region, View
+from edge_sdk.workbench.cascade.bootstrap import in_percent
 from edge_sdk.workbench.subjects import Subject, open_subject
 
 BIG = Path(cloud_server.__file__).parent / "models" / "trailcam" / "model.safetensors"
@@ -100,22 +101,6 @@ def batched_up(images: list[Image]) -> list[list[Image]]:
     return [images[start : start + 16] for start in range(0, len(images), 16)]
 
 
-def interval(values: NDArray[Any], site: NDArray[Any]) -> tuple[float, float]:
-    """The 95% interval of a mean over frames, by a bootstrap over sites."""
-    names = np.unique(site)
-    sums = np.array([values[site == name].sum() for name in names], np.float64)
-    counts = np.array([(site == name).sum() for name in names], np.float64)
-    drawn = np.random.default_rng(0).integers(0, len(names), (4000, len(names)))
-    low, high = np.quantile(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1), (0.025, 0.975))
-    return float(low), float(high)
-
-
-def share(values: NDArray[Any], site: NDArray[Any], sign: str = "") -> str:
-    """A mean with its interval, in percent."""
-    low, high = interval(values, site)
-    return f"{100 * values.mean():{sign}.1f} [{100 * low:{sign}.1f}, {100 * high:{sign}.1f}]"
-
-
 def accuracy_table(seen: Arrays) -> Table:
     """Frame accuracy by view, and its differences from the whole frame's, frame by frame."""
     table = Table("frames", "number", "model", *VIEWS, "region - frame", "both - frame", title="accuracy, %")
@@ -130,8 +115,8 @@ def accuracy_table(seen: Arrays) -> Table:
     for name, chosen in kinds.items():
         for who in ("little", "big"):
             correct = [right(seen, who, view)[chosen] for view in VIEWS]
-            shares = [share(one, site[chosen]) for one in correct]
-            gains = [share(one - correct[0], site[chosen], "+") for one in correct[1:]]
+            shares = [in_percent(one, site[chosen]) for one in correct]
+            gains = [in_percent(one - correct[0], site[chosen], "+") for one in correct[1:]]
             table.add_row(name, str(int(chosen.sum())), who, *shares, *gains)
     return table
 
@@ -152,11 +137,11 @@ def cascade_table(seen: Arrays) -> Table:
         table.add_row(
             view,
             f"{cost:.0f}",
-            share(exits.astype(float), site),
-            share(little[exits], site[exits]),
-            share(little[~exits], site[~exits]),
-            *(share(one[~exits], site[~exits]) for one in big),
-            *(share(np.where(exits, little, one), site) for one in big),
+            in_percent(exits.astype(float), site),
+            in_percent(little[exits], site[exits]),
+            in_percent(little[~exits], site[~exits]),
+            *(in_percent(one[~exits], site[~exits]) for one in big),
+            *(in_percent(np.where(exits, little, one), site) for one in big),
         )
     return table
 
@@ -172,7 +157,7 @@ def threshold_table(seen: Arrays) -> Table:
         threshold = choose(confidence[chosen], little[chosen], big[chosen])
         exits = confidence >= threshold
         columns = (exits.astype(float), little, np.where(exits, little, big), big)
-        table.add_row(view, f"{threshold:.3f}", *(share(one[rest], site[rest]) for one in columns))
+        table.add_row(view, f"{threshold:.3f}", *(in_percent(one[rest], site[rest]) for one in columns))
     return table
 
 
