@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from edge_sdk.model.bundle import Bundle, open_bundle
     from edge_sdk.model.little import LittleModel
     from edge_sdk.model.policy import Preferences
+    from edge_sdk.model.priors import Place
     from edge_sdk.model.runtime import Runtime
     from edge_sdk.pipeline.classifier import EdgeClassifier
     from edge_sdk.pipeline.events import EventSettings
@@ -75,6 +76,7 @@ __all__ = [
     "MotionGate",
     "MqttAlerts",
     "Origin",
+    "Place",
     "PowerModel",
     "Prediction",
     "Preferences",
@@ -123,6 +125,7 @@ _HOME = {
     "MotionGate": "camera.gate",
     "MqttAlerts": "alerts.mqtt",
     "Origin": "types",
+    "Place": "model.priors",
     "PowerModel": "config",
     "Prediction": "types",
     "Preferences": "model.policy",

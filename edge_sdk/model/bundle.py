@@ -4,6 +4,7 @@
     manifest.json    what it is: labels, input, cost, sha256, and a golden picture with its expected output
     policy.json      how to use it: threshold, temperature, size of uploads (absent: the cautious `Policy()`)
     golden.png       the golden picture, as it came (by scaling rule 1: at the input's size)
+    priors.json      which classes can be expected where and when (may be absent)
 
 Everything is checked when a bundle is opened, before any of it reaches the runtime. Fields that this version does not
 know are ignored, so that newer bundles run on older devices; a bundle that must not be read without them says so
@@ -31,6 +32,7 @@ from edge_sdk.errors import BundleError
 from edge_sdk.model.inputs import InputSpec as InputSpec
 from edge_sdk.model.inputs import decode_description, pixels_digest
 from edge_sdk.model.policy import Policy
+from edge_sdk.model.priors import PRIORS_FILE, Priors
 from edge_sdk.types import Image, View, check_image
 
 READER = 2
@@ -134,11 +136,13 @@ class Bundle:
         path: the folder.
         manifest: what the model is.
         policy: how to use it.
+        priors: which classes can be expected where and when; None: not known.
     """
 
     path: Path
     manifest: Manifest
     policy: Policy
+    priors: Priors | None = None
 
     @property
     def model_path(self) -> Path:
@@ -174,7 +178,8 @@ def open_bundle(path_or_name: str | Path) -> Bundle:
         raise BundleError(f"expected a bundle: a folder, or the name of one that ships ({shipped}); got {str(path)!r}")
     manifest = _read(path / MANIFEST_FILE, Manifest)
     policy = _read(path / POLICY_FILE, Policy) if (path / POLICY_FILE).exists() else Policy()
-    bundle = Bundle(path, manifest, policy)
+    bundle = Bundle(path, manifest, policy, _read_if_there(path / PRIORS_FILE, Priors))
+    _check_tables(bundle)
     digest = hashlib.sha256(_bytes_of(bundle.model_path)).hexdigest()
     if digest != manifest.sha256:
         raise BundleError(
@@ -189,7 +194,13 @@ def open_bundle(path_or_name: str | Path) -> Bundle:
 
 
 def write_bundle(
-    path: str | Path, *, model: bytes | Path, manifest: Manifest, golden: Image, policy: Policy | None = None
+    path: str | Path,
+    *,
+    model: bytes | Path,
+    manifest: Manifest,
+    golden: Image,
+    policy: Policy | None = None,
+    priors: Priors | None = None,
 ) -> Bundle:
     """Write a bundle: all of it or nothing. A bundle that is already there is replaced.
 
@@ -199,6 +210,7 @@ def write_bundle(
         manifest: what it is.
         golden: the golden picture, `uint8 (H, W, 3)` RGB, as `edge_sdk.model.inputs.golden_picture` gives it.
         policy: how to use it; None writes no `policy.json`.
+        priors: which classes can be expected where and when; None writes no `priors.json`.
 
     Returns:
         the bundle, opened; `sha256`, `min_reader` and `golden.pixels` of its manifest are filled in.
@@ -229,8 +241,9 @@ def write_bundle(
             bgr = cv2.cvtColor(golden, cv2.COLOR_RGB2BGR)
             picture = cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 0])[1].tobytes()  # read at every start
             write_whole(new / manifest.golden.image, picture, durable=True)
-            if policy is not None:
-                write_whole(new / POLICY_FILE, _json(policy), durable=True)
+            for name, table in ((POLICY_FILE, policy), (PRIORS_FILE, priors)):
+                if table is not None:
+                    write_whole(new / name, _json(table), durable=True)
             if path.exists():
                 path.rename(old)
             new.rename(path)
@@ -247,13 +260,31 @@ def write_policy(path: str | Path, policy: Policy) -> None:
     Raises:
         BundleError: the folder is not a bundle or cannot be written.
     """
+    _write_into(path, POLICY_FILE, policy)
+
+
+def write_priors(path: str | Path, priors: Priors) -> None:
+    """Write `priors.json` of the bundle in the folder `path`, as `write_policy`."""
+    _write_into(path, PRIORS_FILE, priors)
+
+
+def read_priors(path: str | Path) -> Priors:
+    """The priors in a file by itself.
+
+    Raises:
+        BundleError: it is missing or damaged, or needs a newer edge_sdk.
+    """
+    return _read(Path(path), Priors)
+
+
+def _write_into(path: str | Path, name: str, value: msgspec.Struct) -> None:
     path = Path(path)
     if not (path / MANIFEST_FILE).is_file():
         raise BundleError(f"{path}: expected a bundle, a folder with {MANIFEST_FILE}; it has none")
     try:
-        write_whole(path / POLICY_FILE, _json(policy), durable=True)
+        write_whole(path / name, _json(value), durable=True)
     except OSError as error:
-        raise BundleError(f"{path / POLICY_FILE}: cannot write: {error}") from error
+        raise BundleError(f"{path / name}: cannot write: {error}") from error
 
 
 def read_golden(bundle: Bundle) -> Image:
@@ -275,6 +306,22 @@ def _check_golden(image: Image, spec: InputSpec, what: str) -> None:
     expected = (spec.height, spec.width, 3)
     if spec.scaling == 1 and image.shape != expected:
         raise BundleError(f"{what}: expected a picture of shape {expected}, by scaling rule 1; got {image.shape}")
+
+
+def _check_tables(bundle: Bundle) -> None:
+    """Check that the tables that the policy uses are there, and are of this bundle's labels."""
+    path, labels = bundle.path, frozenset(bundle.manifest.labels)
+    if bundle.policy.priors is not None and bundle.priors is None:
+        raise BundleError(f"{path / PRIORS_FILE}: expected the priors that {POLICY_FILE} uses; the file is missing")
+    if bundle.priors is not None and not labels & bundle.priors.classes.keys():
+        raise BundleError(
+            f"{path / PRIORS_FILE}: expected classes of the bundle ({', '.join(bundle.manifest.labels[:20])}); "
+            f"got {', '.join(list(bundle.priors.classes)[:20])}"
+        )
+
+
+def _read_if_there(path: Path, kind: type[_S]) -> _S | None:
+    return _read(path, kind) if path.exists() else None
 
 
 def _read(path: Path, kind: type[_S]) -> _S:

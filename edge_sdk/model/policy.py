@@ -25,6 +25,7 @@ from edge_sdk.archive_rule import ArchiveRule
 from edge_sdk.errors import ConfigError
 from edge_sdk.images.rendition import Rendition, Upload
 from edge_sdk.model.big_reference import BigReference
+from edge_sdk.model.priors import PriorRule
 from edge_sdk.types import Prediction, Reason, View
 
 
@@ -124,6 +125,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             answer stands alone.
         confidences: of the calibration frames; None: unknown.
         events: how visits are answered; None: frames are answered one by one.
+        priors: how much the priors of place and season count (`priors.json`); None: they are not used.
         send: what of an unsure frame with a region travels: "frame", or "region", its surroundings.
         upload: how pictures travel.
         ladder: renditions to choose from for each frame; each is larger than the one before and of more relative gain.
@@ -142,6 +144,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     ensemble: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     confidences: Histogram | None = None
     events: EventRule | None = None
+    priors: PriorRule | None = None
     send: str = View.FRAME.value
     upload: Upload = Upload()
     ladder: tuple[Rendition, ...] = ()

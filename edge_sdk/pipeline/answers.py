@@ -13,9 +13,12 @@ from dataclasses import replace
 from heapq import nlargest
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from edge_sdk.budget.ledger import Ledger
 from edge_sdk.budget.usage import Usage
 from edge_sdk.errors import StorageError
+from edge_sdk.model.priors import PlacePrior
 from edge_sdk.pipeline.late import LateAnswers
 from edge_sdk.store.frames import SpoolItem
 from edge_sdk.store.schema import FrameRecord, State, TopK
@@ -41,16 +44,24 @@ class Answers:
         labels: the little model's.
         ensemble: weight of the little model in the answer on an offloaded frame (`Policy.ensemble`).
         late: takes each late answer on to the application.
+        prior: what can be expected where the camera stands; None: nothing is known of it.
     """
 
     def __init__(
-        self, store: Store, ledger: Ledger, labels: tuple[str, ...], ensemble: float, late: LateAnswers
+        self,
+        store: Store,
+        ledger: Ledger,
+        labels: tuple[str, ...],
+        ensemble: float,
+        late: LateAnswers,
+        prior: PlacePrior | None = None,
     ) -> None:
         self._store = store
         self._ledger = ledger
         self._labels = labels
         self._ensemble = ensemble
         self._late = late
+        self._prior = prior
         self._provisional: dict[str, Answer] = {}
         self._uncounted: dict[str, tuple[int, int, int]] = {}
         self._counting = threading.Lock()
@@ -155,20 +166,34 @@ class Answers:
             self._ledger.count_answer(macs=macs, received_bytes=received_bytes, big_macs=big_macs)
 
     def _combined(self, item: SpoolItem, said: Reply) -> tuple[str, float, TopK]:
-        """The big model's answer, or that of both where the policy gives the little model a voice."""
+        """The big model's answer given place and season, or that of both where the policy gives the little one a voice.
+
+        The little model's probabilities have place and season in them already.
+        """
         weight, labels = self._ensemble, said.server.labels
         if len(labels) != len(said.probabilities):
             return said.label, said.confidence, ()
-        top_k = top_k_of(labels, said.probabilities)
+        chances = self._placed(item, labels, said.probabilities)
+        top_k = top_k_of(labels, chances)
         if not weight or len(item.probabilities) != len(self._labels):
-            return said.label, said.confidence, top_k
+            return (said.label, said.confidence, top_k) if chances is said.probabilities else (*top_k[0], top_k)
         little = dict(zip(self._labels, item.probabilities.tolist(), strict=True))
         both = {
             label: weight * little.get(label, 0.0) + (1 - weight) * chance
-            for label, chance in zip(labels, said.probabilities, strict=True)
+            for label, chance in zip(labels, chances, strict=True)
         }
         top = max(both, key=both.__getitem__)
         return top, both[top], top_k
+
+    def _placed(self, item: SpoolItem, labels: tuple[str, ...], chances: Sequence[float]) -> Sequence[float]:
+        """The big model's probabilities given place and season; of a wrong time the note in the journal tells."""
+        if self._prior is None or not self._prior.rule.cloud:
+            return chances
+        entry = self._store.journal.entry(item.frame_id)
+        month = None if entry is not None and entry.note else item.captured_at.month
+        placed = self._prior.applied_to_cloud(labels, np.asarray(chances, np.float32), month)
+        said: list[float] = placed.tolist()
+        return said
 
     def _device_label(self, item: SpoolItem) -> str | None:
         chances = item.probabilities

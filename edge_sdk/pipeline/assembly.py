@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from edge_sdk.model.bundle import Bundle, open_bundle
 from edge_sdk.model.little import LittleModel
 from edge_sdk.model.nothing import emptiness_by
 from edge_sdk.model.policy import ExitPolicy
+from edge_sdk.model.priors import PRIORS_FILE, PlacePrior
 from edge_sdk.pipeline.admission import Admission
 from edge_sdk.pipeline.answers import Answers
 from edge_sdk.pipeline.events import Events
@@ -28,6 +30,8 @@ from edge_sdk.types import View
 if TYPE_CHECKING:
     from edge_sdk.link.uplink import Uplink
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -37,6 +41,7 @@ class Parts:
         bundle: the little model's bundle.
         model: the little model.
         exits: decides which frames exit.
+        prior: what can be expected where the camera stands; None: nothing is known of it.
         ledger: the budgets, and what was spent.
         throttle: runs the little model within the device's budgets.
         admission: decides which unsure frames wait for the cloud.
@@ -53,6 +58,7 @@ class Parts:
     bundle: Bundle
     model: LittleModel
     exits: ExitPolicy
+    prior: PlacePrior | None
     ledger: Ledger
     throttle: Throttle
     admission: Admission
@@ -74,7 +80,7 @@ def assemble(settings: Settings) -> Parts:
     """
     bundle = settings.bundle if isinstance(settings.bundle, Bundle) else open_bundle(settings.bundle)
     policy, labels = bundle.policy, bundle.manifest.labels
-    exits = new_exits(settings, bundle)
+    exits, prior = new_exits(settings, bundle), _prior(settings, bundle)
     power = settings.power or PowerModel(0.0)
     clock, version = settings.clock, f"{bundle.manifest.name} {bundle.manifest.version} {bundle.manifest.label_set}"
     late = LateAnswers(settings.on_answer)
@@ -111,7 +117,7 @@ def assemble(settings: Settings) -> Parts:
         opened.callback(store.flush)  # before the ledger closes: it counts what is on the disk
         throttle = Throttle(model, ledger, power, None if settings.view is None else View(settings.view))
         admission = Admission(policy, ledger, settings.preferences, power, View(settings.send))
-        answers = Answers(store, ledger, labels, policy.ensemble, late)
+        answers = Answers(store, ledger, labels, policy.ensemble, late, prior)
         events = Events(labels, settings.events)
         link = None
         if settings.cloud is not None:
@@ -135,6 +141,7 @@ def assemble(settings: Settings) -> Parts:
             bundle=bundle,
             model=model,
             exits=exits,
+            prior=prior,
             ledger=ledger,
             throttle=throttle,
             admission=admission,
@@ -160,6 +167,26 @@ def new_exits(settings: Settings, bundle: Bundle) -> ExitPolicy:
     if rule is not None:
         rule.check(labels)
     return ExitPolicy(bundle.policy, settings.threshold, settings.preferences, labels, archive=rule)
+
+
+def _prior(settings: Settings, bundle: Bundle) -> PlacePrior | None:
+    """The priors of the camera's place; a warning where place or priors are given without the other.
+
+    Raises:
+        ConfigError: the priors have no region of that name.
+    """
+    place, table, rule = settings.place, bundle.priors, bundle.policy.priors
+    if place is None:
+        if rule is not None:
+            _log.warning("the bundle was calibrated with priors of place and season; without a place they do not count")
+        return None
+    if table is None or rule is None:
+        _log.warning("the place does not count: the bundle has no calibrated priors (`edge-sdk calibrate --priors`)")
+        return None
+    prior = PlacePrior(table, rule, place)
+    if prior.region is None and table.regions:
+        _log.warning("the place lies in no region of %s (%s): it does not count", PRIORS_FILE, ", ".join(table.regions))
+    return prior
 
 
 def _state_folder(given: str | Path | None, bundle: str) -> Path:

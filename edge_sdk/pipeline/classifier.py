@@ -23,6 +23,7 @@ from edge_sdk.model.bundle import Bundle
 from edge_sdk.model.drift import Drift, check_drift
 from edge_sdk.model.made_for import doubt, doubt_of_view
 from edge_sdk.model.policy import Decision, Preferences
+from edge_sdk.model.priors import Place
 from edge_sdk.model.runtime import Runtime
 from edge_sdk.pipeline.answers import top_k_of
 from edge_sdk.pipeline.assembly import Parts, assemble, new_exits
@@ -62,6 +63,8 @@ class EdgeClassifier:
             region, or both; None: what the bundle's manifest says.
         send: what of an unsure frame goes to the cloud where the gate says where something moved: the frame, or the
             region's surroundings, which take fewer bytes.
+        place: where the camera stands, or a region that the bundle's priors name: what is expected there in that month
+            counts, for both models. None: nothing is expected.
         events: which frames make one event; None: ten seconds without a frame end one.
         on_answer: called with each late answer that no `classify(..., wait_s=...)` waits for, on the link's thread:
             return quickly.
@@ -101,6 +104,7 @@ class EdgeClassifier:
         gate: MotionGate | None = None,
         view: View | str | None = None,
         send: View | str = View.FRAME,
+        place: Place | str | None = None,
         events: EventSettings | None = None,
         on_answer: Callable[[Answer], None] | None = None,
         on_event: Callable[[Event], None] | None = None,
@@ -126,6 +130,7 @@ class EdgeClassifier:
             gate=gate,
             view=view,
             send=send,
+            place=place,
             events=events or EventSettings(),
             on_answer=on_answer,
             on_event=on_event,
@@ -255,6 +260,8 @@ class EdgeClassifier:
                     FrameRecord(said, model=parts.version, trigger=trigger, truth=frame.truth, note=note)
                 )
             prediction = run.prediction
+            if parts.prior is not None:  # a note says that the time is wrong
+                prediction = parts.prior.applied(prediction, None if note else frame.captured_at.month)
             decision = self._exits.decide(prediction)
             item = None
             if not decision.exits:

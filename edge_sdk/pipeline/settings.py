@@ -17,6 +17,7 @@ from edge_sdk.errors import ConfigError
 from edge_sdk.link.transport import Transport
 from edge_sdk.model.bundle import Bundle
 from edge_sdk.model.policy import Preferences
+from edge_sdk.model.priors import Place
 from edge_sdk.model.runtime import Runtime
 from edge_sdk.pipeline.events import EventSettings
 from edge_sdk.security.credentials import Security
@@ -53,6 +54,7 @@ class Settings:
     gate: MotionGate | None = None
     view: View | str | None = None
     send: View | str = View.FRAME
+    place: Place | str | None = None
     events: EventSettings = field(default_factory=EventSettings)
     on_answer: Callable[[Answer], None] | None = None
     on_event: Callable[[Event], None] | None = None
@@ -86,6 +88,8 @@ class Settings:
             raise ConfigError(f"expected view as one of {', '.join(View)}; got {self.view!r}")
         if self.send not in (View.FRAME, View.REGION):
             raise ConfigError(f"expected send as frame or region; got {self.send!r}")
+        if not isinstance(self.place, Place | str | None):
+            raise ConfigError(f"expected place as a Place or the name of a region; got {self.place!r}")
         if self.on_answer is not None and not callable(self.on_answer):
             raise ConfigError(f"expected on_answer as a function that takes an Answer; got {self.on_answer!r}")
         if self.on_event is not None and not callable(self.on_event):
