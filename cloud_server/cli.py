@@ -42,6 +42,7 @@ GROUP = "A label map that comes with the package: ImageNet's classes in a dozen 
 RATE = "Frames a second from one device; further ones are OVERLOADED.  [default: no limit]"
 STATE = "Folder of the reply cache; none: memory only.  [default: the user's state folder, one for each port]"
 ARCHIVE = "Folder of the frame archive: frames with the model's answers, for training.  [default: no archive]"
+REPORTS = "Folder of what devices report of themselves: answers, usage, health.  [default: reports are not taken]"
 GRACE = "Seconds that the model may hang or fail on everything before the process ends with code 70; inf: it stays."
 LIMITS = "TOML file of the four limits above, which goes before them; SIGHUP reads it again."
 HTTP = "Serve /metrics and /healthz over HTTP on this port; 0 takes a free one.  [default: off]"
@@ -133,6 +134,7 @@ def _bytes_of(ctx: click.Context, parameter: click.Parameter, text: str) -> int:
     default=1.0,
     help="Share of the frames that is archived.",
 )
+@click.option("--reports", type=click.Path(file_okay=False, path_type=Path), help=REPORTS)
 @click.option("--http-port", type=click.IntRange(0, 65535), help=HTTP)
 @click.option("--http-host", default="127.0.0.1", help="Address of --http-port; it is not encrypted.")
 @click.option("--drain-s", type=click.FloatRange(0), default=10.0, help="Seconds for frames in flight at the end.")
@@ -169,6 +171,7 @@ def main(
     archive: Path | None,
     archive_limit: int,
     archive_fraction: float,
+    reports: Path | None,
     http_port: int | None,
     http_host: str,
     drain_s: float,
@@ -230,6 +233,7 @@ def main(
             archive=archive,
             archive_limit_bytes=archive_limit,
             archive_fraction=archive_fraction,
+            reports=reports,
             http_port=http_port,
             http_host=http_host,
             drain_s=drain_s,

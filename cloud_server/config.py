@@ -50,6 +50,7 @@ class ServerConfig:
         archive: folder of the frame archive, which keeps frames with the model's answers; None: there is none.
         archive_limit_bytes: size of the frame archive.
         archive_fraction: share of the frames that is archived, in (0, 1].
+        reports: folder of what devices report of themselves; None: reports are not taken.
         http_port: port of `/metrics` and `/healthz`, 0 takes a free one; None: they are off.
         http_host: address of that port.
     """
@@ -82,6 +83,7 @@ class ServerConfig:
     archive: Path | None = None
     archive_limit_bytes: int = LIMIT_BYTES
     archive_fraction: float = 1.0
+    reports: Path | None = None
     http_port: int | None = None
     http_host: str = "127.0.0.1"
 

@@ -8,9 +8,11 @@ from functools import partial
 import numpy as np
 
 from cloud_server.access.limits import AccessLimits, read_limits
+from cloud_server.api.reports import ReportDesk
 from cloud_server.config import ServerConfig
 from cloud_server.fleet.frame_archive import ARCHIVED_VERSION, FrameArchive
 from cloud_server.fleet.reply_cache import ReplyCache, rows_within
+from cloud_server.fleet.report_store import ReportStore
 from cloud_server.fleet.stats import Stats
 from cloud_server.model.batching import Batcher
 from cloud_server.model.big import BigModel
@@ -81,6 +83,11 @@ def frame_archive(config: ServerConfig, model: BigModel, labels: LabelMap, versi
         limit_bytes=config.archive_limit_bytes,
         fraction=config.archive_fraction,
     )
+
+
+def report_desk(config: ServerConfig) -> ReportDesk | None:
+    """What takes reports, or None where the settings name no folder for them."""
+    return None if config.reports is None else ReportDesk(ReportStore(config.reports))
 
 
 def batcher(config: ServerConfig, model: BigModel, stats: Stats) -> Batcher:

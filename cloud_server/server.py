@@ -142,11 +142,15 @@ class CloudServer:
         needs_version = config.state is not None or config.archive is not None
         version = await asyncio.to_thread(parts.version_of, model, labels) if needs_version else ""
         archive = await asyncio.to_thread(parts.frame_archive, config, model, labels, version)
+        reports = None
         try:
+            reports = await asyncio.to_thread(parts.report_desk, config)
             cache = await asyncio.to_thread(parts.reply_cache, config, version, labels)
         except BaseException:
             if archive is not None:
                 archive.close()
+            if reports is not None:
+                await reports.close()
             raise
         self._service = OffloadService(
             self._batcher,
@@ -159,6 +163,7 @@ class CloudServer:
             refusals=self._refusals,
             tell_dates=self._certificate.tell_date_of if self._certificate is not None else lambda device, pem: None,
             archive=archive,
+            reports=reports,
             windows=Windows(config.stream_window, config.queue),
         )
         renewal = Renewal(

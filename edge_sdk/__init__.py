@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edge_sdk.budget.usage import BudgetState, Usage
     from edge_sdk.camera import Camera, Fault, open_camera
     from edge_sdk.camera.gate import MotionGate
-    from edge_sdk.config import PowerModel, StorageSettings, UplinkSettings
+    from edge_sdk.config import PowerModel, ReportSettings, StorageSettings, UplinkSettings
     from edge_sdk.durable.clock import Clock
     from edge_sdk.errors import (
         BundleError,
@@ -82,6 +82,7 @@ __all__ = [
     "Preferences",
     "Reason",
     "Region",
+    "ReportSettings",
     "Resource",
     "Runtime",
     "RuntimeMissing",
@@ -131,6 +132,7 @@ _HOME = {
     "Preferences": "model.policy",
     "Reason": "types",
     "Region": "types",
+    "ReportSettings": "config",
     "Resource": "budget.limits",
     "Runtime": "model.runtime",
     "RuntimeMissing": "errors",

@@ -148,6 +148,41 @@ class StorageSettings:
         return None if self.durable == "frame" else _number(self.durable, _SECONDS)
 
 
+@dataclass(frozen=True, slots=True)
+class ReportSettings:
+    """How often a device reports to its server, and how many bytes of its upload budget that may cost.
+
+    Reports ride on a connection that frames have opened. Where there is none, one is opened for a report: with mutual
+    TLS that costs about 5 kB (`benchmarks/reports.py`), so a day without frames has one.
+
+    Attributes:
+        every_s: longest time between two reports; a connection is opened for one that is due. Seconds.
+        riding_s: shortest time between two reports on connections of frames. Seconds.
+        most_bytes_per_day: most bytes that reports cost in any 24 hours, connections opened for them included; nor do
+            they take more than a twentieth of the upload budget. What does not fit waits, the newest answers first.
+        answers: report the answers too, about 17 bytes each; else usage and health alone.
+        health: report temperature, throttling, free disk and versions.
+
+    Raises:
+        ConfigError: a value is not as described.
+    """
+
+    every_s: float = 86_400.0
+    riding_s: float = 900.0
+    most_bytes_per_day: int = 10_000
+    answers: bool = True
+    health: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("every_s", "riding_s"):
+            value = getattr(self, name)
+            if not _is_number(value) or value <= 0:
+                raise ConfigError(f"expected ReportSettings.{name} as seconds above 0; got {value!r}")
+        most = self.most_bytes_per_day
+        if isinstance(most, bool) or not isinstance(most, int) or most < 0:
+            raise ConfigError(f"expected ReportSettings.most_bytes_per_day as bytes, 0 or more; got {most!r}")
+
+
 _SECONDS = {"ms": 1e-3, "s": 1.0, "min": 60.0}
 
 

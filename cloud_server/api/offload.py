@@ -1,4 +1,4 @@
-"""The three calls of the wire (Describe, Classify, Stream), and the walk of one frame through the server.
+"""The calls of the wire (Describe, Classify, Stream, Report), and the walk of one frame through the server.
 
 Read this file from top to bottom to follow a frame:
 
@@ -34,8 +34,9 @@ import numpy as np
 from cloud_server.access.authenticator import Authenticator, Caller, TooManyStreams, Unauthenticated
 from cloud_server.access.rates import RateLimiter
 from cloud_server.access.refusals import RefusalLog
-from cloud_server.api.failures import end_call, failure_of, tell_failure
+from cloud_server.api.failures import end_call, failure_of, outcome_of, tell_failure
 from cloud_server.api.in_flight import InFlight
+from cloud_server.api.reports import ReportDesk
 from cloud_server.api.request import ID_SHOWN, Frame, check_request
 from cloud_server.api.streams import OpenCalls, Unread, serve_stream
 from cloud_server.api.windows import Windows
@@ -43,6 +44,7 @@ from cloud_server.fleet.frame_archive import ARCHIVED_VERSION, AnsweredFrame, Fr
 from cloud_server.fleet.reply_cache import CachedReply, ReplyCache, key_of
 from cloud_server.fleet.stats import Stats
 from cloud_server.model.batching import Batcher
+from edge_sdk.errors import EdgeError
 from edge_sdk.networks.label_map import LabelMap
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
@@ -71,6 +73,7 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         refusals: logs who is refused.
         tell_dates: called with a device's name and its certificate (PEM) when it describes itself by one.
         archive: keeps the frames that the model answered; None: no frame is kept.
+        reports: takes what devices tell of themselves; None: `Report` is not implemented, as on older servers.
         windows: frames of one device in flight on streams; beyond them its streams are not read.
         clock: seconds, monotonic.
     """
@@ -88,12 +91,13 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         refusals: RefusalLog,
         tell_dates: Callable[[str, bytes], None] = lambda device, pem: None,
         archive: FrameArchive | None = None,
+        reports: ReportDesk | None = None,
         windows: Windows | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._batcher, self._labels, self._description = batcher, labels, description
         self._cache, self._authenticator, self._limiter = cache, authenticator, limiter
-        self._stats, self._archive, self._clock = stats, archive, clock
+        self._stats, self._archive, self._reports, self._clock = stats, archive, reports, clock
         self._windows = windows or Windows(32, 128)
         self._refusals, self._on_certificate = refusals, tell_dates
         self._is_settled = asyncio.Event()  # not while the labels change
@@ -136,6 +140,21 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
                 _log.debug("a device left its stream: %r", gone.exceptions[0])
         if refusal is not None:
             await end_call(context, refusal, self._stats, self._refusals, caller)
+
+    async def Report(self, request: wire.ReportRequest, context: Any) -> wire.ReportReply:
+        """What a device tells of itself; a report counts as a frame against the device's rate."""
+        caller = await self._authenticate(context)
+        if self._reports is None:
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this server keeps no reports (--reports)")
+        assert self._reports is not None
+        try:
+            self._limiter.spend(caller.name)
+            with self._calls.one():
+                return await self._reports.take(request, caller.device)
+        except EdgeError as error:
+            tell_failure(self._refusals, caller, error)
+            await context.abort(outcome_of(error).status, str(error))
+            raise  # not reached: `abort` raises
 
     async def _authenticate(self, context: Any) -> Caller:
         """The caller; one that is not let in gets its status, and the call ends here."""
@@ -237,4 +256,6 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         await self._in_flight.cancel()
         if self._archive is not None:
             await asyncio.to_thread(self._archive.close)
+        if self._reports is not None:
+            await self._reports.close()
         await self._cache.close()

@@ -11,8 +11,11 @@ from edge_sdk.link.retries import Retries
 from edge_sdk.link.transport import Transport
 from edge_sdk.link.wire_account import WireAccount
 from edge_sdk.store.spool import Spool, SpoolItem
+from edge_sdk.wire.cost import frame_bytes
 
 _LOOK_AT_MOST = 8
+_REPORT = "report"  # no frame's id
+_CALL_BYTES = 300  # headers of a call: its path, the token
 LONGEST_HOLD_S = 60.0
 """Most seconds until the budgets are asked again."""
 SAVING = "the frames that wait are not worth the budget at present"
@@ -120,6 +123,30 @@ class Dispatch:
             self._paid.add(item.frame_id)
         self._account.promise(item.frame_id, n_bytes)
         return None
+
+    def hold_report(self, n_bytes: int, *, opening: bool = False) -> Hold | None:
+        """The upload budget where it has no room for a report of `n_bytes`, and for its connection; None: it has."""
+        if opening:
+            self._account.forget_promises()
+        return self._hold_bytes(self.report_bytes(n_bytes) + (self._transport.opening_bytes if opening else 0))
+
+    def promise_report(self, n_bytes: int) -> None:
+        """Keep room for a report that is about to leave; the relay charges its bytes as they pass."""
+        self._account.promise(_REPORT, self.report_bytes(n_bytes))
+
+    def report_ended(self) -> None:
+        """The report has its reply, or will have none."""
+        self._account.drop(_REPORT)
+
+    @staticmethod
+    def report_bytes(n_bytes: int) -> int:
+        """What a report of `n_bytes` costs on an open connection, estimated from above."""
+        return frame_bytes(n_bytes + _CALL_BYTES)
+
+    @property
+    def opening_bytes(self) -> int:
+        """What opening a connection costs, estimated from above."""
+        return self._transport.opening_bytes
 
     def replied(self, frame_id: str) -> None:
         """Note that a frame has a reply: its bytes, and those of earlier frames, have passed the relay."""

@@ -11,7 +11,7 @@ import grpc
 
 from edge_sdk.errors import ConfigError
 from edge_sdk.link.descriptors import full_table
-from edge_sdk.link.transport import Connection, Refusal, Reply, ServerInfo, StreamFailed, Way
+from edge_sdk.link.transport import CarriesReports, Connection, Refusal, Reply, ServerInfo, StreamFailed, Way
 from edge_sdk.security.credentials import Denied, Security, explain_failure, open_channel
 from edge_sdk.store.spool import SpoolItem
 from edge_sdk.wire import offload_pb2 as wire
@@ -31,6 +31,8 @@ _CHANNEL_OPTIONS = [
     ("grpc.max_receive_message_length", 4 << 20),  # a description of 20,000 labels
 ]
 _CHANNEL_FILES = 16
+REPORT = "/edge_sdk.v1.Offload/Report"
+Metadata = tuple[tuple[str, str], ...]
 _FINAL = frozenset({wire.Failure.BAD_IMAGE, wire.Failure.TOO_LARGE, wire.Failure.BAD_REQUEST})
 _BUSY = frozenset({wire.Failure.OVERLOADED, wire.Failure.DRAINING})
 _FAILURES = frozenset(
@@ -74,6 +76,34 @@ class GrpcTransport:
     @asynccontextmanager
     async def connect(self, way: Way) -> AsyncIterator[Connection]:
         """Open a channel, ask the server for its description, and begin the stream."""
+        async with self._dial(way) as (channel, token):
+            stub = wire_grpc.OffloadStub(channel)
+            try:
+                told = await stub.Describe(wire.DescribeRequest(), timeout=self._reply_timeout_s, metadata=token)
+            except grpc.aio.AioRpcError as error:
+                if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and not way.trouble:
+                    raise TimeoutError(
+                        f"{self._target} has not described itself for {self._reply_timeout_s:g} s"
+                    ) from None
+                raise _connection_error(error, way, self._target) from error
+            self._sends_probabilities = told.reads_probabilities
+            stream = stub.Stream(metadata=token)
+            try:
+                server = ServerInfo(told.model, tuple(told.labels), told.macs)
+                reports = _GrpcReports(channel, token, way, self._reply_timeout_s)
+                yield _GrpcConnection(stream, server, way, told.reads_probabilities, reports)
+            finally:
+                stream.cancel()
+
+    @asynccontextmanager
+    async def connect_for_reports(self, way: Way) -> AsyncIterator[CarriesReports]:
+        """Open a channel, and nothing else."""
+        async with self._dial(way) as (channel, token):
+            yield _GrpcReports(channel, token, way, self._reply_timeout_s)
+
+    @asynccontextmanager
+    async def _dial(self, way: Way) -> AsyncIterator[tuple[grpc.aio.Channel, Metadata]]:
+        """A channel that has connected, and the metadata of calls."""
         async with self._channel(way) as channel:
             try:
                 await asyncio.wait_for(_ready(channel), self._connect_timeout_s)
@@ -87,22 +117,7 @@ class GrpcTransport:
                 if trouble:
                     raise ConnectionError(trouble) from None
                 raise explain_failure(details, self._target, self._security) from None
-            stub, token = wire_grpc.OffloadStub(channel), self._security.metadata()
-            try:
-                told = await stub.Describe(wire.DescribeRequest(), timeout=self._reply_timeout_s, metadata=token)
-            except grpc.aio.AioRpcError as error:
-                if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and not way.trouble:
-                    raise TimeoutError(
-                        f"{self._target} has not described itself for {self._reply_timeout_s:g} s"
-                    ) from None
-                raise _connection_error(error, way, self._target) from error
-            self._sends_probabilities = told.reads_probabilities
-            stream = stub.Stream(metadata=token)
-            try:
-                server = ServerInfo(told.model, tuple(told.labels), told.macs)
-                yield _GrpcConnection(stream, server, way, told.reads_probabilities)
-            finally:
-                stream.cancel()
+            yield channel, self._security.metadata()
 
     def _channel(self, way: Way) -> grpc.aio.Channel:
         if full := full_table(_CHANNEL_FILES):  # gRPC aborts the process where it gets no descriptor
@@ -115,8 +130,27 @@ class GrpcTransport:
             raise
 
 
+class _GrpcReports:
+    def __init__(self, channel: grpc.aio.Channel, token: Metadata, way: Way, timeout_s: float) -> None:
+        self._call = channel.unary_unary(REPORT)  # bytes as they are
+        self._token, self._way, self._timeout_s = token, way, timeout_s
+
+    async def report(self, content: bytes) -> bytes | None:
+        try:
+            return bytes(await self._call(content, timeout=self._timeout_s, metadata=self._token))
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+                return None
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and not self._way.trouble:
+                raise TimeoutError(f"no reply to a report within {self._timeout_s:g} s") from None
+            raise _connection_error(error, self._way) from error
+
+
 class _GrpcConnection:
-    def __init__(self, stream: Any, server: ServerInfo, way: Way, sends_probabilities: bool) -> None:
+    def __init__(
+        self, stream: Any, server: ServerInfo, way: Way, sends_probabilities: bool, reports: _GrpcReports
+    ) -> None:
+        self.report = reports.report
         self._sends_probabilities = sends_probabilities
         self._stream = stream
         self._way = way

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from edge_sdk.store.spool import SpoolItem
 from edge_sdk.terminal.line import one_line
@@ -144,8 +144,32 @@ class Connection(Protocol):
         """
 
 
+@runtime_checkable
+class CarriesReports(Protocol):
+    """A connection that carries reports too; those of other transports need not."""
+
+    async def report(self, content: bytes) -> bytes | None:
+        """Send a report, and return the server's reply; None: the server takes no reports.
+
+        Args:
+            content: a serialised `ReportRequest` of `protos/offload.proto`; the reply is a `ReportReply`.
+
+        Raises:
+            ConnectionError: it could not be sent, or the server failed on it.
+            TimeoutError: no reply came in time.
+        """
+
+
+@runtime_checkable
+class OpensForReports(Protocol):
+    """A transport that can open a connection for reports alone, at fewer bytes than one for frames."""
+
+    def connect_for_reports(self, way: Way) -> AbstractAsyncContextManager[CarriesReports]:
+        """As `Transport.connect`; nothing is asked of the server beside."""
+
+
 class Transport(Protocol):
-    """A wire protocol."""
+    """A wire protocol. It may carry reports as well (`CarriesReports`, `OpensForReports`)."""
 
     @property
     def opening_bytes(self) -> int:

@@ -14,7 +14,7 @@ import contextlib
 import logging
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 from edge_sdk.budget.ledger import Ledger
@@ -25,9 +25,10 @@ from edge_sdk.link.descriptors import full_table
 from edge_sdk.link.dispatch import LONGEST_HOLD_S, SAVING, Dispatch
 from edge_sdk.link.grpc_transport import GrpcTransport
 from edge_sdk.link.relay import Relay
+from edge_sdk.link.reports import Reports, ReportSource
 from edge_sdk.link.retries import Retries
 from edge_sdk.link.session import ReplyHandler, Session
-from edge_sdk.link.transport import LONGEST_NAME, ServerInfo, Transport
+from edge_sdk.link.transport import LONGEST_NAME, Connection, OpensForReports, ServerInfo, Transport
 from edge_sdk.link.wakeup import Wakeup
 from edge_sdk.link.wire_account import WireAccount
 from edge_sdk.security.credentials import Denied, Security
@@ -41,6 +42,7 @@ __all__ = ["ReplyHandler", "Uplink"]
 _log = logging.getLogger(__name__)
 
 _PRICE_CHECK_S = 5.0
+_LOOK_AGAIN_S = 1.0
 _LONGEST_MESSAGE = 600
 _PATIENCE_S = 4.0
 _QUIET = frozenset({LinkState.ONLINE, LinkState.CONNECTING})
@@ -61,6 +63,7 @@ class Uplink:
         joules_per_byte: energy charged with each byte.
         transport: carries the frames; None: gRPC.
         on_state: called on each change of `state` or `message`, on the uplink's thread.
+        reports: what is to be reported; None: nothing is.
 
     Attributes:
         state: of the way to the cloud.
@@ -84,6 +87,7 @@ class Uplink:
         joules_per_byte: float = 0.0,
         transport: Transport | None = None,
         on_state: Callable[[LinkState, str], None] | None = None,
+        reports: ReportSource | None = None,
     ) -> None:
         self.target = check_address(target)
         self.state = LinkState.CONNECTING
@@ -104,16 +108,22 @@ class Uplink:
         self._worth = worth or (lambda item: True)
         self._joules_per_byte = joules_per_byte
         self._on_state = on_state
+        self._source = reports
         self._owner = Owner("the link")
         keep(self)
         self._loop = asyncio.new_event_loop()
-        self._wakeup = Wakeup(self._loop)
+        self._wakeup, self._report_wakeup = Wakeup(self._loop), Wakeup(self._loop)
         self._thread = threading.Thread(target=self._run, name="edge-sdk uplink", daemon=True)
 
     def start(self) -> None:
         """Start the thread; returns at once."""
         self._spool.add_listener(self._wakeup.wake)
         self._thread.start()
+
+    def wake_for_report(self) -> None:
+        """A report has become due. May be called from any thread."""
+        self._report_wakeup.wake()
+        self._wakeup.wake()
 
     def close(self, grace_s: float = 2.0) -> None:
         """End the link. Frames on their way get `grace_s` seconds to be answered; the rest stay in the spool."""
@@ -160,18 +170,22 @@ class Uplink:
         relay = Relay(self.target, account, timeout_s=settings.reply_timeout_s, proxy=proxy)
         retries = Retries(self._spool, settings)
         dispatch = Dispatch(self._spool, self._ledger, account, self._transport, self._worth, retries)
+        reports = None if self._source is None else Reports(self._source, dispatch, self._ledger)
         while (full := full_table()) and not self._wakeup.closing:
             self._set(LinkState.OFFLINE, str(full))
             await self._wakeup.pause(settings.backoff_s)
         async with relay:
             backoff_s = settings.backoff_s
             while not self._wakeup.closing:
-                if not await self._ready_to_connect(dispatch):
+                if not await self._ready_to_connect(relay, dispatch, reports):
                     continue
-                backoff_s = await self._connect(relay, dispatch, backoff_s)
+                backoff_s = await self._connect(relay, dispatch, backoff_s, reports)
 
-    async def _ready_to_connect(self, dispatch: Dispatch) -> bool:
-        """True: a frame waits that is worth its price, and the budgets have room. Else wait a while, return False."""
+    async def _ready_to_connect(self, relay: Relay, dispatch: Dispatch, reports: Reports | None) -> bool:
+        """True: a frame waits that is worth its price, and the budgets have room.
+
+        Else wait a while, or report what is due, and return False.
+        """
         first = dispatch.choose()
         if first is None:
             rest_s = dispatch.retries.rest_s
@@ -183,7 +197,13 @@ class Uplink:
                 rest_s = min(_PRICE_CHECK_S, rest_s or _PRICE_CHECK_S)
             elif dispatch.waiting:
                 self._set(LinkState.RETRYING, dispatch.retries.sentence())
-            await self._wakeup.wait(rest_s if dispatch.waiting else None)
+            wait_s = rest_s if dispatch.waiting else None
+            if reports is not None:
+                due_s = reports.wait_s
+                if due_s <= 0 and await self._report(relay, reports):
+                    return False
+                wait_s = min(max(due_s, _LOOK_AGAIN_S), LONGEST_HOLD_S if wait_s is None else wait_s)
+            await self._wakeup.wait(wait_s)
             return False
         if (hold := dispatch.hold_opening(first)) is not None:
             self._set(LinkState.BUDGET, hold.sentence())
@@ -191,13 +211,30 @@ class Uplink:
             return False
         return True
 
-    async def _connect(self, relay: Relay, dispatch: Dispatch, backoff_s: float) -> float:
+    async def _report(self, relay: Relay, reports: Reports) -> bool:
+        """Open a connection for a report alone; False: this transport does not, or there is nothing to tell."""
+        transport = self._transport
+        if not isinstance(transport, OpensForReports):
+            return False
+        try:
+            if not await reports.alone(lambda: transport.connect_for_reports(relay)):
+                return False
+            self._set(LinkState.ONLINE)
+        except (Denied, ConfigError) as error:
+            self._set(LinkState.DENIED, str(error))
+        except OSError as error:
+            if isinstance(error, TimeoutError):
+                relay.unanswered()
+            self._set(LinkState.OFFLINE, str(error) or type(error).__name__)
+        return True
+
+    async def _connect(self, relay: Relay, dispatch: Dispatch, backoff_s: float, reports: Reports | None) -> float:
         """Run one connection and, if it failed, wait `backoff_s`. Returns the next failure's wait in seconds."""
         settings = replace(self._settings, idle_s=min(self._settings.idle_s, relay.longest_idle_s))
         self._set(LinkState.CONNECTING)
         slow = self._loop.call_later(_PATIENCE_S, self._say_slow, relay)
         try:
-            async with self._transport.connect(relay) as connection:
+            async with self._transport.connect(relay) as connection, self._riding(connection, reports):
                 slow.cancel()
                 known = set(connection.server.labels)
                 if missing := [label for label in self._labels if one_line(label, LONGEST_NAME) not in known]:
@@ -222,6 +259,21 @@ class Uplink:
             slow.cancel()
         await self._wakeup.pause(backoff_s * random.uniform(0.75, 1.25))
         return min(backoff_s * 2, settings.max_backoff_s)
+
+    @contextlib.asynccontextmanager
+    async def _riding(self, connection: Connection, reports: Reports | None) -> AsyncIterator[None]:
+        """Reports go over a connection while the block lasts; what fails of them leaves the frames alone."""
+        if reports is None:
+            yield
+            return
+        riding = asyncio.create_task(reports.ride(connection, self._report_wakeup))
+        try:
+            yield
+        finally:
+            riding.cancel()
+            (ended,) = await asyncio.gather(riding, return_exceptions=True)
+            if isinstance(ended, Exception):
+                _log.error("reports ended on this connection", exc_info=ended)
 
     def _say_slow(self, relay: Relay) -> None:
         """Give the state a reason while a try to connect takes longer than a person waits; the try goes on."""

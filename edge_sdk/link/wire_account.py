@@ -58,6 +58,10 @@ class WireAccount:
         while frame_id in self._promised:
             self._promised.popitem(last=False)
 
+    def drop(self, name: str) -> None:
+        """Drop one promise: its bytes have passed, or will not come."""
+        self._promised.pop(name, None)
+
     def forget_promises(self) -> None:
         """Drop all promises: the connection that the frames were written to has ended."""
         self._promised.clear()

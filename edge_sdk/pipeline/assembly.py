@@ -13,6 +13,7 @@ from edge_sdk.config import PowerModel, default_state_dir
 from edge_sdk.durable.ballast import Ballast
 from edge_sdk.durable.forks import without_grpc_handlers
 from edge_sdk.errors import StorageError
+from edge_sdk.fleet.health import HealthReader
 from edge_sdk.model.bundle import Bundle, open_bundle
 from edge_sdk.model.little import LittleModel
 from edge_sdk.model.nothing import emptiness_by
@@ -28,6 +29,7 @@ from edge_sdk.store.store import Store
 from edge_sdk.types import View
 
 if TYPE_CHECKING:
+    from edge_sdk.fleet.reporter import Reporter
     from edge_sdk.link.uplink import Uplink
 
 _log = logging.getLogger(__name__)
@@ -50,6 +52,7 @@ class Parts:
         answers: writes down what is said of frames.
         events: puts frames together to events.
         late: takes late answers to the application.
+        reporter: tells the server of this device; None: it is told nothing.
         link: the way to the cloud; None where no cloud was named.
         state: folder of what survives a restart.
         opened: closes all but the link.
@@ -67,6 +70,7 @@ class Parts:
     answers: Answers
     events: Events
     late: LateAnswers
+    reporter: Reporter | None
     link: Uplink | None
     state: Path
     opened: ExitStack
@@ -119,9 +123,14 @@ def assemble(settings: Settings) -> Parts:
         admission = Admission(policy, ledger, settings.preferences, power, View(settings.send))
         answers = Answers(store, ledger, labels, policy.ensemble, late, prior)
         events = Events(labels, settings.events)
-        link = None
+        link, reporter = None, None
         if settings.cloud is not None:
             without_grpc_handlers()
+            if settings.reports is not None:
+                from edge_sdk.fleet.reporter import Reporter
+
+                health = HealthReader(state, version, clock.wall_s, settings.health)
+                reporter = Reporter(settings.reports, store, ledger, answers.account, health, state)
             from edge_sdk.link.uplink import Uplink
 
             link = Uplink(
@@ -135,7 +144,10 @@ def assemble(settings: Settings) -> Parts:
                 worth=admission.may_leave,
                 joules_per_byte=power.joules_per_byte,
                 transport=settings.transport,
+                reports=reporter,
             )
+            if reporter is not None:
+                reporter.on_ask(link.wake_for_report)
             link.start()
         return Parts(
             bundle=bundle,
@@ -150,6 +162,7 @@ def assemble(settings: Settings) -> Parts:
             answers=answers,
             events=events,
             late=late,
+            reporter=reporter,
             link=link,
             state=state,
             opened=opened.pop_all(),

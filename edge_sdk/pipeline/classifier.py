@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Self
 from edge_sdk.budget.ledger import Ledger
 from edge_sdk.budget.usage import Usage
 from edge_sdk.camera.gate import MotionGate
-from edge_sdk.config import PowerModel, StorageSettings, UplinkSettings
+from edge_sdk.config import PowerModel, ReportSettings, StorageSettings, UplinkSettings
 from edge_sdk.durable.clock import Clock, SystemClock, unset_clock_note
 from edge_sdk.durable.forks import Owner, OwnLock
+from edge_sdk.fleet.health import Measure
 from edge_sdk.images.frame import Picture, as_frame
 from edge_sdk.link.transport import Transport
 from edge_sdk.model.bundle import Bundle
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_REPORTS = ReportSettings()
 _HOPELESS = frozenset({LinkState.OFF, LinkState.MISMATCH, LinkState.DENIED, LinkState.BUDGET, LinkState.SAVING})
 
 
@@ -80,6 +82,10 @@ class EdgeClassifier:
         uplink: time-outs and waits of the link, seconds.
         security: the server's authority, the device's certificate and token; None: a token from the environment alone,
             and no encryption, which only a server on this machine may have.
+        reports: how often the server is told of answers, usage and health, and how many bytes that may cost; None: it
+            is told nothing. Without a `cloud` there is nobody to tell.
+        health: what your program measures of the device, such as `lambda: {"battery": 0.81}`, at most 8 numbers by
+            name: reports carry them. Called on the link's thread: return quickly.
         runtime: what runs the little model; None: ExecuTorch.
         transport: what carries frames to `cloud` and back; None: gRPC.
         clock: the machine's clocks; None: the real ones.
@@ -116,6 +122,8 @@ class EdgeClassifier:
         storage: StorageSettings | None = None,
         uplink: UplinkSettings | None = None,
         security: Security | None = None,
+        reports: ReportSettings | None = _REPORTS,
+        health: Measure | None = None,
         runtime: Runtime | None = None,
         transport: Transport | None = None,
         clock: Clock | None = None,
@@ -142,6 +150,8 @@ class EdgeClassifier:
             storage=storage or StorageSettings(),
             uplink=uplink or UplinkSettings(),
             security=security or Security(),
+            reports=reports,
+            health=health,
             runtime=runtime,
             transport=transport,
             clock=clock or SystemClock(),
@@ -338,6 +348,14 @@ class EdgeClassifier:
         with self._turn:
             ended = list(self._parts.events.take())
         return iter(ended)
+
+    def report(self) -> None:
+        """Tell the server of this device now, as far as the budgets allow, and not only when a report is due.
+
+        Returns at once; nothing happens where reports are off or no cloud is named.
+        """
+        if self._parts.reporter is not None:
+            self._parts.reporter.ask()
 
     def _hopeful(self) -> bool:
         return (self.waiting > 0 and self.link not in _HOPELESS) or self._parts.answers.settling

@@ -11,9 +11,10 @@ from typing import Any
 
 from edge_sdk.budget.limits import Budget, Resource, parse_budgets
 from edge_sdk.camera.gate import MotionGate
-from edge_sdk.config import PowerModel, StorageSettings, UplinkSettings, check_address
+from edge_sdk.config import PowerModel, ReportSettings, StorageSettings, UplinkSettings, check_address
 from edge_sdk.durable.clock import Clock, SystemClock
 from edge_sdk.errors import ConfigError
+from edge_sdk.fleet.health import Measure
 from edge_sdk.link.transport import Transport
 from edge_sdk.model.bundle import Bundle
 from edge_sdk.model.policy import Preferences
@@ -31,6 +32,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "events": (EventSettings,),
     "preferences": (Preferences,),
     "power": (PowerModel,),
+    "reports": (ReportSettings,),
     "storage": (StorageSettings,),
     "uplink": (UplinkSettings,),
     "security": (Security,),
@@ -66,6 +68,8 @@ class Settings:
     storage: StorageSettings = field(default_factory=StorageSettings)
     uplink: UplinkSettings = field(default_factory=UplinkSettings)
     security: Security = field(default_factory=Security)
+    reports: ReportSettings | None = field(default_factory=ReportSettings)
+    health: Measure | None = None
     runtime: Runtime | None = None
     transport: Transport | None = None
     clock: Clock = field(default_factory=SystemClock)
@@ -94,6 +98,8 @@ class Settings:
             raise ConfigError(f"expected on_answer as a function that takes an Answer; got {self.on_answer!r}")
         if self.on_event is not None and not callable(self.on_event):
             raise ConfigError(f"expected on_event as a function that takes an Event; got {self.on_event!r}")
+        if self.health is not None and not callable(self.health):
+            raise ConfigError(f"expected health as a function that returns numbers by name; got {self.health!r}")
         if not (_whole(self.threads) and self.threads > 0):
             raise ConfigError(f"threads: expected 1 to 64; got {self.threads!r}")
         if not (_whole(self.spool_bytes) and self.spool_bytes >= 0):

@@ -16,7 +16,7 @@ from typing import Any
 from edge_sdk.durable.database import storable
 from edge_sdk.types import Answer, Origin, Reason, Region
 
-VERSION = 4
+VERSION = 5
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS frames (
         number INTEGER PRIMARY KEY,
@@ -35,6 +35,8 @@ SCHEMA = (
     )""",
     "CREATE INDEX IF NOT EXISTS frames_captured ON frames (captured_us, number)",
     "CREATE INDEX IF NOT EXISTS frames_pictured ON frames (rank, state) WHERE picture IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS frames_unreported ON frames (number) "
+    "WHERE reported = 0 AND state NOT IN ('waiting', 'sent')",
     # One row a visit; `state` is that of its frames: final, waiting for the cloud, answered, lost.
     """CREATE TABLE IF NOT EXISTS events (
         event_id TEXT PRIMARY KEY,
@@ -78,6 +80,8 @@ OPEN = f"state IN ('{State.WAITING}', '{State.SENT}')"
 """The condition for frames that wait in the spool."""
 ARCHIVED = f"picture IS NOT NULL AND rank >= 0 AND NOT ({OPEN})"
 """The condition for frames whose picture is kept after their last word."""
+SETTLED = f"state NOT IN ('{State.WAITING}', '{State.SENT}')"
+"""The condition for frames with their last word, as the index of unreported frames has it."""
 
 _FIRST = (
     'frame_id, state, captured_us, utc_offset_s, handled_ns, source, "trigger", event, model, label, confidence, '
@@ -87,7 +91,7 @@ INSERT = f"INSERT INTO frames ({_FIRST}) VALUES ({', '.join('?' * 22)}) ON CONFL
 """`first_row`: the device's final word on a frame."""
 WAIT = (
     f"{INSERT.removesuffix('NOTHING')}UPDATE SET state = excluded.state, handled_ns = excluded.handled_ns, "
-    "reason = excluded.reason, picture = excluded.picture, bytes = excluded.bytes, rank = excluded.rank "
+    "reason = excluded.reason, picture = excluded.picture, bytes = excluded.bytes, rank = excluded.rank, reported = 0 "
     f"WHERE state <> '{State.ANSWERED}'"
 )
 """`first_row`: the device's word on a frame that waits; one that was lost may be put again."""

@@ -36,6 +36,7 @@ from edge_sdk.store.schema import FrameRecord, State
 from edge_sdk.store.spool import Spool
 from edge_sdk.store.table import FrameTable
 from edge_sdk.store.takeover import take_over
+from edge_sdk.store.unreported import Unreported
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ class Store:
         spool: the frames that wait for the cloud.
         journal: what was answered.
         archive: the pictures that are kept.
+        unreported: the answers that the server has not been told of yet.
 
     Raises:
         StorageError: the folder cannot be used, or a process holds it.
@@ -113,6 +115,7 @@ class Store:
                 folder, flush=self._table.flush, found_damaged=self._table.found_damaged, label_set=label_set
             )
             self.archive = Archive(self._table, settings.archive_rule, emptiness=emptiness)
+            self.unreported = Unreported(self._table)
             self.spool = Spool(
                 self._table,
                 max_bytes=spool_bytes,

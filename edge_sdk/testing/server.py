@@ -13,12 +13,18 @@ from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
 
 Script = Callable[[wire.ClassifyRequest, grpc.ServicerContext], "wire.ClassifyReply | None"]
+ReportScript = Callable[[wire.ReportRequest], wire.ReportReply]
 
 
 def answer(request: wire.ClassifyRequest, label: str = "b", macs: int = 1000) -> wire.ClassifyReply:
     """A script's reply: the big model says `label`, of the labels "a" and "b"."""
     said = wire.Classification(label=label, confidence=0.9, probabilities=[0.1, 0.9], macs=macs)
     return wire.ClassifyReply(frame_id=request.frame_id, classification=said)
+
+
+def taken(request: wire.ReportRequest) -> wire.ReportReply:
+    """A script's reply: the report is kept, and all words are known."""
+    return wire.ReportReply(taken=True, words_known=request.first_word + len(request.words))
 
 
 def failure(request: wire.ClassifyRequest, code: int, message: str = "no") -> wire.ClassifyReply:
@@ -36,11 +42,13 @@ class ScriptedServer(wire_grpc.OffloadServicer):  # type: ignore[misc]
         token: demand this token; None: none.
         host: the address to listen on.
         reads_probabilities: ask devices for the little model's probabilities.
+        reports: gives the reply to a report; None: the server takes none, as an older one.
 
     Attributes:
         requests: those that came over streams, in their order.
         describes: calls of `Describe` so far.
         streams: streams opened so far.
+        reported: reports that came, in their order.
         port: chosen at the first start, then kept.
     """
 
@@ -52,7 +60,10 @@ class ScriptedServer(wire_grpc.OffloadServicer):  # type: ignore[misc]
         token: str | None = None,
         host: str = "127.0.0.1",
         reads_probabilities: bool = False,
+        reports: ReportScript | None = None,
     ) -> None:
+        self.reports = reports
+        self.reported: list[wire.ReportRequest] = []
         self.reads_probabilities = reads_probabilities
         self.script = script
         self.credentials = credentials
@@ -114,6 +125,15 @@ class ScriptedServer(wire_grpc.OffloadServicer):  # type: ignore[misc]
     def Classify(self, request: wire.ClassifyRequest, context: grpc.ServicerContext) -> wire.ClassifyReply:
         """Answer one frame."""
         return self.script(request, context) or wire.ClassifyReply(frame_id=request.frame_id)
+
+    def Report(self, request: wire.ReportRequest, context: grpc.ServicerContext) -> wire.ReportReply:
+        """Take a report."""
+        with self._lock:
+            self.reported.append(request)
+        if self.reports is None:
+            context.abort(grpc.StatusCode.UNIMPLEMENTED, "no reports")
+        assert self.reports is not None
+        return self.reports(request)
 
     def Stream(
         self, requests: Iterator[wire.ClassifyRequest], context: grpc.ServicerContext

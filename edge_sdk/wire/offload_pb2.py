@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x65\x64ge_sdk/wire/offload.proto\x12\x0b\x65\x64ge_sdk.v1\"\x11\n\x0f\x44\x65scribeRequest\"\x96\x01\n\x0b\x44\x65scription\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0e\n\x06labels\x18\x02 \x03(\t\x12\x0c\n\x04macs\x18\x03 \x01(\x04\x12\x13\n\x0binput_width\x18\x04 \x01(\r\x12\x14\n\x0cinput_height\x18\x05 \x01(\r\x12\x12\n\nparameters\x18\x06 \x01(\x04\x12\x1b\n\x13reads_probabilities\x18\x07 \x01(\x08\"\x84\x01\n\x0f\x43lassifyRequest\x12\x10\n\x08\x66rame_id\x18\x01 \x01(\t\x12\r\n\x05image\x18\x02 \x01(\x0c\x12\x19\n\rprobabilities\x18\x03 \x03(\x02\x42\x02\x10\x01\x12\x10\n\x08\x65vent_id\x18\x04 \x01(\t\x12#\n\x06region\x18\x05 \x01(\x0b\x32\x13.edge_sdk.v1.Region\"=\n\x06Region\x12\t\n\x01x\x18\x01 \x01(\r\x12\t\n\x01y\x18\x02 \x01(\r\x12\r\n\x05width\x18\x03 \x01(\r\x12\x0e\n\x06height\x18\x04 \x01(\r\"\x8b\x01\n\rClassifyReply\x12\x10\n\x08\x66rame_id\x18\x01 \x01(\t\x12\x35\n\x0e\x63lassification\x18\x02 \x01(\x0b\x32\x1b.edge_sdk.v1.ClassificationH\x00\x12\'\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x14.edge_sdk.v1.FailureH\x00\x42\x08\n\x06result\"\\\n\x0e\x43lassification\x12\r\n\x05label\x18\x01 \x01(\t\x12\x12\n\nconfidence\x18\x02 \x01(\x02\x12\x19\n\rprobabilities\x18\x03 \x03(\x02\x42\x02\x10\x01\x12\x0c\n\x04macs\x18\x04 \x01(\x04\"\xd9\x01\n\x07\x46\x61ilure\x12\'\n\x04\x63ode\x18\x01 \x01(\x0e\x32\x19.edge_sdk.v1.Failure.Code\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x16\n\tretryable\x18\x03 \x01(\x08H\x00\x88\x01\x01\"n\n\x04\x43ode\x12\x0b\n\x07UNKNOWN\x10\x00\x12\r\n\tBAD_IMAGE\x10\x01\x12\r\n\tTOO_LARGE\x10\x02\x12\x0f\n\x0b\x42\x41\x44_REQUEST\x10\x03\x12\x0e\n\nOVERLOADED\x10\x04\x12\x0c\n\x08\x44RAINING\x10\x05\x12\x0c\n\x08INTERNAL\x10\x06\x42\x0c\n\n_retryable2\xdb\x01\n\x07Offload\x12\x42\n\x08\x44\x65scribe\x12\x1c.edge_sdk.v1.DescribeRequest\x1a\x18.edge_sdk.v1.Description\x12\x44\n\x08\x43lassify\x12\x1c.edge_sdk.v1.ClassifyRequest\x1a\x1a.edge_sdk.v1.ClassifyReply\x12\x46\n\x06Stream\x12\x1c.edge_sdk.v1.ClassifyRequest\x1a\x1a.edge_sdk.v1.ClassifyReply(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x65\x64ge_sdk/wire/offload.proto\x12\x0b\x65\x64ge_sdk.v1\"\x11\n\x0f\x44\x65scribeRequest\"\x96\x01\n\x0b\x44\x65scription\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0e\n\x06labels\x18\x02 \x03(\t\x12\x0c\n\x04macs\x18\x03 \x01(\x04\x12\x13\n\x0binput_width\x18\x04 \x01(\r\x12\x14\n\x0cinput_height\x18\x05 \x01(\r\x12\x12\n\nparameters\x18\x06 \x01(\x04\x12\x1b\n\x13reads_probabilities\x18\x07 \x01(\x08\"\x84\x01\n\x0f\x43lassifyRequest\x12\x10\n\x08\x66rame_id\x18\x01 \x01(\t\x12\r\n\x05image\x18\x02 \x01(\x0c\x12\x19\n\rprobabilities\x18\x03 \x03(\x02\x42\x02\x10\x01\x12\x10\n\x08\x65vent_id\x18\x04 \x01(\t\x12#\n\x06region\x18\x05 \x01(\x0b\x32\x13.edge_sdk.v1.Region\"=\n\x06Region\x12\t\n\x01x\x18\x01 \x01(\r\x12\t\n\x01y\x18\x02 \x01(\r\x12\r\n\x05width\x18\x03 \x01(\r\x12\x0e\n\x06height\x18\x04 \x01(\r\"\x8b\x01\n\rClassifyReply\x12\x10\n\x08\x66rame_id\x18\x01 \x01(\t\x12\x35\n\x0e\x63lassification\x18\x02 \x01(\x0b\x32\x1b.edge_sdk.v1.ClassificationH\x00\x12\'\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x14.edge_sdk.v1.FailureH\x00\x42\x08\n\x06result\"\\\n\x0e\x43lassification\x12\r\n\x05label\x18\x01 \x01(\t\x12\x12\n\nconfidence\x18\x02 \x01(\x02\x12\x19\n\rprobabilities\x18\x03 \x03(\x02\x42\x02\x10\x01\x12\x0c\n\x04macs\x18\x04 \x01(\x04\"\xd9\x01\n\x07\x46\x61ilure\x12\'\n\x04\x63ode\x18\x01 \x01(\x0e\x32\x19.edge_sdk.v1.Failure.Code\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x16\n\tretryable\x18\x03 \x01(\x08H\x00\x88\x01\x01\"n\n\x04\x43ode\x12\x0b\n\x07UNKNOWN\x10\x00\x12\r\n\tBAD_IMAGE\x10\x01\x12\r\n\tTOO_LARGE\x10\x02\x12\x0f\n\x0b\x42\x41\x44_REQUEST\x10\x03\x12\x0e\n\nOVERLOADED\x10\x04\x12\x0c\n\x08\x44RAINING\x10\x05\x12\x0c\n\x08INTERNAL\x10\x06\x42\x0c\n\n_retryable\"\xb7\x02\n\rReportRequest\x12\x0f\n\x07sent_ms\x18\x01 \x01(\x04\x12\x11\n\tword_list\x18\x02 \x01(\x07\x12\x12\n\nfirst_word\x18\x03 \x01(\r\x12\r\n\x05words\x18\x04 \x03(\t\x12-\n\x07\x61nswers\x18\x05 \x01(\x0b\x32\x1c.edge_sdk.v1.ReportedAnswers\x12)\n\x05usage\x18\x06 \x01(\x0b\x32\x1a.edge_sdk.v1.ReportedUsage\x12+\n\x06health\x18\x07 \x01(\x0b\x32\x1b.edge_sdk.v1.ReportedHealth\x12+\n\x06\x65vents\x18\x08 \x01(\x0b\x32\x1b.edge_sdk.v1.ReportedEvents\x12+\n\x08settings\x18\t \x01(\x0b\x32\x19.edge_sdk.v1.HeldSettings\"\xa0\x02\n\x0fReportedAnswers\x12\x0f\n\x07id_rest\x18\x01 \x01(\x0c\x12\x13\n\x07id_time\x18\x02 \x03(\x12\x42\x02\x10\x01\x12\x14\n\x08\x63\x61ptured\x18\x03 \x03(\x12\x42\x02\x10\x01\x12\x16\n\nutc_offset\x18\x04 \x03(\x11\x42\x02\x10\x01\x12\x11\n\x05label\x18\x05 \x03(\rB\x02\x10\x01\x12\x12\n\nconfidence\x18\x06 \x01(\x0c\x12\x10\n\x04said\x18\x07 \x03(\rB\x02\x10\x01\x12\x18\n\x0c\x64\x65vice_label\x18\x08 \x03(\rB\x02\x10\x01\x12\x19\n\x11\x64\x65vice_confidence\x18\t \x01(\x0c\x12\x12\n\x06source\x18\n \x03(\rB\x02\x10\x01\x12\x11\n\x05model\x18\x0b \x03(\rB\x02\x10\x01\x12\x11\n\x05\x65vent\x18\x0c \x03(\rB\x02\x10\x01\x12\x11\n\tevent_ids\x18\r \x01(\x0c\"\xc3\x01\n\x0eReportedEvents\x12\x11\n\tevent_ids\x18\x01 \x01(\x0c\x12\x11\n\x05\x62\x65gan\x18\x02 \x03(\x12\x42\x02\x10\x01\x12\x12\n\x06lasted\x18\x03 \x03(\rB\x02\x10\x01\x12\x16\n\nutc_offset\x18\x04 \x03(\x11\x42\x02\x10\x01\x12\x12\n\x06\x66rames\x18\x05 \x03(\rB\x02\x10\x01\x12\x11\n\x05label\x18\x06 \x03(\rB\x02\x10\x01\x12\x12\n\nconfidence\x18\x07 \x01(\x0c\x12\x10\n\x04said\x18\x08 \x03(\rB\x02\x10\x01\x12\x12\n\x06source\x18\t \x03(\rB\x02\x10\x01\"\xd4\x01\n\rReportedUsage\x12\x0e\n\x06\x66rames\x18\x01 \x01(\x04\x12\r\n\x05\x65xits\x18\x02 \x01(\x04\x12\x10\n\x08offloads\x18\x03 \x01(\x04\x12\x15\n\ranswers_cloud\x18\x04 \x01(\x04\x12\x17\n\x0fskipped_compute\x18\x05 \x01(\x04\x12\x12\n\nbytes_sent\x18\x06 \x01(\x04\x12\x16\n\x0e\x62ytes_received\x18\x07 \x01(\x04\x12\x13\n\x0bmacs_little\x18\x08 \x01(\x04\x12\x10\n\x08macs_big\x18\t \x01(\x04\x12\x0f\n\x07waiting\x18\n \x01(\r\"\xef\x01\n\x0eReportedHealth\x12\x0b\n\x03sdk\x18\x01 \x01(\r\x12\x0e\n\x06python\x18\x02 \x01(\r\x12\x0e\n\x06\x62undle\x18\x03 \x01(\r\x12\x14\n\x07\x63\x65lsius\x18\x04 \x01(\x11H\x00\x88\x01\x01\x12\x16\n\tthrottled\x18\x05 \x01(\rH\x01\x88\x01\x01\x12\x16\n\tdisk_free\x18\x06 \x01(\x04H\x02\x88\x01\x01\x12\x13\n\x0b\x63lock_unset\x18\x07 \x01(\x08\x12\x15\n\town_names\x18\x08 \x03(\rB\x02\x10\x01\x12\x16\n\nown_values\x18\t \x03(\x02\x42\x02\x10\x01\x42\n\n\x08_celsiusB\x0c\n\n_throttledB\x0c\n\n_disk_free\"O\n\x0cHeldSettings\x12\r\n\x05takes\x18\x01 \x01(\x08\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x0f\n\x07refused\x18\x03 \x03(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"C\n\x0bReportReply\x12\r\n\x05taken\x18\x01 \x01(\x08\x12\x13\n\x0bwords_known\x18\x02 \x01(\r\x12\x10\n\x08settings\x18\x03 \x01(\x0c\x32\x9b\x02\n\x07Offload\x12\x42\n\x08\x44\x65scribe\x12\x1c.edge_sdk.v1.DescribeRequest\x1a\x18.edge_sdk.v1.Description\x12\x44\n\x08\x43lassify\x12\x1c.edge_sdk.v1.ClassifyRequest\x1a\x1a.edge_sdk.v1.ClassifyReply\x12\x46\n\x06Stream\x12\x1c.edge_sdk.v1.ClassifyRequest\x1a\x1a.edge_sdk.v1.ClassifyReply(\x01\x30\x01\x12>\n\x06Report\x12\x1a.edge_sdk.v1.ReportRequest\x1a\x18.edge_sdk.v1.ReportReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,6 +35,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLASSIFYREQUEST'].fields_by_name['probabilities']._serialized_options = b'\020\001'
   _globals['_CLASSIFICATION'].fields_by_name['probabilities']._loaded_options = None
   _globals['_CLASSIFICATION'].fields_by_name['probabilities']._serialized_options = b'\020\001'
+  _globals['_REPORTEDANSWERS'].fields_by_name['id_time']._loaded_options = None
+  _globals['_REPORTEDANSWERS'].fields_by_name['id_time']._serialized_options = b'\020\001'
+  _globals['_REPORTEDANSWERS'].fields_by_name['captured']._loaded_options = None
+  _globals['_REPORTEDANSWERS'].fields_by_name['captured']._serialized_options = b'\020\001'
+  _globals['_REPORTEDANSWERS'].fields_by_name['utc_offset']._loaded_options = None
+  _globals['_REPORTEDANSWERS'].fields_by_name['utc_offset']._serialized_options = b'\020\001'
+  _globals['_REPORTEDANSWERS'].fields_by_name['label']._loaded_options = None
+  _globals['_REPORTEDANSWERS'].fields_by_name['label']._serialized_options = b'\020\001'
+  _globals['_REPORTEDANSWERS'].fields_by_name['said']._loaded_options = None
+  _globals['_REPORTEDANSWERS'].fields_by_name['said']._serialized_options = b'\020\001'
+  _globals['_REPORTEDANSWERS'].fields_by_name['device_label']._loaded_options = None
+  _globals['_REPORTEDANSWERS'].fields_by_name['device_label']._serialized_options = b'\020\001'
+  _globals['_REPORTEDANSWERS'].fields_by_name['source']._loaded_options = None
+  _globals['_REPORTEDANSWERS'].fields_by_name['source']._serialized_options = b'\020\001'
+  _globals['_REPORTEDANSWERS'].fields_by_name['model']._loaded_options = None
+  _globals['_REPORTEDANSWERS'].fields_by_name['model']._serialized_options = b'\020\001'
+  _globals['_REPORTEDANSWERS'].fields_by_name['event']._loaded_options = None
+  _globals['_REPORTEDANSWERS'].fields_by_name['event']._serialized_options = b'\020\001'
+  _globals['_REPORTEDEVENTS'].fields_by_name['began']._loaded_options = None
+  _globals['_REPORTEDEVENTS'].fields_by_name['began']._serialized_options = b'\020\001'
+  _globals['_REPORTEDEVENTS'].fields_by_name['lasted']._loaded_options = None
+  _globals['_REPORTEDEVENTS'].fields_by_name['lasted']._serialized_options = b'\020\001'
+  _globals['_REPORTEDEVENTS'].fields_by_name['utc_offset']._loaded_options = None
+  _globals['_REPORTEDEVENTS'].fields_by_name['utc_offset']._serialized_options = b'\020\001'
+  _globals['_REPORTEDEVENTS'].fields_by_name['frames']._loaded_options = None
+  _globals['_REPORTEDEVENTS'].fields_by_name['frames']._serialized_options = b'\020\001'
+  _globals['_REPORTEDEVENTS'].fields_by_name['label']._loaded_options = None
+  _globals['_REPORTEDEVENTS'].fields_by_name['label']._serialized_options = b'\020\001'
+  _globals['_REPORTEDEVENTS'].fields_by_name['said']._loaded_options = None
+  _globals['_REPORTEDEVENTS'].fields_by_name['said']._serialized_options = b'\020\001'
+  _globals['_REPORTEDEVENTS'].fields_by_name['source']._loaded_options = None
+  _globals['_REPORTEDEVENTS'].fields_by_name['source']._serialized_options = b'\020\001'
+  _globals['_REPORTEDHEALTH'].fields_by_name['own_names']._loaded_options = None
+  _globals['_REPORTEDHEALTH'].fields_by_name['own_names']._serialized_options = b'\020\001'
+  _globals['_REPORTEDHEALTH'].fields_by_name['own_values']._loaded_options = None
+  _globals['_REPORTEDHEALTH'].fields_by_name['own_values']._serialized_options = b'\020\001'
   _globals['_DESCRIBEREQUEST']._serialized_start=44
   _globals['_DESCRIBEREQUEST']._serialized_end=61
   _globals['_DESCRIPTION']._serialized_start=64
@@ -51,6 +87,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FAILURE']._serialized_end=868
   _globals['_FAILURE_CODE']._serialized_start=744
   _globals['_FAILURE_CODE']._serialized_end=854
-  _globals['_OFFLOAD']._serialized_start=871
-  _globals['_OFFLOAD']._serialized_end=1090
+  _globals['_REPORTREQUEST']._serialized_start=871
+  _globals['_REPORTREQUEST']._serialized_end=1182
+  _globals['_REPORTEDANSWERS']._serialized_start=1185
+  _globals['_REPORTEDANSWERS']._serialized_end=1473
+  _globals['_REPORTEDEVENTS']._serialized_start=1476
+  _globals['_REPORTEDEVENTS']._serialized_end=1671
+  _globals['_REPORTEDUSAGE']._serialized_start=1674
+  _globals['_REPORTEDUSAGE']._serialized_end=1886
+  _globals['_REPORTEDHEALTH']._serialized_start=1889
+  _globals['_REPORTEDHEALTH']._serialized_end=2128
+  _globals['_HELDSETTINGS']._serialized_start=2130
+  _globals['_HELDSETTINGS']._serialized_end=2209
+  _globals['_REPORTREPLY']._serialized_start=2211
+  _globals['_REPORTREPLY']._serialized_end=2278
+  _globals['_OFFLOAD']._serialized_start=2281
+  _globals['_OFFLOAD']._serialized_end=2564
 # @@protoc_insertion_point(module_scope)

@@ -102,3 +102,145 @@ class Failure(_message.Message):
     message: str
     retryable: bool
     def __init__(self, code: _Optional[_Union[Failure.Code, str]] = ..., message: _Optional[str] = ..., retryable: bool = ...) -> None: ...
+
+class ReportRequest(_message.Message):
+    __slots__ = ("sent_ms", "word_list", "first_word", "words", "answers", "usage", "health", "events", "settings")
+    SENT_MS_FIELD_NUMBER: _ClassVar[int]
+    WORD_LIST_FIELD_NUMBER: _ClassVar[int]
+    FIRST_WORD_FIELD_NUMBER: _ClassVar[int]
+    WORDS_FIELD_NUMBER: _ClassVar[int]
+    ANSWERS_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    HEALTH_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    sent_ms: int
+    word_list: int
+    first_word: int
+    words: _containers.RepeatedScalarFieldContainer[str]
+    answers: ReportedAnswers
+    usage: ReportedUsage
+    health: ReportedHealth
+    events: ReportedEvents
+    settings: HeldSettings
+    def __init__(self, sent_ms: _Optional[int] = ..., word_list: _Optional[int] = ..., first_word: _Optional[int] = ..., words: _Optional[_Iterable[str]] = ..., answers: _Optional[_Union[ReportedAnswers, _Mapping]] = ..., usage: _Optional[_Union[ReportedUsage, _Mapping]] = ..., health: _Optional[_Union[ReportedHealth, _Mapping]] = ..., events: _Optional[_Union[ReportedEvents, _Mapping]] = ..., settings: _Optional[_Union[HeldSettings, _Mapping]] = ...) -> None: ...
+
+class ReportedAnswers(_message.Message):
+    __slots__ = ("id_rest", "id_time", "captured", "utc_offset", "label", "confidence", "said", "device_label", "device_confidence", "source", "model", "event", "event_ids")
+    ID_REST_FIELD_NUMBER: _ClassVar[int]
+    ID_TIME_FIELD_NUMBER: _ClassVar[int]
+    CAPTURED_FIELD_NUMBER: _ClassVar[int]
+    UTC_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    SAID_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_LABEL_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    EVENT_FIELD_NUMBER: _ClassVar[int]
+    EVENT_IDS_FIELD_NUMBER: _ClassVar[int]
+    id_rest: bytes
+    id_time: _containers.RepeatedScalarFieldContainer[int]
+    captured: _containers.RepeatedScalarFieldContainer[int]
+    utc_offset: _containers.RepeatedScalarFieldContainer[int]
+    label: _containers.RepeatedScalarFieldContainer[int]
+    confidence: bytes
+    said: _containers.RepeatedScalarFieldContainer[int]
+    device_label: _containers.RepeatedScalarFieldContainer[int]
+    device_confidence: bytes
+    source: _containers.RepeatedScalarFieldContainer[int]
+    model: _containers.RepeatedScalarFieldContainer[int]
+    event: _containers.RepeatedScalarFieldContainer[int]
+    event_ids: bytes
+    def __init__(self, id_rest: _Optional[bytes] = ..., id_time: _Optional[_Iterable[int]] = ..., captured: _Optional[_Iterable[int]] = ..., utc_offset: _Optional[_Iterable[int]] = ..., label: _Optional[_Iterable[int]] = ..., confidence: _Optional[bytes] = ..., said: _Optional[_Iterable[int]] = ..., device_label: _Optional[_Iterable[int]] = ..., device_confidence: _Optional[bytes] = ..., source: _Optional[_Iterable[int]] = ..., model: _Optional[_Iterable[int]] = ..., event: _Optional[_Iterable[int]] = ..., event_ids: _Optional[bytes] = ...) -> None: ...
+
+class ReportedEvents(_message.Message):
+    __slots__ = ("event_ids", "began", "lasted", "utc_offset", "frames", "label", "confidence", "said", "source")
+    EVENT_IDS_FIELD_NUMBER: _ClassVar[int]
+    BEGAN_FIELD_NUMBER: _ClassVar[int]
+    LASTED_FIELD_NUMBER: _ClassVar[int]
+    UTC_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    SAID_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    event_ids: bytes
+    began: _containers.RepeatedScalarFieldContainer[int]
+    lasted: _containers.RepeatedScalarFieldContainer[int]
+    utc_offset: _containers.RepeatedScalarFieldContainer[int]
+    frames: _containers.RepeatedScalarFieldContainer[int]
+    label: _containers.RepeatedScalarFieldContainer[int]
+    confidence: bytes
+    said: _containers.RepeatedScalarFieldContainer[int]
+    source: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, event_ids: _Optional[bytes] = ..., began: _Optional[_Iterable[int]] = ..., lasted: _Optional[_Iterable[int]] = ..., utc_offset: _Optional[_Iterable[int]] = ..., frames: _Optional[_Iterable[int]] = ..., label: _Optional[_Iterable[int]] = ..., confidence: _Optional[bytes] = ..., said: _Optional[_Iterable[int]] = ..., source: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class ReportedUsage(_message.Message):
+    __slots__ = ("frames", "exits", "offloads", "answers_cloud", "skipped_compute", "bytes_sent", "bytes_received", "macs_little", "macs_big", "waiting")
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    EXITS_FIELD_NUMBER: _ClassVar[int]
+    OFFLOADS_FIELD_NUMBER: _ClassVar[int]
+    ANSWERS_CLOUD_FIELD_NUMBER: _ClassVar[int]
+    SKIPPED_COMPUTE_FIELD_NUMBER: _ClassVar[int]
+    BYTES_SENT_FIELD_NUMBER: _ClassVar[int]
+    BYTES_RECEIVED_FIELD_NUMBER: _ClassVar[int]
+    MACS_LITTLE_FIELD_NUMBER: _ClassVar[int]
+    MACS_BIG_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    frames: int
+    exits: int
+    offloads: int
+    answers_cloud: int
+    skipped_compute: int
+    bytes_sent: int
+    bytes_received: int
+    macs_little: int
+    macs_big: int
+    waiting: int
+    def __init__(self, frames: _Optional[int] = ..., exits: _Optional[int] = ..., offloads: _Optional[int] = ..., answers_cloud: _Optional[int] = ..., skipped_compute: _Optional[int] = ..., bytes_sent: _Optional[int] = ..., bytes_received: _Optional[int] = ..., macs_little: _Optional[int] = ..., macs_big: _Optional[int] = ..., waiting: _Optional[int] = ...) -> None: ...
+
+class ReportedHealth(_message.Message):
+    __slots__ = ("sdk", "python", "bundle", "celsius", "throttled", "disk_free", "clock_unset", "own_names", "own_values")
+    SDK_FIELD_NUMBER: _ClassVar[int]
+    PYTHON_FIELD_NUMBER: _ClassVar[int]
+    BUNDLE_FIELD_NUMBER: _ClassVar[int]
+    CELSIUS_FIELD_NUMBER: _ClassVar[int]
+    THROTTLED_FIELD_NUMBER: _ClassVar[int]
+    DISK_FREE_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_UNSET_FIELD_NUMBER: _ClassVar[int]
+    OWN_NAMES_FIELD_NUMBER: _ClassVar[int]
+    OWN_VALUES_FIELD_NUMBER: _ClassVar[int]
+    sdk: int
+    python: int
+    bundle: int
+    celsius: int
+    throttled: int
+    disk_free: int
+    clock_unset: bool
+    own_names: _containers.RepeatedScalarFieldContainer[int]
+    own_values: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, sdk: _Optional[int] = ..., python: _Optional[int] = ..., bundle: _Optional[int] = ..., celsius: _Optional[int] = ..., throttled: _Optional[int] = ..., disk_free: _Optional[int] = ..., clock_unset: bool = ..., own_names: _Optional[_Iterable[int]] = ..., own_values: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class HeldSettings(_message.Message):
+    __slots__ = ("takes", "version", "refused", "reason")
+    TAKES_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    takes: bool
+    version: int
+    refused: _containers.RepeatedScalarFieldContainer[str]
+    reason: str
+    def __init__(self, takes: bool = ..., version: _Optional[int] = ..., refused: _Optional[_Iterable[str]] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class ReportReply(_message.Message):
+    __slots__ = ("taken", "words_known", "settings")
+    TAKEN_FIELD_NUMBER: _ClassVar[int]
+    WORDS_KNOWN_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    taken: bool
+    words_known: int
+    settings: bytes
+    def __init__(self, taken: bool = ..., words_known: _Optional[int] = ..., settings: _Optional[bytes] = ...) -> None: ...

@@ -49,6 +49,11 @@ class OffloadStub(object):
                 request_serializer=edge__sdk_dot_wire_dot_offload__pb2.ClassifyRequest.SerializeToString,
                 response_deserializer=edge__sdk_dot_wire_dot_offload__pb2.ClassifyReply.FromString,
                 _registered_method=True)
+        self.Report = channel.unary_unary(
+                '/edge_sdk.v1.Offload/Report',
+                request_serializer=edge__sdk_dot_wire_dot_offload__pb2.ReportRequest.SerializeToString,
+                response_deserializer=edge__sdk_dot_wire_dot_offload__pb2.ReportReply.FromString,
+                _registered_method=True)
 
 
 class OffloadServicer(object):
@@ -75,6 +80,14 @@ class OffloadServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Report(self, request, context):
+        """What a device tells of itself: its answers, what it did and spent, how it is. The same rows may come twice: each is
+        kept once. A server that keeps no reports, and an older one, says UNIMPLEMENTED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OffloadServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -92,6 +105,11 @@ def add_OffloadServicer_to_server(servicer, server):
                     servicer.Stream,
                     request_deserializer=edge__sdk_dot_wire_dot_offload__pb2.ClassifyRequest.FromString,
                     response_serializer=edge__sdk_dot_wire_dot_offload__pb2.ClassifyReply.SerializeToString,
+            ),
+            'Report': grpc.unary_unary_rpc_method_handler(
+                    servicer.Report,
+                    request_deserializer=edge__sdk_dot_wire_dot_offload__pb2.ReportRequest.FromString,
+                    response_serializer=edge__sdk_dot_wire_dot_offload__pb2.ReportReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -175,6 +193,33 @@ class Offload(object):
             '/edge_sdk.v1.Offload/Stream',
             edge__sdk_dot_wire_dot_offload__pb2.ClassifyRequest.SerializeToString,
             edge__sdk_dot_wire_dot_offload__pb2.ClassifyReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Report(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/edge_sdk.v1.Offload/Report',
+            edge__sdk_dot_wire_dot_offload__pb2.ReportRequest.SerializeToString,
+            edge__sdk_dot_wire_dot_offload__pb2.ReportReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,71 @@
+"""The call `Report`: what a device tells of itself is checked, brought to one line where it is text, and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cloud_server.api.request import BadRequest
+from cloud_server.fleet.report_store import Report, ReportStore
+from edge_sdk.fleet.answers import unpack_answers
+from edge_sdk.fleet.columns import MalformedReport
+from edge_sdk.fleet.report_file import Status
+from edge_sdk.fleet.status import unpack_health, unpack_usage
+from edge_sdk.fleet.words import LONGEST_WORD, MOST_WORDS
+from edge_sdk.terminal.line import one_line
+from edge_sdk.wire import offload_pb2 as wire
+
+MOST_BYTES = 256 << 10
+"""Bytes of one report."""
+_MOST_WORDS = 2 * MOST_WORDS  # a device begins a fresh list when it is half full
+_MOST_MS = (1 << 53) - 1
+
+
+class ReportDesk:
+    """Takes reports. Used on one event loop.
+
+    Args:
+        store: keeps them.
+    """
+
+    def __init__(self, store: ReportStore) -> None:
+        self._store = store
+
+    async def take(self, request: wire.ReportRequest, device: str) -> wire.ReportReply:
+        """The reply to a report of a device.
+
+        Raises:
+            BadRequest: it is not as the wire says; nothing of it is kept.
+            StorageError: it cannot be kept now.
+        """
+        _check_size(request)
+        news = [one_line(word, LONGEST_WORD) for word in request.words]
+        words = await self._store.words(device, request.word_list, request.first_word, news)
+        if request.first_word + len(news) > len(words):
+            return wire.ReportReply(words_known=len(words))
+        await self._store.keep(device, _checked(request, words))
+        return wire.ReportReply(taken=True, words_known=len(words))
+
+    async def close(self) -> None:
+        """Release the store."""
+        await self._store.close()
+
+
+def _check_size(request: wire.ReportRequest) -> None:
+    if (size := request.ByteSize()) > MOST_BYTES:
+        raise BadRequest(f"expected a report of at most {MOST_BYTES:,} bytes; got {size:,}")
+    if request.first_word + len(request.words) > _MOST_WORDS:
+        raise BadRequest(f"expected a list of at most {_MOST_WORDS} words; got more")
+
+
+def _checked(request: wire.ReportRequest, words: Sequence[str]) -> Report:
+    try:
+        usage, waiting = unpack_usage(request.usage)
+        status = Status(
+            sent_ms=min(request.sent_ms, _MOST_MS),
+            usage=usage,
+            waiting=waiting,
+            health=unpack_health(request.health, words),
+        )
+        return Report(status, unpack_answers(request.answers, words))
+    except MalformedReport as error:
+        raise BadRequest(str(error)) from error

@@ -1,0 +1,156 @@
+"""What devices reported, in one SQLite file (`edge_sdk.fleet.report_file`): each answer once, bounded in rows and age.
+
+Its disk work runs on a thread of its own. A commit reaches the operating system, not the disk (synchronous=NORMAL): it
+outlives this process however it is killed. The reply is sent after it, so what a device marks as reported is here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from edge_sdk.durable.database import Database
+from edge_sdk.errors import ConfigError, StorageError
+from edge_sdk.fleet.answers import ReportedAnswer
+from edge_sdk.fleet.report_file import FILE, PUT_ANSWER, SCHEMA, VERSION, Status, answer_row
+
+T = TypeVar("T")
+
+ROWS = 1_000_000
+DAYS = 400
+DEVICES = 10_000
+_TRIM_EVERY_S = 3_600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report, checked.
+
+    Attributes:
+        status: what the device says of itself.
+        answers: rows.
+    """
+
+    status: Status
+    answers: Sequence[ReportedAnswer]
+
+
+class ReportStore:
+    """Keeps reports. Used on one event loop.
+
+    Args:
+        folder: of the file; made if missing.
+        rows: answers that are kept, and reports in the history; the oldest leave first.
+        days: for which they are kept.
+        devices: that are kept; those that reported longest ago leave first.
+        clock: seconds since 1970.
+
+    Raises:
+        ConfigError: the folder cannot be used, or another server holds the file.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        rows: int = ROWS,
+        days: float = DAYS,
+        devices: int = DEVICES,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._rows, self._days, self._devices, self._clock = rows, days, devices, clock
+        self._trimmed_s = 0.0
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise StorageError(f"the folder {folder} cannot be written by this user (uid {os.geteuid()})")
+            self._database = Database(folder / FILE, schema=SCHEMA, version=VERSION, synchronous="NORMAL")
+        except (OSError, StorageError) as error:
+            raise ConfigError(f"{error}: name another folder with --reports") from error
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="reports")
+
+    async def words(self, device: str, word_list: int, first: int, news: Sequence[str]) -> list[str]:
+        """A device's list of words, with the new ones put to its end where they belong there.
+
+        Args:
+            device: its name.
+            word_list: names the list; another one than is known is begun anew.
+            first: the place of the new words.
+            news: they.
+        """
+        return await self._run(lambda: self._words(device, word_list, first, news))
+
+    async def keep(self, device: str, report: Report) -> None:
+        """Keep a report; it outlives the process once this has returned.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        await self._run(lambda: self._keep(device, report))
+
+    async def close(self) -> None:
+        """Release the file."""
+        await self._run(self._database.close)
+        self._thread.shutdown()
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except sqlite3.Error as error:
+            raise StorageError(f"a report cannot be kept: {error}") from error
+
+    def _words(self, device: str, word_list: int, first: int, news: Sequence[str]) -> list[str]:
+        with self._database.transaction() as connection:
+            sql = "SELECT list, word FROM words WHERE device = ? ORDER BY place"
+            found = connection.execute(sql, [device]).fetchall()
+            if found and found[0][0] != word_list:
+                connection.execute("DELETE FROM words WHERE device = ?", [device])
+                found = []
+            known = [word for _, word in found]
+            if first > len(known):  # there is a gap: the device is to send from here on
+                return known
+            fresh = news[len(known) - first :]
+            rows = [(device, len(known) + place, word_list, word) for place, word in enumerate(fresh)]
+            connection.executemany("INSERT INTO words (device, place, list, word) VALUES (?, ?, ?, ?)", rows)
+        return [*known, *fresh]
+
+    def _keep(self, device: str, report: Report) -> None:
+        now_s = self._clock()
+        now_ms = round(now_s * 1000)
+        usage = report.status.usage
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO devices VALUES (?, ?, ?, ?) ON CONFLICT (device) DO UPDATE SET "
+                "last_ms = excluded.last_ms, status = excluded.status",
+                [device, now_ms, now_ms, msgspec.json.encode(report.status).decode()],
+            )
+            connection.executemany(PUT_ANSWER, [answer_row(device, now_ms, one) for one in report.answers])
+            connection.execute(
+                "INSERT INTO history (device, at_ms, frames, exits, bytes_sent) VALUES (?, ?, ?, ?, ?)",
+                [device, now_ms, usage.frames, usage.exits, usage.bytes_sent],
+            )
+            for table in ("answers", "history"):
+                newest = f"(SELECT max(number) FROM {table})"
+                connection.execute(f"DELETE FROM {table} WHERE number <= {newest} - ?", [self._rows])
+            if not 0 <= now_s - self._trimmed_s < _TRIM_EVERY_S:
+                self._trimmed_s = now_s
+                self._trim(connection, now_ms)
+
+    def _trim(self, connection: sqlite3.Connection, now_ms: int) -> None:
+        """Let go of what is too old, and of devices beyond the number that is kept."""
+        since_ms = now_ms - round(self._days * 86_400_000)
+        connection.execute("DELETE FROM answers WHERE received_ms < ?", [since_ms])
+        connection.execute("DELETE FROM history WHERE at_ms < ?", [since_ms])
+        kept = "SELECT device FROM devices WHERE last_ms >= ? ORDER BY last_ms DESC LIMIT ?"
+        gone = connection.execute(f"DELETE FROM devices WHERE device NOT IN ({kept})", [since_ms, self._devices])
+        if gone.rowcount:
+            connection.execute("DELETE FROM words WHERE device NOT IN (SELECT device FROM devices)")

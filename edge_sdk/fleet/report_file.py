@@ -1,0 +1,229 @@
+"""The file of a server's reports, `reports.db` in the folder of `cloud-server --reports`: its tables, and reading."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edge_sdk.budget.usage import Usage
+from edge_sdk.durable.database import readable
+from edge_sdk.errors import ConfigError, StorageError
+from edge_sdk.fleet.answers import ReportedAnswer, milliseconds, moment_of, offset_of
+from edge_sdk.fleet.health import Health
+from edge_sdk.types import Origin, Reason
+
+FILE = "reports.db"
+VERSION = 1
+SCHEMA = (
+    # One row a device: what its latest report says, as JSON.
+    """CREATE TABLE IF NOT EXISTS devices (
+        device TEXT PRIMARY KEY,
+        first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL,
+        status TEXT NOT NULL
+    ) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS words (
+        device TEXT NOT NULL, place INTEGER NOT NULL, list INTEGER NOT NULL, word TEXT NOT NULL,
+        PRIMARY KEY (device, place)
+    ) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS answers (
+        number INTEGER PRIMARY KEY,
+        device TEXT NOT NULL, frame_id TEXT NOT NULL, received_ms INTEGER NOT NULL,
+        captured_ms INTEGER NOT NULL, utc_offset INTEGER NOT NULL,
+        source TEXT NOT NULL, model TEXT NOT NULL, event_id TEXT NOT NULL,
+        label TEXT, confidence REAL NOT NULL, origin TEXT NOT NULL, reason TEXT NOT NULL,
+        device_label TEXT, device_confidence REAL NOT NULL, audit INTEGER NOT NULL,
+        UNIQUE (device, frame_id)
+    )""",
+    "CREATE INDEX IF NOT EXISTS answers_captured ON answers (device, captured_ms)",
+    # Counters as they were at each report, for what was done in a stretch of time.
+    """CREATE TABLE IF NOT EXISTS history (
+        number INTEGER PRIMARY KEY,
+        device TEXT NOT NULL, at_ms INTEGER NOT NULL, frames INTEGER NOT NULL, exits INTEGER NOT NULL,
+        bytes_sent INTEGER NOT NULL
+    )""",
+    "CREATE INDEX IF NOT EXISTS history_at ON history (device, at_ms)",
+)
+
+_ANSWER = (
+    "frame_id, captured_ms, utc_offset, source, model, label, confidence, origin, reason, device_label, "
+    "device_confidence, event_id, audit"
+)
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """What a device's latest report says.
+
+    Attributes:
+        sent_ms: the device's clock then, milliseconds since 1970.
+        usage: counters since the device's first day; budgets are not told.
+        waiting: frames that wait for the cloud.
+        health: how it is.
+    """
+
+    sent_ms: int = 0
+    usage: Usage = Usage()
+    waiting: int = 0
+    health: Health = Health()
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRow:
+    """A device in the file.
+
+    Attributes:
+        device: its name, by token or certificate, or its address.
+        first_ms: its first report, milliseconds since 1970, by the server's clock.
+        last_ms: its latest.
+        status: what that says.
+        answers: how many of its answers are kept.
+        day: frames and exits between its latest report and the last one that is a day or more older; None: there is
+            none.
+    """
+
+    device: str
+    first_ms: int
+    last_ms: int
+    status: Status
+    answers: int
+    day: tuple[int, int] | None = None
+
+
+class ReportFile:
+    """Reads the file, also while a server writes it.
+
+    Args:
+        folder: that of `cloud-server --reports`.
+
+    Raises:
+        StorageError: there is no such file.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FILE
+        if not self._path.is_file():
+            raise StorageError(f"expected a server's reports ({FILE}) in {folder}; there are none")
+
+    def devices(self) -> list[DeviceRow]:
+        """All devices, the one with the latest report first.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
+        found = []
+        for device, first_ms, last_ms, status in self._rows("SELECT * FROM devices ORDER BY last_ms DESC, device"):
+            ((answers,),) = self._rows("SELECT count(*) FROM answers WHERE device = ?", device)
+            found.append(DeviceRow(device, first_ms, last_ms, status_of(status), answers, self._day(device, last_ms)))
+        return found
+
+    def answers(
+        self, device: str = "", *, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[ReportedAnswer]:
+        """The answers of one device by time of capture, the oldest first.
+
+        Args:
+            device: its name; "": the only one that has answers there.
+            since: captured at this time or later, with a time zone.
+            until: captured before this time, with a time zone.
+
+        Raises:
+            StorageError: the file cannot be read.
+            ConfigError: there are answers of several devices, and none was named.
+        """
+        if not device:
+            known = [name for (name,) in self._rows("SELECT DISTINCT device FROM answers LIMIT 3")]
+            if len(known) > 1:
+                raise ConfigError(
+                    f"expected the name of one device; {self._path} has {', '.join(known)} and perhaps more"
+                )
+            device = known[0] if known else ""
+        conditions, values = ["device = ?"], list[object]([device])
+        for condition, moment in (("captured_ms >= ?", since), ("captured_ms < ?", until)):
+            if moment is not None:
+                conditions.append(condition)
+                values.append(milliseconds(moment))
+        sql = f"SELECT {_ANSWER} FROM answers WHERE {' AND '.join(conditions)} ORDER BY captured_ms, number"
+        for row in self._rows(sql, *values):
+            yield _answer(row)
+
+    def _day(self, device: str, last_ms: int) -> tuple[int, int] | None:
+        sql = (
+            "SELECT frames, exits FROM history WHERE device = ? AND at_ms <= ? ORDER BY at_ms DESC, number DESC LIMIT 1"
+        )
+        latest, before = (self._rows(sql, device, at_ms) for at_ms in (last_ms, last_ms - 86_400_000))
+        if not (latest and before):
+            return None
+        return max(0, latest[0][0] - before[0][0]), max(0, latest[0][1] - before[0][1])
+
+    def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        try:
+            with closing(sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True)) as reader:
+                reader.text_factory = readable
+                return reader.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise StorageError(f"cannot read {self._path}: {error}") from error
+
+
+def status_of(text: str) -> Status:
+    """The status in a row; of a damaged one, nothing."""
+    try:
+        return msgspec.json.decode(text, type=Status)
+    except msgspec.MsgspecError:
+        return Status()
+
+
+def answer_row(device: str, received_ms: int, one: ReportedAnswer) -> tuple[Any, ...]:
+    """The values of `PUT_ANSWER`."""
+    return (
+        device,
+        one.frame_id,
+        received_ms,
+        milliseconds(one.captured_at),
+        offset_of(one.captured_at),
+        one.source,
+        one.model,
+        one.event_id,
+        one.label,
+        one.confidence,
+        one.origin.value,
+        "" if one.reason is None else one.reason.value,
+        one.device_label,
+        one.device_confidence,
+        int(one.audit),
+    )
+
+
+_COLUMNS = (
+    "device, frame_id, received_ms, captured_ms, utc_offset, source, model, event_id, label, confidence, origin, "
+    "reason, device_label, device_confidence, audit"
+)
+PUT_ANSWER = (
+    f"INSERT INTO answers ({_COLUMNS}) VALUES ({', '.join('?' * 15)}) ON CONFLICT (device, frame_id) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS.split(", ")[3:])
+)
+"""Keeps an answer; one that comes again takes the place of the earlier one."""
+
+
+def _answer(row: tuple[Any, ...]) -> ReportedAnswer:
+    frame_id, captured_ms, offset, source, model, label, confidence, origin, reason, *rest = row
+    device_label, device_confidence, event_id, audit = rest
+    return ReportedAnswer(
+        frame_id,
+        moment_of(captured_ms, offset),
+        source,
+        model,
+        label,
+        confidence,
+        Origin(origin),
+        Reason(reason) if reason else None,
+        device_label,
+        device_confidence,
+        event_id,
+        bool(audit),
+    )

@@ -1,0 +1,68 @@
+"""What a device did and spent, and how it is, as the wire carries it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from edge_sdk.budget.usage import COUNTERS, Usage
+from edge_sdk.fleet.columns import MalformedReport
+from edge_sdk.fleet.health import MOST_MEASURES, Health
+from edge_sdk.fleet.words import WordList, word_of
+from edge_sdk.wire import offload_pb2 as wire
+
+_DISK_STEP = 1_000_000
+_MOST = (1 << 63) - 1
+
+
+def pack_usage(usage: Usage, waiting: int) -> wire.ReportedUsage:
+    """The counters, and how many frames wait for the cloud."""
+    return wire.ReportedUsage(waiting=waiting, **{name: getattr(usage, name) for name in COUNTERS})
+
+
+def unpack_usage(came: wire.ReportedUsage) -> tuple[Usage, int]:
+    """Of which `pack_usage` made it; counters beyond 63 bits are brought down to them."""
+    return Usage(**{name: min(getattr(came, name), _MOST) for name in COUNTERS}), came.waiting
+
+
+def pack_health(health: Health, words: WordList) -> wire.ReportedHealth:
+    """The health; new words are put to the list. Free disk is told in whole megabytes, temperature in degrees."""
+    return wire.ReportedHealth(
+        sdk=words.number_of(health.sdk),
+        python=words.number_of(health.python),
+        bundle=words.number_of(health.bundle),
+        celsius=None if health.celsius is None else round(health.celsius),
+        throttled=health.throttled,
+        disk_free=None if health.disk_free is None else health.disk_free // _DISK_STEP * _DISK_STEP,
+        clock_unset=health.clock_unset,
+        own_names=[words.number_of(name) for name in health.own],
+        own_values=list(health.own.values()),
+    )
+
+
+def unpack_health(came: wire.ReportedHealth, words: Sequence[str]) -> Health:
+    """Of which `pack_health` made it.
+
+    Args:
+        came: as it came.
+        words: all of the device's list.
+
+    Raises:
+        MalformedReport: it is not as the wire says.
+    """
+    if len(came.own_names) != len(came.own_values) or len(came.own_names) > MOST_MEASURES:
+        raise MalformedReport(
+            f"expected at most {MOST_MEASURES} measures, each a name and a value; got {len(came.own_names)} names and "
+            f"{len(came.own_values)} values"
+        )
+    measures = zip(came.own_names, came.own_values, strict=True)
+    return Health(
+        sdk=word_of(words, came.sdk),
+        python=word_of(words, came.python),
+        bundle=word_of(words, came.bundle),
+        celsius=float(came.celsius) if came.HasField("celsius") else None,
+        throttled=came.throttled if came.HasField("throttled") else None,
+        disk_free=min(came.disk_free, _MOST) if came.HasField("disk_free") else None,
+        clock_unset=came.clock_unset,
+        own={word_of(words, name): value for name, value in measures if math.isfinite(value)},
+    )

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from gated_model import GatedModel
+
+from cloud_server.api.reports import MOST_BYTES
+from cloud_server.server import CloudServer, ServerConfig
+from edge_sdk.fleet.answers import ReportedAnswer, pack_answers
+from edge_sdk.fleet.report_file import ReportFile
+from edge_sdk.fleet.words import WordList
+from edge_sdk.types import Origin, Reason, new_frame_id
+from edge_sdk.wire import offload_pb2 as wire
+from edge_sdk.wire import offload_pb2_grpc as wire_grpc
+
+
+@pytest.fixture
+async def stub(tmp_path: Path) -> AsyncIterator[Any]:
+    async with (
+        CloudServer(ServerConfig(port=0, reports=tmp_path, burst=1000, max_frames_per_s=1000), GatedModel()) as server,
+        grpc.aio.insecure_channel(server.address) as channel,
+    ):
+        yield wire_grpc.OffloadStub(channel)
+
+
+def answer(label: str = "fox") -> ReportedAnswer:
+    frame_id, said = new_frame_id(), (Origin.DEVICE, Reason.CONFIDENT)
+    return ReportedAnswer(
+        frame_id, datetime(2026, 6, 1, tzinfo=UTC), "cam", "m", label, 1.0, *said, label, 1.0, frame_id
+    )
+
+
+def request(words: WordList, *answers: ReportedAnswer, **fields: Any) -> wire.ReportRequest:
+    rows = pack_answers(answers, words)
+    return wire.ReportRequest(word_list=words.number, first_word=words.known, words=words.news, answers=rows, **fields)
+
+
+async def refused(call: Any) -> grpc.aio.AioRpcError:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    return caught.value
+
+
+async def test_a_report_is_kept_under_the_callers_name(stub: Any, tmp_path: Path) -> None:
+    words = WordList()
+    one = answer()
+    reply = await stub.Report(request(words, one, usage=wire.ReportedUsage(frames=9, exits=6)))
+    assert reply == wire.ReportReply(taken=True, words_known=3)
+    (row,) = ReportFile(tmp_path).devices()
+    assert (row.device, row.status.usage.exits) == ("127.0.0.1", 6)
+    assert list(ReportFile(tmp_path).answers()) == [one]
+
+
+async def test_words_are_sent_once_and_asked_for_where_they_are_not_known(stub: Any, tmp_path: Path) -> None:
+    words = WordList()
+    reply = await stub.Report(request(words, answer()))
+    words.server_knows(reply.words_known)
+    second = request(words, answer("deer"))
+    assert list(second.words) == ["deer"]
+    assert (await stub.Report(second)).taken
+    words.number += 1  # as if the server had lost the list
+    reply = await stub.Report(request(words, answer()))
+    assert (reply.taken, reply.words_known) == (False, 0)
+    words.server_knows(reply.words_known)
+    assert (await stub.Report(request(words, answer()))).taken
+    assert len(list(ReportFile(tmp_path).answers())) == 3
+
+
+async def test_what_is_malformed_or_too_large_is_refused_and_nothing_of_it_is_kept(stub: Any, tmp_path: Path) -> None:
+    broken = request(WordList(), answer())
+    broken.answers.label[:] = [99]
+    error = await refused(stub.Report(broken))
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "expected numbers of at most 3 words; got 99" in (error.details() or "")
+    large = wire.ReportRequest(words=["x" * MOST_BYTES])
+    assert "expected a report of at most" in ((await refused(stub.Report(large))).details() or "")
+    many = wire.ReportRequest(words=[""] * 9000)
+    assert "words; got more" in ((await refused(stub.Report(many))).details() or "")
+    assert ReportFile(tmp_path).devices() == []
+
+
+async def test_text_is_data(stub: Any, tmp_path: Path) -> None:
+    words = WordList()
+    message = request(words, answer())
+    message.words[0] = "\x1b[31mfox\nroot"
+    await stub.Report(message)
+    (found,) = ReportFile(tmp_path).answers()
+    assert found.label == r"\x1b[31mfox\nroot"
+
+
+async def test_a_server_without_a_folder_for_reports_is_as_an_older_one() -> None:
+    async with (
+        CloudServer(ServerConfig(port=0), GatedModel()) as server,
+        grpc.aio.insecure_channel(server.address) as channel,
+    ):
+        error = await refused(wire_grpc.OffloadStub(channel).Report(wire.ReportRequest()))
+        assert error.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_a_device_that_reports_without_end_is_held_back(tmp_path: Path) -> None:
+    config = ServerConfig(port=0, reports=tmp_path, burst=3, max_frames_per_s=0.001)
+    async with (
+        CloudServer(config, GatedModel()) as server,
+        grpc.aio.insecure_channel(server.address) as channel,
+    ):
+        stub = wire_grpc.OffloadStub(channel)
+        for _ in range(3):
+            await stub.Report(wire.ReportRequest())
+        assert (await refused(stub.Report(wire.ReportRequest()))).code() is grpc.StatusCode.RESOURCE_EXHAUSTED

@@ -1,0 +1,172 @@
+"""Reports of a real device to real servers: on connections of frames and alone, killed, repeated, held back."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from classifier_parts import LABELS
+from server_parts import GATED, Home, serving
+
+from edge_sdk import EdgeClassifier, ReportSettings
+from edge_sdk.errors import StorageError
+from edge_sdk.fleet.report_file import DeviceRow, ReportFile
+from edge_sdk.testing.server import ScriptedServer, answer, taken
+from edge_sdk.types import Origin
+from edge_sdk.wire import offload_pb2 as wire
+
+BIG = ReportSettings(most_bytes_per_day=100_000)
+
+
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait for what another process writes into a file."""
+    end = time.monotonic() + seconds
+    waiting = threading.Event()
+    while not condition():
+        assert time.monotonic() < end
+        waiting.wait(0.02)
+
+
+def picture(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 255, (96, 128, 3), np.uint8)
+
+
+def device_row(folder: Path) -> DeviceRow | None:
+    try:
+        rows = ReportFile(folder).devices()
+    except StorageError:
+        return None
+    return rows[0] if rows else None
+
+
+def answers_of(folder: Path) -> int:
+    row = device_row(folder)
+    return 0 if row is None else row.answers
+
+
+def test_exits_reach_the_server_over_a_connection_of_their_own(tmp_path: Path) -> None:
+    home, reports = Home(tmp_path), tmp_path / "reports"
+    with serving(tmp_path / "log", *home.options, "--reports", reports) as (_, target):
+        state = tmp_path / "state"
+        with EdgeClassifier(
+            cloud=target,
+            state_dir=state,
+            threshold=0.0,
+            security=home.security(),
+            reports=BIG,
+            health=lambda: {"battery": 0.81},
+        ) as edge:
+            said = [edge.classify(picture(seed)) for seed in range(20)]
+            edge.report()
+            until(lambda: answers_of(reports) == 20)
+            until(lambda: not edge._parts.store.unreported.newest(10, 1e9))
+            assert edge.usage.answers_cloud == 0
+    (row,) = ReportFile(reports).devices()
+    assert row.device == "cam-1"
+    assert (row.status.usage.frames, row.status.usage.exits) == (20, 20)
+    assert round(row.status.health.own["battery"], 3) == 0.81
+    assert row.status.health.bundle.startswith("trailcam ")
+    found = {one.frame_id: one for one in ReportFile(reports).answers("cam-1")}
+    for one in said:
+        there = found[one.frame_id]
+        assert (there.label, there.origin, there.reason) == (one.label, Origin.DEVICE, one.reason)
+        assert abs(there.confidence - one.confidence) < 0.003
+        assert abs((there.captured_at - one.captured_at).total_seconds()) < 0.001
+
+
+def test_reports_ride_on_a_connection_of_frames(tmp_path: Path) -> None:
+    with ScriptedServer(lambda request, _: answer(request, "fox"), LABELS, reports=taken) as server:
+        with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=0.0) as edge:
+            for seed in range(5):
+                edge.classify(picture(seed))
+            edge.reconfigure(threshold=1.01)
+            assert edge.classify(picture(9), wait_s=60).origin is Origin.CLOUD
+            until(lambda: bool(server.reported))
+        assert server.describes == server.streams == 1
+    assert len(server.reported[0].answers.id_rest) == 50  # those before, not the one on its way
+
+
+DIES = """
+import os
+from cloud_server.api.reports import ReportDesk
+take = ReportDesk.take
+async def take_and_die(*given):
+    await take(*given)
+    os.kill(os.getpid(), 9)
+ReportDesk.take = take_and_die
+"""
+"""A server that is killed when a report is kept, before its reply leaves."""
+
+
+def test_a_batch_whose_reply_is_lost_comes_again_and_is_kept_once(tmp_path: Path) -> None:
+    home, reports, state = Home(tmp_path), tmp_path / "reports", tmp_path / "state"
+    options = [*home.options, "--reports", reports]
+
+    def edge(target: str) -> EdgeClassifier:
+        return EdgeClassifier(cloud=target, state_dir=state, threshold=0.0, reports=BIG, security=home.security())
+
+    def unreported(edge: EdgeClassifier) -> int:
+        return len(edge._parts.store.unreported.newest(100, 1e9))
+
+    with serving(tmp_path / "log", *options, program=DIES + GATED) as (process, target), edge(target) as first:
+        for seed in range(7):
+            first.classify(picture(seed))
+        first.report()
+        assert process.wait(60) == -9
+        assert unreported(first) == 7
+    assert answers_of(reports) == 7
+    with serving(tmp_path / "log", *options) as (_, target), edge(target) as again:
+        again.classify(picture(8))
+        again.report()
+        until(lambda: unreported(again) == 0)
+    frames = [one.frame_id for one in ReportFile(reports).answers()]
+    assert len(frames) == len(set(frames)) == 8
+
+
+def test_an_older_server_is_asked_once_and_frames_go_on(tmp_path: Path) -> None:
+    with ScriptedServer(lambda request, _: answer(request, "fox"), LABELS) as server:
+        with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=1.01) as edge:
+            for seed in range(4):
+                assert edge.classify(picture(seed), wait_s=60).origin is Origin.CLOUD
+            until(lambda: bool(server.reported))
+            for seed in range(4, 8):
+                assert edge.classify(picture(seed), wait_s=60).origin is Origin.CLOUD
+        with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=1.01) as edge:
+            assert edge.classify(picture(9), wait_s=60).origin is Origin.CLOUD
+        assert len(server.reported) == 1
+
+
+def test_no_report_leaves_where_the_budget_is_spent(tmp_path: Path) -> None:
+    with ScriptedServer(labels=LABELS, reports=taken) as server:
+        with EdgeClassifier(
+            cloud=server.target, state_dir=tmp_path, threshold=0.0, budget="1MB/day", reports=BIG
+        ) as edge:
+            edge.classify(picture(0))
+            edge.ledger.charge(upload=999_000)
+            edge.report()
+            until(lambda: edge._parts.reporter is not None and edge._parts.reporter.wait_s(riding=False) == 0)
+            assert edge.usage.bytes_sent == 999_000
+        assert server.reported == [] and server.describes == 0
+
+
+def test_reports_that_are_off_open_nothing(tmp_path: Path) -> None:
+    with ScriptedServer(lambda request, _: answer(request, "fox"), LABELS, reports=taken) as server:
+        with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=1.01, reports=None) as edge:
+            edge.report()
+            assert edge.classify(picture(0), wait_s=60).origin is Origin.CLOUD
+        assert server.reported == []
+
+
+def test_a_server_that_fails_on_reports_still_answers_frames(tmp_path: Path) -> None:
+    def fail(request: wire.ReportRequest) -> wire.ReportReply:
+        raise RuntimeError("broken")
+
+    with ScriptedServer(lambda request, _: answer(request, "fox"), LABELS, reports=fail) as server:
+        with EdgeClassifier(cloud=server.target, state_dir=tmp_path, threshold=1.01) as edge:
+            for seed in range(8):
+                assert edge.classify(picture(seed), wait_s=60).origin is Origin.CLOUD
+            until(lambda: bool(server.reported))
+        assert server.streams == 1 and len(server.reported) == 1

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from store_parts import cloud, device, item, record
+
+from edge_sdk.store.schema import FrameRecord
+from edge_sdk.store.store import Store
+from edge_sdk.testing import FakeClock
+from edge_sdk.types import Reason
+
+IDS = [f"{number:032x}" for number in range(1, 6)]
+
+
+def reported(store: Store) -> list[str]:
+    return [entry.answer.frame_id for _, entry in store.unreported.newest(100, 1e9)]
+
+
+def test_final_answers_are_reported_once_the_newest_first(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        for frame_id in IDS[:3]:
+            store.exit(FrameRecord(device(frame_id)))
+        assert reported(store) == IDS[2::-1]
+        found = store.unreported.newest(2, 1e9)
+        store.unreported.mark(number for number, _ in found)
+        assert reported(store) == IDS[:1]
+        assert [entry.reported for entry in store.journal.query()] == [False, True, True]
+        assert store.unreported.newest(0, 1e9) == []
+    with Store(tmp_path) as store:
+        assert reported(store) == IDS[:1]
+
+
+def test_a_frame_that_waits_is_reported_when_it_has_its_last_word(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.spool.put(item(IDS[0]), record(IDS[0]))
+        assert reported(store) == []
+        assert store.spool.answer(cloud(IDS[0]), top_k=(), model="big", disagreed=False)
+        ((number, entry),) = store.unreported.newest(10, 1e9)
+        assert (entry.answer.label, entry.device.label) == ("deer", "fox")
+        store.unreported.mark([number])
+        assert reported(store) == []
+
+
+def test_a_frame_that_is_put_again_after_its_report_is_reported_again(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.spool.put(item(IDS[0]), record(IDS[0]))
+        store.spool.finish(IDS[0], Reason.GIVEN_UP, "no answer")
+        store.unreported.mark(number for number, _ in store.unreported.newest(10, 1e9))
+        store.spool.put(item(IDS[0]), record(IDS[0]))
+        assert reported(store) == []
+        store.spool.answer(cloud(IDS[0]), top_k=(), model="big", disagreed=False)
+        assert reported(store) == IDS[:1]
+
+
+def test_old_answers_are_left_out(tmp_path: Path) -> None:
+    clock = FakeClock()
+    with Store(tmp_path, clock=clock.wall_s, steady=clock.steady_s, boot_id="1") as store:
+        store.exit(FrameRecord(device(IDS[0])))
+        store.flush()
+        clock.pass_s(3600)
+        store.exit(FrameRecord(device(IDS[1])))
+        assert [entry.answer.frame_id for _, entry in store.unreported.newest(10, 1800)] == [IDS[1]]
+        assert [entry.answer.frame_id for _, entry in store.unreported.newest(10, 7200)] == [IDS[1], IDS[0]]
+
+
+def test_the_question_is_answered_by_the_index(tmp_path: Path) -> None:
+    from edge_sdk.store import unreported
+
+    with Store(tmp_path) as store:
+        plan = store._table.read(f"EXPLAIN QUERY PLAN {unreported._NEWEST}", [1])
+        assert "frames_unreported" in plan[0][3]
