@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from edge_sdk.model.policy import Preferences
     from edge_sdk.model.priors import Place
     from edge_sdk.model.runtime import Runtime
+    from edge_sdk.pipeline.blur import Blur
     from edge_sdk.pipeline.classifier import EdgeClassifier
     from edge_sdk.pipeline.events import EventSettings
     from edge_sdk.security.credentials import Security
@@ -54,6 +55,7 @@ __all__ = [
     "Alerts",
     "Answer",
     "ArchiveRule",
+    "Blur",
     "Budget",
     "BudgetState",
     "Bundle",
@@ -103,6 +105,7 @@ _HOME = {
     "AlertRule": "alerts.rule",
     "Alerts": "alerts.alerts",
     "Answer": "types",
+    "Blur": "pipeline.blur",
     "ArchiveRule": "archive_rule",
     "Budget": "budget.limits",
     "BudgetState": "budget.usage",

@@ -17,6 +17,7 @@ from edge_sdk.store.schema import JournalEntry
 
 SOFTWARE = f"edge-sdk {__version__}"
 _SUFFIXES = {"JPEG": ".jpg", "WebP": ".webp"}
+_CROP = "_crop"
 _UNSAFE = re.compile(r"[^\w.-]+")
 _LONGEST = 40  # characters of a camera or a label in a name
 
@@ -50,13 +51,14 @@ class PictureFiles:
         state: the state folder.
         out: folder for the files; it is made.
         by_class: in a folder for each label.
+        crop: the close-ups too, where they are kept, as `..._crop.jpg`.
 
     Attributes:
         done: what was done so far.
     """
 
-    def __init__(self, state: Path, out: Path, *, by_class: bool = False) -> None:
-        self._state, self._out, self._by_class = state, out, by_class
+    def __init__(self, state: Path, out: Path, *, by_class: bool = False, crop: bool = False) -> None:
+        self._state, self._out, self._by_class, self._crop = state, out, by_class, crop
         self.done = Exported()
 
     def write(self, entry: JournalEntry) -> None:
@@ -68,16 +70,30 @@ class PictureFiles:
         """
         name = file_name(entry)
         folder = self._out / _safe(entry.answer.label or "unknown") if self._by_class else self._out
-        if any((folder / f"{name}{suffix}").exists() for suffix in _SUFFIXES.values()):
+        whole = _is_there(folder / name)
+        if whole and (not self._crop or _is_there(folder / f"{name}{_CROP}")):
             self.done.there += 1
             return
         item = read_picture(self._state, entry)
         if item is None:
             self.done.gone += 1
             return
-        suffix = _SUFFIXES[read_header(item.image, tuple(_SUFFIXES)).format]
-        write_whole(folder / f"{name}{suffix}", with_metadata(item.image, metadata_of(entry)))
+        if self._crop and item.crop:
+            _write(folder / f"{name}{_CROP}", item.crop, entry)
+        if whole:
+            self.done.there += 1
+            return
+        _write(folder / name, item.image, entry)
         self.done.written += 1
+
+
+def _is_there(path: Path) -> bool:
+    return any(path.with_name(f"{path.name}{suffix}").exists() for suffix in _SUFFIXES.values())
+
+
+def _write(path: Path, picture: bytes, entry: JournalEntry) -> None:
+    suffix = _SUFFIXES[read_header(picture, tuple(_SUFFIXES)).format]
+    write_whole(path.with_name(f"{path.name}{suffix}"), with_metadata(picture, metadata_of(entry)))
 
 
 def file_name(entry: JournalEntry) -> str:

@@ -12,6 +12,7 @@ from edge_sdk.images.close_up import close_up
 from edge_sdk.images.encode import encode
 from edge_sdk.images.rendition import Upload, choose_rendition
 from edge_sdk.model.policy import Policy, Preferences
+from edge_sdk.pipeline.blur import Blur
 from edge_sdk.store.frames import SpoolItem
 from edge_sdk.types import Frame, Image, Prediction, View
 from edge_sdk.wire.cost import frame_bytes
@@ -26,20 +27,31 @@ class Admission:
         wants: how the first period begins, and what is not admitted (`min_worth`).
         power: what a byte costs in energy.
         send: what of a frame with a region travels: the frame, or the region's surroundings.
+        blur: what is blurred on every picture that is stored or sent; None: nothing.
+        crop: keep the region's surroundings beside the picture, from the full frame.
     """
 
     def __init__(
-        self, policy: Policy, ledger: Ledger, wants: Preferences, power: PowerModel, send: View = View.FRAME
+        self,
+        policy: Policy,
+        ledger: Ledger,
+        wants: Preferences,
+        power: PowerModel,
+        send: View = View.FRAME,
+        blur: Blur | None = None,
+        *,
+        crop: bool = False,
     ) -> None:
         self._policy = policy
-        self._send = send
+        self._send, self._blur, self._crop = send, blur, crop
         self._ledger = ledger
         self._microjoules_per_byte = power.joules_per_byte * 1e6
         self._min_worth = wants.min_worth
         self._prices = Prices(ledger, wants.initial_credit)
 
-    def renew(self, wants: Preferences) -> None:
-        """Take over new preferences, and the ledger's new budgets."""
+    def renew(self, wants: Preferences, *, crop: bool) -> None:
+        """Take over new preferences, the ledger's new budgets, and whether close-ups are kept."""
+        self._crop = crop
         self._min_worth = wants.min_worth
         self._prices.renew(wants.initial_credit)
 
@@ -61,8 +73,7 @@ class Admission:
             per_byte = self._prices.cost({Resource.UPLOAD: 1.0, Resource.ENERGY: self._microjoules_per_byte})
             rendition = ladder[choose_rendition(ladder, gain, per_byte) or 0]
             upload, relative_gain = rendition.upload, rendition.relative_gain
-        image = _near(frame, upload) if self._send is View.REGION else frame.image
-        item = self._item(frame, image, prediction, gain * relative_gain, upload)
+        item = self._item(frame, prediction, gain * relative_gain, upload, near=self._send is View.REGION)
         price = self._prices.ask(item.gain, self._costs(item))
         return item if item.gain >= self._min_worth * price else None
 
@@ -72,9 +83,16 @@ class Admission:
         Raises:
             ImageError: the picture cannot be encoded.
         """
-        return self._item(frame, frame.image, prediction, 0.0, self._policy.upload)
+        return self._item(frame, prediction, 0.0, self._policy.upload, near=False)
 
-    def _item(self, frame: Frame, image: Image, prediction: Prediction, gain: float, upload: Upload) -> SpoolItem:
+    def _item(self, frame: Frame, prediction: Prediction, gain: float, upload: Upload, *, near: bool) -> SpoolItem:
+        """The one place where a frame's pixels become bytes that are written or sent."""
+        if self._blur is not None:
+            frame = self._blur.of(frame, prediction)
+        image = _near(frame, upload) if near else frame.image
+        crop = b""
+        if self._crop and frame.region is not None:
+            crop = encode(_near(frame, upload), self._policy.upload)
         return SpoolItem(
             frame_id=frame.frame_id,
             image=encode(image, upload),
@@ -82,6 +100,7 @@ class Admission:
             gain=gain,
             captured_at=frame.captured_at,
             source=frame.source,
+            crop=crop,
         )
 
     def may_leave(self, item: SpoolItem) -> bool:

@@ -120,7 +120,16 @@ def assemble(settings: Settings) -> Parts:
         )
         opened.callback(store.flush)  # before the ledger closes: it counts what is on the disk
         throttle = Throttle(model, ledger, power, None if settings.view is None else View(settings.view))
-        admission = Admission(policy, ledger, settings.preferences, power, View(settings.send))
+        rule = settings.storage.archive_rule
+        admission = Admission(
+            policy,
+            ledger,
+            settings.preferences,
+            power,
+            View(settings.send),
+            settings.blur,
+            crop=rule is not None and rule.crop,
+        )
         answers = Answers(store, ledger, labels, policy.ensemble, late, prior)
         events = Events(labels, settings.events)
         link, reporter = None, None
@@ -173,12 +182,13 @@ def new_exits(settings: Settings, bundle: Bundle) -> ExitPolicy:
     """The rule for exits, as bundle and settings have it.
 
     Raises:
-        ConfigError: the threshold cannot be used, or a preference or the archive's rule names a class that is not the
-            bundle's.
+        ConfigError: the threshold cannot be used, or a preference, the archive's rule or what is blurred names a class
+            that is not the bundle's.
     """
     labels, rule = bundle.manifest.labels, settings.storage.archive_rule
-    if rule is not None:
-        rule.check(labels)
+    for named in (rule, settings.blur):
+        if named is not None:
+            named.check(labels)
     return ExitPolicy(bundle.policy, settings.threshold, settings.preferences, labels, archive=rule)
 
 

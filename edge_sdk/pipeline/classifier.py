@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from edge_sdk.archive_rule import ArchiveRule
 from edge_sdk.budget.ledger import Ledger
 from edge_sdk.budget.usage import Usage
 from edge_sdk.camera.gate import MotionGate
@@ -28,6 +29,7 @@ from edge_sdk.model.priors import Place
 from edge_sdk.model.runtime import Runtime
 from edge_sdk.pipeline.answers import top_k_of
 from edge_sdk.pipeline.assembly import Parts, assemble, new_exits
+from edge_sdk.pipeline.blur import Blur
 from edge_sdk.pipeline.events import EventSettings
 from edge_sdk.pipeline.late import Waiter
 from edge_sdk.pipeline.settings import Budgets, Keep, Settings, check_wait
@@ -78,7 +80,8 @@ class EdgeClassifier:
         spool_bytes: room for the pictures of frames that wait, bytes.
         preferences: classes worth more than others or never to be uploaded, bounds on the threshold.
         power: what the device's work costs in energy; needed for a budget in joules.
-        storage: how long frames wait, and how much the journal keeps.
+        storage: how long frames wait, how much the journal keeps, and which pictures the archive does.
+        blur: what is blurred on every picture that is stored or sent; None: nothing.
         uplink: time-outs and waits of the link, seconds.
         security: the server's authority, the device's certificate and token; None: a token from the environment alone,
             and no encryption, which only a server on this machine may have.
@@ -120,6 +123,7 @@ class EdgeClassifier:
         preferences: Preferences | None = None,
         power: PowerModel | None = None,
         storage: StorageSettings | None = None,
+        blur: Blur | None = None,
         uplink: UplinkSettings | None = None,
         security: Security | None = None,
         reports: ReportSettings | None = _REPORTS,
@@ -148,6 +152,7 @@ class EdgeClassifier:
             preferences=preferences or Preferences(),
             power=power,
             storage=storage or StorageSettings(),
+            blur=blur,
             uplink=uplink or UplinkSettings(),
             security=security or Security(),
             reports=reports,
@@ -368,10 +373,12 @@ class EdgeClassifier:
         compute_budget: Budgets | Keep = Keep.KEEP,
         cloud_budget: Budgets | Keep = Keep.KEEP,
         preferences: Preferences | Keep | None = Keep.KEEP,
+        archive: ArchiveRule | str | Keep | None = Keep.KEEP,
     ) -> None:
         """Change settings while running; what is not given stays. Budgets keep what was spent against them.
 
-        The arguments are those of `EdgeClassifier`.
+        The arguments are those of `EdgeClassifier`; `archive` is that of `StorageSettings`. A stricter rule for the
+        archive holds for what is there.
 
         Raises:
             ConfigError: a value cannot be used; nothing is changed.
@@ -385,14 +392,19 @@ class EdgeClassifier:
             "preferences": Preferences() if preferences is None else preferences,
         }
         with self._turn:
+            if archive is not Keep.KEEP:
+                given["storage"] = replace(self._settings.storage, archive=archive)
             settings = replace(
                 self._settings, **{name: value for name, value in given.items() if value is not Keep.KEEP}
             )
             exits = new_exits(settings, self.bundle)
             if settings.budgets != self._settings.budgets:
                 self._parts.ledger.set_budgets(settings.budgets)
-            self._parts.admission.renew(settings.preferences)
+            rule = settings.storage.archive_rule
+            self._parts.admission.renew(settings.preferences, crop=rule is not None and rule.crop)
             self._settings, self._exits = settings, exits
+        if archive is not Keep.KEEP:
+            self._parts.store.renew_archive(rule)
 
     @property
     def threshold(self) -> float | None:

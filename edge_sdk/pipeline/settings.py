@@ -20,6 +20,7 @@ from edge_sdk.model.bundle import Bundle
 from edge_sdk.model.policy import Preferences
 from edge_sdk.model.priors import Place
 from edge_sdk.model.runtime import Runtime
+from edge_sdk.pipeline.blur import Blur
 from edge_sdk.pipeline.events import EventSettings
 from edge_sdk.security.credentials import Security
 from edge_sdk.types import Answer, Event, View
@@ -34,6 +35,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "power": (PowerModel,),
     "reports": (ReportSettings,),
     "storage": (StorageSettings,),
+    "blur": (Blur,),
     "uplink": (UplinkSettings,),
     "security": (Security,),
 }
@@ -66,6 +68,7 @@ class Settings:
     preferences: Preferences = field(default_factory=Preferences)
     power: PowerModel | None = None
     storage: StorageSettings = field(default_factory=StorageSettings)
+    blur: Blur | None = None
     uplink: UplinkSettings = field(default_factory=UplinkSettings)
     security: Security = field(default_factory=Security)
     reports: ReportSettings | None = field(default_factory=ReportSettings)

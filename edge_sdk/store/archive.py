@@ -128,13 +128,22 @@ class Archive:
         return self._bytes
 
     def load(self) -> None:
-        """Count what is kept, and remove files that no row names, and pictures that may not be stored (any more)."""
+        """Count what is kept, make rows and files agree, and remove pictures that may not be stored (any more).
+
+        A stop may leave a file without a row, and where room was made, which removes files first, a row without a file.
+        """
         folder = self._table.folder / ARCHIVE
-        rows = self._table.read(f"SELECT frame_id, bytes FROM frames WHERE {ARCHIVED}")
-        sizes = dict(rows)
-        for path in folder.glob(f"*{SUFFIX}"):
-            if path.stem not in sizes:
-                remove(path)
+        sizes = dict(self._table.read(f"SELECT frame_id, bytes FROM frames WHERE {ARCHIVED}"))
+        files = {path.stem for path in folder.glob(f"*{SUFFIX}")}
+        for name in files.difference(sizes):
+            remove(folder / f"{name}{SUFFIX}")
+        if missing := set(sizes).difference(files):
+            try:
+                with self._table.transaction() as connection:
+                    connection.executemany(_NO_PICTURE, [(frame_id,) for frame_id in missing])
+            except (sqlite3.Error, StorageError) as error:
+                _log.error("archive: %d pictures are gone, and their rows cannot be changed: %s", len(missing), error)
+            sizes = {frame_id: size for frame_id, size in sizes.items() if frame_id in files}
         with self._lock:
             self._bytes = sum(sizes.values())
         self.let_go_private()

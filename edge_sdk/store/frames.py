@@ -56,6 +56,7 @@ class SpoolItem:
         source: the frame's source.
         event: id of the event that it stands for; "": for itself alone.
         region: where something moved, in pixels of `image`; None: unknown, or all of it.
+        crop: the encoded close-up of what moved, kept beside the picture; it does not travel. Empty: none.
     """
 
     frame_id: str
@@ -66,6 +67,7 @@ class SpoolItem:
     source: str
     event: str = ""
     region: Region | None = None
+    crop: bytes = b""
 
 
 class _Stored(msgspec.Struct, array_like=True, frozen=True):
@@ -92,6 +94,7 @@ class _Stored(msgspec.Struct, array_like=True, frozen=True):
     audit_chance: float | None = None
     sent_region: tuple[int, int, int, int, float, bool] | None = None
     sent_event: str = ""
+    crop: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,6 +170,7 @@ def encode_frame(record: FrameRecord, item: SpoolItem, handled_ns: int) -> bytes
         audit_chance=record.audit_chance,
         sent_region=None if item.region is None else astuple(item.region),
         sent_event=item.event,
+        crop=item.crop,
     )
     body = msgspec.msgpack.encode(stored)
     return _HEAD.pack(_MAGIC, len(body), zlib.crc32(body), zlib.crc32(item.image)) + body + item.image
@@ -213,7 +217,17 @@ def decode_frame(content: bytes, frame_id: str) -> StoredFrame:
     )
     probabilities = np.frombuffer(stored.probabilities, dtype="<f4").astype(np.float32)
     region = None if stored.sent_region is None else Region(*stored.sent_region)
-    item = SpoolItem(frame_id, image, probabilities, stored.gain, captured_at, stored.source, stored.sent_event, region)
+    item = SpoolItem(
+        frame_id,
+        image,
+        probabilities,
+        stored.gain,
+        captured_at,
+        stored.source,
+        stored.sent_event,
+        region,
+        stored.crop,
+    )
     return StoredFrame(record, item if zlib.crc32(image) == image_crc else None, stored.handled_ns)
 
 

@@ -16,6 +16,7 @@ from edge_sdk.images.read import decode_image
 from edge_sdk.images.rendition import Rendition, Upload
 from edge_sdk.model.policy import Policy, Preferences
 from edge_sdk.pipeline.admission import Admission
+from edge_sdk.pipeline.blur import Blur
 from edge_sdk.types import Frame, Image, Prediction, Region, View
 
 SAID = Prediction(("a", "b"), np.array([0.5, 0.5], np.float32))
@@ -93,3 +94,37 @@ def test_a_frame_travels_at_the_rung_that_is_worth_most(tmp_path: Path) -> None:
             item = desk.offer(frame(seed), SAID, 0.5)
         assert item is not None and len(item.image) < 10_000
         assert item.gain == pytest.approx(0.35)
+
+
+def test_a_close_up_is_kept_beside_the_frame_from_its_full_picture(tmp_path: Path) -> None:
+    shown = replace(frame(0), regions=(Region(100, 80, 60, 60, 1.0),))
+    policy = Policy(upload=Upload(max_side=160, quality=100))
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        desk = Admission(policy, ledger, Preferences(), PowerModel(0.0), crop=True)
+        for item in (desk.offer(shown, SAID, 0.5), desk.encode(shown, SAID)):
+            assert item is not None
+            whole, crop = decode_image(item.image).image, decode_image(item.crop).image
+            assert whole.shape[:2] == (120, 160) and crop.shape[:2] == (120, 160)
+            assert is_part_of(crop, shown.image)
+        assert desk.encode(frame(1), SAID).crop == b""
+        desk.renew(Preferences(), crop=False)
+        assert desk.encode(shown, SAID).crop == b""
+
+
+def test_all_that_is_encoded_is_blurred_first(tmp_path: Path) -> None:
+    shown = replace(frame(0), regions=(Region(100, 80, 60, 60, 1.0),))
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        for send in (View.FRAME, View.REGION):
+            blur = Blur(("a",), above=0.5)
+            desk = Admission(
+                Policy(upload=Upload(quality=100)), ledger, Preferences(), PowerModel(0.0), send, blur, crop=True
+            )
+            for item in (desk.offer(shown, SAID, 0.5), desk.encode(shown, SAID)):
+                assert item is not None
+                for content in (item.image, item.crop):
+                    image = decode_image(content).image
+                    part = image if image.shape[0] != 240 else image[80:140, 100:160]
+                    height, width = part.shape[:2]
+                    middle = part[height // 4 : -height // 4, width // 4 : -width // 4].astype(float)
+                    assert np.abs(np.diff(middle, axis=1)).mean() < 12
+        assert np.abs(np.diff(shown.image.astype(float), axis=1)).mean() > 60

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -274,3 +277,66 @@ def test_a_frame_that_could_not_be_stored_is_of_no_event(tmp_path: Path) -> None
         store.exit(of_event("lost", "e"), None, state=State.LOST)
         assert exit_(store, "a", "e", 0.9)
     assert frame_files(tmp_path, "archive") == {"a"}
+
+
+def test_a_kill_while_room_was_made_leaves_no_row_without_its_picture(tmp_path: Path) -> None:
+    with open_store(tmp_path, "1MB") as store:
+        exit_(store, "gone", "e", 0.5)
+        exit_(store, "kept", "e", 0.5)
+    (tmp_path / "archive" / "gone.frame").unlink()
+    with open_store(tmp_path, "1MB") as store:
+        assert [one.answer.frame_id for one in store.journal.query(archived=True)] == ["kept"]
+        assert store.archive.size_bytes == (tmp_path / "archive" / "kept.frame").stat().st_size
+
+
+WRITER = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+import numpy as np
+from store_parts import cloud, item, record
+from edge_sdk.config import StorageSettings
+from edge_sdk.store.store import Store
+from edge_sdk.types import Prediction
+folder, first, rule = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+rng = np.random.default_rng(first)
+settings = StorageSettings(archive=rule)
+with Store(folder, settings, emptiness=lambda chances: float(chances[0]), flush_interval_s=0.01) as store:
+    for number in range(first, first + 100_000):
+        chances = rng.dirichlet((1, 1)).astype(np.float32)
+        name = f"f{number}"
+        picture = replace(item(name, size=int(rng.integers(500, 3000))), probabilities=chances)
+        word = replace(record(name, final=number % 100 > 0), event=f"e{number // 8}")
+        if number % 100 == 0:
+            store.spool.put(picture, word)
+            store.spool.answer(cloud(name), disagreed=number % 200 == 0)
+        else:
+            wanted = store.archive.wants(word, Prediction(("empty", "fox"), chances))
+            store.exit(word, picture if wanted else None)
+        if number % 100 == 50:
+            store.flush()
+        if number % 20 == 0:
+            print(number, flush=True)
+"""
+
+
+def test_a_process_that_is_killed_again_and_again_keeps_to_the_rule(tmp_path: Path) -> None:
+    rule, first = "60kB, any age, exits: one per event", 0
+    for lines in (3, 12, 25, 7):
+        command = [sys.executable, "-c", WRITER, str(tmp_path), str(first), rule]
+        environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as writer:
+            assert writer.stdout is not None
+            said = [int(writer.stdout.readline()) for _ in range(lines)]
+            writer.kill()
+        first = said[-1] + 1_000
+        with open_store(tmp_path, rule) as store:
+            assert store.flush() and store.flush()
+            files = {path.stem: path.stat().st_size for path in (tmp_path / "archive").iterdir()}
+            entries = {one.answer.frame_id: one for one in store.journal.query(archived=True)}
+            assert set(files) == set(entries)
+            assert store.archive.size_bytes == sum(files.values()) <= 60_000
+            assert all(store.archive.read(name) is not None for name in files)
+            exits = [one.event for one in entries.values() if one.cloud is None and one.state is State.FINAL]
+            assert len(exits) == len(set(exits)) and len(exits) >= 5 * (lines > 10)
+        assert lines < 10 or any(one.cloud is not None for one in entries.values())

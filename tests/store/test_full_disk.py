@@ -266,3 +266,54 @@ with Store(folder, flush_interval_s=3600.0) as store:
 assert (folder / "state.db").stat().st_size < total * 0.3, ((folder / "state.db").stat().st_size, total)
 """,
     )
+
+
+def test_an_archive_by_its_rule_on_a_full_disk_gives_way_and_keeps_its_count(tmp_path: Path) -> None:
+    run_on_a_small_disk(
+        tmp_path,
+        """
+from dataclasses import replace
+import numpy as np
+from store_parts import cloud, frame_files, item, record
+from edge_sdk.config import StorageSettings
+from edge_sdk.store.store import Store
+from edge_sdk.types import Prediction
+
+def offer(store, number, empty):
+    name, chances = f"e{number}", np.array([empty, 1 - empty], np.float32)
+    word = replace(record(name, final=True), event=f"v{number // 4}")
+    wanted = store.archive.wants(word, Prediction(("empty", "fox"), chances))
+    store.exit(word, replace(item(name, size=30_000), probabilities=chances) if wanted else None)
+
+def agrees(store):
+    sizes = {path.stem: path.stat().st_size for path in (folder / "archive").iterdir()}
+    rows = {entry.answer.frame_id for entry in store.journal.query(archived=True)}
+    assert rows <= set(sizes), rows - set(sizes)
+    assert store.archive.size_bytes == sum(sizes.values()), (store.archive.size_bytes, sizes)
+
+settings = StorageSettings(archive="100MB, exits: one per event")
+with Store(folder, settings, emptiness=lambda chances: float(chances[0]), flush_interval_s=3600.0) as store:
+    store.archive._least_free = 1 << 18
+    for number in range(60):
+        offer(store, number, 0.9 - number % 4 / 10)  # each frame is better than the former
+        assert store.flush()
+    kept = len(frame_files(folder, "archive"))
+    assert 0 < kept <= 15
+    agrees(store)
+    fill_up()
+    offer(store, 100, 0.5)  # there is no room for an exit
+    assert "e100" not in frame_files(folder, "archive")
+    store.spool.put(item("waits", size=60_000), record("waits"))  # the archive gives way to it
+    assert len(frame_files(folder, "archive")) < kept and store.spool.ids() == ("waits",)
+    agrees(store)
+    make_room()
+    for number in range(200, 204):
+        offer(store, number, 0.5 - number % 4 / 10)
+    assert store.flush()
+    agrees(store)
+with Store(folder, settings) as store:
+    agrees(store)
+    assert store.spool.ids() == ("waits",) and "e203" in frame_files(folder, "archive")
+""",
+        megabytes=4,
+    )

@@ -12,6 +12,7 @@ from edge_sdk.camera.simulated.light import WEATHERS, light_at
 from edge_sdk.camera.simulated.renderer import Renderer, Shot
 from edge_sdk.camera.simulated.scene import make_site
 from edge_sdk.camera.simulated.texture import generator
+from edge_sdk.images.tiles import sheet_of, write_label
 from edge_sdk.types import Image
 
 _PER_SITE = 10
@@ -80,7 +81,7 @@ def contact_sheet(rows: int = 6, columns: int = 7, seed: int = 0, *, tile: tuple
     Returns:
         `uint8 (rows * tile height, columns * tile width, 3)`.
     """
-    sheet = np.zeros((rows * tile[1], columns * tile[0], 3), np.uint8)
+    tiles: list[Image] = []
     for index in range(rows * columns):
         row, column = divmod(index, columns)
         if column == 0:
@@ -94,8 +95,6 @@ def contact_sheet(rows: int = 6, columns: int = 7, seed: int = 0, *, tile: tuple
             small: Image = cv2.resize(shot.image, tile, interpolation=cv2.INTER_AREA).astype(np.uint8)
             waiting[shot.label or "empty"].append(small)
         picture = waiting[label].pop(0)
-        (width, height), _ = cv2.getTextSize(label, cv2.FONT_HERSHEY_SIMPLEX, 0.5, 1)
-        cv2.rectangle(picture, (0, 0), (width + 11, height + 11), (0, 0, 0), cv2.FILLED)
-        cv2.putText(picture, label, (6, height + 5), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
-        sheet[row * tile[1] : (row + 1) * tile[1], column * tile[0] : (column + 1) * tile[0]] = picture
-    return sheet
+        write_label(picture, label)
+        tiles.append(picture)
+    return sheet_of(tiles, columns)
