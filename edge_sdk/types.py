@@ -207,6 +207,8 @@ class Reason(StrEnum):
 
     CONFIDENT = "confident"
     """The little model is sure: the frame exits."""
+    GROUP = "sure of the group"
+    """The little model is not sure of the class, but of a group above it, which the bundle's policy lets exit."""
     UNSURE = "unsure"
     """The little model is not sure: the frame goes to the cloud, and this answer stands until the cloud's comes."""
     EVICTED = "evicted"
@@ -264,11 +266,13 @@ class Answer:
         frame_id: the frame's id.
         captured_at: the frame's capture time.
         source: the frame's source.
-        label: the class, or None where no model could be run (`reason` says why).
+        label: the class, or the group above it that is sure enough; None where no model could be run (`reason` says
+            why).
         confidence: probability of `label`, in [0, 1].
         origin: who says so.
         final: whether this is the last word; False while a cloud answer may come.
         reason: why.
+        level: "" of a class; of a group its rank in the bundle's taxonomy; "root" where no group is sure enough.
     """
 
     frame_id: str
@@ -279,6 +283,7 @@ class Answer:
     origin: Origin
     final: bool
     reason: Reason
+    level: str = ""
 
 
 class LinkState(StrEnum):

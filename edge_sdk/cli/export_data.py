@@ -25,6 +25,7 @@ _TAXA = (
     'JSON file {"label": "scientific name"}, or, in its place, animal, human, vehicle, blank or unknown; "*" is any '
     "other label."
 )
+_TAXONOMY = "taxonomy.json of the bundle: scientific names of groups, where --taxa gives none."
 _PICTURES = (
     "Copy the pictures that the device keeps of live cameras into the folder media beside OUT (camtrap-dp: in it)."
 )
@@ -43,6 +44,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--base", type=_PATH, metavar="FOLDER", help="Write paths of photos and videos relative to this folder.")
 @click.option("--pictures", is_flag=True, help=_PICTURES)
 @click.option("--taxa", type=OLD_FILE, help=_TAXA)
+@click.option("--taxonomy", type=OLD_FILE, help=_TAXONOMY)
 @click.option(
     "--event-gap",
     "gap_s",
@@ -71,6 +73,7 @@ def export_data(
     base: Path | None,
     pictures: bool,
     taxa: Path | None,
+    taxonomy: Path | None,
     gap_s: float,
     deployment_id: str,
     place: str,
@@ -96,6 +99,7 @@ def export_data(
     from edge_sdk.formats.server_archive import archived_entries
     from edge_sdk.formats.sighting import sightings
     from edge_sdk.formats.table import write_table
+    from edge_sdk.model.bundle import read_taxonomy
     from edge_sdk.networks.label_map import read_mapping
 
     refuse_together(("--state", "--archive", "each holds frames of its own"))
@@ -106,7 +110,9 @@ def export_data(
     )
     if out.exists() and (form == "camtrap-dp") != out.is_dir():
         raise ConfigError(f"expected a {'folder' if form == 'camtrap-dp' else 'file'} for {form}; got {out}")
-    meaning = Taxa({} if taxa is None else read_mapping(taxa))
+    nodes = {} if taxonomy is None else read_taxonomy(taxonomy).nodes
+    names = {name: node.scientific_name for name, node in nodes.items() if node.scientific_name}
+    meaning = Taxa({**names, **({} if taxa is None else read_mapping(taxa))})
     copies = None if not pictures else out if form == "camtrap-dp" else out.parent
     media = Media(archive or state or default_state_dir(), base=base, copies=copies)
     if archive is None:

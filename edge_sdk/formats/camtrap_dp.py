@@ -29,6 +29,7 @@ _METHODS = {
     "heartbeat": "timeLapse",
     **dict.fromkeys(("motion", "hold", "scene", "photo"), "activityDetection"),
 }
+_RANKS = frozenset({"kingdom", "phylum", "class", "order", "family", "genus", "species", "subspecies"})
 _COLUMNS = {
     "deployments": (
         "deploymentID locationID locationName latitude longitude coordinateUncertainty deploymentStart deploymentEnd "
@@ -112,7 +113,7 @@ class _Package:
         self._first: datetime | None = None
         self._last: datetime | None = None
         self._methods: dict[str, None] = {}
-        self._taxa: dict[str, None] = {}
+        self._taxa: dict[str, str] = {}
 
     def fill(self, media: Path, observations: Path, sightings: Iterable[Sighting]) -> None:
         """Write both tables."""
@@ -181,7 +182,10 @@ class _Package:
             },
             "spatial": {"type": "Point", "coordinates": [place.longitude, place.latitude]},
             "temporal": {"start": start.date().isoformat(), "end": end.date().isoformat()},
-            "taxonomic": [{"scientificName": name} for name in self._taxa],
+            "taxonomic": [
+                {"scientificName": name, **({"taxonRank": rank} if rank in _RANKS else {})}
+                for name, rank in self._taxa.items()
+            ],
         }
 
     def check_period(self) -> None:
@@ -217,7 +221,7 @@ class _Package:
         said = best.kind is not Kind.UNCLASSIFIED
         name = best.scientific_name if said else ""
         if name:
-            self._taxa[name] = None
+            self._taxa[name] = best.level
         row: Row = {
             "observationID": f"{summary.first.frame_id}-{level}",
             "deploymentID": self._deployment.name,
@@ -253,6 +257,12 @@ def _grows(groups: OpenGroups[Summary], group: str, sighting: Sighting) -> bool:
 def _tags(sighting: Sighting) -> str:
     """What the format has no column for, as `key:value|key:value`."""
     entry = sighting.entry
-    tags = {"label": sighting.label, "truth": entry.truth, "state": entry.state, "reason": entry.answer.reason}
+    tags = {
+        "label": sighting.label,
+        "level": sighting.level or None,
+        "truth": entry.truth,
+        "state": entry.state,
+        "reason": entry.answer.reason,
+    }
     pairs = [f"{key}:{value.replace('|', '/')}" for key, value in tags.items() if value is not None]
     return "|".join([*pairs, "audit"] if entry.audit else pairs)

@@ -49,11 +49,13 @@ class Taxa:
 
     given: Mapping[str, str] = field(default_factory=dict)
 
-    def kind(self, label: str) -> Kind:
-        """The kind of thing that the label names."""
+    def kind(self, label: str, *, unknown: bool = False) -> Kind:
+        """The kind of thing that the label names; with `unknown`, that of a label which is not given is unknown."""
         meaning = self._meaning(label)
         if meaning is not None:
             return Kind(meaning) if meaning in frozenset(Kind) else Kind.ANIMAL
+        if unknown:
+            return Kind.UNKNOWN
         return Kind.BLANK if says_nothing(label) else _KINDS.get(plain_words(label), Kind.ANIMAL)
 
     def scientific_name(self, label: str) -> str:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from edge_sdk.formats.kinds import Kind, Taxa
 from edge_sdk.formats.media import Media, Medium
+from edge_sdk.model.taxonomy import ROOT
 from edge_sdk.store.schema import JournalEntry, TopK
 from edge_sdk.types import Origin, Reason
 
@@ -28,7 +29,7 @@ class Sighting:
         entry: what the journal knows.
         medium: its file.
         event_id: the journal's event, or the id of the first frame of those that follow one another.
-        label: the last word so far; None: no model was run, or it has no name.
+        label: the last word so far, a class or a group; None: no model was run, or it has no name.
         kind: of the label. `UNCLASSIFIED` while the last word is not said, or where there is none.
         subject: of the label too; while the frame waits for the cloud, of the device's.
         scientific_name: of the label; "": not given.
@@ -60,13 +61,21 @@ class Sighting:
         return _chance(self.entry.answer.confidence)
 
     @property
+    def level(self) -> str:
+        """Rank of the label where it is a group, "root" where no group was sure enough; "" of a class."""
+        return self.entry.answer.level
+
+    @property
     def top_k(self) -> TopK:
-        """The likeliest labels of the model that said the label, the likeliest first; at least the label itself."""
+        """The likeliest classes of the model that said the label, the likeliest first; at least the label itself.
+
+        A label that is a group stands before its classes.
+        """
         entry = self.entry
         found = entry.cloud_top_k if entry.answer.origin is Origin.CLOUD else entry.top_k
         named = [(label, _chance(chance)) for label, chance in found if isinstance(label, str) and label.strip()]
-        if not named and self.label is not None:
-            named = [(self.label, self.confidence)]
+        if self.label is not None and (not named or self.level):
+            named = [(self.label, self.confidence), *named]
         return tuple(sorted(named, key=lambda one: -one[1]))
 
     @property
@@ -125,7 +134,7 @@ def sightings(
             event_id = begun if begun and answer.captured_at - before <= gap else answer.frame_id
             latest[medium.camera] = event_id, answer.captured_at
         label = answer.label if answer.label is not None and answer.label.strip() else None
-        subject = Kind.UNCLASSIFIED if label is None else taxa.kind(label)
+        subject = Kind.UNCLASSIFIED if label is None else taxa.kind(label, unknown=answer.level == ROOT)
         yield Sighting(
             entry,
             medium,

@@ -5,6 +5,7 @@
     policy.json      how to use it: threshold, temperature, size of uploads (absent: the cautious `Policy()`)
     golden.png       the golden picture, as it came (by scaling rule 1: at the input's size)
     priors.json      which classes can be expected where and when (may be absent)
+    taxonomy.json    which groups the classes belong to (may be absent)
 
 Everything is checked when a bundle is opened, before any of it reaches the runtime. Fields that this version does not
 know are ignored, so that newer bundles run on older devices; a bundle that must not be read without them says so
@@ -33,6 +34,7 @@ from edge_sdk.model.inputs import InputSpec as InputSpec
 from edge_sdk.model.inputs import decode_description, pixels_digest
 from edge_sdk.model.policy import Policy
 from edge_sdk.model.priors import PRIORS_FILE, Priors
+from edge_sdk.model.taxonomy import TAXONOMY_FILE, Taxonomy
 from edge_sdk.types import Image, View, check_image
 
 READER = 2
@@ -137,12 +139,14 @@ class Bundle:
         manifest: what the model is.
         policy: how to use it.
         priors: which classes can be expected where and when; None: not known.
+        taxonomy: which groups the classes belong to; None: not known.
     """
 
     path: Path
     manifest: Manifest
     policy: Policy
     priors: Priors | None = None
+    taxonomy: Taxonomy | None = None
 
     @property
     def model_path(self) -> Path:
@@ -178,7 +182,8 @@ def open_bundle(path_or_name: str | Path) -> Bundle:
         raise BundleError(f"expected a bundle: a folder, or the name of one that ships ({shipped}); got {str(path)!r}")
     manifest = _read(path / MANIFEST_FILE, Manifest)
     policy = _read(path / POLICY_FILE, Policy) if (path / POLICY_FILE).exists() else Policy()
-    bundle = Bundle(path, manifest, policy, _read_if_there(path / PRIORS_FILE, Priors))
+    tables = _read_if_there(path / PRIORS_FILE, Priors), _read_if_there(path / TAXONOMY_FILE, Taxonomy)
+    bundle = Bundle(path, manifest, policy, *tables)
     _check_tables(bundle)
     digest = hashlib.sha256(_bytes_of(bundle.model_path)).hexdigest()
     if digest != manifest.sha256:
@@ -201,6 +206,7 @@ def write_bundle(
     golden: Image,
     policy: Policy | None = None,
     priors: Priors | None = None,
+    taxonomy: Taxonomy | None = None,
 ) -> Bundle:
     """Write a bundle: all of it or nothing. A bundle that is already there is replaced.
 
@@ -211,6 +217,7 @@ def write_bundle(
         golden: the golden picture, `uint8 (H, W, 3)` RGB, as `edge_sdk.model.inputs.golden_picture` gives it.
         policy: how to use it; None writes no `policy.json`.
         priors: which classes can be expected where and when; None writes no `priors.json`.
+        taxonomy: which groups the classes belong to; None writes no `taxonomy.json`.
 
     Returns:
         the bundle, opened; `sha256`, `min_reader` and `golden.pixels` of its manifest are filled in.
@@ -241,7 +248,7 @@ def write_bundle(
             bgr = cv2.cvtColor(golden, cv2.COLOR_RGB2BGR)
             picture = cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 0])[1].tobytes()  # read at every start
             write_whole(new / manifest.golden.image, picture, durable=True)
-            for name, table in ((POLICY_FILE, policy), (PRIORS_FILE, priors)):
+            for name, table in ((POLICY_FILE, policy), (PRIORS_FILE, priors), (TAXONOMY_FILE, taxonomy)):
                 if table is not None:
                     write_whole(new / name, _json(table), durable=True)
             if path.exists():
@@ -268,6 +275,11 @@ def write_priors(path: str | Path, priors: Priors) -> None:
     _write_into(path, PRIORS_FILE, priors)
 
 
+def write_taxonomy(path: str | Path, taxonomy: Taxonomy) -> None:
+    """Write `taxonomy.json` of the bundle in the folder `path`, as `write_policy`."""
+    _write_into(path, TAXONOMY_FILE, taxonomy)
+
+
 def read_priors(path: str | Path) -> Priors:
     """The priors in a file by itself.
 
@@ -275,6 +287,15 @@ def read_priors(path: str | Path) -> Priors:
         BundleError: it is missing or damaged, or needs a newer edge_sdk.
     """
     return _read(Path(path), Priors)
+
+
+def read_taxonomy(path: str | Path) -> Taxonomy:
+    """The taxonomy in a file by itself.
+
+    Raises:
+        BundleError: as in `read_priors`.
+    """
+    return _read(Path(path), Taxonomy)
 
 
 def _write_into(path: str | Path, name: str, value: msgspec.Struct) -> None:
@@ -318,6 +339,15 @@ def _check_tables(bundle: Bundle) -> None:
             f"{path / PRIORS_FILE}: expected classes of the bundle ({', '.join(bundle.manifest.labels[:20])}); "
             f"got {', '.join(list(bundle.priors.classes)[:20])}"
         )
+
+    if bundle.policy.rollup is not None and bundle.taxonomy is None:
+        raise BundleError(f"{path / TAXONOMY_FILE}: expected the taxonomy that {POLICY_FILE} uses; the file is missing")
+    if bundle.taxonomy is not None:
+        nodes = {name for chain in bundle.taxonomy.classes.values() for name in chain} | {bundle.taxonomy.root}
+        if both := sorted(nodes & labels):
+            raise BundleError(
+                f"{path / TAXONOMY_FILE}: expected nodes that are no class of the bundle; got {', '.join(both)}"
+            )
 
 
 def _read_if_there(path: Path, kind: type[_S]) -> _S | None:

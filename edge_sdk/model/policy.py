@@ -26,6 +26,7 @@ from edge_sdk.errors import ConfigError
 from edge_sdk.images.rendition import Rendition, Upload
 from edge_sdk.model.big_reference import BigReference
 from edge_sdk.model.priors import PriorRule
+from edge_sdk.model.taxonomy import Naming, RollupRule
 from edge_sdk.types import Prediction, Reason, View
 
 
@@ -126,6 +127,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         confidences: of the calibration frames; None: unknown.
         events: how visits are answered; None: frames are answered one by one.
         priors: how much the priors of place and season count (`priors.json`); None: they are not used.
+        rollup: how sure an answer must be, else a group above it is given (`taxonomy.json`); None: classes alone.
         send: what of an unsure frame with a region travels: "frame", or "region", its surroundings.
         upload: how pictures travel.
         ladder: renditions to choose from for each frame; each is larger than the one before and of more relative gain.
@@ -145,6 +147,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     confidences: Histogram | None = None
     events: EventRule | None = None
     priors: PriorRule | None = None
+    rollup: RollupRule | None = None
     send: str = View.FRAME.value
     upload: Upload = Upload()
     ladder: tuple[Rendition, ...] = ()
@@ -227,6 +230,7 @@ class ExitPolicy:
         preferences: the application's.
         labels: the bundle's, which the preferences name.
         archive: classes that are on no disk exit as those do that are never uploaded, by its `never_store`.
+        naming: groups of which a sure one lets a frame exit, where the bundle's policy has it so.
 
     Raises:
         ConfigError: the threshold is out of range, or a preference names a class that is not the bundle's.
@@ -240,6 +244,7 @@ class ExitPolicy:
         labels: tuple[str, ...] = (),
         *,
         archive: ArchiveRule | None = None,
+        naming: Naming | None = None,
     ) -> None:
         _check_threshold(threshold)
         self._wants = wants = preferences or Preferences()
@@ -251,6 +256,7 @@ class ExitPolicy:
             never = [number for number, label in enumerate(labels) if label in archive.never_store]
             self._private.append((never, archive.never_above))
         self._weights = np.array([wants.weights.get(label, 1.0) for label in labels]) if wants.weights else None
+        self._naming = naming if threshold is None else None
         self._gains = settings.gate or settings.gains
         self._gate = settings.gate if threshold is None else None
         self._threshold = settings.threshold if threshold is None else threshold
@@ -277,6 +283,8 @@ class ExitPolicy:
             return Decision(True, Reason.CONFIDENT, worth)
         if self.is_private(prediction):
             return Decision(True, Reason.PRIVATE, worth)
+        if self._naming is not None and confidence >= wants.floor and self._naming.settles(prediction):
+            return Decision(True, Reason.GROUP, worth)
         return Decision(False, Reason.UNSURE, worth)
 
     def is_private(self, prediction: Prediction) -> bool:

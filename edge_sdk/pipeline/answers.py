@@ -19,6 +19,7 @@ from edge_sdk.budget.ledger import Ledger
 from edge_sdk.budget.usage import Usage
 from edge_sdk.errors import StorageError
 from edge_sdk.model.priors import PlacePrior
+from edge_sdk.model.taxonomy import Named, Naming
 from edge_sdk.pipeline.late import LateAnswers
 from edge_sdk.store.frames import SpoolItem
 from edge_sdk.store.schema import FrameRecord, State, TopK
@@ -45,6 +46,7 @@ class Answers:
         ensemble: weight of the little model in the answer on an offloaded frame (`Policy.ensemble`).
         late: takes each late answer on to the application.
         prior: what can be expected where the camera stands; None: nothing is known of it.
+        naming: gives each answer the name that is sure enough; None: that of the likeliest class.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Answers:
         ensemble: float,
         late: LateAnswers,
         prior: PlacePrior | None = None,
+        naming: Naming | None = None,
     ) -> None:
         self._store = store
         self._ledger = ledger
@@ -62,6 +65,7 @@ class Answers:
         self._ensemble = ensemble
         self._late = late
         self._prior = prior
+        self._naming = naming or Naming()
         self._provisional: dict[str, Answer] = {}
         self._uncounted: dict[str, tuple[int, int, int]] = {}
         self._counting = threading.Lock()
@@ -107,9 +111,9 @@ class Answers:
 
     def answered(self, item: SpoolItem, reply: Reply) -> None:
         """The big model's word on a frame: it leaves the spool. One that comes again changes nothing."""
-        label, confidence, top_k = self._combined(item, reply)
+        label, named, top_k = self._combined(item, reply)
         known = item.frame_id, item.captured_at, item.source
-        answer = Answer(*known, label, confidence, Origin.CLOUD, True, Reason.CLOUD)
+        answer = Answer(*known, named.label, named.confidence, Origin.CLOUD, True, Reason.CLOUD, named.level)
         self._settles = True
         try:
             with self._counting:
@@ -165,25 +169,29 @@ class Answers:
             macs, received_bytes, big_macs = self._uncounted.pop(frame_id)
             self._ledger.count_answer(macs=macs, received_bytes=received_bytes, big_macs=big_macs)
 
-    def _combined(self, item: SpoolItem, said: Reply) -> tuple[str, float, TopK]:
-        """The big model's answer given place and season, or that of both where the policy gives the little one a voice.
+    def _combined(self, item: SpoolItem, said: Reply) -> tuple[str, Named, TopK]:
+        """The likeliest class, the name that is sure enough, and the likeliest classes of the big model.
 
-        The little model's probabilities have place and season in them already.
+        The big model's probabilities are given place and season, which the little model's have in them already. Where
+        the policy gives the little one a voice, class and name are of both together.
         """
         weight, labels = self._ensemble, said.server.labels
         if len(labels) != len(said.probabilities):
-            return said.label, said.confidence, ()
+            return said.label, Named(said.label, "", said.confidence), ()
         chances = self._placed(item, labels, said.probabilities)
         top_k = top_k_of(labels, chances)
-        if not weight or len(item.probabilities) != len(self._labels):
-            return (said.label, said.confidence, top_k) if chances is said.probabilities else (*top_k[0], top_k)
-        little = dict(zip(self._labels, item.probabilities.tolist(), strict=True))
-        both = {
-            label: weight * little.get(label, 0.0) + (1 - weight) * chance
-            for label, chance in zip(labels, chances, strict=True)
-        }
-        top = max(both, key=both.__getitem__)
-        return top, both[top], top_k
+        label, confidence = top_k[0]
+        if chances is said.probabilities:
+            label, confidence = said.label, said.confidence
+        if weight and len(item.probabilities) == len(self._labels):
+            little = dict(zip(self._labels, item.probabilities.tolist(), strict=True))
+            both = [
+                weight * little.get(one, 0.0) + (1 - weight) * chance
+                for one, chance in zip(labels, chances, strict=True)
+            ]
+            confidence, label = max(zip(both, labels, strict=True), key=lambda one: one[0])
+            chances = both
+        return label, self._naming.of_cloud(labels, chances) or Named(label, "", confidence), top_k
 
     def _placed(self, item: SpoolItem, labels: tuple[str, ...], chances: Sequence[float]) -> Sequence[float]:
         """The big model's probabilities given place and season; of a wrong time the note in the journal tells."""

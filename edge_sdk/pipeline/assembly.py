@@ -19,6 +19,7 @@ from edge_sdk.model.little import LittleModel
 from edge_sdk.model.nothing import emptiness_by
 from edge_sdk.model.policy import ExitPolicy
 from edge_sdk.model.priors import PRIORS_FILE, PlacePrior
+from edge_sdk.model.taxonomy import Naming
 from edge_sdk.pipeline.admission import Admission
 from edge_sdk.pipeline.answers import Answers
 from edge_sdk.pipeline.events import Events
@@ -44,6 +45,7 @@ class Parts:
         model: the little model.
         exits: decides which frames exit.
         prior: what can be expected where the camera stands; None: nothing is known of it.
+        naming: gives each answer the name that is sure enough.
         ledger: the budgets, and what was spent.
         throttle: runs the little model within the device's budgets.
         admission: decides which unsure frames wait for the cloud.
@@ -62,6 +64,7 @@ class Parts:
     model: LittleModel
     exits: ExitPolicy
     prior: PlacePrior | None
+    naming: Naming
     ledger: Ledger
     throttle: Throttle
     admission: Admission
@@ -85,6 +88,7 @@ def assemble(settings: Settings) -> Parts:
     bundle = settings.bundle if isinstance(settings.bundle, Bundle) else open_bundle(settings.bundle)
     policy, labels = bundle.policy, bundle.manifest.labels
     exits, prior = new_exits(settings, bundle), _prior(settings, bundle)
+    naming = Naming(bundle.taxonomy, policy.rollup)
     power = settings.power or PowerModel(0.0)
     clock, version = settings.clock, f"{bundle.manifest.name} {bundle.manifest.version} {bundle.manifest.label_set}"
     late = LateAnswers(settings.on_answer)
@@ -130,7 +134,7 @@ def assemble(settings: Settings) -> Parts:
             settings.blur,
             crop=rule is not None and rule.crop,
         )
-        answers = Answers(store, ledger, labels, policy.ensemble, late, prior)
+        answers = Answers(store, ledger, labels, policy.ensemble, late, prior, naming)
         events = Events(labels, settings.events)
         link, reporter = None, None
         if settings.cloud is not None:
@@ -163,6 +167,7 @@ def assemble(settings: Settings) -> Parts:
             model=model,
             exits=exits,
             prior=prior,
+            naming=naming,
             ledger=ledger,
             throttle=throttle,
             admission=admission,
@@ -189,7 +194,9 @@ def new_exits(settings: Settings, bundle: Bundle) -> ExitPolicy:
     for named in (rule, settings.blur):
         if named is not None:
             named.check(labels)
-    return ExitPolicy(bundle.policy, settings.threshold, settings.preferences, labels, archive=rule)
+    naming = Naming(bundle.taxonomy, bundle.policy.rollup)
+    wants = settings.preferences
+    return ExitPolicy(bundle.policy, settings.threshold, wants, labels, archive=rule, naming=naming)
 
 
 def _prior(settings: Settings, bundle: Bundle) -> PlacePrior | None:

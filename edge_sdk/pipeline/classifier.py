@@ -277,14 +277,14 @@ class EdgeClassifier:
             prediction = run.prediction
             if parts.prior is not None:  # a note says that the time is wrong
                 prediction = parts.prior.applied(prediction, None if note else frame.captured_at.month)
-            decision = self._exits.decide(prediction)
+            decision, named = self._exits.decide(prediction), parts.naming.of(prediction)
             item = None
             if not decision.exits:
                 item = parts.admission.offer(frame, prediction, decision.gain)
                 if item is None:
                     decision = Decision(True, Reason.NOT_WORTH, decision.gain)
             record = FrameRecord(
-                _device_answer(frame, prediction.label, prediction.confidence, decision.exits, decision.reason),
+                _device_answer(frame, named.label, named.confidence, decision.exits, decision.reason, named.level),
                 model=parts.version,
                 top_k=top_k_of(prediction.labels, prediction.probabilities.tolist()),
                 gain=decision.gain,
@@ -495,5 +495,8 @@ class EdgeClassifier:
         self.close()
 
 
-def _device_answer(frame: Frame, label: str | None, confidence: float, final: bool, reason: Reason) -> Answer:
-    return Answer(frame.frame_id, frame.captured_at, frame.source, label, confidence, Origin.DEVICE, final, reason)
+def _device_answer(
+    frame: Frame, label: str | None, confidence: float, final: bool, reason: Reason, level: str = ""
+) -> Answer:
+    known = frame.frame_id, frame.captured_at, frame.source
+    return Answer(*known, label, confidence, Origin.DEVICE, final, reason, level)

@@ -109,7 +109,7 @@ class Archive:
         rule = self._rule
         if rule is None or self.refuses(prediction.labels, prediction.probabilities.tolist()):
             return False
-        exits = rule.exits_of(record.answer.label)
+        exits = rule.exits_of(record.likeliest)
         if exits is not Exits.EVENT:
             return exits is Exits.ALL
         best = self._best.get(record.event)
@@ -201,7 +201,7 @@ class Archive:
         with self._lock:
             self._bytes += len(content)
         kept = Kept(name, len(content), float(handled_ns))
-        if rule.exits_of(record.answer.label) is not Exits.EVENT or not record.event:
+        if rule.exits_of(record.likeliest) is not Exits.EVENT or not record.event:
             return kept
         return kept._replace(changes=self._succeed(record.event, item, len(content)))
 

@@ -95,6 +95,7 @@ class _Stored(msgspec.Struct, array_like=True, frozen=True):
     sent_region: tuple[int, int, int, int, float, bool] | None = None
     sent_event: str = ""
     crop: bytes = b""
+    level: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,6 +172,7 @@ def encode_frame(record: FrameRecord, item: SpoolItem, handled_ns: int) -> bytes
         sent_region=None if item.region is None else astuple(item.region),
         sent_event=item.event,
         crop=item.crop,
+        level=answer.level,
     )
     body = msgspec.msgpack.encode(stored)
     return _HEAD.pack(_MAGIC, len(body), zlib.crc32(body), zlib.crc32(item.image)) + body + item.image
@@ -201,6 +203,7 @@ def decode_frame(content: bytes, frame_id: str) -> StoredFrame:
         Origin.DEVICE,
         stored.final,
         Reason(stored.reason),
+        stored.level,
     )
     record = FrameRecord(
         answer,

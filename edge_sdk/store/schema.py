@@ -31,7 +31,7 @@ SCHEMA = (
         picture TEXT, bytes INTEGER NOT NULL, rank REAL NOT NULL,
         cloud_model TEXT, cloud_label TEXT, cloud_confidence REAL, cloud_top_k TEXT,
         truth TEXT, audit INTEGER NOT NULL, reported INTEGER NOT NULL DEFAULT 0,
-        region TEXT, audit_chance REAL
+        region TEXT, audit_chance REAL, level TEXT, cloud_level TEXT
     )""",
     "CREATE INDEX IF NOT EXISTS frames_captured ON frames (captured_us, number)",
     "CREATE INDEX IF NOT EXISTS frames_pictured ON frames (rank, state) WHERE picture IS NOT NULL",
@@ -58,7 +58,7 @@ SCHEMA = (
     "CREATE TABLE IF NOT EXISTS done_files (number INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE)",
 )
 
-ADDED = ("region TEXT", "audit_chance REAL")
+ADDED = ("region TEXT", "audit_chance REAL", "level TEXT", "cloud_level TEXT")
 """Columns of `frames` that version 3 does not have, in their order."""
 
 
@@ -85,9 +85,9 @@ SETTLED = f"state NOT IN ('{State.WAITING}', '{State.SENT}')"
 
 _FIRST = (
     'frame_id, state, captured_us, utc_offset_s, handled_ns, source, "trigger", event, model, label, confidence, '
-    "top_k, gain, reason, note, picture, bytes, rank, truth, audit, region, audit_chance"
+    "top_k, gain, reason, note, picture, bytes, rank, truth, audit, region, audit_chance, level"
 )
-INSERT = f"INSERT INTO frames ({_FIRST}) VALUES ({', '.join('?' * 22)}) ON CONFLICT (frame_id) DO NOTHING"
+INSERT = f"INSERT INTO frames ({_FIRST}) VALUES ({', '.join('?' * 23)}) ON CONFLICT (frame_id) DO NOTHING"
 """`first_row`: the device's final word on a frame."""
 WAIT = (
     f"{INSERT.removesuffix('NOTHING')}UPDATE SET state = excluded.state, handled_ns = excluded.handled_ns, "
@@ -98,7 +98,7 @@ WAIT = (
 SENT = f"UPDATE frames SET state = '{State.SENT}' WHERE frame_id = ? AND state = '{State.WAITING}'"
 ANSWER = (
     f"UPDATE frames SET state = '{State.ANSWERED}', cloud_label = ?, cloud_confidence = ?, cloud_top_k = ?, "
-    f"cloud_model = ?, picture = ?, rank = ? WHERE frame_id = ? AND {OPEN}"
+    f"cloud_model = ?, cloud_level = ?, picture = ?, rank = ? WHERE frame_id = ? AND {OPEN}"
 )
 FINISH = (
     f"UPDATE frames SET state = ?, reason = ?, note = iif(? = '', note, ?), picture = ?, rank = ? "
@@ -108,7 +108,7 @@ RERANK = f"UPDATE frames SET state = '{State.SENT}', rank = ? WHERE frame_id = ?
 TRIED = "INSERT INTO tries VALUES (?, ?) ON CONFLICT (frame_id) DO UPDATE SET spent = excluded.spent"
 UNTRIED = "DELETE FROM tries WHERE frame_id = ?"
 NO_MORE_TRIES = f"DELETE FROM tries WHERE frame_id NOT IN (SELECT frame_id FROM frames WHERE {OPEN})"
-COLUMNS = f"{_FIRST}, cloud_model, cloud_label, cloud_confidence, cloud_top_k, reported"
+COLUMNS = f"{_FIRST}, cloud_model, cloud_label, cloud_confidence, cloud_top_k, reported, cloud_level"
 LAST_LABEL = f"iif(state = '{State.ANSWERED}', cloud_label, label)"
 
 TopK = tuple[tuple[str, float], ...]
@@ -146,6 +146,11 @@ class FrameRecord:
     note: str = ""
     region: Region | None = None
     audit_chance: float | None = None
+
+    @property
+    def likeliest(self) -> str | None:
+        """The little model's likeliest class, also where the answer is a group; None where it was not run."""
+        return self.top_k[0][0] if self.answer.level and self.top_k else self.answer.label
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +199,11 @@ class JournalEntry:
     region: Region | None = None
     audit_chance: float | None = None
 
+    @property
+    def likeliest(self) -> str | None:
+        """The little model's likeliest class, also where the answer is a group; None where it was not run."""
+        return self.top_k[0][0] if self.device.level and self.top_k else self.device.label
+
 
 def first_row(
     record: FrameRecord, state: State, handled_ns: int, picture: str | None = None, size: int = 0, rank: float = 0.0
@@ -224,6 +234,7 @@ def first_row(
         int(record.audit),
         region_text(record.region),
         record.audit_chance,
+        answer.level or None,
     )
 
 
@@ -239,15 +250,16 @@ def entry_of(row: tuple[Any, ...]) -> JournalEntry:
 
 def _whole_entry(row: tuple[Any, ...]) -> JournalEntry:
     frame_id, state, us, offset_s, _, source, trigger, event, model, label, confidence, top_k, gain = row[:13]
-    reason, note, picture, size, _, truth, audit, region, audit_chance = row[13:22]
-    cloud_model, cloud_label, cloud_confidence, cloud_top_k, reported = row[22:27]
+    reason, note, picture, size, _, truth, audit, region, audit_chance, level = row[13:23]
+    cloud_model, cloud_label, cloud_confidence, cloud_top_k, reported, cloud_level = row[23:29]
     captured_at = moment(us, offset_s)
     known, said = (frame_id, captured_at, source), State(state)
     final = said not in (State.WAITING, State.SENT)
     cloud = None
     if said is State.ANSWERED:
-        cloud = Answer(*known, cloud_label, cloud_confidence, Origin.CLOUD, True, Reason.CLOUD)
-    device = Answer(*known, label, confidence, Origin.DEVICE, final and cloud is None, Reason(reason))
+        cloud = Answer(*known, cloud_label, cloud_confidence, Origin.CLOUD, True, Reason.CLOUD, cloud_level or "")
+    last = final and cloud is None
+    device = Answer(*known, label, confidence, Origin.DEVICE, last, Reason(reason), level or "")
     return JournalEntry(
         answer=cloud or device,
         device=device,

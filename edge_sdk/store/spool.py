@@ -300,7 +300,7 @@ class Spool:
         Returns:
             False if the frame does not wait (any more): nothing is changed.
         """
-        values = (answer.label, float(answer.confidence), top_k_text(top_k), model)
+        values = (answer.label, float(answer.confidence), top_k_text(top_k), model, answer.level or None)
         return self._leave(answer.frame_id, ANSWER, values, kept=not private, disagreed=disagreed, then=then)
 
     def finish(self, frame_id: str, reason: Reason, note: str = "", *, state: State = State.FINAL) -> bool:

@@ -86,3 +86,12 @@ def test_one_line_says_what_is_wrong(state: Path, tmp_path: Path, capsys: pytest
     (tmp_path / "file").touch()
     assert "expected a folder for camtrap-dp" in refused("camtrap-dp", *PLACE, out=tmp_path / "file")
     assert not (tmp_path / "out").exists()
+
+
+def test_scientific_names_of_groups_come_from_the_taxonomy(state: Path, tmp_path: Path) -> None:
+    taxonomy = tmp_path / "taxonomy.json"
+    node = {"rank": "family", "scientific_name": "Cervidae"}
+    taxonomy.write_text(json.dumps({"classes": {"roe": ["deer"]}, "nodes": {"deer": node}}))
+    assert export(state, tmp_path / "a.csv", "csv", "--taxonomy", str(taxonomy)) == 0
+    with (tmp_path / "a.csv").open(newline="") as file:
+        assert "Cervidae" in {row["scientific_name"] for row in csv.DictReader(file)}

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from edge_sdk.errors import ConfigError, StorageError
 from edge_sdk.formats.camtrap_dp import DESCRIPTOR, write_camtrap_dp
 from edge_sdk.formats.deployment import Deployment
+from edge_sdk.formats.kinds import Taxa
 from edge_sdk.formats.media import Media
 from edge_sdk.formats.sighting import Sighting, sightings
 from edge_sdk.store.journal import JournalEntry
@@ -194,3 +195,21 @@ def test_an_export_that_breaks_off_leaves_the_old_package(state: Path, tmp_path:
     changed: dict[str, Any] = {"place": "other"}
     write_camtrap_dp(out, read(state), replace(HIDE, **changed))
     assert "other" in (out / "deployments.csv").read_text()
+
+
+def test_a_group_has_its_rank(tmp_path: Path) -> None:
+    labels = [("vulpes", "genus"), ("dogs", "any word"), ("fox", "")]
+    answers = [replace(said(number, label).answer, level=level) for number, (label, level) in enumerate(labels)]
+    entries = [JournalEntry(answer, answer, None, None, "") for answer in answers]
+    taxa = Taxa({"vulpes": "Vulpes", "dogs": "Canidae", "fox": "Vulpes vulpes"})
+    write_camtrap_dp(tmp_path / "out", sightings(entries, Media(tmp_path), taxa), HIDE)
+    rows = table(tmp_path / "out" / "observations.csv", "observationID")
+    vulpes = rows[f"{frame_id(0)}-media"]
+    assert (vulpes["observationType"], vulpes["scientificName"]) == ("animal", "Vulpes")
+    assert vulpes["observationTags"].startswith("label:vulpes|level:genus|")
+    assert "level" not in rows[f"{frame_id(2)}-media"]["observationTags"]
+    assert json.loads((tmp_path / "out" / DESCRIPTOR).read_text())["taxonomic"] == [
+        {"scientificName": "Vulpes", "taxonRank": "genus"},
+        {"scientificName": "Canidae"},
+        {"scientificName": "Vulpes vulpes"},
+    ]

@@ -104,3 +104,18 @@ def test_the_order_of_frames_of_an_event_does_not_matter(frames: list[tuple[str 
         summed(*entries).best.kind,
         summed(*reversed(entries)).best.kind,
     } == {Kind.ANIMAL, Kind.HUMAN}  # as likely as one another
+
+
+def test_a_group_stands_before_its_classes_and_the_root_is_an_unknown_thing() -> None:
+    top_k = (("red fox", 0.5), ("arctic fox", 0.4))
+    records = [
+        replace(
+            said(number, label, confidence, top_k=top_k),
+            answer=replace(said(number, label, confidence).answer, level=level),
+        )
+        for number, (label, level, confidence) in enumerate([("vulpes", "genus", 0.9), ("not sure", "root", 0.5)])
+    ]
+    entries = [JournalEntry(one.answer, one.answer, None, None, "", top_k=top_k) for one in records]
+    vulpes, root = seen(*entries)
+    assert (vulpes.level, vulpes.kind, vulpes.top_k) == ("genus", Kind.ANIMAL, (("vulpes", 0.9), *top_k))
+    assert (root.level, root.kind, root.top_k[0]) == ("root", Kind.UNKNOWN, ("not sure", 0.5))

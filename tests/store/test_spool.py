@@ -499,7 +499,8 @@ def test_a_table_of_the_third_version_gets_its_columns(tmp_path: Path) -> None:
         store.spool.put(item("a"))
     with closing(sqlite3.connect(tmp_path / "state.db")) as connection:
         connection.executescript(
-            "ALTER TABLE frames DROP COLUMN region; ALTER TABLE frames DROP COLUMN audit_chance; DROP TABLE events;"
+            "ALTER TABLE frames DROP COLUMN region; ALTER TABLE frames DROP COLUMN audit_chance;"
+            "ALTER TABLE frames DROP COLUMN level; ALTER TABLE frames DROP COLUMN cloud_level; DROP TABLE events;"
             "PRAGMA user_version = 3;"
         )
     with Store(tmp_path) as store:
