@@ -211,8 +211,11 @@ class Reason(StrEnum):
     """The little model is not sure of the class, but of a group above it, which the bundle's policy lets exit."""
     UNSURE = "unsure"
     """The little model is not sure: the frame goes to the cloud, and this answer stands until the cloud's comes."""
+    AUDIT = "audit"
+    """The little model is sure, and the frame is sent all the same, drawn at random to measure accuracy
+    (`Preferences.audit`). This answer stands; the cloud's word may still correct it."""
     EVICTED = "evicted"
-    """The little model was not sure, but the spool was full of frames that are worth more, or failed: final."""
+    """The frame was to be sent, but the spool was full of frames that are worth more, or failed: final."""
     EXPIRED = "expired"
     """The frame waited longer for the cloud than frames may: the device's answer is final."""
     DAMAGED = "damaged"

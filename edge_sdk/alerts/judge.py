@@ -101,7 +101,7 @@ class Judge:
             if not state.rule.names(answer) or answer.frame_id in state.frames:
                 continue
             self.last = answer
-            if state.rule.provisional:  # else a frame has one last word
+            if not answer.final or state.rule.provisional:  # else a frame has one last word
                 state.frames[answer.frame_id] = None
                 if len(state.frames) > _FRAMES:
                     state.frames.popitem(last=False)

@@ -171,7 +171,7 @@ class Ledger:
         """Count a frame that the little model saw, and the `macs` it took.
 
         Args:
-            exited: the device's answer is final because it is sure, or the cloud's would not be worth its price.
+            exited: the device is sure, or the cloud's answer would not be worth its price.
             macs: of the little model.
             offloaded: the frame was handed to the spool.
         """

@@ -35,8 +35,8 @@ class Usage:
 
     Attributes:
         frames: frames that the little model saw.
-        exits: of these, frames whose device answer was final.
-        offloads: of these, frames that were handed to the spool.
+        exits: of these, frames whose device answer stands; audited ones too.
+        offloads: of these, frames that were handed to the spool, audited ones too.
         answers_cloud: answers that came from the cloud.
         skipped_compute: frames that were skipped because the compute budget was spent; not part of `frames`.
         bytes_sent: bytes charged against the upload budgets.

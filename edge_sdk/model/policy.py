@@ -92,6 +92,33 @@ class Histogram(msgspec.Struct, frozen=True):
             raise ValueError(f"expected {len(self.edges) + 1} `counts` of 0 or more; got {list(self.counts)}")
 
 
+class Agreement(msgspec.Struct, frozen=True, kw_only=True):
+    """How often the frames that exit were answered otherwise than by the big model, on frames that calibration kept
+    aside to measure on.
+
+    Attributes:
+        edges: K rising confidences between K + 1 bands of the frames that exited; one on an edge is in the band above.
+        exits: frames that exited in each of the K + 1 bands.
+        differ: of these, those that the big model answered otherwise.
+        at_most: upper bound on the share that differs among new frames that exit.
+        delta: probability, over the draw of the calibration frames, with which that bound fails.
+    """
+
+    edges: tuple[float, ...]
+    exits: tuple[int, ...]
+    differ: tuple[int, ...]
+    at_most: Annotated[float, Meta(ge=0, le=1)]
+    delta: Annotated[float, Meta(gt=0, lt=1)] = 0.05
+
+    def __post_init__(self) -> None:
+        if any(not a < b for a, b in pairwise(self.edges)):
+            raise ValueError(f"expected rising `edges`; got {list(self.edges)}")
+        if len(self.exits) != len(self.edges) + 1 or len(self.differ) != len(self.exits) or sum(self.exits) == 0:
+            raise ValueError(f"expected {len(self.edges) + 1} `exits` and `differ` each, and one exit at least")
+        if any(not 0 <= some <= of for some, of in zip(self.differ, self.exits, strict=True)):
+            raise ValueError(f"expected `differ` from 0 to `exits`; got {list(self.differ)} of {list(self.exits)}")
+
+
 class EventRule(msgspec.Struct, frozen=True):
     """How the frames of one visit are answered as one, as calibration on visits found it.
 
@@ -125,6 +152,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         ensemble: weight of the little model's probabilities in the answer on an offloaded frame; 0: the big model's
             answer stands alone.
         confidences: of the calibration frames; None: unknown.
+        agreement: how often exits were answered as by the big model; None: unknown.
         events: how visits are answered; None: frames are answered one by one.
         priors: how much the priors of place and season count (`priors.json`); None: they are not used.
         rollup: how sure an answer must be, else a group above it is given (`taxonomy.json`); None: classes alone.
@@ -145,6 +173,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     gains: GainTable | None = None
     ensemble: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     confidences: Histogram | None = None
+    agreement: Agreement | None = None
     events: EventRule | None = None
     priors: PriorRule | None = None
     rollup: RollupRule | None = None
@@ -178,6 +207,8 @@ class Preferences:
             the spool for the price to fall. 0 keeps all, which writes most to the disk and chooses best.
         initial_credit: share of a budget that a device which has never used it may spend at once; the rest is spread
             over the first period. 1 for short runs, which shall not wait for an even pace.
+        audit: share of the confident frames that are sent all the same, drawn at random, so that accuracy in service
+            can be measured (`EdgeClassifier.evidence`). Classes of `never_upload` are left out. 0: none.
 
     Raises:
         ConfigError: a value is out of range.
@@ -190,6 +221,7 @@ class Preferences:
     ceiling: float = 1.0
     min_worth: float = 0.1
     initial_credit: float = 0.1
+    audit: float = 0.0
 
     def __post_init__(self) -> None:
         if not all(math.isfinite(weight) and weight >= 0 for weight in self.weights.values()):
@@ -198,7 +230,7 @@ class Preferences:
             raise ConfigError(f"expected 0 <= floor <= ceiling <= 1; got {self.floor}, {self.ceiling}")
         if not 0 < self.private_above <= 1:
             raise ConfigError(f"expected private_above in (0, 1]; got {self.private_above}")
-        for name in ("min_worth", "initial_credit"):
+        for name in ("min_worth", "initial_credit", "audit"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"expected {name} in [0, 1]; got {getattr(self, name)}")
 

@@ -22,6 +22,7 @@ from edge_sdk.model.priors import PRIORS_FILE, PlacePrior
 from edge_sdk.model.taxonomy import Naming
 from edge_sdk.pipeline.admission import Admission
 from edge_sdk.pipeline.answers import Answers
+from edge_sdk.pipeline.audit import AuditDraw, audit_key
 from edge_sdk.pipeline.events import Events
 from edge_sdk.pipeline.late import LateAnswers
 from edge_sdk.pipeline.settings import Settings
@@ -217,6 +218,12 @@ def _prior(settings: Settings, bundle: Bundle) -> PlacePrior | None:
     if prior.region is None and table.regions:
         _log.warning("the place lies in no region of %s (%s): it does not count", PRIORS_FILE, ", ".join(table.regions))
     return prior
+
+
+def new_audits(settings: Settings, bundle: Bundle, state: Path) -> AuditDraw | None:
+    """The draw of confident frames that are sent all the same; None: none are."""
+    share = settings.preferences.audit
+    return AuditDraw(bundle.policy, share, audit_key(state)) if share else None
 
 
 def _state_folder(given: str | Path | None, bundle: str) -> Path:

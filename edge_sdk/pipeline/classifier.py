@@ -23,12 +23,14 @@ from edge_sdk.images.frame import Picture, as_frame
 from edge_sdk.link.transport import Transport
 from edge_sdk.model.bundle import Bundle
 from edge_sdk.model.drift import Drift, check_drift
+from edge_sdk.model.evidence import Evidence, weigh
 from edge_sdk.model.made_for import doubt, doubt_of_view
 from edge_sdk.model.policy import Decision, Preferences
 from edge_sdk.model.priors import Place
 from edge_sdk.model.runtime import Runtime
 from edge_sdk.pipeline.answers import top_k_of
-from edge_sdk.pipeline.assembly import Parts, assemble, new_exits
+from edge_sdk.pipeline.assembly import Parts, assemble, new_audits, new_exits
+from edge_sdk.pipeline.audit import WORTH, Draw
 from edge_sdk.pipeline.blur import Blur
 from edge_sdk.pipeline.events import EventSettings
 from edge_sdk.pipeline.late import Waiter
@@ -37,7 +39,7 @@ from edge_sdk.security.credentials import Security
 from edge_sdk.store.done_files import DoneFiles
 from edge_sdk.store.journal import Journal
 from edge_sdk.store.schema import FrameRecord
-from edge_sdk.types import Answer, Event, Frame, LinkState, Origin, Reason, View
+from edge_sdk.types import Answer, Event, Frame, LinkState, Origin, Prediction, Reason, View
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -169,6 +171,7 @@ class EdgeClassifier:
         self._worker: ThreadPoolExecutor | None = None
         self._open = parts = assemble(self._settings)
         self._exits = parts.exits
+        self._audits = new_audits(self._settings, parts.bundle, parts.state)
         self._start = parts.answers.account()
         self.bundle = parts.bundle
         if threshold is None and (text := doubt_of_view(self.bundle.manifest, view)):
@@ -200,7 +203,7 @@ class EdgeClassifier:
         frame = as_frame(picture, bgr=bgr)
         with self._waiter(frame, wait_s) as waiter:
             answer = self._answer_and_tell(frame)
-            return answer if answer.final or waiter is None else waiter.result(wait_s) or answer
+            return answer if waiter is None or _stands(answer) else waiter.result(wait_s) or answer
 
     async def classify_async(self, picture: Picture, *, wait_s: float = 0.0, bgr: bool = False) -> Answer:
         """As `classify`, for asyncio: the device's part runs on a thread of its own, and waiting blocks no thread."""
@@ -214,7 +217,7 @@ class EdgeClassifier:
         frame = await loop.run_in_executor(self._worker, lambda: as_frame(picture, bgr=bgr))
         with self._waiter(frame, wait_s) as waiter:
             answer = await loop.run_in_executor(self._worker, self._answer_and_tell, frame)
-            return answer if answer.final or waiter is None else await waiter.result_async(wait_s) or answer
+            return answer if waiter is None or _stands(answer) else await waiter.result_async(wait_s) or answer
 
     def watch(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, Answer]]:
         """Classify each frame that the motion gate admits; ends with the camera.
@@ -278,11 +281,16 @@ class EdgeClassifier:
             if parts.prior is not None:  # a note says that the time is wrong
                 prediction = parts.prior.applied(prediction, None if note else frame.captured_at.month)
             decision, named = self._exits.decide(prediction), parts.naming.of(prediction)
+            audit = self._draw(frame.frame_id, prediction, decision)
+            if audit is not None and audit.drawn:
+                decision = Decision(False, Reason.AUDIT, decision.gain)
             item = None
             if not decision.exits:
-                item = parts.admission.offer(frame, prediction, decision.gain)
+                worth = WORTH if decision.reason is Reason.AUDIT else decision.gain
+                item = parts.admission.offer(frame, prediction, worth)
                 if item is None:
-                    decision = Decision(True, Reason.NOT_WORTH, decision.gain)
+                    reason = Reason.NOT_WORTH if decision.reason is Reason.UNSURE else Reason.CONFIDENT
+                    decision = Decision(True, reason, decision.gain)
             record = FrameRecord(
                 _device_answer(frame, named.label, named.confidence, decision.exits, decision.reason, named.level),
                 model=parts.version,
@@ -291,7 +299,9 @@ class EdgeClassifier:
                 trigger=trigger,
                 event=parts.events.join(frame, prediction, trigger),
                 truth=frame.truth,
+                audit=audit is not None and audit.drawn,
                 note=note,
+                audit_chance=None if audit is None else audit.chance,
             )
             if item is None:
                 picture = (
@@ -300,8 +310,17 @@ class EdgeClassifier:
                 answer = parts.answers.exits(record, picture)
             else:
                 answer = parts.answers.offloads(record, item)
-            parts.ledger.count_frame(exited=item is None, offloaded=not answer.final, macs=run.macs)
+            exited = item is None or decision.reason is Reason.AUDIT
+            parts.ledger.count_frame(exited=exited, offloaded=not answer.final, macs=run.macs)
             return answer
+
+    def _draw(self, unit_id: str, prediction: Prediction, decision: Decision) -> Draw | None:
+        """Whether a confident frame is sent all the same; None: it is not confident, or no audits were asked for."""
+        if self._audits is None or decision.reason is not Reason.CONFIDENT:
+            return None
+        if self._exits.is_private(prediction):
+            return Draw(0.0, False)
+        return self._audits.draw(unit_id, prediction.confidence)
 
     def _clock_note(self, frame: Frame) -> str:
         """Of a frame whose time is wrong, since this machine's clock is not set; told once."""
@@ -402,6 +421,7 @@ class EdgeClassifier:
                 self._parts.ledger.set_budgets(settings.budgets)
             rule = settings.storage.archive_rule
             self._parts.admission.renew(settings.preferences, crop=rule is not None and rule.crop)
+            self._audits = new_audits(settings, self.bundle, self._parts.state)
             self._settings, self._exits = settings, exits
         if archive is not Keep.KEEP:
             self._parts.store.renew_archive(rule)
@@ -450,6 +470,17 @@ class EdgeClassifier:
         usual = self.bundle.policy.confidences
         return None if usual is None else check_drift(usual, self.journal.device_confidences(frames))
 
+    def evidence(self) -> Evidence:
+        """What the audits say of the frames that exit, and whether calibration's promise still holds.
+
+        Needs `Preferences.audit` above 0 and a cloud. It is of this version of the bundle alone. Reads the journal: a
+        second for each million frames.
+
+        Raises:
+            StorageError: the journal cannot be read.
+        """
+        return weigh(self.journal.audits(self._parts.version), self.bundle.policy)
+
     @property
     def done_files(self) -> DoneFiles:
         """Which files of cards were done, for a camera's `skip_done`; `watch` hands it to a folder by itself."""
@@ -493,6 +524,11 @@ class EdgeClassifier:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _stands(answer: Answer) -> bool:
+    """Whether nobody need wait for another word: it is the last one, or the little model is sure."""
+    return answer.final or answer.reason is Reason.AUDIT
 
 
 def _device_answer(

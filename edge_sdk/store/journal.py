@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from edge_sdk.durable.database import readable
 from edge_sdk.errors import ConfigError, StorageError
+from edge_sdk.store.audits import Audits, read_audits
 from edge_sdk.store.schema import (
     ARCHIVED,
     COLUMNS,
@@ -157,6 +158,22 @@ class Journal:
         """How many frames were damaged on the disk while they waited, or lost the cloud's answer to damage."""
         sql = f"SELECT count(*) FROM frames WHERE reason = ? AND {self._own}"
         return int(self._read(sql, [Reason.DAMAGED, *self._own_values])[0][0])
+
+    def audits(self, model: str) -> Audits:
+        """What is known of the audits of one version of the little model.
+
+        Args:
+            model: its name, version and label set, as `JournalEntry.model` has them.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
+        self.flush()
+        try:
+            with closing(self._reader()) as reader:
+                return read_audits(reader, model)
+        except (sqlite3.Error, ValueError, TypeError, OverflowError) as error:
+            raise self._unreadable(error) from error
 
     def _read(self, sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
         self.flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sqlite3
 
+from edge_sdk.store.audits import COUNT_LEAVING
 from edge_sdk.store.schema import OPEN
 
 _AGE_CHECK_NS = 3_600_000_000_000
@@ -38,12 +39,18 @@ class RowLimits:
             excess = max(excess, math.ceil(_rows(connection) * (1 - 0.99 * self._max_bytes / used)))
         if excess > 0:
             oldest = f"SELECT number FROM frames WHERE NOT ({OPEN}) ORDER BY number LIMIT ?"
-            gone += connection.execute(f"DELETE FROM frames WHERE number IN ({oldest}) RETURNING picture", [excess])
+            gone += _delete(connection, oldest, excess)
         if self._max_age_ns is not None and now_ns >= self._age_due_ns:
             self._age_due_ns = now_ns + min(_AGE_CHECK_NS, self._max_age_ns)
-            old = f"DELETE FROM frames WHERE handled_ns < ? AND NOT ({OPEN}) RETURNING picture"
-            gone += connection.execute(old, [now_ns - self._max_age_ns])
+            old = f"SELECT number FROM frames WHERE handled_ns < ? AND NOT ({OPEN})"
+            gone += _delete(connection, old, now_ns - self._max_age_ns)
         return [picture for (picture,) in gone if picture is not None]
+
+
+def _delete(connection: sqlite3.Connection, numbers: str, value: int) -> list[tuple[str | None]]:
+    """Delete the rows whose numbers a query of one value gives; what audits say of them stays."""
+    connection.execute(COUNT_LEAVING % numbers, [value])
+    return connection.execute(f"DELETE FROM frames WHERE number IN ({numbers}) RETURNING picture", [value]).fetchall()
 
 
 def _rows(connection: sqlite3.Connection) -> int:

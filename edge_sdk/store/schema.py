@@ -16,7 +16,7 @@ from typing import Any
 from edge_sdk.durable.database import storable
 from edge_sdk.types import Answer, Origin, Reason, Region
 
-VERSION = 5
+VERSION = 6
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS frames (
         number INTEGER PRIMARY KEY,
@@ -49,6 +49,14 @@ SCHEMA = (
         last_label TEXT NOT NULL, last_confidence REAL NOT NULL, origin TEXT NOT NULL
     ) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS events_began ON events (began_us)",
+    # Of frames whose rows have left, what is known of audits (`edge_sdk.store.audits`).
+    """CREATE TABLE IF NOT EXISTS audits (
+        model TEXT NOT NULL, chance REAL NOT NULL,
+        frames INTEGER NOT NULL, drawn INTEGER NOT NULL, answered INTEGER NOT NULL, waiting INTEGER NOT NULL,
+        differ INTEGER NOT NULL, labelled INTEGER NOT NULL, wrong INTEGER NOT NULL,
+        lost INTEGER NOT NULL, won INTEGER NOT NULL, open INTEGER NOT NULL,
+        PRIMARY KEY (model, chance)
+    ) WITHOUT ROWID""",
     # Where the elapsed clock goes on from after a restart.
     "CREATE TABLE IF NOT EXISTS clock "
     "(elapsed_ns INTEGER NOT NULL, wall_s REAL NOT NULL, steady_s REAL NOT NULL, boot_id TEXT)",
@@ -104,6 +112,7 @@ FINISH = (
     f"UPDATE frames SET state = ?, reason = ?, note = iif(? = '', note, ?), picture = ?, rank = ? "
     f"WHERE frame_id = ? AND {OPEN}"
 )
+LABEL = "UPDATE frames SET truth = ? WHERE frame_id = ?"
 RERANK = f"UPDATE frames SET state = '{State.SENT}', rank = ? WHERE frame_id = ? AND {OPEN}"
 TRIED = "INSERT INTO tries VALUES (?, ?) ON CONFLICT (frame_id) DO UPDATE SET spent = excluded.spent"
 UNTRIED = "DELETE FROM tries WHERE frame_id = ?"

@@ -16,6 +16,7 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.images.rendition import Upload
 from edge_sdk.model.drift import confidence_histogram
 from edge_sdk.model.policy import Policy
+from edge_sdk.workbench.agreement import measure_agreement
 from edge_sdk.workbench.calibration import FEWEST, Calibration, Rule, in_words, sharing
 from edge_sdk.workbench.cascade.alignment import aligned_start, aligned_threshold
 from edge_sdk.workbench.cascade.confidence import expected_calibration_error, fit_temperature
@@ -105,6 +106,9 @@ def calibrate_records(
         ratio = evaluated.at(threshold).exit_ratio
         confidence = float(plain.thresholds[np.searchsorted(plain.exit_ratio, ratio - 1e-12)])
     point = evaluated.at(threshold)
+    top = chances.max(axis=1)
+    differ = little.predicted != big.predicted
+    agreement = measure_agreement(top[evaluation], score[evaluation] >= threshold, differ[evaluation], delta=rule.delta)
     table = gate or fit_gate(chances[fitting], little_right[fitting], big_right[fitting])
     policy = Policy(
         threshold=min(max(confidence, 0.0), 1.0),
@@ -112,11 +116,12 @@ def calibrate_records(
         gate=gate,
         gains=None if gate else table,
         ensemble=weight,
-        confidences=confidence_histogram(chances.max(axis=1)),
+        confidences=confidence_histogram(top),
+        agreement=agreement,
         upload=upload or Upload(),
         big_macs=big.info.macs,
     )
-    top = chances.max(axis=1)[evaluation]
+    top = top[evaluation]
     return Calibration(
         policy=policy,
         point=point,

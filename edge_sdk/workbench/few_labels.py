@@ -34,6 +34,7 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.images.rendition import Upload
 from edge_sdk.model.drift import confidence_histogram
 from edge_sdk.model.policy import Policy
+from edge_sdk.workbench.agreement import measure_agreement
 from edge_sdk.workbench.calibration import FEWEST, Rule, in_words, sending, sharing
 from edge_sdk.workbench.cascade.alignment import aligned_start, aligned_threshold
 from edge_sdk.workbench.cascade.confidence import fit_temperature
@@ -190,6 +191,7 @@ def calibrate_few(
         threshold=min(max(threshold, 0.0), 1.0),
         temperature=plan.temperature,
         confidences=confidence_histogram(top),
+        agreement=measure_agreement(top[evaluation], exits[evaluation], plan.differ[evaluation], delta=rule.delta),
         upload=upload or Upload(),
         big_macs=big.info.macs,
     )

@@ -155,6 +155,8 @@ def _write(
     facts |= {"date": now().date().isoformat(), "promise_fails_with": rule.delta, "big": big.name}
     if rule.as_right is not None:
         facts["promised_as_right"] = rule.as_right
+    if (known := policy.agreement) is not None:
+        facts["exits_as_big"] = round(1 - sum(known.differ) / sum(known.exits), 5)
     old = open_bundle(path).policy
     policy = msgspec.structs.replace(policy, big=big, calibration=facts)
     if old.calibration.get("ladder_big") == big.name:

@@ -249,7 +249,7 @@ def test_a_newer_version_s_table_is_refused(tmp_path: Path) -> None:
     Store(tmp_path).close()
     with closing(sqlite3.connect(tmp_path / "state.db")) as connection:
         connection.execute("PRAGMA user_version=99")
-    with pytest.raises(StorageError, match=r"expected schema 5 or older .* got 99, of a newer edge_sdk"):
+    with pytest.raises(StorageError, match=r"expected schema 6 or older .* got 99, of a newer edge_sdk"):
         Store(tmp_path)
 
 

@@ -1,0 +1,139 @@
+"""Which confident frames are sent all the same, so that accuracy in service can be measured: a draw with known chances.
+
+The chance depends on the confidence alone, in bands. Of bands with the same number of frames, one in which the models
+differ more often tells more: with chances in proportion to the square root of the rate at which they differ, the
+estimate of that rate has the least variance for a given number of audits (Neyman, J. R. Stat. Soc. 97, 1934, section
+III; for a 0 or 1 that is rarely 1, the rate is its variance). The rates are those of calibration (`Policy.agreement`),
+or else what the confidences say. No band gets less than a quarter or more than four times the share that is asked for:
+the rates may be wrong in service, which is what audits are to find out.
+
+A frame is drawn where a keyed hash of its id, read as a number in [0, 1), is below its chance. So the draw needs no
+state: it is the same after a restart, for a frame that is given twice, and in whatever order threads come. An auditor
+who has the key can repeat it. The key is made at random for each state folder and stays there, so whoever makes frames
+cannot choose ids that are never, or always, drawn.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from bisect import bisect_right
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_sdk.durable.files import write_whole
+from edge_sdk.model.policy import Policy
+
+Floats = NDArray[np.float64]
+
+_log = logging.getLogger(__name__)
+
+WORTH = 1.0
+"""The gain at which an audited frame waits. It leaves among the first: one that is dropped measures nothing."""
+FILE = "audit.key"
+
+_KEY_BYTES = 32
+_LEAST, _MOST = 0.25, 4.0
+_BANDS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Whether a frame is audited.
+
+    Attributes:
+        chance: with which it was to be drawn, in [0, 1].
+        drawn: it was.
+    """
+
+    chance: float
+    drawn: bool
+
+
+class AuditDraw:
+    """Draws frames, or whole events, by id and confidence. Thread-safe.
+
+    Args:
+        policy: the bundle's.
+        share: of the confident frames that is to be drawn, in [0, 1].
+        key: 32 bytes, secret (`audit_key`).
+    """
+
+    def __init__(self, policy: Policy, share: float, key: bytes) -> None:
+        self._edges, frames, rates = _bands(policy)
+        self._chances = _chances(share, frames / frames.sum(), np.sqrt(rates))
+        self._key = key
+
+    @property
+    def chances(self) -> tuple[float, ...]:
+        """By band, that of the lowest confidences first."""
+        return self._chances
+
+    def chance(self, confidence: float) -> float:
+        """With which a confident frame or event is drawn."""
+        return self._chances[bisect_right(self._edges, confidence)]
+
+    def draw(self, unit_id: str, confidence: float) -> Draw:
+        """Draw one frame or event that is confident and may leave the device.
+
+        Args:
+            unit_id: the frame's or the event's.
+            confidence: of its answer, in [0, 1].
+        """
+        chance = self.chance(confidence)
+        number = int.from_bytes(blake2b(unit_id.encode(), key=self._key, digest_size=8).digest(), "big")
+        return Draw(chance, number < chance * 2.0**64)
+
+
+def audit_key(state: Path) -> bytes:
+    """The key of a state folder, made at its first use.
+
+    Where it cannot be kept, a key of this run alone is used: its draws are as good, and cannot be repeated later.
+    """
+    path = state / FILE
+    try:
+        if len(key := path.read_bytes()) == _KEY_BYTES:
+            return key
+        _log.warning("%s: expected %d bytes; got %d: a new key is made", path, _KEY_BYTES, len(key))
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        _log.warning("%s cannot be read (%s): a new key is made", path, error)
+    key = secrets.token_bytes(_KEY_BYTES)
+    try:
+        write_whole(path, key, durable=True, mode=0o600)
+    except OSError as error:
+        _log.warning("%s cannot be written (%s): the draw cannot be repeated after this run", path, error)
+    return key
+
+
+def _bands(policy: Policy) -> tuple[tuple[float, ...], Floats, Floats]:
+    """Confidences between bands; of each band, at calibration, its frames and how often the models differ there."""
+    if (known := policy.agreement) is not None:
+        exits = np.array(known.exits, np.float64)
+        return known.edges, exits, (np.array(known.differ) + 1) / (exits + 2)
+    if (usual := policy.confidences) is not None and (kept := [e for e in usual.edges if e > policy.threshold]):
+        step = max(1, round(len(kept) / _BANDS))
+        edges = tuple(kept[step - 1 : -1 : step][: _BANDS - 1])
+        frames = np.zeros(len(edges) + 1)
+        np.add.at(frames, np.searchsorted(edges, [*kept, 1.0], side="left"), usual.counts[-len(kept) - 1 :])
+        ends = np.array([policy.threshold, *edges, 1.0])
+        return edges, frames, np.maximum(1e-3, 1 - (ends[:-1] + ends[1:]) / 2)
+    return (), np.ones(1), np.ones(1)
+
+
+def _chances(share: float, frames: Floats, roots: Floats) -> tuple[float, ...]:
+    """Chances in proportion to `roots`, within their limits, such that the mean over `frames` is `share`."""
+
+    def limited(scale: float) -> Floats:
+        return np.clip(scale * roots, _LEAST * share, min(1.0, _MOST * share))
+
+    low, high = 0.0, _MOST / float(roots.min())
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if frames @ limited(middle) < share else (low, middle)
+    return tuple(float(f"{chance:.6g}") for chance in limited(high))

@@ -1,0 +1,157 @@
+"""What the table knows of audits: confident frames that were sent all the same, drawn with known chances.
+
+Of frames whose rows have left, for number or age, the counts stay: one row for each model and chance. So evidence of
+a device's whole life needs no more than this and the journal.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from edge_sdk.store.schema import OPEN, State, moment
+from edge_sdk.types import Reason
+
+OTHERS = -1.0
+"""In place of a chance: the frames that the little model was unsure of, since the first that could be audited."""
+
+_BIG = "iif(json_valid(cloud_top_k), json_extract(cloud_top_k, '$[0][0]'), cloud_label)"  # without the little's voice
+_DEVICE = "iif(json_valid(top_k), json_extract(top_k, '$[0][0]'), label)"  # the class, where `label` is a group
+_ANSWERED = f"audit AND state = '{State.ANSWERED}'"
+_DIFFERS = f"{_ANSWERED} AND {_BIG} IS NOT {_DEVICE}"
+_SINCE = "(SELECT min(number) FROM frames WHERE audit_chance IS NOT NULL)"
+_COUNTED = f"""label IS NOT NULL
+    AND (audit_chance IS NOT NULL OR (reason <> '{Reason.CONFIDENT}' AND number > {_SINCE}))"""
+_COUNTS = f"""model, coalesce(audit_chance, {OTHERS}), count(*), total(audit), total({_ANSWERED}),
+    total(audit AND {OPEN}), total({_DIFFERS}), total(audit AND truth IS NOT NULL),
+    total(audit AND truth IS NOT {_DEVICE} AND truth IS NOT NULL),
+    total({_DIFFERS} AND truth IS {_BIG}), total({_DIFFERS} AND truth IS {_DEVICE}),
+    total({_DIFFERS} AND truth IS NULL)"""
+_NAMES = "model, chance, frames, drawn, answered, waiting, differ, labelled, wrong, lost, won, open"
+_ADDED = ", ".join(f"{name} = {name} + excluded.{name}" for name in _NAMES.split(", ")[2:])
+
+COUNT_LEAVING = f"""INSERT INTO audits ({_NAMES}) SELECT {_COUNTS} FROM frames
+    WHERE {_COUNTED} AND number IN (%s) GROUP BY 1, 2 ON CONFLICT (model, chance) DO UPDATE SET {_ADDED}"""
+"""Adds the frames whose numbers a query gives to the counts that stay; to be run before their rows go."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditCounts:
+    """Frames that had one chance to be audited.
+
+    Attributes:
+        chance: in [0, 1]; 0: they may not leave the device. `OTHERS`: not confident ones.
+        frames: how many there were.
+        drawn: of these, those to be audited.
+        answered: of these, those that the big model answered.
+        waiting: of those drawn, those that wait for it.
+        differ: of those answered, those on which it says another label than the device.
+        labelled: of those drawn, those of which a person said what they show.
+        wrong: of these, those on which the device is wrong.
+        lost: of `differ`, those on which the big model alone is right.
+        won: of `differ`, those on which the device alone is right.
+        open: of `differ`, those without a person's label.
+    """
+
+    chance: float
+    frames: int = 0
+    drawn: int = 0
+    answered: int = 0
+    waiting: int = 0
+    differ: int = 0
+    labelled: int = 0
+    wrong: int = 0
+    lost: int = 0
+    won: int = 0
+    open: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """An audited frame on which the big model says another label than the device.
+
+    Attributes:
+        frame_id: the frame.
+        exits: confident frames that could have been audited, up to and with this one.
+        chance: with which it was drawn.
+        captured_at: when it was taken.
+        device: the device's label.
+        big: the big model's.
+        truth: a person's, None: nobody has looked yet.
+        picture: its file below the state folder, where it is kept.
+    """
+
+    frame_id: str
+    exits: int
+    chance: float
+    captured_at: datetime
+    device: str
+    big: str
+    truth: str | None
+    picture: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Audits:
+    """All that is known of the audits of one model.
+
+    Attributes:
+        counts: by chance, the rising; rows that have left included.
+        gone: the counts of rows that have left.
+        differences: frames in the table on which the two models differ, in the order in which they were handled.
+    """
+
+    counts: tuple[AuditCounts, ...]
+    gone: tuple[AuditCounts, ...]
+    differences: tuple[Difference, ...]
+
+    @property
+    def covered(self) -> tuple[AuditCounts, ...]:
+        """The confident frames that could be audited."""
+        return tuple(one for one in self.counts if one.chance > 0)
+
+
+def read_audits(connection: sqlite3.Connection, model: str) -> Audits:
+    """What an open table knows of the audits of one version of a little model.
+
+    Args:
+        connection: for reading.
+        model: name, version and label set, as the rows have them.
+
+    Raises:
+        sqlite3.Error: the file cannot be read.
+    """
+    gone = _read_counts(connection.execute(f"SELECT {_NAMES} FROM audits WHERE model = ?", [model]))
+    there = connection.execute(f"SELECT {_COUNTS} FROM frames WHERE {_COUNTED} AND model = ? GROUP BY 1, 2", [model])
+    counts = _sum((*gone, *_read_counts(there)))
+    before = sum(one.frames for one in gone if one.chance > 0)
+    numbered = (
+        "SELECT row_number() OVER (ORDER BY number) AS place, * FROM frames WHERE audit_chance > 0 AND model = ? "
+        "AND label IS NOT NULL"
+    )
+    found = connection.execute(
+        f"SELECT frame_id, place, audit_chance, captured_us, utc_offset_s, {_DEVICE}, {_BIG}, truth, picture "
+        f"FROM ({numbered}) WHERE {_DIFFERS} ORDER BY place",
+        [model],
+    )
+    differences = tuple(
+        Difference(frame_id, before + place, chance, moment(us, offset_s), label, big or "", truth, picture)
+        for frame_id, place, chance, us, offset_s, label, big, truth, picture in found
+    )
+    return Audits(counts, gone, differences)
+
+
+def _read_counts(rows: Iterable[Sequence[Any]]) -> tuple[AuditCounts, ...]:
+    return tuple(AuditCounts(float(chance), *map(int, numbers)) for _, chance, *numbers in rows)
+
+
+def _sum(counts: Iterable[AuditCounts]) -> tuple[AuditCounts, ...]:
+    names = [field.name for field in fields(AuditCounts) if field.name != "chance"]
+    total: dict[float, AuditCounts] = {}
+    for one in counts:
+        known = total.get(one.chance, AuditCounts(one.chance))
+        total[one.chance] = AuditCounts(one.chance, *(getattr(known, name) + getattr(one, name) for name in names))
+    return tuple(total[chance] for chance in sorted(total))

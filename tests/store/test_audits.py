@@ -1,0 +1,103 @@
+"""What the table knows of audits, rows that have left included."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from store_parts import cloud, record
+
+from edge_sdk.store import schema
+from edge_sdk.store.audits import OTHERS, AuditCounts, read_audits
+from edge_sdk.store.limits import RowLimits
+from edge_sdk.store.schema import State, first_row
+from edge_sdk.types import Reason
+
+MODEL = "trailcam 2"
+
+
+@pytest.fixture
+def table() -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    for statement in schema.SCHEMA:
+        connection.execute(statement)
+    yield connection
+    connection.close()
+
+
+def put(
+    table: sqlite3.Connection,
+    number: int,
+    chance: float | None,
+    *,
+    audit: bool = False,
+    big: str = "",
+    truth: str | None = None,
+    model: str = MODEL,
+    label: str | None = "fox",
+) -> None:
+    """One frame of which the device says `label`; `big` answers it, or it waits if it is audited."""
+    said = replace(record(f"{number:032x}", label, final=not audit, truth=truth), model=model, audit_chance=chance)
+    if chance is None and label is not None:
+        said = replace(said, answer=replace(said.answer, reason=Reason.UNSURE))
+    state = State.WAITING if audit else State.FINAL
+    table.execute(schema.INSERT, first_row(replace(said, audit=audit), state, number))
+    if big:
+        reply = cloud(said.answer.frame_id, "mixed")
+        values = (reply.label, 0.9, f'[["{big}", 0.9]]', "big", None, 0.0, reply.frame_id)
+        table.execute(schema.ANSWER, values)
+
+
+def fill(table: sqlite3.Connection) -> None:
+    put(table, 0, None)  # before audits began
+    put(table, 1, 0.1)
+    put(table, 2, 0.1, audit=True, big="fox")
+    put(table, 3, 0.5, audit=True, big="deer", truth="deer")
+    put(table, 4, 0.5, audit=True)
+    put(table, 5, 0.0)
+    put(table, 6, None)
+    put(table, 7, 0.5, audit=True, big="deer", truth="fox")
+    put(table, 8, 0.5, audit=True, big="deer")
+    put(table, 9, 0.5, audit=True, big="deer", model="trailcam 3")
+    put(table, 10, None, label=None)
+
+
+EXPECTED = (
+    AuditCounts(OTHERS, 1),
+    AuditCounts(0.0, 1),
+    AuditCounts(0.1, 2, 1, 1),
+    AuditCounts(0.5, 4, 4, 3, 1, differ=3, labelled=2, wrong=1, lost=1, won=1, open=1),
+)
+
+
+def test_frames_are_counted_by_their_chance(table: sqlite3.Connection) -> None:
+    fill(table)
+    found = read_audits(table, MODEL)
+    assert found.counts == EXPECTED
+    assert found.covered == EXPECTED[2:]
+    assert [(one.exits, one.chance, one.device, one.big, one.truth) for one in found.differences] == [
+        (3, 0.5, "fox", "deer", "deer"),
+        (5, 0.5, "fox", "deer", "fox"),
+        (6, 0.5, "fox", "deer", None),
+    ]
+
+
+def test_counts_of_rows_that_leave_stay(table: sqlite3.Connection) -> None:
+    fill(table)
+    before = read_audits(table, MODEL)
+    for rows in (8, 5):
+        RowLimits(max_rows=rows).enforce(table, 0)
+        after = read_audits(table, MODEL)
+        assert after.counts == before.counts
+        assert [one.exits for one in after.differences] == [
+            one.exits for one in before.differences if one.frame_id in {late.frame_id for late in after.differences}
+        ]
+    assert len(after.differences) < 3
+    assert sum(one.frames for one in after.gone) > 2
+
+
+def test_a_table_without_audits_counts_nothing(table: sqlite3.Connection) -> None:
+    put(table, 0, None)
+    assert read_audits(table, MODEL).counts == ()
