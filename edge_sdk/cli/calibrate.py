@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from edge_sdk.cli.options import (
     picture_option,
     served_big,
     upload_option,
+    view_option,
     writable,
 )
 from edge_sdk.terminal.command import need, when_stopped
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from edge_sdk.images.rendition import Upload
     from edge_sdk.terminal.tables import Rows
+    from edge_sdk.workbench.calibrate_events import EventCalibration
     from edge_sdk.workbench.calibration import Rule
     from edge_sdk.workbench.cascade.hardness import HardnessBin
     from edge_sdk.workbench.cascade.score_comparison import Comparison
@@ -40,6 +42,12 @@ _AS_RIGHT = (
 )
 _ASK = "Write the frames that need a person's label to this CSV, and calibrate later with --answers."
 _ANSWERS = "Calibrate with these labels of the frames that --ask wrote (--eps and --as-right)."
+_PER = (
+    "Calibrate frames alone, or also visits, which are answered once.  [default: visits where the pictures have places "
+    "and capture times]"
+)
+_EVENT_EPS = "Rule of visits: guarantee a loss on those of new places of at most this.  [default: the frames' rule]"
+_SEND = "What of an unsure frame travels where something moved.  [default: as the bundle's policy says]"
 _RECORDS = "Use these files of `edge-sdk records` instead of --data and --big."
 
 
@@ -58,6 +66,10 @@ _RECORDS = "Use these files of `edge-sdk records` instead of --data and --big."
 @click.option(
     "--macs", type=click.FloatRange(0, min_open=True), help="Rule: spend at most this per frame, both models."
 )
+@click.option("--per", type=click.Choice(("frame", "event")), help=_PER)
+@click.option("--event-eps", type=click.FloatRange(-1, 1, min_open=True, max_open=True), help=_EVENT_EPS)
+@view_option("What of a frame the bundle looks at; written into its manifest.  [default: as it says]")
+@click.option("--send", type=click.Choice(("frame", "region")), help=_SEND)
 @click.option("--frames-per-day", default=2000.0, show_default=True, help="Frames that the little model sees in a day.")
 @click.option("--no-gate", is_flag=True, help="Decide by the confidence; learn no gate.")
 @click.option("--ask", type=FILE, callback=writable, help=_ASK)
@@ -73,6 +85,10 @@ def calibrate(
     data: str | None,
     files: tuple[Path, Path] | None,
     delta: float,
+    per: str | None,
+    event_eps: float | None,
+    view: str | None,
+    send: str | None,
     frames_per_day: float,
     no_gate: bool,
     ask: Path | None,
@@ -86,7 +102,8 @@ def calibrate(
     """Choose a bundle's threshold against a big model; writes policy.json.
 
     The threshold follows one rule: --eps, --as-right, --drop, --offload-ratio, --bytes-per-day or --macs. The default
-    is --eps 0.01: with confidence 1 - delta the cascade is at most one point below the big model.
+    is --eps 0.01: with confidence 1 - delta the cascade is at most one point below the big model. Where the pictures
+    are of visits, these get a rule of their own, which promises the same of new places.
     """
     if (data is None) == (files is None):
         raise click.UsageError("expected either --data or --records")
@@ -98,17 +115,23 @@ def calibrate(
         raise click.UsageError(
             "expected one of --ask, --answers and --picture: the curve needs the label of each frame"
         )
+    if files is not None and (view or send):
+        raise click.UsageError("--view and --send are for --data; with --records, give them to `edge-sdk records`")
+    if per == "frame" and event_eps is not None:
+        raise click.UsageError("--event-eps is for --per event")
     need("scipy", *(() if data is None else ("torch", "timm", "safetensors")), *(("matplotlib",) if picture else ()))
     from msgspec.structs import replace
 
     from edge_sdk.model.bundle import open_bundle
     from edge_sdk.terminal.text import open_console, say
+    from edge_sdk.types import View
     from edge_sdk.workbench.calibrate import calibrate_records
     from edge_sdk.workbench.calibration import Rule
+    from edge_sdk.workbench.event_records import has_visits, spaced_frames
     from edge_sdk.workbench.few_labels import calibrate_few
     from edge_sdk.workbench.questions import read_answers
     from edge_sdk.workbench.records_file import load_records
-    from edge_sdk.workbench.write_calibration import write_calibration, write_few
+    from edge_sdk.workbench.write_calibration import write_calibration, write_event_calibration, write_few
 
     given = {name: value for name, value in limits.items() if value is not None} or {"eps": 0.01}
     rule = Rule(**given, delta=delta, frames_per_day=frames_per_day)
@@ -121,7 +144,8 @@ def calibrate(
             say(console, f"--big is not needed with --records, which are of {cloud.info.model}")
     else:
         assert data is not None and big is not None
-        little, cloud = _run(console, bundle, big, data, usual, label_map, unlabelled=bool(ask or answers))
+        views = {"view": view and View(view), "send": send and View(send)}
+        little, cloud = _run(console, bundle, big, data, usual, label_map, views, unlabelled=bool(ask or answers))
     if ask is not None:
         _ask(console, ask, little, cloud, rule, bundle, files)
         return
@@ -131,8 +155,20 @@ def calibrate(
         say(console, f"cascade against big {few.difference.points()} on {few.evaluated} frames")
         say(console, few.sentence())
         return
+    whole = little, cloud
+    if visits := per == "event" or (per is None and has_visits(little)):
+        spaced = spaced_frames(little)
+        little, cloud = little.part(spaced), cloud.part(spaced)
+        say(
+            console,
+            f"frames: {int(spaced.sum())} of {len(spaced)}, one in six of each visit",
+        )
     found = calibrate_records(little, cloud, rule, upload=usual, learned_gate=not no_gate)
-    found = write_calibration(bundle, found, big=cloud.info.reference, rule=rule)
+    event_rule = rule if event_eps is None else Rule(eps=event_eps, delta=delta, frames_per_day=frames_per_day)
+    events = _events(console, *whole, found.policy.temperature, event_rule, per) if visits else None
+    found = write_calibration(bundle, found, big=cloud.info.reference, rule=rule, view=View(little.info.view))
+    if events is not None:
+        write_event_calibration(bundle, events, event_rule)
     if found.comparisons:
         console.print(score_table(found.comparisons))
     console.print(hardness_table(found.bins))
@@ -147,10 +183,12 @@ def calibrate(
         f"cascade against big {found.difference.points()}; {cost}",
     )
     say(console, found.sentence())
+    if events is not None:
+        say(console, events.sentence())
     if picture is not None:
         from edge_sdk.workbench.draw import draw_calibration
 
-        draw_calibration(picture, found, f"{bundle.resolve().name} against {found.policy.calibration['big']}")
+        draw_calibration(picture, found, f"{bundle.resolve().name} against {cloud.info.model}", events)
         say(console, f"wrote {picture}")
 
 
@@ -161,6 +199,7 @@ def _run(
     data: str,
     upload: Upload,
     label_map: dict[str, str],
+    views: Mapping[str, Any],
     *,
     unlabelled: bool,
 ) -> tuple[Records, Records]:
@@ -190,7 +229,26 @@ def _run(
             served_as=served_as,
             unlabelled=unlabelled,
             on_done=on_done,
+            **views,
         )
+
+
+def _events(
+    console: Console, little: Records, cloud: Records, temperature: float, rule: Rule, per: str | None
+) -> EventCalibration | None:
+    """The rule of visits; where they were not asked for and cannot be calibrated, why not."""
+    from edge_sdk.errors import WorkbenchError
+    from edge_sdk.terminal.text import say
+    from edge_sdk.workbench.calibrate_events import calibrate_events
+    from edge_sdk.workbench.event_records import events_from_records
+
+    try:
+        return calibrate_events(events_from_records(little, cloud, temperature), rule)
+    except WorkbenchError as error:
+        if per == "event":
+            raise
+        say(console, f"visits have no rule and are answered frame by frame: {error}")
+        return None
 
 
 def _ask(

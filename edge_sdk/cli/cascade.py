@@ -115,11 +115,8 @@ def _stages(kept: Sequence[Records], temperatures: list[float] | None) -> tuple[
     import numpy as np
 
     from edge_sdk.workbench.cascade.chain import Stage
-    from edge_sdk.workbench.cascade.confidence import fit_temperature
 
-    known = temperatures or [
-        1.0 if one.probabilities is None else fit_temperature(one.logits, one.truths) for one in kept
-    ]
+    known = temperatures or [1.0 if one.probabilities is None else one.fit_temperature() for one in kept]
     # Of two models the MACs decide nothing; where they are unknown, the big one stands for all the cost.
     stand_in = not all(one.info.macs for one in kept)
     stages = []

@@ -162,6 +162,11 @@ def upload_option(text: str) -> Callable[[Command], Command]:
     return option("--upload", callback=parse_upload, metavar=UPLOAD, help=text, old_names=("--as-uploaded",))
 
 
+def view_option(text: str) -> Callable[[Command], Command]:
+    """`--view`: what of a frame the little model looks at."""
+    return option("--view", type=click.Choice(("frame", "region", "both")), help=text)
+
+
 def from_file(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     """The first line of `@FILE`, so that a secret need not stand on the command line; any other value is as it is."""
     if value is None or not value.startswith("@"):

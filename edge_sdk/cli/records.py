@@ -20,6 +20,7 @@ from edge_sdk.cli.options import (
     served_big,
     threads_option,
     upload_option,
+    view_option,
 )
 from edge_sdk.terminal.command import need, when_stopped
 
@@ -33,6 +34,7 @@ _CSV = (
     "Import a third party's records of the same pictures: columns id (the path below the folder), predicted, "
     "probability; the model has the file's name; may be repeated."
 )
+_SEND = "With --upload: what of a picture is sent where something moved."
 _MACS = "Multiply-accumulates per picture of an imported model, such as theirs=4.1G; may be repeated."
 
 
@@ -44,6 +46,8 @@ _MACS = "Multiply-accumulates per picture of an imported model, such as theirs=4
 @out_option("Folder of the records.", folder=True)
 @pretrained_option()
 @upload_option("Run all but the little model, a bundle or else the smallest, on pictures as this encoding leaves them.")
+@view_option("What of a picture the little model looks at.  [default: as the bundle's manifest says, else the frame]")
+@click.option("--send", type=click.Choice(("frame", "region")), default="frame", show_default=True, help=_SEND)
 @threads_option(" of networks in torch; of bundles too where it is given, else they run as on the device, with one")
 @click.option("--csv", "csvs", multiple=True, type=OLD_FILE, help=_CSV)
 @click.option("--macs", multiple=True, callback=parse_macs, metavar="NAME=MACS", help=_MACS)
@@ -55,6 +59,8 @@ def records(
     out: Path,
     pretrained: bool,
     upload: Any,
+    view: str | None,
+    send: str,
     threads: int | None,
     csvs: tuple[Path, ...],
     macs: dict[str, int],
@@ -66,7 +72,7 @@ def records(
     """
     if not models and not csvs:
         raise click.UsageError("expected MODELS to run, or --csv with the records of another program")
-    refuse_without(("--macs", "--csv", "models of files have theirs"))
+    refuse_without(("--macs", "--csv", "models of files have theirs"), ("--send", "--upload", "else nothing is sent"))
     refuse_pretrained(models, pretrained)
     check_names(macs, [path.stem for path in csvs])
     need(*(("torch", "timm") if models else ()), "scipy")
@@ -75,6 +81,7 @@ def records(
 
     console = open_console()
     with loading(console):
+        from edge_sdk.types import View
         from edge_sdk.workbench.data import measuring_split, open_source
         from edge_sdk.workbench.labelled import Split
         from edge_sdk.workbench.recorder import write_records
@@ -100,10 +107,12 @@ def records(
             show("read models", len(subjects), len(models))
         tell_apart(models, subjects)
         if upload is not None:
-            subjects = as_they_arrive(models, subjects, upload)
+            subjects = as_they_arrive(models, subjects, upload, send=View(send))
             for one in subjects:
                 seen = "as the device sees them" if one.upload is None else f"as {upload.name} leaves them"
                 say(console, f"{one.info.model}: pictures {seen}")
+        if view is not None:
+            subjects = [one if one.upload else one.looking_at(View(view)) for one in subjects]
         if label_map:
             subjects = map_labels(subjects, label_map)
 

@@ -308,6 +308,20 @@ def _write_into(path: str | Path, name: str, value: msgspec.Struct) -> None:
         raise BundleError(f"{path / name}: cannot write: {error}") from error
 
 
+def write_view(path: str | Path, view: View) -> None:
+    """Write into `manifest.json` of the bundle in the folder `path` what of a frame its network looks at.
+
+    Raises:
+        BundleError: the folder is not a bundle or cannot be written.
+    """
+    file = Path(path) / MANIFEST_FILE
+    manifest = msgspec.structs.replace(_read(file, Manifest), view=view.value)
+    try:
+        write_whole(file, _json(manifest), durable=True)
+    except OSError as error:
+        raise BundleError(f"{file}: cannot write: {error}") from error
+
+
 def read_golden(bundle: Bundle) -> Image:
     """The golden picture, `uint8 (H, W, 3)` RGB.
 

@@ -16,10 +16,11 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.images.rendition import Upload
 from edge_sdk.model.drift import confidence_histogram
 from edge_sdk.model.policy import Policy
+from edge_sdk.types import View
 from edge_sdk.workbench.agreement import measure_agreement
 from edge_sdk.workbench.calibration import FEWEST, Calibration, Rule, in_words, sharing
 from edge_sdk.workbench.cascade.alignment import aligned_start, aligned_threshold
-from edge_sdk.workbench.cascade.confidence import expected_calibration_error, fit_temperature
+from edge_sdk.workbench.cascade.confidence import expected_calibration_error
 from edge_sdk.workbench.cascade.curve import Bools, Curve, Floats, cascade_curve, lossless, nearest_best, within
 from edge_sdk.workbench.cascade.ensemble import ensemble, fit_ensemble
 from edge_sdk.workbench.cascade.gate import fit_gate, gains, held_out_gains
@@ -64,7 +65,7 @@ def calibrate_records(
     if len(little) < FEWEST:
         raise WorkbenchError(f"expected at least {FEWEST} labelled pictures; got {len(little)}")
     fitting = selection_part(little.group_names, fewest=FEWEST // 4)
-    temperature = fit_temperature(little.logits[fitting], little.truths[fitting])
+    temperature = little.fit_temperature(fitting)
     chances = little.calibrated(temperature)
     little_right, big_right = chances.argmax(axis=1) == little.truths, big.right
     comparisons = _compare(chances[fitting], little, big, fitting, seed)
@@ -118,6 +119,7 @@ def calibrate_records(
         ensemble=weight,
         confidences=confidence_histogram(top),
         agreement=agreement,
+        send=sent_view(big).value,
         upload=upload or Upload(),
         big_macs=big.info.macs,
     )
@@ -160,9 +162,23 @@ def _compare(chances: Floats, little: Records, big: Records, fitting: Bools, see
     )
 
 
+def sent_view(big: Records) -> View:
+    """What of a frame the big model was sent.
+
+    Raises:
+        WorkbenchError: it saw two looks, and one picture travels.
+    """
+    if big.info.view == View.BOTH:
+        raise WorkbenchError(f"{big.info.model}: expected records of what travels, frame or region; got both")
+    return View(big.info.view)
+
+
 def _macs(records: Records) -> float:
-    """MACs of a model per picture; NaN: unknown."""
-    return float(records.info.macs) or float("nan")
+    """MACs of a model per picture, of both looks where there are two; NaN: unknown."""
+    looks = 1.0
+    if records.looks is not None:
+        looks += float((records.looks[:, 0] != records.looks[:, 1]).any(axis=1).mean())
+    return looks * records.info.macs or float("nan")
 
 
 def _ensemble(chances: NDArray[np.float32], big: Records, fitting: Bools) -> tuple[float, Bools]:

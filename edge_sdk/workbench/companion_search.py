@@ -19,7 +19,6 @@ from edge_sdk.model.bundle import MANIFEST_FILE, MODEL_FILE, shipped_bundles
 from edge_sdk.model.made_for import made_for
 from edge_sdk.networks.model_name import plain_name
 from edge_sdk.workbench.cascade.companion import Candidate, Ranked, rank_companions
-from edge_sdk.workbench.cascade.confidence import fit_temperature
 from edge_sdk.workbench.data import open_source
 from edge_sdk.workbench.labelled import Split
 from edge_sdk.workbench.recorder import write_records
@@ -181,7 +180,7 @@ def _little(
 
 def _candidate(calibration: Records, test: Records, power: Power) -> Candidate:
     """Confidences at the temperature that fits the calibration records."""
-    temperature = fit_temperature(calibration.logits, calibration.truths)
+    temperature = calibration.fit_temperature()
     info = calibration.info
     program = Path(info.served_as) / MODEL_FILE  # where it is a bundle
     latency_ms = min(info.latency_ms, test.info.latency_ms)

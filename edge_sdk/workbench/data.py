@@ -8,6 +8,7 @@
 | `simulated://trailcam?seed=7&frames=12000&streams=0.3` | three tenths of the second, the rest of the first |
 | `simulated://trailcam?seed=7&frames=6000&closeups=2` | with two cut-outs around the subject of each |
 | `simulated://trailcam?seed=7&frames=4000&streams=1&stride=10` | every tenth frame of the streams (default: third) |
+| `simulated://trailcam?seed=7&frames=4000&streams=1&gate=1&each=60` | visits: of 60 frames a place those with motion |
 
 Splits never share a picture. In a folder, a hash of the file's name decides: a tenth each is for validation,
 calibration and test. For the simulated camera each split has camera seeds of its own (`FIRST_SEED`), and each camera

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from edge_sdk.durable.files import write_whole
 from edge_sdk.errors import WorkbenchError
+from edge_sdk.workbench.calibrate_events import EventCalibration
 from edge_sdk.workbench.calibration import Calibration
 from edge_sdk.workbench.cascade.companion import Ranked
 from edge_sdk.workbench.cascade.curve import Curve
@@ -26,25 +27,30 @@ LETTERS = rc_context({"text.parse_math": False})  # a dollar sign in a name is a
 
 
 @LETTERS
-def draw_calibration(path: Path, found: Calibration, title: str) -> None:
+def draw_calibration(path: Path, found: Calibration, title: str, events: EventCalibration | None = None) -> None:
     """Draw a calibration: curve, exit ratio, hardness and scores.
 
     Args:
         path: the PNG to write.
         found: the calibration.
         title: heading of the drawing.
+        events: the calibration of visits, which gets a panel of its own.
 
     Raises:
         WorkbenchError: the file cannot be written.
     """
-    figure = headed_figure(title, 13, 8)
-    axes = figure.subplot_mosaic([["curve", "ratio"], ["hard", "scores"]])
+    panels: list[Any] = [["curve", "ratio"], ["hard", "scores"]]
+    figure = headed_figure(title, 13, 8 if events is None else 12)
+    panels += [] if events is None else [["events", "events"]]
+    axes = figure.subplot_mosaic(panels)
     for axis in axes.values():
         axis.spines[["top", "right"]].set_visible(False)
     _draw_curve(axes["curve"], found)
     _draw_ratio(axes["ratio"], found)
     _draw_hardness(axes["hard"], found.bins)
     _draw_scores(axes["scores"], found.comparisons)
+    if events is not None:
+        _draw_events(axes["events"], events)
     save_figure(figure, path)
 
 
@@ -94,6 +100,17 @@ def _draw_ratio(axis: Any, found: Calibration) -> None:
     score = "minus the expected gain" if found.policy.gate is not None else "confidence"
     axis.set(title="Exit ratio and accuracy by threshold", xlabel=f"threshold on {score}", ylabel="%", ylim=(0, 103))
     axis.legend(fontsize=8)
+
+
+def _draw_events(axis: Any, found: EventCalibration) -> None:
+    axis.plot(100 * (1 - found.curve_exits), 100 * found.curve_accuracy, color=NAVY, label="cascade, every threshold")
+    axis.axhline(100 * found.big_accuracy, color=CORAL, linewidth=1, linestyle="--", label="big model on every frame")
+    axis.axhline(100 * found.little_accuracy, color=TEAL, linewidth=1, linestyle=":", label="little model alone")
+    chosen = 100 * (1 - found.exit_ratio), 100 * found.accuracy
+    axis.scatter(*chosen, s=60, color=GOLD, edgecolor="black", zorder=5, label="chosen")
+    axis.set(title="Visits, answered once", xlabel="visits that send a frame, %")
+    honest_percentages(axis, "visits answered rightly")
+    axis.legend(fontsize=8, loc="lower right")
 
 
 def _draw_hardness(axis: Any, bins: Sequence[HardnessBin]) -> None:

@@ -18,6 +18,7 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.nothing import says_nothing
 from edge_sdk.model.policy import EventRule
 from edge_sdk.workbench.cascade.curve import Bools, Floats
+from edge_sdk.workbench.records import UNKNOWN, Records, check_same
 
 MOST_BEST = 5
 """Frames of an event that are kept: no rule asks for more."""
@@ -25,7 +26,6 @@ GAP_S = 10.0
 """Seconds without a frame that end an event."""
 LONGEST_S = 120.0
 """Seconds after which an event ends though frames go on coming."""
-_UNKNOWN = -1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,6 +139,64 @@ def group_frames(places: Sequence[str], times: Floats, *, gap_s: float = GAP_S, 
     return found
 
 
+def events_from_records(little: Records, big: Records, temperature: float) -> EventRecords:
+    """The events of a pair's records; frames are put together by place and capture time, in whatever order they stand.
+
+    Args:
+        little: the bundle's.
+        big: the big model's, of each frame as it would travel; it is also the reference.
+        temperature: of the bundle's policy.
+
+    Raises:
+        WorkbenchError: records that do not fit one another, without capture times, or of the top class alone.
+    """
+    check_same(little, big)
+    events = event_of_frames(little)
+    if big.probabilities is None or little.places is None or not (events >= 0).any():
+        raise WorkbenchError(
+            "expected records of visits: with all probabilities, places and capture times (photos with EXIF times, or "
+            "simulated://trailcam?...&streams=1&gate=1)"
+        )
+    return gather_events(
+        little.info.labels,
+        events=events,
+        ids=little.ids,
+        places=little.places,
+        truths=little.truths,
+        little=little.calibrated(temperature),
+        sent=big.probabilities.astype(np.float32),
+        upload_bytes=big.upload_bytes,
+    )
+
+
+def event_of_frames(records: Records) -> NDArray[np.int64]:
+    """`int64 (N,)`: the event of each record, as `group_frames` gives it; -1: none."""
+    if records.times is None or records.places is None:
+        return np.full(len(records), -1, np.int64)
+    order = np.lexsort((records.times, records.places))
+    grouped = group_frames(records.places[order].tolist(), records.times[order])
+    found = np.full(len(records), -1, np.int64)
+    found[order] = np.where(grouped >= 0, order[grouped], -1)
+    return found
+
+
+def has_visits(records: Records) -> bool:
+    """Whether some event has two frames or more."""
+    found = event_of_frames(records)
+    return len(np.unique(found[found >= 0])) < int((found >= 0).sum())
+
+
+def spaced_frames(records: Records, every: int = 6) -> NDArray[np.bool_]:
+    """`bool (N,)`: of each event each `every`-th frame, since neighbours look alike; all others."""
+    found = event_of_frames(records)
+    moments = np.zeros(len(records)) if records.times is None else records.times
+    order = np.lexsort((moments, found))
+    place = np.arange(len(order)) - np.searchsorted(found[order], found[order])
+    kept = np.zeros(len(records), np.bool_)
+    kept[order] = (place % every == 0) | (found[order] < 0)
+    return kept
+
+
 def emptiness(chances: Floats, labels: Sequence[str]) -> Floats:
     """`float64 (N,)`: the probability of the classes of nothing there; without any, how unsure the model is."""
     empty = [number for number, label in enumerate(labels) if says_nothing(label)]
@@ -206,8 +264,8 @@ def _least(rows: NDArray[np.intp], empty: Floats) -> NDArray[np.intp]:
 
 
 def _truth(truths: NDArray[np.int64], nothing: Sequence[int]) -> int:
-    known = truths[truths != _UNKNOWN]
+    known = truths[truths != UNKNOWN]
     seen = known[~np.isin(known, nothing)]
     if not len(known):
-        return _UNKNOWN
+        return UNKNOWN
     return int(np.bincount(seen if len(seen) else known).argmax())

@@ -37,7 +37,6 @@ from edge_sdk.model.policy import Policy
 from edge_sdk.workbench.agreement import measure_agreement
 from edge_sdk.workbench.calibration import FEWEST, Rule, in_words, sending, sharing
 from edge_sdk.workbench.cascade.alignment import aligned_start, aligned_threshold
-from edge_sdk.workbench.cascade.confidence import fit_temperature
 from edge_sdk.workbench.cascade.curve import Bools, Floats
 from edge_sdk.workbench.cascade.group_split import selection_part
 from edge_sdk.workbench.cascade.guarantee import guaranteed_threshold, likely_start, quantile_candidates
@@ -223,7 +222,7 @@ def _plan(little: Records, big: Records, rule: Rule) -> _Plan:
     if len(little) < FEWEST:
         raise WorkbenchError(f"expected at least {FEWEST} pictures; got {len(little)}")
     fitting = selection_part(little.group_names, fewest=FEWEST // 4)
-    temperature = fit_temperature(little.logits[fitting], big.predicted[fitting])
+    temperature = little.fit_temperature(fitting, big.predicted)
     score = little.calibrated(temperature).max(axis=1).astype(np.float64)
     return _Plan(fitting, temperature, score, quantile_candidates(score[fitting]), little.predicted != big.predicted)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -19,7 +20,8 @@ _FILES_PER_PART = 250
 class FolderSource:
     """Pictures in a folder. Its sub-folders are the classes; pictures outside a sub-folder have no label.
 
-    A file that cannot be decoded is logged and skipped.
+    Folders below those of the classes are places: `fox/camera 3/x.jpg` and `empty/camera 3/y.jpg` are of one. A photo's
+    capture time is that of its EXIF block. A file that cannot be decoded is logged and skipped.
 
     Raises:
         WorkbenchError: there is no such folder, or no picture of this split in it.
@@ -84,12 +86,20 @@ class FolderSource:
         """The pictures of these files, in order, without those that cannot be read."""
         for path in files:
             try:
-                image = read_image(path).image
+                loaded = read_image(path)
             except ImageError as error:
                 _log.warning("left out: %s", error)
                 continue
             name = self._name(path)
-            yield LabelledImage(image, _label_of(name), str(path), name=name)
+            taken = loaded.captured_at
+            yield LabelledImage(
+                loaded.image,
+                _label_of(name),
+                str(path),
+                name=name,
+                place="/".join(name.split("/")[1:-1]),
+                moved_at=math.nan if taken is None else taken.timestamp(),
+            )
 
 
 def _label_of(name: str) -> str | None:

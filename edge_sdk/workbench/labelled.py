@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from edge_sdk.types import Image
+from edge_sdk.types import Image, Region
 
 
 class Split(StrEnum):
@@ -30,6 +31,10 @@ class LabelledImage:
         source: the file, or the camera's address.
         group: name under which results are reported, such as the light; "" if unknown.
         name: unique within the source: the file's path below the folder, or camera seed and number.
+        region: where something moved; None: unknown, or nowhere.
+        place: where it was taken: the camera's address, or its folder below that of the class; "" if unknown.
+        moved_at: capture time, seconds since 1970, of a picture that belongs to a visit; NaN: the time is unknown, or
+            nothing moved.
     """
 
     image: Image
@@ -37,6 +42,9 @@ class LabelledImage:
     source: str = ""
     group: str = ""
     name: str = ""
+    region: Region | None = None
+    place: str = ""
+    moved_at: float = math.nan
 
 
 class Source(Protocol):

@@ -18,7 +18,7 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.images.encode import encode
 from edge_sdk.images.read import decode_image
 from edge_sdk.model.big_reference import LABEL_MAP_CURE, label_difference
-from edge_sdk.types import Image
+from edge_sdk.types import Image, Region, View
 from edge_sdk.workbench.labelled import LabelledImage, Source
 from edge_sdk.workbench.photo_classes import few, meaning_in
 from edge_sdk.workbench.records import UNKNOWN, Records, from_logits, join
@@ -64,6 +64,8 @@ def run_subjects(
     truths: list[int] = []
     groups: list[str] = []
     sources: list[str] = []
+    places: list[str] = []
+    times: list[float] = []
     for picture in pictures:
         if picture.label is None and not unlabelled:
             continue
@@ -74,14 +76,17 @@ def run_subjects(
         truths.append(labels.index(label) if label in labels else UNKNOWN)
         groups.append(picture.group)
         sources.append(picture.source)
+        places.append(picture.place)
+        times.append(picture.moved_at)
         for run in runs:
-            run.add(picture.image)
+            run.add(picture.image, picture.region)
         if on_done is not None:
             on_done(len(ids))
     if not ids:
         raise WorkbenchError(NO_LABELS)
-    kept = groups if any(groups) else None
-    return [run.records(ids, truths, kept, sources) for run in runs]
+    visits = not np.isnan(times).all()
+    known = groups if any(groups) else None, sources, places if visits else None, times if visits else None
+    return [run.records(ids, truths, *known) for run in runs]
 
 
 class _Run:
@@ -92,19 +97,25 @@ class _Run:
         self._order = [subject.info.labels.index(label) for label in labels]
         self._info = msgspec.structs.replace(subject.info, labels=labels)
         self._waiting: list[Image] = []
+        self._looks: list[tuple[int, int]] = []  # rows of a picture's first and last look
+        self._rows = 0
         self._logits: list[NDArray[np.float32]] = []
         self._sizes: list[int] = []
 
-    def add(self, image: Image) -> None:
-        upload = self._subject.upload
-        if upload is not None:
-            data = encode(image, upload)
-            self._sizes.append(len(data))
-            image = decode_image(data).image
-        self._waiting.append(self._subject.prepare(image))
+    def add(self, image: Image, region: Region | None) -> None:
+        looks, size = self._subject.looks(image, region), 0
+        for part, upload in looks:
+            if upload is not None:
+                data = encode(part, upload)
+                size += len(data)
+                part = decode_image(data).image
+            self._waiting.append(self._subject.prepare(part))
+        self._sizes.append(size)
+        self._looks.append((self._rows, self._rows + len(looks) - 1))
+        self._rows += len(looks)
         if not self._logits and not self._info.latency_ms:
             self._info = msgspec.structs.replace(self._info, latency_ms=latency_ms(self._subject, self._waiting[0]))
-        if len(self._waiting) == _BATCH:
+        if len(self._waiting) >= _BATCH:
             self._flush()
 
     def _flush(self) -> None:
@@ -112,10 +123,21 @@ class _Run:
             self._logits.append(self._subject.logits(self._waiting)[:, self._order])
             self._waiting = []
 
-    def records(self, ids: list[str], truths: list[int], groups: list[str] | None, sources: list[str]) -> Records:
+    def records(
+        self,
+        ids: list[str],
+        truths: list[int],
+        groups: list[str] | None,
+        sources: list[str],
+        places: list[str] | None,
+        times: list[float] | None,
+    ) -> Records:
         self._flush()
         sizes = self._sizes if self._subject.upload is not None else None
-        return from_logits(self._info, ids, truths, np.concatenate(self._logits), sizes, groups, sources)
+        logits = np.concatenate(self._logits)
+        if self._subject.view is View.BOTH:
+            logits = logits[np.array(self._looks)]
+        return from_logits(self._info, ids, truths, logits, sizes, groups, sources, places, times)
 
 
 def write_records(
@@ -196,9 +218,17 @@ def write_records(
 
 def _data(source: Source, subject: Subject) -> str:
     """Identifies the pictures that a model has seen, and their encoding."""
-    upload = subject.upload
     pictures = sum(source.size(part) for part in range(source.parts))  # a simulated source's key does not tell
-    return f"{source.key} {pictures} {upload.name if upload else 'as they are'}"
+    return f"{source.key} {pictures} {_seen(subject, 'as they are')}"
+
+
+def _seen(subject: Subject, plain: str) -> str:
+    """What a model sees of each picture, in short."""
+    seen = subject.upload.name if subject.upload else plain
+    if subject.view is not View.FRAME:
+        near = subject.region_upload.name if subject.upload and subject.region_upload else ""
+        seen += f"-{subject.view}{near}"
+    return seen
 
 
 def _done(path: Path, subject: Subject, source: Source) -> bool:
@@ -214,8 +244,7 @@ def _done(path: Path, subject: Subject, source: Source) -> bool:
 def _part(work: Path, name: str, source: Source, subject: Subject, part: int) -> Path:
     """File of a part of a model's records; differs by source, model and encoding."""
     info = subject.info
-    upload = subject.upload
-    seen = upload.name if upload else "plain"
+    seen = _seen(subject, "plain")
     if info.label_map:
         seen += f"-{hashlib.sha256(msgspec.json.encode(info.label_map, order='sorted')).hexdigest()[:8]}"
     return work / f"{name}-{info.macs}-{info.parameters}-{seen}-{source.key}" / f"{part:05d}-{source.size(part)}.npz"

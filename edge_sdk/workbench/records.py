@@ -15,12 +15,18 @@ from numpy.typing import NDArray
 
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.big_reference import BigReference, label_difference
-from edge_sdk.workbench.cascade.confidence import softmax, to_logits
+from edge_sdk.types import View
+from edge_sdk.workbench.cascade.confidence import fit_looks_temperature, fit_temperature, softmax, to_logits
 
 FORMAT = "edge-sdk-records-1"
+_UNKNOWN_AS = {"places": "", "times": np.nan}
 UNKNOWN = -1
 """The truth of a picture that nobody has labelled."""
-ARRAYS = ("ids", "truths", "predicted", "confidence", "probabilities", "energy", "upload_bytes", "groups", "sources")
+ARRAYS = (
+    *("ids", "truths", "predicted", "confidence", "probabilities", "energy", "upload_bytes", "groups", "sources"),
+    *("places", "times", "looks"),
+)
+"""Arrays of a file, in the order of the fields; those that an older version did not write are None."""
 
 
 class RecordsInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +46,7 @@ class RecordsInfo(msgspec.Struct, frozen=True, kw_only=True):
         served_as: what `cloud-server --model` takes to serve it; "": unknown.
         fingerprint: of its file (`edge_sdk.model.big_reference`); "": unknown.
         label_map: that led its own labels to these; empty: they are its own.
+        view: what of a picture it looked at, or, of a model in the cloud, what of it was sent.
     """
 
     format: str = FORMAT
@@ -56,6 +63,7 @@ class RecordsInfo(msgspec.Struct, frozen=True, kw_only=True):
     served_as: str = ""
     fingerprint: str = ""
     label_map: dict[str, str] = {}
+    view: str = View.FRAME.value
 
     @property
     def reference(self) -> BigReference:
@@ -83,7 +91,12 @@ class Records:
         energy: `float32 (N,)`, log of the sum of exponentials of the logits, or None.
         upload_bytes: `int64 (N,)`, size of the encoded picture, or None if it was not encoded.
         groups: `str (N,)`, name under which results on each picture are reported, such as its light; or None.
-        sources: `str (N,)`, the origin of each picture, such as its camera; or None.
+        sources: `str (N,)`, the origin of each picture, such as its camera or its file; or None.
+        places: `str (N,)`, where each picture was taken; "" unknown; or None.
+        times: `float64 (N,)`, capture times, seconds since 1970; NaN: unknown, or the picture belongs to no visit; or
+            None.
+        looks: `float16 (N, 2, C)`, the probabilities of the whole frame and of the region, of which `probabilities` is
+            the mean; or None, where the model looks once.
 
     Raises:
         WorkbenchError: arrays that do not fit one another, labels out of range, probabilities outside [0, 1].
@@ -99,6 +112,9 @@ class Records:
     upload_bytes: NDArray[np.int64] | None = None
     groups: NDArray[np.str_] | None = None
     sources: NDArray[np.str_] | None = None
+    places: NDArray[np.str_] | None = None
+    times: NDArray[np.float64] | None = None
+    looks: NDArray[np.float16] | None = None
 
     def __post_init__(self) -> None:
         name, count, classes = self.info.model, len(self.ids), len(self.info.labels)
@@ -108,8 +124,8 @@ class Records:
             raise WorkbenchError(f"{name}: expected at least one record; got none")
         if len(np.unique(self.ids)) != count:
             raise WorkbenchError(f"{name}: expected unique sample ids; some come twice")
-        shapes = {"truths": (count,), "predicted": (count,), "confidence": (count,), "probabilities": (count, classes)}
-        shapes |= {"energy": (count,), "upload_bytes": (count,), "groups": (count,), "sources": (count,)}
+        shapes: dict[str, tuple[int, ...]] = dict.fromkeys(ARRAYS, (count,))
+        shapes |= {"probabilities": (count, classes), "looks": (count, 2, classes)}
         for field, shape in shapes.items():
             array = getattr(self, field)
             if array is not None and array.shape != shape:
@@ -120,7 +136,7 @@ class Records:
                 raise WorkbenchError(
                     f"{name}: expected {field} from 0 to {classes - 1}; got {array.min()} to {array.max()}"
                 )
-        for field in ("confidence", "probabilities"):
+        for field in ("confidence", "probabilities", "looks"):
             array = getattr(self, field)
             if array is not None and not ((array >= 0) & (array <= 1.001)).all():
                 row = int(np.flatnonzero(~((array >= 0) & (array <= 1.001)).reshape(count, -1).all(axis=1))[0])
@@ -162,6 +178,8 @@ class Records:
     def logits(self) -> NDArray[np.float32]:
         """`float32 (N, C)` logits; without the energy they are known up to a constant per row.
 
+        Of a model that looks twice they are those of the mean of its probabilities.
+
         Raises:
             WorkbenchError: only the top class is known.
         """
@@ -171,8 +189,27 @@ class Records:
         return logits if self.energy is None else logits + self.energy[:, None]
 
     def calibrated(self, temperature: float) -> NDArray[np.float32]:
-        """`float32 (N, C)` probabilities at another temperature."""
-        return softmax(self.logits, temperature)
+        """`float32 (N, C)` probabilities at another temperature; of two looks the mean, as on the device."""
+        if self.looks is None:
+            return softmax(self.logits, temperature)
+        one, two = (softmax(to_logits(self.looks[:, look]), temperature) for look in (0, 1))
+        return (one + two) / np.float32(2)
+
+    def fit_temperature(
+        self, chosen: NDArray[np.bool_] | None = None, truths: NDArray[np.integer] | None = None
+    ) -> float:
+        """The temperature of least negative log-likelihood on the chosen records (default: all).
+
+        Args:
+            chosen: `bool (N,)`.
+            truths: `int (N,)` to be likely, where those are not the records' own.
+        """
+        wanted = self.truths if truths is None else truths
+        mine = np.ones(len(self), np.bool_) if chosen is None else chosen
+        if self.looks is None:
+            return fit_temperature(self.logits[mine], wanted[mine])
+        looks = self.looks[mine]
+        return fit_looks_temperature([to_logits(looks[:, look]) for look in (0, 1)], wanted[mine])
 
     def part(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Records:
         """The chosen records alone, in that order."""
@@ -180,18 +217,7 @@ class Records:
         def cut(array: NDArray[Any] | None) -> Any:
             return None if array is None else array[chosen]
 
-        return Records(
-            self.info,
-            self.ids[chosen],
-            self.truths[chosen],
-            self.predicted[chosen],
-            self.confidence[chosen],
-            cut(self.probabilities),
-            cut(self.energy),
-            cut(self.upload_bytes),
-            cut(self.groups),
-            cut(self.sources),
-        )
+        return Records(self.info, *(cut(getattr(self, name)) for name in ARRAYS))
 
 
 def from_logits(
@@ -202,22 +228,31 @@ def from_logits(
     upload_bytes: Sequence[int] | None = None,
     groups: Sequence[str] | None = None,
     sources: Sequence[str] | None = None,
+    places: Sequence[str] | None = None,
+    times: Sequence[float] | None = None,
 ) -> Records:
-    """Records from a model's `(N, C)` logits."""
-    probabilities = softmax(logits)
-    top = np.asarray(logits).max(axis=1)
-    energy = top - np.log(probabilities.max(axis=1))
+    """Records from a model's `(N, C)` logits; or `(N, 2, C)`, of two looks at each picture, whose mean it answers."""
+    looks = None
+    if np.ndim(logits) == 3:
+        looks = np.stack([softmax(logits[:, 0]), softmax(logits[:, 1])], axis=1)
+        probabilities, energy = looks.mean(axis=1), None
+    else:
+        probabilities = softmax(logits)
+        energy = (np.asarray(logits).max(axis=1) - np.log(probabilities.max(axis=1))).astype(np.float32)
     return Records(
         info,
         np.array(ids, dtype=np.str_),
         np.array(truths, np.int64),
-        np.asarray(logits).argmax(axis=1).astype(np.int64),
+        (probabilities if looks is not None else np.asarray(logits)).argmax(axis=1).astype(np.int64),
         probabilities.max(axis=1),
         probabilities.astype(np.float16),
-        energy.astype(np.float32),
+        energy,
         None if upload_bytes is None else np.array(upload_bytes, np.int64),
         None if groups is None else np.array(groups, dtype=np.str_),
         None if sources is None else np.array(sources, dtype=np.str_),
+        None if places is None else np.array(places, dtype=np.str_),
+        None if times is None else np.array(times, np.float64),
+        None if looks is None else looks.astype(np.float16),
     )
 
 
@@ -226,6 +261,9 @@ def join(parts: Sequence[Records]) -> Records:
 
     def whole(name: str) -> Any:
         arrays = [getattr(part, name) for part in parts]
+        if name in _UNKNOWN_AS and any(array is not None for array in arrays):
+            unknown = _UNKNOWN_AS[name]
+            arrays = [np.full(len(part), unknown) if a is None else a for a, part in zip(arrays, parts, strict=True)]
         return None if any(array is None for array in arrays) else np.concatenate(arrays)
 
     return Records(parts[0].info, *(whole(name) for name in ARRAYS))

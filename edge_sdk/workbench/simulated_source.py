@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count as count_up
 from itertools import groupby, islice
 from operator import itemgetter
@@ -14,6 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 
+from edge_sdk.camera.gate import GateReason, MotionGate
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.workbench.closeups import cut_out, find_changes
 from edge_sdk.workbench.labelled import LabelledImage, Split
@@ -38,6 +40,9 @@ class SimulatedSource:
         closeups: number of cut-outs that follow each balanced frame.
         stride: every `stride`-th frame of a stream is used, because neighbours look alike.
         split: decides the camera seeds.
+        gate: pictures of streams are those that the motion gate admits, and belong to visits; each camera seed begins
+            at an hour of its own, so that few frames of many see the whole day.
+        each: frames of each camera seed.
     """
 
     seed: int
@@ -46,6 +51,8 @@ class SimulatedSource:
     closeups: int
     split: Split
     stride: int = 3
+    gate: bool = False
+    each: int = FRAMES_PER_SEED
 
     @classmethod
     def from_address(cls, address: str, split: Split) -> SimulatedSource:
@@ -56,10 +63,10 @@ class SimulatedSource:
         """
         parts = urlsplit(address)
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
-        unknown = sorted(set(options) - {"seed", "frames", "streams", "closeups", "stride"})
+        unknown = sorted(set(options) - {"seed", "frames", "streams", "closeups", "stride", "gate", "each"})
         if parts.netloc != "trailcam" or unknown:
             raise WorkbenchError(
-                f"expected simulated://trailcam with seed, frames, streams, closeups, stride; got {address}"
+                f"expected simulated://trailcam with seed, frames, streams, closeups, stride, gate, each; got {address}"
             )
         try:
             source = cls(
@@ -68,11 +75,13 @@ class SimulatedSource:
                 streams=float(options.get("streams", "0")),
                 closeups=int(options.get("closeups", "0")),
                 split=split,
-                stride=int(options.get("stride", "3")),
+                stride=int(options.get("stride", "1" if options.get("gate") == "1" else "3")),
+                gate=bool(int(options.get("gate", "0"))),
+                each=int(options.get("each", str(FRAMES_PER_SEED))),
             )
         except ValueError as error:
             raise WorkbenchError(
-                f"expected numbers for seed, frames, streams, closeups, stride; got {address}"
+                f"expected numbers for seed, frames, streams, closeups, stride, gate, each; got {address}"
             ) from error
         if not (
             0 <= source.seed < 1000
@@ -80,12 +89,16 @@ class SimulatedSource:
             and 0 <= source.streams <= 1
             and 0 <= source.closeups < 10
             and 0 < source.stride <= 1000
+            and 0 < source.each <= 100_000
         ):
             raise WorkbenchError(
-                f"expected seed 0..999, frames of 1 or more, streams 0..1, closeups 0..9, stride 1..1000; got {address}"
+                "expected seed 0..999, frames of 1 or more, streams 0..1, closeups 0..9, stride 1..1000, "
+                f"each 1..100000; got {address}"
             )
-        if source.frames > FRAMES_PER_SEED * SEEDS_PER_ADDRESS:
-            raise WorkbenchError(f"expected at most {FRAMES_PER_SEED * SEEDS_PER_ADDRESS} frames; got {source.frames}")
+        if source.gate and (source.streams < 1 or source.stride > 1):
+            raise WorkbenchError(f"expected gate=1 with streams=1 and every frame (stride=1); got {address}")
+        if source.frames > source.each * SEEDS_PER_ADDRESS:
+            raise WorkbenchError(f"expected at most {source.each * SEEDS_PER_ADDRESS} frames; got {source.frames}")
         return source
 
     @property
@@ -98,7 +111,7 @@ class SimulatedSource:
     @property
     def parts(self) -> int:
         """One part for each camera seed."""
-        return -(-self.frames // FRAMES_PER_SEED)
+        return -(-self.frames // self.each)
 
     @property
     def key(self) -> str:
@@ -106,8 +119,11 @@ class SimulatedSource:
         import edge_sdk.camera.simulated as simulated
 
         stride = "" if self.stride == 3 else f" {self.stride}"
+        stride += f" gate {self.each}" if self.gate else "" if self.each == FRAMES_PER_SEED else f" each {self.each}"
         digest = hashlib.sha256(f"{self.seed} {self.streams} {self.closeups} {self.split}{stride}".encode())
-        for path in sorted(Path(str(simulated.__file__)).parent.glob("*.py")):
+        folder = Path(str(simulated.__file__)).parent
+        files = sorted(folder.glob("*.py"))
+        for path in [*files, *(folder.parent / name for name in ("gate.py", "regions.py") if self.gate)]:
             digest.update(path.read_bytes())
         return digest.hexdigest()[:16]
 
@@ -119,11 +135,11 @@ class SimulatedSource:
         """The frames of one camera seed."""
         seed = FIRST_SEED[self.split] + self.seed * SEEDS_PER_ADDRESS + part
         if int((part + 1) * self.streams) > int(part * self.streams):
-            return _stream(seed, self._frames(part), self.stride)
+            return _stream(seed, self._frames(part), self.stride, self.gate)
         return _balanced(seed, self._frames(part), self.closeups)
 
     def _frames(self, part: int) -> int:
-        return min(FRAMES_PER_SEED, self.frames - part * FRAMES_PER_SEED)
+        return min(self.each, self.frames - part * self.each)
 
 
 def _balanced(seed: int, count: int, closeups: int) -> Iterator[LabelledImage]:
@@ -145,13 +161,37 @@ def _balanced(seed: int, count: int, closeups: int) -> Iterator[LabelledImage]:
                     yield LabelledImage(close, label, address, light, f"{name}/{cut}")
 
 
-def _stream(seed: int, count: int, stride: int) -> Iterator[LabelledImage]:
+def _stream(seed: int, count: int, stride: int, gated: bool) -> Iterator[LabelledImage]:
+    """Every `stride`-th frame, with the region that the motion gate gives it when it sees them all."""
     from edge_sdk.camera.simulated import SimulatedCamera
+    from edge_sdk.camera.simulated.camera import START
 
-    with SimulatedCamera(seed=seed, frames=count * stride) as camera:
-        for index, frame in enumerate(islice(camera, 0, None, stride)):
-            light = _light(frame.captured_at)
-            yield LabelledImage(frame.image, frame.truth, frame.source, light, f"{seed}/{index:04d}")
+    gate, start = MotionGate(), start_at(seed) if gated else START
+    with SimulatedCamera(seed=seed, frames=count * stride, start=start) as camera:
+        for number, frame in enumerate(camera):
+            admitted = gate.admits(frame)
+            if number % stride or (gated and not admitted) or gate.last is None:
+                continue
+            light, regions = _light(frame.captured_at), gate.last.regions
+            visits = gated and gate.last.reason in (GateReason.MOTION, GateReason.HOLD)
+            yield LabelledImage(
+                frame.image,
+                frame.truth,
+                frame.source,
+                light,
+                f"{seed}/{number // stride:04d}",
+                regions[0] if regions else None,
+                frame.source,
+                frame.captured_at.timestamp() if visits else math.nan,
+            )
+
+
+def start_at(seed: int) -> datetime:
+    """When the gated stream of a camera seed begins: any hour of the day."""
+    from edge_sdk.camera.simulated.camera import START
+    from edge_sdk.camera.simulated.texture import generator
+
+    return START + timedelta(hours=float(generator(61, seed).uniform(0, 24)))
 
 
 def _light(time: datetime) -> str:

@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.errors import WorkbenchError
+from edge_sdk.images.close_up import close_up
 from edge_sdk.images.rendition import Upload
 from edge_sdk.model.big_reference import fingerprint_of
 from edge_sdk.model.bundle import MANIFEST_FILE, InputSpec, shipped_bundles
 from edge_sdk.model.inputs import prepare
 from edge_sdk.model.little import LittleModel
 from edge_sdk.networks.model_name import is_file_name, join_name, plain_name, split_name
-from edge_sdk.types import Image
+from edge_sdk.types import Image, Region, View
 from edge_sdk.workbench.records import RecordsInfo
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class Subject:
         logits: maps N prepared pictures to `float32 (N, C)`.
         upload: encoding through which the model sees each picture; None: the picture itself.
         input: the input specification; None: unknown.
+        view: what of a picture it looks at; of a model with an `upload`, what of it is sent.
+        region_upload: encoding of a region's surroundings; None: as `upload`.
     """
 
     info: RecordsInfo
@@ -49,10 +52,34 @@ class Subject:
     logits: Callable[[Sequence[Image]], NDArray[np.float32]]
     upload: Upload | None = None
     input: InputSpec | None = None
+    view: View = View.FRAME
+    region_upload: Upload | None = None
+
+    def looks(self, image: Image, region: Region | None) -> list[tuple[Image, Upload | None]]:
+        """What of a picture the model sees: one or two parts of it, each with its encoding.
+
+        Without a region that is the whole picture. The parts are those of `LittleModel.looks` and, of what is sent, of
+        the device's admission.
+        """
+        whole = image, self.upload
+        if region is None or self.view is View.FRAME:
+            return [whole]
+        height, width = image.shape[:2]
+        upload = self.upload and (self.region_upload or self.upload)
+        proportions = (width, height) if self.input is None else (self.input.width, self.input.height)
+        if upload is not None:
+            proportions = upload.crop or (width, height)
+        near = close_up(region, width, height, *proportions).of(image)
+        return [whole, (near, upload)] if self.view is View.BOTH else [(near, upload)]
 
     def timed(self, latency_ms: float) -> Subject:
         """The same model with a known latency, which is not measured again."""
         return replace(self, info=msgspec.structs.replace(self.info, latency_ms=latency_ms))
+
+    def looking_at(self, view: View, region_upload: Upload | None = None) -> Subject:
+        """The same model with another view, and the encoding of what is sent of it."""
+        info = msgspec.structs.replace(self.info, view=view.value)
+        return replace(self, info=info, view=view, region_upload=region_upload)
 
     def served_as(self, model: str, fingerprint: str | None = None) -> Subject:
         """The same model with what `cloud-server --model` takes to serve it, and the fingerprint of its file."""
@@ -67,6 +94,7 @@ def open_subject(
     threads: int = 1,
     upload: Upload | None = None,
     label_map: Mapping[str, str] | None = None,
+    view: View | None = None,
 ) -> Subject:
     """A model by name: a bundle (run in the device's runtime), a checkpoint, or a timm name.
 
@@ -77,6 +105,7 @@ def open_subject(
         threads: of a bundle's runtime.
         upload: the model sees pictures after this encoding, as a server does.
         label_map: from the model's labels to coarser ones, as a server's.
+        view: what of a picture it looks at; None: what a bundle's manifest says, of others the frame.
 
     Raises:
         BundleError: a bundle that cannot be opened.
@@ -84,6 +113,7 @@ def open_subject(
         ConfigError: the label map names a label that the model does not have.
     """
     subject = _open(name, pretrained, threads, upload)
+    subject = subject if view is None else subject.looking_at(view)
     return subject if not label_map else with_label_map(subject, label_map)
 
 
@@ -112,7 +142,14 @@ def is_bundle(name: str) -> bool:
     return name in shipped_bundles() or (Path(name) / MANIFEST_FILE).is_file()
 
 
-def as_they_arrive(names: Sequence[str], subjects: Sequence[Subject], upload: Upload) -> list[Subject]:
+def as_they_arrive(
+    names: Sequence[str],
+    subjects: Sequence[Subject],
+    upload: Upload,
+    *,
+    send: View = View.FRAME,
+    region_upload: Upload | None = None,
+) -> list[Subject]:
     """The models of one cascade, each with the pictures that it sees: on the device as taken, elsewhere as sent.
 
     Bundles run on the device. Where there is none, or nothing else, the model with the fewest MACs does; a network
@@ -122,12 +159,15 @@ def as_they_arrive(names: Sequence[str], subjects: Sequence[Subject], upload: Up
         names: with which they were opened.
         subjects: the models.
         upload: how pictures are sent.
+        send: what of a picture with a region is sent.
+        region_upload: how a region's surroundings are sent; None: as `upload`.
     """
     little = [is_bundle(name) for name in names]
     if len(little) > 1 and len(set(little)) == 1:
         fewest = min(range(len(little)), key=lambda number: subjects[number].info.macs)
         little = [number == fewest for number in range(len(little))]
-    return [replace(one, upload=None if own else upload) for one, own in zip(subjects, little, strict=True)]
+    sent = [replace(one.looking_at(send, region_upload), upload=upload) for one in subjects]
+    return [replace(one, upload=None) if own else away for one, away, own in zip(subjects, sent, little, strict=True)]
 
 
 def check_names(names: Sequence[str], subjects: Sequence[Subject]) -> None:
@@ -179,13 +219,14 @@ def bundle_subject(model: LittleModel, *, upload: Upload | None = None) -> Subje
         precision=manifest.precision,
         runtime=model.runtime,
         fingerprint=manifest.sha256[:16],
+        view=manifest.view,
     )
     spec = manifest.input
 
     def logits(images: Sequence[Image]) -> NDArray[np.float32]:
         return np.stack([model.logits(image) for image in images])
 
-    return Subject(info, lambda image: prepare(image, spec), logits, upload, spec)
+    return Subject(info, lambda image: prepare(image, spec), logits, upload, spec, View(manifest.view))
 
 
 def torch_subject(module: nn.Module, checkpoint: CheckpointInfo, name: str, *, upload: Upload | None = None) -> Subject:

@@ -11,10 +11,12 @@ import msgspec
 
 from edge_sdk.images.rendition import Upload
 from edge_sdk.model.big_reference import BigReference
-from edge_sdk.model.bundle import open_bundle, write_policy
+from edge_sdk.model.bundle import open_bundle, write_policy, write_view
 from edge_sdk.model.policy import Policy
 from edge_sdk.networks.model_name import is_file_name
+from edge_sdk.types import View
 from edge_sdk.workbench.calibrate import calibrate_records
+from edge_sdk.workbench.calibrate_events import EventCalibration
 from edge_sdk.workbench.calibration import Calibration, Rule
 from edge_sdk.workbench.cascade.score_comparison import GATE, MAX_SOFTMAX
 from edge_sdk.workbench.few_labels import FewLabels
@@ -34,6 +36,8 @@ def calibrate_bundle(
     learned_gate: bool = True,
     label_map: Mapping[str, str] | None = None,
     served_as: str = "",
+    view: View | None = None,
+    send: View | None = None,
     on_done: Callable[[int], None] | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Calibration:
@@ -48,6 +52,8 @@ def calibrate_bundle(
         learned_gate: see `calibrate_records`.
         label_map: from the big model's labels to the bundle's.
         served_as: what `cloud-server --model` takes to serve the big model, where that is not `big` itself.
+        view: what of a picture the bundle looks at; None: as its manifest says.
+        send: what of an unsure picture travels; None: as its policy says.
         on_done: told how many pictures are done.
         now: clock that gives the date written into the policy.
 
@@ -57,10 +63,20 @@ def calibrate_bundle(
     """
     upload = upload or open_bundle(path).policy.upload
     little, cloud = run_pair(
-        path, big, pictures, upload=upload, label_map=label_map, served_as=served_as, on_done=on_done
+        path,
+        big,
+        pictures,
+        upload=upload,
+        label_map=label_map,
+        served_as=served_as,
+        view=view,
+        send=send,
+        on_done=on_done,
     )
     found = calibrate_records(little, cloud, rule, upload=upload, learned_gate=learned_gate)
-    return write_calibration(Path(path), found, big=cloud.info.reference, rule=rule, now=now)
+    return write_calibration(
+        Path(path), found, big=cloud.info.reference, rule=rule, view=View(little.info.view), now=now
+    )
 
 
 def run_pair(
@@ -72,6 +88,8 @@ def run_pair(
     label_map: Mapping[str, str] | None = None,
     served_as: str = "",
     unlabelled: bool = False,
+    view: View | None = None,
+    send: View | None = None,
     on_done: Callable[[int], None] | None = None,
 ) -> tuple[Records, Records]:
     """Records of a bundle and of the big model, which sees pictures as they are sent.
@@ -84,16 +102,20 @@ def run_pair(
         label_map: from the big model's labels to the bundle's.
         served_as: as in `calibrate_bundle`.
         unlabelled: keep pictures without a label too.
+        view: as in `calibrate_bundle`.
+        send: as in `calibrate_bundle`.
         on_done: told how many pictures are done.
 
     Raises:
         BundleError: the bundle cannot be used.
         WorkbenchError: the big model or the pictures cannot be used.
     """
+    bundle = open_bundle(path)
     other = open_subject(big, pretrained=not is_file_name(big), upload=upload, label_map=label_map)
+    other = other.looking_at(View(bundle.policy.send) if send is None else send)
     if served_as:
         other = other.served_as(served_as)
-    subjects = [open_subject(str(open_bundle(path).path)), other]
+    subjects = [open_subject(str(bundle.path), view=view), other]
     little, cloud = run_subjects(subjects, pictures, unlabelled=unlabelled, on_done=on_done)
     return little, cloud
 
@@ -104,11 +126,14 @@ def write_calibration(
     *,
     big: BigReference,
     rule: Rule,
+    view: View | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Calibration:
     """Write a calibration into a bundle's `policy.json`, with the big model's name and facts for people.
 
-    An encoding ladder that was measured with the same big model stays; another one is dropped.
+    What the little model looked at, `view`, is written into its manifest where that says otherwise. A rule of events is
+    dropped: it was found for other probabilities. An encoding ladder that was measured with the same big model stays;
+    another one is dropped.
     """
     facts: dict[str, float | int | str] = {
         "rule": rule.name,
@@ -120,7 +145,28 @@ def write_calibration(
         "big_accuracy": round(found.big_accuracy, 4),
         "promised_loss": round(found.promise, 5),
     }
+    if view is not None and view != open_bundle(path).manifest.view:
+        write_view(path, view)
     return replace(found, policy=_write(path, found.policy, facts, big, rule, now))
+
+
+def write_event_calibration(path: Path, found: EventCalibration, rule: Rule) -> Policy:
+    """Write a rule of events into a bundle's `policy.json`, beside the rule of frames that stands there."""
+    policy = open_bundle(path).policy
+    facts: dict[str, float | int | str] = {
+        "event_rule": rule.name,
+        "events": found.events,
+        "event_places": found.places,
+        "event_exit_ratio": round(found.exit_ratio, 4),
+        "event_little_accuracy": round(found.little_accuracy, 4),
+        "event_cascade_accuracy": round(found.accuracy, 4),
+        "event_big_accuracy": round(found.big_accuracy, 4),
+        "event_promised_loss": round(found.promise, 5),
+        "event_promise_fails_with": found.delta,
+    }
+    policy = msgspec.structs.replace(policy, events=found.rule, calibration=policy.calibration | facts)
+    write_policy(path, policy)
+    return policy
 
 
 def write_few(

@@ -6,7 +6,8 @@ a bundle's `policy.json`; the energy cannot.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from edge_sdk.workbench.cascade.curve import Floats, check_records
 
 MAX_TEMPERATURE = 20.0
 _SMALLEST = 2.0**-25
+_GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 def softmax(logits: Floats, temperature: float = 1.0) -> NDArray[np.float32]:
@@ -99,6 +101,34 @@ def fit_temperature(logits: Floats, truths: NDArray[np.integer]) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if slope(middle) > 0 else (low, middle)
     return 2 / (low + high)
+
+
+def fit_looks_temperature(looks: Sequence[Floats], truths: NDArray[np.integer]) -> float:
+    """As `fit_temperature`, where a model answers with the mean of the probabilities of several looks.
+
+    That likelihood need not be concave: the best of 81 temperatures is refined by golden section.
+
+    Args:
+        looks: each `float (N, C)` logits.
+        truths: `int (N,)`.
+
+    Raises:
+        WorkbenchError: as `fit_temperature`.
+    """
+    for logits in looks:
+        check_labels(logits, truths)
+
+    def loss(log_temperature: float) -> float:
+        mean = np.mean([softmax(logits, math.exp(log_temperature)) for logits in looks], axis=0)
+        return -float(np.log(np.maximum(mean[np.arange(len(truths)), truths], 1e-30)).mean())
+
+    grid = np.linspace(-math.log(MAX_TEMPERATURE), math.log(MAX_TEMPERATURE), 81)
+    middle, step = float(grid[int(np.argmin([loss(float(one)) for one in grid]))]), float(grid[1] - grid[0])
+    low, high = middle - step, middle + step
+    while high - low > 1e-5:
+        inner, outer = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+        low, high = (low, outer) if loss(inner) <= loss(outer) else (inner, high)
+    return min(max(math.exp((low + high) / 2), 1 / MAX_TEMPERATURE), MAX_TEMPERATURE)
 
 
 def expected_calibration_error(confidence: Floats, right: NDArray[np.bool_], bins: int = 15) -> float:
