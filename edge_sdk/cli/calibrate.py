@@ -126,7 +126,7 @@ def calibrate(
     from edge_sdk.terminal.text import open_console, say
     from edge_sdk.types import View
     from edge_sdk.workbench.calibrate import calibrate_records
-    from edge_sdk.workbench.calibration import Rule
+    from edge_sdk.workbench.calibration import FEWEST, Rule
     from edge_sdk.workbench.event_records import has_visits, spaced_frames
     from edge_sdk.workbench.few_labels import calibrate_few
     from edge_sdk.workbench.questions import read_answers
@@ -157,11 +157,11 @@ def calibrate(
         return
     whole = little, cloud
     if visits := per == "event" or (per is None and has_visits(little)):
-        spaced = spaced_frames(little)
+        spaced = spaced_frames(little, FEWEST)
         little, cloud = little.part(spaced), cloud.part(spaced)
         say(
             console,
-            f"frames: {int(spaced.sum())} of {len(spaced)}, one in six of each visit",
+            f"frames: {int(spaced.sum())} of {len(spaced)}, since those of a visit look alike",
         )
     found = calibrate_records(little, cloud, rule, upload=usual, learned_gate=not no_gate)
     event_rule = rule if event_eps is None else Rule(eps=event_eps, delta=delta, frames_per_day=frames_per_day)

@@ -186,15 +186,18 @@ def has_visits(records: Records) -> bool:
     return len(np.unique(found[found >= 0])) < int((found >= 0).sum())
 
 
-def spaced_frames(records: Records, every: int = 6) -> NDArray[np.bool_]:
-    """`bool (N,)`: of each event each `every`-th frame, since neighbours look alike; all others."""
+def spaced_frames(records: Records, fewest: int = 0) -> NDArray[np.bool_]:
+    """`bool (N,)`: frames that do not look alike: of each event one in six, and those of no event.
+
+    Where that leaves fewer than `fewest`, one in three or two, or all.
+    """
     found = event_of_frames(records)
     moments = np.zeros(len(records)) if records.times is None else records.times
     order = np.lexsort((moments, found))
-    place = np.arange(len(order)) - np.searchsorted(found[order], found[order])
-    kept = np.zeros(len(records), np.bool_)
-    kept[order] = (place % every == 0) | (found[order] < 0)
-    return kept
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order)) - np.searchsorted(found[order], found[order])
+    ways = ((place % every == 0) | (found < 0) for every in (6, 3, 2))
+    return next((kept for kept in ways if kept.sum() >= fewest), np.ones(len(records), np.bool_))
 
 
 def emptiness(chances: Floats, labels: Sequence[str]) -> Floats:

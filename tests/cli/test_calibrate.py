@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 from edge_sdk.cli import cli
@@ -91,3 +92,36 @@ def test_few_labels_are_asked_and_taken(
     assert "expected a rule with a guarantee" in capsys.readouterr().err
     assert run(cli, "edge-sdk", [*command[1:], "--ask", str(table)]) == 2
     assert "expected one of --ask, --answers and --picture" in capsys.readouterr().err
+
+
+def test_visits_get_a_rule_of_their_own(
+    fp32_bundle: Path, pair: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = []
+    for path in pair:
+        one = load_records(path)
+        count = len(one)
+        places = np.array([f"place {row % 60 // 3}" for row in range(count)])
+        times = np.array([1000.0 * (row // 3) + row % 3 for row in range(count)])
+        info = msgspec.structs.replace(one.info, view="both" if not files else "region")
+        visits = dataclasses.replace(one, info=info, places=places, times=times)
+        files.append(str(save_records(tmp_path / Path(path).name, visits)))
+    given = ["calibrate", "--bundle", str(fp32_bundle), "--records", *files, "--drop", "0.5"]
+    curve = tmp_path / "curve.png"
+    assert run(cli, "edge-sdk", [*given, "--picture", str(curve)]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "frames: 120 of 120, since those of a visit look alike" in text
+    bundle = open_bundle(fp32_bundle)
+    assert bundle.manifest.view == "both" and bundle.policy.send == "region"
+    facts = bundle.policy.calibration
+    assert bundle.policy.events is not None and facts["events"] == 40 and facts["event_places"] == 20
+    assert "Events: at T = " in text and curve.stat().st_size > 10_000
+    assert run(cli, "edge-sdk", [*given, "--per", "frame"]) == 0
+    assert open_bundle(fp32_bundle).policy.events is None
+    assert run(cli, "edge-sdk", [*given, "--event-eps", "0.001"]) == 0
+    assert "visits have no rule and are answered frame by frame: " in " ".join(capsys.readouterr().out.split())
+    assert run(cli, "edge-sdk", [*given, "--per", "event", "--event-eps", "0.001"]) == 2
+    assert "cannot promise" in capsys.readouterr().err
+    assert run(cli, "edge-sdk", [*given, "--per", "frame", "--event-eps", "0.1"]) == 2
+    assert run(cli, "edge-sdk", [*given, "--view", "both"]) == 2
+    assert "give them to `edge-sdk records`" in capsys.readouterr().err

@@ -11,9 +11,20 @@ from hypothesis import strategies as st
 
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.policy import EventRule
-from edge_sdk.pipeline.events import Events
+from edge_sdk.pipeline.events import Events, EventSettings
 from edge_sdk.types import Frame, Prediction
-from edge_sdk.workbench.event_records import emptiness, gather_events, group_frames, tempered
+from edge_sdk.workbench.event_records import (
+    EventRecords,
+    emptiness,
+    event_of_frames,
+    events_from_records,
+    gather_events,
+    group_frames,
+    has_visits,
+    spaced_frames,
+    tempered,
+)
+from edge_sdk.workbench.records import Records, RecordsInfo, from_logits
 
 LABELS = ("deer", "empty", "fox")
 PICTURE = np.zeros((2, 2, 3), np.uint8)
@@ -21,7 +32,7 @@ PICTURE = np.zeros((2, 2, 3), np.uint8)
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(-15, 60), st.booleans()), max_size=40))
 def test_frames_are_grouped_as_the_device_does(steps: list[tuple[str, int, bool]]) -> None:
-    said, events, now = Prediction(LABELS, np.full(3, 1 / 3, np.float32)), Events(LABELS, _settings()), 0
+    said, events, now = Prediction(LABELS, np.full(3, 1 / 3, np.float32)), Events(LABELS, EventSettings()), 0
     places, times, theirs, rows = [], [], [], {"": -1}
     for row, (place, step, moved) in enumerate(steps):
         now += step
@@ -33,18 +44,12 @@ def test_frames_are_grouped_as_the_device_does(steps: list[tuple[str, int, bool]
     assert group_frames(places, np.array(times)).tolist() == theirs
 
 
-def _settings():  # type: ignore[no-untyped-def]
-    from edge_sdk.pipeline.events import EventSettings
-
-    return EventSettings()
-
-
 def test_a_burst_ends_after_its_frames() -> None:
     times = np.array([0.0, 1, 2, 3, 40, 41])
     assert group_frames(["a"] * 6, times, most=3).tolist() == [0, 0, 0, 3, 4, 4]
 
 
-def gathered():  # type: ignore[no-untyped-def]
+def gathered() -> EventRecords:
     little = np.array([[0.1, 0.8, 0.1], [0.7, 0.1, 0.2], [0.5, 0.3, 0.2], [0.2, 0.6, 0.2], [0.1, 0.9, 0.0]])
     sent = np.array([[0.0, 0.9, 0.1], [0.1, 0.2, 0.7], [0.2, 0.1, 0.7], [0.1, 0.8, 0.1], [0.0, 1.0, 0.0]])
     return gather_events(
@@ -89,3 +94,30 @@ def test_frames_without_events_are_refused() -> None:
             little=np.ones((1, 3)) / 3,
             sent=np.ones((1, 3)) / 3,
         )
+
+
+def _records(model: str, times: list[float], places: list[str] | None = None) -> Records:
+    count = len(times)
+    logits = np.random.default_rng(0).normal(0, 2, (count, 3)).astype(np.float32)
+    names = [f"{row}" for row in range(count)]
+    return from_logits(
+        RecordsInfo(model=model, labels=LABELS), names, [1] * count, logits, places=places or ["x"] * count, times=times
+    )
+
+
+def test_records_of_folders_are_grouped_by_place_and_time_in_any_order() -> None:
+    # A burst whose frames lie in two class folders, so not in the order of time.
+    times, places = [3.0, 100.0, 1.0, np.nan, 2.0, 1.0], ["x", "x", "x", "x", "x", "y"]
+    records = _records("m", times, places)
+    assert event_of_frames(records).tolist() == [2, 1, 2, -1, 2, 5]
+    assert has_visits(records) and not has_visits(_records("m", [1.0, 100.0]))
+    events = events_from_records(records, _records("big", times, places), 1.0)
+    assert sorted(events.counts.tolist()) == [1, 1, 3] and set(events.places.tolist()) == {"x", "y"}
+    with pytest.raises(WorkbenchError, match="expected records of visits"):
+        events_from_records(_records("m", [np.nan]), _records("big", [np.nan]), 1.0)
+
+
+def test_of_each_visit_frames_apart_are_kept() -> None:
+    records = _records("m", [*(float(second) for second in range(14)), 100.0, np.nan])
+    assert np.flatnonzero(spaced_frames(records)).tolist() == [0, 6, 12, 14, 15]
+    assert spaced_frames(records, 7).sum() == 7 and spaced_frames(records, 10).all()

@@ -1,10 +1,13 @@
 """Pictures in folders of classes."""
 
+import math
 import shutil
+from datetime import datetime
 from pathlib import Path
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 
 from edge_sdk.errors import WorkbenchError
@@ -61,3 +64,19 @@ def test_photos_beside_the_class_folders_have_no_label(photos: Path) -> None:
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WorkbenchError, match="0 pictures"):
         open_source(str(tmp_path), Split.TRAIN)
+
+
+def test_a_photo_has_its_place_and_the_time_of_its_exif_block(tmp_path: Path) -> None:
+    taken = PIL.Image.Exif()
+    taken[0x0132] = "2026:05:01 10:00:00"
+    for name, exif in (("fox/camera 3/a.jpg", taken), ("empty/camera 3/b.jpg", PIL.Image.Exif()), ("fox/c.jpg", taken)):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        PIL.Image.new("RGB", (16, 16)).save(tmp_path / name, exif=exif)
+    found = {one.name: one for one in read_all(open_source(str(tmp_path), Split.ALL))}
+    assert {name: one.place for name, one in found.items()} == {
+        "fox/camera 3/a.jpg": "camera 3",
+        "empty/camera 3/b.jpg": "camera 3",
+        "fox/c.jpg": "",
+    }
+    assert found["fox/c.jpg"].moved_at == datetime(2026, 5, 1, 10).astimezone().timestamp()
+    assert math.isnan(found["empty/camera 3/b.jpg"].moved_at)  # the time of the file's last change tells nothing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,10 +12,12 @@ import pytest
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.images.rendition import Upload
 from edge_sdk.model.bundle import InputSpec
+from edge_sdk.model.little import LittleModel
 from edge_sdk.networks.label_groups import label_group
 from edge_sdk.networks.labels import imagenet_labels
+from edge_sdk.types import Region, View
 from edge_sdk.workbench.data import open_source
-from edge_sdk.workbench.labelled import LabelledImage, Split
+from edge_sdk.workbench.labelled import LabelledImage, Split, read_all
 from edge_sdk.workbench.recorder import run_subjects, write_records
 from edge_sdk.workbench.records import check_same
 from edge_sdk.workbench.records_file import load_records
@@ -137,3 +140,37 @@ def test_more_frames_of_the_same_cameras_are_more_records(tmp_path: Path) -> Non
     for frames in (2, 4):
         source = open_source(f"simulated://trailcam?seed=3&frames={frames}", Split.CALIBRATION)
         assert len(load_records(write_records([subject], source, tmp_path)[0])) == frames
+
+
+def test_each_model_sees_its_part_of_a_picture() -> None:
+    image = np.zeros((480, 640, 3), np.uint8)
+    image[..., 2] = 200  # blue, as these models name it
+    image[200:280, 300:380] = (200, 0, 0)
+    region = Region(300, 200, 80, 80, 1.0)
+    pictures = [
+        LabelledImage(image, "red", name="a", region=region, place="x", moved_at=5.0),
+        LabelledImage(image, "blue", name="b"),
+    ]
+    base = callable_subject("c", lambda images: images.mean((1, 2))[:, ::-1] / 50, LABELS, SPEC)
+    sent = replace(base.looking_at(View.REGION, Upload(64, 60)), upload=Upload(320, 80))
+    little, near, whole = run_subjects(
+        [base.looking_at(View.BOTH), sent, replace(base, upload=Upload(320, 80))], pictures
+    )
+    assert little.looks is not None and little.probabilities is not None
+    assert (little.looks[0, 0] != little.looks[0, 1]).any() and (little.looks[1, 0] == little.looks[1, 1]).all()
+    assert little.probabilities[0] == pytest.approx(little.looks[0].mean(axis=0), abs=1e-3)
+    assert near.upload_bytes is not None and whole.upload_bytes is not None
+    assert near.upload_bytes[0] < whole.upload_bytes[0] and near.upload_bytes[1] == whole.upload_bytes[1]
+    assert (little.info.view, near.info.view, whole.info.view) == ("both", "region", "frame")
+    assert little.places is not None and little.places.tolist() == ["x", ""]
+    assert little.times is not None and little.times[0] == 5.0 and np.isnan(little.times[1])
+
+
+def test_a_bundle_in_the_recorder_answers_as_on_the_device() -> None:
+    stream = "simulated://trailcam?seed=4&frames=24&streams=1&gate=1&each=24"
+    pictures = list(read_all(open_source(stream, Split.TEST)))
+    with LittleModel("trailcam") as model:
+        for view in View:
+            records = run_subjects([open_subject("trailcam", view=view)], pictures)[0]
+            device = [model.predict(one.image, one.region, view).probabilities for one in pictures]
+            assert records.calibrated(model.bundle.policy.temperature) == pytest.approx(np.array(device), abs=2e-3)

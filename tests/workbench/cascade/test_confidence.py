@@ -11,6 +11,7 @@ from edge_sdk.workbench.cascade.confidence import (
     SCORES,
     energy,
     expected_calibration_error,
+    fit_looks_temperature,
     fit_temperature,
     softmax,
     to_logits,
@@ -61,3 +62,17 @@ def test_the_calibration_error_of_an_overconfident_model() -> None:
     right = np.array([True] * 6 + [False] * 4)
     assert expected_calibration_error(np.full(10, 0.9), right) == pytest.approx(0.3)
     assert expected_calibration_error(np.full(10, 0.6), right) == pytest.approx(0.0)
+
+
+def test_the_temperature_of_two_looks_is_the_best_of_all() -> None:
+    rng = np.random.default_rng(3)
+    truths = rng.integers(0, 3, 300)
+    looks = [rng.normal(0, 2, (300, 3)) + 3 * np.eye(3)[truths] for _ in range(2)]
+    found = fit_looks_temperature(looks, truths)
+
+    def loss(temperature: float) -> float:
+        mean = (softmax(looks[0], temperature) + softmax(looks[1], temperature)) / 2
+        return -float(np.log(mean[np.arange(300), truths]).mean())
+
+    assert all(loss(found) <= loss(float(other)) + 1e-6 for other in np.geomspace(0.05, 20, 400))
+    assert fit_looks_temperature(looks[:1], truths) == pytest.approx(fit_temperature(looks[0], truths), rel=1e-3)
