@@ -237,7 +237,7 @@ class Archive:
         return None if item is None else item.image
 
     def trim(self) -> None:
-        """Let go of what is too much or too old; called by the thread that commits."""
+        """Let go of what is too much or too old; called by who commits, after it."""
         now_ns, rule = self._table.now_ns(), self._rule
         most = 0 if rule is None else rule.max_bytes
         age_ns = None if rule is None or rule.max_age_s is None else int(rule.max_age_s * 1e9)

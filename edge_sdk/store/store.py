@@ -138,7 +138,7 @@ class Store:
                 with suppress(StorageError, sqlite3.Error):
                     self.spool.load()
                     self.archive.load()
-            self._table.start(self._before_commit)
+            self._table.start(self.spool.sync, self.archive.trim)
             self._opened = opened.pop_all()
 
     def _settle(self, connection: sqlite3.Connection, folder: Path, labels: tuple[str, ...]) -> None:
@@ -188,7 +188,3 @@ class Store:
         if not self._owner.is_here:
             return
         self._opened.close()
-
-    def _before_commit(self) -> None:
-        self.spool.sync()
-        self.archive.trim()

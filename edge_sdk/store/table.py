@@ -78,6 +78,7 @@ class FrameTable:
         self.folder = folder
         self._limits, self._ballast = limits, ballast
         self._before: Callable[[], None] = lambda: None
+        self._after: Callable[[], None] = lambda: None
         self._interval_s = flush_interval_s
         self._inserts: deque[tuple[Any, ...]] = deque(maxlen=_MAX_QUEUED)
         self._changes: list[Change] = []
@@ -110,9 +111,9 @@ class FrameTable:
         assert self.clock is not None
         return self.clock.now_ns()
 
-    def start(self, before: Callable[[], None] = lambda: None) -> None:
-        """Start the thread; `before` is called before each commit, by who commits, holding no lock."""
-        self._before = before
+    def start(self, before: Callable[[], None] = lambda: None, after: Callable[[], None] = lambda: None) -> None:
+        """Start the thread; `before` and `after` are called around each commit, by who commits, holding no lock."""
+        self._before, self._after = before, after
         self._writer.start()
 
     def insert(self, *first: Any, changes: Sequence[Change] = ()) -> None:
@@ -142,6 +143,7 @@ class FrameTable:
             written = self._commit(done) or self._commit(done)
         for then, changed in done:
             then(changed)
+        self._after()
         return written
 
     @contextmanager
