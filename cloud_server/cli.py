@@ -9,11 +9,9 @@ import asyncio
 import logging
 import os
 import re
-import signal
 import sys
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,16 +19,14 @@ from typing import TYPE_CHECKING, Any
 import click
 from platformdirs import user_state_path
 
+from cloud_server.devices_command import devices
 from cloud_server.local import PACKAGES as EXTRAS
+from cloud_server.serving import end_with_stdin, say, serve
+from edge_sdk.errors import EdgeError
 
 if TYPE_CHECKING:
     from cloud_server.access.tls import TlsFiles
-    from cloud_server.config import ServerConfig
-    from cloud_server.server import CloudServer
-    from cloud_server.supervisor import Supervisor
 
-BROKEN = 70
-"""Exit code of a server whose model hangs or fails on everything."""
 HTTP_EXTRAS = ("prometheus_client",)
 DEVICES = ("auto", "cpu", "cuda")
 LEVELS = ("debug", "info", "warning", "error")
@@ -43,13 +39,16 @@ RATE = "Frames a second from one device; further ones are OVERLOADED.  [default:
 STATE = "Folder of the reply cache; none: memory only.  [default: the user's state folder, one for each port]"
 ARCHIVE = "Folder of the frame archive: frames with the model's answers, for training.  [default: no archive]"
 REPORTS = "Folder of what devices report of themselves: answers, usage, health.  [default: reports are not taken]"
+SETTINGS = (
+    "Folder of signed settings (edge-sdk settings sign) that devices get with the reply to a report.  [default: none]"
+)
 GRACE = "Seconds that the model may hang or fail on everything before the process ends with code 70; inf: it stays."
 LIMITS = "TOML file of the four limits above, which goes before them; SIGHUP reads it again."
 HTTP = "Serve /metrics and /healthz over HTTP on this port; 0 takes a free one.  [default: off]"
 
 
-class _Command(click.Command):
-    """Reports every error in one line, `cloud-server: ...`, without a traceback."""
+class _Command(click.Group):
+    """Serves, or runs a sub-command. Reports every error in one line, `cloud-server: ...`, without a traceback."""
 
     def main(
         self,
@@ -66,14 +65,14 @@ class _Command(click.Command):
         try:
             sys.exit(run() or 0)
         except click.exceptions.Abort:  # Ctrl-C while it loads
-            _say("ended before it was ready: 0 frames answered")
+            say("ended before it was ready: 0 frames answered")
             sys.exit(0)
         except click.UsageError as error:
-            _say(f"{error.format_message()} (`cloud-server --help` lists the options)")
+            say(f"{error.format_message()} (`cloud-server --help` lists the options)")
         except click.ClickException as error:
-            _say(error.format_message())
-        except OSError as error:
-            _say(str(error))
+            say(error.format_message())
+        except (OSError, EdgeError) as error:
+            say(str(error))
         sys.exit(2)
 
 
@@ -85,7 +84,7 @@ def _bytes_of(ctx: click.Context, parameter: click.Parameter, text: str) -> int:
     return size
 
 
-@click.command(cls=_Command, context_settings={"show_default": True})
+@click.group(cls=_Command, invoke_without_command=True, context_settings={"show_default": True})
 @click.option("--model", default="trailcam", help=MODEL)
 @click.option("--arch", metavar="NAME", help=ARCH)
 @click.option("--device", type=click.Choice(DEVICES), default="auto", help="Where the model runs.")
@@ -135,6 +134,7 @@ def _bytes_of(ctx: click.Context, parameter: click.Parameter, text: str) -> int:
     help="Share of the frames that is archived.",
 )
 @click.option("--reports", type=click.Path(file_okay=False, path_type=Path), help=REPORTS)
+@click.option("--settings", type=click.Path(file_okay=False, path_type=Path), help=SETTINGS)
 @click.option("--http-port", type=click.IntRange(0, 65535), help=HTTP)
 @click.option("--http-host", default="127.0.0.1", help="Address of --http-port; it is not encrypted.")
 @click.option("--drain-s", type=click.FloatRange(0), default=10.0, help="Seconds for frames in flight at the end.")
@@ -172,6 +172,7 @@ def main(
     archive_limit: int,
     archive_fraction: float,
     reports: Path | None,
+    settings: Path | None,
     http_port: int | None,
     http_host: str,
     drain_s: float,
@@ -185,10 +186,12 @@ def main(
     ends with a line of what was done. A second signal ends it at once. SIGHUP reads tokens, certificates, label map and
     limits again. Exit codes: 0 it was asked to end, 2 an error, 70 the model hung or failed on everything.
     """
+    if click.get_current_context().invoked_subcommand is not None:
+        return
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # a taken port is reported below, in words
     if exit_with_parent:
-        threading.Thread(target=_end_with_stdin, daemon=True).start()
+        threading.Thread(target=end_with_stdin, daemon=True).start()
     _require_extras(needs_http=http_port is not None)
 
     import cv2
@@ -196,7 +199,6 @@ def main(
     from cloud_server.config import ServerConfig
     from cloud_server.listening import raise_descriptor_limit
     from cloud_server.model.decode import Limits
-    from edge_sdk.errors import EdgeError
     from edge_sdk.networks.model_name import name_with
 
     try:
@@ -234,91 +236,18 @@ def main(
             archive_limit_bytes=archive_limit,
             archive_fraction=archive_fraction,
             reports=reports,
+            settings=settings,
             http_port=http_port,
             http_host=http_host,
             drain_s=drain_s,
             model_grace_s=model_grace_s,
         )
-        code = asyncio.run(_serve(config, port_file))
+        code = asyncio.run(serve(config, port_file))
     except EdgeError as error:
         raise click.ClickException(str(error)) from error
     if code is not None:  # the interpreter would wait for the model's thread
         logging.shutdown()
         os._exit(code)
-
-
-async def _serve(config: ServerConfig, port_file: Path | None) -> int | None:
-    """Serve until a signal comes or the model breaks; returns the code to end with at once, None: nothing is left."""
-    from cloud_server.server import CloudServer
-    from cloud_server.supervisor import Supervisor
-    from edge_sdk.durable.files import write_whole
-    from edge_sdk.errors import ConfigError
-
-    server, supervisor = CloudServer(config), Supervisor()
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def on_signal(number: int) -> None:
-        if stop.is_set():
-            os._exit(128 + number)
-        stop.set()
-
-    had_terminal = os.isatty(0)
-    reloads: set[asyncio.Task[bool]] = set()
-
-    def on_hangup() -> None:
-        if had_terminal and not os.isatty(0):  # the terminal is gone, not a wish to reload
-            on_signal(signal.SIGTERM)
-        elif server.address and not stop.is_set():
-            task = loop.create_task(server.reload())
-            reloads.add(task)
-            task.add_done_callback(reloads.discard)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal, number)
-    loop.add_signal_handler(signal.SIGHUP, on_hangup)
-    starting, stopping = asyncio.create_task(server.start()), asyncio.create_task(stop.wait())
-    await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
-    if not starting.done():
-        _say("ended before it was ready: 0 frames answered")
-        os._exit(0)  # the thread that loads the model cannot be stopped
-    try:
-        await starting
-        if port_file is not None:
-            try:
-                write_whole(port_file, server.address.rpartition(":")[2])
-            except OSError as error:
-                raise ConfigError(f"cannot write the port file {port_file}: {error.strerror or error}") from error
-        _tell_ready(server.address)
-        supervisor.ready(f"listening on {server.address}")
-        broken = asyncio.create_task(server.broken())
-        beating = asyncio.create_task(_beat(server, supervisor))
-        await asyncio.wait((stopping, broken), return_when=asyncio.FIRST_COMPLETED)
-        beating.cancel()
-    except BaseException:
-        stopping.cancel()
-        if server.address:
-            await server.stop()
-        raise
-    supervisor.stopping()
-    was_broken = broken.done()
-    broken.cancel()
-    stopping.cancel()
-    drained = await server.stop()
-    if was_broken:
-        _say(f"ended with code {BROKEN}, so that a supervisor starts it again: the model hung or failed on everything")
-    _say(f"ended: {server.stats.total()}")
-    return BROKEN if was_broken else None if drained else 0
-
-
-async def _beat(server: CloudServer, supervisor: Supervisor) -> None:
-    """Tell the supervisor that the server lives, only while it does; a loop that is held up tells nothing."""
-    if supervisor.watchdog_s is None:
-        return
-    while True:
-        if server.is_serving:
-            supervisor.alive()
-        await asyncio.sleep(supervisor.watchdog_s / 3)
 
 
 def _tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> TlsFiles | None:
@@ -342,21 +271,6 @@ def _state_folder(state: str | None, port: int) -> Path | None:
     return user_state_path("cloud-server", appauthor=False) / str(port) if port else None
 
 
-def _tell_ready(address: str) -> None:
-    """Print the line that says where the server listens; a full disk or a closed pipe behind it ends nothing."""
-    try:
-        click.echo(f"listening on {address}")
-        sys.stdout.flush()
-    except OSError as error:
-        logging.getLogger(__name__).error("cannot write to standard output, and go on without: %s", error)
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - what could not be written is not tried again at the end
-
-
-def _say(text: str) -> None:
-    with suppress(OSError):  # as the log: whoever reads it may be gone, the disk full
-        click.echo(f"cloud-server: {text}", err=True)
-
-
 def _require_extras(*, needs_http: bool) -> None:
     from importlib.util import find_spec
 
@@ -365,12 +279,7 @@ def _require_extras(*, needs_http: bool) -> None:
         raise click.ClickException(f"it needs {', '.join(missing)}, which this Python lacks: {INSTALL}")
 
 
-def _end_with_stdin() -> None:
-    """Wait for the end of standard input, which comes when the parent dies, however it dies."""
-    while os.read(0, 4096):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
-
+main.add_command(devices)
 
 if __name__ == "__main__":
     main()

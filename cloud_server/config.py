@@ -51,6 +51,7 @@ class ServerConfig:
         archive_limit_bytes: size of the frame archive.
         archive_fraction: share of the frames that is archived, in (0, 1].
         reports: folder of what devices report of themselves; None: reports are not taken.
+        settings: folder of signed settings that devices get with the reply to a report; None: they get none.
         http_port: port of `/metrics` and `/healthz`, 0 takes a free one; None: they are off.
         http_host: address of that port.
     """
@@ -84,6 +85,7 @@ class ServerConfig:
     archive_limit_bytes: int = LIMIT_BYTES
     archive_fraction: float = 1.0
     reports: Path | None = None
+    settings: Path | None = None
     http_port: int | None = None
     http_host: str = "127.0.0.1"
 
@@ -109,6 +111,8 @@ class ServerConfig:
         _ = self.access_limits
         if not 0 < self.archive_fraction <= 1:
             raise ConfigError(f"expected archive_fraction above 0, up to 1; got {self.archive_fraction}")
+        if self.settings is not None and self.reports is None:
+            raise ConfigError("expected --reports FOLDER with --settings: settings go out with the reply to a report")
         if self.tls is None and not self.insecure and not is_loopback(bare_host(self.host)):
             raise ConfigError(
                 f"expected an encrypted link on {self.host}, which other machines reach; got no certificate: give "

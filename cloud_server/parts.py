@@ -13,6 +13,7 @@ from cloud_server.config import ServerConfig
 from cloud_server.fleet.frame_archive import ARCHIVED_VERSION, FrameArchive
 from cloud_server.fleet.reply_cache import ReplyCache, rows_within
 from cloud_server.fleet.report_store import ReportStore
+from cloud_server.fleet.settings_folder import SettingsFolder
 from cloud_server.fleet.stats import Stats
 from cloud_server.model.batching import Batcher
 from cloud_server.model.big import BigModel
@@ -87,7 +88,10 @@ def frame_archive(config: ServerConfig, model: BigModel, labels: LabelMap, versi
 
 def report_desk(config: ServerConfig) -> ReportDesk | None:
     """What takes reports, or None where the settings name no folder for them."""
-    return None if config.reports is None else ReportDesk(ReportStore(config.reports))
+    if config.reports is None:
+        return None
+    settings = None if config.settings is None else SettingsFolder(config.settings)
+    return ReportDesk(ReportStore(config.reports), settings)
 
 
 def batcher(config: ServerConfig, model: BigModel, stats: Stats) -> Batcher:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edge_sdk.budget.usage import BudgetState, Usage
     from edge_sdk.camera import Camera, Fault, open_camera
     from edge_sdk.camera.gate import MotionGate
-    from edge_sdk.config import PowerModel, ReportSettings, StorageSettings, UplinkSettings
+    from edge_sdk.config import PowerModel, RemoteSettings, ReportSettings, StorageSettings, UplinkSettings
     from edge_sdk.durable.clock import Clock
     from edge_sdk.errors import (
         BundleError,
@@ -84,6 +84,7 @@ __all__ = [
     "Preferences",
     "Reason",
     "Region",
+    "RemoteSettings",
     "ReportSettings",
     "Resource",
     "Runtime",
@@ -135,6 +136,7 @@ _HOME = {
     "Preferences": "model.policy",
     "Reason": "types",
     "Region": "types",
+    "RemoteSettings": "config",
     "ReportSettings": "config",
     "Resource": "budget.limits",
     "Runtime": "model.runtime",

@@ -183,6 +183,43 @@ class ReportSettings:
             raise ConfigError(f"expected ReportSettings.most_bytes_per_day as bytes, 0 or more; got {most!r}")
 
 
+SETTING_KINDS = ("threshold", "budget", "private", "audit", "archive")
+"""Kinds of settings that a server may hand out, each signed by the operator's key."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteSettings:
+    """Which settings of its server a device follows. They are signed, so the server cannot make any up.
+
+    What holds, later over earlier: the bundle's policy, the arguments of `EdgeClassifier` and `reconfigure`, and the
+    accepted kinds of the newest signed settings. Kinds that these do not name are the device's own.
+
+    Attributes:
+        key: PEM file of the public key that settings are signed with (`edge-sdk settings key` makes it).
+        accept: the kinds that are followed: "threshold"; "budget": upload, compute and cloud; "private": classes that
+            are not uploaded, in addition to the device's own; "audit": the share of audits; "archive": the archive's
+            rule, with the device's own classes that are never stored.
+        device: the device's name, as settings name it. None: that of its certificate; without one, only settings for
+            all devices ("*") are followed.
+
+    Raises:
+        ConfigError: `accept` has no such kind, or a value is of another type.
+    """
+
+    key: str | Path
+    accept: tuple[str, ...] = SETTING_KINDS
+    device: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.key, str | Path):
+            raise ConfigError(f"expected RemoteSettings.key as a file; got {self.key!r}")
+        accept = self.accept
+        if isinstance(accept, str) or not all(kind in SETTING_KINDS for kind in accept):
+            raise ConfigError(f"expected RemoteSettings.accept as some of {', '.join(SETTING_KINDS)}; got {accept!r}")
+        if self.device is not None and not (isinstance(self.device, str) and self.device):
+            raise ConfigError(f"expected RemoteSettings.device as a name, or None; got {self.device!r}")
+
+
 _SECONDS = {"ms": 1e-3, "s": 1.0, "min": 60.0}
 
 

@@ -39,12 +39,17 @@ def _sections(command: click.Command, context: click.Context, level: int) -> Ite
     """One section a command: its text, its usage, its options with their defaults, as `--help` has them."""
     yield f"{'#' * level} {context.command_path}\n"
     yield f"{_plain(command.help or command.short_help or '')}\n"
+    if not isinstance(command, click.Group) or command.invoke_without_command:
+        yield from _options(command, context)
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
             found = command.get_command(context, name)
             if found is not None and not found.hidden:
                 yield from _sections(found, click.Context(found, info_name=name, parent=context), level + 1)
-        return
+
+
+def _options(command: click.Command, context: click.Context) -> Iterator[str]:
+    """Usage and options of a command that does something itself."""
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
     yield f"```sh\n{usage}\n```\n"
     rows = [record for parameter in command.get_params(context) if (record := parameter.get_help_record(context))]

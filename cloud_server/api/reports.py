@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from cloud_server.api.request import BadRequest
 from cloud_server.fleet.report_store import Report, ReportStore
+from cloud_server.fleet.settings_folder import SettingsFolder
 from edge_sdk.fleet.answers import unpack_answers
 from edge_sdk.fleet.columns import MalformedReport
 from edge_sdk.fleet.report_file import Status
-from edge_sdk.fleet.status import unpack_health, unpack_usage
+from edge_sdk.fleet.status import unpack_health, unpack_held, unpack_usage
 from edge_sdk.fleet.words import LONGEST_WORD, MOST_WORDS
 from edge_sdk.terminal.line import one_line
 from edge_sdk.wire import offload_pb2 as wire
@@ -21,14 +23,15 @@ _MOST_MS = (1 << 53) - 1
 
 
 class ReportDesk:
-    """Takes reports. Used on one event loop.
+    """Takes reports, and hands out settings. Used on one event loop.
 
     Args:
-        store: keeps them.
+        store: keeps the reports.
+        settings: has the settings; None: none are handed out.
     """
 
-    def __init__(self, store: ReportStore) -> None:
-        self._store = store
+    def __init__(self, store: ReportStore, settings: SettingsFolder | None = None) -> None:
+        self._store, self._settings = store, settings
 
     async def take(self, request: wire.ReportRequest, device: str) -> wire.ReportReply:
         """The reply to a report of a device.
@@ -42,8 +45,12 @@ class ReportDesk:
         words = await self._store.words(device, request.word_list, request.first_word, news)
         if request.first_word + len(news) > len(words):
             return wire.ReportReply(words_known=len(words))
-        await self._store.keep(device, _checked(request, words))
-        return wire.ReportReply(taken=True, words_known=len(words))
+        report = _checked(request, words)
+        await self._store.keep(device, report)
+        held, settings = report.status.held, None
+        if self._settings is not None and held.takes:
+            settings = await self._store.apart(partial(self._settings.newest, device, held.version))
+        return wire.ReportReply(taken=True, words_known=len(words), settings=settings or b"")
 
     async def close(self) -> None:
         """Release the store."""
@@ -65,6 +72,7 @@ def _checked(request: wire.ReportRequest, words: Sequence[str]) -> Report:
             usage=usage,
             waiting=waiting,
             health=unpack_health(request.health, words),
+            held=unpack_held(request.settings),
         )
         return Report(status, unpack_answers(request.answers, words))
     except MalformedReport as error:

@@ -102,6 +102,10 @@ class ReportStore:
         await self._run(self._database.close)
         self._thread.shutdown()
 
+    async def apart(self, work: Callable[[], T]) -> T:
+        """Do a little work with files on the store's thread."""
+        return await self._run(work)
+
     async def _run(self, work: Callable[[], T]) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)

@@ -23,6 +23,7 @@ from edge_sdk.cli.ladder import ladder
 from edge_sdk.cli.photos import photos
 from edge_sdk.cli.records import records
 from edge_sdk.cli.sequence import sequence
+from edge_sdk.cli.settings import settings
 from edge_sdk.cli.specialize import specialize
 from edge_sdk.cli.train import train
 from edge_sdk.terminal.command import run_and_exit
@@ -49,7 +50,7 @@ def cli() -> None:
     """
 
 
-DEVICE = (info, classify, journal, archive, export_data, drift, alerts, keys, contact_sheet)
+DEVICE = (info, classify, journal, archive, export_data, drift, alerts, keys, settings, contact_sheet)
 WORKBENCH = (photos, import_, train, export, calibrate, ladder, records, cascade, companion, sequence, specialize)
 for _command in (*DEVICE, *WORKBENCH):
     cli.add_command(_command)

@@ -38,6 +38,8 @@ REASONS = (
     Reason.PRIVATE,
     Reason.COMPUTE_SPENT,
     Reason.CLOUD,
+    Reason.GROUP,
+    Reason.AUDIT,
 )
 """Reasons by their number on the wire; new ones come to the end (`protos/offload.proto` lists them)."""
 
@@ -154,7 +156,7 @@ def unpack_answers(rows: wire.ReportedAnswers, words: Sequence[str]) -> list[Rep
 
 def said_of(origin: Origin, reason: Reason | None, audit: bool = False) -> int:
     """Origin, reason and audit in one number."""
-    number = len(REASONS) if reason is None else REASONS.index(reason)
+    number = REASONS.index(reason) if reason in REASONS else len(REASONS)
     return (_CLOUD if origin is Origin.CLOUD else 0) | (_AUDIT if audit else 0) | number << _REASON_FROM
 
 

@@ -17,6 +17,7 @@ from edge_sdk.durable.database import readable
 from edge_sdk.errors import ConfigError, StorageError
 from edge_sdk.fleet.answers import ReportedAnswer, milliseconds, moment_of, offset_of
 from edge_sdk.fleet.health import Health
+from edge_sdk.fleet.remote import HeldSettings
 from edge_sdk.types import Origin, Reason
 
 FILE = "reports.db"
@@ -65,12 +66,14 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
         usage: counters since the device's first day; budgets are not told.
         waiting: frames that wait for the cloud.
         health: how it is.
+        held: which signed settings hold there.
     """
 
     sent_ms: int = 0
     usage: Usage = Usage()
     waiting: int = 0
     health: Health = Health()
+    held: HeldSettings = HeldSettings()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -24,7 +24,8 @@ from edge_sdk.errors import StorageError
 from edge_sdk.fleet.allowance import DAY_S, SHARE, Allowance, daily_bytes
 from edge_sdk.fleet.answers import ReportedAnswer, pack_answers
 from edge_sdk.fleet.health import HealthReader
-from edge_sdk.fleet.status import pack_health, pack_usage
+from edge_sdk.fleet.remote import HeldSettings, RemoteStore
+from edge_sdk.fleet.status import pack_health, pack_held, pack_usage
 from edge_sdk.fleet.words import WordList
 from edge_sdk.store.schema import JournalEntry
 from edge_sdk.terminal.line import one_line
@@ -42,7 +43,7 @@ ROW_BYTES = 24
 """Bytes of one answer, estimated from above."""
 _MOST_AGE_S = 7 * DAY_S
 _FIRST_S = 600.0
-_RETRY_S = 900.0
+_RETRY_S = 3_600.0
 _BARE_BYTES = 600  # of a report without answers, the first one's words included
 
 
@@ -57,6 +58,17 @@ class _State(msgspec.Struct):
     tried_s: float | None = None
     failures: int = 0
     unsupported: bool = False
+    opening: int = 0
+
+
+class RemoteTaker(Protocol):
+    """Takes signed settings, and says which hold."""
+
+    store: RemoteStore
+
+    @property
+    def held(self) -> HeldSettings:
+        """Which of the server's settings hold."""
 
 
 class Reporter:
@@ -69,6 +81,7 @@ class Reporter:
         usage: the counters since the first day.
         health: reads the device's health.
         state: the state folder.
+        remote: takes the settings that come back; None: none are taken.
     """
 
     def __init__(
@@ -79,13 +92,16 @@ class Reporter:
         usage: Callable[[], Usage],
         health: HealthReader,
         state: Path,
+        remote: RemoteTaker | None = None,
     ) -> None:
         self._settings, self._store, self._ledger = settings, store, ledger
+        self._remote = remote
         self._usage, self._health, self._path = usage, health, state / FILE
         known = _read(self._path)
         self._words = WordList(known.word_list, known.words, known.known)
         self._allowance = Allowance(0, known.charges)
         self._tried_s, self._failures, self._unsupported = known.tried_s, known.failures, known.unsupported
+        self._opening, self._size = known.opening, 0
         self._started_s = ledger.elapsed_s()
         self._looked_s = -DAY_S
         self._asked = self._goes_on = self._full = False
@@ -103,6 +119,8 @@ class Reporter:
 
     def wait_s(self, *, riding: bool) -> float:
         """Seconds until a report is due, on an open connection or not; 0: now."""
+        if self._remote is not None:
+            self._remote.store.look()
         if self._asked or (riding and self._goes_on):
             return 0.0
         now_s, settings = self._ledger.elapsed_s(), self._settings
@@ -150,10 +168,14 @@ class Reporter:
         request.usage.CopyFrom(pack_usage(self._usage(), len(self._store.spool)))
         if self._settings.health:
             request.health.CopyFrom(pack_health(self._health.read(), words))
+        if self._remote is not None:
+            request.settings.CopyFrom(pack_held(self._remote.held))
         request.word_list, request.first_word = words.number, words.known
         request.words.extend(words.news)
         self._full = most > 0 and len(rows) == most
-        return request.SerializeToString()
+        content = request.SerializeToString()
+        self._size = len(content)
+        return content
 
     def begins(self, n_bytes: int) -> bool:
         """Charge the day's bytes, on the disk, before a report leaves. False: that cannot be written, nothing leaves.
@@ -167,8 +189,18 @@ class Reporter:
         self._allowance.charge(n_bytes, now_s)
         return self._save()
 
+    def opening_bytes(self, from_above: int) -> int:
+        """What a connection for reports costs: a fourth more than the latest one that led to a reply, where it is less.
+
+        Args:
+            from_above: an estimate from above.
+        """
+        return min(from_above, round(1.25 * self._opening)) if self._opening else from_above
+
     def cost(self, n_bytes: int) -> None:
-        """What the report has cost in truth."""
+        """What the report, on a connection of its own, has cost in truth."""
+        if not self._failures:
+            self._opening = max(1, n_bytes - self._size)
         self._allowance.correct(n_bytes)
         self._save()
 
@@ -187,7 +219,7 @@ class Reporter:
         if reply.taken:
             self._failures = 0
             self._store.unreported.mark(self._rows)
-            self._goes_on = self._full
+            self._goes_on = self._full or self._takes(reply.settings)
         elif reply.words_known < needed:
             self._goes_on, self._failures = self._failures == 0, self._failures + 1
         else:
@@ -200,6 +232,14 @@ class Reporter:
         level = logging.WARNING if self._failures == 1 else logging.INFO
         _log.log(level, "a report was not taken: %s", one_line(message))
         self._kept()
+
+    def _takes(self, settings: bytes) -> bool:
+        """Take settings that came back; whether the server is to be told at once what came of them."""
+        if not settings or self._remote is None:
+            return False
+        before = self._remote.held
+        self._remote.store.offer(settings)
+        return self._remote.held != before
 
     def _kept(self) -> None:
         self._rows = []
@@ -232,6 +272,7 @@ class Reporter:
             self._tried_s,
             self._failures,
             self._unsupported,
+            self._opening,
         )
         try:
             write_whole(self._path, msgspec.json.encode(state), durable=True)

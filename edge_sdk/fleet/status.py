@@ -8,9 +8,13 @@ from collections.abc import Sequence
 from edge_sdk.budget.usage import COUNTERS, Usage
 from edge_sdk.fleet.columns import MalformedReport
 from edge_sdk.fleet.health import MOST_MEASURES, Health
+from edge_sdk.fleet.remote import HeldSettings
 from edge_sdk.fleet.words import WordList, word_of
+from edge_sdk.terminal.line import one_line
 from edge_sdk.wire import offload_pb2 as wire
 
+MOST_REFUSED = 8
+LONGEST_REASON = 200
 _DISK_STEP = 1_000_000
 _MOST = (1 << 63) - 1
 
@@ -23,6 +27,24 @@ def pack_usage(usage: Usage, waiting: int) -> wire.ReportedUsage:
 def unpack_usage(came: wire.ReportedUsage) -> tuple[Usage, int]:
     """Of which `pack_usage` made it; counters beyond 63 bits are brought down to them."""
     return Usage(**{name: min(getattr(came, name), _MOST) for name in COUNTERS}), came.waiting
+
+
+def pack_held(held: HeldSettings) -> wire.HeldSettings:
+    """Which signed settings hold, as the server is told of them: kinds that do not, with the reason of one."""
+    reasons = [f"{kind}: {reason}" for kind, reason in held.refused.items()]
+    return wire.HeldSettings(
+        takes=held.takes,
+        version=held.version,
+        refused=list(held.refused)[:MOST_REFUSED],
+        reason=one_line(held.reason or "; ".join(reasons), LONGEST_REASON) if held.reason or reasons else "",
+    )
+
+
+def unpack_held(came: wire.HeldSettings) -> HeldSettings:
+    """Of which `pack_held` made it; the kinds that do not hold have no reasons of their own."""
+    refused = {one_line(kind, 40): "" for kind in came.refused[:MOST_REFUSED]}
+    reason = one_line(came.reason, LONGEST_REASON)
+    return HeldSettings(takes=came.takes, version=min(came.version, _MOST), refused=refused, reason=reason)
 
 
 def pack_health(health: Health, words: WordList) -> wire.ReportedHealth:

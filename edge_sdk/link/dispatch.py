@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from edge_sdk.budget.ledger import Ledger
 from edge_sdk.budget.limits import Resource
 from edge_sdk.link.retries import Retries
-from edge_sdk.link.transport import Transport
+from edge_sdk.link.transport import OpensForReports, Transport
 from edge_sdk.link.wire_account import WireAccount
 from edge_sdk.store.spool import Spool, SpoolItem
 from edge_sdk.wire.cost import frame_bytes
@@ -128,7 +128,7 @@ class Dispatch:
         """The upload budget where it has no room for a report of `n_bytes`, and for its connection; None: it has."""
         if opening:
             self._account.forget_promises()
-        return self._hold_bytes(self.report_bytes(n_bytes) + (self._transport.opening_bytes if opening else 0))
+        return self._hold_bytes(self.report_bytes(n_bytes) + (self.report_opening_bytes if opening else 0))
 
     def promise_report(self, n_bytes: int) -> None:
         """Keep room for a report that is about to leave; the relay charges its bytes as they pass."""
@@ -144,9 +144,10 @@ class Dispatch:
         return frame_bytes(n_bytes + _CALL_BYTES)
 
     @property
-    def opening_bytes(self) -> int:
-        """What opening a connection costs, estimated from above."""
-        return self._transport.opening_bytes
+    def report_opening_bytes(self) -> int:
+        """What opening a connection for reports alone costs, estimated from above."""
+        transport = self._transport
+        return transport.report_opening_bytes if isinstance(transport, OpensForReports) else transport.opening_bytes
 
     def replied(self, frame_id: str) -> None:
         """Note that a frame has a reply: its bytes, and those of earlier frames, have passed the relay."""

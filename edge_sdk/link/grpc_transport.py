@@ -16,7 +16,7 @@ from edge_sdk.security.credentials import Denied, Security, explain_failure, ope
 from edge_sdk.store.spool import SpoolItem
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
-from edge_sdk.wire.cost import CONNECTION_BYTES, frame_bytes
+from edge_sdk.wire.cost import CONNECTION_BYTES, REPORT_CONNECTION_BYTES, frame_bytes
 
 # A thin link carries frames, not probes: dead connections show as missing replies, so neither keepalives nor bandwidth
 # probes are sent, and retries are the uplink's own, each of them charged. The relay is the only way out: gRPC obeys the
@@ -68,6 +68,11 @@ class GrpcTransport:
     def opening_bytes(self) -> int:
         """Bytes that opening a connection sends, estimated from above."""
         return CONNECTION_BYTES + self._security.handshake_bytes
+
+    @property
+    def report_opening_bytes(self) -> int:
+        """Bytes that a connection for reports alone sends, estimated from above."""
+        return REPORT_CONNECTION_BYTES + self._security.handshake_bytes
 
     def frame_bytes(self, item: SpoolItem) -> int:
         """Bytes that sending one frame and acknowledging its reply costs, estimated from above."""

@@ -35,7 +35,10 @@ class ReportSource(Protocol):
         """Charge what a report will cost, before it leaves; False: it cannot be charged."""
 
     def cost(self, n_bytes: int) -> None:
-        """What the report has cost in truth."""
+        """What the report, on a connection of its own, has cost in truth."""
+
+    def opening_bytes(self, from_above: int) -> int:
+        """What a connection of its own costs, beside the report: as earlier ones did, or an estimate from above."""
 
     def replied(self, content: bytes | None) -> None:
         """Take the server's reply; None: it takes no reports."""
@@ -61,7 +64,7 @@ class Reports:
         """Seconds until a connection is to be opened for a report, 60 at most: then ask again. 0: now."""
         wait_s = self._source.wait_s(riding=False)
         if wait_s <= 0:
-            n_bytes = self._dispatch.opening_bytes + self._dispatch.report_bytes(0)
+            n_bytes = self._opening_bytes + self._dispatch.report_bytes(0)
             wait_s = self._source.pause_s(n_bytes)
             if wait_s <= 0 and (hold := self._dispatch.hold_report(0, opening=True)) is not None:
                 wait_s = hold.wait_s
@@ -88,7 +91,7 @@ class Reports:
             ConnectionError, TimeoutError, ConfigError: as `Transport.connect`; the report is tried again later.
         """
         source, dispatch = self._source, self._dispatch
-        opening_bytes = dispatch.opening_bytes
+        opening_bytes = self._opening_bytes
         content = source.next(riding=False, overhead=opening_bytes + dispatch.report_bytes(0))
         estimate = opening_bytes + dispatch.report_bytes(len(content))
         if not content or source.pause_s(estimate) > 0 or not source.begins(estimate):
@@ -131,6 +134,10 @@ class Reports:
             self._source.failed(str(error) or type(error).__name__)
         finally:
             self._dispatch.report_ended()
+
+    @property
+    def _opening_bytes(self) -> int:
+        return self._source.opening_bytes(self._dispatch.report_opening_bytes)
 
     @property
     def _spent(self) -> int:

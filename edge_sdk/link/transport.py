@@ -164,6 +164,10 @@ class CarriesReports(Protocol):
 class OpensForReports(Protocol):
     """A transport that can open a connection for reports alone, at fewer bytes than one for frames."""
 
+    @property
+    def report_opening_bytes(self) -> int:
+        """Bytes that opening and ending such a connection sends, estimated from above."""
+
     def connect_for_reports(self, way: Way) -> AbstractAsyncContextManager[CarriesReports]:
         """As `Transport.connect`; nothing is asked of the server beside."""
 

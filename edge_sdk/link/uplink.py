@@ -226,6 +226,10 @@ class Uplink:
             if isinstance(error, TimeoutError):
                 relay.unanswered()
             self._set(LinkState.OFFLINE, str(error) or type(error).__name__)
+        except Exception as error:  # whatever fails of reports, frames go on
+            _log.exception("a report could not be made")
+            assert self._source is not None
+            self._source.failed(f"{type(error).__name__}: {error}")
         return True
 
     async def _connect(self, relay: Relay, dispatch: Dispatch, backoff_s: float, reports: Reports | None) -> float:

@@ -14,6 +14,7 @@ from edge_sdk.durable.ballast import Ballast
 from edge_sdk.durable.forks import without_grpc_handlers
 from edge_sdk.errors import StorageError
 from edge_sdk.fleet.health import HealthReader
+from edge_sdk.fleet.remote import RemoteStore
 from edge_sdk.model.bundle import Bundle, open_bundle
 from edge_sdk.model.little import LittleModel
 from edge_sdk.model.nothing import emptiness_by
@@ -25,6 +26,7 @@ from edge_sdk.pipeline.answers import Answers
 from edge_sdk.pipeline.audit import AuditDraw, audit_key
 from edge_sdk.pipeline.events import Events
 from edge_sdk.pipeline.late import LateAnswers
+from edge_sdk.pipeline.remote import RemoteLayer
 from edge_sdk.pipeline.settings import Settings
 from edge_sdk.pipeline.throttle import Throttle
 from edge_sdk.store.store import Store
@@ -55,6 +57,8 @@ class Parts:
         answers: writes down what is said of frames.
         events: puts frames together to events.
         late: takes late answers to the application.
+        settings: the arguments of `EdgeClassifier`, and over them the server's as far as they are followed.
+        remote: the server's settings.
         reporter: tells the server of this device; None: it is told nothing.
         link: the way to the cloud; None where no cloud was named.
         state: folder of what survives a restart.
@@ -74,6 +78,8 @@ class Parts:
     answers: Answers
     events: Events
     late: LateAnswers
+    settings: Settings
+    remote: RemoteLayer
     reporter: Reporter | None
     link: Uplink | None
     state: Path
@@ -88,6 +94,13 @@ def assemble(settings: Settings) -> Parts:
     """
     bundle = settings.bundle if isinstance(settings.bundle, Bundle) else open_bundle(settings.bundle)
     policy, labels = bundle.policy, bundle.manifest.labels
+    new_exits(settings, bundle)  # the arguments alone can be used
+    state = _state_folder(settings.state_dir, bundle.manifest.name)
+    remote = RemoteLayer(
+        RemoteStore(settings.remote, state, settings.security, settings.cloud or "", settings.clock.wall_s),
+        lambda wanted: new_exits(wanted, bundle),
+    )
+    settings = remote.over(settings)
     exits, prior = new_exits(settings, bundle), _prior(settings, bundle)
     naming = Naming(bundle.taxonomy, policy.rollup)
     power = settings.power or PowerModel(0.0)
@@ -95,7 +108,6 @@ def assemble(settings: Settings) -> Parts:
     late = LateAnswers(settings.on_answer)
     with ExitStack() as opened:
         model = opened.enter_context(LittleModel(bundle, threads=settings.threads, runtime=settings.runtime))
-        state = _state_folder(settings.state_dir, bundle.manifest.name)
         ballast = Ballast(state / "ballast")
         ballast.keep()
         store = opened.enter_context(
@@ -144,7 +156,7 @@ def assemble(settings: Settings) -> Parts:
                 from edge_sdk.fleet.reporter import Reporter
 
                 health = HealthReader(state, version, clock.wall_s, settings.health)
-                reporter = Reporter(settings.reports, store, ledger, answers.account, health, state)
+                reporter = Reporter(settings.reports, store, ledger, answers.account, health, state, remote)
             from edge_sdk.link.uplink import Uplink
 
             link = Uplink(
@@ -177,6 +189,8 @@ def assemble(settings: Settings) -> Parts:
             answers=answers,
             events=events,
             late=late,
+            settings=settings,
+            remote=remote,
             reporter=reporter,
             link=link,
             state=state,

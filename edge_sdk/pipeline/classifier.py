@@ -15,9 +15,10 @@ from edge_sdk.archive_rule import ArchiveRule
 from edge_sdk.budget.ledger import Ledger
 from edge_sdk.budget.usage import Usage
 from edge_sdk.camera.gate import MotionGate
-from edge_sdk.config import PowerModel, ReportSettings, StorageSettings, UplinkSettings
+from edge_sdk.config import PowerModel, RemoteSettings, ReportSettings, StorageSettings, UplinkSettings
 from edge_sdk.durable.clock import Clock, SystemClock, unset_clock_note
 from edge_sdk.durable.forks import Owner, OwnLock
+from edge_sdk.errors import StorageError
 from edge_sdk.fleet.health import Measure
 from edge_sdk.images.frame import Picture, as_frame
 from edge_sdk.link.transport import Transport
@@ -34,6 +35,7 @@ from edge_sdk.pipeline.audit import WORTH, Draw
 from edge_sdk.pipeline.blur import Blur
 from edge_sdk.pipeline.events import EventSettings
 from edge_sdk.pipeline.late import Waiter
+from edge_sdk.pipeline.remote import sentences
 from edge_sdk.pipeline.settings import Budgets, Keep, Settings, check_wait
 from edge_sdk.security.credentials import Security
 from edge_sdk.store.done_files import DoneFiles
@@ -91,6 +93,7 @@ class EdgeClassifier:
             is told nothing. Without a `cloud` there is nobody to tell.
         health: what your program measures of the device, such as `lambda: {"battery": 0.81}`, at most 8 numbers by
             name: reports carry them. Called on the link's thread: return quickly.
+        remote: which settings of the server, signed by your key, are followed; None: none are.
         runtime: what runs the little model; None: ExecuTorch.
         transport: what carries frames to `cloud` and back; None: gRPC.
         clock: the machine's clocks; None: the real ones.
@@ -130,11 +133,12 @@ class EdgeClassifier:
         security: Security | None = None,
         reports: ReportSettings | None = _REPORTS,
         health: Measure | None = None,
+        remote: RemoteSettings | None = None,
         runtime: Runtime | None = None,
         transport: Transport | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._settings = Settings(
+        self._local = Settings(
             bundle=bundle,
             cloud=cloud,
             budget=budget,
@@ -159,6 +163,7 @@ class EdgeClassifier:
             security=security or Security(),
             reports=reports,
             health=health,
+            remote=remote,
             runtime=runtime,
             transport=transport,
             clock=clock or SystemClock(),
@@ -169,11 +174,13 @@ class EdgeClassifier:
         # One frame at a time, and not while settings change.
         self._turn = OwnLock(threading.Lock(), "an EdgeClassifier")
         self._worker: ThreadPoolExecutor | None = None
-        self._open = parts = assemble(self._settings)
+        self._open = parts = assemble(self._local)
+        self._settings = parts.settings
         self._exits = parts.exits
         self._audits = new_audits(self._settings, parts.bundle, parts.state)
         self._start = parts.answers.account()
         self.bundle = parts.bundle
+        parts.remote.store.on_change(self._follow)
         if threshold is None and (text := doubt_of_view(self.bundle.manifest, view)):
             _log.warning("%s", text)
 
@@ -412,19 +419,45 @@ class EdgeClassifier:
         }
         with self._turn:
             if archive is not Keep.KEEP:
-                given["storage"] = replace(self._settings.storage, archive=archive)
-            settings = replace(
-                self._settings, **{name: value for name, value in given.items() if value is not Keep.KEEP}
-            )
-            exits = new_exits(settings, self.bundle)
-            if settings.budgets != self._settings.budgets:
-                self._parts.ledger.set_budgets(settings.budgets)
-            rule = settings.storage.archive_rule
-            self._parts.admission.renew(settings.preferences, crop=rule is not None and rule.crop)
-            self._audits = new_audits(settings, self.bundle, self._parts.state)
-            self._settings, self._exits = settings, exits
-        if archive is not Keep.KEEP:
-            self._parts.store.renew_archive(rule)
+                given["storage"] = replace(self._local.storage, archive=archive)
+            local = replace(self._local, **{name: value for name, value in given.items() if value is not Keep.KEEP})
+            new_exits(local, self.bundle)
+            renews = self._settle(local)
+            self._local = local
+        if renews:
+            self._parts.store.renew_archive(self._settings.storage.archive_rule)
+
+    def _settle(self, local: Settings) -> bool:
+        """Go by these settings, and over them by the server's; the turn is the caller's.
+
+        Returns:
+            Whether the archive has another rule, which is to be told to the store without the turn.
+        """
+        before, parts = self._settings, self._parts
+        settings = parts.remote.over(local)
+        exits, rule = new_exits(settings, self.bundle), settings.storage.archive_rule
+        if settings.budgets != before.budgets:
+            parts.ledger.set_budgets(settings.budgets)
+        parts.admission.renew(settings.preferences, crop=rule is not None and rule.crop)
+        self._audits = new_audits(settings, self.bundle, parts.state)
+        self._settings, self._exits = settings, exits
+        return rule != before.storage.archive_rule
+
+    def _follow(self) -> None:
+        """The server's settings have changed."""
+        renews = False
+        with self._turn:
+            try:
+                renews = self._settle(self._local)
+            except StorageError as error:  # they hold from the next start on
+                _log.error("the server's settings wait: %s", error)
+        if renews:
+            self._parts.store.renew_archive(self._settings.storage.archive_rule)
+
+    @property
+    def settings_from(self) -> tuple[str, ...]:
+        """What holds of the server's settings (`remote`), and what is not followed and why, in words."""
+        return tuple(sentences(self._parts.remote.held))
 
     @property
     def threshold(self) -> float | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from edge_sdk.budget.limits import Budget, Resource, parse_budgets
 from edge_sdk.camera.gate import MotionGate
-from edge_sdk.config import PowerModel, ReportSettings, StorageSettings, UplinkSettings, check_address
+from edge_sdk.config import PowerModel, RemoteSettings, ReportSettings, StorageSettings, UplinkSettings, check_address
 from edge_sdk.durable.clock import Clock, SystemClock
 from edge_sdk.errors import ConfigError
 from edge_sdk.fleet.health import Measure
@@ -33,6 +33,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "events": (EventSettings,),
     "preferences": (Preferences,),
     "power": (PowerModel,),
+    "remote": (RemoteSettings,),
     "reports": (ReportSettings,),
     "storage": (StorageSettings,),
     "blur": (Blur,),
@@ -73,6 +74,7 @@ class Settings:
     security: Security = field(default_factory=Security)
     reports: ReportSettings | None = field(default_factory=ReportSettings)
     health: Measure | None = None
+    remote: RemoteSettings | None = None
     runtime: Runtime | None = None
     transport: Transport | None = None
     clock: Clock = field(default_factory=SystemClock)

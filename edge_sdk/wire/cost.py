@@ -13,6 +13,8 @@ _PER_REPLY = 5 * _PACKET_HEADERS  # acknowledgements of the reply, window update
 
 CONNECTION_BYTES = 3_700
 """Bytes to open and end a connection: SYNs, HTTP/2 preface and settings, `Describe`, stream headers, the end."""
+REPORT_CONNECTION_BYTES = 2_400
+"""Bytes to open and end a connection for reports alone: SYNs, HTTP/2 preface and settings, the end."""
 
 
 def frame_bytes(message_bytes: int) -> int:

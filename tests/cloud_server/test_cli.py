@@ -16,6 +16,7 @@ from gated_model import picture
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import cloud_server.cli as command
+from cloud_server import serving
 from edge_sdk.security.tokens import add_token, new_token
 from edge_sdk.types import new_frame_id
 from edge_sdk.wire import offload_pb2 as wire
@@ -110,7 +111,7 @@ def test_a_model_that_breaks_ends_the_process_with_a_code_of_its_own_and_the_sup
         with running("-c", BREAKS) as (process, address):
             _, log = process.communicate()
             heard = [supervisor.recv(1000) for _ in range(3)]
-    assert process.returncode == command.BROKEN
+    assert process.returncode == serving.BROKEN
     assert "ended with code 70, so that a supervisor starts it again" in log
     assert heard == [f"READY=1\nSTATUS=listening on {address}".encode(), b"WATCHDOG=1", b"STOPPING=1\nSTATUS=draining"]
 
