@@ -46,7 +46,7 @@ def put(
     table.execute(schema.INSERT, first_row(replace(said, audit=audit), state, number))
     if big:
         reply = cloud(said.answer.frame_id, "mixed")
-        values = (reply.label, 0.9, f'[["{big}", 0.9]]', "big", None, 0.0, reply.frame_id)
+        values = (reply.label, 0.9, f'[["{big}", 0.9]]', "big", "", None, 0.0, reply.frame_id)
         table.execute(schema.ANSWER, values)
 
 
