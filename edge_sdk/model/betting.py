@@ -37,16 +37,16 @@ _STEPS = np.arange(-20, 29)
 BETS: Floats = 0.01 * 2.0 ** (_STEPS / 2)
 """`float64 (L,)`: from 1e-5 to 164, half an octave apart. The best bet on "above" is about the chance of a draw times
 the share's growth over m."""
-_LOG_SHARES: Floats = -np.log(4.0 + np.abs(_STEPS))
-_LOG_SHARES -= np.logaddexp.reduce(_LOG_SHARES)
+LOG_SHARES: Floats = -np.log(4.0 + np.abs(_STEPS))
+LOG_SHARES -= np.logaddexp.reduce(LOG_SHARES)
 _BISECTIONS = 40
 _NOTHING = 1e-300  # of a bet of all the capital that is lost
 
 
-def log_capital_above(
+def log_gains_above(
     units: NDArray[np.int64] | np.int64, ones: NDArray[np.int64], chances: Floats, share: float
 ) -> Floats:
-    """Log of the capital of the bets on "the share is above `share`".
+    """Log of the factor by which each bet on "the share is above `share`" has grown.
 
     Args:
         units: `int64 (...)`, units so far.
@@ -55,12 +55,25 @@ def log_capital_above(
         share: m, in [0, 1).
 
     Returns:
-        `float64 (...)`.
+        `float64 (..., B)` for the B bets that m allows, the first of `BETS`.
     """
     bets = BETS[BETS * share < 1]
     zeros = np.asarray(units) - ones.sum(axis=-1)
-    logs = ones @ np.log1p(np.outer(1 / chances - share, bets)) + zeros[..., None] * np.log1p(-bets * share)
-    return _sum(logs, BETS * share < 1)
+    gains: Floats = ones @ np.log1p(np.outer(1 / chances - share, bets)) + zeros[..., None] * np.log1p(-bets * share)
+    return gains
+
+
+def log_sum(gains: Floats) -> Floats:
+    """Log of the whole capital, of those of the first B bets: `float64 (..., B)` to `(...)`."""
+    result: Floats = np.logaddexp.reduce(gains + LOG_SHARES[: gains.shape[-1]], axis=-1)
+    return result
+
+
+def log_capital_above(
+    units: NDArray[np.int64] | np.int64, ones: NDArray[np.int64], chances: Floats, share: float
+) -> Floats:
+    """Log of the capital of the bets on "the share is above `share`": `float64 (...)`, as in `log_gains_above`."""
+    return log_sum(log_gains_above(units, ones, chances, share))
 
 
 def log_capital_below(
@@ -84,7 +97,7 @@ def log_capital_below(
     bets = BETS[fit]
     zeros = np.asarray(units) - ones.sum(axis=-1)
     lost = np.log(np.maximum(_NOTHING, 1 - np.outer(1 / chances - share, bets)))
-    return _sum(ones @ lost + zeros[..., None] * np.log1p(bets * share), fit)
+    return log_sum(ones @ lost + zeros[..., None] * np.log1p(bets * share))
 
 
 def bounds(
@@ -122,8 +135,3 @@ def _last(holds: Callable[[float], bool]) -> float:
         middle = (below + above) / 2
         below, above = (middle, above) if holds(middle) else (below, middle)
     return below
-
-
-def _sum(logs: Floats, which: NDArray[np.bool_]) -> Floats:
-    result: Floats = np.logaddexp.reduce(logs + _LOG_SHARES[which], axis=-1)
-    return result

@@ -21,9 +21,9 @@ Where people have looked at the frames that differ, the loss itself is estimated
 big model alone is right, less the share on which the device alone is right. Frames on which both say the same need no
 person for that.
 
-Assumption: given the frames before it, each frame that exits differs with a mean chance that is at most the bound.
-Frames of one visit look alike, so this fails within a visit; since audits are few, two seldom fall into the same visit
-(`benchmarks/audits.py` measures what that does). With a large share of audits, audit whole events.
+Assumption: given what earlier audits have shown, each frame that exits differs with a mean chance that is at most the
+bound. Frames of one visit look alike, so the draw takes one of a visit at most and those after it do not count
+(`edge_sdk.pipeline.audit`): an audit then says nothing of another one, if visits are independent.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk.model.betting import bounds, log_capital_above
+from edge_sdk.model.betting import bounds, log_gains_above, log_sum
 from edge_sdk.model.policy import Policy
-from edge_sdk.store.audits import OTHERS, AuditCounts, Audits
+from edge_sdk.store.audits import EVERY, OTHERS, AuditCounts, Audits
 
 DELTA = 0.05
 """Probability with which an interval misses, or an alarm is false, at any time."""
@@ -231,7 +231,8 @@ def _alarm(audits: Audits, promised: float, delta: float) -> tuple[float, dateti
     """Log of the e-value now, and the capture time of the first frame at which it was 1 / `delta`.
 
     The capital rises at frames that differ alone, so these are looked at. Of rows that have left, the counts alone are
-    known: where they suffice for the alarm, it is dated to the first frame that is known to differ after them.
+    known: where they suffice for the alarm, it is dated to the first frame that is known to differ after them, and
+    tests that began among them are given up.
     """
     chances = sorted({one.chance for one in audits.covered})
     if not chances:
@@ -241,15 +242,61 @@ def _alarm(audits: Audits, promised: float, delta: float) -> tuple[float, dateti
     for one in audits.gone:
         if one.chance > 0:
             before[place[one.chance]] += one.differ
-    steps: NDArray[np.int64] = np.zeros((len(audits.differences), len(chances)), np.int64)
-    for row, difference in enumerate(audits.differences):
-        steps[row, place[difference.chance]] = 1
-    ones = before + steps.cumsum(axis=0)
-    units = np.array([difference.exits for difference in audits.differences], np.int64)
-    known = np.array(chances)
-    path = log_capital_above(units, ones, known, promised)
-    raised = np.flatnonzero(path >= math.log(1 / delta))
-    now = log_capital_above(
-        np.int64(sum(one.frames for one in audits.covered)), before + steps.sum(axis=0), known, promised
+    bands = np.array([place[one.chance] for one in audits.differences], np.int64)
+    units = np.array([one.exits for one in audits.differences], np.int64)
+    last = sum(one.frames for one in audits.covered)
+    given_up = sum(one.drawn for one in audits.gone if one.chance > 0) // EVERY
+    path = log_e_values(
+        units, bands, np.array(chances), promised, starts=audits.starts, before=before, until=last, given_up=given_up
     )
-    return float(now), audits.differences[raised[0]].captured_at if len(raised) else None
+    raised = np.flatnonzero(path[:-1] >= math.log(1 / delta))
+    return float(path[-1]), audits.differences[raised[0]].captured_at if len(raised) else None
+
+
+def log_e_values(
+    units: NDArray[np.int64],
+    bands: NDArray[np.int64],
+    chances: NDArray[np.float64],
+    promised: float,
+    *,
+    starts: Sequence[tuple[int, int]] = (),
+    before: NDArray[np.int64] | None = None,
+    until: int = 0,
+    given_up: int = 0,
+) -> NDArray[np.float64]:
+    """Log of the evidence against "the share is at most `promised`" at each frame that differs, and after them.
+
+    A test that has seen a long time without a fault has lost most of its capital when a change comes. So half of the
+    capital bets from the first frame on, and of the rest 1 / (j (j + 1)) from the (j * `EVERY`)th audit on; until then
+    it is kept. A sum of such capitals is one that no honest frames make grow. It is the mixture over times of change of
+    Shin, Ramdas & Rinaldo, "E-detectors" (New England J. Stat. Data Sci. 2023), with weights that sum to 1, so that the
+    level holds for the whole life.
+
+    Args:
+        units: `int64 (D,)`, exits up to and with each frame that differs, rising.
+        bands: `int64 (D,)`, their chances' places in `chances`.
+        chances: `float64 (H,)`, rising.
+        promised: bound of the share.
+        starts: j and the exits up to and with the (j * `EVERY`)th audit.
+        before: `int64 (H,)`, frames that differ before the first of `units`, by chance; None: none.
+        until: exits so far.
+        given_up: tests that began before the first of `starts`, of which nothing is known.
+
+    Returns:
+        `float64 (D + 1,)`.
+    """
+    earlier = np.zeros((1, len(chances)), np.int64) if before is None else before[None, :]
+    ones = earlier + np.vstack([0 * earlier, np.eye(len(chances), dtype=np.int64)[bands].cumsum(axis=0)])
+    places = np.append(units, max([until, *units[-1:].tolist()]))
+    began = np.array([0, *(start for _, start in starts)], np.int64)
+    shares = np.array([0.5, *(0.5 / (number * (number + 1)) for number, _ in starts)])
+    at_start = ones[np.searchsorted(units, began, side="right")]
+    at_start[0] = 0
+    worth = log_gains_above(places, np.vstack([ones[1:], ones[-1:]]), chances, promised)
+    stake = np.log(shares)[:, None] - log_gains_above(began, at_start, chances, promised)
+    running = np.searchsorted(began, places, side="left") - 1  # the latest test that began before
+    values = log_sum(worth + np.logaddexp.accumulate(stake, axis=0)[running])
+    kept = 1 - 0.5 * (1 - 1 / (given_up + 1)) - shares.cumsum()[running]
+    with np.errstate(divide="ignore"):
+        result: NDArray[np.float64] = np.logaddexp(values, np.log(np.maximum(kept, 0.0)))
+    return result

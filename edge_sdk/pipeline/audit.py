@@ -11,6 +11,9 @@ A frame is drawn where a keyed hash of its id, read as a number in [0, 1), is be
 state: it is the same after a restart, for a frame that is given twice, and in whatever order threads come. An auditor
 who has the key can repeat it. The key is made at random for each state folder and stays there, so whoever makes frames
 cannot choose ids that are never, or always, drawn.
+
+Frames of one visit look alike, so a second audit in it would tell little, and would seem to tell much. Once a frame of
+a visit is drawn, those that follow in it are neither drawn nor counted among the frames that could be.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from __future__ import annotations
 import logging
 import secrets
 from bisect import bisect_right
+from collections import deque
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -39,6 +43,7 @@ FILE = "audit.key"
 _KEY_BYTES = 32
 _LEAST, _MOST = 0.25, 4.0
 _BANDS = 4
+_VISITS = 256  # that are remembered: more than there are cameras
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,7 @@ class AuditDraw:
         self._edges, frames, rates = _bands(policy)
         self._chances = _chances(share, frames / frames.sum(), np.sqrt(rates))
         self._key = key
+        self._audited: deque[str] = deque(maxlen=_VISITS)
 
     @property
     def chances(self) -> tuple[float, ...]:
@@ -77,16 +83,25 @@ class AuditDraw:
         """With which a confident frame or event is drawn."""
         return self._chances[bisect_right(self._edges, confidence)]
 
-    def draw(self, unit_id: str, confidence: float) -> Draw:
+    def draw(self, unit_id: str, confidence: float, visit: str = "") -> Draw | None:
         """Draw one frame or event that is confident and may leave the device.
 
         Args:
             unit_id: the frame's or the event's.
             confidence: of its answer, in [0, 1].
+            visit: id of the event that a frame belongs to; "": none.
+
+        Returns:
+            None where a frame of the visit was drawn before.
         """
+        if visit and visit in self._audited:
+            return None
         chance = self.chance(confidence)
         number = int.from_bytes(blake2b(unit_id.encode(), key=self._key, digest_size=8).digest(), "big")
-        return Draw(chance, number < chance * 2.0**64)
+        drawn = number < chance * 2.0**64
+        if drawn and visit:
+            self._audited.append(visit)
+        return Draw(chance, drawn)
 
 
 def audit_key(state: Path) -> bytes:

@@ -15,6 +15,8 @@ from typing import Any
 from edge_sdk.store.schema import OPEN, State, moment
 from edge_sdk.types import Reason
 
+EVERY = 50
+"""Audits after which a further test begins (`edge_sdk.model.evidence`)."""
 OTHERS = -1.0
 """In place of a chance: the frames that the little model was unsure of, since the first that could be audited."""
 
@@ -102,11 +104,14 @@ class Audits:
         counts: by chance, the rising; rows that have left included.
         gone: the counts of rows that have left.
         differences: frames in the table on which the two models differ, in the order in which they were handled.
+        starts: of every `EVERY`th audited frame in the table, how many times `EVERY` that is, and the confident frames
+            that could have been audited up to and with it.
     """
 
     counts: tuple[AuditCounts, ...]
     gone: tuple[AuditCounts, ...]
     differences: tuple[Difference, ...]
+    starts: tuple[tuple[int, int], ...] = ()
 
     @property
     def covered(self) -> tuple[AuditCounts, ...]:
@@ -128,6 +133,7 @@ def read_audits(connection: sqlite3.Connection, model: str) -> Audits:
     there = connection.execute(f"SELECT {_COUNTS} FROM frames WHERE {_COUNTED} AND model = ? GROUP BY 1, 2", [model])
     counts = _sum((*gone, *_read_counts(there)))
     before = sum(one.frames for one in gone if one.chance > 0)
+    drawn = sum(one.drawn for one in gone if one.chance > 0)
     numbered = (
         "SELECT row_number() OVER (ORDER BY number) AS place, * FROM frames WHERE audit_chance > 0 AND model = ? "
         "AND label IS NOT NULL"
@@ -141,7 +147,12 @@ def read_audits(connection: sqlite3.Connection, model: str) -> Audits:
         Difference(frame_id, before + place, chance, moment(us, offset_s), label, big or "", truth, picture)
         for frame_id, place, chance, us, offset_s, label, big, truth, picture in found
     )
-    return Audits(counts, gone, differences)
+    started = connection.execute(
+        f"SELECT (nth + ?) / {EVERY}, place FROM (SELECT place, row_number() OVER (ORDER BY place) AS nth "
+        f"FROM ({numbered}) WHERE audit) WHERE (nth + ?) % {EVERY} = 0 ORDER BY place",
+        [drawn, model, drawn],
+    )
+    return Audits(counts, gone, differences, tuple((number, before + place) for number, place in started))
 
 
 def _read_counts(rows: Iterable[Sequence[Any]]) -> tuple[AuditCounts, ...]:

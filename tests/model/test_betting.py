@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_sdk.model.betting import _LOG_SHARES, BETS, bounds, log_capital_above, log_capital_below
+from edge_sdk.model.betting import BETS, LOG_SHARES, bounds, log_capital_above, log_capital_below
 
 CHANCES = np.array([0.02, 0.1, 0.5])
 UNITS = st.lists(st.tuples(st.integers(0, 2), st.booleans(), st.booleans()), min_size=1, max_size=60)
@@ -19,7 +19,7 @@ UNITS = st.lists(st.tuples(st.integers(0, 2), st.booleans(), st.booleans()), min
 def play(units: list[tuple[int, bool, bool]], share: float, sign: int) -> float:
     """The capital of all bets, one unit after another."""
     total = 0.0
-    for bet, log_part in zip(BETS, _LOG_SHARES, strict=True):
+    for bet, log_part in zip(BETS, LOG_SHARES, strict=True):
         part = math.exp(log_part)
         for stratum, drawn, one in units:
             chance = CHANCES[stratum]

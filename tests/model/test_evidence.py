@@ -5,15 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 from itertools import product
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_parts import NOON
 
-from edge_sdk.model.evidence import stratified, weigh
+from edge_sdk.model.betting import BETS, LOG_SHARES
+from edge_sdk.model.evidence import log_e_values, stratified, weigh
 from edge_sdk.model.policy import Agreement, Policy
-from edge_sdk.store.audits import OTHERS, AuditCounts, Audits, Difference
+from edge_sdk.store.audits import EVERY, OTHERS, AuditCounts, Audits, Difference
 
+CHANCES = np.array([0.3, 0.6])
 PROMISE = Policy(
     agreement=Agreement(edges=(), exits=(1000,), differ=(5,), at_most=0.01), calibration={"promised_loss": 0.005}
 )
@@ -110,3 +113,44 @@ def test_people_say_what_is_lost() -> None:
     assert evidence.loss.low < evidence.loss.share < evidence.loss.high
     assert evidence.wrong is not None and evidence.wrong.share == 0.75
     assert weigh(Audits((AuditCounts(0.5, 10, 5, 5, differ=2, open=2),), (), ()), PROMISE).loss is None
+
+
+def played(exits: list[tuple[int, bool, bool]], share: float) -> float:
+    """The evidence by tests that begin one after another, frame by frame: chance, drawn, differs."""
+    capitals = {0: np.exp(LOG_SHARES) * (share * BETS < 1)}
+    weights, audits = {0: 0.5}, 0
+    for band, drawn, differs in exits:
+        for capital in capitals.values():
+            capital *= np.maximum(0.0, 1 + BETS * (drawn * differs / CHANCES[band] - share))
+        audits += drawn
+        if drawn and audits % EVERY == 0:
+            number = audits // EVERY
+            capitals[number] = np.exp(LOG_SHARES) * (share * BETS < 1)
+            weights[number] = 0.5 / (number * (number + 1))
+    return (
+        sum(weights[number] * float(capital.sum()) for number, capital in capitals.items()) + 1 - sum(weights.values())
+    )
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.integers(0, 2**32 - 1), st.floats(0.005, 0.3))
+def test_the_evidence_is_that_of_tests_played_frame_by_frame(seed: int, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    exits = [(int(rng.integers(2)), bool(rng.random() < 0.6), bool(rng.random() < 0.05)) for _ in range(400)]
+    found = [(place, band) for place, (band, drawn, differs) in enumerate(exits, 1) if drawn and differs]
+    places, bands = np.array(found, np.int64).reshape(-1, 2).T
+    drawn_at = [place for place, (_, drawn, _) in enumerate(exits, 1) if drawn]
+    starts = [(number, drawn_at[number * EVERY - 1]) for number in range(1, len(drawn_at) // EVERY + 1)]
+    path = log_e_values(places, bands, CHANCES, share, starts=starts, until=len(exits))
+    assert np.exp(path[-1]) == pytest.approx(played(exits, share), rel=1e-6)
+    for row in range(0, len(places), 7):
+        assert np.exp(path[row]) == pytest.approx(played(exits[: places[row]], share), rel=1e-6)
+
+
+def test_of_rows_that_left_the_tests_that_began_there_are_given_up() -> None:
+    none, chances = np.zeros(0, np.int64), np.array([0.1])
+    nothing = np.exp(log_e_values(none, none, chances, 0.01, until=0))
+    assert nothing[-1] == pytest.approx(1.0, rel=0.02)  # bets that the share does not allow are given up
+    assert np.exp(log_e_values(none, none, chances, 0.01, until=0, given_up=3))[-1] == pytest.approx(
+        1 - 0.5 * 3 / 4, rel=0.02
+    )

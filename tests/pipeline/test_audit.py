@@ -20,6 +20,11 @@ RARE = Policy(
 )
 
 
+def said(draw: AuditDraw, unit_id: str, confidence: float) -> bool:
+    found = draw.draw(unit_id, confidence)
+    return found is not None and found.drawn
+
+
 def test_the_chance_is_higher_where_the_models_differ_and_right_on_average() -> None:
     draw = AuditDraw(RARE, 0.01, KEY)
     assert list(draw.chances) == sorted(draw.chances, reverse=True)
@@ -40,12 +45,12 @@ def test_draws_come_as_often_as_their_chance_says_and_the_same_again() -> None:
     draw, again = AuditDraw(RARE, 0.1, KEY), AuditDraw(RARE, 0.1, KEY)
     ids = [new_frame_id() for _ in range(20_000)]
     for confidence in (0.5, 0.92, 0.999):
-        drawn = [draw.draw(one, confidence).drawn for one in ids]
+        drawn = [said(draw, one, confidence) for one in ids]
         chance = draw.chance(confidence)
         assert abs(np.mean(drawn) - chance) < 5 * np.sqrt(chance / len(ids))
-        assert drawn == [again.draw(one, confidence).drawn for one in ids]
+        assert drawn == [said(again, one, confidence) for one in ids]
     other = AuditDraw(RARE, 0.1, bytes(32))
-    assert [other.draw(one, 0.5).drawn for one in ids] != [draw.draw(one, 0.5).drawn for one in ids]
+    assert [said(other, one, 0.5) for one in ids] != [said(draw, one, 0.5) for one in ids]
 
 
 def test_the_key_stays_with_the_state_folder_and_is_secret(tmp_path: Path) -> None:
@@ -116,3 +121,14 @@ def test_an_audit_that_has_no_room_counts_as_one_without_an_answer(tmp_path: Pat
         evidence = edge.evidence()
         assert (evidence.exits, evidence.drawn, evidence.answered, evidence.waiting) == (1, 1, 0, 0)
         assert evidence.differs is None
+
+
+def test_of_a_visit_one_frame_is_drawn_at_most() -> None:
+    draw = AuditDraw(RARE, 0.2, KEY)
+    visits = [[draw.draw(new_frame_id(), 0.5, f"visit {visit}") for _ in range(30)] for visit in range(200)]
+    for visit in visits:
+        drawn = [one is not None and one.drawn for one in visit]
+        assert sum(drawn) <= 1
+        first = drawn.index(True) if any(drawn) else len(drawn)
+        assert all(one is not None for one in visit[: first + 1]) and all(one is None for one in visit[first + 1 :])
+    assert draw.draw(new_frame_id(), 0.5) is not None

@@ -101,3 +101,11 @@ def test_counts_of_rows_that_leave_stay(table: sqlite3.Connection) -> None:
 def test_a_table_without_audits_counts_nothing(table: sqlite3.Connection) -> None:
     put(table, 0, None)
     assert read_audits(table, MODEL).counts == ()
+
+
+def test_every_fiftieth_audit_is_told_over_rows_that_left(table: sqlite3.Connection) -> None:
+    for number in range(240):
+        put(table, number, 0.5, audit=number % 2 == 0, big="fox" if number % 2 == 0 else "")
+    assert read_audits(table, MODEL).starts == ((1, 99), (2, 199))
+    RowLimits(max_rows=120).enforce(table, 0)
+    assert read_audits(table, MODEL).starts == ((2, 199),)
