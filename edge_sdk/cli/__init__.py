@@ -21,6 +21,7 @@ from edge_sdk.cli.journal import journal
 from edge_sdk.cli.keys import keys
 from edge_sdk.cli.ladder import ladder
 from edge_sdk.cli.photos import photos
+from edge_sdk.cli.priors import priors
 from edge_sdk.cli.records import records
 from edge_sdk.cli.sequence import sequence
 from edge_sdk.cli.settings import settings
@@ -51,7 +52,20 @@ def cli() -> None:
 
 
 DEVICE = (info, classify, journal, archive, export_data, drift, alerts, keys, settings, contact_sheet)
-WORKBENCH = (photos, import_, train, export, calibrate, ladder, records, cascade, companion, sequence, specialize)
+WORKBENCH = (
+    photos,
+    import_,
+    train,
+    export,
+    calibrate,
+    priors,
+    ladder,
+    records,
+    cascade,
+    companion,
+    sequence,
+    specialize,
+)
 for _command in (*DEVICE, *WORKBENCH):
     cli.add_command(_command)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from edge_sdk.cli.options import (
     view_option,
     writable,
 )
+from edge_sdk.cli.tables import TABLES, read_tables, tables_options
 from edge_sdk.terminal.command import need, when_stopped
 
 if TYPE_CHECKING:
@@ -77,6 +79,7 @@ _RECORDS = "Use these files of `edge-sdk records` instead of --data and --big."
 @upload_option("How frames are sent.  [default: the bundle's upload]")
 @click.option("--max-side", type=click.IntRange(16), hidden=True, help="As in --upload.")
 @click.option("--quality", type=click.IntRange(1, 100), hidden=True, help="As in --upload.")
+@tables_options()
 @picture_option("Draw the curve here.")
 def calibrate(
     bundle: Path,
@@ -111,6 +114,7 @@ def calibrate(
         raise click.UsageError("expected --big, the model to run on --data")
     if files is not None and label_map:
         raise click.UsageError("--label-map is for --data; with --records, give it to `edge-sdk records`")
+    tables = {name: limits.pop(name) for name in TABLES}
     if (ask and answers) or ((ask or answers) and picture):
         raise click.UsageError(
             "expected one of --ask, --answers and --picture: the curve needs the label of each frame"
@@ -133,6 +137,9 @@ def calibrate(
     from edge_sdk.workbench.records_file import load_records
     from edge_sdk.workbench.write_calibration import write_calibration, write_event_calibration, write_few
 
+    given_tables = read_tables(bundle, **tables)
+    if (ask or answers) and given_tables.asked:
+        raise click.UsageError("expected --ask and --answers without priors or taxonomy: their rules need all labels")
     given = {name: value for name, value in limits.items() if value is not None} or {"eps": 0.01}
     rule = Rule(**given, delta=delta, frames_per_day=frames_per_day)
     usual = upload or open_bundle(bundle).policy.upload
@@ -155,9 +162,13 @@ def calibrate(
         say(console, f"cascade against big {few.difference.points()} on {few.evaluated} frames")
         say(console, few.sentence())
         return
+    visits = per == "event" or (per is None and has_visits(little))
+    spaced = spaced_frames(little, FEWEST) if visits else None
+    placed = given_tables.placed(console, little, cloud, spaced)
+    if placed is not None:
+        little, cloud = placed.little, placed.big
     whole = little, cloud
-    if visits := per == "event" or (per is None and has_visits(little)):
-        spaced = spaced_frames(little, FEWEST)
+    if spaced is not None:
         little, cloud = little.part(spaced), cloud.part(spaced)
         say(
             console,
@@ -166,6 +177,9 @@ def calibrate(
     found = calibrate_records(little, cloud, rule, upload=usual, learned_gate=not no_gate)
     event_rule = rule if event_eps is None else Rule(eps=event_eps, delta=delta, frames_per_day=frames_per_day)
     events = _events(console, *whole, found.policy.temperature, event_rule, per) if visits else None
+    policy = given_tables.in_policy(console, found.policy, little, cloud, placed, delta)
+    given_tables.write(console)
+    found = dataclasses.replace(found, policy=policy)
     found = write_calibration(bundle, found, big=cloud.info.reference, rule=rule, view=View(little.info.view))
     if events is not None:
         write_event_calibration(bundle, events, event_rule)

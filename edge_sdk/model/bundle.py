@@ -184,7 +184,7 @@ def open_bundle(path_or_name: str | Path) -> Bundle:
     policy = _read(path / POLICY_FILE, Policy) if (path / POLICY_FILE).exists() else Policy()
     tables = _read_if_there(path / PRIORS_FILE, Priors), _read_if_there(path / TAXONOMY_FILE, Taxonomy)
     bundle = Bundle(path, manifest, policy, *tables)
-    _check_tables(bundle)
+    check_tables(bundle)
     digest = hashlib.sha256(_bytes_of(bundle.model_path)).hexdigest()
     if digest != manifest.sha256:
         raise BundleError(
@@ -196,6 +196,16 @@ def open_bundle(path_or_name: str | Path) -> Bundle:
             f"{bundle.golden_path}: expected the golden picture that {MANIFEST_FILE} names; it is missing"
         )
     return bundle
+
+
+def tables_of(path: str | Path, labels: tuple[str, ...]) -> tuple[Priors | None, Taxonomy | None]:
+    """Priors and taxonomy of a bundle that is to be replaced by one of the same labels; None where there is none."""
+    try:
+        bundle = open_bundle(Path(path).absolute())
+    except BundleError:
+        return None, None
+    same = frozenset(bundle.manifest.labels) == frozenset(labels)
+    return (bundle.priors, bundle.taxonomy) if same else (None, None)
 
 
 def write_bundle(
@@ -343,8 +353,12 @@ def _check_golden(image: Image, spec: InputSpec, what: str) -> None:
         raise BundleError(f"{what}: expected a picture of shape {expected}, by scaling rule 1; got {image.shape}")
 
 
-def _check_tables(bundle: Bundle) -> None:
-    """Check that the tables that the policy uses are there, and are of this bundle's labels."""
+def check_tables(bundle: Bundle) -> None:
+    """Check that the tables that the policy uses are there, and are of this bundle's labels.
+
+    Raises:
+        BundleError: they are not.
+    """
     path, labels = bundle.path, frozenset(bundle.manifest.labels)
     if bundle.policy.priors is not None and bundle.priors is None:
         raise BundleError(f"{path / PRIORS_FILE}: expected the priors that {POLICY_FILE} uses; the file is missing")

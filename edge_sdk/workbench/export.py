@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.model.bundle import Bundle, Golden, Manifest, write_bundle
+from edge_sdk.model.bundle import Bundle, Golden, Manifest, tables_of, write_bundle
 from edge_sdk.model.inputs import InputSpec, golden_picture, prepare
 from edge_sdk.model.policy import Policy
 from edge_sdk.networks.macs import count_macs, count_parameters
@@ -201,7 +201,16 @@ def export(
             tolerance=max(0.02 * spread, 4 * _output_step(captured), 1e-3),
         ),
     )
-    bundle = write_bundle(out, model=program, manifest=manifest, golden=whole[golden], policy=policy)
+    priors, taxonomy = tables_of(out, manifest.labels)
+    bundle = write_bundle(
+        out,
+        model=program,
+        manifest=manifest,
+        golden=whole[golden],
+        policy=policy,
+        priors=priors,
+        taxonomy=taxonomy,
+    )
     of_float, truths = judged_logits[:measured].argmax(1), judged_truths[:measured]
     found, known = likeness(run.logits[:measured], judged_logits[:measured]), truths >= 0
     right, float_right = ((answers[:measured] == truths)[known] for answers in (run.logits.argmax(1), of_float))

@@ -16,7 +16,7 @@ import msgspec
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.images.rendition import Upload
 from edge_sdk.model.big_reference import BigReference, fingerprint_of
-from edge_sdk.model.bundle import MANIFEST_FILE, open_bundle, write_policy
+from edge_sdk.model.bundle import MANIFEST_FILE, open_bundle, write_policy, write_taxonomy
 from edge_sdk.model.policy import Policy
 from edge_sdk.networks.checkpoint import save_checkpoint
 from edge_sdk.networks.foreign import import_weights
@@ -27,6 +27,7 @@ from edge_sdk.workbench.export import ExportReport, export
 from edge_sdk.workbench.folder_source import FolderSource
 from edge_sdk.workbench.labelled import Split, read_all
 from edge_sdk.workbench.photo_classes import labels_of, relabelled
+from edge_sdk.workbench.photo_taxonomy import photo_taxonomy
 from edge_sdk.workbench.sample import draw_sample
 from edge_sdk.workbench.write_calibration import calibrate_bundle
 
@@ -149,6 +150,7 @@ def make_photos(
     on_step("reading the weights")
     big = write_big(out / BIG)
     report = write_little(data, out / BUNDLE, mapping, labels, limit, measure, on_step, on_progress)
+    write_taxonomy(report.bundle.path, photo_taxonomy(group))
     pictures = [picture for picture in source.listed() if picture[1] in labels]
     found, provenance = None, ""
     if len(pictures) >= ENOUGH:

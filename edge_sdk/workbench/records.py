@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.big_reference import BigReference, label_difference
 from edge_sdk.types import View
-from edge_sdk.workbench.cascade.confidence import fit_looks_temperature, fit_temperature, softmax, to_logits
+from edge_sdk.workbench.cascade.confidence import (
+    fit_looks_temperature,
+    fit_temperature,
+    least_temperature,
+    log_loss,
+    softmax,
+    to_logits,
+)
 
 FORMAT = "edge-sdk-records-1"
 _UNKNOWN_AS = {"places": "", "times": np.nan}
@@ -24,7 +31,7 @@ UNKNOWN = -1
 """The truth of a picture that nobody has labelled."""
 ARRAYS = (
     *("ids", "truths", "predicted", "confidence", "probabilities", "energy", "upload_bytes", "groups", "sources"),
-    *("places", "times", "looks"),
+    *("places", "times", "looks", "prior"),
 )
 """Arrays of a file, in the order of the fields; those that an older version did not write are None."""
 
@@ -97,6 +104,8 @@ class Records:
             None.
         looks: `float16 (N, 2, C)`, the probabilities of the whole frame and of the region, of which `probabilities` is
             the mean; or None, where the model looks once.
+        prior: `float32 (N, C)`, log of the factor of each calibrated probability on the device, for priors of place and
+            season; or None: 0.
 
     Raises:
         WorkbenchError: arrays that do not fit one another, labels out of range, probabilities outside [0, 1].
@@ -115,6 +124,7 @@ class Records:
     places: NDArray[np.str_] | None = None
     times: NDArray[np.float64] | None = None
     looks: NDArray[np.float16] | None = None
+    prior: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         name, count, classes = self.info.model, len(self.ids), len(self.info.labels)
@@ -125,7 +135,7 @@ class Records:
         if len(np.unique(self.ids)) != count:
             raise WorkbenchError(f"{name}: expected unique sample ids; some come twice")
         shapes: dict[str, tuple[int, ...]] = dict.fromkeys(ARRAYS, (count,))
-        shapes |= {"probabilities": (count, classes), "looks": (count, 2, classes)}
+        shapes |= {"probabilities": (count, classes), "looks": (count, 2, classes), "prior": (count, classes)}
         for field, shape in shapes.items():
             array = getattr(self, field)
             if array is not None and array.shape != shape:
@@ -189,11 +199,21 @@ class Records:
         return logits if self.energy is None else logits + self.energy[:, None]
 
     def calibrated(self, temperature: float) -> NDArray[np.float32]:
-        """`float32 (N, C)` probabilities at another temperature; of two looks the mean, as on the device."""
-        if self.looks is None:
-            return softmax(self.logits, temperature)
-        one, two = (softmax(to_logits(self.looks[:, look]), temperature) for look in (0, 1))
-        return (one + two) / np.float32(2)
+        """`float32 (N, C)` probabilities at another temperature, as on the device: the mean of two looks; priors."""
+        return self._at(self._looks_logits, temperature)
+
+    @property
+    def _looks_logits(self) -> list[NDArray[np.float32]]:
+        return [self.logits] if self.looks is None else [to_logits(self.looks[:, look]) for look in (0, 1)]
+
+    def _at(self, looks: list[NDArray[np.float32]], temperature: float) -> NDArray[np.float32]:
+        chances: NDArray[np.float32] = softmax(looks[0], temperature)
+        if len(looks) == 2:
+            chances = (chances + softmax(looks[1], temperature)) / np.float32(2)
+        if self.prior is not None:
+            chances = chances * np.exp(self.prior)
+            chances /= chances.sum(axis=1, keepdims=True)
+        return chances
 
     def fit_temperature(
         self, chosen: NDArray[np.bool_] | None = None, truths: NDArray[np.integer] | None = None
@@ -206,6 +226,10 @@ class Records:
         """
         wanted = self.truths if truths is None else truths
         mine = np.ones(len(self), np.bool_) if chosen is None else chosen
+        if self.prior is not None:
+            part = self.part(mine)
+            logits = part._looks_logits
+            return least_temperature(lambda temperature: log_loss(part._at(logits, temperature), wanted[mine]))
         if self.looks is None:
             return fit_temperature(self.logits[mine], wanted[mine])
         looks = self.looks[mine]

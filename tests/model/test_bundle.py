@@ -24,11 +24,17 @@ from edge_sdk.model.bundle import (
     open_bundle,
     read_golden,
     shipped_bundles,
+    tables_of,
     write_bundle,
     write_policy,
+    write_priors,
+    write_taxonomy,
 )
 from edge_sdk.model.inputs import pixels_digest
 from edge_sdk.model.policy import Policy
+from edge_sdk.model.priors import ClassPrior, Priors
+from edge_sdk.model.taxonomy import Taxonomy
+from edge_sdk.testing import write_fake_bundle
 from edge_sdk.types import Image
 
 WIDTH, HEIGHT = 12, 8
@@ -339,3 +345,14 @@ def test_a_bundle_that_must_not_be_read_without_knowing_more_says_so(bundle: Bun
         BundleError, match=r"expected min_reader of at most 2; got 3: the bundle needs a newer edge_sdk"
     ):
         open_bundle(bundle.path)
+
+
+def test_tables_go_over_to_a_bundle_of_the_same_labels(tmp_path: Path) -> None:
+    bundle = write_fake_bundle(tmp_path / "bundle", ("fox", "wolf"))
+    assert tables_of(tmp_path, ("fox", "wolf")) == (None, None)
+    assert tables_of(bundle.path, ("fox", "wolf")) == (None, None)
+    priors, taxonomy = Priors(classes={"fox": ClassPrior()}), Taxonomy(classes={"fox": ("canid",), "wolf": ("canid",)})
+    write_priors(bundle.path, priors)
+    write_taxonomy(bundle.path, taxonomy)
+    assert tables_of(bundle.path, ("wolf", "fox")) == (priors, taxonomy)
+    assert tables_of(bundle.path, ("fox", "dog")) == (None, None)

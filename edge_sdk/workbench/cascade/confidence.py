@@ -106,7 +106,7 @@ def fit_temperature(logits: Floats, truths: NDArray[np.integer]) -> float:
 def fit_looks_temperature(looks: Sequence[Floats], truths: NDArray[np.integer]) -> float:
     """As `fit_temperature`, where a model answers with the mean of the probabilities of several looks.
 
-    That likelihood need not be concave: the best of 81 temperatures is refined by golden section.
+    That likelihood need not be concave, so `least_temperature` searches.
 
     Args:
         looks: each `float (N, C)` logits.
@@ -118,9 +118,26 @@ def fit_looks_temperature(looks: Sequence[Floats], truths: NDArray[np.integer]) 
     for logits in looks:
         check_labels(logits, truths)
 
+    def loss(temperature: float) -> float:
+        return log_loss(np.mean([softmax(logits, temperature) for logits in looks], axis=0), truths)
+
+    return least_temperature(loss)
+
+
+def log_loss(probabilities: Floats, truths: NDArray[np.integer]) -> float:
+    """The mean negative logarithm of the true class's probability, of `(N, C)`."""
+    return -float(np.log(np.maximum(probabilities[np.arange(len(truths)), truths], 1e-30)).mean())
+
+
+def least_temperature(loss_at: Callable[[float], float]) -> float:
+    """The temperature, 1/20 to 20, of the least loss: the best of 81 is refined by golden section.
+
+    Args:
+        loss_at: the loss at a temperature.
+    """
+
     def loss(log_temperature: float) -> float:
-        mean = np.mean([softmax(logits, math.exp(log_temperature)) for logits in looks], axis=0)
-        return -float(np.log(np.maximum(mean[np.arange(len(truths)), truths], 1e-30)).mean())
+        return loss_at(math.exp(log_temperature))
 
     grid = np.linspace(-math.log(MAX_TEMPERATURE), math.log(MAX_TEMPERATURE), 81)
     middle, step = float(grid[int(np.argmin([loss(float(one)) for one in grid]))]), float(grid[1] - grid[0])

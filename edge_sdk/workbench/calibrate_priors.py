@@ -1,0 +1,146 @@
+"""How much priors of place and season count: chosen on the records that fit the temperature.
+
+The device raises the ratio of the priors to a strength s after the temperature T: softmax(z / T) * ratio ** s, made to
+sum to 1. Of the strengths 0, 0.05 .. 1, each with its best temperature, the one of least negative log-likelihood on the
+selection part of the records is taken. The records get the factor with them (`Records.prior`), so that temperature,
+gate, threshold and promises are found on what the device computes. The big model's probabilities are multiplied
+likewise, by a strength of their own; they have no temperature on the device.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_sdk.model.policy import Policy
+from edge_sdk.model.priors import PriorRule, Priors, prior_ratio
+from edge_sdk.workbench.calibration import FEWEST
+from edge_sdk.workbench.cascade.confidence import log_loss
+from edge_sdk.workbench.cascade.curve import Bools
+from edge_sdk.workbench.cascade.group_split import selection_part
+from edge_sdk.workbench.records import Records
+from edge_sdk.workbench.taken import Taken
+
+_STRENGTHS = np.linspace(0, 1, 21).tolist()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Placed:
+    """Records under priors.
+
+    Attributes:
+        little: the little model's, with their factor.
+        big: the big model's, multiplied.
+        rule: the strengths.
+        timed: records of which the month is known.
+        placed: records of which the region is known.
+        accuracy: of the little model on the evaluation part, without and with the priors.
+        big_accuracy: the same of the big model.
+    """
+
+    little: Records
+    big: Records
+    rule: PriorRule
+    timed: int
+    placed: int
+    accuracy: tuple[float, float]
+    big_accuracy: tuple[float, float]
+
+    def sentence(self) -> str:
+        """The result in words."""
+        rule = self.rule
+        little, big = (f"{before:.1%} -> {after:.1%}" for before, after in (self.accuracy, self.big_accuracy))
+        return (
+            f"priors: {self.timed} of {len(self.little)} pictures have a month, {self.placed} a region; strength "
+            f"{rule.strength:.2f}, for the cloud's answers {rule.cloud:.2f}; accuracy without and with: "
+            f"little {little}, big {big}"
+        )
+
+
+def with_priors(
+    little: Records, big: Records, table: Priors, taken: Taken, *, floor: float = 0.02, rows: Bools | None = None
+) -> Placed:
+    """Choose the strengths and put the priors into both models' records.
+
+    Args:
+        little: labelled records with all probabilities.
+        big: the big model's, of the same pictures; unchanged where only the top class is known.
+        table: the priors.
+        taken: when and where the pictures were taken.
+        floor: part of the prior that is the training prior.
+        rows: `bool (N,)`, the records that may choose; None: all.
+
+    Raises:
+        WorkbenchError: too few records, or of too few sources.
+    """
+    split = selection_part(little.group_names, fewest=FEWEST // 4)
+    fitting = split if rows is None else split & rows
+    ratios = log_ratios(table, little.info.labels, taken, floor)
+    strength = _best([_loss(_weighted(little, ratios, one), fitting) for one in _STRENGTHS])
+    moved = _weighted(little, ratios, strength)
+    cloud, moved_big = 0.0, big
+    if big.probabilities is not None:
+        # At its best temperature too, so that a model that is too sure does not hide what its classes gain.
+        cloud = _best([_loss(_multiplied(big, ratios, one), fitting) for one in _STRENGTHS])
+        moved_big = _multiplied(big, ratios, cloud)
+    return Placed(
+        moved,
+        moved_big,
+        PriorRule(strength, cloud, floor),
+        timed=int((taken.months > 0).sum()),
+        placed=sum(region is not None for region in taken.regions),
+        accuracy=_accuracies(little, moved, ~split),
+        big_accuracy=_accuracies(big, moved_big, ~split),
+    )
+
+
+def log_ratios(table: Priors, labels: tuple[str, ...], taken: Taken, floor: float) -> NDArray[np.float32]:
+    """`float32 (N, C)`: log of the ratio of the priors for each picture, as the device takes it."""
+    found: dict[tuple[str | None, int], NDArray[np.float32]] = {}
+    rows = []
+    for region, month in zip(taken.regions, taken.months.tolist(), strict=True):
+        key = region, month
+        if key not in found:
+            silent = region is None and bool(table.regions)
+            ratio = np.ones(len(labels)) if silent else prior_ratio(table, labels, region, month or None, floor)
+            found[key] = np.log(ratio).astype(np.float32)
+        rows.append(found[key])
+    return np.stack(rows)
+
+
+def in_policy(policy: Policy, placed: Placed | None) -> Policy:
+    """The policy with the rule of the priors; None: none."""
+    return policy if placed is None else msgspec.structs.replace(policy, priors=placed.rule)
+
+
+def _best(losses: list[float]) -> float:
+    """The strength of least loss; of equal ones the least."""
+    return round(float(_STRENGTHS[int(np.argmin(np.round(losses, 9)))]), 6)
+
+
+def _weighted(records: Records, ratios: NDArray[np.float32], strength: float) -> Records:
+    if not strength:
+        return records
+    moved = replace(records, prior=np.float32(strength) * ratios)
+    chances = moved.calibrated(1.0)
+    return replace(moved, predicted=chances.argmax(axis=1), confidence=chances.max(axis=1))
+
+
+def _multiplied(records: Records, ratios: NDArray[np.float32], strength: float) -> Records:
+    if not strength:
+        return records
+    chances = _weighted(replace(records, looks=None), ratios, strength).calibrated(1.0)
+    top = {"predicted": chances.argmax(axis=1), "confidence": chances.max(axis=1)}
+    return replace(records, probabilities=chances.astype(np.float16), energy=None, looks=None, **top)
+
+
+def _loss(records: Records, fitting: Bools) -> float:
+    part = records.part(fitting)
+    return log_loss(part.calibrated(part.fit_temperature()), part.truths)
+
+
+def _accuracies(before: Records, after: Records, part: Bools) -> tuple[float, float]:
+    return float(before.right[part].mean()), float(after.right[part].mean())
