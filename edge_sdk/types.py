@@ -232,6 +232,8 @@ class Reason(StrEnum):
     """The frame may show a class that is never uploaded, or never stored: the device's answer is final."""
     COMPUTE_SPENT = "compute spent"
     """The compute budget does not pay for another run of the little model: there is no label."""
+    EVENT = "event"
+    """The frame is one of an event that is answered as a whole: the event's answer counts (`Answer.event`)."""
     CLOUD = "cloud"
     """The big model answered."""
 
@@ -244,11 +246,21 @@ class Event:
         event_id: the id of its first frame; the journal has it with each of its frames.
         source: where its frames came from: a live camera, or the folder of photos and videos.
         began_at: when its first frame was taken, with a time zone.
-        ended_at: when its last frame was taken.
+        ended_at: when its latest frame was taken.
         frames: how many frames it has.
-        label: the likeliest class by the mean of the probabilities of the frames that look least empty.
-        confidence: that mean's, in [0, 1].
-        best_frame_id: the frame that looks least empty.
+        label: what came by: the likeliest class by the mean of the probabilities of the frames that look least empty;
+            once the cloud has answered, by the weighted mean of that and the big model's.
+        confidence: probability of `label`, in [0, 1].
+        best_frame_id: the frame that looks least empty; it is the one that travels.
+        final: whether this is the last word; False while the event is open, and while a cloud answer may come.
+        origin: who says so.
+        reason: why; of an open event, what it would be if it ended now.
+        revision: 0 while the event is open; 1 once it is decided; it rises with each later word on it.
+        top_k: the likeliest labels with their probabilities, the likeliest first.
+        level: "" of a class; of a group its rank in the bundle's taxonomy; "root" where no group is sure enough.
+        also: other classes that were seen for long beside `label`, each with its confidence: the most probable class
+            (not counting those for nothing there) of at least as many frames as answer for an event, with a confidence
+            at or above the threshold. The mean of that many of its highest confidences. They decide nothing.
     """
 
     event_id: str
@@ -259,6 +271,13 @@ class Event:
     label: str
     confidence: float
     best_frame_id: str
+    final: bool = True
+    origin: Origin = Origin.DEVICE
+    reason: Reason = Reason.CONFIDENT
+    revision: int = 1
+    top_k: tuple[tuple[str, float], ...] = ()
+    also: tuple[tuple[str, float], ...] = ()
+    level: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,9 +292,12 @@ class Answer:
             why).
         confidence: probability of `label`, in [0, 1].
         origin: who says so.
-        final: whether this is the last word; False while a cloud answer may come.
+        final: whether this is the last word; False while a cloud answer may come. Of a frame whose event is answered as
+            a whole: whether the event's is.
         reason: why.
         level: "" of a class; of a group its rank in the bundle's taxonomy; "root" where no group is sure enough.
+        event: the frame's event as it stands, where events are answered as a whole; the journal gives it by the event's
+            id instead.
     """
 
     frame_id: str
@@ -287,6 +309,7 @@ class Answer:
     final: bool
     reason: Reason
     level: str = ""
+    event: Event | None = None
 
 
 class LinkState(StrEnum):

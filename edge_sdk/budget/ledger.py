@@ -177,6 +177,19 @@ class Ledger:
         """
         self._count(frames=1, exits=int(exited), offloads=int(offloaded), macs_little=macs)
 
+    def count_event(self, *, exits: int = 0, offloaded: bool = False) -> None:
+        """Count an event that was decided.
+
+        Args:
+            exits: its frames of which the device's answer is final, where they were counted as frames alone.
+            offloaded: one of its frames was handed to the spool for it.
+        """
+        self._count(events=1, exits=exits, offloads=int(offloaded), events_offloaded=int(offloaded))
+
+    def count_exits(self, frames: int) -> None:
+        """Count frames that joined an event after it was decided: the device's answers are final."""
+        self._count(exits=frames)
+
     def count_skipped(self) -> None:
         """Count a frame that was skipped because the compute budget was spent."""
         self._count(skipped_compute=1)

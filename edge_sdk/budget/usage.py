@@ -39,6 +39,8 @@ class Usage:
         offloads: of these, frames that were handed to the spool, audited ones too.
         answers_cloud: answers that came from the cloud.
         skipped_compute: frames that were skipped because the compute budget was spent; not part of `frames`.
+        events: events that were decided.
+        events_offloaded: of these, events of which a frame was handed to the spool.
         bytes_sent: bytes charged against the upload budgets.
         bytes_received: bytes of the cloud's replies.
         macs_little: MACs run on the device.
@@ -52,6 +54,8 @@ class Usage:
     offloads: int = 0
     answers_cloud: int = 0
     skipped_compute: int = 0
+    events: int = 0
+    events_offloaded: int = 0
     bytes_sent: int = 0
     bytes_received: int = 0
     macs_little: int = 0
@@ -94,6 +98,8 @@ COUNTERS = (
     "offloads",
     "answers_cloud",
     "skipped_compute",
+    "events",
+    "events_offloaded",
     "bytes_sent",
     "bytes_received",
     "macs_little",

@@ -327,6 +327,18 @@ class ExitPolicy:
         )
 
 
+def event_policy(settings: Policy) -> Policy:
+    """The settings by which an `ExitPolicy` decides on events: the event rule's threshold, where there is one.
+
+    A gate that calibration found on frames still ranks what is offloaded. Without an event rule, an event exits as a
+    frame of the same probabilities would.
+    """
+    if settings.events is None:
+        return settings
+    gains = settings.gate or settings.gains
+    return msgspec.structs.replace(settings, threshold=settings.events.threshold, gate=None, gains=gains)
+
+
 def _check_threshold(threshold: float | None) -> None:
     if threshold is None:
         return

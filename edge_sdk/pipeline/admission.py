@@ -68,14 +68,26 @@ class Admission:
         Raises:
             ImageError: the picture cannot be encoded.
         """
+        item, _ = self.draft(frame, prediction, gain)
+        return item if self.admits(item) else None
+
+    def draft(self, frame: Frame, prediction: Prediction, gain: float) -> tuple[SpoolItem, float]:
+        """A frame, encoded for the spool, and its relative gain: the part of `gain` that is left at its encoding.
+
+        Raises:
+            ImageError: the picture cannot be encoded.
+        """
         upload, relative_gain = self._policy.upload, 1.0
         if ladder := self._policy.ladder:
             per_byte = self._prices.cost({Resource.UPLOAD: 1.0, Resource.ENERGY: self._microjoules_per_byte})
             rendition = ladder[choose_rendition(ladder, gain, per_byte) or 0]
             upload, relative_gain = rendition.upload, rendition.relative_gain
         item = self._item(frame, prediction, gain * relative_gain, upload, near=self._send is View.REGION)
-        price = self._prices.ask(item.gain, self._costs(item))
-        return item if item.gain >= self._min_worth * price else None
+        return item, relative_gain
+
+    def admits(self, item: SpoolItem) -> bool:
+        """Whether an encoded frame is worth its place, at today's prices; its demand is recorded."""
+        return item.gain >= self._min_worth * self._prices.ask(item.gain, self._costs(item))
 
     def encode(self, frame: Frame, prediction: Prediction) -> SpoolItem:
         """A frame for the archive, at the encoding of the bundle's policy.

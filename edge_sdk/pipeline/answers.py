@@ -10,7 +10,6 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from heapq import nlargest
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,21 +18,20 @@ from edge_sdk.budget.ledger import Ledger
 from edge_sdk.budget.usage import Usage
 from edge_sdk.errors import StorageError
 from edge_sdk.model.priors import PlacePrior
-from edge_sdk.model.taxonomy import Named, Naming
+from edge_sdk.model.taxonomy import Naming
+from edge_sdk.pipeline.event_words import EventWords, answer_of
 from edge_sdk.pipeline.late import LateAnswers
+from edge_sdk.pipeline.word import weighted
 from edge_sdk.store.frames import SpoolItem
-from edge_sdk.store.schema import FrameRecord, State, TopK
+from edge_sdk.store.schema import Change, FrameRecord, State
 from edge_sdk.store.spool import Loss
 from edge_sdk.store.store import Store
-from edge_sdk.types import Answer, Origin, Reason
+from edge_sdk.types import Answer, Event, Origin, Reason
 
 if TYPE_CHECKING:
     from edge_sdk.link.transport import Reply
 
 _log = logging.getLogger(__name__)
-
-TOP_K = 3
-"""Labels that are written down with an answer."""
 
 
 class Answers:
@@ -45,6 +43,7 @@ class Answers:
         labels: the little model's.
         ensemble: weight of the little model in the answer on an offloaded frame (`Policy.ensemble`).
         late: takes each late answer on to the application.
+        events: what is said of the events that frames stand for.
         prior: what can be expected where the camera stands; None: nothing is known of it.
         naming: gives each answer the name that is sure enough; None: that of the likeliest class.
     """
@@ -56,6 +55,7 @@ class Answers:
         labels: tuple[str, ...],
         ensemble: float,
         late: LateAnswers,
+        events: EventWords,
         prior: PlacePrior | None = None,
         naming: Naming | None = None,
     ) -> None:
@@ -66,6 +66,7 @@ class Answers:
         self._late = late
         self._prior = prior
         self._naming = naming or Naming()
+        self._events = events
         self._provisional: dict[str, Answer] = {}
         self._uncounted: dict[str, tuple[int, int, int]] = {}
         self._counting = threading.Lock()
@@ -94,13 +95,37 @@ class Answers:
 
     def offloads(self, record: FrameRecord, item: SpoolItem) -> Answer:
         """The device's word on a frame that is to wait for the cloud; it is final where the frame has no place."""
-        return self._heard(self._offload(record, item))
+        return self._heard(self.wait(record, item))
 
-    def _offload(self, record: FrameRecord, item: SpoolItem) -> Answer:
+    def in_event(self, record: FrameRecord, event: Event, item: SpoolItem | None = None) -> Answer:
+        """The device's word on a frame whose event is answered as a whole.
+
+        Args:
+            record: it is written as final: nothing is to come of a frame that does not travel.
+            event: as it stands.
+            item: with the frame's picture, where the archive wants it.
+        """
+        self._store.exit(record, item)
+        return self._heard(replace(record.answer, final=event.final, event=event))
+
+    def decided(self, event: Event, *, as_a_whole: bool = True) -> None:
+        """The word on an event goes to the application; the listeners hear the last one on it as a whole."""
+        self._events.decided(event)
+        if event.final and as_a_whole:
+            self._heard(answer_of(event))
+
+    def wait(self, record: FrameRecord, item: SpoolItem, *also: Change) -> Answer:
+        """As `offloads`; the listeners do not hear of it.
+
+        Args:
+            record: the device's word.
+            item: the frame.
+            also: changes that are committed together with it, where it gets a place.
+        """
         answer = record.answer
         self._provisional[answer.frame_id] = answer
         try:
-            if answer.frame_id not in self._store.spool.put(item, record):
+            if answer.frame_id not in self._store.spool.put(item, record, *also):
                 return answer
         except StorageError as error:
             _log.warning("the device's answer on %s is final: %s", answer.frame_id, error)
@@ -111,23 +136,26 @@ class Answers:
 
     def answered(self, item: SpoolItem, reply: Reply) -> None:
         """The big model's word on a frame: it leaves the spool. One that comes again changes nothing."""
-        label, named, top_k = self._combined(item, reply)
+        placed = self._placed(item, reply)
+        word = weighted(self._ensemble, self._device_chances(item), reply, self._naming, placed)
+        on_event = self._events.combined(item, reply, placed)
         known = item.frame_id, item.captured_at, item.source
-        answer = Answer(*known, named.label, named.confidence, Origin.CLOUD, True, Reason.CLOUD, named.level)
+        answer = Answer(*known, word.label, word.confidence, Origin.CLOUD, True, Reason.CLOUD, word.level)
         self._settles = True
         try:
             with self._counting:
                 if not self._store.spool.answer(
                     answer,
-                    top_k=top_k,
+                    top_k=word.top_k,
                     model=reply.server.model,
-                    disagreed=self._device_label(item) != label,
-                    private=self._store.archive.refuses(reply.server.labels, reply.probabilities, label),
+                    disagreed=self._device_label(item) != word.likeliest,
+                    private=self._store.archive.refuses(reply.server.labels, reply.probabilities, word.likeliest),
                     then=lambda: self._count(item.frame_id),
+                    also=self._events.changes(item, on_event),
                 ):
                     return
                 self._uncounted[item.frame_id] = reply.macs, reply.received_bytes, reply.server.macs
-            told = self._hand_over(answer)
+            told = self._hand_over(answer, None if on_event is None else self._events.answered(item, on_event))
         finally:
             self._settles = False
         self._late.wake()
@@ -147,7 +175,8 @@ class Answers:
         self._settles = True
         try:
             if self._store.spool.finish(item.frame_id, reason, message) and said is not None:
-                told = self._hand_over(replace(said, final=True, reason=reason))
+                event = self._events.left(item.frame_id, reason, item.event) if item.event else None
+                told = self._hand_over(replace(said, final=True, reason=reason), event)
         finally:
             self._settles = False
         self._late.wake()
@@ -169,39 +198,20 @@ class Answers:
             macs, received_bytes, big_macs = self._uncounted.pop(frame_id)
             self._ledger.count_answer(macs=macs, received_bytes=received_bytes, big_macs=big_macs)
 
-    def _combined(self, item: SpoolItem, said: Reply) -> tuple[str, Named, TopK]:
-        """The likeliest class, the name that is sure enough, and the likeliest classes of the big model.
+    def _device_chances(self, item: SpoolItem) -> dict[str, float] | None:
+        chances = item.probabilities
+        return dict(zip(self._labels, chances.tolist(), strict=True)) if len(chances) == len(self._labels) else None
 
-        The big model's probabilities are given place and season, which the little model's have in them already. Where
-        the policy gives the little one a voice, class and name are of both together.
-        """
-        weight, labels = self._ensemble, said.server.labels
-        if len(labels) != len(said.probabilities):
-            return said.label, Named(said.label, "", said.confidence), ()
-        chances = self._placed(item, labels, said.probabilities)
-        top_k = top_k_of(labels, chances)
-        label, confidence = top_k[0]
-        if chances is said.probabilities:
-            label, confidence = said.label, said.confidence
-        if weight and len(item.probabilities) == len(self._labels):
-            little = dict(zip(self._labels, item.probabilities.tolist(), strict=True))
-            both = [
-                weight * little.get(one, 0.0) + (1 - weight) * chance
-                for one, chance in zip(labels, chances, strict=True)
-            ]
-            confidence, label = max(zip(both, labels, strict=True), key=lambda one: one[0])
-            chances = both
-        return label, self._naming.of_cloud(labels, chances) or Named(label, "", confidence), top_k
-
-    def _placed(self, item: SpoolItem, labels: tuple[str, ...], chances: Sequence[float]) -> Sequence[float]:
+    def _placed(self, item: SpoolItem, said: Reply) -> list[float] | None:
         """The big model's probabilities given place and season; of a wrong time the note in the journal tells."""
-        if self._prior is None or not self._prior.rule.cloud:
-            return chances
+        labels, prior = said.server.labels, self._prior
+        if prior is None or not prior.rule.cloud or len(labels) != len(said.probabilities):
+            return None
         entry = self._store.journal.entry(item.frame_id)
         month = None if entry is not None and entry.note else item.captured_at.month
-        placed = self._prior.applied_to_cloud(labels, np.asarray(chances, np.float32), month)
-        said: list[float] = placed.tolist()
-        return said
+        placed = prior.applied_to_cloud(labels, np.asarray(said.probabilities, np.float32), month)
+        chances: list[float] = placed.tolist()
+        return chances
 
     def _device_label(self, item: SpoolItem) -> str | None:
         chances = item.probabilities
@@ -211,16 +221,26 @@ class Answers:
         """Frames have left the spool without an answer: the device's are final."""
         told = []
         for loss in losses:
-            said = self._provisional.get(loss.frame_id) or self._known(loss.frame_id)
+            provisional = self._provisional.get(loss.frame_id)
+            said = provisional or self._known(loss.frame_id)
             if said is not None:
-                told += self._hand_over(replace(said, final=True, reason=loss.reason))
+                event = self._events.left(loss.frame_id, loss.reason, earlier_run=provisional is None)
+                told += self._hand_over(replace(said, final=True, reason=loss.reason), event)
         self._late.tell(*told)
 
-    def _hand_over(self, answer: Answer) -> list[Answer]:
-        """A final answer goes to the late ones; what `LateAnswers.tell` is to be called with."""
+    def _hand_over(self, answer: Answer, event: Event | None = None) -> list[Answer]:
+        """A final answer goes to the late ones; what `LateAnswers.tell` is to be called with.
+
+        Of an event that the frame stood for, the listeners hear instead.
+        """
+        answer = replace(answer, event=event)
         self._provisional.pop(answer.frame_id, None)
-        self._heard(answer)
-        return [answer] if self._late.put(answer) else []
+        if event is None:
+            self._heard(answer)
+        untold = [answer] if self._late.put(answer) else []
+        if event is not None:
+            self.decided(event)
+        return untold
 
     def _heard(self, answer: Answer) -> Answer:
         """Tell the listeners."""
@@ -237,9 +257,3 @@ class Answers:
         except StorageError as error:
             _log.error("the answer on %s cannot be told: %s", frame_id, error)
             return None
-
-
-def top_k_of(labels: Sequence[str], chances: Sequence[float]) -> TopK:
-    """The likeliest labels with their probabilities, the likeliest first."""
-    likeliest = nlargest(TOP_K, zip(chances, labels, strict=True))
-    return tuple((label, chance) for chance, label in likeliest)

@@ -18,12 +18,15 @@ from edge_sdk.fleet.remote import RemoteStore
 from edge_sdk.model.bundle import Bundle, open_bundle
 from edge_sdk.model.little import LittleModel
 from edge_sdk.model.nothing import emptiness_by
-from edge_sdk.model.policy import ExitPolicy
+from edge_sdk.model.policy import EventRule, ExitPolicy, Policy, event_policy
 from edge_sdk.model.priors import PRIORS_FILE, PlacePrior
 from edge_sdk.model.taxonomy import Naming
 from edge_sdk.pipeline.admission import Admission
 from edge_sdk.pipeline.answers import Answers
 from edge_sdk.pipeline.audit import AuditDraw, audit_key
+from edge_sdk.pipeline.event_desk import EventDesk
+from edge_sdk.pipeline.event_news import EventNews
+from edge_sdk.pipeline.event_words import EventWords
 from edge_sdk.pipeline.events import Events
 from edge_sdk.pipeline.late import LateAnswers
 from edge_sdk.pipeline.remote import RemoteLayer
@@ -40,13 +43,28 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Rules:
+    """What decides where frames and events go.
+
+    Attributes:
+        frames: which frames exit.
+        events: which events do.
+        audits: which confident frames are sent all the same; None: none are.
+    """
+
+    frames: ExitPolicy
+    events: ExitPolicy
+    audits: AuditDraw | None
+
+
+@dataclass(frozen=True, slots=True)
 class Parts:
     """What an `EdgeClassifier` works with.
 
     Attributes:
         bundle: the little model's bundle.
         model: the little model.
-        exits: decides which frames exit.
+        rules: decide where frames and events go.
         prior: what can be expected where the camera stands; None: nothing is known of it.
         naming: gives each answer the name that is sure enough.
         ledger: the budgets, and what was spent.
@@ -56,6 +74,8 @@ class Parts:
         version: the bundle's name, version and label set, as the store writes them with each frame.
         answers: writes down what is said of frames.
         events: puts frames together to events.
+        desk: answers events.
+        event_news: takes what is said of events to the application.
         late: takes late answers to the application.
         settings: the arguments of `EdgeClassifier`, and over them the server's as far as they are followed.
         remote: the server's settings.
@@ -67,7 +87,7 @@ class Parts:
 
     bundle: Bundle
     model: LittleModel
-    exits: ExitPolicy
+    rules: Rules
     prior: PlacePrior | None
     naming: Naming
     ledger: Ledger
@@ -77,6 +97,8 @@ class Parts:
     version: str
     answers: Answers
     events: Events
+    desk: EventDesk
+    event_news: EventNews
     late: LateAnswers
     settings: Settings
     remote: RemoteLayer
@@ -101,7 +123,7 @@ def assemble(settings: Settings) -> Parts:
         lambda wanted: new_exits(wanted, bundle),
     )
     settings = remote.over(settings)
-    exits, prior = new_exits(settings, bundle), _prior(settings, bundle)
+    rules, prior = new_rules(settings, bundle, state), _prior(settings, bundle)
     naming = Naming(bundle.taxonomy, policy.rollup)
     power = settings.power or PowerModel(0.0)
     clock, version = settings.clock, f"{bundle.manifest.name} {bundle.manifest.version} {bundle.manifest.label_set}"
@@ -147,8 +169,24 @@ def assemble(settings: Settings) -> Parts:
             settings.blur,
             crop=rule is not None and rule.crop,
         )
-        answers = Answers(store, ledger, labels, policy.ensemble, late, prior, naming)
-        events = Events(labels, settings.events)
+        event_news, of_events = EventNews(settings.on_event), policy.events or EventRule(ensemble=policy.ensemble)
+        words = EventWords(store, labels, of_events.ensemble, event_news, naming)
+        answers = Answers(store, ledger, labels, policy.ensemble, late, words, prior, naming)
+        events = Events(labels, settings.events, of_events.best)
+        desk = EventDesk(
+            events,
+            store,
+            ledger,
+            admission,
+            answers,
+            words,
+            labels=labels,
+            naming=naming,
+            exits=rules.events,
+            temperature=of_events.temperature,
+            model=version,
+            as_a_whole=(settings.events.answer_per or ("frame" if policy.events is None else "event")) == "event",
+        )
         link, reporter = None, None
         if settings.cloud is not None:
             without_grpc_handlers()
@@ -178,7 +216,7 @@ def assemble(settings: Settings) -> Parts:
         return Parts(
             bundle=bundle,
             model=model,
-            exits=exits,
+            rules=rules,
             prior=prior,
             naming=naming,
             ledger=ledger,
@@ -188,6 +226,8 @@ def assemble(settings: Settings) -> Parts:
             version=version,
             answers=answers,
             events=events,
+            desk=desk,
+            event_news=event_news,
             late=late,
             settings=settings,
             remote=remote,
@@ -196,6 +236,15 @@ def assemble(settings: Settings) -> Parts:
             state=state,
             opened=opened.pop_all(),
         )
+
+
+def new_rules(settings: Settings, bundle: Bundle, state: Path) -> Rules:
+    """The rules, as bundle and settings have them.
+
+    Raises:
+        ConfigError: as `new_exits`.
+    """
+    return Rules(new_exits(settings, bundle), new_event_exits(settings, bundle), new_audits(settings, bundle, state))
 
 
 def new_exits(settings: Settings, bundle: Bundle) -> ExitPolicy:
@@ -209,9 +258,7 @@ def new_exits(settings: Settings, bundle: Bundle) -> ExitPolicy:
     for named in (rule, settings.blur):
         if named is not None:
             named.check(labels)
-    naming = Naming(bundle.taxonomy, bundle.policy.rollup)
-    wants = settings.preferences
-    return ExitPolicy(bundle.policy, settings.threshold, wants, labels, archive=rule, naming=naming)
+    return _exits(settings, bundle, bundle.policy)
 
 
 def _prior(settings: Settings, bundle: Bundle) -> PlacePrior | None:
@@ -238,6 +285,22 @@ def new_audits(settings: Settings, bundle: Bundle, state: Path) -> AuditDraw | N
     """The draw of confident frames that are sent all the same; None: none are."""
     share = settings.preferences.audit
     return AuditDraw(bundle.policy, share, audit_key(state)) if share else None
+
+
+def new_event_exits(settings: Settings, bundle: Bundle) -> ExitPolicy:
+    """As `new_exits`, for the word on an event."""
+    return _exits(settings, bundle, event_policy(bundle.policy))
+
+
+def _exits(settings: Settings, bundle: Bundle, policy: Policy) -> ExitPolicy:
+    return ExitPolicy(
+        policy,
+        settings.threshold,
+        settings.preferences,
+        bundle.manifest.labels,
+        archive=settings.storage.archive_rule,
+        naming=Naming(bundle.taxonomy, bundle.policy.rollup),
+    )
 
 
 def _state_folder(given: str | Path | None, bundle: str) -> Path:

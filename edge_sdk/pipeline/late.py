@@ -7,25 +7,20 @@ goes to `on_answer`, and into the queue that `late_answers` empties.
 from __future__ import annotations
 
 import logging
-import threading
-import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
+from edge_sdk.pipeline.news import News
 from edge_sdk.types import Answer
 
 _log = logging.getLogger(__name__)
 
-_MAX_QUEUED = 10_000
-_LOOK_EVERY_S = 0.5
 
-
-class LateAnswers:
+class LateAnswers(News[Answer]):
     """The queue of late answers. Threads and asyncio tasks may share it.
 
     Args:
@@ -33,12 +28,9 @@ class LateAnswers:
     """
 
     def __init__(self, on_answer: Callable[[Answer], None] | None = None) -> None:
+        super().__init__()
         self._on_answer = on_answer
-        self._queue: deque[Answer] = deque(maxlen=_MAX_QUEUED)
-        self._news = threading.Condition()
         self._awaited: dict[str, Future[Answer]] = {}
-        self._listeners: list[Callable[[], None]] = []
-        self._closed = False
 
     def put(self, answer: Answer) -> bool:
         """Hand over an answer. True: nobody waits for it, so `tell` must be called with it, holding no lock."""
@@ -60,51 +52,6 @@ class LateAnswers:
             except Exception:
                 _log.exception("on_answer failed on %s; the answer is in the journal", answer.frame_id)
 
-    def take(self) -> Answer | None:
-        """The oldest answer in the queue, removed; None where there is none."""
-        with self._news:
-            return self._queue.popleft() if self._queue else None
-
-    def each(self, wait_s: float, hopeful: Callable[[], bool]) -> Iterator[Answer]:
-        """Answers, each once; waits for more while `hopeful`, `wait_s` in all."""
-        end = time.monotonic() + wait_s
-        while True:
-            with self._news:
-                while not self._queue:
-                    left_s = end - time.monotonic()
-                    if left_s <= 0 or self._closed or not hopeful():
-                        return
-                    self._news.wait(min(left_s, _LOOK_EVERY_S))
-                answer = self._queue.popleft()
-            yield answer
-
-    async def each_async(self, wait_s: float, hopeful: Callable[[], bool]) -> AsyncIterator[Answer]:
-        """As `each`, for asyncio."""
-        import asyncio
-
-        loop, news = asyncio.get_running_loop(), asyncio.Event()
-
-        def wake() -> None:
-            with suppress(RuntimeError):  # the loop has ended
-                loop.call_soon_threadsafe(news.set)
-
-        with self._news:
-            self._listeners.append(wake)
-        try:
-            end = time.monotonic() + wait_s
-            while True:
-                news.clear()
-                while (answer := self.take()) is not None:
-                    yield answer
-                left_s = end - time.monotonic()
-                if left_s <= 0 or self._closed or not hopeful():
-                    return
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(news.wait(), min(left_s, _LOOK_EVERY_S))
-        finally:
-            with self._news:
-                self._listeners.remove(wake)
-
     def wait_for(self, frame_id: str) -> Waiter:
         """Wait for the late answer on one frame: call this before the frame can be answered."""
         future: Future[Answer] = Future()
@@ -115,19 +62,13 @@ class LateAnswers:
                 future.cancel()
         return Waiter(self, frame_id, future)
 
-    def wake(self) -> None:
-        """Something changed that `hopeful` looks at."""
-        with self._news:
-            self._wake()
-
     def close(self) -> None:
         """Nobody waits any longer."""
         with self._news:
-            self._closed = True
             for future in self._awaited.values():
                 future.cancel()
             self._awaited.clear()
-            self._wake()
+            super().close()
 
     def forget(self, frame_id: str, future: Future[Answer], *, taken: bool) -> None:
         """Nobody waits for this frame any longer; an answer that came and was not taken goes the usual way."""
@@ -137,11 +78,6 @@ class LateAnswers:
             answer = future.result()
             if self.put(answer):
                 self.tell(answer)
-
-    def _wake(self) -> None:
-        self._news.notify_all()
-        for listener in self._listeners:
-            listener()
 
 
 class Waiter:

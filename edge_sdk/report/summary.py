@@ -63,6 +63,8 @@ def summary_table(account: Usage, score: Score | None, waiting: int, link: str) 
     table = Facts("Summary")
     table.add("frames answered", account.frames)
     table.add("exit ratio", f"{account.exit_ratio:.1%} ({account.exits} exits, {account.offloads} offloads)")
+    if account.events:
+        table.add("events", f"{account.events}, of which {account.events_offloaded} went to the cloud as a whole")
     table.add("answers from the cloud", f"{account.answers_cloud}; {waiting} frames wait")
     table.add("upload", upload_text(account))
     table.add("compute", compute_text(account))

@@ -225,6 +225,19 @@ class Archive:
 
         return (Change(f"{_NO_PICTURE} AND {ARCHIVED}", (former.frame_id,), let_go),)
 
+    def give_up(self, frame_id: str, event: str) -> None:
+        """A frame of an event is to wait in the spool after all, which has its picture."""
+        path = self._table.folder / ARCHIVE / f"{frame_id}{SUFFIX}"
+        try:
+            size = path.stat().st_size
+        except OSError:
+            return
+        remove(path)
+        with self._lock:
+            self._bytes -= size
+            if event in self._best and self._best[event].frame_id == frame_id:
+                del self._best[event]
+
     def read(self, frame_id: str) -> bytes | None:
         """The encoded picture of a frame that is kept, or None."""
         row = self._table.read(f"SELECT picture FROM frames WHERE frame_id = ? AND {ARCHIVED}", [frame_id])

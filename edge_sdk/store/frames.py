@@ -57,6 +57,7 @@ class SpoolItem:
         event: id of the event that it stands for; "": for itself alone.
         region: where something moved, in pixels of `image`; None: unknown, or all of it.
         crop: the encoded close-up of what moved, kept beside the picture; it does not travel. Empty: none.
+        event_probabilities: `float32 (C,)`, the little model's word on the event; None: it stands for itself alone.
     """
 
     frame_id: str
@@ -68,6 +69,7 @@ class SpoolItem:
     event: str = ""
     region: Region | None = None
     crop: bytes = b""
+    event_probabilities: NDArray[np.float32] | None = None
 
 
 class _Stored(msgspec.Struct, array_like=True, frozen=True):
@@ -96,6 +98,7 @@ class _Stored(msgspec.Struct, array_like=True, frozen=True):
     sent_event: str = ""
     crop: bytes = b""
     level: str = ""
+    event_probabilities: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,7 +162,7 @@ def encode_frame(record: FrameRecord, item: SpoolItem, handled_ns: int) -> bytes
         final=answer.final,
         reason=answer.reason.value,
         gain=float(item.gain),
-        probabilities=np.ascontiguousarray(item.probabilities, dtype="<f4").tobytes(),
+        probabilities=_as_bytes(item.probabilities),
         model=record.model,
         top_k=record.top_k,
         trigger=storable(record.trigger),
@@ -173,6 +176,7 @@ def encode_frame(record: FrameRecord, item: SpoolItem, handled_ns: int) -> bytes
         sent_event=item.event,
         crop=item.crop,
         level=answer.level,
+        event_probabilities=b"" if item.event_probabilities is None else _as_bytes(item.event_probabilities),
     )
     body = msgspec.msgpack.encode(stored)
     return _HEAD.pack(_MAGIC, len(body), zlib.crc32(body), zlib.crc32(item.image)) + body + item.image
@@ -218,20 +222,27 @@ def decode_frame(content: bytes, frame_id: str) -> StoredFrame:
         None if stored.region is None else Region(*stored.region),
         stored.audit_chance,
     )
-    probabilities = np.frombuffer(stored.probabilities, dtype="<f4").astype(np.float32)
-    region = None if stored.sent_region is None else Region(*stored.sent_region)
     item = SpoolItem(
         frame_id,
         image,
-        probabilities,
+        _as_array(stored.probabilities),
         stored.gain,
         captured_at,
         stored.source,
         stored.sent_event,
-        region,
+        None if stored.sent_region is None else Region(*stored.sent_region),
         stored.crop,
+        _as_array(stored.event_probabilities) if stored.event_probabilities else None,
     )
     return StoredFrame(record, item if zlib.crc32(image) == image_crc else None, stored.handled_ns)
+
+
+def _as_bytes(probabilities: NDArray[np.float32]) -> bytes:
+    return np.ascontiguousarray(probabilities, dtype="<f4").tobytes()
+
+
+def _as_array(content: bytes) -> NDArray[np.float32]:
+    return np.frombuffer(content, dtype="<f4").astype(np.float32)
 
 
 def write_frame(path: Path, content: bytes, *, durable: bool) -> None:

@@ -12,6 +12,9 @@ from typing import Any, Self
 from edge_sdk.durable.database import readable
 from edge_sdk.errors import ConfigError, StorageError
 from edge_sdk.store.audits import Audits, read_audits
+from edge_sdk.store.events import COLUMNS as EVENT_COLUMNS
+from edge_sdk.store.events import EventEntry
+from edge_sdk.store.events import entry_of as event_of
 from edge_sdk.store.schema import (
     ARCHIVED,
     COLUMNS,
@@ -26,7 +29,7 @@ from edge_sdk.store.schema import (
 from edge_sdk.store.table import FILE
 from edge_sdk.types import Answer, Origin, Reason
 
-__all__ = ["Journal", "JournalEntry"]
+__all__ = ["EventEntry", "Journal", "JournalEntry"]
 
 
 class Journal:
@@ -114,9 +117,7 @@ class Journal:
             StorageError: the file cannot be read.
             ConfigError: a time has no zone.
         """
-        for name, moment in (("since", since), ("until", until)):
-            if moment is not None and moment.tzinfo is None:
-                raise ConfigError(f"expected {name} with a time zone; got the naive {moment.isoformat()}")
+        check_zones(since=since, until=until)
         last_reason = f"iif(state = '{State.ANSWERED}', '{Reason.CLOUD}', reason)"
         conditions, values = [self._own], list[object](self._own_values)
         for condition, value in (
@@ -143,6 +144,50 @@ class Journal:
             "GROUP BY last ORDER BY 3 DESC, 1"
         )
         return {label: (count, size) for label, count, size in self._read(sql, self._own_values)}
+
+    def event(self, event_id: str) -> EventEntry | None:
+        """All that is known of an event, or None if it is not known."""
+        return next(iter(self._events("event_id = ?", [event_id])), None)
+
+    def events(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        label: str | None = None,
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> list[EventEntry]:
+        """The events that match, by the time they began, oldest first; the open ones as they stand.
+
+        Args:
+            since: began at this time or later, with a time zone.
+            until: began before this time, with a time zone.
+            label: the last word is this label.
+            limit: at most `limit` events.
+            newest_first: turn the order round.
+
+        Raises:
+            StorageError: the file cannot be read.
+            ConfigError: a time has no zone.
+        """
+        check_zones(since=since, until=until)
+        conditions, values = [self._own], list[object](self._own_values)
+        for condition, value in (
+            ("began_us >= ?", None if since is None else microseconds(since)),
+            ("began_us < ?", None if until is None else microseconds(until)),
+            ("last_label = ?", label),
+        ):
+            if value is not None:
+                conditions.append(condition)
+                values.append(value)
+        order = "DESC" if newest_first else "ASC"
+        tail = f"{' AND '.join(conditions)} ORDER BY began_us {order}, event_id {order} LIMIT ?"
+        return self._events(tail, [*values, -1 if limit is None else limit])
+
+    def _events(self, tail: str, values: Sequence[object]) -> list[EventEntry]:
+        rows = self._read(f"SELECT {EVENT_COLUMNS} FROM events WHERE {tail}", values)
+        return [entry for entry in map(event_of, rows) if entry is not None]
 
     def device_confidences(self, limit: int) -> list[float]:
         """The little model's confidences of the latest `limit` frames that it saw, in no order."""
@@ -201,3 +246,14 @@ class Journal:
         reader = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
         reader.text_factory = readable
         return reader
+
+
+def check_zones(**moments: datetime | None) -> None:
+    """Refuse times without a zone.
+
+    Raises:
+        ConfigError: one has none.
+    """
+    for name, moment in moments.items():
+        if moment is not None and moment.tzinfo is None:
+            raise ConfigError(f"expected {name} with a time zone; got the naive {moment.isoformat()}")

@@ -1,4 +1,4 @@
-"""What bounds the table: rows, bytes, age. Frames that wait in the spool stay."""
+"""What bounds the tables: rows, bytes, age. Frames that wait in the spool stay, and events go with their frames."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import math
 import sqlite3
 
 from edge_sdk.store.audits import COUNT_LEAVING
-from edge_sdk.store.schema import OPEN
+from edge_sdk.store.schema import OPEN, State
 
+_TRIM_EVENTS = (
+    f"DELETE FROM events WHERE ended = 1 AND state <> '{State.WAITING}' AND handled_ns < "
+    f"coalesce((SELECT handled_ns FROM frames WHERE NOT ({OPEN}) ORDER BY number LIMIT 1), 0)"
+)
 _AGE_CHECK_NS = 3_600_000_000_000
 
 
 class RowLimits:
-    """Deletes the oldest settled rows beyond the limits.
+    """Deletes the oldest settled frames beyond the limits, and the events that ended before the oldest frame left.
 
     Args:
         max_rows: most rows.
@@ -44,6 +48,8 @@ class RowLimits:
             self._age_due_ns = now_ns + min(_AGE_CHECK_NS, self._max_age_ns)
             old = f"SELECT number FROM frames WHERE handled_ns < ? AND NOT ({OPEN})"
             gone += _delete(connection, old, now_ns - self._max_age_ns)
+        if gone:
+            connection.execute(_TRIM_EVENTS)
         return [picture for (picture,) in gone if picture is not None]
 
 

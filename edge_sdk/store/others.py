@@ -7,10 +7,11 @@ from collections.abc import Collection
 from typing import Any
 
 from edge_sdk.durable.files import move
+from edge_sdk.store import events
 from edge_sdk.store.frames import SUFFIX
 from edge_sdk.store.recovery import FRAMES
-from edge_sdk.store.schema import FINISH, State
-from edge_sdk.store.table import Change, FrameTable
+from edge_sdk.store.schema import FINISH, Change, State
+from edge_sdk.store.table import FrameTable
 from edge_sdk.types import Reason
 
 _log = logging.getLogger(__name__)
@@ -53,4 +54,4 @@ class OtherFrames:
     def _let_go(self, frame_id: str, reason: Reason, note: str) -> None:
         gone = (State.LOST, reason, note, note, None, 0.0, frame_id)
         path = self._table.folder / FRAMES / f"{frame_id}{SUFFIX}"
-        self._table.change(Change(FINISH, gone, lambda _: move(path, None)))
+        self._table.change(Change(FINISH, gone, lambda _: move(path, None)), events.left(frame_id, State.LOST, reason))

@@ -6,6 +6,8 @@ synced. So a stop leaves three things to find, and each has one right end:
 - a file without a row (its group was not committed yet): the row is written from the file;
 - a file whose row is settled: it goes, or into the archive;
 - a row that waits without a whole file: the frame is lost, the device's answer is final.
+
+Events that were open end: `pending` says which of their pictures go into the spool.
 """
 
 from __future__ import annotations
@@ -21,9 +23,11 @@ from typing import Any
 
 from edge_sdk.durable.ballast import free_bytes
 from edge_sdk.durable.files import move, remove
+from edge_sdk.store import events
 from edge_sdk.store.frames import PARTIAL, SUFFIX, StoredFrame, decode_frame, put_aside, rank_of
+from edge_sdk.store.pending import take_in
 from edge_sdk.store.salvage import rows_in
-from edge_sdk.store.schema import ADDED, FINISH, INSERT, OPEN, FrameRecord, State, first_row
+from edge_sdk.store.schema import ADDED, FINISH, INSERT, OPEN, WAIT, FrameRecord, State, first_row
 from edge_sdk.types import Answer, Origin, Reason
 
 _log = logging.getLogger(__name__)
@@ -50,6 +54,7 @@ def rebuild(connection: sqlite3.Connection, damaged: Path | None, folder: Path) 
     _adopt(connection, folder, names, FRAMES)
     _adopt(connection, folder, _names(folder / ARCHIVE), ARCHIVE)
     _finish(connection, _waiting(connection) - names)  # an older version of the row was read: the last word is gone
+    events.rebuild(connection)
 
 
 def agree(connection: sqlite3.Connection, folder: Path) -> None:
@@ -58,15 +63,20 @@ def agree(connection: sqlite3.Connection, folder: Path) -> None:
         for path in (folder / place).glob(f"*{PARTIAL}"):  # a stop cut it short, and it was promised to nobody
             remove(path)
     rows, names = _waiting(connection), _names(folder / FRAMES)
-    unknown = []
+    unknown, travelling = [], []
     for name in names - rows:
-        settled = connection.execute("SELECT picture FROM frames WHERE frame_id = ?", [name]).fetchone()
+        settled = connection.execute("SELECT picture, reason FROM frames WHERE frame_id = ?", [name]).fetchone()
         if settled is None:
             unknown.append(name)
+        elif settled[1] == Reason.EVENT:  # its event had just been decided, and the row does not say so yet
+            travelling.append(name)
         else:
             move(folder / FRAMES / f"{name}{SUFFIX}", folder / settled[0] if settled[0] else None)
     _adopt(connection, folder, unknown, FRAMES)
+    _adopt(connection, folder, travelling, FRAMES, WAIT)
     _finish(connection, rows - names)
+    take_in(connection, folder, FRAMES, DAMAGED)
+    events.close_open(connection)
 
 
 def _waiting(connection: sqlite3.Connection) -> set[str]:
@@ -85,7 +95,7 @@ def _names(folder: Path) -> set[str]:
     return {path.stem for path in folder.glob(f"*{SUFFIX}")}
 
 
-def _adopt(connection: sqlite3.Connection, folder: Path, names: Iterable[str], place: str) -> None:
+def _adopt(connection: sqlite3.Connection, folder: Path, names: Iterable[str], place: str, put: str = INSERT) -> None:
     """Write the rows of files that have none; a damaged file is put aside, and its frame is lost."""
     for name in names:
         path = folder / place / f"{name}{SUFFIX}"
@@ -105,7 +115,7 @@ def _adopt(connection: sqlite3.Connection, folder: Path, names: Iterable[str], p
             lost = replace(stored.record, answer=replace(stored.record.answer, final=True, reason=Reason.DAMAGED))
             connection.execute(INSERT, first_row(lost, State.LOST, stored.handled_ns))
             continue
-        connection.execute(INSERT, _row(stored, place, len(content)))
+        connection.execute(put, _row(stored, place, len(content)))
 
 
 def _row(stored: StoredFrame, place: str, size: int) -> tuple[Any, ...]:

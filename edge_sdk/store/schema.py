@@ -8,6 +8,7 @@ repeated or late word changes nothing.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
@@ -16,7 +17,7 @@ from typing import Any
 from edge_sdk.durable.database import storable
 from edge_sdk.types import Answer, Origin, Reason, Region
 
-VERSION = 6
+VERSION = 7
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS frames (
         number INTEGER PRIMARY KEY,
@@ -37,7 +38,7 @@ SCHEMA = (
     "CREATE INDEX IF NOT EXISTS frames_pictured ON frames (rank, state) WHERE picture IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS frames_unreported ON frames (number) "
     "WHERE reported = 0 AND state NOT IN ('waiting', 'sent')",
-    # One row a visit; `state` is that of its frames: final, waiting for the cloud, answered, lost.
+    # One row a visit (`edge_sdk.store.events`). `state` is as a frame's: waiting while the last word is to come.
     """CREATE TABLE IF NOT EXISTS events (
         event_id TEXT PRIMARY KEY,
         state TEXT NOT NULL,
@@ -46,7 +47,9 @@ SCHEMA = (
         frames INTEGER NOT NULL, ended INTEGER NOT NULL,
         label TEXT NOT NULL, confidence REAL NOT NULL, top_k TEXT NOT NULL,
         best_frame TEXT NOT NULL, reason TEXT NOT NULL,
-        last_label TEXT NOT NULL, last_confidence REAL NOT NULL, origin TEXT NOT NULL
+        last_label TEXT NOT NULL, last_confidence REAL NOT NULL, origin TEXT NOT NULL,
+        revision INTEGER NOT NULL DEFAULT 0, also TEXT NOT NULL DEFAULT '', model TEXT NOT NULL DEFAULT '',
+        handled_ns INTEGER NOT NULL DEFAULT 0, level TEXT NOT NULL DEFAULT ''
     ) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS events_began ON events (began_us)",
     # Of frames whose rows have left, what is known of audits (`edge_sdk.store.audits`).
@@ -68,6 +71,14 @@ SCHEMA = (
 
 ADDED = ("region TEXT", "audit_chance REAL", "level TEXT", "cloud_level TEXT")
 """Columns of `frames` that version 3 does not have, in their order."""
+EVENTS_ADDED = (
+    "revision INTEGER NOT NULL DEFAULT 0",
+    "also TEXT NOT NULL DEFAULT ''",
+    "model TEXT NOT NULL DEFAULT ''",
+    "handled_ns INTEGER NOT NULL DEFAULT 0",
+    "level TEXT NOT NULL DEFAULT ''",
+)
+"""Columns of `events` that version 6 does not have, which writes no rows there."""
 
 
 class State(StrEnum):
@@ -99,10 +110,12 @@ INSERT = f"INSERT INTO frames ({_FIRST}) VALUES ({', '.join('?' * 23)}) ON CONFL
 """`first_row`: the device's final word on a frame."""
 WAIT = (
     f"{INSERT.removesuffix('NOTHING')}UPDATE SET state = excluded.state, handled_ns = excluded.handled_ns, "
-    "reason = excluded.reason, picture = excluded.picture, bytes = excluded.bytes, rank = excluded.rank, reported = 0 "
+    "reason = excluded.reason, picture = excluded.picture, bytes = excluded.bytes, rank = excluded.rank, reported = 0, "
+    "gain = excluded.gain "
     f"WHERE state <> '{State.ANSWERED}'"
 )
-"""`first_row`: the device's word on a frame that waits; one that was lost may be put again."""
+"""`first_row`: the device's word on a frame that waits; one that was lost may be put again, and one whose event's
+answer counted travels for its event."""
 SENT = f"UPDATE frames SET state = '{State.SENT}' WHERE frame_id = ? AND state = '{State.WAITING}'"
 ANSWER = (
     f"UPDATE frames SET state = '{State.ANSWERED}', cloud_label = ?, cloud_confidence = ?, cloud_top_k = ?, "
@@ -124,6 +137,21 @@ TopK = tuple[tuple[str, float], ...]
 """The likeliest labels with their probabilities, the likeliest first."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One statement on the table.
+
+    Attributes:
+        sql: the statement.
+        values: its values.
+        then: called once it is on the disk, with whether it changed a row; holding no lock.
+    """
+
+    sql: str
+    values: tuple[Any, ...]
+    then: Callable[[bool], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,14 +305,14 @@ def _whole_entry(row: tuple[Any, ...]) -> JournalEntry:
         note=note,
         state=said,
         model=model,
-        top_k=_top_k(top_k),
+        top_k=top_k_in(top_k),
         gain=gain,
         trigger=trigger,
         event=event,
         picture=picture,
         picture_bytes=size,
         cloud_model=cloud_model or "",
-        cloud_top_k=_top_k(cloud_top_k),
+        cloud_top_k=top_k_in(cloud_top_k),
         audit=bool(audit),
         reported=bool(reported),
         region=_region(region),
@@ -317,7 +345,8 @@ def top_k_text(top_k: TopK) -> str:
     return json.dumps([[label, round(chance, 4)] for label, chance in top_k], ensure_ascii=False) if top_k else ""
 
 
-def _top_k(text: str | None) -> TopK:
+def top_k_in(text: str | None) -> TopK:
+    """As it was before `top_k_text`."""
     return tuple((label, chance) for label, chance in json.loads(text)) if text else ()
 
 

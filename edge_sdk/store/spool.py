@@ -20,6 +20,7 @@ from edge_sdk.durable.ballast import Ballast, is_full
 from edge_sdk.durable.files import move, sync
 from edge_sdk.durable.forks import OwnLock
 from edge_sdk.errors import ConfigError, StorageError
+from edge_sdk.store import events
 from edge_sdk.store.archive import Archive
 from edge_sdk.store.frames import (
     STEP_BACK,
@@ -46,6 +47,7 @@ from edge_sdk.store.schema import (
     TRIED,
     UNTRIED,
     WAIT,
+    Change,
     FrameRecord,
     State,
     TopK,
@@ -53,7 +55,7 @@ from edge_sdk.store.schema import (
     same_labels,
     top_k_text,
 )
-from edge_sdk.store.table import Change, FrameTable
+from edge_sdk.store.table import FrameTable
 from edge_sdk.types import Answer, Reason
 
 __all__ = ["Loss", "Spool", "SpoolItem"]
@@ -174,12 +176,13 @@ class Spool:
         """Call `listener` with frames that left without an answer, in the thread of that `put` or `next`."""
         self._loss_listeners.append(listener)
 
-    def put(self, item: SpoolItem, record: FrameRecord | None = None) -> tuple[str, ...]:
+    def put(self, item: SpoolItem, record: FrameRecord | None = None, *also: Change) -> tuple[str, ...]:
         """Store a frame and the device's word on it. An id that waits already changes nothing.
 
         Args:
             item: the frame.
             record: what the device says of it; its answer is not final. None: nothing but what `item` tells.
+            also: changes that are committed together with it, where it gets a place.
 
         Returns:
             The ids of the frames that were evicted to make room, lowest rank first; the loss listeners hear of them. Or
@@ -209,7 +212,7 @@ class Spool:
             self._write(item.frame_id, content)
             picture = f"{FRAMES}/{item.frame_id}{SUFFIX}"
             row = first_row(record, State.WAITING, handled_ns, picture, place.bytes, rank)
-            self._table.change(Change(WAIT, row))
+            self._table.change(Change(WAIT, row), *also)
             self._order.add(place)
             self._lose(evicted, Reason.EVICTED, _FULL)
         self._tell([Loss(frame_id, Reason.EVICTED, _FULL) for frame_id in evicted])
@@ -286,6 +289,7 @@ class Spool:
         disagreed: bool = False,
         private: bool = False,
         then: Callable[[], None] | None = None,
+        also: Sequence[Change] = (),
     ) -> bool:
         """The cloud's answer and the frame's leaving, as one.
 
@@ -296,16 +300,21 @@ class Spool:
             disagreed: the device said another label; its picture is kept longer.
             private: its picture may not be kept.
             then: called once it is on the disk.
+            also: changes that are committed together with it.
 
         Returns:
             False if the frame does not wait (any more): nothing is changed.
         """
         values = (answer.label, float(answer.confidence), top_k_text(top_k), model, answer.level or None)
-        return self._leave(answer.frame_id, ANSWER, values, kept=not private, disagreed=disagreed, then=then)
+        return self._leave(answer.frame_id, ANSWER, values, kept=not private, disagreed=disagreed, then=then, also=also)
 
     def finish(self, frame_id: str, reason: Reason, note: str = "", *, state: State = State.FINAL) -> bool:
-        """The device's answer is final, and the frame leaves; False if it does not wait (any more)."""
-        return self._leave(frame_id, FINISH, (state, reason, note, note), kept=state is State.FINAL)
+        """The device's answer is final, and the frame leaves; False if it does not wait (any more).
+
+        So is the device's word on the event that the frame stands for.
+        """
+        event = events.left(frame_id, state, reason)
+        return self._leave(frame_id, FINISH, (state, reason, note, note), kept=state is State.FINAL, also=[event])
 
     def ack(self, *frame_ids: str) -> None:
         """Take frames out that need no answer; an id that is not there changes nothing."""
@@ -343,6 +352,7 @@ class Spool:
         kept: bool,
         disagreed: bool = False,
         then: Callable[[], None] | None = None,
+        also: Sequence[Change] = (),
     ) -> bool:
         with self._lock:
             place = self._order.pop(frame_id)
@@ -361,7 +371,7 @@ class Spool:
                 if changed and then is not None:
                     then()
 
-            self._table.change(Change(sql, (*values, picture, rank, frame_id), let_go))
+            self._table.change(Change(sql, (*values, picture, rank, frame_id), let_go), *also)
             if place.tries:
                 self._table.change(Change(UNTRIED, (frame_id,)))
         return True

@@ -2,6 +2,7 @@
 
 STATE/state.db      the table (`schema`)
 STATE/frames/       a file for each frame that waits (`frames`)
+STATE/pending/      pictures of open events (`pending`)
 STATE/archive/      pictures that are kept after their last word
 STATE/damaged/      files that could not be read
 """
@@ -31,8 +32,9 @@ from edge_sdk.store.done_files import DoneFiles
 from edge_sdk.store.frames import SpoolItem
 from edge_sdk.store.journal import Journal
 from edge_sdk.store.limits import RowLimits
+from edge_sdk.store.pending import PENDING, Pending
 from edge_sdk.store.recovery import ARCHIVE, DAMAGED, FRAMES, agree
-from edge_sdk.store.schema import FrameRecord, State
+from edge_sdk.store.schema import Change, FrameRecord, State
 from edge_sdk.store.spool import Spool
 from edge_sdk.store.table import FrameTable
 from edge_sdk.store.takeover import take_over
@@ -64,6 +66,7 @@ class Store:
         journal: what was answered.
         archive: the pictures that are kept.
         unreported: the answers that the server has not been told of yet.
+        pending: the pictures of open events.
 
     Raises:
         StorageError: the folder cannot be used, or a process holds it.
@@ -95,7 +98,7 @@ class Store:
 
         with ExitStack() as opened:
             try:
-                for name in (FRAMES, ARCHIVE, DAMAGED):
+                for name in (FRAMES, PENDING, ARCHIVE, DAMAGED):
                     (folder / name).mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise StorageError(f"expected a folder that can be written at {folder}; {error}") from error
@@ -125,6 +128,7 @@ class Store:
                 archive=self.archive,
                 label_set=label_set,
             )
+            self.pending = Pending(folder, durable=settings.durable_s is None)
             try:
                 self._table.run(lambda connection: self._settle(connection, folder, labels))
                 self.spool.load()
@@ -138,7 +142,7 @@ class Store:
                 with suppress(StorageError, sqlite3.Error):
                     self.spool.load()
                     self.archive.load()
-            self._table.start(self.spool.sync, self.archive.trim)
+            self._table.start(self._before_commit, self.archive.trim)
             self._opened = opened.pop_all()
 
     def _settle(self, connection: sqlite3.Connection, folder: Path, labels: tuple[str, ...]) -> None:
@@ -175,6 +179,14 @@ class Store:
         self.spool.let_go_private()
         self.archive.let_go_private()
 
+    def write(self, *changes: Change) -> None:
+        """Changes that are committed together, such as those of `edge_sdk.store.events`; costs microseconds."""
+        self._table.change(*changes)
+
+    def now_ns(self) -> int:
+        """The store's clock: nanoseconds that have passed, over restarts too."""
+        return self._table.now_ns()
+
     def done_files(self, model: str) -> DoneFiles:
         """The files of cards that this version of the little model has done."""
         return DoneFiles(self._table, model)
@@ -188,3 +200,7 @@ class Store:
         if not self._owner.is_here:
             return
         self._opened.close()
+
+    def _before_commit(self) -> None:
+        self.spool.sync()
+        self.pending.sync()

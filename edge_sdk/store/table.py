@@ -13,7 +13,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import chain, starmap
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,7 +25,9 @@ from edge_sdk.durable.forks import OwnLock
 from edge_sdk.errors import StorageError
 from edge_sdk.store.limits import RowLimits
 from edge_sdk.store.recovery import rebuild
-from edge_sdk.store.schema import ADDED, INSERT, SCHEMA, VERSION, first_row
+from edge_sdk.store.schema import ADDED, EVENTS_ADDED, INSERT, SCHEMA, VERSION, Change, first_row
+
+__all__ = ["Change", "FrameTable"]
 
 _log = logging.getLogger(__name__)
 
@@ -35,21 +36,6 @@ T = TypeVar("T")
 FILE = "state.db"
 _MAX_QUEUED = 10_000
 _MARK_EVERY_NS = 60_000_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One statement on the table.
-
-    Attributes:
-        sql: the statement.
-        values: its values.
-        then: called once it is on the disk, with whether it changed a row; holding no lock.
-    """
-
-    sql: str
-    values: tuple[Any, ...]
-    then: Callable[[bool], None] | None = None
 
 
 class FrameTable:
@@ -91,7 +77,7 @@ class FrameTable:
             folder / FILE,
             schema=SCHEMA,
             version=VERSION,
-            added={"frames": ADDED},
+            added={"frames": ADDED, "events": EVENTS_ADDED},
             fill=lambda connection, damaged: rebuild(connection, damaged, folder),
             read=self._read_clock,
             ballast=ballast,

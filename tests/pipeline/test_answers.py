@@ -15,6 +15,8 @@ from edge_sdk.budget.ledger import Ledger
 from edge_sdk.config import StorageSettings
 from edge_sdk.link.transport import Reply, ServerInfo
 from edge_sdk.pipeline.answers import Answers
+from edge_sdk.pipeline.event_news import EventNews
+from edge_sdk.pipeline.event_words import EventWords
 from edge_sdk.pipeline.late import LateAnswers
 from edge_sdk.store.spool import Spool
 from edge_sdk.store.store import Store
@@ -30,7 +32,8 @@ def impatient(
     with Store(folder, settings, **options) as store, Ledger(folder / "ledger.db") as ledger:  # type: ignore[arg-type]
         store.spool.add_loss_listener(lambda losses: when_lost())  # type: ignore[arg-type]
         late = LateAnswers(on_answer)
-        yield store.spool, Answers(store, ledger, ("empty", "fox"), 0.0, late), late
+        words = EventWords(store, ("empty", "fox"), 0.0, EventNews())
+        yield store.spool, Answers(store, ledger, ("empty", "fox"), 0.0, late, words), late
 
 
 def test_who_waits_for_answers_hears_of_a_frame_that_is_just_being_lost(tmp_path: Path) -> None:
@@ -123,7 +126,8 @@ def test_an_answer_is_counted_once_it_is_on_the_disk(tmp_path: Path) -> None:
     heard: list[Answer] = []
     reply = Reply("a", "deer", 0.9, (0.1, 0.9), 7, 80, ServerInfo("eva02", ("empty", "deer"), 7))
     with Store(tmp_path, flush_interval_s=3600.0) as store, Ledger(tmp_path / "ledger.db") as ledger:
-        answers = Answers(store, ledger, ("empty", "fox"), 0.0, LateAnswers(heard.append))
+        words = EventWords(store, ("empty", "fox"), 0.0, EventNews())
+        answers = Answers(store, ledger, ("empty", "fox"), 0.0, LateAnswers(heard.append), words)
         answers.offloads(record("a"), item("a"))
         for _ in range(2):
             answers.answered(item("a"), reply)

@@ -40,7 +40,9 @@ def test_frames_are_grouped_as_the_device_does(steps: list[tuple[str, int, bool]
         rows[frame.frame_id] = row
         places.append(place)
         times.append(1e9 + now if moved else np.nan)
-        theirs.append(rows[events.join(frame, said, "motion" if moved else "heartbeat")])
+        if moved:
+            events.over(frame)
+        theirs.append(rows[events.join(frame, said).event_id if moved else ""])
     assert group_frames(places, np.array(times)).tolist() == theirs
 
 

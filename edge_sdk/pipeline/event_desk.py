@@ -1,0 +1,284 @@
+"""Where events are answered: how one stands with each frame, what of it waits on the disk, and how it is decided.
+
+An event's answer is the mean of a few frames (`Visit.mean`). An unsure event is worth one upload: the frame that looks
+least empty travels for it. Until the event is decided that frame's picture lies in the store's folder `pending`, if it
+would travel now: what a stop leaves there goes to the cloud at the next start.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_sdk.budget.ledger import Ledger
+from edge_sdk.model.policy import Decision, ExitPolicy
+from edge_sdk.model.taxonomy import Naming
+from edge_sdk.pipeline.admission import Admission
+from edge_sdk.pipeline.answers import Answers
+from edge_sdk.pipeline.event_words import EventWords
+from edge_sdk.pipeline.events import Events, Visit
+from edge_sdk.pipeline.word import top_k_of
+from edge_sdk.store import events as rows
+from edge_sdk.store.frames import SpoolItem
+from edge_sdk.store.schema import Change, FrameRecord, State
+from edge_sdk.store.store import Store
+from edge_sdk.types import Answer, Event, Frame, Prediction, Reason
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Case:
+    """What is kept of an open event.
+
+    Attributes:
+        record: the device's word on the frame that looks least empty.
+        prediction: on that frame.
+        frame: that frame with pixels of its own; None where `item` has its picture.
+        item: that frame as it would travel.
+        relative_gain: of its encoding.
+        is_pending: its picture is in the store.
+        event: as it stands.
+        mean: the device's word on the event, `float32 (C,)`.
+        decision: as it would be now.
+        counted: frames of the event whose exit was counted.
+    """
+
+    record: FrameRecord
+    prediction: Prediction
+    event: Event
+    mean: NDArray[np.float32]
+    decision: Decision
+    frame: Frame | None = None
+    item: SpoolItem | None = None
+    relative_gain: float = 1.0
+    is_pending: bool = False
+    counted: int = 0
+
+
+class EventDesk:
+    """Answers events. Not thread-safe: whoever classifies frames one at a time calls it.
+
+    Args:
+        events: the grouping.
+        store: where all is written down.
+        ledger: counts events.
+        admission: encodes frames, and asks whether they are worth their place.
+        answers: takes what is said of frames.
+        words: takes what is said of events.
+        labels: the little model's.
+        naming: gives an event the name that is sure enough.
+        exits: decides on an event as on a frame of its mean.
+        temperature: of the mean.
+        model: version of the little model's bundle.
+        as_a_whole: an event exits or offloads as a whole; False: its frames do by themselves, and it sums them up.
+
+    Attributes:
+        exits: may be replaced at any time.
+        as_a_whole: as above.
+    """
+
+    def __init__(
+        self,
+        events: Events,
+        store: Store,
+        ledger: Ledger,
+        admission: Admission,
+        answers: Answers,
+        words: EventWords,
+        *,
+        labels: Sequence[str],
+        naming: Naming,
+        exits: ExitPolicy,
+        temperature: float,
+        model: str,
+        as_a_whole: bool,
+    ) -> None:
+        self._events, self._store, self._ledger, self._admission = events, store, ledger, admission
+        self._answers, self._words = answers, words
+        self._labels, self._temperature, self._model = tuple(labels), temperature, model
+        self._naming = naming
+        self.exits, self.as_a_whole = exits, as_a_whole
+        self._cases: dict[str, _Case] = {}
+
+    def add(self, visit: Visit, frame: Frame, prediction: Prediction, record: FrameRecord) -> Event:
+        """A frame has joined an event.
+
+        Args:
+            visit: the event, with the frame in it.
+            frame: the frame.
+            prediction: the little model's.
+            record: the device's word on the frame.
+
+        Returns:
+            The event as it stands.
+        """
+        if visit.is_decided:
+            return self._words.stands(self._cases[visit.event_id].event, visit.frames, visit.last_at)
+        return self._stands(visit, frame, prediction, record).event
+
+    def answer(self, visit: Visit, frame: Frame, prediction: Prediction, record: FrameRecord) -> Answer:
+        """As `add`, and the answer on the frame, of an event that is answered as a whole."""
+        event = self.add(visit, frame, prediction, record)
+        is_wanted = self._store.archive.wants(record, prediction)
+        picture = self._admission.encode(frame, prediction) if is_wanted else None
+        return self._answers.in_event(record, event, picture)
+
+    def decide(self, visit: Visit) -> None:
+        """The answer on an event that goes on; it stands whatever comes."""
+        self._decide(visit, ended=False)
+        self._events.decided(visit)
+
+    def end(self, visit: Visit) -> None:
+        """The event is over; it is decided, unless it was before."""
+        if not visit.is_decided:
+            self._decide(visit, ended=True)
+            visit.is_decided = True
+            del self._cases[visit.event_id]
+            return
+        case = self._cases.pop(visit.event_id)
+        self._store.write(rows.ended(visit.event_id, visit.frames, visit.last_at))
+        self._words.went_on(case.event, visit.frames, visit.last_at)
+        if self.as_a_whole:
+            self._ledger.count_exits(visit.frames - case.counted)
+
+    def _stands(self, visit: Visit, frame: Frame, prediction: Prediction, record: FrameRecord) -> _Case:
+        """How the event stands with this frame; its best picture is kept where it would travel."""
+        case = self._cases.get(visit.event_id)
+        mean = visit.mean(self._temperature)
+        is_best = visit.best[0].frame_id == frame.frame_id
+        on_best = prediction if case is None or is_best else case.prediction
+        decision = self._decision(mean, on_best)
+        event = self._event(visit, mean, decision)
+        before, replaced = None if case is None else case.event, None
+        if case is None or is_best:
+            replaced = case.record.answer.frame_id if case is not None and case.is_pending else None
+            case = self._cases[visit.event_id] = _Case(record, prediction, event, mean, decision)
+        case.event, case.mean, case.decision = event, mean, decision
+        if self.as_a_whole:
+            self._keep(case, frame if is_best else case.frame, copy=is_best)
+            if replaced is not None:
+                self._store.pending.remove(replaced)
+        if before is None or _news(before) != _news(event):
+            self._store.write(rows.put(event, State.WAITING, self._store.now_ns(), ended=False, model=self._model))
+        return case
+
+    def _decision(self, mean: NDArray[np.float32], on_best: Prediction) -> Decision:
+        decision = self.exits.decide(Prediction(self._labels, mean))
+        if not decision.exits and self.exits.is_private(on_best):
+            return Decision(True, Reason.PRIVATE, decision.gain)
+        return decision
+
+    def _event(self, visit: Visit, mean: NDArray[np.float32], decision: Decision) -> Event:
+        top, named = int(mean.argmax()), self._naming.of(Prediction(self._labels, mean))
+        also = self._events.also(visit, top, self.exits.threshold or _SEEN_FROM)
+        return Event(
+            event_id=visit.event_id,
+            source=visit.camera,
+            began_at=visit.began_at,
+            ended_at=visit.last_at,
+            frames=visit.frames,
+            label=named.label,
+            level=named.level,
+            confidence=named.confidence,
+            best_frame_id=visit.best[0].frame_id,
+            final=False,
+            reason=decision.reason,
+            revision=0,
+            top_k=top_k_of(self._labels, mean.tolist()),
+            also=tuple((self._labels[number], confidence) for number, confidence in also),
+        )
+
+    def _keep(self, case: _Case, frame: Frame | None, *, copy: bool) -> None:
+        """Keep the best frame: on the disk where it would travel now, else in memory."""
+        if case.decision.exits:
+            if case.is_pending:
+                self._store.pending.remove(case.record.answer.frame_id)
+                case.is_pending = False
+            if copy and frame is not None:  # the caller may use the array again
+                case.frame = replace(frame, image=frame.image.copy())
+            return
+        item = self._item(case, frame)
+        if case.is_pending or item is None:
+            return
+        try:
+            self._store.pending.put(item, self._travelling(case), self._store.now_ns())
+            case.is_pending = True
+        except OSError as error:
+            _log.warning("the picture of event %s waits in memory: %s", case.event.event_id, error)
+
+    def _item(self, case: _Case, frame: Frame | None) -> SpoolItem | None:
+        """The best frame as it would travel now."""
+        if case.item is None and frame is not None:
+            case.item, case.relative_gain = self._admission.draft(frame, case.prediction, case.decision.gain)
+            case.frame = None
+        if case.item is None:
+            return None
+        return replace(
+            case.item,
+            gain=case.decision.gain * case.relative_gain,
+            event=case.event.event_id,
+            event_probabilities=case.mean,
+        )
+
+    def _travelling(self, case: _Case) -> FrameRecord:
+        said = replace(case.record.answer, final=False, reason=Reason.UNSURE)
+        return replace(case.record, answer=said, gain=case.decision.gain)
+
+    def _decide(self, visit: Visit, *, ended: bool) -> None:
+        case = self._cases[visit.event_id]
+        case.decision = self._decision(case.mean, case.prediction)  # settings may have changed
+        case.event = replace(self._event(visit, case.mean, case.decision), final=True, revision=1)
+        item = None
+        if self.as_a_whole and not case.decision.exits:
+            item = self._item(case, case.frame)
+            if item is not None and not self._admission.admits(item):
+                item = None
+                case.event = replace(case.event, reason=Reason.NOT_WORTH)
+        if item is not None:
+            self._offload(case, item, ended=ended)
+        else:
+            self._write(case, State.FINAL, ended=ended)
+        self._answers.decided(case.event, as_a_whole=self.as_a_whole)
+        offloaded = self.as_a_whole and not case.event.final
+        exits = visit.frames - (case.event.reason in (Reason.UNSURE, Reason.EVICTED)) if self.as_a_whole else 0
+        self._ledger.count_event(exits=exits, offloaded=offloaded)
+        case.counted = visit.frames
+        case.frame = case.item = None
+
+    def _offload(self, case: _Case, item: SpoolItem, *, ended: bool) -> None:
+        """The best frame waits for the cloud, and so does the event."""
+        case.event, is_pending = replace(case.event, final=False), case.is_pending
+        self._store.archive.give_up(item.frame_id, item.event)
+        self._words.expect(case.event)
+        said = self._answers.wait(self._travelling(case), item, self._change(case, State.WAITING, ended=ended))
+        if said.final:  # it has no place
+            case.event, case.is_pending = replace(case.event, final=True, reason=said.reason), is_pending
+            self._write(case, State.LOST, ended=ended)
+
+    def _write(self, case: _Case, state: State, *, ended: bool) -> None:
+        self._store.write(self._change(case, state, ended=ended))
+
+    def _change(self, case: _Case, state: State, *, ended: bool) -> Change:
+        """The event's row; the picture in `pending` goes when it is on the disk."""
+        frame_id, then = case.record.answer.frame_id, None
+        if case.is_pending:
+            case.is_pending = False
+
+            def then() -> None:
+                self._store.pending.remove(frame_id)
+
+        return rows.put(case.event, state, self._store.now_ns(), ended=ended, model=self._model, then=then)
+
+
+_SEEN_FROM = 0.5
+"""Confidence that counts a class as seen beside the event's, where a learned gate decides and there is no threshold."""
+
+
+def _news(event: Event) -> tuple[str, str, Reason]:
+    """What is written down of an open event as soon as it changes."""
+    return event.label, event.best_frame_id, event.reason

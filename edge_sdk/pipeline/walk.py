@@ -1,0 +1,197 @@
+"""The way of one frame, and of one event, over the device: top to bottom."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Collection
+from dataclasses import replace
+
+from edge_sdk.durable.clock import unset_clock_note
+from edge_sdk.durable.forks import OwnLock
+from edge_sdk.model.made_for import doubt
+from edge_sdk.model.policy import Decision
+from edge_sdk.pipeline.assembly import Parts, Rules
+from edge_sdk.pipeline.audit import WORTH, Draw
+from edge_sdk.pipeline.event_thread import EventThread
+from edge_sdk.pipeline.events import Visit
+from edge_sdk.pipeline.settings import Settings
+from edge_sdk.pipeline.word import top_k_of
+from edge_sdk.store.schema import FrameRecord
+from edge_sdk.types import Answer, Frame, Origin, Prediction, Reason
+
+_log = logging.getLogger(__name__)
+
+
+class Walk:
+    """Takes frames over the device, one at a time. Threads may share it.
+
+    Args:
+        parts: what it works with.
+        settings: of the classifier.
+    """
+
+    def __init__(self, parts: Parts, settings: Settings) -> None:
+        self._parts = parts
+        self._clock, self._gap_s = settings.clock, settings.events.gap_s
+        self.rules = parts.rules
+        self._clock_told = False
+        self._compared = False  # the bundle with the frames that come
+        # One frame at a time, and not while settings change.
+        self.turn = OwnLock(threading.Lock(), "an EdgeClassifier")
+        self._thread = EventThread(lambda: parts.events.due_s - self._clock.steady_s(), self._work)
+        parts.event_news.on_news = self._thread.wake
+
+    def answer(self, frame: Frame, trigger: str = "") -> Answer:
+        """The device's answer on a frame; what is to go to the cloud is on the disk when this returns.
+
+        Args:
+            frame: the frame.
+            trigger: why it is looked at, such as the motion gate's reason.
+        """
+        parts = self._parts
+        with self.turn:
+            if not self._compared:
+                self._compare_with(frame.source)
+            note = frame.note or self._clock_note(frame)
+            run = parts.throttle.predict(frame.image, frame.region)
+            if run is None:
+                parts.ledger.count_skipped()
+                said = _device_answer(frame, None, 0.0, True, Reason.COMPUTE_SPENT)
+                return parts.answers.exits(
+                    FrameRecord(said, model=parts.version, trigger=trigger, truth=frame.truth, note=note)
+                )
+            prediction = run.prediction
+            if parts.prior is not None:  # a note says that the time is wrong
+                prediction = parts.prior.applied(prediction, None if note else frame.captured_at.month)
+            visit = self._join(frame, prediction, trigger)
+            event_id = "" if visit is None else visit.event_id
+            if visit is not None and parts.desk.as_a_whole:
+                record = self._record(frame, prediction, Decision(True, Reason.EVENT, 0.0), trigger, event_id, note)
+                parts.ledger.count_frame(exited=False, macs=run.macs)  # as an exit once its event is decided
+                return parts.desk.answer(visit, frame, prediction, record)
+            decision, item = self.rules.frames.decide(prediction), None
+            audit = self._draw(frame.frame_id, prediction, decision, event_id)
+            if audit is not None and audit.drawn:
+                decision = Decision(False, Reason.AUDIT, decision.gain)
+            if not decision.exits:
+                worth = WORTH if decision.reason is Reason.AUDIT else decision.gain
+                item = parts.admission.offer(frame, prediction, worth)
+                if item is None:
+                    reason = Reason.NOT_WORTH if decision.reason is Reason.UNSURE else Reason.CONFIDENT
+                    decision = Decision(True, reason, decision.gain)
+            record = self._record(frame, prediction, decision, trigger, event_id, note)
+            if audit is not None:
+                record = replace(record, audit=audit.drawn, audit_chance=audit.chance)
+            if visit is not None:
+                parts.desk.add(visit, frame, prediction, record)
+            if item is None:
+                is_wanted = parts.store.archive.wants(record, prediction)
+                picture = parts.admission.encode(frame, prediction) if is_wanted else None
+                answer = parts.answers.exits(record, picture)
+            else:
+                answer = parts.answers.offloads(record, item)
+            exited = item is None or decision.reason is Reason.AUDIT
+            parts.ledger.count_frame(exited=exited, offloaded=not answer.final, macs=run.macs)
+            return answer
+
+    def _draw(self, unit_id: str, prediction: Prediction, decision: Decision, visit: str) -> Draw | None:
+        """Whether a confident frame is sent all the same; None: it is not confident, or no audits were asked for."""
+        if self.rules.audits is None or decision.reason is not Reason.CONFIDENT:
+            return None
+        if self.rules.frames.is_private(prediction):
+            return Draw(0.0, False)
+        return self.rules.audits.draw(unit_id, prediction.confidence, visit)
+
+    def passed_over(self, frame: Frame) -> None:
+        """A frame is not looked at; it shows that time has passed."""
+        if len(self._parts.events):
+            with self.turn:
+                self._advance(frame)
+
+    def advance(self) -> None:
+        """Events that are over by the steady clock end, and those that must be decided are."""
+        events, desk = self._parts.events, self._parts.desk
+        if len(events):
+            with self.turn:
+                now_s = self._clock.steady_s()
+                for visit in events.due(now_s):
+                    desk.end(visit)
+                for visit in events.late(now_s):
+                    desk.decide(visit)
+
+    def end_events(self, cameras: Collection[str] | None = None) -> None:
+        """No more frames come of these cameras; None: of any."""
+        with self.turn:
+            for visit in self._parts.events.end(cameras):
+                self._parts.desk.end(visit)
+
+    def close(self) -> None:
+        """End all events, and tell of them what is to be told."""
+        self._thread.close()
+        self._parts.event_news.tell()
+
+    def renew(self, rules: Rules, settings: Settings) -> None:
+        """Take over new rules, and the ledger's new budgets; the caller holds the turn."""
+        self.rules, self._parts.desk.exits = rules, rules.events
+        archive = settings.storage.archive_rule
+        self._parts.admission.renew(settings.preferences, crop=archive is not None and archive.crop)
+
+    def _work(self) -> None:
+        self.advance()
+        self._parts.event_news.tell()
+
+    def _join(self, frame: Frame, prediction: Prediction, trigger: str) -> Visit | None:
+        """The event that a frame belongs to; None: no movement brought it."""
+        self._advance(frame)
+        if not self._parts.events.are_joined(trigger):
+            return None
+        live = abs(frame.captured_at.timestamp() - self._clock.wall_s()) <= self._gap_s
+        visit = self._parts.events.join(frame, prediction, self._clock.steady_s(), live=live)
+        if visit.frames == 1:
+            self._thread.wake()
+        return visit
+
+    def _advance(self, frame: Frame) -> None:
+        """What a frame's own time says of the event of its camera."""
+        events, desk = self._parts.events, self._parts.desk
+        for visit in events.over(frame):
+            desk.end(visit)
+        for visit in events.late(self._clock.steady_s(), frame):
+            desk.decide(visit)
+
+    def _record(
+        self, frame: Frame, prediction: Prediction, decision: Decision, trigger: str, event_id: str, note: str
+    ) -> FrameRecord:
+        named = self._parts.naming.of(prediction)
+        return FrameRecord(
+            _device_answer(frame, named.label, named.confidence, decision.exits, decision.reason, named.level),
+            model=self._parts.version,
+            top_k=top_k_of(prediction.labels, prediction.probabilities.tolist()),
+            gain=decision.gain,
+            trigger=trigger,
+            event=event_id,
+            truth=frame.truth,
+            note=note,
+        )
+
+    def _clock_note(self, frame: Frame) -> str:
+        """Of a frame whose time is wrong, since this machine's clock is not set; told once."""
+        note = unset_clock_note(frame.captured_at.timestamp(), self._clock.wall_s())
+        if note and not self._clock_told:
+            self._clock_told = True
+            _log.warning("%s (said of the first such frame only)", note)
+        return note
+
+    def _compare_with(self, source: str) -> None:
+        """Tell once where the bundle was not made for the camera that the frames come from."""
+        self._compared = bool(source)
+        if text := doubt(self._parts.bundle.manifest, source):
+            _log.warning("%s", text)
+
+
+def _device_answer(
+    frame: Frame, label: str | None, confidence: float, final: bool, reason: Reason, level: str = ""
+) -> Answer:
+    known = frame.frame_id, frame.captured_at, frame.source
+    return Answer(*known, label, confidence, Origin.DEVICE, final, reason, level)
