@@ -223,7 +223,9 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
             macs=output.macs,
         )
         if self._archive is not None:  # before the labels could change
-            self._archive.offer(AnsweredFrame(frame.frame_id, frame.image, caller.device, received_at, probabilities))
+            self._archive.offer(
+                AnsweredFrame(frame.frame_id, frame.image, caller.device, received_at, probabilities, frame.event)
+            )
         await self._cache.put(key, CachedReply(frame.digest, classification.SerializeToString()))
         return classification
 

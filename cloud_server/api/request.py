@@ -30,12 +30,14 @@ class Frame:
         image: the encoded picture, not looked at yet.
         little: the little model's probabilities, `float32 (C,)`, or None.
         digest: BLAKE2b of `image`, 16 bytes.
+        event: the event that it stands for, 32 hexadecimal digits, lower case; "": for itself alone.
     """
 
     frame_id: str
     image: bytes
     little: Little
     digest: bytes
+    event: str = ""
 
     def check_same(self, digest: bytes) -> None:
         """Compare with the picture that came before under this id.
@@ -69,4 +71,5 @@ def check_request(request: wire.ClassifyRequest, labels: int) -> Frame:
         if not ((little >= 0) & (little <= 1.001)).all():  # NaN fails too
             raise BadRequest("expected the little model's probabilities, each from 0 to 1; got others")
     digest = hashlib.blake2b(request.image, digest_size=16).digest()
-    return Frame(frame_id.lower(), request.image, little, digest)
+    event = request.event_id if _FRAME_ID.fullmatch(request.event_id) else ""  # nothing that is answered depends on it
+    return Frame(frame_id.lower(), request.image, little, digest, event.lower())

@@ -1,8 +1,9 @@
 """The frame archive: frames that the big model answered, with its answers, to train a little model of one place.
 
 Each picture has a line in `answers.jsonl`, a JSON object: `file` (below the folder), `label`, `confidence`, `model`,
-`version` (of model and label map), `device`, `received_at` (UTC) and `top` (the likeliest labels with their
-probabilities). A picture is written before its line, so a line without a picture means that someone removed it.
+`version` (of model and label map), `device`, `received_at` (UTC), `top` (the likeliest labels with their probabilities)
+and, where the frame stands for an event, `event` (its id). A picture is written before its line, so a line without a
+picture means that someone removed it.
 
 All disk work happens on a thread of its own. A frame that cannot be archived is left out; no answer waits for it or
 fails.
@@ -53,6 +54,7 @@ class AnsweredFrame:
         device: who sent it.
         received_at: when it came, with a time zone.
         probabilities: `float32 (C,)`, in the order of the server's labels.
+        event: the device's id of the event that it stands for; "": of none.
     """
 
     frame_id: str
@@ -60,6 +62,7 @@ class AnsweredFrame:
     device: str
     received_at: datetime
     probabilities: NDArray[np.float32]
+    event: str = ""
 
 
 class FrameArchive:
@@ -184,6 +187,7 @@ class FrameArchive:
             "device": frame.device,
             "received_at": frame.received_at.astimezone(UTC).isoformat(timespec="milliseconds"),
             "top": top,
+            **({"event": frame.event} if frame.event else {}),
         }
         return json.dumps(fields, ensure_ascii=False).encode() + b"\n"
 

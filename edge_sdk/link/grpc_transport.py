@@ -195,7 +195,7 @@ def is_retryable(failure: wire.Failure) -> bool:
 
 
 def _request(item: SpoolItem, with_probabilities: bool) -> wire.ClassifyRequest:
-    request = wire.ClassifyRequest(frame_id=item.frame_id, image=item.image)
+    request = wire.ClassifyRequest(frame_id=item.frame_id, image=item.image, event_id=item.event)
     if with_probabilities:
         request.probabilities.extend(item.probabilities.tolist())
     return request
