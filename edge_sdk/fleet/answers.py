@@ -40,6 +40,7 @@ REASONS = (
     Reason.CLOUD,
     Reason.GROUP,
     Reason.AUDIT,
+    Reason.EVENT,
 )
 """Reasons by their number on the wire; new ones come to the end (`protos/offload.proto` lists them)."""
 
