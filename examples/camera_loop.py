@@ -90,7 +90,7 @@ TOKEN = "File with this device's token, readable by its owner only.  [default: t
 @click.option("--send", type=click.Choice(["frame", "region"]), default="frame", show_default=True, help=SEND)
 @click.option("--again", is_flag=True, help=AGAIN)
 @click.option("--frames", type=click.IntRange(min=1), help=FRAMES)
-@out_option("Folder for summary.png.", folder=True, default="out", show_default=True)
+@out_option("Folder for summary.png and events.html.", folder=True, default="out", show_default=True)
 @click.option("--state", type=FOLDER, callback=writable, help=STATE)
 @click.option("--drain-s", default=60.0, show_default=True, help="Seconds to wait at the end for frames on their way.")
 def main(
@@ -183,8 +183,10 @@ def main(
                 for frame, answer in edge.watch(islice(camera, frames)):
                     report.add(frame, answer)
                     report.late(edge.late_answers())
+                    report.events(edge.events())
                     check_labels(edge)
                 report.late(edge.late_answers(wait_s=drain_s))
+                report.events(edge.events())
                 check_labels(edge)
         except Stopped as stop:
             report.finish(out / "summary.png", notes=notes(camera, motion))

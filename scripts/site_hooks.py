@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from html import escape
 from importlib import import_module
 from inspect import cleandoc
+from itertools import chain
 from typing import Any
 
 import click
@@ -30,7 +31,11 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
         for name in deeper:
             command = command.get_command(context, name)
             context = click.Context(command, info_name=name, parent=context)
-        return "\n".join(_sections(command, context, level=2))
+        sections = _sections(command, context, level=2)
+        if deeper and not isinstance(command, click.Group):
+            next(sections)  # the page has this title
+            sections = chain(["## Usage\n"], sections)
+        return "\n".join(sections)
 
     return _OUTSIDE.sub(r"\1", _MARK.sub(help_of, markdown))
 
@@ -53,7 +58,7 @@ def _options(command: click.Command, context: click.Context) -> Iterator[str]:
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
     yield f"```sh\n{usage}\n```\n"
     rows = [record for parameter in command.get_params(context) if (record := parameter.get_help_record(context))]
-    rows = [(names, text) for names, text in rows if "--help" not in names]
+    rows = [(names, text) for names, text in rows if text and "--help" not in names]
     if rows:
         cells = (f"<tr><td><code>{escape(names)}</code></td><td>{_marked(text)}</td></tr>" for names, text in rows)
         yield f'<table class="options"><tbody>{"".join(cells)}</tbody></table>\n'

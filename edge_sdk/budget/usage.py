@@ -69,6 +69,11 @@ class Usage:
         return self.exits / self.frames if self.frames else 0.0
 
     @property
+    def event_exit_ratio(self) -> float:
+        """Events that the device answered / events that were decided, in [0, 1]; 0 before the first."""
+        return 1 - self.events_offloaded / self.events if self.events else 0.0
+
+    @property
     def macs_total(self) -> int:
         """MACs of both models."""
         return self.macs_little + self.macs_big

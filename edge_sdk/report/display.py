@@ -18,7 +18,7 @@ from edge_sdk.budget.limits import Resource
 from edge_sdk.budget.usage import BudgetState, Usage
 from edge_sdk.pipeline.classifier import EdgeClassifier
 from edge_sdk.terminal.text import literal, open_console, say
-from edge_sdk.types import Answer, Frame, LinkState, Origin
+from edge_sdk.types import Answer, Event, Frame, LinkState, Origin
 
 _LINK_STYLE = {
     LinkState.ONLINE: "green",
@@ -32,6 +32,7 @@ _LINK_STYLE = {
     LinkState.OFF: "dim",
 }
 _LATE_SHOWN = 4
+_EVENTS_SHOWN = 4
 _BAR_WIDTH = 24
 _WIDTH_WITH_BARS = 100
 
@@ -99,6 +100,15 @@ def answer_text(answer: Answer) -> str:
     return f"{answer.label or 'no answer'} {answer.confidence:.2f} ({why})"
 
 
+def event_text(event: Event) -> str:
+    """One event for people: "fox 0.97 (device, confident), 14 frames in 6 s"."""
+    lasted = (event.ended_at - event.began_at).total_seconds()
+    why = event.origin if event.origin is Origin.CLOUD else f"{event.origin}, {event.reason}"
+    also = "".join(f", also {label} {chance:.2f}" for label, chance in event.also)
+    frames = "1 frame" if event.frames == 1 else f"{event.frames} frames in {lasted:.0f} s"
+    return f"{event.label} {event.confidence:.2f}{also} ({why}), {frames}"
+
+
 class LoopDisplay:
     """Shows an `EdgeClassifier` at work. A context manager.
 
@@ -114,6 +124,7 @@ class LoopDisplay:
         self._console = console or open_console()
         self._now = ""
         self._late: list[str] = []
+        self._events: list[tuple[str, str]] = []
         self._first: dict[str, Answer] = {}
         self._live = (
             Live(console=self._console, refresh_per_second=8, get_renderable=self._render)
@@ -130,12 +141,14 @@ class LoopDisplay:
             account = self._edge.usage
             say(
                 self._console,
-                f"{self._now}  exits {account.exit_ratio:.0%}  sent {upload_text(account)}  "
+                f"{self._now}  exits {_exits_text(account)}  sent {upload_text(account)}  "
                 f"compute {compute_text(account)}  queue {self._edge.waiting}  link {self._edge.link}",
             )
 
     def late(self, answer: Answer) -> None:
-        """Show a later answer on a frame."""
+        """Show a later answer on a frame; of a frame that stands for its event, the event's word is shown."""
+        if answer.event is not None:
+            return
         first = self._first.pop(answer.frame_id, None)
         before = f", the device said {first.label} {first.confidence:.2f}" if first else ""
         text = f"{answer.captured_at:%Y-%m-%d %H:%M:%S}  {answer_text(answer)}{before}"
@@ -143,6 +156,14 @@ class LoopDisplay:
             self._late = [*self._late[1 - _LATE_SHOWN :], text]
         if not self._live:
             say(self._console, text)
+
+    def event(self, event: Event) -> None:
+        """Show an event that is decided, or a later word on it."""
+        text = f"{event.began_at:%Y-%m-%d %H:%M:%S}  {event_text(event)}"
+        lines = [line for line in self._events if line[0] != event.event_id]
+        self._events = [*lines, (event.event_id, text)][-_EVENTS_SHOWN:]
+        if not self._live:
+            say(self._console, f"event  {text}")
 
     def _render(self) -> RenderableType:
         account, edge = self._edge.usage, self._edge
@@ -159,15 +180,17 @@ class LoopDisplay:
 
         upload = account.budget(Resource.UPLOAD)
         row("frame", f"{account.frames}  {self._now}")
-        row("exit ratio", f"{account.exit_ratio:.1%} of {account.frames} frames", account.exit_ratio, "green")
+        ratio = account.event_exit_ratio if account.events else account.exit_ratio
+        row("exit ratio", _exits_text(account), ratio, "green")
         row("upload", upload_text(account), upload.share if upload else None, "cyan")
         row("compute", compute_text(account), _share(account.macs_total, account.macs_all_big or None), "magenta")
         row("queue", f"{edge.waiting} frames wait for the cloud")
         link = Text(str(edge.link), style=_LINK_STYLE[edge.link])
         row("link", link.append(f"  {literal(edge.link_message)}", style="default") if edge.link_message else link)
         late = Text("\n".join(map(literal, self._late)) or "no answer from the cloud yet", style="dim", overflow="fold")
+        events = Text("\n".join(literal(text) for _, text in self._events) or "none has ended yet", overflow="fold")
         return Panel(
-            Group(table, Text("late answers", style="dim"), late),
+            Group(table, Text("events", style="dim"), events, Text("late answers", style="dim"), late),
             title=Text(self._title, overflow="ellipsis"),
             title_align="left",
             border_style="blue",
@@ -183,6 +206,13 @@ class LoopDisplay:
     ) -> None:
         if self._live:
             self._live.stop()
+
+
+def _exits_text(account: Usage) -> str:
+    """How much the device answered, of events where they are answered as a whole."""
+    if account.events:
+        return f"{account.event_exit_ratio:.0%} of {account.events} events"
+    return f"{account.exit_ratio:.0%} of {account.frames} frames"
 
 
 def _share(part: float, whole: float | None) -> float | None:

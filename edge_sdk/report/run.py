@@ -14,15 +14,16 @@ from rich.progress import track
 
 from edge_sdk.errors import EdgeError
 from edge_sdk.pipeline.classifier import EdgeClassifier
+from edge_sdk.report.contact_sheet import ContactSheet
 from edge_sdk.report.display import LoopDisplay
 from edge_sdk.report.scorecard import Score, Scorecard
-from edge_sdk.report.summary import RunHistory, draw_summary, summary_table
+from edge_sdk.report.summary import TILES, RunHistory, draw_summary, summary_table
 from edge_sdk.terminal.text import open_console, say
-from edge_sdk.types import Answer, Frame
+from edge_sdk.types import Answer, Event, Frame
 
 _log = logging.getLogger(__name__)
 
-_ASKING = "asking the big model about every frame, to compare"
+_ASKING = "asking the big model about all, to compare"
 
 
 class RunReport:
@@ -42,12 +43,14 @@ class RunReport:
         self._display = LoopDisplay(edge, title, self._console)
         self._scorecard = Scorecard(edge.bundle)
         self._history = RunHistory()
+        self._sheet = ContactSheet()
 
     def add(self, frame: Frame, answer: Answer) -> None:
         """Record the device's answer on a frame."""
         self._display.show(frame, answer)
         self._scorecard.add(frame, answer)
         self._history.add(frame, answer, self._edge.usage.since(self._start))
+        self._sheet.see(frame, answer)
 
     def late(self, answers: Iterable[Answer]) -> None:
         """Record later answers."""
@@ -56,13 +59,21 @@ class RunReport:
             self._scorecard.revise(answer)
             self._history.revise(answer)
 
+    def events(self, events: Iterable[Event]) -> None:
+        """Record words on events, as `EdgeClassifier.events` gives them."""
+        for event in events:
+            self._display.event(event)
+            self._sheet.hear(event)
+            self._scorecard.hear(event)
+            self._history.hear(event)
+
     def finish(self, picture: Path, *, ask: str | None = None, notes: Iterable[str] = ()) -> Score | None:
         """Print the summary table and draw the picture.
 
         Args:
-            picture: the PNG to write.
-            ask: a server on this machine, `host:port`, that is asked about every frame whose truth is known, outside
-                all budgets, to compare the cascade with the big model alone; None: it is not compared.
+            picture: the PNG to write; `events.html`, the contact sheet, is written beside it.
+            ask: a server on this machine, `host:port`, that is asked about every frame or event whose truth is known,
+                outside all budgets, to compare the cascade with the big model alone; None: it is not compared.
             notes: lines to print below the table; empty ones are left out.
 
         Returns:
@@ -94,11 +105,23 @@ class RunReport:
         if drift is not None and drift.drifted:
             say(self._console, drift.sentence())
         try:
-            draw_summary(picture, self._history, account, score, self._edge.threshold, self._title)
+            draw_summary(
+                picture, self._history, account, score, self._edge.threshold, self._title, self._sheet.chosen(TILES)
+            )
             say(self._console, f"picture: {picture}")
         except EdgeError as error:
             say(self._console, f"no picture: {error}")
+        self._write_sheet(picture.with_name("events.html"))
         return score
+
+    def _write_sheet(self, page: Path) -> None:
+        if not len(self._sheet):
+            return
+        try:
+            self._sheet.write(page, self._title)
+            say(self._console, f"events: {page}")
+        except EdgeError as error:
+            say(self._console, f"no page of events: {error}")
 
     def __enter__(self) -> Self:
         self._display.__enter__()

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from edge_sdk.budget.limits import Resource
 from edge_sdk.budget.usage import Usage
 from edge_sdk.errors import EdgeError
+from edge_sdk.report.contact_sheet import Tile, frames_text
 from edge_sdk.report.display import compute_text, macs_text, upload_text
 from edge_sdk.report.scorecard import Score
 from edge_sdk.terminal.tables import Facts
 from edge_sdk.terminal.text import literal
-from edge_sdk.types import Answer, Frame, Origin
+from edge_sdk.types import Answer, Event, Frame, Origin
 
 _POINTS = 2_000
+_ACROSS = 8
+TILES = 2 * _ACROSS
+"""Events in the picture at most."""
 _GROUPS = {"device": "answered by the device", "cloud": "answered by the cloud", "waits": "waits for the cloud"}
 _COLOURS = {"device": "#2a9d8f", "cloud": "#e76f51", "waits": "#b8b8b8", "all": "#264653"}
 
@@ -35,6 +39,7 @@ class RunHistory:
     answers: dict[str, Answer] = field(default_factory=dict)
     _stride: int = 1
     _seen: int = 0
+    _events: dict[str, Event] = field(default_factory=dict)
 
     def add(self, frame: Frame, answer: Answer, account: Usage) -> None:
         """Record the device's answer on a frame."""
@@ -52,6 +57,19 @@ class RunHistory:
         if answer.frame_id in self.answers:
             self.answers[answer.frame_id] = answer
 
+    def hear(self, event: Event) -> None:
+        """A word on an event, the first or a later one."""
+        self._events[event.event_id] = event
+
+    @property
+    def settled(self) -> list[Answer]:
+        """The answers; of a frame whose event is answered as a whole, with who answered that."""
+        return [self._settled(answer) for answer in self.answers.values()]
+
+    def _settled(self, answer: Answer) -> Answer:
+        event = self._events.get(answer.event.event_id) if answer.event else None
+        return answer if event is None else replace(answer, final=event.final, origin=event.origin)
+
     def finish(self, account: Usage) -> None:
         """Record the ledger at the end, late answers included."""
         if self.accounts:
@@ -64,7 +82,8 @@ def summary_table(account: Usage, score: Score | None, waiting: int, link: str) 
     table.add("frames answered", account.frames)
     table.add("exit ratio", f"{account.exit_ratio:.1%} ({account.exits} exits, {account.offloads} offloads)")
     if account.events:
-        table.add("events", f"{account.events}, of which {account.events_offloaded} went to the cloud as a whole")
+        exits = account.events - account.events_offloaded
+        table.add("events", f"{account.events}; {exits} exit, {account.events_offloaded} sent one frame each")
     table.add("answers from the cloud", f"{account.answers_cloud}; {waiting} frames wait")
     table.add("upload", upload_text(account))
     table.add("compute", compute_text(account))
@@ -73,14 +92,20 @@ def summary_table(account: Usage, score: Score | None, waiting: int, link: str) 
     table.add("link", link)
     if score:
         cloud = "not asked" if score.cloud is None else f"{score.cloud:.1%}"
-        table.add("accuracy, device alone", f"{score.device:.1%} of {score.frames} frames with known truth")
+        table.add("accuracy, device alone", f"{score.device:.1%} of {score.count} {score.unit} with known truth")
         table.add("accuracy, cascade", f"{score.cascade:.1%}")
         table.add("accuracy, cloud alone", cloud)
     return table
 
 
 def draw_summary(
-    path: Path, history: RunHistory, account: Usage, score: Score | None, threshold: float | None, title: str
+    path: Path,
+    history: RunHistory,
+    account: Usage,
+    score: Score | None,
+    threshold: float | None,
+    title: str,
+    events: Sequence[Tile] = (),
 ) -> None:
     """Draw the run into a PNG.
 
@@ -91,6 +116,7 @@ def draw_summary(
         score: accuracies, where the truth was known.
         threshold: the confidence at which frames exit; None where a learned gate decides.
         title: the picture's head.
+        events: to be shown below the plots, at most `TILES`.
 
     Raises:
         EdgeError: matplotlib is not installed, or the file cannot be written.
@@ -101,7 +127,7 @@ def draw_summary(
     except ImportError:
         raise EdgeError("drawing needs matplotlib, which this Python lacks: pip install '.[plots]'") from None
     with rc_context({"text.parse_math": False}):  # a dollar sign in a path is a letter
-        figure = _draw(Figure, history, account, score, threshold, literal(title))
+        figure = _draw(Figure, history, account, score, threshold, literal(title), events)
         try:
             figure.savefig(path, dpi=110)
         except OSError as error:
@@ -115,10 +141,16 @@ def _draw(
     score: Score | None,
     threshold: float | None,
     title: str,
+    events: Sequence[Tile],
 ) -> Any:
-    figure = new_figure(figsize=(12, 7.5), layout="constrained")
+    rows = -(-len(events) // _ACROSS)
+    figure = new_figure(figsize=(12, 7.5 + 1.75 * rows), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
-    axes = figure.subplot_mosaic(
+    plots = figure
+    if rows:
+        plots, sheet = figure.subfigures(2, 1, height_ratios=[7.5, 1.75 * rows])
+        _draw_sheet(sheet, events[: rows * _ACROSS], rows)
+    axes = plots.subplot_mosaic(
         [["answers", "answers", "labels"], ["upload", "compute", "accuracy"]], height_ratios=[1.15, 1]
     )
     for axis in axes.values():
@@ -131,6 +163,21 @@ def _draw(
     return figure
 
 
+def _draw_sheet(sheet: Any, events: Sequence[Tile], rows: int) -> None:
+    """The best frame of each event, with what was said of the event."""
+    for axis in sheet.subplots(rows, _ACROSS, squeeze=False).flat:
+        axis.axis("off")
+    for axis, tile in zip(sheet.axes, events, strict=False):
+        event = tile.event
+        axis.imshow(tile.image)
+        said = _COLOURS["waits" if not event.final else str(event.origin)]
+        axis.set_title(f"{event.label} {event.confidence:.0%}", fontsize=8.5, color=said, fontweight="bold", pad=2)
+        text = f"{event.began_at:%H:%M:%S}, {frames_text(event.frames)}"
+        if tile.truth is not None and tile.truth != event.label:
+            text += f"\nshows {tile.truth}"
+        axis.text(0.5, -0.04, text, fontsize=7, ha="center", va="top", transform=axis.transAxes)
+
+
 def _group(answer: Answer) -> str:
     if answer.origin is Origin.CLOUD:
         return "cloud"
@@ -140,7 +187,7 @@ def _group(answer: Answer) -> str:
 def _draw_answers(axis: Any, history: RunHistory, threshold: float | None) -> None:
     numbers = [account.frames for account in history.accounts]
     groups: dict[str, tuple[list[int], list[float]]] = {group: ([], []) for group in _GROUPS}
-    for number, answer in zip(numbers, history.answers.values(), strict=True):
+    for number, answer in zip(numbers, history.settled, strict=True):
         groups[_group(answer)][0].append(number)
         groups[_group(answer)][1].append(answer.confidence)
     for group, (x, y) in groups.items():
@@ -149,20 +196,17 @@ def _draw_answers(axis: Any, history: RunHistory, threshold: float | None) -> No
             axis.scatter(x, y, s=14, color=_COLOURS[group], label=label, alpha=0.8, linewidths=0)
     if threshold is not None:
         axis.axhline(threshold, color="black", linewidth=0.8, linestyle=":", label=f"threshold {threshold:.2f}")
-    axis.plot(
-        numbers,
-        [account.exit_ratio for account in history.accounts],
-        color=_COLOURS["all"],
-        linewidth=1.6,
-        label="exit ratio so far",
-    )
+    per_event = bool(history.accounts and history.accounts[-1].events)
+    ratios = [account.event_exit_ratio if per_event else account.exit_ratio for account in history.accounts]
+    name = "events that exit so far" if per_event else "exit ratio so far"
+    axis.plot(numbers, ratios, color=_COLOURS["all"], linewidth=1.6, label=name)
     axis.set(title="Answers and exit ratio", xlabel="frame", ylabel="confidence, exit ratio", ylim=(0, 1.03))
     axis.legend(loc="best", fontsize=8, framealpha=0.9)
 
 
 def _draw_labels(axis: Any, history: RunHistory) -> None:
     final: Counter[tuple[str, str]] = Counter(
-        (answer.label or "no answer", _group(answer)) for answer in history.answers.values()
+        (answer.label or "no answer", _group(answer)) for answer in history.settled
     )
     totals: Counter[str] = Counter()
     for (label, _), count in final.items():
@@ -223,5 +267,5 @@ def _draw_accuracy(axis: Any, score: Score | None, account: Usage) -> None:
         [bar[0] for bar in bars], [bar[1] * 100 for bar in bars], color=[bar[2] for bar in bars], width=0.6
     )
     axis.bar_label(drawn, fmt="%.1f %%", padding=2)
-    axis.set(title=f"Accuracy on {score.frames} frames", ylabel="%", ylim=(0, 112))
+    axis.set(title=f"Accuracy on {score.count} {score.unit}", ylabel="%", ylim=(0, 112))
     axis.set_yticks(range(0, 101, 20))

@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from edge_sdk import EdgeClassifier, Frame
+from edge_sdk.pipeline.events import EventSettings
 from edge_sdk.report.run import RunReport
 from edge_sdk.testing import FakeRuntime, FakeTransport, write_fake_bundle
 
@@ -40,7 +41,7 @@ def run(edge: EdgeClassifier, out: Path) -> str:
             report.add(one, edge.classify(one))
         report.late(edge.late_answers(wait_s=30))
     score = report.finish(out)
-    assert score is not None and score.frames == 3
+    assert score is not None and score.count == 3
     return text.getvalue()
 
 
@@ -61,3 +62,19 @@ def test_late_answers_revise_the_score(edge_on: Made, tmp_path: Path) -> None:
         said = run(edge, tmp_path / "no such folder" / "summary.png")
         assert edge.usage.answers_cloud == 3
     assert "66.7%" in said
+
+
+def test_events_that_are_answered_as_a_whole_are_judged_and_shown(edge_on: Made, tmp_path: Path) -> None:
+    text = io.StringIO()
+    frames = [frame(250, "bright"), frame(240, "bright"), frame(245, "dark")]
+    with edge_on(threshold=0.0, events=EventSettings(answer_per="event")) as edge:
+        report = RunReport(edge, "a run", Console(file=text, width=120, highlight=False, soft_wrap=True))
+        with report:
+            for one, answer in edge.watch(frames):
+                report.add(one, answer)
+            report.events(edge.events())
+        score = report.finish(tmp_path / "summary.png")
+    assert score is not None and (score.count, score.unit, score.device) == (1, "events", 1.0)
+    assert "accuracy, device alone" in text.getvalue() and "1 events with known truth" in text.getvalue()
+    assert f"events: {tmp_path / 'events.html'}" in text.getvalue()
+    assert "3 frames" in (tmp_path / "events.html").read_text()

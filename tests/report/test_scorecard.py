@@ -53,5 +53,5 @@ def test_a_long_run_keeps_a_uniform_sample() -> None:
         card.add(one, said(one, "deer" if number < 200 else "fox"))
     score = card.score()
     assert score is not None
-    assert score.frames == 50
+    assert score.count == 50
     assert 0.25 < score.device < 0.75
