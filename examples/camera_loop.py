@@ -16,10 +16,21 @@ from pathlib import Path
 import click
 
 from cloud_server.local_big import local_big
-from edge_sdk import Alerts, Camera, EdgeClassifier, MotionGate, PowerModel, Preferences, open_bundle, open_camera
+from edge_sdk import (
+    Alerts,
+    Camera,
+    EdgeClassifier,
+    MotionGate,
+    Place,
+    PowerModel,
+    Preferences,
+    open_bundle,
+    open_camera,
+)
 from edge_sdk.camera.gate import MotionSettings
 from edge_sdk.cli.alerts import MQTT, WEBHOOK, open_channels, rules_for
 from edge_sdk.cli.options import FILE, FOLDER, bundle_option, from_file, label_map_option, out_option, writable
+from edge_sdk.cli.tables import read_place
 from edge_sdk.config import UplinkSettings
 from edge_sdk.errors import ConfigError
 from edge_sdk.model.default_runtime import check_runtime
@@ -44,6 +55,7 @@ INTERFACE = "Network interface that leads to the cloud, such as wwan0: all bytes
 GATE = "Motion gate: on videos and live cameras but not on photos (auto), on photos too (on), or none (off)."
 VIEW = "What the little model looks at where something moves: the frame, its region, or both.  [default: the bundle's]"
 SEND = "What of an unsure frame goes to the cloud where something moves: the frame, or the region, in fewer bytes."
+PLACE = "Where the camera stands, for a bundle with priors: latitude,longitude in degrees, or a region's name."
 AGAIN = "Read all files of a folder again, also those that were done in an earlier run."
 PROXY = "HTTP proxy to the cloud, http://user:password@host:port; in EDGE_SDK_PROXY it shows in no list of processes."
 FRAMES = "Stop after this many camera frames.  [default: 300 if simulated, else the camera's end]"
@@ -88,6 +100,7 @@ TOKEN = "File with this device's token, readable by its owner only.  [default: t
 @click.option("--gate", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True, help=GATE)
 @click.option("--view", type=click.Choice([view.value for view in View]), help=VIEW)
 @click.option("--send", type=click.Choice(["frame", "region"]), default="frame", show_default=True, help=SEND)
+@click.option("--place", callback=read_place, metavar="PLACE", help=PLACE)
 @click.option("--again", is_flag=True, help=AGAIN)
 @click.option("--frames", type=click.IntRange(min=1), help=FRAMES)
 @out_option("Folder for summary.png and events.html.", folder=True, default="out", show_default=True)
@@ -119,6 +132,7 @@ def main(
     gate: str,
     view: str | None,
     send: str,
+    place: Place | str | None,
     again: bool,
     frames: int | None,
     out: Path,
@@ -163,6 +177,7 @@ def main(
                 gate=motion,
                 view=view,
                 send=send,
+                place=place,
                 preferences=Preferences(
                     never_upload=never_upload,
                     # The simulated camera shows hours within seconds: no use in spreading the budget over the day.

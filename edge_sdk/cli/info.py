@@ -49,6 +49,15 @@ def bundle_facts(model: LittleModel) -> Facts:
     if policy.ladder:
         steps = (f"{one.upload.name} ({one.mean_bytes / 1e3:.1f} kB, {one.relative_gain:.0%})" for one in policy.ladder)
         facts.add("ladder", "  ".join(steps))
+    if opened.priors is not None:
+        used = "not used: not calibrated" if policy.priors is None else f"strength {policy.priors.strength:.2f}"
+        facts.add("priors", f"{len(opened.priors.classes)} classes, {len(opened.priors.regions)} regions; {used}")
+    if opened.taxonomy is not None:
+        rollup = policy.rollup
+        used = "not used: not calibrated" if rollup is None else f"answers of {rollup.threshold:.3f} or more"
+        facts.add(
+            "taxonomy", f"{len({name for chain in opened.taxonomy.classes.values() for name in chain})} groups; {used}"
+        )
     calibration = "; ".join(f"{name.replace('_', ' ')} {value}" for name, value in policy.calibration.items())
     facts.add("calibration", calibration or "none: the cautious threshold holds until `edge-sdk calibrate` finds one")
     if policy.big is not None:

@@ -19,7 +19,7 @@ from edge_sdk.wire import offload_pb2_grpc as wire_grpc
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Shares of right answers, in [0, 1], over the same frames or events.
+    """Shares of right answers, in [0, 1], over the same frames or events; a group is right where it holds the truth.
 
     Attributes:
         count: how many were judged.
@@ -74,6 +74,7 @@ class Scorecard:
 
     def __init__(self, bundle: Bundle, max_frames: int = 2_000) -> None:
         self._upload = bundle.policy.upload
+        self._above = {} if bundle.taxonomy is None else bundle.taxonomy.classes
         self._max_frames = max_frames
         self._seen = 0
         self._samples: dict[str, _Sample] = {}
@@ -161,11 +162,14 @@ class Scorecard:
         asked = all(sample.cloud is not None for sample in samples)
         return Score(
             count=len(samples),
-            device=_share([sample.device == sample.truth for sample in samples]),
-            cascade=_share([sample.final == sample.truth for sample in samples]),
-            cloud=_share([sample.cloud == sample.truth for sample in samples]) if asked else None,
+            device=_share([self._right(sample.device, sample.truth) for sample in samples]),
+            cascade=_share([self._right(sample.final, sample.truth) for sample in samples]),
+            cloud=_share([self._right(sample.cloud, sample.truth) for sample in samples]) if asked else None,
             unit="events" if self._per_event else "frames",
         )
+
+    def _right(self, label: str | None, truth: str) -> bool:
+        return label == truth or label in self._above.get(truth, ())
 
 
 def _share(right: list[bool]) -> float:

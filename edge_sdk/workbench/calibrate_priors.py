@@ -1,10 +1,11 @@
 """How much priors of place and season count: chosen on the records that fit the temperature.
 
 The device raises the ratio of the priors to a strength s after the temperature T: softmax(z / T) * ratio ** s, made to
-sum to 1. Of the strengths 0, 0.05 .. 1, each with its best temperature, the one of least negative log-likelihood on the
-selection part of the records is taken. The records get the factor with them (`Records.prior`), so that temperature,
+sum to 1. s is that of the least negative log-likelihood of softmax(z / T + s log ratio) on the selection part of the
+records, which is convex in 1 / T and s. The records get the factor with them (`Records.prior`), so that temperature,
 gate, threshold and promises are found on what the device computes. The big model's probabilities are multiplied
-likewise, by a strength of their own; they have no temperature on the device.
+likewise, by a strength of their own. They have no temperature on the device; it is fitted here all the same, so that a
+model that is too sure of itself does not hide what its classes gain.
 """
 
 from __future__ import annotations
@@ -14,17 +15,19 @@ from dataclasses import dataclass, replace
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 
 from edge_sdk.model.policy import Policy
 from edge_sdk.model.priors import PriorRule, Priors, prior_ratio
 from edge_sdk.workbench.calibration import FEWEST
-from edge_sdk.workbench.cascade.confidence import log_loss
-from edge_sdk.workbench.cascade.curve import Bools
+from edge_sdk.workbench.cascade.confidence import MAX_TEMPERATURE
+from edge_sdk.workbench.cascade.curve import Bools, Floats
 from edge_sdk.workbench.cascade.group_split import selection_part
 from edge_sdk.workbench.records import Records
 from edge_sdk.workbench.taken import Taken
 
-_STRENGTHS = np.linspace(0, 1, 21).tolist()
+_LEAST = 0.01
+"""Strengths below it are none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,12 +82,11 @@ def with_priors(
     split = selection_part(little.group_names, fewest=FEWEST // 4)
     fitting = split if rows is None else split & rows
     ratios = log_ratios(table, little.info.labels, taken, floor)
-    strength = _best([_loss(_weighted(little, ratios, one), fitting) for one in _STRENGTHS])
+    strength = fit_strength(little.logits[fitting], ratios[fitting], little.truths[fitting])
     moved = _weighted(little, ratios, strength)
     cloud, moved_big = 0.0, big
     if big.probabilities is not None:
-        # At its best temperature too, so that a model that is too sure does not hide what its classes gain.
-        cloud = _best([_loss(_multiplied(big, ratios, one), fitting) for one in _STRENGTHS])
+        cloud = fit_strength(big.logits[fitting], ratios[fitting], big.truths[fitting])
         moved_big = _multiplied(big, ratios, cloud)
     return Placed(
         moved,
@@ -116,9 +118,31 @@ def in_policy(policy: Policy, placed: Placed | None) -> Policy:
     return policy if placed is None else msgspec.structs.replace(policy, priors=placed.rule)
 
 
-def _best(losses: list[float]) -> float:
-    """The strength of least loss; of equal ones the least."""
-    return round(float(_STRENGTHS[int(np.argmin(np.round(losses, 9)))]), 6)
+def fit_strength(logits: Floats, ratios: Floats, truths: NDArray[np.integer]) -> float:
+    """The strength s in [0, 1] of the least negative log-likelihood of softmax(z / T + s log ratio), over T too.
+
+    Args:
+        logits: `float (N, C)`, z; of a model that looks twice those of its mean.
+        ratios: `float (N, C)`, log ratios.
+        truths: `int (N,)`.
+    """
+    if not np.ptp(ratios, axis=1).any():
+        return 0.0
+    z, prior, rows = logits.astype(np.float64), ratios.astype(np.float64), np.arange(len(truths))
+    z -= z.max(axis=1, keepdims=True)
+
+    def loss(at: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        scaled = at[0] * z + at[1] * prior
+        scaled -= scaled.max(axis=1, keepdims=True)
+        weights = np.exp(scaled)
+        total = weights.sum(axis=1)
+        weights /= total[:, None]
+        slopes = [float(((weights * one).sum(axis=1) - one[rows, truths]).mean()) for one in (z, prior)]
+        return float((np.log(total) - scaled[rows, truths]).mean()), np.array(slopes)
+
+    bounds = [(1 / MAX_TEMPERATURE, MAX_TEMPERATURE), (0.0, 1.0)]
+    found = float(minimize(loss, np.array([1.0, 0.5]), jac=True, method="L-BFGS-B", bounds=bounds).x[1])
+    return round(found, 4) if found >= _LEAST else 0.0
 
 
 def _weighted(records: Records, ratios: NDArray[np.float32], strength: float) -> Records:
@@ -135,11 +159,6 @@ def _multiplied(records: Records, ratios: NDArray[np.float32], strength: float) 
     chances = _weighted(replace(records, looks=None), ratios, strength).calibrated(1.0)
     top = {"predicted": chances.argmax(axis=1), "confidence": chances.max(axis=1)}
     return replace(records, probabilities=chances.astype(np.float16), energy=None, looks=None, **top)
-
-
-def _loss(records: Records, fitting: Bools) -> float:
-    part = records.part(fitting)
-    return log_loss(part.calibrated(part.fit_temperature()), part.truths)
 
 
 def _accuracies(before: Records, after: Records, part: Bools) -> tuple[float, float]:

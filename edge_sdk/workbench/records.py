@@ -226,12 +226,12 @@ class Records:
         """
         wanted = self.truths if truths is None else truths
         mine = np.ones(len(self), np.bool_) if chosen is None else chosen
+        if self.looks is None:
+            return fit_temperature(self.logits[mine], wanted[mine], None if self.prior is None else self.prior[mine])
         if self.prior is not None:
             part = self.part(mine)
             logits = part._looks_logits
             return least_temperature(lambda temperature: log_loss(part._at(logits, temperature), wanted[mine]))
-        if self.looks is None:
-            return fit_temperature(self.logits[mine], wanted[mine])
         looks = self.looks[mine]
         return fit_looks_temperature([to_logits(looks[:, look]) for look in (0, 1)], wanted[mine])
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from edge_sdk.cli import cli
-from edge_sdk.model.bundle import open_bundle
+from edge_sdk.model.bundle import open_bundle, write_priors, write_taxonomy
+from edge_sdk.model.priors import ClassPrior, Priors
+from edge_sdk.model.taxonomy import Taxonomy
 from edge_sdk.terminal.command import run
 
 
@@ -43,3 +45,12 @@ def test_a_narrow_terminal_shows_the_whole_path(
 def test_a_bundle_that_cannot_be_used_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(cli, "edge-sdk", ["info", "/no-such"]) == 2
     assert "/no-such" in capsys.readouterr().err
+
+
+def test_it_says_whether_the_tables_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(open_bundle("trailcam").path, tmp_path / "bundle")
+    write_priors(tmp_path / "bundle", Priors(classes={"deer": ClassPrior()}))
+    write_taxonomy(tmp_path / "bundle", Taxonomy(classes={"deer": ("hoofed",)}))
+    assert run(cli, "edge-sdk", ["info", str(tmp_path / "bundle")]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "1 classes, 0 regions; not used: not calibrated" in text and "1 groups; not used" in text

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from edge_sdk import Frame, Origin, Reason, open_bundle
+from edge_sdk.model.taxonomy import Taxonomy
 from edge_sdk.report.scorecard import Score, Scorecard
 from edge_sdk.testing.server import ScriptedServer, answer
 from edge_sdk.types import Answer
@@ -55,3 +56,12 @@ def test_a_long_run_keeps_a_uniform_sample() -> None:
     assert score is not None
     assert score.count == 50
     assert 0.25 < score.device < 0.75
+
+
+def test_a_group_that_holds_the_true_class_is_right() -> None:
+    tree = Taxonomy(classes={"deer": ("hoofed",), "boar": ("hoofed",), "fox": ("canid",)})
+    card = Scorecard(replace(BUNDLE, taxonomy=tree))
+    for label in ("hoofed", "canid", "unknown", "deer"):
+        one = frame("deer")
+        card.add(one, said(one, label))
+    assert card.score() == Score(4, 0.5, 0.5, None)

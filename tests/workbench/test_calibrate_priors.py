@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from table_parts import LABELS, TABLE, records_of, unsure_logits
 
@@ -11,9 +13,9 @@ from edge_sdk.model.policy import Policy
 from edge_sdk.model.priors import PlacePrior, prior_ratio
 from edge_sdk.types import Prediction
 from edge_sdk.workbench.calibrate import calibrate_records
-from edge_sdk.workbench.calibrate_priors import in_policy, log_ratios, with_priors
+from edge_sdk.workbench.calibrate_priors import fit_strength, in_policy, log_ratios, with_priors
 from edge_sdk.workbench.calibration import Rule
-from edge_sdk.workbench.cascade.confidence import softmax
+from edge_sdk.workbench.cascade.confidence import fit_temperature, log_loss, softmax
 from edge_sdk.workbench.taken import Taken
 
 N = 800
@@ -96,3 +98,17 @@ def test_two_looks_are_averaged_before_the_priors() -> None:
         placed.little.calibrated(temperature), weighted / weighted.sum(axis=1, keepdims=True), atol=2e-3
     )
     assert placed.big.looks is None
+
+
+@given(seed=st.integers(0, 50), lift=st.floats(0.5, 3))
+def test_no_other_strength_is_likelier(seed: int, lift: float) -> None:
+    random = np.random.default_rng(seed)
+    truths = random.integers(0, 3, 60)
+    logits, ratios = unsure_logits(truths, 3, seed, lift=lift), random.normal(0, 1, (60, 3))
+
+    def loss(strength: float) -> float:
+        temperature = fit_temperature(logits, truths, strength * ratios)
+        return log_loss(softmax(logits / temperature + strength * ratios), truths)
+
+    found = fit_strength(logits, ratios, truths)
+    assert loss(found) <= min(loss(one) for one in np.linspace(0, 1, 21).tolist()) + 1e-3

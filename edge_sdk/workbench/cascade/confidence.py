@@ -74,7 +74,7 @@ SCORES: dict[str, Callable[[Floats], Floats]] = {"max softmax": max_softmax, "ma
 """Scores of probabilities."""
 
 
-def fit_temperature(logits: Floats, truths: NDArray[np.integer]) -> float:
+def fit_temperature(logits: Floats, truths: NDArray[np.integer], offset: Floats | None = None) -> float:
     """The temperature, 1/20 to 20, of least negative log-likelihood (Guo et al., arXiv 1706.04599, section 4.2).
 
     The likelihood is concave in 1 / temperature, so bisection of its slope finds the optimum.
@@ -82,6 +82,7 @@ def fit_temperature(logits: Floats, truths: NDArray[np.integer]) -> float:
     Args:
         logits: `float (N, C)`.
         truths: `int (N,)`.
+        offset: `float (N, C)`, added to the logits after they are divided; None: nothing.
 
     Raises:
         WorkbenchError: fewer than two classes, labels out of range, lengths that differ, logits that are NaN or
@@ -92,7 +93,8 @@ def fit_temperature(logits: Floats, truths: NDArray[np.integer]) -> float:
     wanted = exact[np.arange(len(truths)), truths]
 
     def slope(inverse: float) -> float:
-        weights = np.exp(inverse * (exact - exact.max(axis=1, keepdims=True)))
+        scaled = inverse * exact if offset is None else inverse * exact + offset
+        weights = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         expected = (weights * exact).sum(axis=1) / weights.sum(axis=1)
         return float((wanted - expected).mean())
 
