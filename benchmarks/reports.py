@@ -212,6 +212,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        {"device": device, "compare": compare}[sys.argv[1]](*sys.argv[2:])  # type: ignore[operator]
+        {"device": device, "compare": compare}[sys.argv[1]](*sys.argv[2:])
     else:
         main()

@@ -190,6 +190,7 @@ class CloudServer:
                     streams=authenticator.open_streams,
                     cached=lambda: len(cache),
                     archived_bytes=None if archive is None else lambda: archive.size,
+                    devices=None if reports is None else reports.latest,
                 )
                 registry = registry_of(StatsCollector(self.stats, gauges, model.name))
                 self._endpoint = Endpoint(config.http_host, config.http_port, registry, lambda: self.is_serving)

@@ -153,14 +153,14 @@ class ReportSettings:
     """How often a device reports to its server, and how many bytes of its upload budget that may cost.
 
     Reports ride on a connection that frames have opened. Where there is none, one is opened for a report: with mutual
-    TLS that costs about 5 kB (`benchmarks/reports.py`), so a day without frames has one.
+    TLS that costs 3.4 kB (`benchmarks/reports.py`), so a day without frames has one.
 
     Attributes:
         every_s: longest time between two reports; a connection is opened for one that is due. Seconds.
         riding_s: shortest time between two reports on connections of frames. Seconds.
         most_bytes_per_day: most bytes that reports cost in any 24 hours, connections opened for them included; nor do
             they take more than a twentieth of the upload budget. What does not fit waits, the newest answers first.
-        answers: report the answers too, about 17 bytes each; else usage and health alone.
+        answers: report answers and events too, about 17 and 26 bytes each; else usage and health alone.
         health: report temperature, throttling, free disk and versions.
 
     Raises:

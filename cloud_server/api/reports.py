@@ -10,6 +10,7 @@ from cloud_server.fleet.report_store import Report, ReportStore
 from cloud_server.fleet.settings_folder import SettingsFolder
 from edge_sdk.fleet.answers import unpack_answers
 from edge_sdk.fleet.columns import MalformedReport
+from edge_sdk.fleet.events import unpack_events
 from edge_sdk.fleet.report_file import Status
 from edge_sdk.fleet.status import unpack_health, unpack_held, unpack_usage
 from edge_sdk.fleet.words import LONGEST_WORD, MOST_WORDS
@@ -52,6 +53,10 @@ class ReportDesk:
             settings = await self._store.apart(partial(self._settings.newest, device, held.version))
         return wire.ReportReply(taken=True, words_known=len(words), settings=settings or b"")
 
+    def latest(self) -> list[tuple[str, float, Status]]:
+        """Devices that reported last, as `ReportStore.latest`."""
+        return self._store.latest()
+
     async def close(self) -> None:
         """Release the store."""
         await self._store.close()
@@ -74,6 +79,6 @@ def _checked(request: wire.ReportRequest, words: Sequence[str]) -> Report:
             health=unpack_health(request.health, words),
             held=unpack_held(request.settings),
         )
-        return Report(status, unpack_answers(request.answers, words))
+        return Report(status, unpack_answers(request.answers, words), unpack_events(request.events, words))
     except MalformedReport as error:
         raise BadRequest(str(error)) from error

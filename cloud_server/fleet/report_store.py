@@ -10,6 +10,7 @@ import asyncio
 import os
 import sqlite3
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,13 +22,26 @@ import msgspec
 from edge_sdk.durable.database import Database
 from edge_sdk.errors import ConfigError, StorageError
 from edge_sdk.fleet.answers import ReportedAnswer
-from edge_sdk.fleet.report_file import FILE, PUT_ANSWER, SCHEMA, VERSION, Status, answer_row
+from edge_sdk.fleet.events import ReportedEvent
+from edge_sdk.fleet.report_file import (
+    FILE,
+    PUT_ANSWER,
+    PUT_EVENT,
+    SCHEMA,
+    VERSION,
+    Status,
+    answer_row,
+    event_row,
+    status_of,
+)
 
 T = TypeVar("T")
 
 ROWS = 1_000_000
 DAYS = 400
 DEVICES = 10_000
+SHOWN = 500
+"""Devices whose latest report is in memory, for the metrics."""
 _TRIM_EVERY_S = 3_600.0
 
 
@@ -38,10 +52,12 @@ class Report:
     Attributes:
         status: what the device says of itself.
         answers: rows.
+        events: rows.
     """
 
     status: Status
     answers: Sequence[ReportedAnswer]
+    events: Sequence[ReportedEvent] = ()
 
 
 class ReportStore:
@@ -49,7 +65,7 @@ class ReportStore:
 
     Args:
         folder: of the file; made if missing.
-        rows: answers that are kept, and reports in the history; the oldest leave first.
+        rows: answers that are kept, and as many events, and reports in the history; the oldest leave first.
         days: for which they are kept.
         devices: that are kept; those that reported longest ago leave first.
         clock: seconds since 1970.
@@ -76,7 +92,16 @@ class ReportStore:
             self._database = Database(folder / FILE, schema=SCHEMA, version=VERSION, synchronous="NORMAL")
         except (OSError, StorageError) as error:
             raise ConfigError(f"{error}: name another folder with --reports") from error
+        self._latest: OrderedDict[str, tuple[float, Status]] = OrderedDict()
+        sql = "SELECT device, last_ms, status FROM devices ORDER BY last_ms DESC LIMIT ?"
+        for device, last_ms, status in self._database.connection.execute(sql, [SHOWN]).fetchall():
+            self._latest[device] = last_ms / 1000, status_of(status)
+            self._latest.move_to_end(device, last=False)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="reports")
+
+    def latest(self) -> list[tuple[str, float, Status]]:
+        """Devices that reported last, at most `SHOWN`: name, when (seconds since 1970), what. From any thread."""
+        return [(device, at_s, status) for device, (at_s, status) in self._latest.copy().items()]
 
     async def words(self, device: str, word_list: int, first: int, news: Sequence[str]) -> list[str]:
         """A device's list of words, with the new ones put to its end where they belong there.
@@ -96,6 +121,10 @@ class ReportStore:
             StorageError: it cannot be written.
         """
         await self._run(lambda: self._keep(device, report))
+        self._latest[device] = self._clock(), report.status
+        self._latest.move_to_end(device)
+        while len(self._latest) > SHOWN:
+            self._latest.popitem(last=False)
 
     async def close(self) -> None:
         """Release the file."""
@@ -138,11 +167,12 @@ class ReportStore:
                 [device, now_ms, now_ms, msgspec.json.encode(report.status).decode()],
             )
             connection.executemany(PUT_ANSWER, [answer_row(device, now_ms, one) for one in report.answers])
+            connection.executemany(PUT_EVENT, [event_row(device, now_ms, one) for one in report.events])
             connection.execute(
                 "INSERT INTO history (device, at_ms, frames, exits, bytes_sent) VALUES (?, ?, ?, ?, ?)",
                 [device, now_ms, usage.frames, usage.exits, usage.bytes_sent],
             )
-            for table in ("answers", "history"):
+            for table in ("answers", "events", "history"):
                 newest = f"(SELECT max(number) FROM {table})"
                 connection.execute(f"DELETE FROM {table} WHERE number <= {newest} - ?", [self._rows])
             if not 0 <= now_s - self._trimmed_s < _TRIM_EVERY_S:
@@ -152,7 +182,8 @@ class ReportStore:
     def _trim(self, connection: sqlite3.Connection, now_ms: int) -> None:
         """Let go of what is too old, and of devices beyond the number that is kept."""
         since_ms = now_ms - round(self._days * 86_400_000)
-        connection.execute("DELETE FROM answers WHERE received_ms < ?", [since_ms])
+        for table in ("answers", "events"):
+            connection.execute(f"DELETE FROM {table} WHERE received_ms < ?", [since_ms])
         connection.execute("DELETE FROM history WHERE at_ms < ?", [since_ms])
         kept = "SELECT device FROM devices WHERE last_ms >= ? ORDER BY last_ms DESC LIMIT ?"
         gone = connection.execute(f"DELETE FROM devices WHERE device NOT IN ({kept})", [since_ms, self._devices])

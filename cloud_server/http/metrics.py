@@ -12,6 +12,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from cloud_server.fleet.stats import BUCKETS_S, Stats
+from edge_sdk.fleet.report_file import Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +24,14 @@ class Gauges:
         streams: open streams.
         cached: replies in the reply cache.
         archived_bytes: of the frame archive; None: there is none.
+        devices: those that reported last: name, when in seconds since 1970, what; None: reports are not taken.
     """
 
     waiting: Callable[[], int]
     streams: Callable[[], int]
     cached: Callable[[], int]
     archived_bytes: Callable[[], int] | None = None
+    devices: Callable[[], list[tuple[str, float, Status]]] | None = None
 
 
 class StatsCollector(Collector):
@@ -69,6 +72,28 @@ class StatsCollector(Collector):
         yield GaugeMetricFamily("cloud_server_cached_replies", "Replies in the reply cache.", gauges.cached())
         if gauges.archived_bytes is not None:
             yield GaugeMetricFamily("cloud_server_archive_bytes", "Size of the frame archive.", gauges.archived_bytes())
+        if gauges.devices is not None:
+            yield from _of_devices(gauges.devices())
+
+
+def _of_devices(latest: list[tuple[str, float, Status]]) -> Iterator[Metric]:
+    """What devices told of themselves, as many of them as the server holds in memory."""
+    told: dict[str, tuple[str, Callable[[float, Status], float | None]]] = {
+        "last_report_seconds": ("When the device reported last, seconds since 1970.", lambda at_s, _: at_s),
+        "frames": ("Frames that its little model saw.", lambda _, status: status.usage.frames),
+        "exits": ("Of these, frames whose device answer was final.", lambda _, status: status.usage.exits),
+        "sent_bytes": ("Bytes charged against its upload budgets.", lambda _, status: status.usage.bytes_sent),
+        "waiting_frames": ("Frames that wait there for the cloud.", lambda _, status: status.waiting),
+        "celsius": ("Temperature of its processor.", lambda _, status: status.health.celsius),
+        "disk_free_bytes": ("Free bytes of its disk.", lambda _, status: status.health.disk_free),
+        "settings_version": ("Version of the signed settings it holds.", lambda _, status: status.held.version),
+    }
+    for name, (text, value) in told.items():
+        metric = GaugeMetricFamily(f"cloud_server_device_{name}", text, labels=["device"])
+        for device, at_s, status in latest:
+            if (number := value(at_s, status)) is not None:
+                metric.add_metric([device], number)
+        yield metric
 
 
 def registry_of(collector: StatsCollector) -> CollectorRegistry:

@@ -30,6 +30,8 @@ _PICTURES = (
     "Copy the pictures that the device keeps of live cameras into the folder media beside OUT (camtrap-dp: in it)."
 )
 _ARCHIVE = "Export what cloud-server --archive FOLDER has kept, in place of a device's state folder."
+_REPORTS = "Export what devices reported to cloud-server --reports FOLDER, in place of a device's state folder."
+_DEVICE = "With --archive or --reports: the device whose frames are exported."
 _PATH = click.Path(path_type=Path)
 
 
@@ -37,7 +39,8 @@ _PATH = click.Path(path_type=Path)
 @click.option("--format", "form", required=True, type=click.Choice(FORMATS), help="What to write.")
 @state_option()
 @click.option("--archive", type=OLD_FOLDER, metavar="FOLDER", help=_ARCHIVE)
-@click.option("--device", default="", metavar="NAME", help="With --archive: the device whose frames are exported.")
+@click.option("--reports", type=OLD_FOLDER, metavar="FOLDER", help=_REPORTS)
+@click.option("--device", default="", metavar="NAME", help=_DEVICE)
 @option("--out", required=True, type=_PATH, callback=writable, help="File to write; of camtrap-dp a folder.")
 @click.option("--since", type=TIME, metavar="TIME", help="Only frames captured at or after this time (UTC).")
 @click.option("--until", type=TIME, metavar="TIME", help="Only frames captured before this time (UTC).")
@@ -66,6 +69,7 @@ def export_data(
     form: str,
     state: Path | None,
     archive: Path | None,
+    reports: Path | None,
     device: str,
     out: Path,
     since: datetime | None,
@@ -97,13 +101,17 @@ def export_data(
     from edge_sdk.formats.media import Media
     from edge_sdk.formats.megadetector import write_megadetector
     from edge_sdk.formats.server_archive import archived_entries
+    from edge_sdk.formats.server_reports import reported_entries
     from edge_sdk.formats.sighting import sightings
     from edge_sdk.formats.table import write_table
     from edge_sdk.model.bundle import read_taxonomy
     from edge_sdk.networks.label_map import read_mapping
 
     refuse_together(("--state", "--archive", "each holds frames of its own"))
-    refuse_without(("--device", "--archive", "a state folder is of one device"))
+    refuse_together(("--state", "--reports", "each holds frames of its own"))
+    refuse_together(("--archive", "--reports", "each holds frames of its own"))
+    if reports is None:
+        refuse_without(("--device", "--archive", "a state folder is of one device"))
     write = dict(zip(FORMATS, (write_megadetector, write_camtrap_dp, write_coco, write_table), strict=True))[form]
     where = Deployment(
         deployment_id, place, latitude, longitude, _utc(start), _utc(end), project=project, contributor=contributor
@@ -114,8 +122,10 @@ def export_data(
     names = {name: node.scientific_name for name, node in nodes.items() if node.scientific_name}
     meaning = Taxa({**names, **({} if taxa is None else read_mapping(taxa))})
     copies = None if not pictures else out if form == "camtrap-dp" else out.parent
-    media = Media(archive or state or default_state_dir(), base=base, copies=copies)
-    if archive is None:
+    media = Media(archive or reports or state or default_state_dir(), base=base, copies=copies)
+    if reports is not None:
+        entries = reported_entries(reports, device, since=_utc(since), until=_utc(until))
+    elif archive is None:
         entries = open_journal(state).query(since=_utc(since), until=_utc(until))
     else:
         entries = archived_entries(archive, device, since=_utc(since), until=_utc(until))

@@ -229,10 +229,14 @@ class Database:
                         f"expected schema {self._version} or older in {self.path}; got {found}, of a newer edge_sdk"
                     )
                 if found < self._version:
-                    for statement in self._schema:
+                    tables = [one for one in self._schema if "CREATE TABLE" in one]
+                    for statement in tables:
                         connection.execute(statement)
                     for table, columns in self._added.items():
                         _add_columns(connection, table, columns)
+                    for statement in self._schema:  # indexes may name columns that were added
+                        if statement not in tables:
+                            connection.execute(statement)
                     if self._fill is not None and found == 0:
                         aside = damaged_copy(self.path)
                         self._fill(connection, aside if aside.exists() else None)

@@ -45,7 +45,8 @@ REASONS = (
 """Reasons by their number on the wire; new ones come to the end (`protos/offload.proto` lists them)."""
 
 _CLOUD, _AUDIT, _REASON_FROM = 1, 2, 2
-_MOST_MS = 253_402_300_799_999  # the end of the year 9999
+MOST_MS = 253_402_300_799_999
+"""The end of the year 9999, milliseconds since 1970."""
 _MOST_OFFSET = 24 * 60 - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -120,7 +121,7 @@ def unpack_answers(rows: wire.ReportedAnswers, words: Sequence[str]) -> list[Rep
     """
     count = rows_of("id_rest", rows.id_rest, REST_BYTES, MOST_ROWS)
     times = sums("id_time", rows.id_time, count, 1 << 48)
-    captured = sums("captured", rows.captured, count, 2 * _MOST_MS)
+    captured = sums("captured", rows.captured, count, 2 * MOST_MS)
     ids = ids_of(times, rows.id_rest)
     events = [one.hex() for one in _cut(rows.event_ids, rows_of("event_ids", rows.event_ids, ID_BYTES, MOST_ROWS))]
     offset, label, said, device_label, source, model, event = (
@@ -184,7 +185,7 @@ def moment_of(since_1970_ms: int, offset: int) -> datetime:
     Raises:
         MalformedReport: it is not in the calendar.
     """
-    if not (0 <= since_1970_ms + _MOST_MS <= 2 * _MOST_MS and -_MOST_OFFSET <= offset <= _MOST_OFFSET):
+    if not (0 <= since_1970_ms + MOST_MS <= 2 * MOST_MS and -_MOST_OFFSET <= offset <= _MOST_OFFSET):
         raise MalformedReport("expected a time of the calendar; got another")
     try:
         at = _EPOCH + timedelta(milliseconds=since_1970_ms)

@@ -16,12 +16,13 @@ from edge_sdk.budget.usage import Usage
 from edge_sdk.durable.database import readable
 from edge_sdk.errors import ConfigError, StorageError
 from edge_sdk.fleet.answers import ReportedAnswer, milliseconds, moment_of, offset_of
+from edge_sdk.fleet.events import ReportedEvent
 from edge_sdk.fleet.health import Health
 from edge_sdk.fleet.remote import HeldSettings
 from edge_sdk.types import Origin, Reason
 
 FILE = "reports.db"
-VERSION = 1
+VERSION = 2
 SCHEMA = (
     # One row a device: what its latest report says, as JSON.
     """CREATE TABLE IF NOT EXISTS devices (
@@ -43,6 +44,15 @@ SCHEMA = (
         UNIQUE (device, frame_id)
     )""",
     "CREATE INDEX IF NOT EXISTS answers_captured ON answers (device, captured_ms)",
+    """CREATE TABLE IF NOT EXISTS events (
+        number INTEGER PRIMARY KEY,
+        device TEXT NOT NULL, event_id TEXT NOT NULL, received_ms INTEGER NOT NULL,
+        began_ms INTEGER NOT NULL, ended_ms INTEGER NOT NULL, utc_offset INTEGER NOT NULL,
+        source TEXT NOT NULL, frames INTEGER NOT NULL,
+        label TEXT, confidence REAL NOT NULL, origin TEXT NOT NULL, reason TEXT NOT NULL,
+        UNIQUE (device, event_id)
+    )""",
+    "CREATE INDEX IF NOT EXISTS events_began ON events (device, began_ms)",
     # Counters as they were at each report, for what was done in a stretch of time.
     """CREATE TABLE IF NOT EXISTS history (
         number INTEGER PRIMARY KEY,
@@ -155,6 +165,18 @@ class ReportFile:
         for row in self._rows(sql, *values):
             yield _answer(row)
 
+    def events(self, device: str) -> list[ReportedEvent]:
+        """The events of a device by the time of their begin, the oldest first.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
+        sql = (
+            "SELECT event_id, source, began_ms, ended_ms, utc_offset, frames, label, confidence, origin, reason "
+            "FROM events WHERE device = ? ORDER BY began_ms, number"
+        )
+        return [_event(row) for row in self._rows(sql, device)]
+
     def _day(self, device: str, last_ms: int) -> tuple[int, int] | None:
         sql = (
             "SELECT frames, exits FROM history WHERE device = ? AND at_ms <= ? ORDER BY at_ms DESC, number DESC LIMIT 1"
@@ -211,6 +233,41 @@ PUT_ANSWER = (
     + ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS.split(", ")[3:])
 )
 """Keeps an answer; one that comes again takes the place of the earlier one."""
+
+
+_EVENT_COLUMNS = (
+    "device, event_id, received_ms, began_ms, ended_ms, utc_offset, source, frames, label, confidence, origin, reason"
+)
+PUT_EVENT = (
+    f"INSERT INTO events ({_EVENT_COLUMNS}) VALUES ({', '.join('?' * 12)}) ON CONFLICT (device, event_id) "
+    "DO UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in _EVENT_COLUMNS.split(", ")[3:])
+)
+"""Keeps an event; one that comes again takes the place of the earlier one."""
+
+
+def event_row(device: str, received_ms: int, one: ReportedEvent) -> tuple[Any, ...]:
+    """The values of `PUT_EVENT`."""
+    return (
+        device,
+        one.event_id,
+        received_ms,
+        milliseconds(one.began_at),
+        milliseconds(one.ended_at),
+        offset_of(one.began_at),
+        one.source,
+        one.frames,
+        one.label,
+        one.confidence,
+        one.origin.value,
+        "" if one.reason is None else one.reason.value,
+    )
+
+
+def _event(row: tuple[Any, ...]) -> ReportedEvent:
+    event_id, source, began_ms, ended_ms, offset, frames, label, confidence, origin, reason = row
+    times = moment_of(began_ms, offset), moment_of(ended_ms, offset)
+    why = Reason(reason) if reason else None
+    return ReportedEvent(event_id, source, *times, frames, label, confidence, Origin(origin), why)
 
 
 def _answer(row: tuple[Any, ...]) -> ReportedAnswer:

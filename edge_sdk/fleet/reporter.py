@@ -23,11 +23,13 @@ from edge_sdk.durable.files import write_whole
 from edge_sdk.errors import StorageError
 from edge_sdk.fleet.allowance import DAY_S, SHARE, Allowance, daily_bytes
 from edge_sdk.fleet.answers import ReportedAnswer, pack_answers
+from edge_sdk.fleet.events import ReportedEvent, pack_events
 from edge_sdk.fleet.health import HealthReader
 from edge_sdk.fleet.remote import HeldSettings, RemoteStore
 from edge_sdk.fleet.status import pack_health, pack_held, pack_usage
 from edge_sdk.fleet.words import WordList
 from edge_sdk.store.schema import JournalEntry
+from edge_sdk.store.unreported import EventRow
 from edge_sdk.terminal.line import one_line
 from edge_sdk.wire import offload_pb2 as wire
 
@@ -39,8 +41,8 @@ _log = logging.getLogger(__name__)
 FILE = "reporting.json"
 """In the state folder: the list of words, and what the day's reports cost."""
 MOST_ROWS = 400
-ROW_BYTES = 24
-"""Bytes of one answer, estimated from above."""
+ROW_BYTES = 26
+"""Bytes of one answer or event, estimated from above."""
 _MOST_AGE_S = 7 * DAY_S
 _FIRST_S = 600.0
 _RETRY_S = 3_600.0
@@ -104,8 +106,9 @@ class Reporter:
         self._opening, self._size = known.opening, 0
         self._started_s = ledger.elapsed_s()
         self._looked_s = -DAY_S
-        self._asked = self._goes_on = self._full = False
+        self._asked = self._goes_on = self._full = self._has_settings = False
         self._rows: list[int] = []
+        self._events: list[str] = []
         self._wake: Callable[[], None] = lambda: None
 
     def on_ask(self, wake: Callable[[], None]) -> None:
@@ -153,16 +156,20 @@ class Reporter:
         self._bound()
         room = self._allowance.room(now_s) - overhead - _BARE_BYTES
         most = max(0, min(MOST_ROWS, room // ROW_BYTES)) if self._settings.answers else 0
-        found = self._newest(most)
+        events = self._newest_events(most)
+        found = self._newest(most - len(events))
         self._looked_s, self._goes_on = now_s, False
         overdue = self._tried_s is None or now_s - self._tried_s >= self._settings.every_s
-        if riding and not (found or self._asked or overdue):
+        if riding and not (events or found or self._asked or self._has_settings or overdue):
             return b""
         if self._words.is_full:
             self._words = WordList()
         self._rows = [number for number, _ in found]
         words, rows = self._words, [_reported(entry) for _, entry in found]
         request = wire.ReportRequest(sent_ms=max(0, round(self._health.wall_s() * 1000)))
+        self._events = [one.event_id for one in events]
+        if events:
+            request.events.CopyFrom(pack_events([_event(one) for one in events], words))
         if rows:
             request.answers.CopyFrom(pack_answers(rows, words))
         request.usage.CopyFrom(pack_usage(self._usage(), len(self._store.spool)))
@@ -172,7 +179,7 @@ class Reporter:
             request.settings.CopyFrom(pack_held(self._remote.held))
         request.word_list, request.first_word = words.number, words.known
         request.words.extend(words.news)
-        self._full = most > 0 and len(rows) == most
+        self._full = most > 0 and len(rows) + len(events) >= most
         content = request.SerializeToString()
         self._size = len(content)
         return content
@@ -219,7 +226,9 @@ class Reporter:
         if reply.taken:
             self._failures = 0
             self._store.unreported.mark(self._rows)
-            self._goes_on = self._full or self._takes(reply.settings)
+            self._store.unreported.mark_events(self._events)
+            self._has_settings = self._takes(reply.settings)  # what came of them is told at once
+            self._goes_on = self._full or self._has_settings
         elif reply.words_known < needed:
             self._goes_on, self._failures = self._failures == 0, self._failures + 1
         else:
@@ -242,7 +251,7 @@ class Reporter:
         return self._remote.held != before
 
     def _kept(self) -> None:
-        self._rows = []
+        self._rows, self._events = [], []
         self._save()
 
     def _bound(self) -> None:
@@ -261,6 +270,14 @@ class Reporter:
         damaged = [number for number, entry in found if not _FRAME_ID.fullmatch(entry.answer.frame_id)]
         self._store.unreported.mark(damaged)
         return [(number, entry) for number, entry in found if number not in damaged]
+
+    def _newest_events(self, limit: int) -> list[EventRow]:
+        try:
+            found = self._store.unreported.newest_events(limit) if limit > 0 else []
+        except StorageError as error:
+            _log.error("events cannot be reported: %s", error)
+            return []
+        return [one for one in found if _FRAME_ID.fullmatch(one.event_id)]
 
     def _save(self) -> bool:
         words = self._words
@@ -297,6 +314,20 @@ def _reported(entry: JournalEntry) -> ReportedAnswer:
         device_confidence=device.confidence,
         event_id=entry.event if _FRAME_ID.fullmatch(entry.event) else last.frame_id,
         audit=entry.audit,
+    )
+
+
+def _event(row: EventRow) -> ReportedEvent:
+    return ReportedEvent(
+        event_id=row.event_id,
+        source=camera_of(row.source),
+        began_at=row.began_at,
+        ended_at=row.ended_at,
+        frames=row.frames,
+        label=row.label or None,
+        confidence=row.confidence,
+        origin=row.origin,
+        reason=row.reason,
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from edge_sdk.durable.database import storable
 from edge_sdk.types import Answer, Origin, Reason, Region
 
-VERSION = 7
+VERSION = 8
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS frames (
         number INTEGER PRIMARY KEY,
@@ -49,9 +49,11 @@ SCHEMA = (
         best_frame TEXT NOT NULL, reason TEXT NOT NULL,
         last_label TEXT NOT NULL, last_confidence REAL NOT NULL, origin TEXT NOT NULL,
         revision INTEGER NOT NULL DEFAULT 0, also TEXT NOT NULL DEFAULT '', model TEXT NOT NULL DEFAULT '',
-        handled_ns INTEGER NOT NULL DEFAULT 0, level TEXT NOT NULL DEFAULT ''
+        handled_ns INTEGER NOT NULL DEFAULT 0, level TEXT NOT NULL DEFAULT '', reported INTEGER
     ) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS events_began ON events (began_us)",
+    "CREATE INDEX IF NOT EXISTS events_unreported ON events (began_us) "
+    "WHERE reported IS NULL AND ended = 1 AND state NOT IN ('waiting', 'sent')",
     # Of frames whose rows have left, what is known of audits (`edge_sdk.store.audits`).
     """CREATE TABLE IF NOT EXISTS audits (
         model TEXT NOT NULL, chance REAL NOT NULL,
@@ -77,8 +79,9 @@ EVENTS_ADDED = (
     "model TEXT NOT NULL DEFAULT ''",
     "handled_ns INTEGER NOT NULL DEFAULT 0",
     "level TEXT NOT NULL DEFAULT ''",
+    "reported INTEGER",
 )
-"""Columns of `events` that version 6 does not have, which writes no rows there."""
+"""Columns of `events` that versions 6 and 7 do not have; version 6 writes no rows there."""
 
 
 class State(StrEnum):

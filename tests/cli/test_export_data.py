@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from format_parts import fill
 
+from cloud_server.fleet.report_store import Report, ReportStore
 from edge_sdk import EdgeClassifier, MotionGate, open_camera
 from edge_sdk.cli import cli
 from edge_sdk.cli.export_data import FORMATS
 from edge_sdk.config import StorageSettings
+from edge_sdk.fleet.answers import ReportedAnswer
+from edge_sdk.fleet.report_file import Status
 from edge_sdk.terminal.command import run
+from edge_sdk.types import Origin, Reason
 
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 PLACE = ["--place", "hide", "--latitude", "52.5", "--longitude", "-1.25"]
 
 
@@ -69,6 +76,37 @@ def test_what_a_device_did_and_what_a_server_kept(tmp_path: Path, capsys: pytest
     given = ["--archive", str(archive), "--device", "cam-1", "--format", "csv", "--out", str(tmp_path / "a.csv")]
     assert run(cli, "edge-sdk", ["export-data", *given]) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'a.csv'}: 1 frames\n"
+
+
+def test_what_devices_reported_is_exported_as_a_journal_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = Origin.DEVICE, Reason.CONFIDENT
+    ids = [f"{number:032x}" for number in range(1, 4)]
+    answers = [
+        ReportedAnswer(one, NOON, "picamera2", "trailcam 3 aa", "deer", 0.8, *said, "deer", 0.8, ids[0])
+        for one in ids[:2]
+    ]
+    cloud = Origin.CLOUD, Reason.CLOUD
+    answers.append(ReportedAnswer(ids[2], NOON, "picamera2", "trailcam 3 aa", "fox", 0.6, *cloud, "deer", 0.4, ids[2]))
+    reports = tmp_path / "reports"
+
+    async def keep() -> None:
+        store = ReportStore(reports)
+        await store.keep("cam-1", Report(Status(), answers))
+        await store.keep("cam-2", Report(Status(), answers[:1]))
+        await store.close()
+
+    asyncio.run(keep())
+    out = tmp_path / "a.csv"
+    given = ["--reports", str(reports), "--format", "csv", "--out", str(out)]
+    assert run(cli, "edge-sdk", ["export-data", *given, "--device", "cam-1"]) == 0
+    with out.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["label"], row["event"]) for row in rows] == [("deer", ids[0]), ("deer", ids[0]), ("fox", ids[2])]
+    assert {row["model"] for row in rows} == {"trailcam 3 (device)", "big model (cloud)"}
+    assert run(cli, "edge-sdk", ["export-data", *given]) == 2
+    assert "expected the name of one device" in capsys.readouterr().err
+    package = ["--reports", str(reports), "--device", "cam-1", "--format", "camtrap-dp", "--out", str(tmp_path / "p")]
+    assert run(cli, "edge-sdk", ["export-data", *package, *PLACE]) == 0
 
 
 def test_one_line_says_what_is_wrong(state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 from classifier_parts import LABELS
 from server_parts import GATED, Home, serving
+from settings_parts import Operator
 
-from edge_sdk import EdgeClassifier, ReportSettings
+from edge_sdk import EdgeClassifier, RemoteSettings, ReportSettings
 from edge_sdk.errors import StorageError
+from edge_sdk.fleet.remote import HeldSettings
 from edge_sdk.fleet.report_file import DeviceRow, ReportFile
 from edge_sdk.testing.server import ScriptedServer, answer, taken
 from edge_sdk.types import Origin
@@ -170,3 +172,68 @@ def test_a_server_that_fails_on_reports_still_answers_frames(tmp_path: Path) -> 
                 assert edge.classify(picture(seed), wait_s=60).origin is Origin.CLOUD
             until(lambda: bool(server.reported))
         assert server.streams == 1 and len(server.reported) == 1
+
+
+def test_settings_come_back_are_followed_and_reported(tmp_path: Path) -> None:
+    """An operator signs, a server hands out, a device follows; what is forged or older changes nothing."""
+    home, reports, folder = Home(tmp_path), tmp_path / "reports", tmp_path / "settings"
+    operator, stranger = Operator(tmp_path / "operator"), Operator(tmp_path / "stranger")
+    folder.mkdir()
+    file = folder / "device-cam-1.settings"
+    first = operator.signed(1, "cam-1", threshold=0.2, budget={"upload": "1MB/day"})
+    file.write_bytes(first)
+    remote = RemoteSettings(operator.public, accept=("threshold",))
+
+    def edge(target: str) -> EdgeClassifier:
+        return EdgeClassifier(
+            cloud=target,
+            state_dir=tmp_path / "state",
+            threshold=0.9,
+            reports=BIG,
+            remote=remote,
+            security=home.security(),
+        )
+
+    def held() -> HeldSettings:
+        row = device_row(reports)
+        return HeldSettings() if row is None else row.status.held
+
+    options = [*home.options, "--reports", reports, "--settings", folder]
+    with serving(tmp_path / "log", *options) as (_, target):
+        with edge(target) as one:
+            one.report()
+            until(lambda: one.threshold == 0.2)
+            until(lambda: held().version == 1)  # told at once, on the same connection
+            assert list(held().refused) == ["budget"] and "does not accept" in held().reason
+            assert one.usage.budgets == ()
+            file.write_bytes(stranger.signed(9, "cam-1", threshold=0.0))
+            one.report()
+            until(lambda: "not of this device's settings key" in held().reason)
+            assert (one.threshold, held().version) == (0.2, 1)
+            file.write_bytes(operator.signed(2, "cam-1", threshold=0.4))
+            one.report()
+            until(lambda: held().version == 2)
+            file.write_bytes(first)  # a replay: the server has no newer one to hand out
+            one.report()
+            until(lambda: one._parts.reporter is not None and one._parts.reporter.wait_s(riding=False) > 0)
+            assert one.threshold == 0.4
+        with edge(target) as again:
+            assert again.threshold == 0.4
+            assert again.settings_from[0].endswith(f"signed by {operator.key_id}, version 2")
+
+
+def test_a_device_without_a_key_gets_no_settings(tmp_path: Path) -> None:
+    home, reports, folder = Home(tmp_path), tmp_path / "reports", tmp_path / "settings"
+    folder.mkdir()
+    (folder / "all.settings").write_bytes(Operator(tmp_path / "operator").signed(1, threshold=0.0))
+    options = [*home.options, "--reports", reports, "--settings", folder]
+    state, security = tmp_path / "state", home.security()
+    with (
+        serving(tmp_path / "log", *options) as (_, target),
+        EdgeClassifier(cloud=target, state_dir=state, threshold=0.9, reports=BIG, security=security) as edge,
+    ):
+        edge.report()
+        until(lambda: device_row(reports) is not None)
+        assert (edge.threshold, edge.settings_from) == (0.9, ())
+    row = device_row(reports)
+    assert row is not None and not row.status.held.takes

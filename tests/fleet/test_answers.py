@@ -125,7 +125,7 @@ def test_rows_that_are_not_as_the_wire_says_are_refused(change: dict[str, object
     words = WordList(words=["fox", "deer"])
     rows = pack_answers([answer(new_frame_id(), EPOCH), answer(new_frame_id(), EPOCH)], words)
     for name, value in change.items():
-        rows.ClearField(name)  # type: ignore[arg-type]
+        rows.ClearField(name)
         rows.MergeFrom(wire.ReportedAnswers(**{name: value}))  # type: ignore[arg-type]
     with pytest.raises(MalformedReport, match="expected"):
         unpack_answers(rows, ["fox", "deer"])

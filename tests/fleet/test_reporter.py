@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,14 @@ from edge_sdk.budget.limits import parse_budgets
 from edge_sdk.budget.usage import Usage
 from edge_sdk.config import ReportSettings
 from edge_sdk.fleet.answers import ReportedAnswer, unpack_answers
+from edge_sdk.fleet.events import unpack_events
 from edge_sdk.fleet.health import HealthReader
 from edge_sdk.fleet.reporter import FILE, MOST_ROWS, Reporter
-from edge_sdk.store.schema import FrameRecord
+from edge_sdk.store.events import put
+from edge_sdk.store.schema import FrameRecord, State
 from edge_sdk.store.store import Store
 from edge_sdk.testing import FakeClock
+from edge_sdk.types import Event
 from edge_sdk.wire import offload_pb2 as wire
 
 DAY_S = 86_400.0
@@ -83,6 +87,21 @@ def test_answers_are_reported_once_when_the_reply_has_come(tmp_path: Path) -> No
         assert ids(home.taken(later)) == [3]
         assert not later.words  # all of them are known
         assert home.next() is None
+
+
+def test_events_come_with_it_and_are_reported_once(tmp_path: Path) -> None:
+    began = datetime(2026, 6, 1, tzinfo=UTC)
+    one = Event("a" * 32, "cards/day1/IMG_1.JPG", began, began + timedelta(seconds=9), 3, "fox", 1.0, "a" * 32)
+    with Home(tmp_path, FakeClock()) as home:
+        home.store._table.change(put(one, State.FINAL, 0, ended=True, model="trailcam 3"))
+        request = home.next()
+        assert request is not None
+        home.taken(request)
+        (event,) = unpack_events(request.events, home.words)
+        assert (event.event_id, event.source, event.frames, event.label) == ("a" * 32, "cards/day1", 3, "fox")
+        home.reporter.ask()
+        again = home.next()
+        assert again is not None and not again.events.event_ids
 
 
 def test_usage_and_health_come_with_it(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The real service around a model that looks at next to nothing: `python server.py` prints its address."""
+"""The real service around a model that looks at next to nothing: `python server.py [REPORTS]` prints its address."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from cloud_server.server import CloudServer
 
 
 async def main() -> None:
-    async with CloudServer(ServerConfig(port=0), GatedModel()) as server:
+    reports = Path(sys.argv[1]) if len(sys.argv) > 1 else None
+    async with CloudServer(ServerConfig(port=0, reports=reports), GatedModel()) as server:
         print(server.address, flush=True)
         await asyncio.to_thread(sys.stdin.read)
 

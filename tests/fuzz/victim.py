@@ -44,12 +44,16 @@ class Victim:
 
 
 @contextmanager
-def serving(log: Path) -> Iterator[Victim]:
-    """Run the server; it must still be there at the end, and end well."""
+def serving(log: Path, *options: Path) -> Iterator[Victim]:
+    """Run the server, `options` being those of its program; it must still be there at the end, and end well."""
     program = Path(__file__).with_name("server.py")
     with log.open("w") as file:
         process = subprocess.Popen(
-            [sys.executable, str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file, text=True
+            [sys.executable, str(program), *map(str, options)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=file,
+            text=True,
         )
     try:
         assert process.stdout is not None

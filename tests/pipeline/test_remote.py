@@ -33,7 +33,12 @@ def limit(edge: EdgeClassifier, resource: Resource) -> int | None:
 def test_the_servers_settings_hold_over_the_arguments_and_again_after_a_restart(
     operator: Operator, tmp_path: Path
 ) -> None:
-    wanted = {"threshold": 0.7, "budget": {"upload": "1MB/day"}, "audit": 0.25, "archive": "1MB, 2 days"}
+    wanted: dict[str, Any] = {
+        "threshold": 0.7,
+        "budget": {"upload": "1MB/day"},
+        "audit": 0.25,
+        "archive": "1MB, 2 days",
+    }
     private = {"never_upload": [LABELS[1]], "above": 0.1}
     with device(operator, tmp_path, threshold=0.9, budget="5MB/day") as edge:
         assert (edge.threshold, limit(edge, Resource.UPLOAD)) == (0.9, 5_000_000)
@@ -109,9 +114,10 @@ def test_kinds_that_the_device_does_not_accept_are_refused_and_said(operator: Op
 def test_what_cannot_be_used_is_refused_and_the_rest_holds(
     operator: Operator, tmp_path: Path, kind: str, value: object
 ) -> None:
-    other = {"audit": 0.5} if kind == "threshold" else {"threshold": 0.5}
+    other: dict[str, Any] = {"audit": 0.5} if kind == "threshold" else {"threshold": 0.5}
+    wanted = {kind: value, **other}
     with device(operator, tmp_path, threshold=0.9, budget="5MB/day") as edge:
-        assert offer(edge, operator.signed(1, **{kind: value}, **other))
+        assert offer(edge, operator.signed(1, **wanted))
         held = edge._parts.remote.held
         assert set(held.refused) == {kind} and held.refused[kind]
         assert set(held.applied) == set(other)

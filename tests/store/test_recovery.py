@@ -14,7 +14,7 @@ from store_parts import cloud, device, frame_files, item, record
 
 from edge_sdk.errors import StorageError
 from edge_sdk.store.recovery import NOT_THERE
-from edge_sdk.store.schema import FrameRecord, State
+from edge_sdk.store.schema import VERSION, FrameRecord, State
 from edge_sdk.store.store import Store
 from edge_sdk.types import Answer, Reason
 
@@ -249,7 +249,7 @@ def test_a_newer_version_s_table_is_refused(tmp_path: Path) -> None:
     Store(tmp_path).close()
     with closing(sqlite3.connect(tmp_path / "state.db")) as connection:
         connection.execute("PRAGMA user_version=99")
-    with pytest.raises(StorageError, match=r"expected schema 6 or older .* got 99, of a newer edge_sdk"):
+    with pytest.raises(StorageError, match=rf"expected schema {VERSION} or older .* got 99, of a newer edge_sdk"):
         Store(tmp_path)
 
 

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
-from store_parts import cloud, device, item, record
+from store_parts import NOON, cloud, device, item, record
 
-from edge_sdk.store.schema import FrameRecord
+from edge_sdk.store.events import put
+from edge_sdk.store.schema import Change, FrameRecord, State
 from edge_sdk.store.store import Store
 from edge_sdk.testing import FakeClock
-from edge_sdk.types import Reason
+from edge_sdk.types import Event, Reason
 
 IDS = [f"{number:032x}" for number in range(1, 6)]
 
@@ -63,9 +65,33 @@ def test_old_answers_are_left_out(tmp_path: Path) -> None:
         assert [entry.answer.frame_id for _, entry in store.unreported.newest(10, 7200)] == [IDS[1], IDS[0]]
 
 
+def event(number: int, *, ended: bool = True, state: State = State.FINAL) -> Change:
+    began = NOON + timedelta(minutes=number)
+    one = Event(f"{number:032x}", "cam", began, began + timedelta(seconds=9), 3, "fox", 0.75, f"{number:032x}")
+    return put(one, state, 0, ended=ended, model="trailcam 3")
+
+
+def test_events_are_reported_once_when_they_have_ended_and_have_their_last_word(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store._table.change(event(1), event(2), event(3, ended=False), event(4, state=State.WAITING))
+        found = store.unreported.newest_events(10)
+        assert [row.event_id[-1] for row in found] == ["2", "1"]
+        row = found[1]
+        assert (row.source, row.frames, row.label, row.confidence) == ("cam", 3, "fox", 0.75)
+        assert (row.began_at, row.ended_at) == (NOON + timedelta(minutes=1), NOON + timedelta(minutes=1, seconds=9))
+        assert len(store.unreported.newest_events(1)) == 1
+        store.unreported.mark_events([row.event_id])
+        store._table.change(event(3), event(4))
+        assert [row.event_id[-1] for row in store.unreported.newest_events(10)] == ["4", "3", "2"]
+    with Store(tmp_path) as store:
+        assert len(store.unreported.newest_events(10)) == 3
+
+
 def test_the_question_is_answered_by_the_index(tmp_path: Path) -> None:
     from edge_sdk.store import unreported
 
     with Store(tmp_path) as store:
         plan = store._table.read(f"EXPLAIN QUERY PLAN {unreported._NEWEST}", [1])
         assert "frames_unreported" in plan[0][3]
+        plan = store._table.read(f"EXPLAIN QUERY PLAN {unreported._NEWEST_EVENTS}", [1])
+        assert "events_unreported" in plan[0][3]

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
@@ -14,6 +15,9 @@ from prometheus_client import generate_latest
 
 from cloud_server.fleet.stats import Stats
 from cloud_server.http.metrics import Gauges, StatsCollector, registry_of
+from edge_sdk.budget.usage import Usage
+from edge_sdk.fleet.health import Health
+from edge_sdk.fleet.report_file import Status
 from edge_sdk.types import new_frame_id
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
@@ -57,11 +61,30 @@ def test_each_count_has_its_metric() -> None:
     assert not any("archive" in line for line in lines_of(stats, Gauges(*[lambda: 0] * 3)))
 
 
+def test_each_device_that_reported_has_its_numbers() -> None:
+    told = Status(usage=Usage(frames=10, exits=7, bytes_sent=5000), waiting=2, health=Health(celsius=51.0))
+    gauges = replace(NO_GAUGES, devices=lambda: [("cam-1", 1.8e9, told), ('"2"', 1.7e9, Status())])
+    lines = lines_of(Stats(), gauges)
+    for line in (
+        'cloud_server_device_last_report_seconds{device="cam-1"} 1.8e+09',
+        'cloud_server_device_frames{device="cam-1"} 10.0',
+        'cloud_server_device_exits{device="cam-1"} 7.0',
+        'cloud_server_device_sent_bytes{device="cam-1"} 5000.0',
+        'cloud_server_device_waiting_frames{device="cam-1"} 2.0',
+        'cloud_server_device_celsius{device="cam-1"} 51.0',
+        'cloud_server_device_settings_version{device="cam-1"} 0.0',
+        'cloud_server_device_frames{device="\\"2\\""} 0.0',
+    ):
+        assert line in lines
+    assert not any(line.startswith("cloud_server_device_disk_free_bytes{") for line in lines)
+
+
 def test_the_docs_list_every_metric() -> None:
     described = set(re.findall(r"^\| `(cloud_server_\w+)", DOCS.read_text(), re.M))
     stats = Stats()
     stats.count_failure("INTERNAL")
-    named = {line.split()[2] for line in lines_of(stats) if line.startswith("# TYPE")}
+    gauges = replace(NO_GAUGES, devices=list)
+    named = {line.split()[2] for line in lines_of(stats, gauges) if line.startswith("# TYPE")}
     assert described == named
 
 
