@@ -29,12 +29,14 @@ if TYPE_CHECKING:
 
 HTTP_EXTRAS = ("prometheus_client",)
 DEVICES = ("auto", "cpu", "cuda")
+LOOKS = ("auto", "frame", "region", "both")
 LEVELS = ("debug", "info", "warning", "error")
 INSTALL = "pip install '.[cloud]'"
 PATH = click.Path(path_type=Path)
 MODEL = "A shipped model, a checkpoint or other weights (.pth), a bundle, or a timm name."
 ARCH = "timm name of a file of weights that does not say its architecture; --model ARCH=FILE says it too."
 GROUP = "A label map that comes with the package: ImageNet's classes in a dozen groups."
+LOOK = "What the model looks at where a region came: the picture, the region's surroundings, or both, twice the work."
 RATE = "Frames a second from one device; further ones are OVERLOADED.  [default: no limit]"
 STATE = "Folder of the reply cache; none: memory only.  [default: the user's state folder, one for each port]"
 ARCHIVE = "Folder of the frame archive: frames with the model's answers, for training.  [default: no archive]"
@@ -92,7 +94,8 @@ def _bytes_of(ctx: click.Context, parameter: click.Parameter, text: str) -> int:
 @click.option("--port", type=click.IntRange(0, 65535), default=50051, help="0 takes a free one.")
 @click.option("--port-file", type=click.Path(path_type=Path), help="Write the port here once ready.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads of the model.  [default: torch's choice]")
-@click.option("--max-batch", type=click.IntRange(1), default=32, help="Frames in one run of the model.")
+@click.option("--look", type=click.Choice(LOOKS), default="auto", help=LOOK)
+@click.option("--max-batch", type=click.IntRange(1), default=32, help="Pictures in one run of the model.")
 @click.option("--max-wait-ms", type=click.FloatRange(0), default=0.0, help="How long a batch waits for more frames.")
 @click.option("--queue", type=click.IntRange(1), default=128, help="Frames that may wait; further ones are OVERLOADED.")
 @click.option("--max-pixels", type=click.IntRange(1), default=32_000_000, help="Largest picture, width x height.")
@@ -149,6 +152,7 @@ def main(
     port: int,
     port_file: Path | None,
     threads: int | None,
+    look: str,
     max_batch: int,
     max_wait_ms: float,
     queue: int,
@@ -216,6 +220,7 @@ def main(
             threads=threads,
             host=host,
             port=port,
+            look=look,
             max_batch=max_batch,
             max_wait_ms=max_wait_ms,
             queue=queue,

@@ -11,6 +11,7 @@ from cloud_server.fleet.frame_archive import LIMIT_BYTES
 from cloud_server.fleet.reply_cache import ROWS
 from cloud_server.listening import bare_host
 from cloud_server.model.decode import Limits
+from cloud_server.model.looks import Look
 from edge_sdk.errors import ConfigError
 from edge_sdk.security.credentials import is_loopback
 
@@ -25,7 +26,8 @@ class ServerConfig:
         threads: CPU threads of the model; None: torch's choice.
         host: address to listen on.
         port: 0 takes a free one.
-        max_batch: frames in one run of the model.
+        look: what of a picture with a region the model looks at (`cloud_server.model.looks.Look`).
+        max_batch: inputs in one run of the model, one for each look.
         max_wait_ms: how long a batch that is not full waits for more; 0 dispatches at once.
         queue: frames that may wait; further ones are answered OVERLOADED.
         stream_window: frames of one device in flight, over all its streams; fewer while many devices send.
@@ -61,6 +63,7 @@ class ServerConfig:
     threads: int | None = None
     host: str = "127.0.0.1"
     port: int = 50051
+    look: Look | str = Look.AUTO
     max_batch: int = 32
     max_wait_ms: float = 0.0
     queue: int = 128
@@ -100,6 +103,8 @@ class ServerConfig:
         ):
             if getattr(self, name) < 1:
                 raise ConfigError(f"expected {name} of at least 1; got {getattr(self, name)}")
+        if self.look not in tuple(Look):
+            raise ConfigError(f"expected look as one of {', '.join(Look)}; got {self.look!r}")
         for host in (self.host, self.http_host):
             bare_host(host)
         for port in (self.port, self.http_port or 0):

@@ -15,12 +15,13 @@ from cloud_server.fleet.reply_cache import ReplyCache, rows_within
 from cloud_server.fleet.report_store import ReportStore
 from cloud_server.fleet.settings_folder import SettingsFolder
 from cloud_server.fleet.stats import Stats
-from cloud_server.model.batching import Batcher
+from cloud_server.model.batching import Batcher, Looks
 from cloud_server.model.big import BigModel
 from cloud_server.model.decode import decode, weigh
+from cloud_server.model.looks import Look, looks_of
 from edge_sdk.networks.label_groups import label_group
 from edge_sdk.networks.label_map import LabelMap, make_label_map, read_label_map
-from edge_sdk.types import Image
+from edge_sdk.types import Image, Region
 from edge_sdk.wire import offload_pb2 as wire
 
 
@@ -39,7 +40,7 @@ def version_of(model: BigModel, labels: LabelMap) -> str:
     return hashlib.sha256(source.encode()).hexdigest()
 
 
-def describe(model: BigModel, labels: LabelMap) -> wire.Description:
+def describe(config: ServerConfig, model: BigModel, labels: LabelMap) -> wire.Description:
     """The reply to `Describe`."""
     return wire.Description(
         model=model.name,
@@ -49,6 +50,7 @@ def describe(model: BigModel, labels: LabelMap) -> wire.Description:
         input_height=model.input_height,
         parameters=model.parameters,
         reads_probabilities=getattr(model, "reads_little", False),
+        looks_twice=Look(config.look).may_be_twice,
     )
 
 
@@ -96,9 +98,11 @@ def report_desk(config: ServerConfig) -> ReportDesk | None:
 
 def batcher(config: ServerConfig, model: BigModel, stats: Stats) -> Batcher:
     """The batcher, which decodes and prepares pictures and runs `model`."""
+    look = Look(config.look)
 
-    def prepare(data: bytes) -> Image:
-        return model.prepare(decode(data, config.limits))
+    def prepare(data: bytes, region: Region | None) -> Looks:
+        looks = looks_of(decode(data, config.limits), region, look, model.input_width, model.input_height)
+        return tuple(map(model.prepare, looks))
 
     def sample() -> Image:
         """A picture of noise: blank ones are what a broken model may still answer."""

@@ -77,7 +77,7 @@ class Renewal:
         if labels.labels == old.labels and np.array_equal(labels.index, old.index):
             return ""
         version = await asyncio.to_thread(parts.version_of, self._model, labels)
-        description = parts.describe(self._model, labels)
+        description = parts.describe(self._config, self._model, labels)
         await self._service.change_labels(labels, description, version, parts.cached_rows(self._config, labels))
         self._labels = labels
         return f"{len(labels.labels)} labels in place of {len(old.labels)}; devices ask for them anew"

@@ -155,7 +155,7 @@ class CloudServer:
         self._service = OffloadService(
             self._batcher,
             labels,
-            parts.describe(model, labels),
+            parts.describe(config, model, labels),
             cache=cache,
             authenticator=authenticator,
             limiter=limiter,

@@ -54,7 +54,7 @@ WATTS = "Power of this device while its model runs, for a --compute-budget in jo
 INTERFACE = "Network interface that leads to the cloud, such as wwan0: all bytes that it sends count."
 GATE = "Motion gate: on videos and live cameras but not on photos (auto), on photos too (on), or none (off)."
 VIEW = "What the little model looks at where something moves: the frame, its region, or both.  [default: the bundle's]"
-SEND = "What of an unsure frame goes to the cloud where something moves: the frame, or the region, in fewer bytes."
+SEND = "What of an unsure frame goes to the cloud where something moves: frame or region.  [default: the bundle's]"
 PLACE = "Where the camera stands, for a bundle with priors: latitude,longitude in degrees, or a region's name."
 AGAIN = "Read all files of a folder again, also those that were done in an earlier run."
 PROXY = "HTTP proxy to the cloud, http://user:password@host:port; in EDGE_SDK_PROXY it shows in no list of processes."
@@ -99,7 +99,7 @@ TOKEN = "File with this device's token, readable by its owner only.  [default: t
 @click.option("--never-upload", multiple=True, metavar="CLASS", help=PRIVATE)
 @click.option("--gate", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True, help=GATE)
 @click.option("--view", type=click.Choice([view.value for view in View]), help=VIEW)
-@click.option("--send", type=click.Choice(["frame", "region"]), default="frame", show_default=True, help=SEND)
+@click.option("--send", type=click.Choice(["frame", "region"]), help=SEND)
 @click.option("--place", callback=read_place, metavar="PLACE", help=PLACE)
 @click.option("--again", is_flag=True, help=AGAIN)
 @click.option("--frames", type=click.IntRange(min=1), help=FRAMES)
@@ -131,7 +131,7 @@ def main(
     never_upload: tuple[str, ...],
     gate: str,
     view: str | None,
-    send: str,
+    send: str | None,
     place: Place | str | None,
     again: bool,
     frames: int | None,

@@ -18,7 +18,7 @@ from edge_sdk.store.frames import SpoolItem
 from edge_sdk.store.journal import Journal
 from edge_sdk.store.schema import FrameRecord, State, TopK
 from edge_sdk.store.store import Store
-from edge_sdk.types import Answer, Origin, Reason
+from edge_sdk.types import Answer, Origin, Reason, Region
 
 BEGIN = datetime(2026, 6, 1, 12, tzinfo=timezone(timedelta(hours=2)))
 LIVE = "rtsp://camera/stream"
@@ -43,21 +43,31 @@ def said(
     truth: str | None = None,
     note: str = "",
     event: str = "",
+    region: Region | None = None,
 ) -> FrameRecord:
     """The device's word on a frame."""
     moment = BEGIN + timedelta(seconds=at_s)
     answer = Answer(frame_id(number), moment, source, label, confidence, Origin.DEVICE, final, reason)
     return FrameRecord(
-        answer, "trailcam 2 0a1b2c", top_k, trigger=trigger, truth=truth, note=note, event=event, gain=-0.25
+        answer,
+        "trailcam 2 0a1b2c",
+        top_k,
+        trigger=trigger,
+        truth=truth,
+        note=note,
+        event=event,
+        gain=-0.25,
+        region=region,
+        frame_size=(640, 480),
     )
 
 
-def picture(record: FrameRecord) -> SpoolItem:
-    """The frame with a picture of 64x48 pixels."""
+def picture(record: FrameRecord, region: Region | None = None) -> SpoolItem:
+    """The frame with a picture of 64x48 pixels, and where in it something moved."""
     answer = record.answer
     image = encode(np.full((48, 64, 3), 90, np.uint8), Upload(64, 80))
     chances = np.array([0.25, 0.75], np.float32)
-    return SpoolItem(answer.frame_id, image, chances, 0.5, answer.captured_at, answer.source)
+    return SpoolItem(answer.frame_id, image, chances, 0.5, answer.captured_at, answer.source, region=region)
 
 
 def fill(folder: Path) -> Path:
@@ -68,16 +78,16 @@ def fill(folder: Path) -> Path:
         store.exit(said(2, "empty", 0.9, at_s=10))
         waits = said(3, "deer", 0.5, at_s=20, final=False, reason=Reason.UNSURE)
         store.spool.put(picture(waits), waits)
-        unsure = said(4, "fox", 0.5, at_s=500, final=False, reason=Reason.UNSURE)
-        store.spool.put(picture(unsure), unsure)
+        # What travelled, and is kept, is the surroundings of a region.
+        unsure = said(4, "fox", 0.5, at_s=500, final=False, reason=Reason.UNSURE, region=Region(320, 240, 64, 48, 1.0))
+        store.spool.put(picture(unsure, Region(16, 12, 32, 24, 1.0)), unsure)
         answer = Answer(frame_id(4), unsure.answer.captured_at, LIVE, "deer", 0.9, Origin.CLOUD, True, Reason.CLOUD)
         store.spool.answer(answer, model="vit 7", top_k=(("deer", 0.9), ("fox", 0.1)))
         store.exit(said(5, None, 0.0, at_s=1000, reason=Reason.COMPUTE_SPENT))
         store.exit(said(6, "empty", 0.8, at_s=2000, trigger="heartbeat"))
         for number in range(3):  # a burst of a card, and a person
-            store.exit(
-                said(10 + number, "person", at_s=3000 + number, source=f"/card/DCIM/{number}.JPG", trigger="photo")
-            )
+            source, moved = f"/card/DCIM/{number}.JPG", Region(600, 440, 40, 40, 0.5) if number == 1 else None
+            store.exit(said(10 + number, "person", at_s=3000 + number, source=source, trigger="photo", region=moved))
         store.exit(said(20, None, 0.0, at_s=4000, source="/card/DCIM/bad.jpg", reason=Reason.COMPUTE_SPENT))
         for number in range(5):  # a video of 4 frames a second; one frame was still and passed over
             label = "truck" if number in (1, 2) else "empty"

@@ -74,7 +74,7 @@ async def serve(port: int, log: Path) -> None:
     def run(images: Sequence[Image], little: Sequence[Little]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         return np.repeat(sure, len(images), 0), np.full(len(images), MACS, np.int64)
 
-    batcher = Batcher(lambda data: decode(data, Limits()), run, max_batch=8, max_queue=128)
+    batcher = Batcher(lambda data, region: (decode(data, Limits()),), run, max_batch=8, max_queue=128)
     description = wire.Description(model="soak", labels=labels, macs=MACS, input_width=8, input_height=8)
     service = SoakService(
         log,

@@ -212,7 +212,7 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
     async def _run(self, key: bytes, frame: Frame, caller: Caller, on_start: Callable[[], None]) -> wire.Classification:
         """Decode the picture, run the model in a batch, translate its labels, and cache the reply before it leaves."""
         began, received_at = self._clock(), datetime.now(UTC)
-        output = await self._batcher.submit(frame.image, frame.little, on_start, caller.name)
+        output = await self._batcher.submit(frame.image, frame.little, on_start, caller.name, frame.region)
         probabilities = self._labels.apply(output.probabilities)
         self._stats.count_answer(self._clock() - began)
         top = int(np.argmax(probabilities))
@@ -224,7 +224,15 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         )
         if self._archive is not None:  # before the labels could change
             self._archive.offer(
-                AnsweredFrame(frame.frame_id, frame.image, caller.device, received_at, probabilities, frame.event)
+                AnsweredFrame(
+                    frame.frame_id,
+                    frame.image,
+                    caller.device,
+                    received_at,
+                    probabilities,
+                    event=frame.event,
+                    region=frame.region,
+                )
             )
         await self._cache.put(key, CachedReply(frame.digest, classification.SerializeToString()))
         return classification

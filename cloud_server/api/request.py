@@ -10,6 +10,7 @@ import numpy as np
 
 from cloud_server.model.batching import Little
 from edge_sdk.errors import EdgeError
+from edge_sdk.types import Region
 from edge_sdk.wire import offload_pb2 as wire
 
 ID_SHOWN = 64
@@ -31,6 +32,8 @@ class Frame:
         little: the little model's probabilities, `float32 (C,)`, or None.
         digest: BLAKE2b of `image`, 16 bytes.
         event: the event that it stands for, 32 hexadecimal digits, lower case; "": for itself alone.
+        region: where in the picture something moved, at least 1 pixel wide and high; it may lie outside, which is not
+            known before the picture is decoded. None: none came.
     """
 
     frame_id: str
@@ -38,6 +41,7 @@ class Frame:
     little: Little
     digest: bytes
     event: str = ""
+    region: Region | None = None
 
     def check_same(self, digest: bytes) -> None:
         """Compare with the picture that came before under this id.
@@ -50,7 +54,7 @@ class Frame:
 
 
 def check_request(request: wire.ClassifyRequest, labels: int) -> Frame:
-    """Check frame id and probabilities; fields that this server does not know are ignored.
+    """Check frame id and probabilities; fields that this server does not know are ignored, and a region of no size.
 
     Args:
         request: as it came.
@@ -72,4 +76,12 @@ def check_request(request: wire.ClassifyRequest, labels: int) -> Frame:
             raise BadRequest("expected the little model's probabilities, each from 0 to 1; got others")
     digest = hashlib.blake2b(request.image, digest_size=16).digest()
     event = request.event_id if _FRAME_ID.fullmatch(request.event_id) else ""  # nothing that is answered depends on it
-    return Frame(frame_id.lower(), request.image, little, digest, event.lower())
+    return Frame(frame_id.lower(), request.image, little, digest, event.lower(), _region(request))
+
+
+def _region(request: wire.ClassifyRequest) -> Region | None:
+    """A hint that cannot be used costs the frame nothing: the picture is seen whole."""
+    box = request.region
+    if not request.HasField("region") or box.width == 0 or box.height == 0:
+        return None
+    return Region(box.x, box.y, box.width, box.height, 1.0)

@@ -26,7 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloud_server.fleet.archive_folder import ArchiveFolder, safe_name
-from edge_sdk.images.header import read_header
+from edge_sdk.images.close_up import CloseUp
+from edge_sdk.images.exif import parse_exif
+from edge_sdk.images.header import ImageHeader, read_header
+from edge_sdk.types import Region
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +40,7 @@ LOOK_AGAIN_S = 300.0
 """Seconds until an archive that is off looks for room again."""
 WAITING_BYTES = 64 << 20
 """Pictures that may wait for a slow disk."""
+_SIDEWAYS = 5  # EXIF orientations from here on swap width and height
 _ROOM = 10
 """Frames that must fit before archiving goes on: not off and on again with each."""
 ARCHIVED_VERSION = 16
@@ -55,6 +59,7 @@ class AnsweredFrame:
         received_at: when it came, with a time zone.
         probabilities: `float32 (C,)`, in the order of the server's labels.
         event: the device's id of the event that it stands for; "": of none.
+        region: where in the picture something moved, as the device says; None: it says nothing.
     """
 
     frame_id: str
@@ -63,6 +68,7 @@ class AnsweredFrame:
     received_at: datetime
     probabilities: NDArray[np.float32]
     event: str = ""
+    region: Region | None = None
 
 
 class FrameArchive:
@@ -158,8 +164,9 @@ class FrameArchive:
         if name in self._folder.names or (self._off and self._clock() < self._look_again_s):
             return
         day = frame.received_at.astimezone(UTC).date().isoformat()
-        file = f"{day}/{name}{SUFFIXES[read_header(frame.image).format]}"
-        line = self._line(frame, file)
+        header = read_header(frame.image)
+        file = f"{day}/{name}{SUFFIXES[header.format]}"
+        line = self._line(frame, file, header)
         size = self._folder.cost(len(frame.image), len(line))
         if self._off:
             self._look_again_s = self._clock() + LOOK_AGAIN_S
@@ -174,7 +181,7 @@ class FrameArchive:
             self._off = ""
             _log.info("frames are archived in %s again", self._path)
 
-    def _line(self, frame: AnsweredFrame, file: str) -> bytes:
+    def _line(self, frame: AnsweredFrame, file: str, header: ImageHeader) -> bytes:
         order = np.argsort(-frame.probabilities, kind="stable")[:TOP]
         top = {self._labels[index]: round(float(frame.probabilities[index]), 6) for index in order}
         label = self._labels[order[0]]
@@ -189,6 +196,13 @@ class FrameArchive:
             "top": top,
             **({"event": frame.event} if frame.event else {}),
         }
+        if frame.region is not None:
+            size = header.width, header.height
+            upright = size if parse_exif(header.exif).orientation < _SIDEWAYS else size[::-1]
+            inside = CloseUp(0, 0, *upright).locate(frame.region, *upright)
+            if inside is not None:
+                box = [inside.x, inside.y, inside.width, inside.height]
+                fields |= {"region": box, "size": list(upright)}
         return json.dumps(fields, ensure_ascii=False).encode() + b"\n"
 
     def _turn_off(self, kind: str, why: str) -> None:

@@ -23,12 +23,14 @@ from cloud_server.model.fair_queue import FairQueue
 from cloud_server.model.places import Overloaded, Places
 from cloud_server.model.watch import ModelWatch
 from edge_sdk.errors import EdgeError
-from edge_sdk.types import Image
+from edge_sdk.types import Image, Region
 
 _log = logging.getLogger(__name__)
 
 Probabilities = NDArray[np.float32]
-Prepare = Callable[[bytes], Image]
+Looks = tuple[Image, ...]
+"""What of one frame goes through the model: one or more inputs, `uint8 (h, w, 3)`."""
+Prepare = Callable[[bytes, Region | None], Looks]
 Little = NDArray[np.float32] | None
 """The little model's probabilities that came with a frame, `float32 (C,)`, or None."""
 Run = Callable[[Sequence[Image], Sequence[Little]], tuple[Probabilities, NDArray[np.int64]]]
@@ -52,8 +54,8 @@ class Answered:
     """The model's output for one frame.
 
     Attributes:
-        probabilities: `float32 (C,)`.
-        macs: multiply-accumulates spent on it.
+        probabilities: `float32 (C,)`, the mean over its looks.
+        macs: multiply-accumulates spent on all of them.
     """
 
     probabilities: Probabilities
@@ -70,26 +72,27 @@ class ModelFailed(EdgeError):
 
 @dataclass(slots=True, eq=False)
 class _Ticket:
-    """A frame on its way; `image` is there once it is decoded, `job` no longer once that has begun."""
+    """A frame on its way; `looks` are there once it is decoded, `job` no longer once that has begun."""
 
-    job: Callable[[], Image | None] | None
+    job: Callable[[], Looks | None] | None
     size: int
     little: Little
     caller: str
     result: asyncio.Future[Answered]
     on_start: Callable[[], None]
-    heavy_job: Callable[[], Image] | None = None
-    image: Image | None = None
+    heavy_job: Callable[[], Looks] | None = None
+    looks: Looks | None = None
 
 
 class Batcher:
     """Runs `prepare` and `run` for many callers on one event loop.
 
     Args:
-        prepare: encoded picture -> the model's input, `uint8 (h, w, 3)`; runs in a pool of `decoders` threads.
+        prepare: encoded picture and its region -> the model's inputs, one for each look, `uint8 (h, w, 3)`; runs in a
+            pool of `decoders` threads.
         run: N inputs and the little model's probabilities for each -> probabilities `float32 (N, C)` and
             multiply-accumulates `int64 (N,)`; runs in one thread, always the same.
-        max_batch: frames in one call of `run`.
+        max_batch: inputs in one call of `run`, and one more where the last frame of a batch is looked at twice.
         max_queue: frames that may wait, from their arrival until their batch starts.
         max_bytes: of the encoded pictures of these frames.
         max_wait_s: how long a batch that is not full waits for more; 0 never waits.
@@ -155,7 +158,12 @@ class Batcher:
         self._worker = asyncio.create_task(self._work(), name="batcher")
 
     async def submit(
-        self, data: bytes, little: Little = None, on_start: Callable[[], None] = lambda: None, caller: str = ""
+        self,
+        data: bytes,
+        little: Little = None,
+        on_start: Callable[[], None] = lambda: None,
+        caller: str = "",
+        region: Region | None = None,
     ) -> Answered:
         """Decode and classify one picture; cancelling the caller frees its place.
 
@@ -164,6 +172,7 @@ class Batcher:
             little: the little model's probabilities, or None.
             on_start: called when its batch goes to the model; cancelling after that saves nothing.
             caller: whose frame it is.
+            region: where in the picture something moved, as the device says.
 
         Raises:
             Overloaded: too many frames wait.
@@ -174,8 +183,8 @@ class Batcher:
         if self._refusal is not None:
             raise self._refusal
         result: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
-        ticket = _Ticket(partial(self._prepare_light, data), len(data), little, caller, result, on_start)
-        ticket.heavy_job = partial(self._prepare, data)
+        ticket = _Ticket(partial(self._prepare_light, data, region), len(data), little, caller, result, on_start)
+        ticket.heavy_job = partial(self._prepare, data, region)
         del data
         return await self._pass_through(ticket)
 
@@ -185,7 +194,7 @@ class Batcher:
         self.watch.check_begins()
         try:
             async with asyncio.timeout(_CHECK_RUNS * self.watch.longest_s):
-                await self._pass_through(_Ticket(self._sample, 0, None, _OWN, result, lambda: None))
+                await self._pass_through(_Ticket(lambda: (self._sample(),), 0, None, _OWN, result, lambda: None))
         except Exception as error:
             if self._open:
                 self.watch.check_failed()
@@ -246,11 +255,11 @@ class Batcher:
         self._places.leave(ticket)
         for queue in (self._encoded, self._heavy, self._ready):
             queue.remove(ticket.caller, ticket)
-        ticket.job = ticket.heavy_job = ticket.image = None
+        ticket.job = ticket.heavy_job = ticket.looks = None
 
-    def _prepare_light(self, data: bytes) -> Image | None:
-        """The picture as the model's input; None where it takes too much memory for two at a time."""
-        return None if self._weigh(data) > HEAVY_BYTES else self._prepare(data)
+    def _prepare_light(self, data: bytes, region: Region | None) -> Looks | None:
+        """The picture as the model's inputs; None where it takes too much memory for two at a time."""
+        return None if self._weigh(data) > HEAVY_BYTES else self._prepare(data, region)
 
     def _decode_next(self) -> None:
         """Begin to decode as long as there are threads, and not too much is decoded ahead of the model."""
@@ -273,7 +282,7 @@ class Batcher:
             decoded = asyncio.get_running_loop().run_in_executor(self._decoders, job)
             decoded.add_done_callback(partial(self._on_decoded, ticket, is_heavy))
 
-    def _on_decoded(self, ticket: _Ticket, was_heavy: bool, decoded: asyncio.Future[Image | None]) -> None:
+    def _on_decoded(self, ticket: _Ticket, was_heavy: bool, decoded: asyncio.Future[Looks | None]) -> None:
         self._decoding -= 1
         self._decoding_heavy -= was_heavy
         error = None if decoded.cancelled() else decoded.exception()
@@ -281,11 +290,11 @@ class Batcher:
             pass  # the server ends, or its caller has gone
         elif error is not None:
             ticket.result.set_exception(error)
-        elif (image := decoded.result()) is None:
+        elif (looks := decoded.result()) is None:
             self._heavy.add(ticket.caller, ticket, _DECODE_QUANTUM)
         else:
-            ticket.image, ticket.heavy_job = image, None
-            self._ready.add(ticket.caller, ticket)
+            ticket.looks, ticket.heavy_job = looks, None
+            self._ready.add(ticket.caller, ticket, len(looks))
             self._arrived.set()
         if not decoded.cancelled():
             self._decode_next()
@@ -293,8 +302,10 @@ class Batcher:
     def _take(self) -> list[_Ticket]:
         """The next batch: callers in turn, the frames of each in order of arrival."""
         batch: list[_Ticket] = []
-        while len(batch) < self._max_batch and (ticket := self._ready.take()) is not None:
+        inputs = 0
+        while inputs < self._max_batch and (ticket := self._ready.take()) is not None:
             batch.append(ticket)
+            inputs += len(ticket.looks or ())
         return batch
 
     async def _work(self) -> None:
@@ -311,10 +322,10 @@ class Batcher:
             self._on_batch(len(batch))
             frames = []
             for ticket in batch:
-                assert ticket.image is not None
-                frames.append((ticket.image, ticket.little))
+                assert ticket.looks is not None
+                frames.append((ticket.looks, ticket.little))
                 self._places.leave(ticket)
-                ticket.image = None
+                ticket.looks = None
                 ticket.on_start()
             self._decode_next()
             self.watch.begin()
@@ -338,12 +349,13 @@ class Batcher:
         except TimeoutError:
             self._arrived.set()
 
-    def _run_safely(self, frames: list[tuple[Image, Little]]) -> Sequence[Answered | ModelFailed]:
-        """One result for each image. When a batch fails, its frames are tried one by one, a bad one fails alone."""
+    def _run_safely(self, frames: list[tuple[Looks, Little]]) -> Sequence[Answered | ModelFailed]:
+        """One result for each frame. When a batch fails, its frames are tried one by one, a bad one fails alone."""
+        inputs = [image for looks, _ in frames for image in looks]
         try:
-            rows, macs = self._run([image for image, _ in frames], [little for _, little in frames])
-            if len(rows) != len(frames) or len(macs) != len(frames):
-                raise ValueError(f"expected {len(frames)} rows from the model; got {len(rows)}")
+            rows, macs = self._run(inputs, [little for looks, little in frames for _ in looks])
+            if len(rows) != len(inputs) or len(macs) != len(inputs):
+                raise ValueError(f"expected {len(inputs)} rows from the model; got {len(rows)}")
         except Exception as error:
             why = type(error).__name__
             if len(frames) > 1:
@@ -356,11 +368,13 @@ class Batcher:
                 logging.DEBUG if self.watch.is_suspect else logging.ERROR, "the model failed on a frame", exc_info=True
             )
             return [ModelFailed(f"the model failed on this frame ({why})")]
+        ends = np.cumsum([len(looks) for looks, _ in frames])
+        parts = zip(np.split(rows, ends[:-1]), np.split(macs, ends[:-1]), strict=True)
         return [
-            Answered(row, int(spent))
-            if np.isfinite(row).all()
+            Answered(one.mean(axis=0, dtype=np.float32), int(spent.sum()))
+            if np.isfinite(one).all()
             else ModelFailed("the model's output for this frame is not finite")
-            for row, spent in zip(rows, macs, strict=True)
+            for one, spent in parts
         ]
 
 

@@ -236,7 +236,8 @@ class _Package:
             "observationComments": guarded(best.entry.note) if of_medium else f"{summary.frames} frames",
         }
         if of_medium and best.box is not None and not best.medium.is_video:
-            row |= dict(zip(("bboxX", "bboxY", "bboxWidth", "bboxHeight"), best.box, strict=True))
+            numbers = (f"{part:.6f}" for part in best.box)
+            row |= dict(zip(("bboxX", "bboxY", "bboxWidth", "bboxHeight"), numbers, strict=True))
         if said:
             row["classificationMethod"] = "machine"
             row["classifiedBy"] = guarded(best.model)

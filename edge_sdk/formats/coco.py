@@ -1,7 +1,7 @@
 """COCO Camera Traps, JSON (https://lila.science/coco-camera-traps).
 
 An image has an annotation with the label that was said of it and its `score`; events are the format's sequences.
-Regions are relative (`bbox_relative`), and a frame without one has no box.
+Regions are in pixels of the picture (`bbox`), and a frame without one has no box.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def _image(sighting: Sighting, deployment: Deployment) -> dict[str, Any]:
         "location": deployment.location,
         "seq_id": sighting.event_id,
     }
-    if sighting.medium.size is not None:
-        found |= dict(zip(("width", "height"), sighting.medium.size, strict=True))
+    if (size := _size(sighting)) is not None:
+        found |= dict(zip(("width", "height"), size, strict=True))
     if sighting.entry.truth is not None:
         found["truth"] = sighting.entry.truth
     return found
@@ -100,6 +100,11 @@ def _annotation(sighting: Sighting, categories: dict[str, int]) -> dict[str, Any
         "final": sighting.entry.answer.final,
         "sequence_level_annotation": False,
     }
-    if sighting.box is not None:
-        found["bbox_relative"] = sighting.box
+    if sighting.box is not None and (size := _size(sighting)) is not None:
+        found["bbox"] = [round(part * side, 1) for part, side in zip(sighting.box, (*size, *size), strict=True)]
     return found
+
+
+def _size(sighting: Sighting) -> tuple[int, int] | None:
+    """Of the copy, else of the frame where the journal knows it."""
+    return sighting.medium.size if sighting.medium.is_copied else sighting.entry.frame_size

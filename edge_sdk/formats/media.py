@@ -14,11 +14,15 @@ from edge_sdk.errors import ImageError
 from edge_sdk.images.header import read_header
 from edge_sdk.store.picture import read_picture
 from edge_sdk.store.schema import JournalEntry
+from edge_sdk.types import Region
 
 _log = logging.getLogger(__name__)
 
 FOLDER = "media"
 """Folder of copied pictures, beside the exported file."""
+
+Box = tuple[float, float, float, float]
+"""A region of a picture: left, top, width, height, as parts of the picture's width and height."""
 
 _PLAIN = re.compile(r"[^./~=+@\s-][^\x00-\x1f\x7f]*")
 _SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WebP": ".webp"}
@@ -43,6 +47,7 @@ class Medium:
         is_file: it is a file that the device read; else the picture was the device's own.
         size: width and height in pixels, where they are known.
         given: the path as the device had it.
+        box: of a copy, where in it something moved; None: not known, or all of it.
     """
 
     path: str
@@ -53,6 +58,7 @@ class Medium:
     is_file: bool = False
     size: tuple[int, int] | None = None
     given: str = ""
+    box: Box | None = None
 
     @property
     def uri(self) -> str:
@@ -112,4 +118,18 @@ class Media:
         path = f"{FOLDER}/{frame_id}{_SUFFIXES[header.format]}"
         write_whole(self._copies / path, item.image)
         kind = f"image/{header.format.lower()}"
-        return Medium(path, kind, entry.answer.source, is_copied=True, size=(header.width, header.height))
+        size = header.width, header.height
+        box = None if item.region is None else box_of(item.region, size)
+        return Medium(path, kind, entry.answer.source, is_copied=True, size=size, box=box)
+
+
+def box_of(region: Region, size: tuple[int, int]) -> Box:
+    """A region in pixels of a picture of that width and height, as parts of them, to six digits."""
+    left, right, top, bottom = (
+        round(min(1.0, edge / side), 6)
+        for edges, side in zip(
+            ((region.x, region.x + region.width), (region.y, region.y + region.height)), size, strict=True
+        )
+        for edge in edges
+    )
+    return left, top, round(right - left, 6), round(bottom - top, 6)

@@ -2,7 +2,7 @@
 
 The format is one of detections. A frame on which something was seen has one detection with the region that was looked
 at, or the whole picture, `[0, 0, 1, 1]`, where there is no region: a classifier of whole frames knows no boxes. Its
-`conf` is the label's probability.
+`conf` is the label's probability, not that of the box.
 """
 
 from __future__ import annotations

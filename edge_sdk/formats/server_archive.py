@@ -11,7 +11,7 @@ import msgspec
 
 from edge_sdk.errors import ConfigError, StorageError
 from edge_sdk.store.schema import JournalEntry, State
-from edge_sdk.types import Answer, Origin, Reason
+from edge_sdk.types import Answer, Origin, Reason, Region
 
 _log = logging.getLogger(__name__)
 
@@ -27,6 +27,8 @@ class _Line(msgspec.Struct, frozen=True):
     device: str
     received_at: datetime
     top: dict[str, float] = {}
+    region: tuple[int, int, int, int] | None = None
+    size: tuple[int, int] | None = None
 
 
 def archived_entries(
@@ -92,4 +94,6 @@ def _entry(line: _Line, folder: Path) -> JournalEntry:
         State.ANSWERED,
         cloud_model=line.model,
         cloud_top_k=tuple(line.top.items()),
+        region=None if line.region is None else Region(*line.region, 1.0),
+        frame_size=line.size,
     )

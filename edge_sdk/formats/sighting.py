@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from edge_sdk.formats.kinds import Kind, Taxa
-from edge_sdk.formats.media import Media, Medium
+from edge_sdk.formats.media import Box, Media, Medium, box_of
 from edge_sdk.model.taxonomy import ROOT
 from edge_sdk.store.schema import JournalEntry, TopK
 from edge_sdk.types import Origin, Reason
-
-Box = tuple[float, float, float, float]
-"""A region of a picture: left, top, width, height, as parts of the picture's width and height."""
 
 EVENT_GAP_S = 60.0
 """Frames of one camera that are further apart belong to two events, seconds."""
@@ -33,7 +30,7 @@ class Sighting:
         kind: of the label. `UNCLASSIFIED` while the last word is not said, or where there is none.
         subject: of the label too; while the frame waits for the cloud, of the device's.
         scientific_name: of the label; "": not given.
-        box: where in the picture; None: the whole picture was looked at.
+        box: where in the picture `medium` something was looked at; None: not known, or the whole picture was.
     """
 
     entry: JournalEntry
@@ -143,7 +140,17 @@ def sightings(
             kind=subject if answer.final else Kind.UNCLASSIFIED,
             subject=subject,
             scientific_name="" if label is None else taxa.scientific_name(label),
+            box=_box(entry, medium),
         )
+
+
+def _box(entry: JournalEntry, medium: Medium) -> Box | None:
+    """Where the model that said the label looked. A copy may be a part of the frame, and has a box of its own."""
+    if medium.is_copied:
+        return medium.box if entry.region is not None or entry.answer.origin is Origin.CLOUD else None
+    if entry.region is None or entry.frame_size is None or min(entry.frame_size) < 1:
+        return None
+    return box_of(entry.region, entry.frame_size)
 
 
 def _weight(sighting: Sighting) -> tuple[int, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 from edge_sdk.errors import ImageError
@@ -28,6 +29,35 @@ class CloseUp(NamedTuple):
     def of(self, image: Image) -> Image:
         """The part itself, a view of `image`, `uint8 (H, W, 3)`."""
         return image[self.y : self.y + self.height, self.x : self.x + self.width]
+
+    def centre(self, across: int, down: int) -> CloseUp:
+        """The largest centred part of this one that has the proportions `across` to `down`, as `centre_crop` cuts."""
+        width, height = inside(self.width, self.height, across, down)
+        return CloseUp(self.x + (self.width - width) // 2, self.y + (self.height - height) // 2, width, height)
+
+    def locate(self, region: Region, width: int, height: int) -> Region | None:
+        """Where a region of the picture is in this part once that is scaled to `width` x `height` pixels.
+
+        What lies outside is cut off, and bounds between two pixels go outwards.
+
+        Args:
+            region: in pixels of the picture.
+            width: of the scaled part, at least 1.
+            height: likewise.
+
+        Returns:
+            in pixels of the scaled part; None where the region lies outside, or is all of the part.
+        """
+        left, top = max(region.x - self.x, 0), max(region.y - self.y, 0)
+        right = min(region.x + region.width - self.x, self.width)
+        bottom = min(region.y + region.height - self.y, self.height)
+        if left >= right or top >= bottom:
+            return None
+        x, y = left * width // self.width, top * height // self.height
+        wide, high = -(-right * width // self.width) - x, -(-bottom * height // self.height) - y
+        if (wide, high) == (width, height):
+            return None
+        return replace(region, x=x, y=y, width=wide, height=high)
 
 
 def close_up(

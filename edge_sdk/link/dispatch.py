@@ -106,7 +106,7 @@ class Dispatch:
 
         Args:
             item: the frame.
-            macs: multiply-accumulates of the big model for one frame.
+            macs: multiply-accumulates of the big model for this frame.
 
         Returns:
             the budget that has no room; nothing was charged then. None: the frame may leave.

@@ -94,7 +94,7 @@ class GrpcTransport:
             self._sends_probabilities = told.reads_probabilities
             stream = stub.Stream(metadata=token)
             try:
-                server = ServerInfo(told.model, tuple(told.labels), told.macs)
+                server = ServerInfo(told.model, tuple(told.labels), told.macs, told.looks_twice)
                 reports = _GrpcReports(channel, token, way, self._reply_timeout_s)
                 yield _GrpcConnection(stream, server, way, told.reads_probabilities, reports)
             finally:
@@ -196,6 +196,8 @@ def is_retryable(failure: wire.Failure) -> bool:
 
 def _request(item: SpoolItem, with_probabilities: bool) -> wire.ClassifyRequest:
     request = wire.ClassifyRequest(frame_id=item.frame_id, image=item.image, event_id=item.event)
+    if (region := item.region) is not None:
+        request.region.CopyFrom(wire.Region(x=region.x, y=region.y, width=region.width, height=region.height))
     if with_probabilities:
         request.probabilities.extend(item.probabilities.tolist())
     return request

@@ -119,7 +119,7 @@ class Session:
                 if not await self._wait_for_work():
                     return
                 continue
-            hold = self._dispatch.pay(item, self._connection.server.macs)
+            hold = self._dispatch.pay(item, self._connection.server.macs_of(item))
             if hold is not None:
                 long = hold.wait_s > self._settings.idle_s
                 if long and not self._in_flight:

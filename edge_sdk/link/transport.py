@@ -31,16 +31,22 @@ class ServerInfo:
         model: name of its big model.
         labels: its C class names, in the order of `Reply.probabilities`.
         macs: multiply-accumulates of the big model for one frame; what is no such number is bounded.
+        looks_twice: it looks at a frame with a region twice.
     """
 
     model: str
     labels: tuple[str, ...]
     macs: int
+    looks_twice: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "model", one_line(self.model, LONGEST_NAME))
         object.__setattr__(self, "macs", _bounded(self.macs))
         object.__setattr__(self, "labels", tuple(one_line(label, LONGEST_NAME) for label in self.labels))
+
+    def macs_of(self, item: SpoolItem) -> int:
+        """Multiply-accumulates of the big model for a frame, estimated from above."""
+        return self.macs * (2 if self.looks_twice and item.region is not None else 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,6 +158,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         rollup: how sure an answer must be, else a group above it is given (`taxonomy.json`); None: classes alone.
         send: what of an unsure frame with a region travels: "frame", or "region", its surroundings.
         upload: how pictures travel.
+        region_upload: how a region's surroundings travel, which are smaller; None: as whole frames do.
         ladder: renditions to choose from for each frame; each is larger than the one before and of more relative gain.
             Empty: not measured, `upload` is for all.
         big_macs: multiply-accumulates per frame of the big model it was calibrated against; 0: unknown.
@@ -179,6 +180,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     rollup: RollupRule | None = None
     send: str = View.FRAME.value
     upload: Upload = Upload()
+    region_upload: Upload | None = None
     ladder: tuple[Rendition, ...] = ()
     big_macs: Annotated[int, Meta(ge=0)] = 0
     big: BigReference | None = None

@@ -165,7 +165,7 @@ def assemble(settings: Settings) -> Parts:
             ledger,
             settings.preferences,
             power,
-            View(settings.send),
+            None if settings.send is None else View(settings.send),
             settings.blur,
             crop=rule is not None and rule.crop,
         )

@@ -61,7 +61,7 @@ class EdgeClassifier(Status):
         view: what of a frame the little model looks at where the gate says where something moved: the frame, its
             region, or both; None: what the bundle's manifest says.
         send: what of an unsure frame goes to the cloud where the gate says where something moved: the frame, or the
-            region's surroundings, which take fewer bytes.
+            region's surroundings, which take fewer bytes; None: what the bundle's policy says.
         place: where the camera stands, or a region that the bundle's priors name: what is expected there in that month
             counts, for both models. None: nothing is expected.
         events: which frames make one event, and whether it is answered as a whole; None: ten seconds without a frame
@@ -108,7 +108,7 @@ class EdgeClassifier(Status):
         state_dir: str | Path | None = None,
         gate: MotionGate | None = None,
         view: View | str | None = None,
-        send: View | str = View.FRAME,
+        send: View | str | None = None,
         place: Place | str | None = None,
         events: EventSettings | None = None,
         on_answer: Callable[[Answer], None] | None = None,

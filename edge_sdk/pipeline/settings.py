@@ -58,7 +58,7 @@ class Settings:
     state_dir: str | Path | None = None
     gate: MotionGate | None = None
     view: View | str | None = None
-    send: View | str = View.FRAME
+    send: View | str | None = None
     place: Place | str | None = None
     events: EventSettings = field(default_factory=EventSettings)
     on_answer: Callable[[Answer], None] | None = None
@@ -95,7 +95,7 @@ class Settings:
                 raise ConfigError(f"expected {name} as a {kinds[0].__name__}; got {value!r}")
         if self.view is not None and self.view not in tuple(View):
             raise ConfigError(f"expected view as one of {', '.join(View)}; got {self.view!r}")
-        if self.send not in (View.FRAME, View.REGION):
+        if self.send not in (None, View.FRAME, View.REGION):
             raise ConfigError(f"expected send as frame or region; got {self.send!r}")
         if not isinstance(self.place, Place | str | None):
             raise ConfigError(f"expected place as a Place or the name of a region; got {self.place!r}")

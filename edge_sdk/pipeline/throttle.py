@@ -39,10 +39,12 @@ class Run:
     Attributes:
         prediction: the mean of its looks.
         macs: multiply-accumulates of all looks.
+        region: that was looked at; None: the frame alone was.
     """
 
     prediction: Prediction
     macs: int
+    region: Region | None = None
 
 
 class Throttle:
@@ -57,7 +59,7 @@ class Throttle:
 
     def __init__(self, model: LittleModel, ledger: Ledger, power: PowerModel, view: View | None = None) -> None:
         self._model = model
-        self._view = view
+        self._view = View(model.manifest.view) if view is None else view
         self._ledger = ledger
         self._microwatts = power.active_watts * 1e6
         self._run_s = _FIRST_RUN_S
@@ -88,7 +90,7 @@ class Throttle:
         self._run_s += (took_s / len(looks) - self._run_s) * _FOLLOW
         if more > 0:
             self._ledger.charge(energy=more)
-        return Run(prediction, len(looks) * self._model.macs)
+        return Run(prediction, len(looks) * self._model.macs, None if self._view is View.FRAME else region)
 
     def passes_over(self, reason: GateReason | None) -> bool:
         """Whether a frame gives way.

@@ -18,7 +18,7 @@ from edge_sdk.pipeline.events import Visit
 from edge_sdk.pipeline.settings import Settings
 from edge_sdk.pipeline.word import top_k_of
 from edge_sdk.store.schema import FrameRecord
-from edge_sdk.types import Answer, Frame, Origin, Prediction, Reason
+from edge_sdk.types import Answer, Frame, Origin, Prediction, Reason, Region
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +67,9 @@ class Walk:
             visit = self._join(frame, prediction, trigger)
             event_id = "" if visit is None else visit.event_id
             if visit is not None and parts.desk.as_a_whole:
-                record = self._record(frame, prediction, Decision(True, Reason.EVENT, 0.0), trigger, event_id, note)
+                record = self._record(
+                    frame, run.region, prediction, Decision(True, Reason.EVENT, 0.0), trigger, event_id, note
+                )
                 parts.ledger.count_frame(exited=False, macs=run.macs)  # as an exit once its event is decided
                 return parts.desk.answer(visit, frame, prediction, record)
             decision, item = self.rules.frames.decide(prediction), None
@@ -80,7 +82,7 @@ class Walk:
                 if item is None:
                     reason = Reason.NOT_WORTH if decision.reason is Reason.UNSURE else Reason.CONFIDENT
                     decision = Decision(True, reason, decision.gain)
-            record = self._record(frame, prediction, decision, trigger, event_id, note)
+            record = self._record(frame, run.region, prediction, decision, trigger, event_id, note)
             if audit is not None:
                 record = replace(record, audit=audit.drawn, audit_chance=audit.chance)
             if visit is not None:
@@ -161,7 +163,14 @@ class Walk:
             desk.decide(visit)
 
     def _record(
-        self, frame: Frame, prediction: Prediction, decision: Decision, trigger: str, event_id: str, note: str
+        self,
+        frame: Frame,
+        region: Region | None,
+        prediction: Prediction,
+        decision: Decision,
+        trigger: str,
+        event_id: str,
+        note: str,
     ) -> FrameRecord:
         named = self._parts.naming.of(prediction)
         return FrameRecord(
@@ -173,6 +182,8 @@ class Walk:
             event=event_id,
             truth=frame.truth,
             note=note,
+            region=region,
+            frame_size=(frame.image.shape[1], frame.image.shape[0]),
         )
 
     def _clock_note(self, frame: Frame) -> str:

@@ -99,6 +99,7 @@ class _Stored(msgspec.Struct, array_like=True, frozen=True):
     crop: bytes = b""
     level: str = ""
     event_probabilities: bytes = b""
+    frame_size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,6 +178,7 @@ def encode_frame(record: FrameRecord, item: SpoolItem, handled_ns: int) -> bytes
         crop=item.crop,
         level=answer.level,
         event_probabilities=b"" if item.event_probabilities is None else _as_bytes(item.event_probabilities),
+        frame_size=record.frame_size,
     )
     body = msgspec.msgpack.encode(stored)
     return _HEAD.pack(_MAGIC, len(body), zlib.crc32(body), zlib.crc32(item.image)) + body + item.image
@@ -221,6 +223,7 @@ def decode_frame(content: bytes, frame_id: str) -> StoredFrame:
         stored.note,
         None if stored.region is None else Region(*stored.region),
         stored.audit_chance,
+        stored.frame_size,
     )
     item = SpoolItem(
         frame_id,

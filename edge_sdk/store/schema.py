@@ -173,6 +173,7 @@ class FrameRecord:
         note: a remark.
         region: the part of the frame that the little model looked at, in the full frame's pixels; None: the whole.
         audit_chance: probability with which this frame, a confident one, was to be sent for an audit; None: none was.
+        frame_size: width and height of the full frame, pixels; it is stored with a region, and not without.
     """
 
     answer: Answer
@@ -186,6 +187,7 @@ class FrameRecord:
     note: str = ""
     region: Region | None = None
     audit_chance: float | None = None
+    frame_size: tuple[int, int] | None = None
 
     @property
     def likeliest(self) -> str | None:
@@ -217,6 +219,7 @@ class JournalEntry:
         reported: the answer has been handed on, by whoever sets this flag.
         region: as in `FrameRecord`.
         audit_chance: as in `FrameRecord`.
+        frame_size: as in `FrameRecord`.
     """
 
     answer: Answer
@@ -238,6 +241,7 @@ class JournalEntry:
     reported: bool = False
     region: Region | None = None
     audit_chance: float | None = None
+    frame_size: tuple[int, int] | None = None
 
     @property
     def likeliest(self) -> str | None:
@@ -272,7 +276,7 @@ def first_row(
         rank,
         None if record.truth is None else storable(record.truth),
         int(record.audit),
-        region_text(record.region),
+        region_text(record.region, record.frame_size),
         record.audit_chance,
         answer.level or None,
     )
@@ -319,6 +323,7 @@ def _whole_entry(row: tuple[Any, ...]) -> JournalEntry:
         audit=bool(audit),
         reported=bool(reported),
         region=_region(region),
+        frame_size=_frame_size(region),
         audit_chance=audit_chance,
     )
 
@@ -353,16 +358,21 @@ def top_k_in(text: str | None) -> TopK:
     return tuple((label, chance) for label, chance in json.loads(text)) if text else ()
 
 
-def region_text(region: Region | None) -> str | None:
-    """As it stands in the table: JSON `[x, y, width, height, score, held]`."""
+def region_text(region: Region | None, frame_size: tuple[int, int] | None = None) -> str | None:
+    """As it stands in the table: JSON `[x, y, width, height, score, held]`, then the frame's width and height."""
     if region is None:
         return None
     box = [region.x, region.y, region.width, region.height]
-    return json.dumps([*box, round(region.score, 3), int(region.held)])
+    return json.dumps([*box, round(region.score, 3), int(region.held), *(frame_size or ())])
 
 
 def _region(text: str | None) -> Region | None:
     if not text:
         return None
-    x, y, width, height, score, held = json.loads(text)
+    x, y, width, height, score, held = json.loads(text)[:6]
     return Region(int(x), int(y), int(width), int(height), float(score), bool(held))
+
+
+def _frame_size(text: str | None) -> tuple[int, int] | None:
+    size = json.loads(text)[6:8] if text else []
+    return (int(size[0]), int(size[1])) if len(size) == 2 else None

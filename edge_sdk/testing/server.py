@@ -43,6 +43,7 @@ class ScriptedServer(wire_grpc.OffloadServicer):  # type: ignore[misc]
         host: the address to listen on.
         reads_probabilities: ask devices for the little model's probabilities.
         reports: gives the reply to a report; None: the server takes none, as an older one.
+        looks_twice: say that frames with a region are looked at twice.
 
     Attributes:
         requests: those that came over streams, in their order.
@@ -61,10 +62,12 @@ class ScriptedServer(wire_grpc.OffloadServicer):  # type: ignore[misc]
         host: str = "127.0.0.1",
         reads_probabilities: bool = False,
         reports: ReportScript | None = None,
+        looks_twice: bool = False,
     ) -> None:
         self.reports = reports
         self.reported: list[wire.ReportRequest] = []
         self.reads_probabilities = reads_probabilities
+        self.looks_twice = looks_twice
         self.script = script
         self.credentials = credentials
         self.token = token
@@ -120,6 +123,7 @@ class ScriptedServer(wire_grpc.OffloadServicer):  # type: ignore[misc]
             input_width=32,
             input_height=32,
             reads_probabilities=self.reads_probabilities,
+            looks_twice=self.looks_twice,
         )
 
     def Classify(self, request: wire.ClassifyRequest, context: grpc.ServicerContext) -> wire.ClassifyReply:

@@ -135,16 +135,14 @@ def test_the_descriptor(package: Path) -> None:
 
 
 def test_a_region_is_a_box(state: Path, tmp_path: Path) -> None:
-    frames = (replace(one, box=(0.25, 0.5, 0.125, 0.25)) for one in read(state))
-    write_camtrap_dp(tmp_path / "out", frames, HIDE)
-    found = table(tmp_path / "out" / "observations.csv", "observationID")
-    assert [found[f"{frame_id(1)}-media"][f"bbox{name}"] for name in ("X", "Y", "Width", "Height")] == [
-        "0.25",
-        "0.5",
-        "0.125",
-        "0.25",
-    ]
-    assert found[f"{frame_id(1)}-event"]["bboxX"] == ""
+    for copies, box in ((None, [0.5, 0.5, 0.1, 0.1]), (tmp_path / "out", [0.25, 0.25, 0.5, 0.5])):
+        write_camtrap_dp(tmp_path / "out", read(state, copies=copies), HIDE)
+        found = table(tmp_path / "out" / "observations.csv", "observationID")
+        names = [f"bbox{name}" for name in ("X", "Y", "Width", "Height")]
+        assert [float(found[f"{frame_id(4)}-media"][name]) for name in names] == box
+        assert found[f"{frame_id(4)}-event"]["bboxX"] == ""
+        person = [float(found[f"{frame_id(11)}-media"][name]) for name in names]
+        assert person == pytest.approx([600 / 640, 440 / 480, 40 / 640, 40 / 480], abs=1e-6)
 
 
 @given(label=st.text(min_size=1), source=st.text(), suffix=st.sampled_from(["", ".jpg", ".mp4"]), note=st.text())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +50,12 @@ def test_events_are_sequences(state: Path, tmp_path: Path) -> None:
     ]
 
 
-def test_a_region_is_a_relative_box(state: Path, tmp_path: Path) -> None:
-    box = (0.25, 0.5, 0.125, 0.25)
-    path = tmp_path / "coco.json"
-    write_coco(path, (replace(one, box=box) for one in read(state)), Deployment())
-    assert json.loads(path.read_text())["annotations"][0]["bbox_relative"] == list(box)
+def test_a_region_is_a_box_in_pixels_of_the_picture(state: Path, tmp_path: Path) -> None:
+    for copies, box, size in ((None, [320, 240, 64, 48], (640, 480)), (tmp_path, [16, 12, 32, 24], (64, 48))):
+        path = tmp_path / "coco.json"
+        write_coco(path, read(state, copies=copies), Deployment())
+        found = json.loads(path.read_text())
+        boxes = {one["image_id"]: one["bbox"] for one in found["annotations"] if "bbox" in one}
+        assert boxes == {frame_id(4): box, frame_id(11): [600, 440, 40, 40]}
+        sizes = {one["id"]: (one["width"], one["height"]) for one in found["images"] if "width" in one}
+        assert (sizes[frame_id(4)], sizes[frame_id(11)]) == (size, (640, 480))

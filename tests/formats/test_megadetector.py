@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +75,14 @@ def test_a_photo_that_was_looked_at_twice_has_the_latest_word(tmp_path: Path) ->
     assert images["a.jpg"]["frame_id"] == frame_id(1)
 
 
-def test_a_region_is_the_detections_box(state: Path, tmp_path: Path) -> None:
-    box = (0.25, 0.5, 0.125, 0.25)
+def test_a_region_is_the_detections_box_in_the_picture_that_is_exported(state: Path, tmp_path: Path) -> None:
     path = tmp_path / "md.json"
-    write_megadetector(path, (replace(one, box=box) for one in read(state)), NOWHERE)
-    assert json.loads(path.read_text())["images"][0]["detections"][0]["bbox"] == list(box)
+    for copies, box in ((None, [0.5, 0.5, 0.1, 0.1]), (tmp_path, [0.25, 0.25, 0.5, 0.5])):
+        write_megadetector(path, read(state, copies=copies), NOWHERE)
+        images = {one["frame_id"]: one for one in json.loads(path.read_text())["images"]}
+        (deer,), (person,) = (images[frame_id(number)]["detections"] for number in (4, 11))
+        assert (deer["bbox"], deer["conf"]) == (box, 0.9)
+        assert person["bbox"] == pytest.approx([600 / 640, 440 / 480, 40 / 640, 40 / 480], abs=1e-6)
 
 
 def test_an_export_that_breaks_off_leaves_the_old_file(state: Path, tmp_path: Path) -> None:

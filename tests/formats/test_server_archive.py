@@ -19,6 +19,7 @@ from edge_sdk.formats.media import Media
 from edge_sdk.formats.megadetector import write_megadetector
 from edge_sdk.formats.server_archive import LINES, archived_entries
 from edge_sdk.formats.sighting import sightings
+from edge_sdk.types import Region
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -31,7 +32,10 @@ def archive(tmp_path: Path) -> Path:
     for number, device in enumerate(("cam-1", "cam-1", "cam-2")):
         image = picture(said(number, "deer")).image
         chances = np.array([0.25, 0.75] if number == 1 else [0.75, 0.25], np.float32)
-        kept.offer(AnsweredFrame(frame_id(number), image, device, NOON + timedelta(seconds=number), chances))
+        moved = Region(32, 24, 99, 12, 1.0) if number == 0 else None  # the picture ends at 64
+        kept.offer(
+            AnsweredFrame(frame_id(number), image, device, NOON + timedelta(seconds=number), chances, region=moved)
+        )
     kept.close()
     return folder
 
@@ -40,7 +44,8 @@ def test_the_frames_of_one_device(archive: Path) -> None:
     first, second = archived_entries(archive, "cam-1")
     assert (first.answer.frame_id, first.answer.captured_at, first.answer.label) == (frame_id(0), NOON, "deer")
     assert (first.cloud_model, first.cloud_top_k) == ("vit", (("deer", 0.75), ("empty", 0.25)))
-    assert second.answer.label == "empty"
+    assert (first.region, first.frame_size) == (Region(32, 24, 32, 12, 1.0), (64, 48))
+    assert second.answer.label == "empty" and second.region is None
     assert Path(first.answer.source).is_file()
     later = NOON + timedelta(seconds=1)
     assert [one.answer.frame_id for one in archived_entries(archive, "cam-1", since=later)] == [frame_id(1)]

@@ -6,15 +6,18 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from format_parts import BEGIN, LIVE, frame_id, read, said
+import pytest
+from format_parts import BEGIN, LIVE, frame_id, picture, read, said
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_sdk.config import StorageSettings
 from edge_sdk.formats.kinds import Kind, Taxa
-from edge_sdk.formats.media import Media
+from edge_sdk.formats.media import Media, box_of
 from edge_sdk.formats.sighting import Sighting, Summary, sightings
 from edge_sdk.store.journal import JournalEntry
-from edge_sdk.types import Origin, Reason
+from edge_sdk.store.store import Store
+from edge_sdk.types import Origin, Reason, Region
 
 LABELS = st.sampled_from(["fox", "deer", "empty", "person", None, " "])
 
@@ -42,6 +45,34 @@ def test_the_last_word_and_who_said_it(state: Path) -> None:
     assert (waits.label, waits.kind, waits.subject) == ("deer", Kind.UNCLASSIFIED, Kind.ANIMAL)
     assert waits.top_k == (("deer", 0.5),)
     assert found[frame_id(5)].kind is Kind.UNCLASSIFIED
+
+
+def test_the_box_is_where_the_model_looked_in_the_picture_that_is_exported(state: Path, tmp_path: Path) -> None:
+    boxes = {int(one.frame_id, 16): one.box for one in read(state) if one.box is not None}
+    assert boxes == {4: (0.5, 0.5, 0.1, 0.1), 11: pytest.approx((0.9375, 0.916667, 0.0625, 0.083333))}
+    copied = {int(one.frame_id, 16): one.box for one in read(state, copies=tmp_path) if one.box is not None}
+    assert copied == {4: (0.25, 0.25, 0.5, 0.5), 11: boxes[11]}
+
+
+def test_a_copy_of_a_frame_that_was_seen_whole_has_no_box_unless_the_cloud_answered_it(tmp_path: Path) -> None:
+    moved = Region(16, 12, 32, 24, 1.0)
+    with Store(tmp_path / "state", StorageSettings(archive="10MB")) as store:
+        exits, waits = said(1, "fox"), said(2, "fox", 0.5, at_s=1, final=False, reason=Reason.UNSURE)
+        store.exit(exits, picture(exits, moved))
+        store.spool.put(picture(waits, moved), waits)
+        answer = replace(waits.answer, label="deer", origin=Origin.CLOUD, final=True, reason=Reason.CLOUD)
+        store.spool.answer(answer, model="vit 7")
+    found = {int(one.frame_id, 16): one.box for one in read(tmp_path / "state", copies=tmp_path)}
+    assert found == {1: None, 2: (0.25, 0.25, 0.5, 0.5)}
+
+
+@given(st.integers(1, 9000), st.integers(1, 9000), st.data())
+def test_a_box_lies_within_its_picture(width: int, height: int, data: st.DataObject) -> None:
+    x, y = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
+    wide, high = data.draw(st.integers(1, width - x)), data.draw(st.integers(1, height - y))
+    box = box_of(Region(x, y, wide, high, 1.0), (width, height))
+    assert box == pytest.approx((x / width, y / height, wide / width, high / height), abs=2e-6)
+    assert min(box) >= 0 and min(box[2:]) > 0 and box[0] + box[2] <= 1 + 1e-9 and box[1] + box[3] <= 1 + 1e-9
 
 
 def test_frames_that_follow_one_another_are_an_event(state: Path) -> None:

@@ -55,13 +55,13 @@ def test_text_of_others_is_no_formula(state: Path, tmp_path: Path) -> None:
 
 def test_a_region_has_four_columns(state: Path, tmp_path: Path) -> None:
     path = tmp_path / "frames.csv"
-    frames = (replace(one, box=(0.25, 0.5, 0.125, 0.25)) for one in read(state))
-    write_table(path, frames, Deployment())
-    assert [rows(path)[0][f"box_{name}"] for name in ("left", "top", "width", "height")] == [
-        "0.2500",
+    write_table(path, read(state), Deployment())
+    deer = next(row for row in rows(path) if row["frame_id"] == frame_id(4))
+    assert [deer[f"box_{name}"] for name in ("left", "top", "width", "height")] == [
         "0.5000",
-        "0.1250",
-        "0.2500",
+        "0.5000",
+        "0.1000",
+        "0.1000",
     ]
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edge_sdk.errors import ImageError
 from edge_sdk.images.close_up import CloseUp, close_up
-from edge_sdk.images.geometry import inside
+from edge_sdk.images.geometry import centre_crop, inside
 from edge_sdk.types import Region
 
 SIDES = st.integers(1, 900)
@@ -82,6 +82,43 @@ def test_no_smaller_part_has_the_margin_and_the_least_size(
 )
 def test_in_a_picture_of_640_by_480(region: tuple[int, int, int, int], expected: tuple[int, int, int, int]) -> None:
     assert close_up(Region(*region, 1.0), 640, 480, 160, 120) == expected
+
+
+@st.composite
+def parts(draw: st.DrawFn) -> tuple[Region, CloseUp, int, int]:
+    """A region and a part of the same picture, and the size that the part is scaled to."""
+    (region, width, height), sides = draw(regions()), st.integers(1, 60)
+    x, y = draw(st.integers(0, width - 1)), draw(st.integers(0, height - 1))
+    part = CloseUp(x, y, draw(st.integers(1, width - x)), draw(st.integers(1, height - y)))
+    return region, part, draw(sides), draw(sides)
+
+
+@given(parts())
+def test_a_region_is_found_again_in_a_part_that_was_scaled(where: tuple[Region, CloseUp, int, int]) -> None:
+    region, part, width, height = where
+
+    def touched(first: int, last: int, start: int, length: int, scaled: int) -> list[int]:
+        """Which of the scaled pixels lie partly within [first, last), both pixels of the picture."""
+        first, last = max(first - start, 0), min(last - start, length)
+        return [one for one in range(scaled) if first < last and one * length < last * scaled
+                and (one + 1) * length > first * scaled]  # fmt: skip
+
+    across = touched(region.x, region.x + region.width, part.x, part.width, width)
+    down = touched(region.y, region.y + region.height, part.y, part.height, height)
+    found = part.locate(region, width, height)
+    if not across or not down or (len(across), len(down)) == (width, height):
+        assert found is None
+        return
+    assert found == Region(across[0], down[0], len(across), len(down), region.score, region.held)
+
+
+@given(SIDES, SIDES, PROPORTIONS)
+def test_the_centre_of_a_part_is_what_a_crop_cuts(width: int, height: int, proportions: tuple[int, int]) -> None:
+    image = np.zeros((height, width, 3), np.uint8)
+    whole = CloseUp(0, 0, width, height)
+    centre, cut = whole.centre(*proportions), centre_crop(image, *proportions)
+    assert centre.of(image).shape == cut.shape
+    assert centre.of(image).ctypes.data == cut.ctypes.data
 
 
 @pytest.mark.parametrize("box", [(-1, 0, 9, 9), (0, 0, 0, 9), (0, 0, 641, 9), (0, 472, 9, 9), (640, 0, 1, 1)])

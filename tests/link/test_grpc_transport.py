@@ -19,7 +19,7 @@ from edge_sdk.security.credentials import Denied, Security
 from edge_sdk.security.tokens import new_token
 from edge_sdk.store.frames import SpoolItem
 from edge_sdk.testing.server import ScriptedServer, answer, failure
-from edge_sdk.types import new_frame_id
+from edge_sdk.types import Region, new_frame_id
 from edge_sdk.wire import offload_pb2 as wire
 
 
@@ -128,6 +128,22 @@ def test_the_flag_counts_and_without_it_the_code(code: wire.Failure.Code, flag: 
     if flag is not None:
         said.retryable = flag
     assert is_retryable(said) == again
+
+
+async def test_a_region_travels_and_a_server_that_looks_twice_is_charged_twice_for_it() -> None:
+    plain, moved = item(), replace(item(), region=Region(3, 4, 50, 60, 0.5, held=True))
+    for looks_twice in (False, True):
+        with ScriptedServer(looks_twice=looks_twice) as server:
+            carrier = transport(server.target)
+            assert carrier.frame_bytes(moved) > carrier.frame_bytes(plain)
+            async with carrier.connect(Direct(server.target)) as connection:
+                for one in (plain, moved):
+                    await connection.send(one)
+                    await connection.receive()
+                charged = [connection.server.macs_of(one) for one in (plain, moved)]
+        assert charged == [1000, 2000 if looks_twice else 1000]
+        assert [request.HasField("region") for request in server.requests] == [False, True]
+        assert server.requests[1].region == wire.Region(x=3, y=4, width=50, height=60)
 
 
 @pytest.mark.parametrize("reads", [False, True])

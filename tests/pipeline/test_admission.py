@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 
@@ -72,6 +73,62 @@ def test_the_region_travels_where_that_is_wanted_and_is_known(
     assert whole.shape[0] == 240  # the archive keeps the frame
     if send is View.REGION and region is not None:
         assert is_part_of(sent, shown.image)
+
+
+SUBJECT = (100, 84, 60, 48)  # left, top, width, height of a white box on black
+
+
+@pytest.mark.parametrize("send", [View.FRAME, View.REGION])
+@pytest.mark.parametrize("crop", [None, (1, 1), (3, 1)])
+@pytest.mark.parametrize("side", [80, 640])
+def test_the_box_that_travels_is_right_in_the_picture_that_travels(
+    tmp_path: Path, send: View, crop: tuple[int, int] | None, side: int
+) -> None:
+    x, y, width, height = SUBJECT
+    image = np.zeros((240, 320, 3), np.uint8)
+    image[y : y + height, x : x + width] = 255
+    shown = Frame(image, regions=(Region(*SUBJECT, 0.75, held=True),))
+    policy = Policy(upload=Upload(side, 100, crop=crop), send=send.value)
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        item = Admission(policy, ledger, Preferences(), PowerModel(0.0)).offer(shown, SAID, 0.5)
+    assert item is not None and item.region is not None
+    assert (item.region.score, item.region.held) == (0.75, True)
+    white = decode_image(item.image).image.min(axis=2) > 127
+    rows, columns = np.flatnonzero(white.any(axis=1)), np.flatnonzero(white.any(axis=0))
+    found = item.region
+    assert abs(found.x - columns[0]) <= 1 and abs(found.x + found.width - columns[-1] - 1) <= 1
+    assert abs(found.y - rows[0]) <= 1 and abs(found.y + found.height - rows[-1] - 1) <= 1
+
+
+def test_nothing_is_said_of_where_something_moved_where_that_is_not_known_or_does_not_travel(tmp_path: Path) -> None:
+    policy = Policy(upload=Upload(crop=(1, 4)))  # the middle 60 columns
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        desk = admission(ledger, policy)
+        for regions in ((), (Region(0, 0, 100, 100, 1.0),), (Region(0, 0, 320, 240, 1.0),)):
+            item = desk.offer(replace(frame(0), regions=regions), SAID, 0.5)
+            assert item is not None and item.region is None
+        kept = desk.encode(replace(frame(0), regions=(Region(150, 10, 20, 30, 1.0),)), SAID)
+    assert kept.region == Region(20, 10, 20, 30, 1.0)
+
+
+def test_a_region_travels_as_its_own_rendition_and_a_given_choice_wins_over_the_policys(tmp_path: Path) -> None:
+    shown = replace(frame(0), regions=(Region(100, 80, 90, 60, 1.0),))
+    ladder = (Rendition(Upload(32, 60), 1_000, 0.5), Rendition(Upload(48, 90), 2_000, 1.0))
+    policy = Policy(send="region", upload=Upload(320), region_upload=Upload(64), ladder=ladder)
+
+    def travels(shown: Frame, send: View | None = None, policy: Policy = policy) -> tuple[int, float]:
+        item = Admission(policy, ledger, Preferences(), PowerModel(0.0), send).offer(shown, SAID, 0.5)
+        assert item is not None
+        return decode_image(item.image).image.shape[1], item.gain
+
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        assert travels(shown) == (64, 0.5)
+        assert travels(replace(shown, regions=())) == (48, 0.5)  # a whole frame: the ladder, as without the field
+        assert travels(shown, View.FRAME) == (48, 0.5)
+        assert travels(shown, policy=msgspec.structs.replace(policy, region_upload=None)) == (48, 0.5)
+        plain = Policy(send="frame", upload=Upload(300), region_upload=Upload(64))
+        assert travels(shown, policy=plain) == (300, 0.5)
+        assert travels(shown, View.REGION, plain) == (64, 0.5)
 
 
 def is_part_of(sent: Image, image: Image) -> bool:

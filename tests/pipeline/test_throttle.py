@@ -109,6 +109,7 @@ def test_each_look_is_charged_and_the_region_alone_is_seen_where_the_budget_runs
     assert run.macs == expected * model.macs
     seen = view if expected > 1 or view is not View.BOTH else View.REGION
     np.testing.assert_array_equal(run.prediction.probabilities, model.predict(IMAGE, region, seen).probabilities)
+    assert run.region == (None if view in (None, View.FRAME) else region)
 
 
 def test_two_looks_take_the_energy_of_two(tmp_path: Path, model: LittleModel) -> None:

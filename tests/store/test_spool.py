@@ -506,11 +506,11 @@ def test_a_table_of_the_third_version_gets_its_columns(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         assert store.spool.ids() == ("a",)
         region = Region(1, 2, 30, 40, 0.5, True)
-        store.exit(replace(record("b"), region=region, audit_chance=0.25))
+        store.exit(replace(record("b"), region=region, audit_chance=0.25, frame_size=(640, 480)))
         assert store.flush()
         old, new = store.journal.entry("a"), store.journal.entry("b")
-        assert old is not None and (old.region, old.audit_chance) == (None, None)
-        assert new is not None and (new.region, new.audit_chance) == (region, 0.25)
+        assert old is not None and (old.region, old.audit_chance, old.frame_size) == (None, None, None)
+        assert new is not None and (new.region, new.audit_chance, new.frame_size) == (region, 0.25, (640, 480))
         assert not list(tmp_path.glob("*.damaged*"))
 
 

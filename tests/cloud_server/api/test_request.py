@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cloud_server.api.request import BadRequest, check_request
-from edge_sdk.types import new_frame_id
+from edge_sdk.types import Region, new_frame_id
 from edge_sdk.wire import offload_pb2 as wire
 
 
@@ -21,6 +21,15 @@ def test_fields_that_are_not_known_are_ignored() -> None:
     asked = wire.ClassifyRequest(frame_id=new_frame_id(), image=b"x")
     later = wire.ClassifyRequest.FromString(asked.SerializeToString() + b"\xaa\x06\x05later")  # field 101
     assert check_request(later, 1000).digest == check_request(asked, 1000).digest
+
+
+def test_a_region_is_taken_as_it_comes_and_one_of_no_size_is_ignored() -> None:
+    def region_of(**box: int) -> Region | None:
+        return check_request(wire.ClassifyRequest(frame_id=new_frame_id(), region=wire.Region(**box)), 3).region
+
+    assert region_of(x=3, y=4, width=5, height=2**32 - 1) == Region(3, 4, 5, 2**32 - 1, 1.0)
+    assert region_of(x=1, width=5) is None and region_of(height=5) is None and region_of() is None
+    assert check_request(wire.ClassifyRequest(frame_id=new_frame_id()), 3).region is None
 
 
 def test_millions_of_probabilities_are_refused_before_they_are_read() -> None:

@@ -14,13 +14,18 @@ from cloud_server.model.batching import HEAVY_BYTES, Answered, Batcher, Draining
 from cloud_server.model.places import Overloaded
 from cloud_server.model.watch import CHECKS
 from edge_sdk.errors import ImageError
-from edge_sdk.types import Image
+from edge_sdk.types import Image, Region
 
 
-def prepare(data: bytes) -> Image:
+def flat(level: int) -> Image:
+    return np.full((8, 8, 3), level, np.uint8)
+
+
+def prepare(data: bytes, region: Region | None = None) -> tuple[Image, ...]:
+    """The first byte is the grey level, and with a region the second one that of a second look."""
     if data == b"broken":
         raise ImageError("broken")
-    return np.full((8, 8, 3), data[0], np.uint8)
+    return tuple(map(flat, data[: 1 if region is None else 2]))
 
 
 @asynccontextmanager
@@ -133,10 +138,10 @@ async def test_frames_that_wait_are_bounded_in_bytes_too() -> None:
 async def test_a_decoder_serves_callers_in_turn_and_drops_what_was_cancelled() -> None:
     gate, decoded = threading.Event(), []
 
-    def slow(data: bytes) -> Image:
+    def slow(data: bytes, region: Region | None) -> tuple[Image, ...]:
         gate.wait()
         decoded.append(data[0])
-        return np.zeros((8, 8, 3), np.uint8)
+        return (flat(0),)
 
     model = GatedModel()
     batcher = Batcher(slow, model.run, max_batch=32, max_queue=64, decoders=1)
@@ -158,7 +163,7 @@ async def test_a_decoder_serves_callers_in_turn_and_drops_what_was_cancelled() -
 async def test_of_the_pictures_that_take_much_memory_one_is_decoded_at_a_time() -> None:
     model, inside, most, turn = GatedModel(), 0, 0, threading.Lock()
 
-    def large(data: bytes) -> Image:
+    def large() -> tuple[Image, ...]:
         nonlocal inside, most
         with turn:
             inside += 1
@@ -166,10 +171,10 @@ async def test_of_the_pictures_that_take_much_memory_one_is_decoded_at_a_time() 
         light_done.wait()
         with turn:
             inside -= 1
-        return np.zeros((8, 8, 3), np.uint8)
+        return (flat(0),)
 
-    def any_size(data: bytes) -> Image:
-        return large(data) if data[0] else prepare(data)
+    def any_size(data: bytes, region: Region | None) -> tuple[Image, ...]:
+        return large() if data[0] else prepare(data)
 
     light_done = threading.Event()
     batcher = Batcher(any_size, model.run, max_batch=4, max_queue=8, weigh=lambda data: data[0] * (HEAVY_BYTES + 1))
@@ -255,6 +260,63 @@ async def test_one_poisoned_frame_spoils_no_other() -> None:
     assert isinstance(results[2], ModelFailed) and "RuntimeError" in str(results[2])
     assert isinstance(results[4], ModelFailed) and "not finite" in str(results[4])
     assert model.batches[1:] == [[1, POISON, 2, NAN], [1], [POISON], [2], [NAN]]
+
+
+def submit_twice(batcher: Batcher, first: int, second: int) -> asyncio.Task[Any]:
+    return asyncio.create_task(batcher.submit(bytes([first, second]), region=Region(0, 0, 1, 1, 1.0)))
+
+
+async def test_two_looks_are_one_frame_with_their_mean_and_the_work_of_both() -> None:
+    model, sizes = GatedModel(), list[int]()
+    model.shut()
+    async with running(model, max_batch=4, on_batch=sizes.append) as batcher:
+        first = submit(batcher, 0)
+        await entered(model)
+        rest = [
+            submit_twice(batcher, 0, 1),
+            submit(batcher, 2),
+            submit_twice(batcher, 1, 1),
+            submit_twice(batcher, 2, 0),
+        ]
+        await until(lambda: len(batcher._ready) == 4)
+        model.gate.set()
+        answers = await asyncio.gather(first, *rest)
+    assert [len(batch) for batch in model.batches] == [1, 5, 2]  # the last frame of a batch may be looked at twice
+    assert sizes == [1, 3, 1]
+    assert [answer.macs for answer in answers] == [1000, 2000, 1000, 2000, 2000]
+    assert [answer.probabilities.tolist() for answer in answers] == [
+        [1, 0, 0],
+        [0.5, 0.5, 0],
+        [0, 0, 1],
+        [0, 1, 0],
+        [0.5, 0, 0.5],
+    ]
+    assert all(answer.probabilities.dtype == np.float32 for answer in answers)
+
+
+async def test_a_frame_of_which_one_look_fails_has_failed() -> None:
+    model = GatedModel()
+    async with running(model) as batcher:
+        results = await asyncio.gather(
+            submit_twice(batcher, 1, NAN), submit_twice(batcher, POISON, 1), submit(batcher, 2), return_exceptions=True
+        )
+    assert isinstance(results[0], ModelFailed) and isinstance(results[1], ModelFailed)
+    assert isinstance(results[2], Answered)
+
+
+async def test_a_device_whose_frames_are_looked_at_twice_gets_no_more_of_the_model() -> None:
+    model = GatedModel()
+    model.shut()
+    async with running(model, max_batch=4, max_queue=16) as batcher:
+        first = submit(batcher, 0)
+        await entered(model)
+        region = Region(0, 0, 1, 1, 1.0)
+        twice = [asyncio.create_task(batcher.submit(b"\1\1", caller="b", region=region)) for _ in range(4)]
+        once = [asyncio.create_task(batcher.submit(b"\2", caller="c")) for _ in range(4)]
+        await until(lambda: len(batcher._ready) == 8)
+        model.gate.set()
+        await asyncio.gather(first, *twice, *once)
+    assert all(batch.count(1) <= batch.count(2) + 2 for batch in model.batches[1:3])
 
 
 async def test_a_model_with_too_few_rows_has_failed() -> None:
