@@ -8,7 +8,8 @@ groups of animals up to animal, and vehicles, food, plants and places. The photo
 one half chooses temperature and threshold as `edge-sdk calibrate --rollup-right` does, the other is judged. "classes
 alone" is the same with a taxonomy without nodes: an answer is a class or `unknown`.
 
-The second table is of frames that go to the cloud, at the plain threshold that loses nothing on the choosing half: with
+The same again on the photos whose class is in a group at all: animals, vehicles, food, plants, places. The last table
+is of frames that go to the cloud, at the plain threshold that loses nothing on the choosing half: with
 `--rollup-exit` those on which a group is sure stay on the device.
 """
 
@@ -77,9 +78,9 @@ def judge(said: Said, truths: NDArray[np.int64], rollup: Rollup, right: float, c
     return found
 
 
-def answers_table(littles: dict[int, Said], truths: NDArray[np.int64], count: int) -> Table:
+def answers_table(littles: dict[int, Said], truths: NDArray[np.int64], count: int, what: str) -> Table:
     """Frames answered with a class or a group, with and without groups."""
-    table = Table(title=f"{len(truths)} photos, answers that are promised to be right", title_justify="left")
+    table = Table(title=f"{len(truths)} photos{what}, answers that are promised to be right", title_justify="left")
     for column in (
         "little",
         "promise",
@@ -142,7 +143,11 @@ def cloud_table(littles: dict[int, Said], two: Said, truths: NDArray[np.int64], 
                     continue
                 confidence = chances.max(1).astype(np.float64)
                 little_right = chances.argmax(1) == truths
-                plain = lossless(cascade_curve(confidence[mine], little_right[mine], big_right[mine])).threshold
+                plain = lossless(
+                    cascade_curve(
+                        confidence[mine], little_right[mine], big_right[mine], little_macs=said.macs, big_macs=two.macs
+                    )
+                ).threshold
                 exits, chosen = confidence >= plain, rollup.chosen(chances, point.threshold)
                 by_group = exits | (chosen < root)
                 level_right = np.where(exits, little_right, rollup.holds[chosen, truths])
@@ -174,9 +179,11 @@ def main() -> None:
     truths = np.array([truth for _, truth in files[CALIBRATION:]], np.int64)
     two, _ = big(files, options.out, console)
     littles = {side: float_answers(side, files, options.out, console) for side in SIDES}
-    animals = float((truths < 398).mean())
-    console.print(f"{animals:.1%} of the photos show animals")
-    console.print(answers_table(littles, truths, options.draws))
+    chains = photo_taxonomy().classes
+    grouped = np.array([bool(chains[label]) for label in imagenet_labels()])[truths]
+    some = {side: Said(said.logits[grouped], said.macs) for side, said in littles.items()}
+    console.print(answers_table(littles, truths, options.draws, ""))
+    console.print(answers_table(some, truths[grouped], options.draws, " of classes that are in a group"))
     console.print(cloud_table(littles, two, truths, options.draws))
 
 

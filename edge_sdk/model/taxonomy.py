@@ -151,12 +151,20 @@ class Rollup:
         classes = len(self._labels)
         return np.concatenate([np.eye(classes, dtype=bool), self._of_nodes > 0, np.ones((1, classes), dtype=bool)])
 
-    def chosen(self, probabilities: NDArray[np.float32], threshold: float) -> NDArray[np.intp]:
+    def sums(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+        """`float32 (N, K)`: the probabilities of the nodes, of `float32 (N, C)` of the classes."""
+        result: NDArray[np.float32] = probabilities @ self._of_nodes.T
+        return result
+
+    def chosen(
+        self, probabilities: NDArray[np.float32], threshold: float, sums: NDArray[np.float32] | None = None
+    ) -> NDArray[np.intp]:
         """The answers at a threshold.
 
         Args:
             probabilities: `float32 (N, C)`.
             threshold: the least probability of an answer.
+            sums: those of the nodes, where they are known; None: they are computed.
 
         Returns:
             `intp (N,)`, indices of `names`.
@@ -168,8 +176,8 @@ class Rollup:
             return found
         found[unsure] = classes + len(self._coarseness)
         if len(self._coarseness):
-            sums = probabilities[unsure] @ self._of_nodes.T
-            worth = np.where(sums >= threshold, np.minimum(sums, 1.0) - 2 * self._coarseness, -np.inf)
+            mine = self.sums(probabilities[unsure]) if sums is None else sums[unsure]
+            worth = np.where(mine >= threshold, np.minimum(mine, 1.0) - 2 * self._coarseness, -np.inf)
             best = worth.argmax(axis=1)
             sure = np.isfinite(worth[np.arange(len(best)), best])
             found[np.flatnonzero(unsure)[sure]] = classes + best[sure]

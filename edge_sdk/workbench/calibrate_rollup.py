@@ -179,11 +179,12 @@ def rollup_threshold(
     if not (len(parts[0][1]) and len(parts[1][1])):
         return None
     alpha, walk = 1 - right, _candidates(rollup, parts[0][0])
-    first = [rollup_point(rollup, *parts[0], threshold) for threshold in walk]
+    sums = [rollup.sums(chances) for chances, _ in parts]
+    first = [rollup_point(rollup, *parts[0], threshold, sums[0]) for threshold in walk]
     given, wrong = (np.array([getattr(one, name) for one in first], np.float64) for name in ("given", "wrong"))
     # The largest distance from alpha in standard deviations, as in `aligned_start`.
     start = int(np.argmax((alpha - (wrong + alpha) / (given + 1)) * np.sqrt(given)))
-    points = [rollup_point(rollup, *parts[1], threshold) for threshold in walk[start:]]
+    points = [rollup_point(rollup, *parts[1], threshold, sums[1]) for threshold in walk[start:]]
 
     def p_values(chunk: slice) -> Floats:
         counts = [np.array([getattr(one, name) for one in points[chunk]]) for name in ("wrong", "given")]
@@ -194,10 +195,14 @@ def rollup_threshold(
 
 
 def rollup_point(
-    rollup: Rollup, chances: NDArray[np.float32], truths: NDArray[np.integer], threshold: float
+    rollup: Rollup,
+    chances: NDArray[np.float32],
+    truths: NDArray[np.integer],
+    threshold: float,
+    sums: NDArray[np.float32] | None = None,
 ) -> RollupPoint:
-    """What a threshold gives on labelled records."""
-    chosen, root = rollup.chosen(chances, threshold), len(rollup.names) - 1
+    """What a threshold gives on labelled records; `sums` are `Rollup.sums`, where they are known."""
+    chosen, root = rollup.chosen(chances, threshold, sums), len(rollup.names) - 1
     classes = int((chosen < chances.shape[1]).sum())
     groups = int((chosen < root).sum()) - classes
     wrong = int((~rollup.holds[chosen, truths]).sum())  # the root holds every class
