@@ -154,7 +154,7 @@ def main(
     check_runtime()
     opened = open_bundle(bundle)
     channels = list(open_channels(mqtt, webhook))
-    rules = rules_for(alert_on, opened.manifest.labels, provisional=cloud == "none")
+    rules = rules_for(alert_on, opened.names, provisional=cloud == "none")
     if not channels and (alert_on or alerts_metered):
         raise click.UsageError("--alert-on and --alerts-metered go with --mqtt or --webhook")
     if local:

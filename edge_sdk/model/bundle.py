@@ -154,6 +154,14 @@ class Bundle:
         return self.path / self.manifest.model
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What an answer may be: the labels, and the groups where the policy answers with them."""
+        if self.taxonomy is None or self.policy.rollup is None:
+            return self.manifest.labels
+        nodes = dict.fromkeys(name for chain in self.taxonomy.classes.values() for name in chain)
+        return (*self.manifest.labels, *nodes)
+
+    @property
     def golden_path(self) -> Path:
         """The golden picture."""
         return self.path / self.manifest.golden.image

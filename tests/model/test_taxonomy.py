@@ -104,6 +104,9 @@ def test_a_bundle_carries_its_taxonomy(tmp_path: Path) -> None:
         open_bundle(bundle.path)
     write_taxonomy(bundle.path, TREE)
     assert open_bundle(bundle.path).taxonomy == TREE
+    assert open_bundle(bundle.path).names[:5] == ("red fox", "jay", "vulpes", "canidae", "mammal")
+    write_policy(bundle.path, Policy())
+    assert open_bundle(bundle.path).names == ("red fox", "jay")
     other = write_fake_bundle(tmp_path / "other", ("bird", "jay"))
     write_taxonomy(other.path, TREE)
     with pytest.raises(BundleError, match="no class of the bundle; got bird"):
