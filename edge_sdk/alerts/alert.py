@@ -24,6 +24,8 @@ class Kind(StrEnum):
     """A budget is nearly or wholly spent."""
     DRIFT = "drift"
     """The frames are no longer as at calibration."""
+    AUDIT = "audit"
+    """Audits say that exits agree with the big model less often than calibration promised."""
     TEST = "test"
     """Somebody tries the channel (`edge-sdk alerts test`)."""
 
@@ -48,7 +50,7 @@ class Alert:
         alert_id: unique for ever, 32 hexadecimal digits.
         rule: name of the rule that asked for it.
         phase: a moment, or the beginning or end of what lasts.
-        about: of what lasts: its name, the same in both; "link", "drift", a budget, a fault's name.
+        about: of what lasts: its name, the same in both; "link", "drift", "audit", a budget, a fault's name.
         label: of a class alert: the class.
         confidence: of a class alert: probability of `label`, in [0, 1].
         origin: of a class alert: which model says so.

@@ -58,8 +58,8 @@ class Alerts:
     """Sends alerts on what an `EdgeClassifier` answers and on how it is.
 
     A context manager within that of the classifier. Rules are held against every answer and, every few seconds, against
-    the link, the budgets and drift. An alert is on the disk before it is sent; each channel has a thread of its own and
-    tries until it is delivered. Nothing here makes the frame loop wait.
+    the link, the budgets, drift and audits. An alert is on the disk before it is sent; each channel has a thread of its
+    own and tries until it is delivered. Nothing here makes the frame loop wait.
 
     Args:
         edge: whose answers and states are looked at; None: none, you call `take` and `fault`.

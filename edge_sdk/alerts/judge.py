@@ -22,7 +22,7 @@ class Condition:
     """Something that lasts and of which alerts are sent when it begins and when it ends.
 
     Attributes:
-        kind: fault, budget or drift.
+        kind: fault, budget, drift or audit.
         name: what it is about; there is one condition of a kind and name.
         text: one sentence for a person.
     """

@@ -44,7 +44,7 @@ class AlertRule:
     Attributes:
         classes: of class alerts: the classes; empty: every class.
         min_confidence: of class alerts: least confidence of the answer, in [0, 1].
-        kinds: "class", "fault", "budget", "drift".
+        kinds: "class", "fault", "budget", "drift", "audit".
         at_most: most alerts in every window of a period, such as "5/h" or "1/10min"; None: no limit. A repeat of what
             lasts (a fault, a budget) is none: it is told once when it begins and once when it ends.
         quiet: hours of the day, in local time, at which nothing is sent, such as "22:00-06:30". What lasts and still

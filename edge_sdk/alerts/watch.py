@@ -1,4 +1,4 @@
-"""What lasts on a device and is worth an alert: faults of the link, spent budgets, drift."""
+"""What lasts on a device and is worth an alert: faults of the link, spent budgets, drift, a promise that is broken."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from edge_sdk.budget.usage import Usage
 from edge_sdk.durable.clock import Clock
 from edge_sdk.errors import EdgeError
 from edge_sdk.model.drift import Drift
+from edge_sdk.model.evidence import Evidence
 from edge_sdk.terminal.line import one_line
 from edge_sdk.types import LinkState
 
 _log = logging.getLogger(__name__)
 
-_DRIFT_EVERY_S = 600.0
+_DRIFT_EVERY_S, _AUDITS_EVERY_S = 600.0, 3_600.0
 _NEEDS_A_PERSON = frozenset({LinkState.DENIED, LinkState.MISMATCH})
 _DOWN = frozenset({LinkState.OFFLINE, LinkState.RETRYING, LinkState.CONNECTING})
 
@@ -40,6 +41,9 @@ class Watched(Protocol):
     def drift(self) -> Drift | None:
         """Whether the frames have changed since calibration."""
 
+    def evidence(self) -> Evidence:
+        """What audits say of the frames that exit."""
+
 
 class Watch:
     """Looks at a device again and again.
@@ -58,7 +62,9 @@ class Watch:
         self._since: dict[Kind, float] = {}
         self._full: set[str] = set()
         self._drift_s = -_DRIFT_EVERY_S
+        self._audits_s = -_AUDITS_EVERY_S
         self._drifted: Condition | None = None
+        self._broken: Condition | None = None
         self._latest: tuple[Condition, ...] = ()
 
     @property
@@ -69,7 +75,7 @@ class Watch:
     def look(self) -> tuple[Condition, ...]:
         """Everything that lasts now; what was found before where the device cannot be asked."""
         try:
-            self._latest = (*self._link(), *self._budgets(), *self._drift())
+            self._latest = (*self._link(), *self._budgets(), *self._drift(), *self._audits())
         except EdgeError as error:
             _log.debug("the device's state cannot be read: %s", error)
         return self._latest
@@ -108,3 +114,12 @@ class Watch:
             self._drifted = Condition(Kind.DRIFT, "drift", found.sentence()) if found and found.drifted else None
         if self._drifted is not None:
             yield self._drifted
+
+    def _audits(self) -> Iterator[Condition]:
+        now_s = self._clock.steady_s()
+        if now_s - self._audits_s >= _AUDITS_EVERY_S:
+            self._audits_s = now_s
+            found = self._edge.evidence()
+            self._broken = Condition(Kind.AUDIT, "audit", found.sentence()) if found.broken else None
+        if self._broken is not None:
+            yield self._broken

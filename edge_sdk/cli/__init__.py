@@ -7,6 +7,7 @@ import click
 from edge_sdk import __version__
 from edge_sdk.cli.alerts import alerts
 from edge_sdk.cli.archive import archive
+from edge_sdk.cli.audit import audit
 from edge_sdk.cli.calibrate import calibrate
 from edge_sdk.cli.cascade import cascade
 from edge_sdk.cli.classify import classify
@@ -51,7 +52,7 @@ def cli() -> None:
     """
 
 
-DEVICE = (info, classify, journal, archive, export_data, drift, alerts, keys, settings, contact_sheet)
+DEVICE = (info, classify, journal, archive, export_data, drift, audit, alerts, keys, settings, contact_sheet)
 WORKBENCH = (
     photos,
     import_,

@@ -107,10 +107,10 @@ def open_channels(
 
 
 def rules_for(classes: str | None, labels: Sequence[str], *, provisional: bool = False) -> list[AlertRule]:
-    """The rules of a loop: one for faults, budgets and drift, and one for classes that an option names.
+    """The rules of a loop: one for faults, budgets, drift and audits, and one for classes that an option names.
 
     Args:
-        classes: with commas between; None: none.
+        classes: with commas between; None: none. Kinds, such as audit, may stand among them: they are told in any case.
         labels: the bundle's.
         provisional: tell unsure answers of the device too.
 
@@ -120,12 +120,15 @@ def rules_for(classes: str | None, labels: Sequence[str], *, provisional: bool =
     from edge_sdk.alerts.alert import Kind
     from edge_sdk.alerts.rule import AlertRule
 
-    rules = [AlertRule(kinds=(Kind.FAULT, Kind.BUDGET, Kind.DRIFT), at_most="20/h")]
+    rules = [AlertRule(kinds=(Kind.FAULT, Kind.BUDGET, Kind.DRIFT, Kind.AUDIT), at_most="20/h")]
     if classes is not None:
         named = tuple(filter(None, (one.strip() for one in classes.split(","))))
-        if not named or set(named) - set(labels):
+        chosen = tuple(one for one in named if one in labels or one not in rules[0].kinds)
+        if not named or set(chosen) - set(labels):
             raise click.UsageError(f"--alert-on: expected classes among {', '.join(labels)}; got {classes!r}")
-        rules.append(AlertRule(named, at_most="20/h", provisional=provisional, name="classes"))
+        if not chosen:
+            return rules
+        rules.append(AlertRule(chosen, at_most="20/h", provisional=provisional, name="classes"))
     return rules
 
 

@@ -112,6 +112,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     view: str = View.FRAME.value
 
     @property
+    def answers_as(self) -> str:
+        """Name, version and label set, as the journal has them with each frame."""
+        return f"{self.name} {self.version} {self.label_set}"
+
+    @property
     def label_set(self) -> str:
         """Names the labels and their order, 8 hexadecimal digits; models that share it answer the same question."""
         return hashlib.sha256("\0".join(self.labels).encode()).hexdigest()[:8]

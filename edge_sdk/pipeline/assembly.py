@@ -126,7 +126,7 @@ def assemble(settings: Settings) -> Parts:
     rules, prior = new_rules(settings, bundle, state), _prior(settings, bundle)
     naming = Naming(bundle.taxonomy, policy.rollup)
     power = settings.power or PowerModel(0.0)
-    clock, version = settings.clock, f"{bundle.manifest.name} {bundle.manifest.version} {bundle.manifest.label_set}"
+    clock, version = settings.clock, bundle.manifest.answers_as
     late = LateAnswers(settings.on_answer)
     with ExitStack() as opened:
         model = opened.enter_context(LittleModel(bundle, threads=settings.threads, runtime=settings.runtime))

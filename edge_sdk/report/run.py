@@ -104,6 +104,8 @@ class RunReport:
         drift = self._edge.drift()
         if drift is not None and drift.drifted:
             say(self._console, drift.sentence())
+        if (evidence := self._edge.evidence()).drawn:
+            say(self._console, f"audits: {evidence.sentence()}")
         try:
             draw_summary(
                 picture, self._history, account, score, self._edge.threshold, self._title, self._sheet.chosen(TILES)

@@ -129,6 +129,9 @@ def read_audits(connection: sqlite3.Connection, model: str) -> Audits:
     Raises:
         sqlite3.Error: the file cannot be read.
     """
+    any_yet = "SELECT 1 FROM frames WHERE audit_chance IS NOT NULL UNION ALL SELECT 1 FROM audits LIMIT 1"
+    if connection.execute(any_yet).fetchone() is None:
+        return Audits((), (), ())
     gone = _read_counts(connection.execute(f"SELECT {_NAMES} FROM audits WHERE model = ?", [model]))
     there = connection.execute(f"SELECT {_COUNTS} FROM frames WHERE {_COUNTED} AND model = ? GROUP BY 1, 2", [model])
     counts = _sum((*gone, *_read_counts(there)))

@@ -51,7 +51,7 @@ def test_rates() -> None:
     [
         ({"classes": "fox"}, "AlertRule.classes as a list"),
         ({"classes": (1,)}, "AlertRule.classes as names"),
-        ({"kinds": ("war",)}, "AlertRule.kinds of class, fault, budget, drift"),
+        ({"kinds": ("war",)}, "AlertRule.kinds of class, fault, budget, drift, audit"),
         ({"kinds": ()}, "one kind at least"),
         ({"min_confidence": 1.1}, "from 0 to 1"),
         ({"min_confidence": float("nan")}, "from 0 to 1"),

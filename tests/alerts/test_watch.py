@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from edge_sdk import LinkState, Resource, Usage
 from edge_sdk.alerts.alert import Kind
@@ -11,8 +12,12 @@ from edge_sdk.budget.limits import parse_budget
 from edge_sdk.budget.usage import BudgetState
 from edge_sdk.errors import StorageError
 from edge_sdk.model.drift import Drift
+from edge_sdk.model.evidence import Evidence, weigh
+from edge_sdk.model.policy import Agreement, Policy
+from edge_sdk.store.audits import AuditCounts, Audits, Difference
 from edge_sdk.testing import FakeClock
 
+PROMISE = Policy(agreement=Agreement(edges=(), exits=(1000,), differ=(5,), at_most=0.01))
 BUDGET = parse_budget("1000B/day", Resource.UPLOAD)
 
 
@@ -23,6 +28,7 @@ class Device:
     spent: int = 0
     drifts: list[Drift | None] = field(default_factory=list)
     looks: int = 0
+    audits: Audits = field(default_factory=lambda: Audits((), (), ()))
 
     @property
     def usage(self) -> Usage:
@@ -31,6 +37,9 @@ class Device:
     def drift(self) -> Drift | None:
         self.looks += 1
         return self.drifts.pop(0) if self.drifts else None
+
+    def evidence(self) -> Evidence:
+        return weigh(self.audits, PROMISE)
 
 
 def kinds(watch: Watch) -> list[Kind]:
@@ -113,3 +122,17 @@ def test_a_device_that_cannot_be_asked_is_as_it_was() -> None:
     watch = Watch(device, clock=FakeClock())
     assert kinds(watch) == []
     assert kinds(watch) == [Kind.FAULT]  # drift is not asked again at once
+
+
+def test_a_promise_that_audits_break_is_told_and_looked_for_every_hour() -> None:
+    device, clock = Device(), FakeClock()
+    watch = Watch(device, clock=clock)
+    assert kinds(watch) == []
+    moment = datetime(2027, 1, 15, 12, tzinfo=UTC)
+    found = tuple(Difference(str(n), 20 * n, 0.1, moment, "fox", "deer", None, None) for n in range(1, 31))
+    device.audits = Audits((AuditCounts(0.1, 600, 60, 60, differ=30),), (), found)
+    assert kinds(watch) == []
+    clock.pass_s(3600)
+    (condition,) = watch.look()
+    assert (condition.kind, condition.name) == (Kind.AUDIT, "audit")
+    assert "no longer holds since 2027-01-15 12:00" in condition.text

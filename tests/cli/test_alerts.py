@@ -71,7 +71,8 @@ def test_what_cannot_be_used_is_one_line(tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_rules_of_a_loop() -> None:
-    assert [rule.kinds for rule in rules_for(None, ("fox",))] == [(Kind.FAULT, Kind.BUDGET, Kind.DRIFT)]
+    assert [rule.kinds for rule in rules_for(None, ("fox",))] == [(Kind.FAULT, Kind.BUDGET, Kind.DRIFT, Kind.AUDIT)]
+    assert len(rules_for("audit", ("fox",))) == 1 and rules_for("audit,fox", ("fox",))[1].classes == ("fox",)
     assert rules_for("fox, deer", ("deer", "fox", "boar"))[1].classes == ("fox", "deer")
     assert [rules_for("fox", ("fox",), provisional=told)[1].provisional for told in (False, True)] == [False, True]
     for classes in ("", "wolf", "fox,wolf"):

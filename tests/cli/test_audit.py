@@ -1,0 +1,111 @@
+"""`edge-sdk audit`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_sdk.cli import cli
+from edge_sdk.config import StorageSettings
+from edge_sdk.images.encode import encode
+from edge_sdk.images.rendition import Upload
+from edge_sdk.model.bundle import open_bundle, write_policy
+from edge_sdk.model.policy import Agreement
+from edge_sdk.store.frames import SpoolItem
+from edge_sdk.store.schema import FrameRecord
+from edge_sdk.store.store import Store
+from edge_sdk.terminal.command import run
+from edge_sdk.types import Answer, Origin, Reason
+
+PICTURE = encode(np.full((24, 32, 3), 128, np.uint8), Upload(32, 80))
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """The shipped bundle with a promise: at most one in a hundred exits differs."""
+    shutil.copytree(open_bundle("trailcam").path, tmp_path / "bundle")
+    agreement = Agreement(edges=(), exits=(1000,), differ=(5,), at_most=0.01)
+    policy = open_bundle("trailcam").policy
+    write_policy(tmp_path / "bundle", replace_policy(policy, agreement))
+    return tmp_path / "bundle"
+
+
+def replace_policy(policy: object, agreement: Agreement) -> object:
+    from msgspec.structs import replace as changed
+
+    return changed(policy, agreement=agreement)
+
+
+def fill(folder: Path, bundle: Path, differ: int) -> Path:
+    """200 exits, each audited with a chance of 0.5 and answered; on the first `differ` audits the models differ."""
+    model = open_bundle(str(bundle)).manifest.answers_as
+    with Store(folder, StorageSettings(archive="1MB")) as store:
+        for number in range(200):
+            name, moment = f"{number:032x}", datetime(2026, 6, 1, 12, number // 60, number % 60, tzinfo=UTC)
+            said = Answer(name, moment, "cam", "fox", 0.99, Origin.DEVICE, True, Reason.CONFIDENT)
+            record = FrameRecord(said, model=model, audit_chance=0.5)
+            if number % 2:
+                store.exit(record)
+                continue
+            said = replace(said, final=False, reason=Reason.AUDIT)
+            item = SpoolItem(name, PICTURE, np.ones(7, np.float32) / 7, 1.0, moment, "cam")
+            store.spool.put(item, replace(record, answer=said, audit=True))
+            label = "deer" if number < 2 * differ else "fox"
+            store.spool.answer(Answer(name, moment, "cam", label, 0.9, Origin.CLOUD, True, Reason.CLOUD))
+    return folder
+
+
+def test_a_broken_promise_is_a_no(tmp_path: Path, bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state = fill(tmp_path / "state", bundle, differ=30)
+    given = ["--bundle", str(bundle), "--state", str(state)]
+    assert run(cli, "edge-sdk", ["audit", *given]) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert "no longer holds since 2026-06-01 12:00" in out
+    assert "100 answered, 0 wait, 0 lost" in out
+    assert run(cli, "edge-sdk", ["audit", *given, "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["differs"]["share"] == pytest.approx(0.3)
+    assert found["exits"] == 200
+
+
+def test_people_label_the_frames_on_which_the_models_differ(
+    tmp_path: Path, bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state, sheet, table = fill(tmp_path / "state", bundle, differ=2), tmp_path / "sheet.png", tmp_path / "audits.csv"
+    given = ["--bundle", str(bundle), "--state", str(state)]
+    assert run(cli, "edge-sdk", ["audit", *given, "--sheet", str(sheet), "--csv", str(table)]) == 0
+    assert sheet.stat().st_size > 100
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["device"], row["big"], row["label"]) for row in rows] == [("fox", "deer", "")] * 2
+    assert run(cli, "edge-sdk", ["audit", "label", rows[0]["frame_id"], "deer", "--state", str(state)]) == 0
+    rows[1]["label"] = "fox"
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows[1:])
+    assert run(cli, "edge-sdk", ["audit", "import", str(table), "--state", str(state)]) == 0
+    capsys.readouterr()
+    run(cli, "edge-sdk", ["audit", *given, "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["loss"]["share"] == 0.0 and found["loss"]["frames"] == 2
+    assert found["wrong"]["frames"] == 2
+
+
+def test_what_cannot_be_labelled_is_told(tmp_path: Path, bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state = fill(tmp_path / "state", bundle, differ=0)
+    assert run(cli, "edge-sdk", ["audit", "label", "nothing", "deer", "--state", str(state)]) == 2
+    assert "does not have nothing" in capsys.readouterr().err
+    table = tmp_path / "bad.csv"
+    table.write_text("frame,label\n1,fox\n")
+    assert run(cli, "edge-sdk", ["audit", "import", str(table), "--state", str(state)]) == 2
+    assert "frame_id is missing" in capsys.readouterr().err
+    assert run(cli, "edge-sdk", ["audit", "--state", str(state), "--bundle", str(bundle), "--sheet", "a.png"]) == 2
+    assert "none is kept" in capsys.readouterr().err
