@@ -174,10 +174,13 @@ class Prediction:
     Attributes:
         labels: the model's C class names.
         probabilities: `float32 (C,)`, calibrated, summing to 1.
+        energy: log of the sum of the exponentials of the logits, the mean over the looks; low where the frame is unlike
+            those that the network learned from. None: not known.
     """
 
     labels: tuple[str, ...]
     probabilities: NDArray[np.float32]
+    energy: float | None = None
 
     @property
     def top(self) -> int:
@@ -209,6 +212,9 @@ class Reason(StrEnum):
     """The little model is sure: the frame exits."""
     GROUP = "sure of the group"
     """The little model is not sure of the class, but of a group above it, which the bundle's policy lets exit."""
+    OUTSIDE = "unlike calibration"
+    """The little model is sure, but the frame looks like none that it was calibrated on: it goes to the cloud, and this
+    answer stands until the cloud's comes."""
     UNSURE = "unsure"
     """The little model is not sure: the frame goes to the cloud, and this answer stands until the cloud's comes."""
     AUDIT = "audit"

@@ -42,6 +42,7 @@ _EPS = "Rule: guarantee a loss of accuracy of at most this; 0: none; below 0: a 
 _AS_RIGHT = (
     "Rule: guarantee that of the frames that exit at least this share is answered as rightly as by the big model."
 )
+_OUTSIDE = "Send this share of the exits in addition, those least like calibration by their energy, such as 0.01."
 _ASK = "Write the frames that need a person's label to this CSV, and calibrate later with --answers."
 _ANSWERS = "Calibrate with these labels of the frames that --ask wrote (--eps and --as-right)."
 _PER = (
@@ -73,6 +74,7 @@ _RECORDS = "Use these files of `edge-sdk records` instead of --data and --big."
 @view_option("What of a frame the bundle looks at; written into its manifest.  [default: as it says]")
 @click.option("--send", type=click.Choice(("frame", "region")), help=_SEND)
 @click.option("--frames-per-day", default=2000.0, show_default=True, help="Frames that the little model sees in a day.")
+@click.option("--outside", type=_OPEN, metavar="SHARE", help=_OUTSIDE)
 @click.option("--no-gate", is_flag=True, help="Decide by the confidence; learn no gate.")
 @click.option("--ask", type=FILE, callback=writable, help=_ASK)
 @click.option("--answers", type=OLD_FILE, help=_ANSWERS)
@@ -93,6 +95,7 @@ def calibrate(
     view: str | None,
     send: str | None,
     frames_per_day: float,
+    outside: float | None,
     no_gate: bool,
     ask: Path | None,
     answers: Path | None,
@@ -161,15 +164,18 @@ def calibrate(
         few = write_few(bundle, few, big=cloud.info.reference, rule=rule)
         say(console, f"cascade against big {few.difference.points()} on {few.evaluated} frames")
         say(console, few.sentence())
+        if outside is not None:
+            _outside(console, bundle, little, outside)
         return
     visits = per == "event" or (per is None and has_visits(little))
     spaced = spaced_frames(little, FEWEST) if visits else None
+    seen = little
     placed = given_tables.placed(console, little, cloud, spaced)
     if placed is not None:
         little, cloud = placed.little, placed.big
     whole = little, cloud
     if spaced is not None:
-        little, cloud = little.part(spaced), cloud.part(spaced)
+        little, cloud, seen = little.part(spaced), cloud.part(spaced), seen.part(spaced)
         say(
             console,
             f"frames: {int(spaced.sum())} of {len(spaced)}, since those of a visit look alike",
@@ -183,6 +189,8 @@ def calibrate(
     found = write_calibration(bundle, found, big=cloud.info.reference, rule=rule, view=View(little.info.view))
     if events is not None:
         write_event_calibration(bundle, events, event_rule)
+    if outside is not None:
+        _outside(console, bundle, dataclasses.replace(little, energy=seen.energy), outside)
     if found.comparisons:
         console.print(score_table(found.comparisons))
     console.print(hardness_table(found.bins))
@@ -245,6 +253,18 @@ def _run(
             on_done=on_done,
             **views,
         )
+
+
+def _outside(console: Console, bundle: Path, little: Records, share: float) -> None:
+    """Write the rule on frames that look like none of calibration."""
+    from edge_sdk.terminal.text import say
+    from edge_sdk.workbench.outside_rule import write_outside
+
+    rule = write_outside(bundle, little, share)
+    say(
+        console,
+        f"{rule.share:.1%} of the exits look least like the others and go to the cloud, at a gain of {rule.gain:g}",
+    )
 
 
 def _events(

@@ -41,6 +41,7 @@ REASONS = (
     Reason.GROUP,
     Reason.AUDIT,
     Reason.EVENT,
+    Reason.OUTSIDE,
 )
 """Reasons by their number on the wire; new ones come to the end (`protos/offload.proto` lists them)."""
 

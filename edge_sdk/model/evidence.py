@@ -294,7 +294,7 @@ def log_e_values(
     at_start[0] = 0
     worth = log_gains_above(places, np.vstack([ones[1:], ones[-1:]]), chances, promised)
     stake = np.log(shares)[:, None] - log_gains_above(began, at_start, chances, promised)
-    running = np.searchsorted(began, places, side="left") - 1  # the latest test that began before
+    running = np.searchsorted(began, places, side="right") - 1  # the latest test that has begun
     values = log_sum(worth + np.logaddexp.accumulate(stake, axis=0)[running])
     kept = 1 - 0.5 * (1 - 1 / (given_up + 1)) - shares.cumsum()[running]
     with np.errstate(divide="ignore"):

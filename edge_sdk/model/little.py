@@ -128,12 +128,14 @@ class LittleModel:
             ImageError: one is not such a picture.
             EdgeError: the model is closed.
         """
-        total = np.zeros(len(self.labels), np.float32)
+        total, energy = np.zeros(len(self.labels), np.float32), 0.0
         for image in looks:
-            scaled = self.logits(image) / np.float32(self.bundle.policy.temperature)
+            logits = self.logits(image)
+            energy += float(np.logaddexp.reduce(logits))
+            scaled = logits / np.float32(self.bundle.policy.temperature)
             weights = np.exp(scaled - scaled.max())
             total += weights / weights.sum()
-        return Prediction(self.labels, total / np.float32(len(looks)))
+        return Prediction(self.labels, total / np.float32(len(looks)), energy / len(looks))
 
     def close(self) -> None:
         """Free the network's memory. May be called again."""

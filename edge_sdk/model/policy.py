@@ -24,7 +24,9 @@ from numpy.typing import NDArray
 from edge_sdk.archive_rule import ArchiveRule
 from edge_sdk.errors import ConfigError
 from edge_sdk.images.rendition import Rendition, Upload
+from edge_sdk.model.agreement import Agreement
 from edge_sdk.model.big_reference import BigReference
+from edge_sdk.model.outside import OutsideRule
 from edge_sdk.model.priors import PriorRule
 from edge_sdk.model.taxonomy import Naming, RollupRule
 from edge_sdk.types import Prediction, Reason, View
@@ -92,33 +94,6 @@ class Histogram(msgspec.Struct, frozen=True):
             raise ValueError(f"expected {len(self.edges) + 1} `counts` of 0 or more; got {list(self.counts)}")
 
 
-class Agreement(msgspec.Struct, frozen=True, kw_only=True):
-    """How often the frames that exit were answered otherwise than by the big model, on frames that calibration kept
-    aside to measure on.
-
-    Attributes:
-        edges: K rising confidences between K + 1 bands of the frames that exited; one on an edge is in the band above.
-        exits: frames that exited in each of the K + 1 bands.
-        differ: of these, those that the big model answered otherwise.
-        at_most: upper bound on the share that differs among new frames that exit.
-        delta: probability, over the draw of the calibration frames, with which that bound fails.
-    """
-
-    edges: tuple[float, ...]
-    exits: tuple[int, ...]
-    differ: tuple[int, ...]
-    at_most: Annotated[float, Meta(ge=0, le=1)]
-    delta: Annotated[float, Meta(gt=0, lt=1)] = 0.05
-
-    def __post_init__(self) -> None:
-        if any(not a < b for a, b in pairwise(self.edges)):
-            raise ValueError(f"expected rising `edges`; got {list(self.edges)}")
-        if len(self.exits) != len(self.edges) + 1 or len(self.differ) != len(self.exits) or sum(self.exits) == 0:
-            raise ValueError(f"expected {len(self.edges) + 1} `exits` and `differ` each, and one exit at least")
-        if any(not 0 <= some <= of for some, of in zip(self.differ, self.exits, strict=True)):
-            raise ValueError(f"expected `differ` from 0 to `exits`; got {list(self.differ)} of {list(self.exits)}")
-
-
 class EventRule(msgspec.Struct, frozen=True):
     """How the frames of one visit are answered as one, as calibration on visits found it.
 
@@ -153,6 +128,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             answer stands alone.
         confidences: of the calibration frames; None: unknown.
         agreement: how often exits were answered as by the big model; None: unknown.
+        outside: which confident frames are offloaded since they look like none of calibration; None: none are.
         events: how visits are answered; None: frames are answered one by one.
         priors: how much the priors of place and season count (`priors.json`); None: they are not used.
         rollup: how sure an answer must be, else a group above it is given (`taxonomy.json`); None: classes alone.
@@ -175,6 +151,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     ensemble: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     confidences: Histogram | None = None
     agreement: Agreement | None = None
+    outside: OutsideRule | None = None
     events: EventRule | None = None
     priors: PriorRule | None = None
     rollup: RollupRule | None = None
@@ -294,6 +271,10 @@ class ExitPolicy:
         self._gains = settings.gate or settings.gains
         self._gate = settings.gate if threshold is None else None
         self._threshold = settings.threshold if threshold is None else threshold
+        self._outside = settings.outside if threshold is None else None
+        if self._outside is not None and labels and len(self._outside.least) != len(labels):
+            raise ConfigError(f"expected outside.least of {len(labels)} classes; got {len(self._outside.least)}")
+        self._outside_gain = 0.0 if settings.outside is None else settings.outside.gain
 
     @property
     def threshold(self) -> float | None:
@@ -313,6 +294,9 @@ class ExitPolicy:
         worth = max(0.0, gain)
         if self._weights is not None:
             worth *= float(self._weights @ prediction.probabilities)
+        if exits and self._is_outside(prediction):
+            private = self.is_private(prediction)
+            return Decision(private, Reason.PRIVATE if private else Reason.OUTSIDE, self._outside_gain)
         if exits:
             return Decision(True, Reason.CONFIDENT, worth)
         if self.is_private(prediction):
@@ -320,6 +304,10 @@ class ExitPolicy:
         if self._naming is not None and confidence >= wants.floor and self._naming.settles(prediction):
             return Decision(True, Reason.GROUP, worth)
         return Decision(False, Reason.UNSURE, worth)
+
+    def _is_outside(self, prediction: Prediction) -> bool:
+        rule, ceiling = self._outside, self._wants.ceiling
+        return rule is not None and not prediction.confidence >= ceiling < 1.0 and rule.holds(prediction)
 
     def is_private(self, prediction: Prediction) -> bool:
         """Whether the frame may show a class that is never uploaded, or never stored."""

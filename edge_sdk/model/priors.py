@@ -201,7 +201,7 @@ class PlacePrior:
         if not self.rule.strength or not self._says_something:
             return prediction
         chances = self._weighted(prediction.labels, prediction.probabilities, month, self.rule.strength)
-        return Prediction(prediction.labels, chances)
+        return Prediction(prediction.labels, chances, prediction.energy)
 
     def applied_to_cloud(
         self, labels: tuple[str, ...], chances: NDArray[np.float32], month: int | None

@@ -185,7 +185,7 @@ def assemble(settings: Settings) -> Parts:
             exits=rules.events,
             temperature=of_events.temperature,
             model=version,
-            as_a_whole=(settings.events.answer_per or ("frame" if policy.events is None else "event")) == "event",
+            as_a_whole=answers_events(settings, bundle),
         )
         link, reporter = None, None
         if settings.cloud is not None:
@@ -284,7 +284,14 @@ def _prior(settings: Settings, bundle: Bundle) -> PlacePrior | None:
 def new_audits(settings: Settings, bundle: Bundle, state: Path) -> AuditDraw | None:
     """The draw of confident frames that are sent all the same; None: none are."""
     share = settings.preferences.audit
+    if share and answers_events(settings, bundle):
+        _log.warning("no audits are drawn: they are of frames, and here events are answered as a whole (answer_per)")
     return AuditDraw(bundle.policy, share, audit_key(state)) if share else None
+
+
+def answers_events(settings: Settings, bundle: Bundle) -> bool:
+    """Whether an event exits or offloads as a whole."""
+    return (settings.events.answer_per or ("frame" if bundle.policy.events is None else "event")) == "event"
 
 
 def new_event_exits(settings: Settings, bundle: Bundle) -> ExitPolicy:

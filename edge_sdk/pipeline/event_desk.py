@@ -168,7 +168,7 @@ class EventDesk:
         return case
 
     def _decision(self, mean: NDArray[np.float32], on_best: Prediction) -> Decision:
-        decision = self.exits.decide(Prediction(self._labels, mean))
+        decision = self.exits.decide(Prediction(self._labels, mean, on_best.energy))
         if not decision.exits and self.exits.is_private(on_best):
             return Decision(True, Reason.PRIVATE, decision.gain)
         return decision
@@ -245,7 +245,11 @@ class EventDesk:
             self._write(case, State.FINAL, ended=ended)
         self._answers.decided(case.event, as_a_whole=self.as_a_whole)
         offloaded = self.as_a_whole and not case.event.final
-        exits = visit.frames - (case.event.reason in (Reason.UNSURE, Reason.EVICTED)) if self.as_a_whole else 0
+        exits = (
+            visit.frames - (case.event.reason in (Reason.UNSURE, Reason.OUTSIDE, Reason.EVICTED))
+            if self.as_a_whole
+            else 0
+        )
         self._ledger.count_event(exits=exits, offloaded=offloaded)
         case.counted = visit.frames
         case.frame = case.item = None

@@ -80,7 +80,7 @@ class Walk:
                 worth = WORTH if decision.reason is Reason.AUDIT else decision.gain
                 item = parts.admission.offer(frame, prediction, worth)
                 if item is None:
-                    reason = Reason.NOT_WORTH if decision.reason is Reason.UNSURE else Reason.CONFIDENT
+                    reason = Reason.CONFIDENT if decision.reason is Reason.AUDIT else Reason.NOT_WORTH
                     decision = Decision(True, reason, decision.gain)
             record = self._record(frame, run.region, prediction, decision, trigger, event_id, note)
             if audit is not None:

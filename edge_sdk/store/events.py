@@ -177,7 +177,7 @@ def close_open(connection: sqlite3.Connection) -> None:
             state, why = State.WAITING, Reason.UNSURE
         elif reason == Reason.DAMAGED:
             state = State.LOST
-        elif reason == Reason.UNSURE:  # its picture goes at once when a later frame makes it sure
+        elif reason in (Reason.UNSURE, Reason.OUTSIDE):  # its picture goes at once when a later frame makes it sure
             why = Reason.CONFIDENT
         connection.execute(
             "UPDATE events SET ended = 1, state = ?, reason = ?, revision = 1 WHERE event_id = ?",

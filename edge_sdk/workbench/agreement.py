@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from edge_sdk.model.policy import Agreement
+from edge_sdk.model.agreement import Agreement
 from edge_sdk.workbench.cascade.curve import Bools, Floats
 
 BANDS = 4

@@ -11,9 +11,10 @@ from edge_sdk.alerts.watch import Watch
 from edge_sdk.budget.limits import parse_budget
 from edge_sdk.budget.usage import BudgetState
 from edge_sdk.errors import StorageError
+from edge_sdk.model.agreement import Agreement
 from edge_sdk.model.drift import Drift
 from edge_sdk.model.evidence import Evidence, weigh
-from edge_sdk.model.policy import Agreement, Policy
+from edge_sdk.model.policy import Policy
 from edge_sdk.store.audits import AuditCounts, Audits, Difference
 from edge_sdk.testing import FakeClock
 

@@ -16,8 +16,8 @@ from edge_sdk.cli import cli
 from edge_sdk.config import StorageSettings
 from edge_sdk.images.encode import encode
 from edge_sdk.images.rendition import Upload
+from edge_sdk.model.agreement import Agreement
 from edge_sdk.model.bundle import open_bundle, write_policy
-from edge_sdk.model.policy import Agreement
 from edge_sdk.store.frames import SpoolItem
 from edge_sdk.store.schema import FrameRecord
 from edge_sdk.store.store import Store

@@ -9,7 +9,8 @@ import pytest
 from classifier_parts import ALWAYS, LABELS, NEVER, frame
 
 from edge_sdk import EdgeClassifier, Origin, Preferences, Reason
-from edge_sdk.model.policy import Agreement, Histogram, Policy
+from edge_sdk.model.agreement import Agreement
+from edge_sdk.model.policy import Histogram, Policy
 from edge_sdk.pipeline.audit import FILE, AuditDraw, audit_key
 from edge_sdk.testing.server import ScriptedServer, answer
 from edge_sdk.types import Answer, new_frame_id

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_sdk.model.policy import Agreement, Policy
+from edge_sdk.model.agreement import Agreement
+from edge_sdk.model.policy import Policy
 from edge_sdk.store.audits import AuditCounts, Audits, Difference
 from edge_sdk.workbench.draw_audits import draw_audits
 
