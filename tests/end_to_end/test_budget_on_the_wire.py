@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from emulated_link import cloud as cloud_program
 from emulated_link import device as device_program
+from emulated_link import idle_device
 from emulated_link.namespaces import Side, Way, emulated_link, veth_link
 from emulated_link.sampler import Sample, most_in_a_window, sampling
 
@@ -167,3 +168,21 @@ def test_what_others_send_over_the_interface_counts(tmp_path: Path) -> None:
     assert account["answers"] > 5
     assert_kept(samples, 60_000, 5)
     assert_used(samples, 60_000, 5)
+
+
+@pytest.mark.slow
+def test_a_day_without_a_frame_costs_at_most_10_kb(tmp_path: Path) -> None:
+    """Mutual TLS; two simulated days, each with one report on a connection of its own."""
+    authority = Authority(tmp_path / "keys")
+    authority.issue_device("cam")
+    with veth_link() as (device, cloud):
+        authority.issue_server([cloud.address])
+        server = start_cloud(cloud, tmp_path / "keys")
+        try:
+            target, keys = f"{cloud.address}:{PORT}", tmp_path / "keys"
+            running = device.start(idle_device.__file__, tmp_path / "state", target, keys, 2 * 24 * 60)
+            said, _ = running.communicate(timeout=200)
+            assert said == "done\n"
+            assert 2 * 2_000 < device.tx_bytes <= 2 * 10_000
+        finally:
+            kill(server)
