@@ -20,6 +20,7 @@ from edge_sdk import (
     Alerts,
     Camera,
     EdgeClassifier,
+    EventSettings,
     MotionGate,
     Place,
     PowerModel,
@@ -56,6 +57,7 @@ GATE = "Motion gate: on videos and live cameras but not on photos (auto), on pho
 VIEW = "What the little model looks at where something moves: the frame, its region, or both.  [default: the bundle's]"
 SEND = "What of an unsure frame goes to the cloud where something moves: frame or region.  [default: the bundle's]"
 PLACE = "Where the camera stands, for a bundle with priors: latitude,longitude in degrees, or a region's name."
+PER = "Answer, exit and offload frames one by one, or a visit as a whole (event).  [default: the bundle's]"
 AGAIN = "Read all files of a folder again, also those that were done in an earlier run."
 PROXY = "HTTP proxy to the cloud, http://user:password@host:port; in EDGE_SDK_PROXY it shows in no list of processes."
 FRAMES = "Stop after this many camera frames.  [default: 300 if simulated, else the camera's end]"
@@ -101,6 +103,7 @@ TOKEN = "File with this device's token, readable by its owner only.  [default: t
 @click.option("--view", type=click.Choice([view.value for view in View]), help=VIEW)
 @click.option("--send", type=click.Choice(["frame", "region"]), help=SEND)
 @click.option("--place", callback=read_place, metavar="PLACE", help=PLACE)
+@click.option("--per", type=click.Choice(["frame", "event"]), help=PER)
 @click.option("--again", is_flag=True, help=AGAIN)
 @click.option("--frames", type=click.IntRange(min=1), help=FRAMES)
 @out_option("Folder for summary.png and events.html.", folder=True, default="out", show_default=True)
@@ -133,6 +136,7 @@ def main(
     view: str | None,
     send: str | None,
     place: Place | str | None,
+    per: str | None,
     again: bool,
     frames: int | None,
     out: Path,
@@ -178,6 +182,7 @@ def main(
                 view=view,
                 send=send,
                 place=place,
+                events=EventSettings(answer_per=per),
                 preferences=Preferences(
                     never_upload=never_upload,
                     # The simulated camera shows hours within seconds: no use in spreading the budget over the day.

@@ -12,6 +12,7 @@ from edge_sdk.alerts.quiet import QuietHours
 from edge_sdk.alerts.rule import AlertRule, Rate
 from edge_sdk.durable.clock import Clock
 from edge_sdk.errors import ConfigError
+from edge_sdk.pipeline.event_words import answer_of
 from edge_sdk.types import Answer
 
 _FRAMES = 1_000
@@ -38,7 +39,7 @@ class _State:
 
     Attributes:
         sent: when its latest alerts were made, steady seconds, the oldest first.
-        frames: frames that were told, the latest.
+        frames: frames and events that were told, the latest.
         told: conditions whose beginning was told.
     """
 
@@ -95,14 +96,20 @@ class Judge:
             raise ConfigError("expected one AlertRule at least; got none")
 
     def answer(self, answer: Answer) -> list[Alert]:
-        """The alerts that an answer gives rise to, one for each rule that names it."""
+        """The alerts that an answer gives rise to, one for each rule that names it.
+
+        Of a frame whose event is answered as a whole, the event's word counts, once for all of its frames.
+        """
         found = []
+        unit = answer.frame_id
+        if (event := answer.event) is not None:
+            answer, unit = answer_of(event), event.event_id
         for state in self._states:
-            if not state.rule.names(answer) or answer.frame_id in state.frames:
+            if not state.rule.names(answer) or unit in state.frames:
                 continue
             self.last = answer
             if not answer.final or state.rule.provisional:  # else a frame has one last word
-                state.frames[answer.frame_id] = None
+                state.frames[unit] = None
                 if len(state.frames) > _FRAMES:
                     state.frames.popitem(last=False)
             if not self._may(state):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from edge_sdk.terminal.text import literal
 
 if TYPE_CHECKING:
     from edge_sdk.formats.sighting import Sighting
+    from edge_sdk.store.events import EventEntry
 
 TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
 FORMATS = ("megadetector", "camtrap-dp", "coco", "csv")
@@ -123,14 +125,17 @@ def export_data(
     meaning = Taxa({**names, **({} if taxa is None else read_mapping(taxa))})
     copies = None if not pictures else out if form == "camtrap-dp" else out.parent
     media = Media(archive or reports or state or default_state_dir(), base=base, copies=copies)
+    event_of: Callable[[str], EventEntry | None] | None = None
     if reports is not None:
         entries = reported_entries(reports, device, since=_utc(since), until=_utc(until))
     elif archive is None:
-        entries = open_journal(state).query(since=_utc(since), until=_utc(until))
+        journal = open_journal(state)
+        entries = journal.query(since=_utc(since), until=_utc(until))
+        event_of = lru_cache(256)(journal.event)  # frames of an event follow one another
     else:
         entries = archived_entries(archive, device, since=_utc(since), until=_utc(until))
     count = _Count()
-    write(out, count.of(sightings(entries, media, meaning, event_gap_s=gap_s)), where)
+    write(out, count.of(sightings(entries, media, meaning, event_gap_s=gap_s, event_of=event_of)), where)
     click.echo(literal(f"{out}: {count.frames} frames"))
 
 

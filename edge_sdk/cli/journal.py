@@ -14,7 +14,7 @@ from edge_sdk.errors import StorageError
 from edge_sdk.terminal.text import literal
 
 if TYPE_CHECKING:
-    from edge_sdk.store.journal import Journal, JournalEntry
+    from edge_sdk.store.journal import EventEntry, Journal, JournalEntry
 
 _TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 
@@ -30,6 +30,7 @@ _TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 @click.option("--until", type=_TIME, metavar="TIME", help="Only frames captured before this time (UTC).")
 @click.option("--label", help="Only frames with this label.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the newest N of them.")
+@click.option("--events", "of_events", is_flag=True, help="Print visits, not frames: one line for each event.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 def journal(
     state: Path | None,
@@ -37,20 +38,32 @@ def journal(
     until: datetime | None,
     label: str | None,
     limit: int | None,
+    of_events: bool,
     as_json: bool,
 ) -> None:
     """Print the answers that a device has given, oldest first."""
     import msgspec
 
+    newest_first = limit is not None
     with open_journal(state) as answers:
-        found: Iterable[JournalEntry]
-        found = answers.query(
-            since=_utc(since), until=_utc(until), label=label, limit=limit, newest_first=limit is not None
-        )
-        if limit is not None:
+        found: Iterable[JournalEntry | EventEntry]
+        query = answers.events if of_events else answers.query
+        found = query(since=_utc(since), until=_utc(until), label=label, limit=limit, newest_first=newest_first)
+        if newest_first:
             found = reversed(list(found))
         for entry in found:
-            click.echo(msgspec.json.encode(entry).decode() if as_json else entry_text(entry))
+            click.echo(msgspec.json.encode(entry).decode() if as_json else _text(entry))
+
+
+def _text(entry: JournalEntry | EventEntry) -> str:
+    from edge_sdk.report.display import event_text
+    from edge_sdk.store.journal import JournalEntry
+
+    if isinstance(entry, JournalEntry):
+        return entry_text(entry)
+    event = entry.event
+    waits = "" if event.final else ", waits for the cloud" if event.revision else ", open"
+    return literal(f"{event.began_at:%Y-%m-%d %H:%M:%S}  {event.source}  {event_text(event)}{waits}")
 
 
 def entry_text(entry: JournalEntry) -> str:

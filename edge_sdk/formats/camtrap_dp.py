@@ -217,7 +217,8 @@ class _Package:
 
     def _observation(self, summary: Summary, level: str) -> Row:
         """The observation on a medium (`level` "media"), or on an event ("event")."""
-        best, of_medium = summary.best, level == "media"
+        of_medium = level == "media"
+        best = summary.best if of_medium else summary.event or summary.best
         said = best.kind is not Kind.UNCLASSIFIED
         name = best.scientific_name if said else ""
         if name:

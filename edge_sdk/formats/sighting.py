@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from edge_sdk.formats.kinds import Kind, Taxa
 from edge_sdk.formats.media import Box, Media, Medium, box_of
 from edge_sdk.model.taxonomy import ROOT
+from edge_sdk.store.events import EventEntry
 from edge_sdk.store.schema import JournalEntry, TopK
-from edge_sdk.types import Origin, Reason
+from edge_sdk.types import Event, Origin, Reason
 
 EVENT_GAP_S = 60.0
 """Frames of one camera that are further apart belong to two events, seconds."""
@@ -31,6 +32,8 @@ class Sighting:
         subject: of the label too; while the frame waits for the cloud, of the device's.
         scientific_name: of the label; "": not given.
         box: where in the picture `medium` something was looked at; None: not known, or the whole picture was.
+        event: the same frame with what is said of its event in place of what is said of itself, where that was answered
+            as a whole.
     """
 
     entry: JournalEntry
@@ -41,6 +44,7 @@ class Sighting:
     subject: Kind
     scientific_name: str = ""
     box: Box | None = None
+    event: Sighting | None = None
 
     @property
     def frame_id(self) -> str:
@@ -89,23 +93,33 @@ class Summary:
     """What is said of several frames: the likeliest thing that was seen; nothing, if all of them show nothing.
 
     Frames without a last word leave it open whether there was something, unless another frame shows it.
+
+    Attributes:
+        event: what was said of them as a whole, where they are an event that was answered so.
     """
 
     def __init__(self, first: Sighting) -> None:
         self.first = self.best = first
         self.start = self.end = first.captured_at
         self.frames = 1
+        self.event = first.event
 
     def add(self, sighting: Sighting) -> None:
         """One frame more."""
         self.frames += 1
+        self.event = self.event or sighting.event
         self.start, self.end = min(self.start, sighting.captured_at), max(self.end, sighting.captured_at)
         if _weight(sighting) > _weight(self.best):
             self.best = sighting
 
 
 def sightings(
-    entries: Iterable[JournalEntry], media: Media, taxa: Taxa, *, event_gap_s: float = EVENT_GAP_S
+    entries: Iterable[JournalEntry],
+    media: Media,
+    taxa: Taxa,
+    *,
+    event_gap_s: float = EVENT_GAP_S,
+    event_of: Callable[[str], EventEntry | None] | None = None,
 ) -> Iterator[Sighting]:
     """What is said of each frame. Rows of the journal that are damaged are left out: nothing is known of them.
 
@@ -114,6 +128,7 @@ def sightings(
         media: finds the files.
         taxa: what labels mean.
         event_gap_s: frames of one camera that are further apart belong to two events, seconds.
+        event_of: what the journal knows of an event, by its id; None: nothing.
 
     Raises:
         OSError: a copy of a picture cannot be written.
@@ -130,18 +145,44 @@ def sightings(
             begun, before = latest.get(medium.camera, ("", _EPOCH))
             event_id = begun if begun and answer.captured_at - before <= gap else answer.frame_id
             latest[medium.camera] = event_id, answer.captured_at
-        label = answer.label if answer.label is not None and answer.label.strip() else None
-        subject = Kind.UNCLASSIFIED if label is None else taxa.kind(label, unknown=answer.level == ROOT)
-        yield Sighting(
-            entry,
-            medium,
-            event_id,
-            label,
-            kind=subject if answer.final else Kind.UNCLASSIFIED,
-            subject=subject,
-            scientific_name="" if label is None else taxa.scientific_name(label),
-            box=_box(entry, medium),
-        )
+        whole = event_of(entry.event) if event_of is not None and entry.event else None
+        if whole is not None and (entry.device.reason is Reason.EVENT or whole.event.origin is Origin.CLOUD):
+            of_event = _sighting(_with_word(entry, whole.event), medium, event_id, taxa)
+            yield replace(_sighting(entry, medium, event_id, taxa), event=of_event)
+        else:
+            yield _sighting(entry, medium, event_id, taxa)
+
+
+def _sighting(entry: JournalEntry, medium: Medium, event_id: str, taxa: Taxa) -> Sighting:
+    answer = entry.answer
+    label = answer.label if answer.label is not None and answer.label.strip() else None
+    subject = Kind.UNCLASSIFIED if label is None else taxa.kind(label, unknown=answer.level == ROOT)
+    return Sighting(
+        entry,
+        medium,
+        event_id,
+        label,
+        kind=subject if answer.final else Kind.UNCLASSIFIED,
+        subject=subject,
+        scientific_name="" if label is None else taxa.scientific_name(label),
+        box=_box(entry, medium),
+    )
+
+
+def _with_word(entry: JournalEntry, event: Event) -> JournalEntry:
+    """What is known of a frame, with the last word on its event as that on the frame."""
+    said = replace(
+        entry.answer,
+        label=event.label,
+        level=event.level,
+        confidence=event.confidence,
+        origin=event.origin,
+        final=event.final,
+        reason=event.reason,
+    )
+    if event.origin is Origin.CLOUD:
+        return replace(entry, answer=said, cloud=said, cloud_top_k=event.top_k)
+    return replace(entry, answer=said, top_k=event.top_k)
 
 
 def _box(entry: JournalEntry, medium: Medium) -> Box | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -12,6 +13,7 @@ from edge_sdk.alerts.alert import Kind, Phase
 from edge_sdk.alerts.judge import Condition, Judge
 from edge_sdk.errors import ConfigError
 from edge_sdk.testing import FakeClock
+from edge_sdk.types import Event, Reason
 
 OFFLINE = Condition(Kind.FAULT, "link", "link: offline")
 SPENT = Condition(Kind.BUDGET, "5MB/day", "budget: 95% of 5MB/day is spent")
@@ -121,3 +123,15 @@ def test_rules_need_names_that_differ() -> None:
         judge()
     with pytest.raises(ConfigError, match="list of AlertRule"):
         judge("fox")  # type: ignore[arg-type]
+
+
+def test_an_event_that_is_answered_as_a_whole_is_told_once() -> None:
+    first, last, sure = answer("fox"), answer("fox"), AlertRule(("fox",), provisional=True)
+    at = first.captured_at
+    event = Event("e1", "cam", at, at, 2, "fox", 0.9, first.frame_id, final=False, revision=0)
+    frames = [replace(one, label="deer", final=False, reason=Reason.EVENT, event=event) for one in (first, last)]
+    settled = replace(first, final=True, event=replace(event, label="fox", final=True, revision=1))
+    early, late = judge(sure), judge(AlertRule(("fox",)))
+    assert [len(early.answer(one)) for one in (*frames, settled)] == [1, 0, 0]
+    assert [len(late.answer(one)) for one in (*frames, settled)] == [0, 0, 1]
+    assert early.last is not None and early.last.label == "fox"

@@ -69,3 +69,12 @@ def test_a_reader_that_has_seen_enough(state: Path) -> None:
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=100)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 1
+
+
+def test_events_are_a_line_each(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(cli, "edge-sdk", ["journal", "--state", str(state), "--events", "--limit", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 and all(line.endswith(", 1 frame") for line in lines)
+    assert run(cli, "edge-sdk", ["journal", "--state", str(state), "--events", "--json"]) == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(found) == 5 and all(one["ended"] and one["event"]["frames"] == 1 for one in found)
