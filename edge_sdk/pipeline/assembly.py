@@ -117,19 +117,19 @@ def assemble(settings: Settings) -> Parts:
     bundle = settings.bundle if isinstance(settings.bundle, Bundle) else open_bundle(settings.bundle)
     policy, labels = bundle.policy, bundle.manifest.labels
     new_exits(settings, bundle)  # the arguments alone can be used
-    state = _state_folder(settings.state_dir, bundle.manifest.name)
-    remote = RemoteLayer(
-        RemoteStore(settings.remote, state, settings.security, settings.cloud or "", settings.clock.wall_s),
-        lambda wanted: new_exits(wanted, bundle),
-    )
-    settings = remote.over(settings)
-    rules, prior = new_rules(settings, bundle, state), _prior(settings, bundle)
-    naming = Naming(bundle.taxonomy, policy.rollup)
+    prior, naming = _prior(settings, bundle), Naming(bundle.taxonomy, policy.rollup)
     power = settings.power or PowerModel(0.0)
     clock, version = settings.clock, bundle.manifest.answers_as
     late = LateAnswers(settings.on_answer)
     with ExitStack() as opened:
         model = opened.enter_context(LittleModel(bundle, threads=settings.threads, runtime=settings.runtime))
+        state = _state_folder(settings.state_dir, bundle.manifest.name)
+        remote = RemoteLayer(
+            RemoteStore(settings.remote, state, settings.security, settings.cloud or "", clock.wall_s),
+            lambda wanted: new_exits(wanted, bundle),
+        )
+        settings = remote.over(settings)
+        rules = new_rules(settings, bundle, state)
         ballast = Ballast(state / "ballast")
         ballast.keep()
         store = opened.enter_context(

@@ -146,6 +146,13 @@ class EventDesk:
         if self.as_a_whole:
             self._ledger.count_exits(visit.frames - case.counted)
 
+    def review(self) -> None:
+        """The rules have changed: pictures of open events that may not wait any more go, and others begin to."""
+        for case in self._cases.values():
+            if self.as_a_whole and case.event.revision == 0:
+                case.decision = self._decision(case.mean, case.prediction)
+                self._keep(case, case.frame, copy=False)
+
     def _stands(self, visit: Visit, frame: Frame, prediction: Prediction, record: FrameRecord) -> _Case:
         """How the event stands with this frame; its best picture is kept where it would travel."""
         case = self._cases.get(visit.event_id)

@@ -138,6 +138,7 @@ class Walk:
         self.rules, self._parts.desk.exits = rules, rules.events
         archive = settings.storage.archive_rule
         self._parts.admission.renew(settings.preferences, crop=archive is not None and archive.crop)
+        self._parts.desk.review()
 
     def _work(self) -> None:
         self.advance()

@@ -256,6 +256,26 @@ def test_a_new_threshold_holds_for_the_event_that_is_open(tmp_path: Path) -> Non
     assert not files(tmp_path, "frames") and not files(tmp_path, "pending")
 
 
+def test_a_stricter_rule_holds_for_the_picture_of_an_event_that_is_open(tmp_path: Path) -> None:
+    with classifier(tmp_path) as edge:
+        edge.classify(frame(UNSURE))
+        assert len(files(tmp_path, "pending")) == 1
+        edge.reconfigure(archive="10MB, never: fox")
+        assert not files(tmp_path, "pending")
+        edge.reconfigure(archive=None)
+        assert len(files(tmp_path, "pending")) == 1
+        edge.reconfigure(preferences=Preferences(never_upload=("fox",)))
+        assert not files(tmp_path, "pending")
+    (event,) = edge.events()
+    assert event.reason is Reason.PRIVATE and not files(tmp_path, "frames")
+
+
+def test_audits_of_events_are_not_drawn_and_the_log_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with classifier(tmp_path, preferences=Preferences(audit=1.0)) as edge:
+        edge.classify(frame(SURE))
+    assert edge.lifetime_usage.offloads == 0 and "no audits are drawn" in caplog.text
+
+
 def test_the_rules_temperature_is_that_of_the_mean(tmp_path: Path) -> None:
     with classifier(tmp_path, with_rule(temperature=0.5, threshold=0.45, best=1)) as edge:
         edge.classify(frame(UNSURE))
