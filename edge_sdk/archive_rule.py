@@ -48,7 +48,7 @@ class ArchiveRule:
         max_bytes: most bytes of pictures. The least interesting and oldest go first.
         max_age_s: seconds for which a picture is kept; None: no limit.
         exits: pictures of frames that exit.
-        classes: the same by the device's class, in place of `exits`.
+        classes: the same by the little model's likeliest class, in place of `exits`.
         offloads: pictures of frames that went to the cloud.
         audits: pictures of confident frames that were sent to measure accuracy.
         never_store: classes whose frames are on no disk: they are not archived, and an unsure one exits

@@ -18,6 +18,7 @@ import click
 from cloud_server.local_big import local_big
 from edge_sdk import (
     Alerts,
+    Blur,
     Camera,
     EdgeClassifier,
     EventSettings,
@@ -32,7 +33,7 @@ from edge_sdk.camera.gate import MotionSettings
 from edge_sdk.cli.alerts import MQTT, WEBHOOK, open_channels, rules_for
 from edge_sdk.cli.options import FILE, FOLDER, bundle_option, from_file, label_map_option, out_option, writable
 from edge_sdk.cli.tables import read_place
-from edge_sdk.config import UplinkSettings
+from edge_sdk.config import StorageSettings, UplinkSettings
 from edge_sdk.errors import ConfigError
 from edge_sdk.model.default_runtime import check_runtime
 from edge_sdk.redaction import without_secrets
@@ -51,6 +52,8 @@ UPLOAD = "Hard limits on what is sent, such as 5MB/day or 5MB/day,100MB/month,20
 CLOUD_COMPUTE = "Hard limit on the big model's multiply-accumulates, such as 10TMAC/day; none: no limit."
 COMPUTE = "Hard limit on the device's own work, such as 2GMAC/s, 10TMAC/day or 3kJ/h; none: no limit."
 PRIVATE = "A class whose frames never leave the device, such as person; may be repeated."
+ARCHIVE = 'Keep pictures by a rule, such as "1GB, 90 days, exits: one per event, never: person".  [default: none]'
+BLUR = "A class, such as person: what moves is pixelated before a picture is stored or sent; may be repeated."
 WATTS = "Power of this device while its model runs, for a --compute-budget in joules."
 INTERFACE = "Network interface that leads to the cloud, such as wwan0: all bytes that it sends count."
 GATE = "Motion gate: on videos and live cameras but not on photos (auto), on photos too (on), or none (off)."
@@ -99,6 +102,8 @@ TOKEN = "File with this device's token, readable by its owner only.  [default: t
 @click.option("--interface", help=INTERFACE)
 @click.option("--proxy", envvar="EDGE_SDK_PROXY", help=PROXY)
 @click.option("--never-upload", multiple=True, metavar="CLASS", help=PRIVATE)
+@click.option("--archive", metavar="RULE", help=ARCHIVE)
+@click.option("--blur", multiple=True, metavar="CLASS", help=BLUR)
 @click.option("--gate", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True, help=GATE)
 @click.option("--view", type=click.Choice([view.value for view in View]), help=VIEW)
 @click.option("--send", type=click.Choice(["frame", "region"]), help=SEND)
@@ -132,6 +137,8 @@ def main(
     interface: str | None,
     proxy: str | None,
     never_upload: tuple[str, ...],
+    archive: str | None,
+    blur: tuple[str, ...],
     gate: str,
     view: str | None,
     send: str | None,
@@ -188,6 +195,8 @@ def main(
                     # The simulated camera shows hours within seconds: no use in spreading the budget over the day.
                     initial_credit=1.0 if url.startswith("simulated:") else 0.1,
                 ),
+                storage=StorageSettings(archive=archive),
+                blur=Blur(blur) if blur else None,
                 power=None if watts is None else PowerModel(watts),
                 uplink=UplinkSettings(interface=interface, proxy=proxy),
                 security=Security(ca=ca, cert=cert, key=key, token_file=token_file, insecure=insecure),

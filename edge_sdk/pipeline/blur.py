@@ -13,7 +13,7 @@ from edge_sdk.types import Frame, Image, Prediction, Region
 
 _log = logging.getLogger(__name__)
 
-_MARGIN = 0.25
+_MARGIN = 0.5
 """On each side of a region: the mask of movement may leave out what stands still of a subject."""
 
 
@@ -36,7 +36,7 @@ class Blur:
 
     Attributes:
         classes: where the little model's probabilities of these sum to `above` or more, the frame's regions are
-            blurred: where the motion gate saw movement, and a fourth of that on each side. The whole frame, where there
+            blurred: where the motion gate saw movement, and half of that on each side. The whole frame, where there
             is no region.
         above: in (0, 1].
         detector: its boxes are blurred on every picture, whatever the little model says; None: none.
@@ -74,13 +74,18 @@ class Blur:
         if unknown := sorted(set(self.classes).difference(labels)):
             raise ConfigError(f"expected classes of the bundle ({', '.join(labels)}) in Blur; got {', '.join(unknown)}")
 
-    def of(self, frame: Frame, prediction: Prediction) -> Frame:
-        """The frame as it may be written and sent; the same where nothing is to be blurred."""
+    def of(self, frame: Frame, prediction: Prediction | None) -> Frame:
+        """The frame as it may be written and sent; the same where nothing is to be blurred.
+
+        Args:
+            frame: as the camera gave it.
+            prediction: the little model's; None: nothing is known of the frame, and all of it is blurred.
+        """
         height, width = frame.image.shape[:2]
         everything = Region(0, 0, width, height, 1.0)
         image = frame.image
-        if self._shows(prediction):
-            regions = (everything,) if self.whole or not frame.regions else frame.regions
+        if prediction is None or self._shows(prediction):
+            regions = (everything,) if prediction is None or self.whole or not frame.regions else frame.regions
             image = pixelate(image, regions, self.cells, margin=_MARGIN)
         if self.detector is not None:
             try:

@@ -254,6 +254,15 @@ class EdgeClassifier(Status):
             return self._parts.late.wait_for(frame.frame_id)
         return nullcontext()
 
+    def blurred(self, frame: Frame) -> Frame:
+        """The frame as `blur` lets it be stored and sent, for programs that write or show pictures themselves.
+
+        Args:
+            frame: the last that was answered (that `watch` gave); of any other nothing is known any more, and all of it
+                is blurred.
+        """
+        return self._walk.blurred(frame)
+
     def reconfigure(
         self,
         *,

@@ -37,6 +37,8 @@ class Walk:
         self.rules = parts.rules
         self._clock_told = False
         self._compared = False  # the bundle with the frames that come
+        self._blur = settings.blur
+        self._last: tuple[str, Prediction] | None = None  # what the last frame was taken for
         # One frame at a time, and not while settings change.
         self.turn = OwnLock(threading.Lock(), "an EdgeClassifier")
         self._thread = EventThread(lambda: parts.events.due_s - self._clock.steady_s(), self._work)
@@ -64,6 +66,7 @@ class Walk:
             prediction = run.prediction
             if parts.prior is not None:  # a note says that the time is wrong
                 prediction = parts.prior.applied(prediction, None if note else frame.captured_at.month)
+            self._last = frame.frame_id, prediction
             visit = self._join(frame, prediction, trigger)
             event_id = "" if visit is None else visit.event_id
             if visit is not None and parts.desk.as_a_whole:
@@ -104,6 +107,13 @@ class Walk:
         if self.rules.frames.is_private(prediction):
             return Draw(0.0, False)
         return self.rules.audits.draw(unit_id, prediction.confidence, visit)
+
+    def blurred(self, frame: Frame) -> Frame:
+        """The frame as it may be stored; of any but the last that was answered, all of it is blurred."""
+        if self._blur is None:
+            return frame
+        frame_id, prediction = self._last or ("", None)
+        return self._blur.of(frame, prediction if frame_id == frame.frame_id else None)
 
     def passed_over(self, frame: Frame) -> None:
         """A frame is not looked at; it shows that time has passed."""

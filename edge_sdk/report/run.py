@@ -46,7 +46,8 @@ class RunReport:
         self._sheet = ContactSheet()
 
     def add(self, frame: Frame, answer: Answer) -> None:
-        """Record the device's answer on a frame."""
+        """Record the device's answer on a frame, the last that was answered; it is shown as `blur` lets it be."""
+        frame = self._edge.blurred(frame)
         self._display.show(frame, answer)
         self._scorecard.add(frame, answer)
         self._history.add(frame, answer, self._edge.usage.since(self._start))

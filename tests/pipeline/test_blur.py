@@ -44,9 +44,9 @@ def test_regions_are_blurred_with_a_margin_where_the_classes_sum_to_the_bound() 
     blur, one = Blur(("person", "child"), above=0.3), frame(REGION)
     assert blur.of(one, said(0.29)) is one
     after = blur.of(one, said(0.31))
-    assert changed(one, after) == (30, 30, 90, 90)
+    assert changed(one, after) == (20, 20, 100, 100)
     assert (after.frame_id, after.regions, after.captured_at) == (one.frame_id, one.regions, one.captured_at)
-    assert len(np.unique(after.image[30:90, 30:90].reshape(-1, 3), axis=0)) <= 36
+    assert len(np.unique(after.image[20:100, 20:100].reshape(-1, 3), axis=0)) <= 36
 
 
 def test_all_of_it_is_blurred_where_nothing_is_known_or_where_that_is_wanted() -> None:
@@ -56,11 +56,16 @@ def test_all_of_it_is_blurred_where_nothing_is_known_or_where_that_is_wanted() -
         assert len(np.unique(after.image.reshape(-1, 3), axis=0)) <= 36
 
 
+def test_of_a_frame_of_which_nothing_is_known_all_is_blurred() -> None:
+    one = frame(REGION)
+    assert changed(one, Blur().of(one, None)) == (0, 0, 160, 120)
+
+
 def test_a_detector_looks_at_every_picture_as_it_is() -> None:
     finder = Finder(Region(0, 0, 10, 10, 1.0))
     one = frame(REGION)
     assert changed(one, Blur((), detector=finder).of(one, said(0.9))) == (0, 0, 10, 10)
-    assert changed(one, Blur(detector=finder).of(one, said(0.9))) == (0, 0, 90, 90)
+    assert changed(one, Blur(detector=finder).of(one, said(0.9))) == (0, 0, 100, 100)
     assert all(image is one.image for image in finder.seen) and len(finder.seen) == 2
 
 

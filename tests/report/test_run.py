@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from rich.console import Console
 
-from edge_sdk import EdgeClassifier, Frame
+from edge_sdk import Blur, EdgeClassifier, Frame
 from edge_sdk.pipeline.events import EventSettings
 from edge_sdk.report.run import RunReport
 from edge_sdk.testing import FakeRuntime, FakeTransport, write_fake_bundle
@@ -54,6 +55,21 @@ def test_it_counts_one_run_and_draws_it(edge_on: Made, tmp_path: Path) -> None:
         assert (tmp_path / "summary.png").read_bytes().startswith(b"\x89PNG")
         assert f"picture: {tmp_path / 'summary.png'}" in said
     assert edge.lifetime_usage.frames == 6
+
+
+def test_nothing_is_shown_or_asked_about_that_is_to_be_blurred(edge_on: Made, tmp_path: Path) -> None:
+    noise = Frame(np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8), truth="dark")
+    for blur, few in ((None, False), (Blur(("dark", "bright"), above=0.9), True)):
+        with edge_on(threshold=0.0, blur=blur) as edge:
+            report = RunReport(edge, "a run", Console(file=io.StringIO()))
+            with patch.object(report._scorecard, "add") as judged, patch.object(report._sheet, "see") as seen:
+                report.add(noise, edge.classify(noise))
+            for call in (judged, seen):
+                shown = call.call_args.args[0].image
+                assert (len(np.unique(shown.reshape(-1, 3), axis=0)) <= 36) == few
+            other = edge.blurred(frame(3, "dark"))
+            assert (len(np.unique(edge.blurred(Frame(noise.image)).image.reshape(-1, 3), axis=0)) <= 36) == few
+            assert other.image.shape == (48, 64, 3)
 
 
 def test_late_answers_revise_the_score(edge_on: Made, tmp_path: Path) -> None:
