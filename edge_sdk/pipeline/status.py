@@ -156,8 +156,8 @@ class Status:
     def evidence(self) -> Evidence:
         """What the audits say of the frames that exit, and whether calibration's promise still holds.
 
-        Needs `Preferences.audit` above 0 and a cloud. It is of this version of the bundle alone. Reads the journal: a
-        second for each million frames.
+        Needs `Preferences.audit` above 0 and a cloud. It is of this version of the bundle alone. Reads the journal:
+        three seconds of a desktop processor for each million frames.
 
         Raises:
             StorageError: the journal cannot be read.

@@ -7,10 +7,13 @@ a device's whole life needs no more than this and the journal.
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
+
+import numpy as np
 
 from edge_sdk.store.schema import OPEN, State, moment
 from edge_sdk.types import Reason
@@ -129,37 +132,60 @@ def read_audits(connection: sqlite3.Connection, model: str) -> Audits:
     Raises:
         sqlite3.Error: the file cannot be read.
     """
-    any_yet = "SELECT 1 FROM frames WHERE audit_chance IS NOT NULL UNION ALL SELECT 1 FROM audits LIMIT 1"
-    if connection.execute(any_yet).fetchone() is None:
-        return Audits((), (), ())
-    gone = _read_counts(connection.execute(f"SELECT {_NAMES} FROM audits WHERE model = ?", [model]))
-    there = connection.execute(f"SELECT {_COUNTS} FROM frames WHERE {_COUNTED} AND model = ? GROUP BY 1, 2", [model])
-    counts = _sum((*gone, *_read_counts(there)))
-    before = sum(one.frames for one in gone if one.chance > 0)
-    drawn = sum(one.drawn for one in gone if one.chance > 0)
-    numbered = (
-        "SELECT row_number() OVER (ORDER BY number) AS place, * FROM frames WHERE audit_chance > 0 AND model = ? "
-        "AND label IS NOT NULL"
+    gone = tuple(_counts(row) for row in connection.execute(f"SELECT {_NAMES} FROM audits WHERE model = ?", [model]))
+    counted = np.fromiter(
+        connection.execute(
+            f"SELECT number, coalesce(audit_chance, {OTHERS}) FROM frames WHERE {_COUNTED} AND model = ? "
+            "ORDER BY number",
+            [model],
+        ),
+        np.dtype([("number", np.int64), ("chance", np.float64)]),
     )
-    found = connection.execute(
-        f"SELECT frame_id, place, audit_chance, captured_us, utc_offset_s, {_DEVICE}, {_BIG}, truth, picture "
-        f"FROM ({numbered}) WHERE {_DIFFERS} ORDER BY place",
-        [model],
+    details = (
+        f"SELECT number, audit_chance, {_ANSWERED}, {OPEN}, {_DIFFERS}, truth, {_DEVICE}, {_BIG}, frame_id, "
+        "captured_us, utc_offset_s, picture FROM frames WHERE audit AND audit_chance > 0 AND model = ? "
+        "AND label IS NOT NULL ORDER BY number"
     )
-    differences = tuple(
-        Difference(frame_id, before + place, chance, moment(us, offset_s), label, big or "", truth, picture)
-        for frame_id, place, chance, us, offset_s, label, big, truth, picture in found
+    audited = connection.execute(details, [model]).fetchall() if len(counted) else []
+    covered = counted["number"][counted["chance"] > 0]
+    before, drawn = (sum(getattr(one, name) for one in gone if one.chance > 0) for name in ("frames", "drawn"))
+    places = before + np.searchsorted(covered, [number for number, *_ in audited], side="right")
+    there = Counter(counted["chance"].tolist())
+    frames = (AuditCounts(chance, number) for chance, number in there.items())
+    starts = ((number // EVERY, int(place)) for number, place in enumerate(places, drawn + 1) if number % EVERY == 0)
+    return Audits(
+        _sum((*gone, *frames, *map(_one, audited))),
+        gone,
+        tuple(_difference(row, int(place)) for row, place in zip(audited, places, strict=True) if row[4]),
+        tuple(starts),
     )
-    started = connection.execute(
-        f"SELECT (nth + ?) / {EVERY}, place FROM (SELECT place, row_number() OVER (ORDER BY place) AS nth "
-        f"FROM ({numbered}) WHERE audit) WHERE (nth + ?) % {EVERY} = 0 ORDER BY place",
-        [drawn, model, drawn],
-    )
-    return Audits(counts, gone, differences, tuple((number, before + place) for number, place in started))
 
 
-def _read_counts(rows: Iterable[Sequence[Any]]) -> tuple[AuditCounts, ...]:
-    return tuple(AuditCounts(float(chance), *map(int, numbers)) for _, chance, *numbers in rows)
+def _counts(row: Sequence[Any]) -> AuditCounts:
+    return AuditCounts(float(row[1]), *map(int, row[2:]))
+
+
+def _one(row: Sequence[Any]) -> AuditCounts:
+    """What one audited frame adds beside itself."""
+    _, chance, answered, waits, differs, truth, device, big = row[:8]
+    known = truth is not None
+    return AuditCounts(
+        chance,
+        drawn=1,
+        answered=int(answered),
+        waiting=int(waits),
+        differ=int(differs),
+        labelled=int(known),
+        wrong=int(known and truth != device),
+        lost=int(differs and truth == big),
+        won=int(differs and truth == device),
+        open=int(differs and not known),
+    )
+
+
+def _difference(row: Sequence[Any], place: int) -> Difference:
+    _, chance, *_, truth, device, big, frame_id, us, offset_s, picture = row
+    return Difference(frame_id, place, chance, moment(us, offset_s), device, big or "", truth, picture)
 
 
 def _sum(counts: Iterable[AuditCounts]) -> tuple[AuditCounts, ...]:
