@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from edge_sdk.budget.limits import Budget, Resource
     from edge_sdk.budget.usage import BudgetState, Usage
     from edge_sdk.camera import Camera, Fault, open_camera
+    from edge_sdk.camera.detector import Detector
     from edge_sdk.camera.gate import MotionGate
     from edge_sdk.config import PowerModel, RemoteSettings, ReportSettings, StorageSettings, UplinkSettings
     from edge_sdk.durable.clock import Clock
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     )
     from edge_sdk.link.transport import Transport
     from edge_sdk.model.bundle import Bundle, open_bundle
+    from edge_sdk.model.bundle_detector import BundleDetector
     from edge_sdk.model.little import LittleModel
     from edge_sdk.model.policy import Preferences
     from edge_sdk.model.priors import Place
@@ -59,11 +61,13 @@ __all__ = [
     "Budget",
     "BudgetState",
     "Bundle",
+    "BundleDetector",
     "BundleError",
     "Camera",
     "CameraError",
     "Clock",
     "ConfigError",
+    "Detector",
     "EdgeClassifier",
     "EdgeError",
     "Event",
@@ -111,11 +115,13 @@ _HOME = {
     "Budget": "budget.limits",
     "BudgetState": "budget.usage",
     "Bundle": "model.bundle",
+    "BundleDetector": "model.bundle_detector",
     "BundleError": "errors",
     "Camera": "camera",
     "CameraError": "errors",
     "Clock": "durable.clock",
     "ConfigError": "errors",
+    "Detector": "camera.detector",
     "EdgeClassifier": "pipeline.classifier",
     "EdgeError": "errors",
     "Event": "types",

@@ -68,16 +68,20 @@ def from_bgr(image: object) -> Image:
     return np.ascontiguousarray(check_image(image, order="BGR")[:, :, ::-1])
 
 
+MOST_REGIONS = 4
+"""Regions of one frame at most: the first ones."""
+
+
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A part of a frame that moved: the box around one subject, in pixels of the full frame.
+    """A part of a frame that moved, or that a detector found: the box around one subject, in pixels of the full frame.
 
     Attributes:
         x: left edge.
         y: upper edge.
         width: at least 1.
         height: at least 1.
-        score: share of the frame's moving area that is this subject's, in (0, 1].
+        score: share of the frame's moving area that is this subject's, in (0, 1]; of a detector, how sure it is.
         held: nothing moves now: it is where something moved a moment ago.
     """
 
@@ -112,7 +116,8 @@ class Frame:
         truth: the true label, where the source knows it (the simulated camera, a folder of folders).
         still: it is a photo, not a picture of a video: the motion gate lets it through.
         note: a remark that the journal keeps, such as that the camera's clock was not set.
-        regions: where something moved, the largest first; empty where nothing is known of it. `watch` fills it in.
+        regions: where something moved, the largest first, or what a detector found, the surest first; empty where
+            nothing is known of it. `watch` fills in the gate's, which go before those that are given.
 
     Raises:
         ImageError: a value is not as described.

@@ -10,16 +10,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_sdk.camera.burst_background import BurstBackground
 from edge_sdk.camera.regions import find_regions
+from edge_sdk.camera.small_picture import brightness_factor, shrink
 from edge_sdk.errors import ConfigError
-from edge_sdk.types import Frame, Image, Region
+from edge_sdk.types import Frame, Region
 
 _FIRST_NOISE = 4.0
 _MOST_NOISE = 40.0
 _WINDOW = 9
-_MEDIAN_CELL = 8
 _CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
-_GAINS = (0.5, 2.0)
 # After a long gap the newest picture, with whatever stands in it, must not become the background all at once.
 _LONGEST_STEP_S = 5.0
 
@@ -61,6 +61,8 @@ class MotionSettings:
         hold_frames: number of frames after motion that are let through too.
         heartbeat_s: longest time without a frame that is let through, seconds.
         photos: compare photos too (`Frame.still`), as for a series taken at fixed times. False: all are let through.
+        bursts: find regions in the photos that are let through, by those of the camera's last triggers
+            (`edge_sdk.camera.burst_background`).
     """
 
     side: int = 160
@@ -74,6 +76,7 @@ class MotionSettings:
     hold_frames: int = 2
     heartbeat_s: float = 30.0
     photos: bool = False
+    bursts: bool = True
 
     def __post_init__(self) -> None:
         for name in ("min_step", "noise_factor", "min_area", "background_s", "absorb_s", "heartbeat_s"):
@@ -98,7 +101,8 @@ class GateResult:
         reason: why.
         changed: part of the picture that differs from the background, in [0, 1].
         regions: where something moved, the largest first, several for separate subjects. After motion (`HOLD`) those of
-            the latest motion, marked as held, unless it is more than 5 s ago; none for any other reason.
+            the latest motion, marked as held, unless it is more than 5 s ago. Of a photo (`PHOTO`) where it differs
+            from the camera's last photos. None for any other reason.
     """
 
     admitted: bool
@@ -121,7 +125,7 @@ class MotionGate:
     A frame with motion has regions, the boxes around what moved (`edge_sdk.camera.regions`).
 
     Photos (`Frame.still`) are let through: a camera that is triggered takes them for a reason, and a burst of three is
-    no video.
+    no video. Where one differs from what the camera's last triggers showed, it has regions too.
 
     Not safe for use from several threads at once.
 
@@ -139,6 +143,7 @@ class MotionGate:
         self._before: datetime | None = None
         self._admitted_at = datetime.min.replace(tzinfo=UTC)
         self._last: GateResult | None = None
+        self._bursts = BurstBackground(side=self._settings.side)
         self.seen = self.passed_over = 0
 
     @property
@@ -150,7 +155,8 @@ class MotionGate:
         """Whether the frame is worth the little model's look."""
         self.seen += 1
         if frame.still and not self._settings.photos:
-            self._last = GateResult(True, GateReason.PHOTO, 1.0)
+            regions = self._bursts.regions(frame) if self._settings.bursts else ()
+            self._last = GateResult(True, GateReason.PHOTO, 1.0, regions)
             return True
         self._last = result = self._judge(frame)
         self.passed_over += not result.admitted
@@ -162,7 +168,7 @@ class MotionGate:
     def _judge(self, frame: Frame) -> GateResult:
         settings = self._settings
         step_s = (frame.captured_at - self._before).total_seconds() if self._before is not None else 0.0
-        small = _shrink(frame.image, settings.side)
+        small = shrink(frame.image, settings.side)
         if frame.image.shape != self._shape or step_s <= 0:
             first = not self._shape
             self._learn(small, frame.image.shape)
@@ -199,7 +205,7 @@ class MotionGate:
     def _compare(self, small: NDArray[np.uint8], step_s: float) -> tuple[float, float]:
         """Parts of the picture that differ: in all, and within the fullest window; then learn from the picture."""
         settings, background, noise = self._settings, self._background, self._noise
-        background *= _gain(small, background)
+        background *= brightness_factor(small, background)
         difference = cv2.absdiff(small.astype(np.float32), background)
         threshold = cv2.max(cv2.dilate(noise, _CROSS) * settings.noise_factor, self._least)
         moved = cv2.medianBlur(cv2.compare(difference, threshold, cv2.CMP_GT), 3)
@@ -222,23 +228,3 @@ class MotionGate:
             return count / moved.size, 0.0
         window = cv2.boxFilter(moved, cv2.CV_32F, (_WINDOW, _WINDOW), normalize=False)
         return count / moved.size, min(count, cv2.minMaxLoc(window)[1] / 255) / moved.size
-
-
-def _shrink(image: Image, side: int) -> NDArray[np.uint8]:
-    """A small, slightly blurred grey picture, `uint8 (h, w)`, its longer side at most `side`."""
-    height, width = image.shape[:2]
-    scale = min(1.0, side / max(height, width))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    grey = cv2.cvtColor(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), cv2.COLOR_RGB2GRAY)
-    return np.asarray(cv2.blur(grey, (3, 3)), np.uint8)
-
-
-def _gain(small: NDArray[np.uint8], background: NDArray[np.float32]) -> float:
-    """The common factor of brightness between the picture and the background: the median over a coarse grid."""
-    size = max(1, small.shape[1] // _MEDIAN_CELL), max(1, small.shape[0] // _MEDIAN_CELL)
-    now = cv2.resize(small, size, interpolation=cv2.INTER_LINEAR).astype(np.float32)
-    then = cv2.resize(background, size, interpolation=cv2.INTER_LINEAR)
-    ratios = ((now + 1) / (then + 1)).ravel()
-    gain = float(np.partition(ratios, ratios.size // 2)[ratios.size // 2])
-    # Within the rounding of 8 bits a factor means nothing; one that is far off is a change of scene.
-    return gain if abs(gain - 1) > 0.01 and _GAINS[0] < gain < _GAINS[1] else 1.0

@@ -6,10 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk.types import Region
-
-MOST = 4
-"""Regions of one frame at most: the largest."""
+from edge_sdk.types import MOST_REGIONS, Region
 
 
 def find_regions(
@@ -25,7 +22,7 @@ def find_regions(
         least: pixels of `moved` below which a part does not count; the largest always does.
 
     Returns:
-        at most `MOST` regions in pixels of the full frame; none where nothing moved.
+        at most `MOST_REGIONS` regions in pixels of the full frame; none where nothing moved.
     """
     small_height, small_width = moved.shape
     x0, y0, across, down = cv2.boundingRect(grown)
@@ -36,7 +33,7 @@ def find_regions(
     count, labels = cv2.connectedComponents(grown[near], connectivity=8, ltype=cv2.CV_32S)
     sizes = np.bincount(labels[moved[near] > 0], minlength=count).tolist()
     found: list[Region] = []
-    for part in sorted(range(1, count), key=sizes.__getitem__, reverse=True)[:MOST]:
+    for part in sorted(range(1, count), key=sizes.__getitem__, reverse=True)[:MOST_REGIONS]:
         if sizes[part] == 0 or (found and sizes[part] < least):
             break
         left, top, across, down = cv2.boundingRect((labels == part).view(np.uint8))

@@ -35,6 +35,15 @@ class CloseUp(NamedTuple):
         width, height = inside(self.width, self.height, across, down)
         return CloseUp(self.x + (self.width - width) // 2, self.y + (self.height - height) // 2, width, height)
 
+    def clip(self, region: Region) -> Region | None:
+        """What of a region of the picture lies in this part, in pixels of the part; None: nothing."""
+        left, top = max(region.x - self.x, 0), max(region.y - self.y, 0)
+        right = min(region.x + region.width - self.x, self.width)
+        bottom = min(region.y + region.height - self.y, self.height)
+        if left >= right or top >= bottom:
+            return None
+        return replace(region, x=left, y=top, width=right - left, height=bottom - top)
+
     def locate(self, region: Region, width: int, height: int) -> Region | None:
         """Where a region of the picture is in this part once that is scaled to `width` x `height` pixels.
 
@@ -48,12 +57,11 @@ class CloseUp(NamedTuple):
         Returns:
             in pixels of the scaled part; None where the region lies outside, or is all of the part.
         """
-        left, top = max(region.x - self.x, 0), max(region.y - self.y, 0)
-        right = min(region.x + region.width - self.x, self.width)
-        bottom = min(region.y + region.height - self.y, self.height)
-        if left >= right or top >= bottom:
+        cut = self.clip(region)
+        if cut is None:
             return None
-        x, y = left * width // self.width, top * height // self.height
+        right, bottom = cut.x + cut.width, cut.y + cut.height
+        x, y = cut.x * width // self.width, cut.y * height // self.height
         wide, high = -(-right * width // self.width) - x, -(-bottom * height // self.height) - y
         if (wide, high) == (width, height):
             return None

@@ -20,6 +20,7 @@ import re
 import shutil
 import tempfile
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -72,6 +73,15 @@ class Golden(msgspec.Struct, frozen=True):
         _check_file_name("image", self.image)
 
 
+class Task(StrEnum):
+    """What a network's outputs are."""
+
+    CLASSIFY = "classify"
+    """A logit for each label."""
+    DETECT = "detect"
+    """Candidates of a box and a score for each label (`edge_sdk.model.bundle_detector`)."""
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What a little model is (`manifest.json`).
 
@@ -80,7 +90,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         min_reader: the version of this format that a reader must know; a higher one than `READER` is refused.
         name: of the model.
         version: of the model.
-        labels: class names, in the order of the outputs; unique, two or more.
+        task: what the outputs are: "classify" or "detect".
+        labels: class names, in the order of the outputs; unique, two or more, of a detector one or more.
         input: what the network takes.
         macs: multiply-accumulates of one forward pass on one image.
         parameters: number of weights.
@@ -98,6 +109,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     min_reader: int = 1
     name: str
     version: str
+    task: Task = Task.CLASSIFY
     labels: tuple[str, ...]
     input: InputSpec
     macs: _Positive
@@ -123,13 +135,20 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         _check_file_name("model", self.model)
-        if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels) or "" in self.labels:
-            raise ValueError(f"expected two or more `labels`, unique and not empty; got {list(self.labels)}")
+        least, what = (2, "two") if self.task is Task.CLASSIFY else (1, "one")
+        if len(self.labels) < least or len(set(self.labels)) != len(self.labels) or "" in self.labels:
+            raise ValueError(f"expected {what} or more `labels`, unique and not empty; got {list(self.labels)}")
         if self.view not in tuple(View):
             raise ValueError(
                 f"expected `view` as one of {', '.join(View)}; got {self.view!r}, which may need a newer edge_sdk"
             )
-        if len(self.golden.logits) != len(self.labels):
+        numbers = len(self.golden.logits)
+        if self.task is Task.DETECT and (numbers == 0 or numbers % (4 + len(self.labels)) != 0):
+            raise ValueError(
+                f"expected {4 + len(self.labels)} numbers for each candidate in `golden.logits`, a box and a score "
+                f"for each label; got {numbers}"
+            )
+        if self.task is Task.CLASSIFY and numbers != len(self.labels):
             raise ValueError(
                 f"expected {len(self.labels)} numbers in `golden.logits`, one per label; got {len(self.golden.logits)}"
             )

@@ -1,7 +1,7 @@
 """The little model: a picture in, class probabilities out.
 
-A runtime (`edge_sdk.model.runtime`) runs the network; this module brings the picture, or its part around a region, to
-the input, checks the runtime against the bundle's golden picture, and turns logits into probabilities.
+A runtime runs the network (`edge_sdk.model.network`); this module chooses the picture, or its part around a region, and
+turns logits into probabilities.
 """
 
 from __future__ import annotations
@@ -16,12 +16,10 @@ from numpy.typing import NDArray
 
 from edge_sdk.errors import BundleError, EdgeError
 from edge_sdk.images.close_up import close_up
-from edge_sdk.images.scale import with_whole_rows
-from edge_sdk.model.bundle import Bundle, Manifest, open_bundle, read_golden
-from edge_sdk.model.default_runtime import default_runtime
-from edge_sdk.model.inputs import InputSpec, pixels_digest, place
+from edge_sdk.model.bundle import Bundle, Manifest, Task, open_bundle
 from edge_sdk.model.inputs import prepare as prepare
-from edge_sdk.model.runtime import Program, Runtime, ScalingProgram
+from edge_sdk.model.network import Network
+from edge_sdk.model.runtime import Runtime
 from edge_sdk.types import Image, Prediction, Region, View, check_pixels
 
 _Run = Callable[[Image], NDArray[np.float32]]
@@ -47,17 +45,14 @@ class LittleModel:
     def __init__(self, bundle: Bundle | str | Path, *, threads: int = 1, runtime: Runtime | None = None) -> None:
         self.bundle = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
         self.threads = threads
-        runner = default_runtime() if runtime is None else runtime
-        if runner.format != self.manifest.format:
+        if (task := self.manifest.task) is not Task.CLASSIFY:
             raise BundleError(
-                f"{self.bundle.path}: expected a bundle of format {runner.format!r}, which the runtime {runner.name!r} "
-                f"runs; got {self.manifest.format!r}, which needs a runtime of its own (runtime=...)"
+                f"{self.bundle.path}: expected the bundle of a classifier; its manifest says task {task.value!r} "
+                "(EdgeClassifier(detector=BundleDetector(...)) takes a detector)"
             )
-        self._runtime = runner
-        program = runner.load(self.bundle.model_path, self.manifest.input, threads)
-        run = _from_any_size(program, self.manifest.input)
-        _check_fit(self.bundle, program, run)
-        self._run: _Run | None = run
+        network = Network(self.bundle, threads=threads, runtime=runtime)
+        self._runtime = network.runtime
+        self._run: _Run | None = network.run
 
     @property
     def manifest(self) -> Manifest:
@@ -72,7 +67,7 @@ class LittleModel:
     @property
     def runtime(self) -> str:
         """Name of what runs it here, such as "native" (`edge_sdk._native`) or "executorch" (the Python package)."""
-        return self._runtime.name
+        return self._runtime
 
     @property
     def macs(self) -> int:
@@ -148,42 +143,3 @@ class LittleModel:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _from_any_size(program: Program, spec: InputSpec) -> _Run:
-    if spec.scaling == 1 or not isinstance(program, ScalingProgram):
-        return lambda image: program.forward(prepare(image, spec))
-    scaling, fill = program, spec.fill
-
-    def run(image: Image) -> NDArray[np.float32]:
-        cut, *part = place(check_pixels(image), spec)
-        return scaling.forward_scaled(with_whole_rows(cut), part, fill)
-
-    return run
-
-
-def _check_fit(bundle: Bundle, program: Program, run: _Run) -> None:
-    manifest, path = bundle.manifest, bundle.model_path
-    if (program.width, program.height) != (manifest.input.width, manifest.input.height):
-        raise BundleError(
-            f"{path}: expected an input of {manifest.input.width}x{manifest.input.height} as the manifest says; "
-            f"got {program.width}x{program.height}"
-        )
-    if program.outputs != len(manifest.labels):
-        raise BundleError(f"{path}: expected {len(manifest.labels)} outputs, one per label; got {program.outputs}")
-    golden = read_golden(bundle)
-    digest = pixels_digest(golden, manifest.input)
-    if manifest.golden.pixels not in ("", digest):
-        raise BundleError(
-            f"{path}: this install scales pictures wrongly: for {manifest.golden.image} expected pixels with sha256 "
-            f"{manifest.golden.pixels}; got {digest}. Build edge_sdk anew (edge_sdk/native)"
-        )
-    expected = np.array(manifest.golden.logits, np.float32)
-    differences = np.abs(run(golden) - expected)
-    worst = int(differences.argmax())  # a NaN counts as the largest
-    if not differences[worst] <= manifest.golden.tolerance:
-        raise BundleError(
-            f"{path}: the runtime computes wrong results on this processor: for {manifest.golden.image} expected the "
-            f"logit of {manifest.labels[worst]!r} within {manifest.golden.tolerance:.4g} of {expected[worst]:.4g}; "
-            f"it is {differences[worst]:.4g} off"
-        )

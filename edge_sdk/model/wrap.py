@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_sdk.errors import BundleError
-from edge_sdk.model.bundle import Bundle, Golden, Manifest, write_bundle
+from edge_sdk.model.bundle import Bundle, Golden, Manifest, Task, write_bundle
 from edge_sdk.model.inputs import InputSpec, golden_picture, prepare
 from edge_sdk.model.policy import Policy
 from edge_sdk.model.runtime import Runtime
@@ -31,6 +31,7 @@ def wrap_network(
     tolerance: float = 0.05,
     policy: Policy | None = None,
     view: View = View.FRAME,
+    task: Task | str = Task.CLASSIFY,
 ) -> Bundle:
     """Write a bundle around a network file. Its golden output is what the runtime computes here, now.
 
@@ -49,6 +50,7 @@ def wrap_network(
         tolerance: largest accepted absolute difference of a logit on another processor.
         policy: how to use it; None: the cautious `Policy()`.
         view: what of a frame the network looks at.
+        task: what the outputs are; a detector's are described in `edge_sdk.model.bundle_detector`.
 
     Raises:
         BundleError: the runtime cannot run the network, or gives NaN or infinity; the folder cannot be written.
@@ -73,5 +75,6 @@ def wrap_network(
         format=runtime.format,
         golden=Golden("golden.png", tuple(float(value) for value in logits), tolerance),
         view=view.value,
+        task=Task(task),
     )
     return write_bundle(path, model=network, manifest=manifest, golden=golden, policy=policy)

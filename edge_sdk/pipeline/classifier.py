@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from edge_sdk.archive_rule import ArchiveRule
+from edge_sdk.camera.detector import Detector
 from edge_sdk.camera.files import camera_of
 from edge_sdk.camera.gate import MotionGate
 from edge_sdk.config import PowerModel, RemoteSettings, ReportSettings, StorageSettings, UplinkSettings
@@ -58,6 +59,8 @@ class EdgeClassifier(Status):
         state_dir: folder of what must survive a restart: frames that wait, answers, what was spent. It belongs to one
             process at a time. Default: a folder for this bundle in the user's state folder.
         gate: lets `watch` pass over frames in which nothing moves; None: every frame is looked at.
+        detector: finds regions in frames of which the gate gives none, such as single photos; it is charged to the
+            compute budget. None: they have none.
         view: what of a frame the little model looks at where the gate says where something moved: the frame, its
             region, or both; None: what the bundle's manifest says.
         send: what of an unsure frame goes to the cloud where the gate says where something moved: the frame, or the
@@ -107,6 +110,7 @@ class EdgeClassifier(Status):
         cloud_budget: Budgets = None,
         state_dir: str | Path | None = None,
         gate: MotionGate | None = None,
+        detector: Detector | None = None,
         view: View | str | None = None,
         send: View | str | None = None,
         place: Place | str | None = None,
@@ -137,6 +141,7 @@ class EdgeClassifier(Status):
             cloud_budget=cloud_budget,
             state_dir=state_dir,
             gate=gate,
+            detector=detector,
             view=view,
             send=send,
             place=place,

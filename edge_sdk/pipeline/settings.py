@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_sdk.budget.limits import Budget, Resource, parse_budgets
+from edge_sdk.camera.detector import Detector
 from edge_sdk.camera.gate import MotionGate
 from edge_sdk.config import PowerModel, RemoteSettings, ReportSettings, StorageSettings, UplinkSettings, check_address
 from edge_sdk.durable.clock import Clock, SystemClock
@@ -57,6 +58,7 @@ class Settings:
     cloud_budget: Budgets = None
     state_dir: str | Path | None = None
     gate: MotionGate | None = None
+    detector: Detector | None = None
     view: View | str | None = None
     send: View | str | None = None
     place: Place | str | None = None
@@ -93,6 +95,8 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not isinstance(value, kinds):
                 raise ConfigError(f"expected {name} as a {kinds[0].__name__}; got {value!r}")
+        if self.detector is not None and not callable(getattr(self.detector, "detect", None)):
+            raise ConfigError(f"expected a detector with a method `detect` and `macs`; got {self.detector!r}")
         if self.view is not None and self.view not in tuple(View):
             raise ConfigError(f"expected view as one of {', '.join(View)}; got {self.view!r}")
         if self.send not in (None, View.FRAME, View.REGION):

@@ -3,8 +3,8 @@
 In this order:
 
 1. From 70% of a budget on, frames without motion of their own (the gate's heartbeat, and what it lets through after
-   motion has ended) are passed over, and of the frames that would be looked at twice (`View.BOTH`) only the region is
-   looked at.
+   motion has ended) are passed over, of the frames that would be looked at twice (`View.BOTH`) only the region is
+   looked at, and a detector is not asked.
 2. From 85% on, every second of the rest too.
 3. From 95% on, three of four.
 4. At the limit nothing runs: frames are answered without a label (`Reason.COMPUTE_SPENT`).
@@ -20,10 +20,12 @@ from itertools import count
 
 from edge_sdk.budget.ledger import Ledger
 from edge_sdk.budget.limits import Resource
+from edge_sdk.camera.detector import Detector
 from edge_sdk.camera.gate import GateReason
 from edge_sdk.config import PowerModel
+from edge_sdk.images.close_up import CloseUp
 from edge_sdk.model.little import LittleModel
-from edge_sdk.types import Image, Prediction, Region, View
+from edge_sdk.types import MOST_REGIONS, Image, Prediction, Region, View, check_pixels
 
 _STILL_FROM, _HALF_FROM, _QUARTER_FROM = 0.70, 0.85, 0.95
 _IDLE = (GateReason.HEARTBEAT, GateReason.HOLD)
@@ -62,7 +64,7 @@ class Throttle:
         self._view = View(model.manifest.view) if view is None else view
         self._ledger = ledger
         self._microwatts = power.active_watts * 1e6
-        self._run_s = _FIRST_RUN_S
+        self._run_s = self._detect_s = _FIRST_RUN_S
         self._number = count()
 
     def predict(self, image: Image, region: Region | None = None) -> Run | None:
@@ -91,6 +93,28 @@ class Throttle:
         if more > 0:
             self._ledger.charge(energy=more)
         return Run(prediction, len(looks) * self._model.macs, None if self._view is View.FRAME else region)
+
+    def detect(self, detector: Detector, image: Image) -> tuple[tuple[Region, ...], int]:
+        """What a detector finds, within the picture, and the multiply-accumulates that it took.
+
+        From 70% of a budget on, and where it does not pay, the detector is not asked: nothing is found, at no cost.
+
+        Raises:
+            ImageError: the picture is not an image.
+        """
+        height, width = check_pixels(image).shape[:2]
+        energy = round(self._microwatts * self._detect_s)
+        if self._share() >= _STILL_FROM or not self._ledger.try_spend(compute=detector.macs, energy=energy):
+            return (), 0
+        began_s = time.perf_counter()
+        found = detector.detect(image)[:MOST_REGIONS]
+        took_s = time.perf_counter() - began_s
+        self._detect_s += (took_s - self._detect_s) * _FOLLOW
+        if (more := round(self._microwatts * took_s) - energy) > 0:
+            self._ledger.charge(energy=more)
+        whole = CloseUp(0, 0, width, height)
+        clipped = (whole.clip(region) for region in found)
+        return tuple(region for region in clipped if region is not None), detector.macs
 
     def passes_over(self, reason: GateReason | None) -> bool:
         """Whether a frame gives way.

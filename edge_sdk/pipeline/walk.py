@@ -34,6 +34,7 @@ class Walk:
     def __init__(self, parts: Parts, settings: Settings) -> None:
         self._parts = parts
         self._clock, self._gap_s = settings.clock, settings.events.gap_s
+        self._detector = settings.detector
         self.rules = parts.rules
         self._clock_told = False
         self._compared = False  # the bundle with the frames that come
@@ -56,6 +57,7 @@ class Walk:
             if not self._compared:
                 self._compare_with(frame.source)
             note = frame.note or self._clock_note(frame)
+            frame, searched_macs = self._search(frame)
             run = parts.throttle.predict(frame.image, frame.region)
             if run is None:
                 parts.ledger.count_skipped()
@@ -73,7 +75,9 @@ class Walk:
                 record = self._record(
                     frame, run.region, prediction, Decision(True, Reason.EVENT, 0.0), trigger, event_id, note
                 )
-                parts.ledger.count_frame(exited=False, macs=run.macs)  # as an exit once its event is decided
+                parts.ledger.count_frame(
+                    exited=False, macs=run.macs + searched_macs
+                )  # as an exit once its event is decided
                 return parts.desk.answer(visit, frame, prediction, record)
             decision, item = self.rules.frames.decide(prediction), None
             audit = self._draw(frame.frame_id, prediction, decision, event_id)
@@ -97,8 +101,15 @@ class Walk:
             else:
                 answer = parts.answers.offloads(record, item)
             exited = item is None or decision.reason is Reason.AUDIT
-            parts.ledger.count_frame(exited=exited, offloaded=not answer.final, macs=run.macs)
+            parts.ledger.count_frame(exited=exited, offloaded=not answer.final, macs=run.macs + searched_macs)
             return answer
+
+    def _search(self, frame: Frame) -> tuple[Frame, int]:
+        """The frame with what the detector finds, where nothing is known of regions, and what that took."""
+        if self._detector is None or frame.regions:
+            return frame, 0
+        regions, macs = self._parts.throttle.detect(self._detector, frame.image)
+        return (replace(frame, regions=regions) if regions else frame), macs
 
     def _draw(self, unit_id: str, prediction: Prediction, decision: Decision, visit: str) -> Draw | None:
         """Whether a confident frame is sent all the same; None: it is not confident, or no audits were asked for."""

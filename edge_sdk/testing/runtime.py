@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk.model.bundle import Bundle, Golden, InputSpec, Manifest, write_bundle
+from edge_sdk.model.bundle import Bundle, Golden, InputSpec, Manifest, Task, write_bundle
 from edge_sdk.model.policy import Policy
 from edge_sdk.types import Image
 
@@ -70,6 +70,7 @@ def write_fake_bundle(
     size: tuple[int, int] = (32, 32),
     macs: int = 1000,
     policy: Policy | None = None,
+    task: Task = Task.CLASSIFY,
 ) -> Bundle:
     """Write a bundle that `FakeRuntime(logits)` runs.
 
@@ -80,12 +81,14 @@ def write_fake_bundle(
         size: width and height of the input, pixels.
         macs: what one forward pass counts against a compute budget.
         policy: how to use it; None: the cautious `Policy()`.
+        task: what the numbers are; of a detector, as `edge_sdk.model.bundle_detector` has them.
     """
     golden = np.full((size[1], size[0], 3), 200, np.uint8)
     said = tuple(float(value) for value in logits(golden))
     manifest = Manifest(
         name=Path(path).name,
         version="1",
+        task=task,
         labels=labels,
         input=InputSpec(*size, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
         macs=macs,

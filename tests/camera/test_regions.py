@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from edge_sdk.camera.regions import MOST, find_regions
-from edge_sdk.types import Region
+from edge_sdk.camera.regions import find_regions
+from edge_sdk.types import MOST_REGIONS, Region
 
 CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
 MASKS = st.tuples(st.integers(1, 12), st.integers(1, 12)).flatmap(
@@ -50,7 +50,7 @@ def test_the_regions_are_those_of_a_flood_fill(mask: NDArray[np.uint8], width: i
         box = (x, y, int(np.ceil(right - 1e-9)) - x, int(np.ceil(bottom - 1e-9)) - y)
         expected.append((size, box))
     sizes = sorted((size for size, _ in expected), reverse=True)
-    kept = [size for place, size in enumerate(sizes) if place == 0 or size >= least][:MOST]
+    kept = [size for place, size in enumerate(sizes) if place == 0 or size >= least][:MOST_REGIONS]
     assert len(found) == len(kept)
     boxes = [(region.x, region.y, region.width, region.height) for region in found]
     assert set(boxes) <= {box for _, box in expected}
