@@ -3,8 +3,8 @@
     edge-sdk photos --data FOLDER --out photos-model
     python benchmarks/region_footage.py --bundle photos-model/photos [--sheets FOLDER]
 
-The pictures are those below EDGE_SDK_DATA (default: ../shared/data). On `video/road.avi` the gate gives the regions, and
-every frame shows cars: an answer is right where it is a vehicle. The trap photos are of as many scenes as there are
+The pictures are those below EDGE_SDK_DATA (default: ../shared/data). On `video/road.avi` the gate gives the regions,
+and every frame shows cars: an answer is right where it is a vehicle. The trap photos are of as many scenes as there are
 photos, so nothing in the SDK finds a region in them: the boxes below were drawn by hand, and stand for a detector that
 errs nowhere. An answer is right where its group of ImageNet's classes is. `--sheets` draws what was looked at.
 """
