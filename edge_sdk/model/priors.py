@@ -16,7 +16,7 @@ the table has; classes that it lacks, such as "empty" or "person", keep the shar
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -191,17 +191,22 @@ class PlacePrior:
         self._table = table
         self._known: dict[tuple[tuple[str, ...], int | None, float], NDArray[np.float32]] = {}
 
-    def applied(self, prediction: Prediction, month: int | None) -> Prediction:
+    def applied(self, prediction: Prediction, month: int | None, never_less: Collection[str] = ()) -> Prediction:
         """The little model's prediction, given place and month.
 
         Args:
             prediction: what the image says.
             month: 1 to 12; None where the clock was not set: the mean over the year.
+            never_less: classes that place and month may make more probable alone, such as private ones: nobody shall
+                be uploaded because people are rare here.
         """
         if not self.rule.strength or not self._says_something:
             return prediction
-        chances = self._weighted(prediction.labels, prediction.probabilities, month, self.rule.strength)
-        return Prediction(prediction.labels, chances, prediction.energy)
+        labels, said = prediction.labels, prediction.probabilities
+        chances = self._weighted(labels, said, month, self.rule.strength)
+        if never_less:
+            chances = _at_least(chances, said, np.array([label in never_less for label in labels]))
+        return Prediction(labels, chances, prediction.energy)
 
     def applied_to_cloud(
         self, labels: tuple[str, ...], chances: NDArray[np.float32], month: int | None
@@ -228,6 +233,22 @@ class PlacePrior:
         total = weighted.sum()
         result: NDArray[np.float32] = weighted / total if total > 0 else chances
         return result
+
+
+def _at_least(
+    chances: NDArray[np.float32], least: NDArray[np.float32], where: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Probabilities that are at least `least` in the classes `where`; what that takes is taken from the others."""
+    result, held = chances.copy(), np.zeros(len(chances), np.bool_)
+    while (below := where & ~held & (result < least)).any():
+        held |= below
+        result[held] = least[held]
+        rest = chances[~held].sum()
+        if rest > 0:
+            result[~held] = chances[~held] * (max(0.0, 1.0 - float(least[held].sum())) / rest)
+        else:
+            return least
+    return result
 
 
 def prior_ratio(

@@ -39,6 +39,7 @@ class Walk:
         self._clock_told = False
         self._compared = False  # the bundle with the frames that come
         self._blur = settings.blur
+        self._private = _private_classes(settings)
         self._last: tuple[str, Prediction] | None = None  # what the last frame was taken for
         # One frame at a time, and not while settings change.
         self.turn = OwnLock(threading.Lock(), "an EdgeClassifier")
@@ -67,7 +68,7 @@ class Walk:
                 )
             prediction = run.prediction
             if parts.prior is not None:  # a note says that the time is wrong
-                prediction = parts.prior.applied(prediction, None if note else frame.captured_at.month)
+                prediction = parts.prior.applied(prediction, None if note else frame.captured_at.month, self._private)
             self._last = frame.frame_id, prediction
             visit = self._join(frame, prediction, trigger)
             event_id = "" if visit is None else visit.event_id
@@ -157,6 +158,7 @@ class Walk:
     def renew(self, rules: Rules, settings: Settings) -> None:
         """Take over new rules, and the ledger's new budgets; the caller holds the turn."""
         self.rules, self._parts.desk.exits = rules, rules.events
+        self._private = _private_classes(settings)
         archive = settings.storage.archive_rule
         self._parts.admission.renew(settings.preferences, crop=archive is not None and archive.crop)
         self._parts.desk.review()
@@ -228,3 +230,10 @@ def _device_answer(
 ) -> Answer:
     known = frame.frame_id, frame.captured_at, frame.source
     return Answer(*known, label, confidence, Origin.DEVICE, final, reason, level)
+
+
+def _private_classes(settings: Settings) -> frozenset[str]:
+    """Classes that are never uploaded, never stored, or blurred."""
+    archive, blur = settings.storage.archive_rule, settings.blur
+    stored = () if archive is None else archive.never_store
+    return frozenset((*settings.preferences.never_upload, *stored, *(() if blur is None else blur.classes)))

@@ -25,7 +25,7 @@ def test_the_version_changes_with_the_model_and_with_the_label_map(tmp_path: Pat
     versions = {parts.version_of(*pair) for pair in ((model, plain), (other, plain), (model, mapped))}
     assert len(versions) == 3
     assert parts.version_of(model, plain) in versions
-    assert list(parts.describe(model, mapped).labels) == ["fox", "deer"]
+    assert list(parts.describe(ServerConfig(), model, mapped).labels) == ["fox", "deer"]
 
 
 def test_imagenets_classes_are_led_to_groups_that_come_with_the_package() -> None:
@@ -56,6 +56,6 @@ def test_cache_and_archive_are_there_where_the_settings_name_a_folder(tmp_path: 
 def test_devices_are_asked_for_probabilities_where_the_model_reads_them() -> None:
     model = GatedModel()
     labels = parts.label_map_of(ServerConfig(), model)
-    assert not parts.describe(model, labels).reads_probabilities
+    assert not parts.describe(ServerConfig(), model, labels).reads_probabilities
     model.reads_little = True  # type: ignore[attr-defined]
-    assert parts.describe(model, labels).reads_probabilities
+    assert parts.describe(ServerConfig(), model, labels).reads_probabilities

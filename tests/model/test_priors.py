@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from edge_sdk.errors import BundleError, ConfigError
 from edge_sdk.model.bundle import open_bundle, read_priors, write_policy, write_priors
 from edge_sdk.model.policy import Policy
-from edge_sdk.model.priors import Box, ClassPrior, Place, PlacePrior, PriorRule, Priors, prior_ratio
+from edge_sdk.model.priors import Box, ClassPrior, Place, PlacePrior, PriorRule, Priors, _at_least, prior_ratio
 from edge_sdk.testing import write_fake_bundle
 from edge_sdk.types import Prediction
 
@@ -176,3 +176,21 @@ def test_the_mean_ratio_under_the_training_prior_is_one(listed: list[float], flo
     ratio = prior_ratio(table, LABELS, None, 1, floor)
     assert ratio.mean() == pytest.approx(1.0)
     assert ratio.min() >= floor
+
+
+@given(
+    st.lists(st.floats(1e-3, 1), min_size=2, max_size=6),
+    st.lists(st.floats(1e-3, 1), min_size=6, max_size=6),
+    st.lists(st.booleans(), min_size=6, max_size=6),
+)
+def test_a_private_class_never_becomes_less_probable(
+    said: list[float], weighted: list[float], private: list[bool]
+) -> None:
+    least = np.array(said, np.float32) / np.float32(sum(said))
+    chances = np.array(weighted[: len(said)], np.float32) / np.float32(sum(weighted[: len(said)]))
+    where = np.array(private[: len(said)])
+    got = _at_least(chances, least, where)
+    assert got.sum() == pytest.approx(1.0, abs=1e-4)
+    assert (got >= -1e-6).all() and (got[where] >= least[where] - 1e-6).all()
+    if (chances[where] >= least[where]).all():
+        assert (got == chances).all()

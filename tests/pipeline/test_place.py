@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge_sdk import EdgeClassifier, Frame, Place
+from edge_sdk import EdgeClassifier, Frame, Place, Preferences
 from edge_sdk.errors import ConfigError
 from edge_sdk.link.transport import Reply, ServerInfo
 from edge_sdk.model.bundle import Bundle, open_bundle, write_policy, write_priors
@@ -17,7 +17,7 @@ from edge_sdk.model.policy import Policy
 from edge_sdk.model.priors import Box, ClassPrior, PriorRule, Priors
 from edge_sdk.store.spool import SpoolItem
 from edge_sdk.testing import FakeClock, FakeRuntime, FakeTransport, write_fake_bundle
-from edge_sdk.types import Image, Origin
+from edge_sdk.types import Image, Origin, Reason
 
 LABELS = ("fox", "marmot")
 SUMMER = (0, 0, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0)
@@ -113,3 +113,23 @@ def test_the_clouds_answer_is_given_place_and_season_too(
         answer = edge.classify(taken(month, note), wait_s=30)
         assert (answer.origin, answer.label) == (Origin.CLOUD, said)
     assert msgspec.json.decode((bundle.path / "priors.json").read_bytes(), type=Priors) == TABLE
+
+
+def test_a_rare_private_class_stays_private(tmp_path: Path) -> None:
+    def perhaps(pixels: Image) -> tuple[float, float]:
+        return 0.8, 0.0  # marmots 0.31, which winter takes to almost nothing
+
+    written = write_fake_bundle(tmp_path / "bundle", LABELS, logits=perhaps)
+    write_priors(written.path, TABLE)
+    write_policy(written.path, Policy(threshold=0.999, priors=PriorRule()))
+    winter = Frame(np.zeros((48, 64, 3), np.uint8), datetime(2026, 1, 10, tzinfo=UTC))
+    for wants, reason in ((Preferences(never_upload=("marmot",)), Reason.PRIVATE), (Preferences(), Reason.UNSURE)):
+        with EdgeClassifier(
+            open_bundle(written.path),
+            state_dir=tmp_path / reason.name,
+            runtime=FakeRuntime(perhaps),
+            place=BERNINA,
+            preferences=wants,
+            clock=FakeClock(wall_s=winter.captured_at.timestamp()),
+        ) as edge:
+            assert edge.classify(winter).reason is reason

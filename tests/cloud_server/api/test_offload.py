@@ -56,7 +56,13 @@ async def until(condition: Any) -> None:
 async def test_describe_says_what_the_model_is(stub: Any) -> None:
     said = await stub.Describe(wire.DescribeRequest())
     assert said == wire.Description(
-        model="gated", labels=["red fox", "grey fox", "deer"], macs=1000, input_width=8, input_height=8, parameters=10
+        model="gated",
+        labels=["red fox", "grey fox", "deer"],
+        macs=1000,
+        input_width=8,
+        input_height=8,
+        parameters=10,
+        looks_twice=True,
     )
 
 
