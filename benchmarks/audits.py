@@ -196,9 +196,10 @@ def estimates(runs: int) -> None:
             estimate = stratified(counts, lambda one: one.differ, lambda one: one.answered)
             assert estimate is not None
             found.append(estimate)
-            columns = [[one.differ for one in counts], [one.drawn - one.answered for one in counts]]
+            ones = np.array([one.differ for one in counts])
+            doubts = np.array([one.drawn - one.answered for one in counts])
             chances = np.array([one.chance for one in counts])
-            low, high = bounds(EXITS, *map(np.array, columns), chances, float(chances.min()), DELTA)
+            low, high = bounds(EXITS, ones, doubts, chances, float(chances.min()), DELTA)
             ends.append((low, high))
             if any(world.lost):  # at the end alone: before it, what is lost is not kept here
                 missed += not low <= share <= high

@@ -74,10 +74,10 @@ def see(folder: Path, wanted: list[int], calibration: bool) -> Seen:
     """Load places."""
     bundle = open_bundle("trailcam")
     frames, parts = load_places(folder, wanted, lambda seed: (seed >= CALIBRATION) == calibration)
-    chances = {}
+    chances: dict[str, NDArray[np.float32]] = {}
     for who, temperature in (("little", bundle.policy.temperature), ("big", 1.0)):
         whole, near = (softmax(frames[f"{who}_{look}"], temperature) for look in ("whole", "near"))
-        chances |= {f"{who} whole": whole, f"{who} near": near, f"{who} both": (whole + near) / 2}
+        chances |= {f"{who} whole": whole, f"{who} near": near, f"{who} both": (whole + near) / np.float32(2)}
     chances["both models"] = WEIGHT * chances["little both"] + (1 - WEIGHT) * chances["big both"]
     return Seen(bundle.manifest.labels, frames, parts, chances)
 

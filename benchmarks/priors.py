@@ -122,7 +122,7 @@ def draw(
     world = make_world(np.unique(truths), lives, random)
     table, region = table_of(world, random), int(random.integers(len(REGIONS)))
     first, then = world.frames(CHOOSING, random, region), world.frames(frames, random, region)
-    chosen = [records(logits, first, choosing, seed) for logits in (one, two)]
+    chosen = records(one, first, choosing, seed), records(two, first, choosing, seed)
     placed = with_priors(*chosen, table, taken_of(first))
     little, big = (records(logits, then, judging, seed) for logits in (one, two))
     temperature, floor = chosen[0].fit_temperature(), placed.rule.floor

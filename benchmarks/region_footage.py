@@ -96,7 +96,7 @@ def looks_at(little: LittleModel, image: Image, regions: tuple[Region, ...]) -> 
     parts = [close_up(region, width, height, *size).of(image) for region in regions[:2]]
     whole, *near = (little.predict_looks([part]).probabilities for part in (image, *parts))
     first, second = near[0], near[1] if len(near) > 1 else near[0]
-    return {"frame": whole, "region": first, "both": (whole + first) / 2, "second region": second}
+    return {"frame": whole, "region": first, "both": (whole + first) / np.float32(2), "second region": second}
 
 
 def measure(cases: Iterator[Case], little: LittleModel, group: str, sheet: Path | None) -> tuple[Table, str]:

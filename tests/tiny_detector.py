@@ -47,6 +47,7 @@ def _export(path: Path) -> None:
             self.register_buffer("boxes", edges.reshape(1, -1, 4))
             self.mean = torch.nn.Conv2d(3, 1, CELL, CELL)
             torch.nn.init.constant_(self.mean.weight, -10 / (3 * CELL * CELL))
+            assert self.mean.bias is not None
             torch.nn.init.constant_(self.mean.bias, 3)
 
         def forward(self, pixels: torch.Tensor) -> torch.Tensor:

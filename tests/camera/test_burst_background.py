@@ -134,4 +134,4 @@ def test_the_gate_gives_photos_these_regions_unless_that_is_off() -> None:
         for photo in [*trap.burst(), *trap.burst(), *trap.burst(), trap.photo(box, after_s=300)]:
             assert gate.admits(photo)
             assert gate.last is not None and gate.last.reason is GateReason.PHOTO
-        assert len(gate.last.regions) == bursts
+        assert gate.last is not None and len(gate.last.regions) == bursts

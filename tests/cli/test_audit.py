@@ -18,6 +18,7 @@ from edge_sdk.images.encode import encode
 from edge_sdk.images.rendition import Upload
 from edge_sdk.model.agreement import Agreement
 from edge_sdk.model.bundle import open_bundle, write_policy
+from edge_sdk.model.policy import Policy
 from edge_sdk.store.frames import SpoolItem
 from edge_sdk.store.schema import FrameRecord
 from edge_sdk.store.store import Store
@@ -37,7 +38,7 @@ def bundle(tmp_path: Path) -> Path:
     return tmp_path / "bundle"
 
 
-def replace_policy(policy: object, agreement: Agreement) -> object:
+def replace_policy(policy: Policy, agreement: Agreement) -> Policy:
     from msgspec.structs import replace as changed
 
     return changed(policy, agreement=agreement)
@@ -55,7 +56,7 @@ def fill(folder: Path, bundle: Path, differ: int) -> Path:
                 store.exit(record)
                 continue
             said = replace(said, final=False, reason=Reason.AUDIT)
-            item = SpoolItem(name, PICTURE, np.ones(7, np.float32) / 7, 1.0, moment, "cam")
+            item = SpoolItem(name, PICTURE, np.full(7, 1 / 7, np.float32), 1.0, moment, "cam")
             store.spool.put(item, replace(record, answer=said, audit=True))
             label = "deer" if number < 2 * differ else "fox"
             store.spool.answer(Answer(name, moment, "cam", label, 0.9, Origin.CLOUD, True, Reason.CLOUD))

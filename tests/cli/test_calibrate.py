@@ -97,7 +97,7 @@ def test_few_labels_are_asked_and_taken(
 def test_visits_get_a_rule_of_their_own(
     fp32_bundle: Path, pair: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    files = []
+    files: list[str] = []
     for path in pair:
         one = load_records(path)
         count = len(one)

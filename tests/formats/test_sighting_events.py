@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import pytest
 from event_parts import LABELS, NOTHING, UNSURE, classifier, frame, says_fox
@@ -20,7 +21,7 @@ PLACE = Deployment("d1", "hide", 52.5, -1.25)
 
 @pytest.mark.parametrize("asked", [True, False])
 def test_an_event_has_its_own_answer_and_its_frames_have_theirs(tmp_path: Path, asked: bool) -> None:
-    cloud = {"cloud": "localhost:1", "transport": FakeTransport(LABELS, says_fox)} if asked else {}
+    cloud: dict[str, Any] = {"cloud": "localhost:1", "transport": FakeTransport(LABELS, says_fox)} if asked else {}
     threshold = 0.9 if asked else 0.0
     with classifier(tmp_path, threshold=threshold, **cloud) as edge:
         list(edge.watch([frame(chances, second) for second, chances in enumerate([UNSURE, UNSURE, NOTHING])]))

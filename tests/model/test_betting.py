@@ -56,13 +56,12 @@ def test_no_bet_has_a_gain_to_expect_where_the_share_is_as_it_says(stratum: int,
     """One unit of any chance whose y is 1 with probability `y`: the mean capital after it, by all that can happen."""
     chance, unit = CHANCES[stratum], np.int64(1)
     one = np.eye(3, dtype=np.int64)[stratum]
-    above, below = (
-        chance * y * math.exp(capital(one)) + (1 - chance * y) * math.exp(capital(0 * one))
-        for capital in (
-            lambda ones: log_capital_above(unit, ones, CHANCES, share),
-            lambda ones: log_capital_below(unit, ones, CHANCES, chance, share),
-        )
+    ways = one, np.zeros_like(one)
+    capitals = (
+        [log_capital_above(unit, ones, CHANCES, share) for ones in ways],
+        [log_capital_below(unit, ones, CHANCES, chance, share) for ones in ways],
     )
+    above, below = (chance * y * math.exp(won) + (1 - chance * y) * math.exp(lost) for won, lost in capitals)
     assert y > share or above <= 1 + 1e-9
     assert y < share or below <= 1 + 1e-9
 

@@ -29,7 +29,7 @@ def event(best: Frame, label: str = "fox", confidence: float = 0.9, name: str = 
 
 def answer(frame: Frame, of: Event | None) -> Answer:
     known = frame.frame_id, frame.captured_at, frame.source
-    return Answer(*known, "fox", 0.9, Origin.DEVICE, of is None, Reason.EVENT, of)
+    return Answer(*known, "fox", 0.9, Origin.DEVICE, of is None, Reason.EVENT, event=of)
 
 
 def shown(sheet: ContactSheet, label: str, confidence: float, name: str, number: int = 0) -> None:
