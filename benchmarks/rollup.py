@@ -16,7 +16,6 @@ is of frames that go to the cloud, at the plain threshold that loses nothing on 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,10 +49,15 @@ class Judged:
     accuracy: float
 
 
-def draws(said: Said, truths: NDArray[np.int64], count: int) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.float32]]]:
+Draws = list[tuple[NDArray[np.bool_], NDArray[np.float32]]]
+
+
+def draws(said: Said, truths: NDArray[np.int64], count: int) -> Draws:
     """The choosing half of each draw, and the probabilities that its temperature gives to all photos."""
-    for mine in halves(len(truths), count):
-        yield mine, softmax(said.logits, fit_temperature(said.logits[mine], truths[mine]))
+    return [
+        (mine, softmax(said.logits, fit_temperature(said.logits[mine], truths[mine])))
+        for mine in halves(len(truths), count)
+    ]
 
 
 def first_tenths(mine: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -64,10 +68,10 @@ def first_tenths(mine: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return fitting
 
 
-def judge(said: Said, truths: NDArray[np.int64], rollup: Rollup, right: float, count: int) -> list[Judged]:
+def judge(drawn: Draws, truths: NDArray[np.int64], rollup: Rollup, right: float) -> list[Judged]:
     """The threshold of each choosing half on the other one."""
     found = []
-    for mine, chances in draws(said, truths, count):
+    for mine, chances in drawn:
         fitting = first_tenths(mine)[mine]
         point = rollup_threshold(rollup, chances[mine], truths[mine], fitting, right=right, delta=DELTA)
         if point is None:
@@ -96,9 +100,10 @@ def answers_table(littles: dict[int, Said], truths: NDArray[np.int64], count: in
     labels = imagenet_labels()
     trees = {"classes alone": Rollup(NO_GROUPS, labels), "with groups": Rollup(photo_taxonomy(), labels)}
     for side, said in littles.items():
+        drawn = draws(said, truths, count)
         for right in PROMISES:
             for name, rollup in trees.items():
-                found = judge(said, truths, rollup, right, count)
+                found = judge(drawn, truths, rollup, right)
                 given = [one for one in found if one.promised]
                 classes, groups = (np.mean([getattr(one, part) for one in found]) for part in ("classes", "groups"))
                 accuracy = np.array([one.accuracy for one in given])
@@ -133,9 +138,10 @@ def cloud_table(littles: dict[int, Said], two: Said, truths: NDArray[np.int64], 
     root = len(rollup.names) - 1
     big_right = two.logits.argmax(1) == truths
     for side, said in littles.items():
+        drawn = draws(said, truths, count)
         for right in PROMISES:
             rows = []
-            for mine, chances in draws(said, truths, count):
+            for mine, chances in drawn:
                 point = rollup_threshold(
                     rollup, chances[mine], truths[mine], first_tenths(mine)[mine], right=right, delta=DELTA
                 )

@@ -2,10 +2,11 @@
 
 The device raises the ratio of the priors to a strength s after the temperature T: softmax(z / T) * ratio ** s, made to
 sum to 1. s is that of the least negative log-likelihood of softmax(z / T + s log ratio) on the selection part of the
-records, which is convex in 1 / T and s. The records get the factor with them (`Records.prior`), so that temperature,
-gate, threshold and promises are found on what the device computes. The big model's probabilities are multiplied
-likewise, by a strength of their own. They have no temperature on the device; it is fitted here all the same, so that a
-model that is too sure of itself does not hide what its classes gain.
+records, which is convex in 1 / T and s; where fewer of these would be right with it, it is 0. The records get the
+factor with them (`Records.prior`), so that temperature, gate, threshold and promises are found on what the device
+computes. The big model's probabilities are multiplied likewise, by a strength of their own. They have no temperature on
+the device; it is fitted here all the same, so that a model that is too sure of itself does not hide what its classes
+gain.
 """
 
 from __future__ import annotations
@@ -84,18 +85,22 @@ def with_priors(
     ratios = log_ratios(table, little.info.labels, taken, floor)
     strength = fit_strength(little.logits[fitting], ratios[fitting], little.truths[fitting])
     moved = _weighted(little, ratios, strength)
+    if _right(moved, fitting) < _right(little, fitting):
+        strength, moved = 0.0, little
     cloud, moved_big = 0.0, big
     if big.probabilities is not None:
         cloud = fit_strength(big.logits[fitting], ratios[fitting], big.truths[fitting])
         moved_big = _multiplied(big, ratios, cloud)
+        if moved_big.right[fitting].sum() < big.right[fitting].sum():
+            cloud, moved_big = 0.0, big
     return Placed(
         moved,
         moved_big,
         PriorRule(strength, cloud, floor),
         timed=int((taken.months > 0).sum()),
         placed=sum(region is not None for region in taken.regions),
-        accuracy=_accuracies(little, moved, ~split),
-        big_accuracy=_accuracies(big, moved_big, ~split),
+        accuracy=(_share(_right(little, ~split, fitting), ~split), _share(_right(moved, ~split, fitting), ~split)),
+        big_accuracy=(float(big.right[~split].mean()), float(moved_big.right[~split].mean())),
     )
 
 
@@ -161,5 +166,11 @@ def _multiplied(records: Records, ratios: NDArray[np.float32], strength: float) 
     return replace(records, probabilities=chances.astype(np.float16), energy=None, looks=None, **top)
 
 
-def _accuracies(before: Records, after: Records, part: Bools) -> tuple[float, float]:
-    return float(before.right[part].mean()), float(after.right[part].mean())
+def _right(records: Records, part: Bools, fitting: Bools | None = None) -> int:
+    """How many of a part are right, at the temperature of the fitting part (None: the same one)."""
+    chances = records.part(part).calibrated(records.fit_temperature(part if fitting is None else fitting))
+    return int((chances.argmax(axis=1) == records.truths[part]).sum())
+
+
+def _share(right: int, part: Bools) -> float:
+    return right / int(part.sum())

@@ -16,6 +16,7 @@ from edge_sdk.workbench.calibrate import calibrate_records
 from edge_sdk.workbench.calibrate_priors import fit_strength, in_policy, log_ratios, with_priors
 from edge_sdk.workbench.calibration import Rule
 from edge_sdk.workbench.cascade.confidence import fit_temperature, log_loss, softmax
+from edge_sdk.workbench.cascade.group_split import selection_part
 from edge_sdk.workbench.taken import Taken
 
 N = 800
@@ -112,3 +113,15 @@ def test_no_other_strength_is_likelier(seed: int, lift: float) -> None:
 
     found = fit_strength(logits, ratios, truths)
     assert loss(found) <= min(loss(one) for one in np.linspace(0, 1, 21).tolist()) + 1e-3
+
+
+@given(seed=st.integers(0, 30))
+def test_no_fewer_are_right_where_the_strength_is_chosen(seed: int) -> None:
+    truths, taken = drawn(seed, right=False)
+    little, big = (records_of(unsure_logits(truths, 3, seed + more), truths) for more in (1, 2))
+    placed = with_priors(little, big, TABLE, taken)
+    mine = selection_part(little.group_names, fewest=25)
+    for before, after in ((little, placed.little), (big, placed.big)):
+        chances = after.part(mine).calibrated(after.fit_temperature(mine)) if after is placed.little else None
+        named = after.predicted[mine] if chances is None else chances.argmax(axis=1)
+        assert (named == truths[mine]).sum() >= before.right[mine].sum()
