@@ -1,29 +1,38 @@
-"""The shipped pair on streams of the simulated camera that neither model has seen: little, big and cascade.
+"""The shipped pair on frames of streams of the simulated camera that neither model has seen: little, big and cascade.
 
-    python benchmarks/trailcam.py [--bundle trailcam] [--big CHECKPOINT] [--little CHECKPOINT] [--data ADDRESS]
+    python benchmarks/trailcam.py [--bundle trailcam] [--big CHECKPOINT] [--little CHECKPOINT] [--records FOLDER]
 
-The little model runs in the device's runtime, the big one sees each picture after the device's JPEG encoding, and the
-cascade uses the threshold that ships. With `--little`, the float checkpoint behind the bundle is measured too.
+The frames are those of before there were regions: every third of each stream, also where nothing moves. The motion gate
+sees the whole stream, and a frame has the region that it gives; without one it is seen, and sent, whole. The little
+model runs in the device's runtime, the big one sees each picture after the device's JPEG encoding, and the cascade uses
+the rule of frames that ships. With `--little`, the float checkpoint behind the bundle is measured too, on whole frames.
+With `--records`, what the models said is kept and used again.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import msgspec
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 import cloud_server
 from edge_sdk.model.bundle import open_bundle
-from edge_sdk.model.policy import ExitPolicy
-from edge_sdk.types import Prediction
+from edge_sdk.model.policy import ExitPolicy, Policy
+from edge_sdk.types import Prediction, View
+from edge_sdk.workbench.cascade.bootstrap import in_percent
 from edge_sdk.workbench.cascade.ensemble import ensemble
 from edge_sdk.workbench.data import open_source
-from edge_sdk.workbench.labelled import Split, read_all
-from edge_sdk.workbench.recorder import run_subjects
-from edge_sdk.workbench.subjects import open_subject
+from edge_sdk.workbench.labelled import Split
+from edge_sdk.workbench.recorder import write_records
+from edge_sdk.workbench.records import Records
+from edge_sdk.workbench.records_file import load_records
+from edge_sdk.workbench.subjects import Subject, open_subject
 
 BIG = Path(cloud_server.__file__).parent / "models" / "trailcam" / "model.safetensors"
 DATA = "simulated://trailcam?seed=900&frames=3000&streams=1"
@@ -36,44 +45,87 @@ def main() -> None:
     parser.add_argument("--big", default=str(BIG), help="the big model's checkpoint")
     parser.add_argument("--little", help="the float checkpoint behind the bundle")
     parser.add_argument("--data", default=DATA, help="address of the pictures; the test split of it is used")
+    parser.add_argument("--records", type=Path, help="folder of what the models said")
     options = parser.parse_args()
     bundle = open_bundle(options.bundle)
-    settings = bundle.policy
-    subjects = [open_subject(str(bundle.path)), open_subject(options.big, upload=settings.upload)]
+    policy = bundle.policy
+    big = replace(open_subject(options.big), upload=policy.upload)
+    subjects = [
+        named(open_subject(str(bundle.path), view=View.BOTH), "little"),
+        named(big, "big frame"),
+        named(big.looking_at(View.REGION, policy.region_upload), "big region"),
+    ]
     if options.little:
-        subjects.append(open_subject(options.little))
-    little, big, *rest = run_subjects(subjects, read_all(open_source(options.data, Split.TEST)))
-    chances = little.calibrated(settings.temperature)
-    policy = ExitPolicy(settings)
-    exits = np.array([policy.decide(Prediction(little.info.labels, row)).exits for row in chances])
-    final = big.predicted
-    if settings.ensemble:
-        assert big.probabilities is not None  # `run_subjects` keeps them
-        final = ensemble(chances, big.probabilities.astype(np.float32), settings.ensemble)
-    cascade = np.where(exits, little.predicted, final) == big.truths
-
-    table = Table(title=f"{bundle.manifest.name} {bundle.manifest.version} on {options.data}", title_justify="left")
-    for column in ("light", "pictures", "little", "cascade", "big", "exit"):
-        table.add_column(column, justify="left" if column == "light" else "right")
-    assert little.groups is not None
-    for name in ("all", *sorted(set(little.groups.tolist()))):
-        chosen = np.ones(len(little), bool) if name == "all" else little.groups == name
-        shares = (little.right, cascade, big.right, exits)
-        table.add_row(name, str(int(chosen.sum())), *(f"{share[chosen].mean():.1%}" for share in shares))
-    Console().print(table)
-
-    spent = little.info.macs + (1 - exits.mean()) * big.info.macs
-    rule = f"gain {settings.gate.exit_at_or_below:.4f} (gate)" if settings.gate else f"T = {settings.threshold:.4f}"
-    table = Table(show_header=False)
-    table.add_row("rule", f"{rule}, temperature {settings.temperature:.3f}, ensemble {settings.ensemble:.2f}")
-    table.add_row("MACs little, big", f"{little.info.macs / 1e6:.1f} M, {big.info.macs / 1e6:.1f} M")
-    table.add_row("MACs per frame against every frame to the big model", f"{spent / big.info.macs:.1%}")
-    if not exits.all():
-        assert big.upload_bytes is not None
-        table.add_row("bytes per offloaded frame", f"{big.upload_bytes[~exits].mean():,.0f}")
+        subjects.append(named(open_subject(options.little), "float"))
+    with TemporaryDirectory() as folder:
+        paths = write_records(subjects, open_source(options.data, Split.TEST), options.records or Path(folder))
+        little, frame, region, *rest = map(load_records, paths)
+    looks = looks_of(little, frame, region, policy.temperature)
+    moved = np.asarray(frame.upload_bytes) != np.asarray(region.upload_bytes)
+    title = f"{bundle.manifest.name} {bundle.manifest.version} on {options.data}"
+    Console(width=200).print(look_table(title, little, looks, moved))
+    Console(width=200).print(cascade_table(little, looks, frame, region, policy, View(bundle.manifest.view)))
     for one in rest:
-        table.add_row("float little", f"{one.accuracy:.1%}")
-    Console().print(table)
+        Console().print(f"float little, whole frames: {one.accuracy:.1%}")
+
+
+def named(subject: Subject, name: str) -> Subject:
+    """The same model under another name."""
+    return replace(subject, info=msgspec.structs.replace(subject.info, model=name))
+
+
+def looks_of(little: Records, frame: Records, region: Records, temperature: float) -> dict[str, np.ndarray]:
+    """Class probabilities `(N, C)` of either model by look, the little one's at the bundle's temperature."""
+    assert little.looks is not None and frame.probabilities is not None and region.probabilities is not None
+    found = {
+        f"little {view}": replace(little, looks=little.looks[:, [look, look]]).calibrated(temperature)
+        for look, view in enumerate((View.FRAME, View.REGION))
+    }
+    found |= {
+        "big frame": frame.probabilities.astype(np.float32),
+        "big region": region.probabilities.astype(np.float32),
+    }
+    return found | {f"{who} both": (found[f"{who} frame"] + found[f"{who} region"]) / 2 for who in ("little", "big")}
+
+
+def look_table(title: str, little: Records, looks: dict[str, np.ndarray], moved: np.ndarray) -> Table:
+    """Accuracy by look, in all lights and by light, with intervals over streams."""
+    table = Table("frames", "number", *looks, title=f"{title}: accuracy, %", title_justify="left")
+    assert little.groups is not None and little.sources is not None
+    kinds = {"all": np.ones(len(little), bool), "with a region": moved, "without": ~moved}
+    kinds |= {name: little.groups == name for name in sorted(set(little.groups.tolist()))}
+    for name, chosen in kinds.items():
+        rights = [(one.argmax(axis=1) == little.truths)[chosen] for one in looks.values()]
+        table.add_row(name, str(int(chosen.sum())), *(in_percent(one, little.sources[chosen]) for one in rights))
+    return table
+
+
+def cascade_table(
+    little: Records, looks: dict[str, np.ndarray], frame: Records, region: Records, policy: Policy, view: View
+) -> Table:
+    """The rule that ships, with each view and each part that may travel; what ships is marked."""
+    columns = ("little looks at", "sent", "little, %", "exits, %", "cascade, %", "big, %", "bytes an offloaded frame")
+    table = Table(*columns, title="cascade by the rule of frames that ships", title_justify="left")
+    rule, sources = ExitPolicy(policy), little.sources
+    assert sources is not None
+    for seen in (View.FRAME, View.REGION, View.BOTH):
+        chances = looks[f"little {seen}"]
+        exits = np.array([rule.decide(Prediction(little.info.labels, row)).exits for row in chances])
+        for sent, records in ((View.FRAME, frame), (View.REGION, region)):
+            cloud, sizes = looks[f"big {sent}"], records.upload_bytes
+            assert sizes is not None
+            final = ensemble(chances, cloud, policy.ensemble)
+            named = np.where(exits, chances.argmax(axis=1), final)
+            ships = " (ships)" if seen is view and sent == policy.send else ""
+            values = (chances.argmax(axis=1) == little.truths, exits, named == little.truths)
+            table.add_row(
+                f"{seen}{ships}",
+                sent,
+                *(in_percent(one, sources) for one in values),
+                in_percent(cloud.argmax(axis=1) == little.truths, sources),
+                f"{sizes[~exits].mean():,.0f}" if not exits.all() else "",
+            )
+    return table
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from edge_sdk.cli.options import (
     label_map_option,
     parse_bytes,
     picture_option,
+    region_upload_option,
     served_big,
     upload_option,
     view_option,
@@ -73,6 +74,7 @@ _RECORDS = "Use these files of `edge-sdk records` instead of --data and --big."
 @click.option("--event-eps", type=click.FloatRange(-1, 1, min_open=True, max_open=True), help=_EVENT_EPS)
 @view_option("What of a frame the bundle looks at; written into its manifest.  [default: as it says]")
 @click.option("--send", type=click.Choice(("frame", "region")), help=_SEND)
+@region_upload_option("How a region's surroundings are sent.  [default: the bundle's region_upload, else as --upload]")
 @click.option("--frames-per-day", default=2000.0, show_default=True, help="Frames that the little model sees in a day.")
 @click.option("--outside", type=_OPEN, metavar="SHARE", help=_OUTSIDE)
 @click.option("--no-gate", is_flag=True, help="Decide by the confidence; learn no gate.")
@@ -94,6 +96,7 @@ def calibrate(
     event_eps: float | None,
     view: str | None,
     send: str | None,
+    region_upload: Any,
     frames_per_day: float,
     outside: float | None,
     no_gate: bool,
@@ -145,7 +148,8 @@ def calibrate(
         raise click.UsageError("expected --ask and --answers without priors or taxonomy: their rules need all labels")
     given = {name: value for name, value in limits.items() if value is not None} or {"eps": 0.01}
     rule = Rule(**given, delta=delta, frames_per_day=frames_per_day)
-    usual = upload or open_bundle(bundle).policy.upload
+    policy = open_bundle(bundle).policy
+    usual, near = upload or policy.upload, region_upload or policy.region_upload
     usual = replace(usual, max_side=max_side or usual.max_side, quality=quality or usual.quality)
     console = open_console()
     if files is not None:
@@ -154,7 +158,7 @@ def calibrate(
             say(console, f"--big is not needed with --records, which are of {cloud.info.model}")
     else:
         assert data is not None and big is not None
-        views = {"view": view and View(view), "send": send and View(send)}
+        views = {"view": view and View(view), "send": send and View(send), "region_upload": region_upload}
         little, cloud = _run(console, bundle, big, data, usual, label_map, views, unlabelled=bool(ask or answers))
     if ask is not None:
         _ask(console, ask, little, cloud, rule, bundle, files)
@@ -180,7 +184,7 @@ def calibrate(
             console,
             f"frames: {int(spaced.sum())} of {len(spaced)}, since those of a visit look alike",
         )
-    found = calibrate_records(little, cloud, rule, upload=usual, learned_gate=not no_gate)
+    found = calibrate_records(little, cloud, rule, upload=usual, region_upload=near, learned_gate=not no_gate)
     event_rule = rule if event_eps is None else Rule(eps=event_eps, delta=delta, frames_per_day=frames_per_day)
     events = _events(console, *whole, found.policy.temperature, event_rule, per) if visits else None
     policy = given_tables.in_policy(console, found.policy, little, cloud, placed, delta)

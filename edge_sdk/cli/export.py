@@ -16,6 +16,7 @@ from edge_sdk.cli.options import (
     pretrained_option,
     seed_option,
     threads_option,
+    view_option,
 )
 from edge_sdk.cli.weights_option import WeightsFile, arch_option, model_or_checkpoint, with_arch
 from edge_sdk.terminal.command import need, when_stopped
@@ -59,6 +60,7 @@ _MEASURE = "Measure on at most this many others, which `edge-sdk train` on the s
 @click.option(
     "--allow", multiple=True, metavar="OPERATOR", help="Operator that may stay outside XNNPACK; may be repeated."
 )
+@view_option("What of a frame the network is to look at, for the manifest.", default="frame", show_default=True)
 @threads_option()
 def export(
     model: str | None,
@@ -76,6 +78,7 @@ def export(
     fp32: bool,
     quantise: str,
     allow: tuple[str, ...],
+    view: str,
     threads: int | None,
 ) -> None:
     """Quantise a model to int8, lower it to XNNPACK and write a bundle.
@@ -93,6 +96,7 @@ def export(
     with loading(console):
         from edge_sdk.model.made_for import made_for
         from edge_sdk.networks.checkpoint import create_model
+        from edge_sdk.types import View
         from edge_sdk.workbench.export import export as run
         from edge_sdk.workbench.sample import draw_sample
         from edge_sdk.workbench.spent import Account
@@ -120,6 +124,7 @@ def export(
             fp32=fp32 or precision == "fp32",
             effort=quantise,  # type: ignore[arg-type]  # click lets no other through
             allow=allow,
+            view=View(view),
             on_step=steps,
             on_progress=shown_by(bars),
         )

@@ -162,9 +162,14 @@ def upload_option(text: str) -> Callable[[Command], Command]:
     return option("--upload", callback=parse_upload, metavar=UPLOAD, help=text, old_names=("--as-uploaded",))
 
 
-def view_option(text: str) -> Callable[[Command], Command]:
+def region_upload_option(text: str) -> Callable[[Command], Command]:
+    """`--region-upload`: how a region's surroundings are encoded."""
+    return option("--region-upload", callback=parse_upload, metavar=UPLOAD, help=text)
+
+
+def view_option(text: str, **settings: Any) -> Callable[[Command], Command]:
     """`--view`: what of a frame the little model looks at."""
-    return option("--view", type=click.Choice(("frame", "region", "both")), help=text)
+    return option("--view", type=click.Choice(("frame", "region", "both")), help=text, **settings)
 
 
 def from_file(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:

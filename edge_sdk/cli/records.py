@@ -17,6 +17,7 @@ from edge_sdk.cli.options import (
     out_option,
     parse_macs,
     pretrained_option,
+    region_upload_option,
     served_big,
     threads_option,
     upload_option,
@@ -48,6 +49,7 @@ _MACS = "Multiply-accumulates per picture of an imported model, such as theirs=4
 @upload_option("Run all but the little model, a bundle or else the smallest, on pictures as this encoding leaves them.")
 @view_option("What of a picture the little model looks at.  [default: as the bundle's manifest says, else the frame]")
 @click.option("--send", type=click.Choice(("frame", "region")), default="frame", show_default=True, help=_SEND)
+@region_upload_option("With --send region: how it is encoded.  [default: as --upload]")
 @threads_option(" of networks in torch; of bundles too where it is given, else they run as on the device, with one")
 @click.option("--csv", "csvs", multiple=True, type=OLD_FILE, help=_CSV)
 @click.option("--macs", multiple=True, callback=parse_macs, metavar="NAME=MACS", help=_MACS)
@@ -61,6 +63,7 @@ def records(
     upload: Any,
     view: str | None,
     send: str,
+    region_upload: Any,
     threads: int | None,
     csvs: tuple[Path, ...],
     macs: dict[str, int],
@@ -107,7 +110,7 @@ def records(
             show("read models", len(subjects), len(models))
         tell_apart(models, subjects)
         if upload is not None:
-            subjects = as_they_arrive(models, subjects, upload, send=View(send))
+            subjects = as_they_arrive(models, subjects, upload, send=View(send), region_upload=region_upload)
             for one in subjects:
                 seen = "as the device sees them" if one.upload is None else f"as {upload.name} leaves them"
                 say(console, f"{one.info.model}: pictures {seen}")

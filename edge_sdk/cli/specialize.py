@@ -17,6 +17,7 @@ from edge_sdk.cli.options import (
     seed_option,
     served_big,
     threads_option,
+    view_option,
 )
 from edge_sdk.cli.twins import tell_twins
 from edge_sdk.terminal.command import need, when_stopped
@@ -73,6 +74,7 @@ _ALLOW = "Operator that may stay outside XNNPACK; may be repeated."
 @click.option("--learning-rate", default=5e-4, show_default=True, type=click.FloatRange(0, min_open=True), help=_RATE)
 @click.option("--name", default="", help="Name of the model.  [default: the folder's name]")
 @click.option("--allow", multiple=True, metavar="OPERATOR", help=_ALLOW)
+@view_option("What of a frame the bundle is to look at, for its manifest.", default="frame", show_default=True)
 @seed_option()
 @threads_option()
 def specialize(
@@ -97,6 +99,7 @@ def specialize(
     learning_rate: float,
     name: str,
     allow: tuple[str, ...],
+    view: str,
     seed: int,
     threads: int | None,
 ) -> None:
@@ -125,6 +128,7 @@ def specialize(
     console = open_console()
     with loading(console):
         from edge_sdk.networks.checkpoint import create_model
+        from edge_sdk.types import View
         from edge_sdk.workbench.draw_specialist import draw_report
         from edge_sdk.workbench.specialize.method import Method
         from edge_sdk.workbench.specialize.recipe import Recipe
@@ -179,6 +183,7 @@ def specialize(
             method=method,
             name=name,
             allow=allow,
+            view=View(view),
             on_progress=on_progress,
         )
     report = made.report

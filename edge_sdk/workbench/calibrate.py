@@ -41,6 +41,7 @@ def calibrate_records(
     rule: Rule,
     *,
     upload: Upload | None = None,
+    region_upload: Upload | None = None,
     learned_gate: bool = True,
     allow_ensemble: bool = True,
     seed: int = 0,
@@ -52,6 +53,7 @@ def calibrate_records(
         big: the big model's, of the same pictures after the device's encoding.
         rule: how the threshold is chosen.
         upload: how pictures travel, for the policy.
+        region_upload: how regions travel, for the policy; None: as `upload`.
         learned_gate: whether a gate may replace the confidence; it does where it is better beyond noise.
         allow_ensemble: whether the answer on offloaded frames may be a weighted mean of both models; it is where that
             is better beyond noise.
@@ -121,6 +123,7 @@ def calibrate_records(
         agreement=agreement,
         send=sent_view(big).value,
         upload=upload or Upload(),
+        region_upload=region_upload,
         big_macs=big.info.macs,
     )
     top = top[evaluation]

@@ -187,16 +187,19 @@ def has_visits(records: Records) -> bool:
 
 
 def spaced_frames(records: Records, fewest: int = 0) -> NDArray[np.bool_]:
-    """`bool (N,)`: frames that do not look alike: of each event one in six, and those of no event.
+    """`bool (N,)`: frames that do not look alike: of each event one in six, and of the frames of no event at a place.
 
     Where that leaves fewer than `fewest`, one in three or two, or all.
     """
     found = event_of_frames(records)
+    if records.places is not None:
+        _, place = np.unique(records.places, return_inverse=True)
+        found = np.where(found < 0, -1 - place, found)
     moments = np.zeros(len(records)) if records.times is None else records.times
     order = np.lexsort((moments, found))
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order)) - np.searchsorted(found[order], found[order])
-    ways = ((place % every == 0) | (found < 0) for every in (6, 3, 2))
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order)) - np.searchsorted(found[order], found[order])
+    ways = (rank % every == 0 for every in (6, 3, 2))
     return next((kept for kept in ways if kept.sum() >= fewest), np.ones(len(records), np.bool_))
 
 

@@ -28,7 +28,7 @@ from edge_sdk.model.bundle import Bundle, Golden, Manifest, tables_of, write_bun
 from edge_sdk.model.inputs import InputSpec, golden_picture, prepare
 from edge_sdk.model.policy import Policy
 from edge_sdk.networks.macs import count_macs, count_parameters
-from edge_sdk.types import Image
+from edge_sdk.types import Image, View
 from edge_sdk.workbench.cascade.paired import Difference, paired_difference
 from edge_sdk.workbench.device_run import run_on_device
 from edge_sdk.workbench.float_layers import LayerLoss
@@ -104,6 +104,7 @@ def export(
     version: str,
     held_out: Iterable[Image | LabelledImage] = (),
     made_for: str = "",
+    view: View = View.FRAME,
     fp32: bool = False,
     policy: Policy | None = None,
     allow: Sequence[str] = (),
@@ -124,6 +125,7 @@ def export(
         version: of the model.
         held_out: other pictures, to measure on; without them agreement and accuracy are of `images`, and flatter.
         made_for: what its pictures came from, for the manifest (`edge_sdk.model.made_for`).
+        view: what of a frame the network is to look at, for the manifest.
         fp32: do not quantise.
         policy: for `policy.json`; None writes none: an exported bundle is to be calibrated.
         allow: operators that may stay outside XNNPACK though they are heavy, such as "sort".
@@ -187,6 +189,7 @@ def export(
             tolerance=1e3 * max(spread, 1.0),  # of the trial; torch's emulation of int8 is not the device's arithmetic
         ),
         made_for=made_for,
+        view=view.value,
         made_with={package: importlib.metadata.version(package) for package in ("executorch", "torch", "torchao")},
     )
     with tempfile.TemporaryDirectory() as folder:

@@ -38,6 +38,7 @@ def calibrate_bundle(
     served_as: str = "",
     view: View | None = None,
     send: View | None = None,
+    region_upload: Upload | None = None,
     on_done: Callable[[int], None] | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Calibration:
@@ -54,6 +55,7 @@ def calibrate_bundle(
         served_as: what `cloud-server --model` takes to serve the big model, where that is not `big` itself.
         view: what of a picture the bundle looks at; None: as its manifest says.
         send: what of an unsure picture travels; None: as its policy says.
+        region_upload: how a region's surroundings travel; None: as its policy says.
         on_done: told how many pictures are done.
         now: clock that gives the date written into the policy.
 
@@ -71,9 +73,11 @@ def calibrate_bundle(
         served_as=served_as,
         view=view,
         send=send,
+        region_upload=region_upload,
         on_done=on_done,
     )
-    found = calibrate_records(little, cloud, rule, upload=upload, learned_gate=learned_gate)
+    near = region_upload or open_bundle(path).policy.region_upload
+    found = calibrate_records(little, cloud, rule, upload=upload, region_upload=near, learned_gate=learned_gate)
     return write_calibration(
         Path(path), found, big=cloud.info.reference, rule=rule, view=View(little.info.view), now=now
     )
@@ -90,6 +94,7 @@ def run_pair(
     unlabelled: bool = False,
     view: View | None = None,
     send: View | None = None,
+    region_upload: Upload | None = None,
     on_done: Callable[[int], None] | None = None,
 ) -> tuple[Records, Records]:
     """Records of a bundle and of the big model, which sees pictures as they are sent.
@@ -104,6 +109,7 @@ def run_pair(
         unlabelled: keep pictures without a label too.
         view: as in `calibrate_bundle`.
         send: as in `calibrate_bundle`.
+        region_upload: as in `calibrate_bundle`.
         on_done: told how many pictures are done.
 
     Raises:
@@ -112,7 +118,8 @@ def run_pair(
     """
     bundle = open_bundle(path)
     other = open_subject(big, pretrained=not is_file_name(big), upload=upload, label_map=label_map)
-    other = other.looking_at(View(bundle.policy.send) if send is None else send)
+    near = region_upload or bundle.policy.region_upload
+    other = other.looking_at(View(bundle.policy.send) if send is None else send, near)
     if served_as:
         other = other.served_as(served_as)
     subjects = [open_subject(str(bundle.path), view=view), other]

@@ -29,13 +29,14 @@ from edge_sdk.model.bundle import (
     write_policy,
     write_priors,
     write_taxonomy,
+    write_view,
 )
 from edge_sdk.model.inputs import pixels_digest
 from edge_sdk.model.policy import Policy
 from edge_sdk.model.priors import ClassPrior, Priors
 from edge_sdk.model.taxonomy import Taxonomy
 from edge_sdk.testing import write_fake_bundle
-from edge_sdk.types import Image
+from edge_sdk.types import Image, View
 
 WIDTH, HEIGHT = 12, 8
 MANIFEST = Manifest(
@@ -356,3 +357,10 @@ def test_tables_go_over_to_a_bundle_of_the_same_labels(tmp_path: Path) -> None:
     write_taxonomy(bundle.path, taxonomy)
     assert tables_of(bundle.path, ("wolf", "fox")) == (priors, taxonomy)
     assert tables_of(bundle.path, ("fox", "dog")) == (None, None)
+
+
+def test_what_the_network_looks_at_can_be_written_anew(bundle: Bundle, tmp_path: Path) -> None:
+    write_view(bundle.path, View.BOTH)
+    assert open_bundle(bundle.path).manifest == msgspec.structs.replace(bundle.manifest, view="both")
+    with pytest.raises(BundleError):
+        write_view(tmp_path, View.BOTH)

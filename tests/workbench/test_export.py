@@ -12,6 +12,7 @@ from edge_sdk.model.bundle import InputSpec, open_bundle
 from edge_sdk.model.inputs import prepare
 from edge_sdk.model.little import LittleModel
 from edge_sdk.networks.grouped import grouped
+from edge_sdk.types import View
 from edge_sdk.workbench.export import ExportReport, export
 from edge_sdk.workbench.labelled import LabelledImage
 from edge_sdk.workbench.quantise import logits_of
@@ -48,9 +49,10 @@ def make(module: nn.Module, out: Path, **changes: object) -> ExportReport:
 @pytest.mark.parametrize("fp32", [False, True])
 def test_the_bundle_says_on_the_device_what_torch_says(tmp_path: Path, fp32: bool) -> None:
     module = network()
-    report = make(module, tmp_path / "bundle", fp32=fp32)
+    report = make(module, tmp_path / "bundle", fp32=fp32, view=View.BOTH if fp32 else View.FRAME)
     manifest = open_bundle(tmp_path / "bundle").manifest
     assert (manifest.labels, manifest.precision) == (LABELS, "fp32" if fp32 else "int8")
+    assert manifest.view == ("both" if fp32 else "frame")
     assert manifest.macs == 12 * 16 * 8 * 27 + 6 * 8 * 16 * 72 + 48
     assert report.agreement >= 0.9
     assert report.float_accuracy is not None and report.bundle_accuracy is not None

@@ -18,7 +18,7 @@ from edge_sdk.model.little import LittleModel
 from edge_sdk.model.made_for import PHOTOS
 from edge_sdk.networks.grouped import summed
 from edge_sdk.networks.pruning.structure import shrink
-from edge_sdk.types import Image
+from edge_sdk.types import Image, View
 from edge_sdk.workbench.export import export
 from edge_sdk.workbench.specialize.answers import OnDone
 from edge_sdk.workbench.specialize.cost import Numbers
@@ -44,6 +44,7 @@ class Bundles:
         on_progress: OnProgress | None = None,
         *,
         sums: Sequence[int] = (),
+        view: View = View.FRAME,
     ) -> None:
         """Export with these settings.
 
@@ -53,8 +54,9 @@ class Bundles:
             allow: operators that may stay outside XNNPACK though they are heavy.
             on_progress: told of each export's steps.
             sums: how many of the networks' outputs are summed into each label; empty: none.
+            view: what of a frame the bundles are to look at.
         """
-        self._sums = tuple(sums)
+        self._sums, self._view = tuple(sums), view
         self._on_progress = on_progress
         self._samples, self._spec, self._allow = samples, spec, tuple(allow)
 
@@ -92,6 +94,7 @@ class Bundles:
             name=name,
             version=version,
             made_for=PHOTOS,
+            view=self._view,
             allow=self._allow,
             effort="best" if spare else "fast",
             spare=spare,

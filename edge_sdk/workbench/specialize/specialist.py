@@ -24,6 +24,7 @@ from edge_sdk.networks.checkpoint import CheckpointInfo, save_checkpoint
 from edge_sdk.networks.grouped import summed
 from edge_sdk.networks.macs import count_macs, count_parameters
 from edge_sdk.networks.pruning.structure import find_structure
+from edge_sdk.types import View
 from edge_sdk.workbench.cascade.paired import Difference, paired_difference
 from edge_sdk.workbench.specialize.allocate import Limits, Sensitivity
 from edge_sdk.workbench.specialize.bundles import Bundles, packed_bytes, right_of_bundle, time_bundles
@@ -76,6 +77,7 @@ def specialize(
     method: Method | None = None,
     name: str = "",
     allow: Sequence[str] = (),
+    view: View = View.FRAME,
     on_progress: OnProgress | None = None,
 ) -> Specialist:
     """Make a small model for a task from a big one and a few pictures.
@@ -94,6 +96,7 @@ def specialize(
         method: the settings.
         name: of the model; default: the folder's.
         allow: operators that may stay outside XNNPACK though they are heavy.
+        view: what of a frame the bundle is to look at, for its manifest.
         on_progress: called with each step's name and progress.
 
     Raises:
@@ -112,7 +115,7 @@ def specialize(
     note_settings(folder, _settings(big, info, lessons, method))
     with Account(file=folder / "spent.json", keep=True) as account:
         on_progress = _accounted(on_progress, account)
-        bundles = Bundles(task, spec, allow, on_progress, sums=sums)
+        bundles = Bundles(task, spec, allow, on_progress, sums=sums, view=view)
         stages = Stages(spec, test, sparse=method.pattern != "structured", sums=sums, on_progress=on_progress)
         stages.add("big, restricted to the task", whole)
 
