@@ -99,7 +99,8 @@ def look(seed: int, little: LittleModel, big: Subject, pixels: Path) -> Arrays:
                 continue
             region = gate.last.regions[0] if gate.last.regions else None
             near = near_part(frame.image, region)
-            (whole_bytes, whole), (near_bytes, arrived) = arriving(frame.image, big, WHOLE), arriving(near, big, NEAR)
+            whole_bytes, whole = arriving(frame.image, big, WHOLE)
+            near_bytes, arrived = arriving(near, big, NEAR) if region else (whole_bytes, whole)
             wholes.append(whole)
             nears.append(arrived)
             pictures.append(frame.image)

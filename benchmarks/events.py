@@ -1,6 +1,6 @@
 """Visits answered once: accuracy, uploads and bytes on places that neither models nor rules have seen.
 
-    python benchmarks/events.py --records FOLDER [--calibration 300] [--test 60]
+    python benchmarks/events.py --records FOLDER [--calibration 155] [--test 31]
 
 The shipped pair on the simulated camera (`benchmarks/event_frames.py` says which places; about an hour on two cores,
 kept in FOLDER, so that a second run takes seconds). The little model runs in the device's runtime; the big one sees
@@ -108,7 +108,7 @@ def ways(mine: Seen, test: Seen, most: int) -> list[Way]:
     at = np.unique(owner[owner >= 0], return_inverse=True)[1]
 
     def per_event(values: NDArray[Any]) -> NDArray[np.float64]:
-        return np.bincount(at, weights=values[owner >= 0].astype(np.float64))
+        return np.asarray(np.bincount(at, weights=values[owner >= 0].astype(np.float64)), np.float64)
 
     whole, near = per_event(test.frames["whole_bytes"]), per_event(test.frames["near_bytes"])
     said = {name: test.events("little both", "big near", most, name) for name in ("big near", "both models")}
@@ -137,6 +137,10 @@ def ways(mine: Seen, test: Seen, most: int) -> list[Way]:
             text = f"no loss against {against}: {in_short(rule)}"
             found.append(event_way(name, text, test.events(little, big, most, against), rule))
         found += promised(name, mine.events(little, big, most, big), test.events(little, big, most, big))
+    if (own := open_bundle("trailcam").policy.events) is not None:
+        found.append(
+            event_way("events: both looks, region sent", f"the bundle's: {in_short(own)}", said["big near"], own)
+        )
     return found
 
 
@@ -251,8 +255,8 @@ def mode_table(mode: str, mine: Seen, test: Seen) -> Table:
 
 @click.command(context_settings={"show_default": True})
 @click.option("--records", type=click.Path(path_type=Path), required=True, help="Folder of what the models said.")
-@click.option("--calibration", default=300, help="Places that rules are chosen on.")
-@click.option("--test", "tested", default=60, help="Places that they are judged on.")
+@click.option("--calibration", default=155, help="Places that rules are chosen on.")
+@click.option("--test", "tested", default=31, help="Places that they are judged on.")
 def main(records: Path, calibration: int, tested: int) -> None:
     """Measure the ways to answer visits."""
     wanted = seeds(calibration, tested)
