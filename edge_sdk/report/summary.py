@@ -82,8 +82,8 @@ def summary_table(account: Usage, score: Score | None, waiting: int, link: str) 
     table.add("frames answered", account.frames)
     table.add("exit ratio", f"{account.exit_ratio:.1%} ({account.exits} exits, {account.offloads} offloads)")
     if account.events:
-        exits = account.events - account.events_offloaded
-        table.add("events", f"{account.events}; {exits} exit, {account.events_offloaded} sent one frame each")
+        sent = f", of which {account.events_offloaded} sent one frame each" if account.events_offloaded else ""
+        table.add("events", f"{account.events}{sent}")
     table.add("answers from the cloud", f"{account.answers_cloud}; {waiting} frames wait")
     table.add("upload", upload_text(account))
     table.add("compute", compute_text(account))
@@ -196,7 +196,7 @@ def _draw_answers(axis: Any, history: RunHistory, threshold: float | None) -> No
             axis.scatter(x, y, s=14, color=_COLOURS[group], label=label, alpha=0.8, linewidths=0)
     if threshold is not None:
         axis.axhline(threshold, color="black", linewidth=0.8, linestyle=":", label=f"threshold {threshold:.2f}")
-    per_event = bool(history.accounts and history.accounts[-1].events)
+    per_event = any(answer.event is not None for answer in history.answers.values())
     ratios = [account.event_exit_ratio if per_event else account.exit_ratio for account in history.accounts]
     name = "events that exit so far" if per_event else "exit ratio so far"
     axis.plot(numbers, ratios, color=_COLOURS["all"], linewidth=1.6, label=name)
