@@ -1,6 +1,6 @@
 """Priors of place and season on a real network's answers: what right ones bring, and what wrong ones cost.
 
-    python benchmarks/priors.py [--out photos] [--draws 10] [--frames 1500]
+    python benchmarks/priors.py [--out photos] [--draws 4] [--frames 1500]
 
 Needs what `benchmarks/photos.py` needs, and keeps what the models said in OUT: Lite0 at 224, 160 and 128 pixels and
 Lite2 at 260, in float32, on 400 photos. The world is made up: of the classes, each lives in a part of six regions
@@ -165,7 +165,7 @@ def main() -> None:
     """Run what is missing and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("photos"), help="folder of bundles and answers")
-    parser.add_argument("--draws", type=int, default=10, help="worlds")
+    parser.add_argument("--draws", type=int, default=4, help="worlds")
     parser.add_argument("--frames", type=int, default=1500, help="frames that are judged in each")
     parser.add_argument(
         "--lives", type=float, nargs="+", default=[0.2, 0.5], help="part of the regions a class lives in"
