@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from store_parts import item, record
 
 from edge_sdk.store.frames import decode_frame, encode_frame, put_aside, rank_of, write_frame
+from edge_sdk.types import Region
 
 FRAME = "a" * 32
 
@@ -25,6 +27,14 @@ def test_a_frame_comes_back_whole() -> None:
     assert found.item is not None
     assert (found.item.image, found.item.captured_at, found.item.source) == (sent.image, sent.captured_at, sent.source)
     assert found.item.probabilities.tolist() == sent.probabilities.tolist()
+
+
+def test_where_something_moved_comes_back_in_the_frame_and_in_the_picture_that_travels() -> None:
+    said = replace(record(FRAME), region=Region(320, 240, 64, 48, 0.5, True), frame_size=(640, 480))
+    sent = replace(item(FRAME), region=Region(16, 12, 32, 24, 0.5, True))
+    found = decode_frame(encode_frame(said, sent, 7), FRAME)
+    assert (found.record.region, found.record.frame_size) == (said.region, (640, 480))
+    assert found.item is not None and found.item.region == sent.region
 
 
 @given(st.data())
