@@ -70,7 +70,8 @@ def surest_subject(looks: list[NDArray[np.float32]], labels: NDArray[Any]) -> ND
     something = shows[stacked.argmax(axis=2)]
     sure = np.where(something, stacked.max(axis=2), -1.0)
     chosen = stacked[sure.argmax(axis=0), np.arange(stacked.shape[1])]
-    return np.where(something.any(axis=0)[:, None], chosen, stacked.mean(axis=0))
+    result: NDArray[np.float32] = np.where(something.any(axis=0)[:, None], chosen, stacked.mean(axis=0))
+    return result
 
 
 def several_table(seen: Arrays) -> Table:
@@ -96,12 +97,12 @@ def several_table(seen: Arrays) -> Table:
     said = np.stack([labels[first.argmax(axis=1)], labels[second.argmax(axis=1)]])
     shows = np.array([[not says_nothing(label) for label in row] for row in said])
     false = (said != truth) & shows
-    for name, passes, found in (
+    for name, count, found in (
         ("(the truth is among both answers)", "2", (said == truth).any(axis=0)),
         ("(a false subject is among both answers)", "2", false.any(axis=0)),
         ("(the first answer is a false subject)", "1", false[0]),
     ):
-        table.add_row(name, passes, in_percent(found.astype(float), site), "")
+        table.add_row(name, count, in_percent(found.astype(float), site), "")
     return table
 
 
