@@ -19,17 +19,16 @@ import click
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from regions import BIG, FIRST_SEED, VIEWS, Arrays, answers, arriving, big_near, right
+from regions import FIRST_SEED, VIEWS, Arrays, answers, arriving, big_near, on_sites, right
 from rich.console import Console
 from rich.table import Table
 
 from edge_sdk.camera.gate import MotionGate
 from edge_sdk.camera.simulated.camera import SimulatedCamera
-from edge_sdk.model.bundle import open_bundle
 from edge_sdk.model.little import LittleModel
 from edge_sdk.types import Frame, Image, View
 from edge_sdk.workbench.cascade.bootstrap import in_percent as share
-from edge_sdk.workbench.subjects import Subject, open_subject
+from edge_sdk.workbench.subjects import Subject
 
 PHOTOS = 3
 EVERY_S = 12.0
@@ -98,21 +97,7 @@ def accuracy_table(seen: Arrays) -> Table:
 def main(sites: int, frames: int, records: Path | None) -> None:
     """Measure the views of photos that come in bursts."""
     cv2.setNumThreads(1)
-    bundle = open_bundle("trailcam")
-    big = open_subject(str(BIG), upload=bundle.policy.upload)
-    parts: list[Arrays] = []
-    with LittleModel(bundle) as little:
-        for site in range(sites):
-            file = None if records is None else records / f"bursts-{site:03d}-{frames}.npz"
-            if file is not None and file.exists():
-                parts.append(dict(np.load(file)))
-                continue
-            parts.append(look(site, frames, little, big))
-            if file is not None:
-                file.parent.mkdir(parents=True, exist_ok=True)
-                np.savez_compressed(file, **parts[-1])  # type: ignore[arg-type]
-    seen = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    seen["labels"] = np.array(bundle.manifest.labels)
+    seen = on_sites(look, sites, frames, records, "bursts-")
     console = Console(width=250)
     has = seen["region"]
     visitors = seen["truth"] != "empty"

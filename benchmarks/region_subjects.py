@@ -17,7 +17,7 @@ import cv2
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from regions import BIG, FIRST_SEED, Arrays, answers
+from regions import FIRST_SEED, Arrays, answers, on_sites
 from rich.console import Console
 from rich.table import Table
 
@@ -26,12 +26,11 @@ from edge_sdk.camera.simulated.camera import SimulatedCamera
 from edge_sdk.images.close_up import close_up
 from edge_sdk.images.encode import encode
 from edge_sdk.images.read import decode_image
-from edge_sdk.model.bundle import open_bundle
 from edge_sdk.model.little import LittleModel
 from edge_sdk.model.nothing import says_nothing
 from edge_sdk.types import Image, View
 from edge_sdk.workbench.cascade.bootstrap import in_percent
-from edge_sdk.workbench.subjects import Subject, open_subject
+from edge_sdk.workbench.subjects import Subject
 
 SIDES = (96, 128, 160, 224, 320)
 LOOKS = ("frame", "region", "second")
@@ -123,22 +122,7 @@ def travel_table(seen: Arrays) -> Table:
 def main(sites: int, frames: int, records: Path | None) -> None:
     """Measure second regions, and regions that travel."""
     cv2.setNumThreads(1)
-    bundle = open_bundle("trailcam")
-    big = open_subject(str(BIG), upload=bundle.policy.upload)
-    parts: list[Arrays] = []
-    with LittleModel(bundle) as little:
-        for site in range(sites):
-            file = None if records is None else records / f"subjects-{site:03d}-{frames}.npz"
-            if file is not None and file.exists():
-                parts.append(dict(np.load(file)))
-                continue
-            parts.append(look(site, frames, little, big))
-            if file is not None:
-                file.parent.mkdir(parents=True, exist_ok=True)
-                np.savez_compressed(file, **parts[-1])  # type: ignore[arg-type]
-    parts = [part for part in parts if len(part["truth"])]
-    seen = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    seen["labels"] = np.array(bundle.manifest.labels)
+    seen = on_sites(look, sites, frames, records, "subjects-")
     console = Console(width=200)
     console.print(several_table(seen))
     console.print(travel_table(seen))

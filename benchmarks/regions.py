@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -74,6 +75,32 @@ def look(site: int, frames: int, little: LittleModel, big: Subject) -> Arrays:
     return {name: np.array(values) for name, values in (found | chances).items()} | {
         "refused": np.array([gate.passed_over])
     }
+
+
+def on_sites(
+    look: Callable[[int, int, LittleModel, Subject], Arrays],
+    sites: int,
+    frames: int,
+    records: Path | None,
+    name: str = "",
+) -> Arrays:
+    """What `look` finds on each site, in one; with the labels. A site that `records` has is not looked at again."""
+    bundle = open_bundle("trailcam")
+    big = open_subject(str(BIG), upload=bundle.policy.upload)
+    parts: list[Arrays] = []
+    with LittleModel(bundle) as little:
+        for site in range(sites):
+            file = None if records is None else records / f"{name}{site:03d}-{frames}.npz"
+            if file is not None and file.exists():
+                parts.append(dict(np.load(file)))
+                continue
+            parts.append(look(site, frames, little, big))
+            if file is not None:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                np.savez_compressed(file, **parts[-1])  # type: ignore[arg-type]
+    parts = [part for part in parts if len(part["truth"])]
+    seen = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return seen | {"labels": np.array(bundle.manifest.labels)}
 
 
 def big_near(image: Image, region: Region, big: Subject) -> Image:
@@ -223,21 +250,7 @@ def gate_times(sites: int) -> tuple[float, float, float]:
 def main(sites: int, frames: int, records: Path | None) -> None:
     """Measure the views of a frame on the simulated camera."""
     cv2.setNumThreads(1)
-    bundle = open_bundle("trailcam")
-    big = open_subject(str(BIG), upload=bundle.policy.upload)
-    parts: list[Arrays] = []
-    with LittleModel(bundle) as little:
-        for site in range(sites):
-            file = None if records is None else records / f"{site:03d}-{frames}.npz"
-            if file is not None and file.exists():
-                parts.append(dict(np.load(file)))
-                continue
-            parts.append(look(site, frames, little, big))
-            if file is not None:
-                file.parent.mkdir(parents=True, exist_ok=True)
-                np.savez_compressed(file, **parts[-1])  # type: ignore[arg-type]
-    seen = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    seen["labels"] = np.array(bundle.manifest.labels)
+    seen = on_sites(look, sites, frames, records)
     console = Console(width=250)
     console.print(
         f"{len(seen['truth'])} frames admitted, {int(seen['refused'].sum())} refused, {len(set(seen['site']))} sites"

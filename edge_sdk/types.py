@@ -40,6 +40,11 @@ def new_frame_id() -> str:
     return f"{value:032x}"
 
 
+def is_frame_id(text: str) -> bool:
+    """Whether a text is an id of a frame, or of an event: 32 lower-case hexadecimal digits."""
+    return _FRAME_ID.fullmatch(text) is not None
+
+
 def check_image(image: object, order: str = "RGB") -> Image:
     """Return `image` C-contiguous, or raise `ImageError` that says what was expected and what came.
 
@@ -138,7 +143,7 @@ class Frame:
             raise ImageError(f"expected captured_at with a time zone; got the naive {self.captured_at.isoformat()}")
         if isinstance(self.source, str) and "://" in self.source:
             object.__setattr__(self, "source", without_secrets(self.source))
-        if not _FRAME_ID.fullmatch(self.frame_id):
+        if not is_frame_id(self.frame_id):
             raise ImageError(f"expected frame_id as 32 lower-case hexadecimal digits; got {self.frame_id!r}")
 
     @classmethod

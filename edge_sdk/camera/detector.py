@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 from edge_sdk.types import Image, Region
 
 
-class Detector(Protocol):
+@runtime_checkable
+class Finder(Protocol):
+    """Finds boxes in a picture, such as the faces that `Blur` makes out. Each `Detector` is one."""
+
+    def detect(self, image: Image) -> Sequence[Region]:
+        """The boxes, in pixels of `image`, `uint8 (H, W, 3)` RGB."""
+        ...
+
+
+class Detector(Finder, Protocol):
     """Finds subjects in a picture. `BundleDetector` runs the network of a bundle.
 
     `EdgeClassifier(detector=...)` asks it on the frames for which the motion gate gives no region, from one thread.

@@ -8,7 +8,6 @@ the server keeps each once. What the day's reports cost is on the disk before a 
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -31,6 +30,7 @@ from edge_sdk.fleet.words import WordList
 from edge_sdk.store.schema import JournalEntry
 from edge_sdk.store.unreported import EventRow
 from edge_sdk.terminal.line import one_line
+from edge_sdk.types import is_frame_id
 from edge_sdk.wire import offload_pb2 as wire
 
 if TYPE_CHECKING:
@@ -47,9 +47,6 @@ _MOST_AGE_S = 7 * DAY_S
 _FIRST_S = 600.0
 _RETRY_S = 3_600.0
 _BARE_BYTES = 600  # of a report without answers, the first one's words included
-
-
-_FRAME_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class _State(msgspec.Struct):
@@ -267,7 +264,7 @@ class Reporter:
         except StorageError as error:
             _log.error("answers cannot be reported: %s", error)
             return []
-        damaged = [number for number, entry in found if not _FRAME_ID.fullmatch(entry.answer.frame_id)]
+        damaged = [number for number, entry in found if not is_frame_id(entry.answer.frame_id)]
         self._store.unreported.mark(damaged)
         return [(number, entry) for number, entry in found if number not in damaged]
 
@@ -277,7 +274,7 @@ class Reporter:
         except StorageError as error:
             _log.error("events cannot be reported: %s", error)
             return []
-        return [one for one in found if _FRAME_ID.fullmatch(one.event_id)]
+        return [one for one in found if is_frame_id(one.event_id)]
 
     def _save(self) -> bool:
         words = self._words
@@ -312,7 +309,7 @@ def _reported(entry: JournalEntry) -> ReportedAnswer:
         reason=last.reason,
         device_label=device.label,
         device_confidence=device.confidence,
-        event_id=entry.event if _FRAME_ID.fullmatch(entry.event) else last.frame_id,
+        event_id=entry.event if is_frame_id(entry.event) else last.frame_id,
         audit=entry.audit,
     )
 

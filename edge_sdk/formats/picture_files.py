@@ -14,6 +14,7 @@ from edge_sdk.images.header import read_header
 from edge_sdk.images.metadata import Metadata, with_metadata
 from edge_sdk.store.picture import read_picture
 from edge_sdk.store.schema import JournalEntry
+from edge_sdk.types import is_frame_id
 
 SOFTWARE = f"edge-sdk {__version__}"
 _SUFFIXES = {"JPEG": ".jpg", "WebP": ".webp"}
@@ -126,7 +127,7 @@ def metadata_of(entry: JournalEntry) -> Metadata:
         software=SOFTWARE,
         comment=json.dumps({name: value for name, value in known.items() if value is not None}),
         keywords=(label,),
-        unique_id=answer.frame_id if re.fullmatch(r"[0-9a-f]{32}", answer.frame_id) else "",
+        unique_id=answer.frame_id if is_frame_id(answer.frame_id) else "",
     )
 
 

@@ -129,9 +129,8 @@ class Admission:
         return item.gain >= self._prices.cost(self._costs(item))
 
     def _costs(self, item: SpoolItem) -> dict[Resource, float]:
-        n_bytes = frame_bytes(
-            len(item.image) + len(item.frame_id) + len(item.event) + 16
-        )  # few servers read probabilities
+        # Few servers read probabilities.
+        n_bytes = frame_bytes(len(item.image) + len(item.frame_id) + len(item.event) + 16)
         return {
             Resource.UPLOAD: n_bytes,
             Resource.FRAMES: 1,

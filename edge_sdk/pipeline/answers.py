@@ -21,7 +21,7 @@ from edge_sdk.model.priors import PlacePrior
 from edge_sdk.model.taxonomy import Naming
 from edge_sdk.pipeline.event_words import EventWords, answer_of
 from edge_sdk.pipeline.late import LateAnswers
-from edge_sdk.pipeline.word import weighted
+from edge_sdk.pipeline.word import by_label, weighted
 from edge_sdk.store.frames import SpoolItem
 from edge_sdk.store.schema import Change, FrameRecord, State
 from edge_sdk.store.spool import Loss
@@ -137,7 +137,7 @@ class Answers:
     def answered(self, item: SpoolItem, reply: Reply) -> None:
         """The big model's word on a frame: it leaves the spool. One that comes again changes nothing."""
         placed = self._placed(item, reply)
-        word = weighted(self._ensemble, self._device_chances(item), reply, self._naming, placed)
+        word = weighted(self._ensemble, by_label(self._labels, item.probabilities), reply, self._naming, placed)
         on_event = self._events.combined(item, reply, placed)
         known = item.frame_id, item.captured_at, item.source
         answer = Answer(*known, word.label, word.confidence, Origin.CLOUD, True, Reason.CLOUD, word.level)
@@ -197,10 +197,6 @@ class Answers:
         with self._counting:
             macs, received_bytes, big_macs = self._uncounted.pop(frame_id)
             self._ledger.count_answer(macs=macs, received_bytes=received_bytes, big_macs=big_macs)
-
-    def _device_chances(self, item: SpoolItem) -> dict[str, float] | None:
-        chances = item.probabilities
-        return dict(zip(self._labels, chances.tolist(), strict=True)) if len(chances) == len(self._labels) else None
 
     def _placed(self, item: SpoolItem, said: Reply) -> list[float] | None:
         """The big model's probabilities given place and season; of a wrong time the note in the journal tells."""

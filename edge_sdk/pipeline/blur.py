@@ -5,25 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
 
+from edge_sdk.camera.detector import Finder
 from edge_sdk.errors import ConfigError
 from edge_sdk.images.pixelate import pixelate
-from edge_sdk.types import Frame, Image, Prediction, Region
+from edge_sdk.types import Frame, Prediction, Region
 
 _log = logging.getLogger(__name__)
 
 _MARGIN = 0.5
 """On each side of a region: the mask of movement may leave out what stands still of a subject."""
-
-
-@runtime_checkable
-class FaceDetector(Protocol):
-    """Finds what is to be blurred on every picture, such as faces."""
-
-    def detect(self, image: Image) -> Sequence[Region]:
-        """The boxes, in pixels of `image`, `uint8 (H, W, 3)` RGB. An error blurs the whole picture."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +30,8 @@ class Blur:
             blurred: where the motion gate saw movement, and half of that on each side. The whole frame, where there
             is no region.
         above: in (0, 1].
-        detector: its boxes are blurred on every picture, whatever the little model says; None: none.
+        detector: its boxes are blurred on every picture, whatever the little model says, and where it raises an error
+            all of it is; None: none.
         cells: cells along the longer side of a box.
         whole: blur the whole frame in place of its regions: a person who stands still beside one who moves is in none.
 
@@ -49,7 +41,7 @@ class Blur:
 
     classes: tuple[str, ...] = ("person",)
     above: float = 0.2
-    detector: FaceDetector | None = None
+    detector: Finder | None = None
     cells: int = 6
     whole: bool = False
 
@@ -62,7 +54,7 @@ class Blur:
             raise ConfigError(f"expected Blur.above in (0, 1]; got {self.above!r}")
         if isinstance(self.cells, bool) or not isinstance(self.cells, int) or not 1 <= self.cells <= 64:
             raise ConfigError(f"expected Blur.cells as a whole number from 1 to 64; got {self.cells!r}")
-        if self.detector is not None and not isinstance(self.detector, FaceDetector):
+        if self.detector is not None and not isinstance(self.detector, Finder):
             raise ConfigError(f"expected Blur.detector with a method detect(image); got {self.detector!r}")
 
     def check(self, labels: Sequence[str]) -> None:

@@ -13,13 +13,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edge_sdk.errors import StorageError
 from edge_sdk.model.taxonomy import Naming
 from edge_sdk.pipeline.event_news import EventNews
-from edge_sdk.pipeline.word import Word, weighted
+from edge_sdk.pipeline.word import Word, by_label, weighted
 from edge_sdk.store import events as rows
 from edge_sdk.store.frames import SpoolItem
 from edge_sdk.store.schema import Change
@@ -100,10 +97,7 @@ class EventWords:
         chances = item.event_probabilities
         if not item.event or chances is None:
             return None
-        return weighted(self._ensemble, self._named(chances), said, self._naming, placed)
-
-    def _named(self, chances: NDArray[np.float32]) -> dict[str, float] | None:
-        return dict(zip(self._labels, chances.tolist(), strict=True)) if len(chances) == len(self._labels) else None
+        return weighted(self._ensemble, by_label(self._labels, chances), said, self._naming, placed)
 
     def changes(self, item: SpoolItem, word: Word | None) -> list[Change]:
         """What changes in the store with the cloud's answer on a frame that stands for an event."""

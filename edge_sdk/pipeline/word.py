@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from heapq import nlargest
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edge_sdk.model.taxonomy import Named, Naming
 from edge_sdk.store.schema import TopK
 
@@ -40,6 +43,11 @@ def top_k_of(labels: Sequence[str], chances: Sequence[float]) -> TopK:
     """The likeliest labels with their probabilities, the likeliest first."""
     likeliest = nlargest(TOP_K, zip(chances, labels, strict=True))
     return tuple((label, chance) for chance, label in likeliest)
+
+
+def by_label(labels: Sequence[str], chances: NDArray[np.float32]) -> dict[str, float] | None:
+    """Probabilities by label; None where they are of another model than that of these labels."""
+    return dict(zip(labels, chances.tolist(), strict=True)) if len(chances) == len(labels) else None
 
 
 def weighted(

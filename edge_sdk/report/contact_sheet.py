@@ -22,6 +22,7 @@ from edge_sdk.images.encode import encode
 from edge_sdk.images.read import decode_image
 from edge_sdk.images.rendition import Upload
 from edge_sdk.model.nothing import says_nothing
+from edge_sdk.report.display import frames_text
 from edge_sdk.types import Answer, Event, Frame, Image, Origin
 
 MOST_EVENTS = 2_000
@@ -171,8 +172,3 @@ def when(event: Event) -> str:
     if ended - began < timedelta(seconds=1):
         return f"{began:%Y-%m-%d %H:%M:%S}"
     return f"{began:%Y-%m-%d %H:%M:%S} to {ended:%H:%M:%S}"
-
-
-def frames_text(count: int) -> str:
-    """How many frames an event has, for people."""
-    return f"{count} frame{'' if count == 1 else 's'}"

@@ -105,8 +105,13 @@ def event_text(event: Event) -> str:
     lasted = (event.ended_at - event.began_at).total_seconds()
     why = event.origin if event.origin is Origin.CLOUD else f"{event.origin}, {event.reason}"
     also = "".join(f", also {label} {chance:.2f}" for label, chance in event.also)
-    frames = "1 frame" if event.frames == 1 else f"{event.frames} frames in {lasted:.0f} s"
-    return f"{event.label} {event.confidence:.2f}{also} ({why}), {frames}"
+    span = "" if event.frames == 1 else f" in {lasted:.0f} s"
+    return f"{event.label} {event.confidence:.2f}{also} ({why}), {frames_text(event.frames)}{span}"
+
+
+def frames_text(count: int) -> str:
+    """How many frames an event has, for people."""
+    return f"{count} frame{'' if count == 1 else 's'}"
 
 
 class LoopDisplay:
@@ -125,7 +130,6 @@ class LoopDisplay:
         self._now = ""
         self._late: list[str] = []
         self._events: list[tuple[str, str]] = []
-        self._per_event = False
         self._first: dict[str, Answer] = {}
         self._live = (
             Live(console=self._console, refresh_per_second=8, get_renderable=self._render)
@@ -135,7 +139,6 @@ class LoopDisplay:
 
     def show(self, frame: Frame, answer: Answer) -> None:
         """Show the device's answer on a frame."""
-        self._per_event = self._per_event or answer.event is not None
         if not answer.final:
             self._first[answer.frame_id] = answer
         self._now = f"{frame.captured_at:%Y-%m-%d %H:%M:%S}  {answer_text(answer)}"
@@ -143,7 +146,7 @@ class LoopDisplay:
             account = self._edge.usage
             say(
                 self._console,
-                f"{self._now}  exits {_exits_text(account, self._per_event)}  sent {upload_text(account)}  "
+                f"{self._now}  exits {_exits_text(account, self._edge.answers_events)}  sent {upload_text(account)}  "
                 f"compute {compute_text(account)}  queue {self._edge.waiting}  link {self._edge.link}",
             )
 
@@ -182,8 +185,8 @@ class LoopDisplay:
 
         upload = account.budget(Resource.UPLOAD)
         row("frame", f"{account.frames}  {self._now}")
-        ratio = account.event_exit_ratio if self._per_event else account.exit_ratio
-        row("exit ratio", _exits_text(account, self._per_event), ratio, "green")
+        ratio = account.event_exit_ratio if self._edge.answers_events else account.exit_ratio
+        row("exit ratio", _exits_text(account, self._edge.answers_events), ratio, "green")
         row("upload", upload_text(account), upload.share if upload else None, "cyan")
         row("compute", compute_text(account), _share(account.macs_total, account.macs_all_big or None), "magenta")
         row("queue", f"{edge.waiting} frames wait for the cloud")

@@ -16,7 +16,7 @@ from operator import itemgetter
 from typing import Any
 
 from edge_sdk.durable.database import storable
-from edge_sdk.store.schema import OPEN, Change, State, TopK, microseconds, moment, top_k_in, top_k_text
+from edge_sdk.store.schema import OPEN, Change, State, TopK, microseconds, moment, offset_s, top_k_in, top_k_text
 from edge_sdk.types import Event, Origin, Reason
 
 _log = logging.getLogger(__name__)
@@ -77,14 +77,13 @@ def put(
     event: Event, state: State, handled_ns: int, *, ended: bool, model: str, then: Callable[[], None] | None = None
 ) -> Change:
     """The device's word on an event, in place of an earlier one; `then` is called once it is on the disk."""
-    offset = event.began_at.utcoffset()
     values = (
         event.event_id,
         state.value,
         storable(event.source),
         microseconds(event.began_at),
         microseconds(event.ended_at),
-        0 if offset is None else offset.days * 86_400 + offset.seconds,
+        offset_s(event.began_at),
         event.frames,
         int(ended),
         event.label,

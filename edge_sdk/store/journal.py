@@ -119,8 +119,7 @@ class Journal:
         """
         check_zones(since=since, until=until)
         last_reason = f"iif(state = '{State.ANSWERED}', '{Reason.CLOUD}', reason)"
-        conditions, values = [self._own], list[object](self._own_values)
-        for condition, value in (
+        where, values = self._matching(
             ("captured_us >= ?", None if since is None else microseconds(since)),
             ("captured_us < ?", None if until is None else microseconds(until)),
             (f"{LAST_LABEL} = ?", label),
@@ -129,13 +128,15 @@ class Journal:
             (f"(NOT ({OPEN})) = ?", None if final is None else int(final)),
             ("event = ?", event),
             (f"({ARCHIVED}) = ?", 1 if archived else None),
-        ):
-            if value is not None:
-                conditions.append(condition)
-                values.append(value)
+        )
         order = "DESC" if newest_first else "ASC"
-        tail = f"WHERE {' AND '.join(conditions)} ORDER BY captured_us {order}, number {order} LIMIT ?"
+        tail = f"WHERE {where} ORDER BY captured_us {order}, number {order} LIMIT ?"
         return self._select(tail, [*values, -1 if limit is None else limit])
+
+    def _matching(self, *wanted: tuple[str, object]) -> tuple[str, list[object]]:
+        """A condition on rows of the own labels, and its values, of those in `wanted` that are asked for (not None)."""
+        asked = [(condition, value) for condition, value in wanted if value is not None]
+        return " AND ".join([self._own, *(one for one, _ in asked)]), [*self._own_values, *(one for _, one in asked)]
 
     def archived_sizes(self) -> dict[str | None, tuple[int, int]]:
         """How many pictures are kept after their last word, and their bytes, by that word; the most bytes first."""
@@ -172,17 +173,13 @@ class Journal:
             ConfigError: a time has no zone.
         """
         check_zones(since=since, until=until)
-        conditions, values = [self._own], list[object](self._own_values)
-        for condition, value in (
+        where, values = self._matching(
             ("began_us >= ?", None if since is None else microseconds(since)),
             ("began_us < ?", None if until is None else microseconds(until)),
             ("last_label = ?", label),
-        ):
-            if value is not None:
-                conditions.append(condition)
-                values.append(value)
+        )
         order = "DESC" if newest_first else "ASC"
-        tail = f"{' AND '.join(conditions)} ORDER BY began_us {order}, event_id {order} LIMIT ?"
+        tail = f"{where} ORDER BY began_us {order}, event_id {order} LIMIT ?"
         return self._events(tail, [*values, -1 if limit is None else limit])
 
     def _events(self, tail: str, values: Sequence[object]) -> list[EventEntry]:

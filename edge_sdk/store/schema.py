@@ -254,12 +254,11 @@ def first_row(
 ) -> tuple[Any, ...]:
     """The values of `INSERT`."""
     answer = record.answer
-    offset = answer.captured_at.utcoffset() or timedelta(0)
     return (
         answer.frame_id,
         state.value,
         microseconds(answer.captured_at),
-        offset.days * 86_400 + offset.seconds,
+        offset_s(answer.captured_at),
         handled_ns,
         storable(answer.source),
         storable(record.trigger),
@@ -336,6 +335,11 @@ def same_labels(label_set: str) -> tuple[str, list[str]]:
 def microseconds(moment: datetime) -> int:
     """Since 1970."""
     return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def offset_s(moment: datetime) -> int:
+    """Seconds of the zone's offset."""
+    return (moment.utcoffset() or timedelta(0)) // timedelta(seconds=1)
 
 
 def moment(since_1970_us: int, utc_offset_s: int = 0) -> datetime:
