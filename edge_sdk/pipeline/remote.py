@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from edge_sdk.archive_rule import ArchiveRule
+from edge_sdk.archive_rule import ArchiveRule, Exits
 from edge_sdk.config import SETTING_KINDS
 from edge_sdk.errors import ConfigError
 from edge_sdk.fleet.remote import HeldSettings, RemoteStore
@@ -108,7 +108,8 @@ def _archive(settings: Settings, value: Any) -> Settings:
     if value is not None and not isinstance(value, str):
         raise ConfigError(f"expected the archive's rule as a text, or null for none; got {value!r}")
     rule, own = None if value is None else ArchiveRule.parse(value), settings.storage.archive_rule
-    if rule is not None and own is not None and own.never_store:
+    if own is not None and own.never_store:
+        rule = rule or replace(own, exits=Exits.NONE, classes={}, offloads=False, audits=False, crop=False)
         never = tuple(dict.fromkeys((*own.never_store, *rule.never_store)))
         rule = replace(rule, never_store=never, never_above=min(rule.never_above, own.never_above))
     return replace(settings, storage=replace(settings.storage, archive=rule))

@@ -135,10 +135,23 @@ def _drawn(counts: NDArray[np.float64], smoothing: float) -> NDArray[np.float64]
 
 def _square(place: Place, grid: float) -> tuple[str, Box]:
     """The square of the grid that a place lies in, with its name, such as "45N 5E" for its south-west corner."""
-    south = min(math.floor(place.latitude / grid) * grid, 90 - 1e-9)
-    west = math.floor(place.longitude / grid) * grid if place.longitude < 180 else -180.0
+    south, north = _step(place.latitude, grid, 90.0)
+    west, east = _step(place.longitude, grid, 180.0)
     name = f"{abs(south):g}{'N' if south >= 0 else 'S'} {abs(west):g}{'E' if west >= 0 else 'W'}"
-    return name, Box(max(south, -90), max(west, -180), min(south + grid, 90), min(west + grid, 180))
+    return name, Box(max(south, -90.0), max(west, -180.0), min(north, 90.0), min(east, 180.0))
+
+
+def _step(value: float, grid: float, top: float) -> tuple[float, float]:
+    """The ends of the step of the grid that holds a value, also where the division rounds it over an edge.
+
+    The last step holds its upper end, `top`, as well.
+    """
+    index = math.floor(value / grid)
+    if index * grid > value or index * grid >= top:
+        index -= 1
+    elif (index + 1) * grid < value:
+        index += 1
+    return index * grid, (index + 1) * grid
 
 
 def _rounded(value: float) -> float:

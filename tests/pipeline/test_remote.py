@@ -3,11 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from classifier_parts import LABELS
 from settings_parts import Operator
 
-from edge_sdk import EdgeClassifier, Preferences, RemoteSettings, StorageSettings
+from edge_sdk import EdgeClassifier, Prediction, Preferences, RemoteSettings, StorageSettings
+from edge_sdk.archive_rule import Exits
 from edge_sdk.budget.limits import Resource
 from edge_sdk.config import SETTING_KINDS
 
@@ -132,6 +134,18 @@ def test_private_classes_can_only_be_added(operator: Operator, tmp_path: Path) -
         wants, rule = edge._settings.preferences, edge._parts.store.archive.rule
         assert (wants.never_upload, wants.private_above) == ((LABELS[0],), 0.1)
         assert rule is not None and (rule.never_store, rule.max_bytes) == ((LABELS[0],), 2_000_000)
+
+
+def test_without_an_archive_the_classes_that_are_never_stored_stay_so(operator: Operator, tmp_path: Path) -> None:
+    own = f"1MB, exits of {LABELS[1]}: all, crop: yes, never: {LABELS[0]}, never above: 0.1"
+    with device(operator, tmp_path, storage=StorageSettings(archive=own)) as edge:
+        offer(edge, operator.signed(1, archive=None))
+        rule = edge._parts.store.archive.rule
+        assert rule is not None and (rule.never_store, rule.never_above) == ((LABELS[0],), 0.1)
+        assert not (rule.offloads or rule.audits or rule.crop)
+        assert all(rule.exits_of(label) is Exits.NONE for label in LABELS)
+        hidden = Prediction(tuple(LABELS), np.eye(len(LABELS), dtype=np.float32)[0])
+        assert edge._walk.rules.frames.is_private(hidden)
 
 
 def test_settings_need_a_key(operator: Operator, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edge_sdk.errors import WorkbenchError
@@ -67,10 +67,15 @@ def test_boxes_and_a_grid_find_the_region() -> None:
 
 
 @given(latitude=st.floats(-90, 90), longitude=st.floats(-180, 180), grid=st.floats(0.5, 60))
+@example(latitude=0.0, longitude=-5e-324, grid=2.0)
+@example(latitude=90.0, longitude=180.0, grid=0.9)
+@example(latitude=0.3, longitude=-1.1, grid=1.1)
+@example(latitude=np.nextafter(0.7 * 3, 0), longitude=np.nextafter(0.7 * 3, 9), grid=0.7)
 def test_a_place_lies_in_its_square(latitude: float, longitude: float, grid: float) -> None:
     place = Place(latitude, longitude)
-    table = make_priors(seen("fox", 1, place=place), grid=grid).table
-    assert table.region_of(place) in table.regions or longitude == 180
+    (box,) = make_priors(seen("fox", 1, place=place), grid=grid).table.regions.values()
+    assert box[0].holds(place)
+    assert box[0].north - box[0].south <= grid * 1.001 and box[0].east - box[0].west <= grid * 1.001
 
 
 @given(
