@@ -1,4 +1,4 @@
-"""How often the frames that exit were answered otherwise than by the big model, as calibration found it."""
+"""How often frames, or events, that exit were answered otherwise than by the big model, as calibration found it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from msgspec import Meta
 
 class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     """How often the frames that exit were answered otherwise than by the big model, on frames that calibration kept
-    aside to measure on.
+    aside to measure on. In a rule of events, all of it is of events.
 
     Attributes:
         edges: K rising confidences between K + 1 bands of the frames that exited; one on an edge is in the band above.

@@ -104,12 +104,15 @@ class EventRule(msgspec.Struct, frozen=True):
         best: frames that answer for the event.
         ensemble: weight of that mean in the last word on an event that went to the cloud; the rest is the big model's.
         temperature: the mean is raised to 1 / `temperature` and made to sum to 1 before all else.
+        agreement: how often events that exit were answered as the big model answers the frame that would travel; None:
+            unknown.
     """
 
     threshold: Annotated[float, Meta(ge=0, le=1)] = 0.8
     best: Annotated[int, Meta(ge=1)] = 3
     ensemble: Annotated[float, Meta(ge=0, lt=1)] = 0.3
     temperature: Annotated[float, Meta(gt=0)] = 1.0
+    agreement: Agreement | None = None
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):

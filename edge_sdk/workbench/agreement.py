@@ -1,9 +1,9 @@
-"""How often the frames that exit are answered otherwise than by the big model, for the policy.
+"""How often the frames, or events, that exit are answered otherwise than by the big model, for the policy.
 
 It needs no labels. In service the same share is measured by audits (`edge_sdk.model.evidence`), which raise an alarm
 where it is above what calibration found possible: the upper end of the interval of Clopper & Pearson (Biometrika 26,
 1934) on the evaluation part. The threshold was chosen on the same frames, by labels and not by this share; the bound
-does not account for that.
+does not account for that, nor for places: events of one place may be alike.
 """
 
 from __future__ import annotations

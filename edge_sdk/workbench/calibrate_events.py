@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.policy import EventRule
+from edge_sdk.workbench.agreement import measure_agreement
 from edge_sdk.workbench.calibration import Rule, in_words
 from edge_sdk.workbench.cascade.confidence import fit_temperature
 from edge_sdk.workbench.cascade.curve import Bools, Curve, Floats, above, cascade_curve, lossless, within
@@ -105,10 +106,12 @@ def calibrate_events(
     promise = rule.eps
     if promise is None:
         promise = guaranteed_place_loss(others.losses(threshold), rule.delta, ours.losses(threshold))
+    threshold = min(max(threshold, 0.0), 1.0)
     exits = others.confidence >= threshold
+    agreement = measure_agreement(others.confidence, exits, others.differ, delta=rule.delta)
     thresholds = quantile_candidates(others.confidence)
     return EventCalibration(
-        rule=EventRule(min(max(threshold, 0.0), 1.0), chosen.best, chosen.ensemble, chosen.temperature),
+        rule=EventRule(threshold, chosen.best, chosen.ensemble, chosen.temperature, agreement),
         events=len(events),
         places=len(np.unique(events.places)),
         exit_ratio=float(exits.mean()),
@@ -133,6 +136,7 @@ class _Judged:
     little: Bools
     final: Bools
     reference: Bools
+    differ: Bools
 
     @classmethod
     def of(cls, events: EventRecords, rule: EventRule) -> _Judged:
@@ -144,6 +148,7 @@ class _Judged:
             mean.argmax(axis=1) == truths,
             events.final(mean, rule.ensemble).argmax(axis=1) == truths,
             events.reference_answers(rule.best) == truths,
+            mean.argmax(axis=1) != events.sent[:, 0].argmax(axis=1),
         )
 
     def right(self, threshold: float) -> Bools:

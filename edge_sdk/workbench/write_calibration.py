@@ -171,6 +171,8 @@ def write_event_calibration(path: Path, found: EventCalibration, rule: Rule) -> 
         "event_promised_loss": round(found.promise, 5),
         "event_promise_fails_with": found.delta,
     }
+    if (known := found.rule.agreement) is not None:
+        facts["event_exits_as_big"] = round(1 - sum(known.differ) / sum(known.exits), 5)
     policy = msgspec.structs.replace(policy, events=found.rule, calibration=policy.calibration | facts)
     write_policy(path, policy)
     return policy

@@ -48,6 +48,20 @@ def test_a_promise_is_kept_on_other_places() -> None:
     assert (np.diff(found.curve_exits) >= 0).all()
 
 
+def test_a_rule_has_how_often_exits_are_answered_as_by_the_big_model() -> None:
+    events = visits()
+    found = calibrate_events(events, Rule(offload_ratio=0.3))
+    known = found.rule.agreement
+    assert known is not None
+    mean = events.decided_on(found.rule)
+    exits = mean.max(axis=1) >= found.rule.threshold
+    differ = mean.argmax(axis=1) != events.sent[:, 0].argmax(axis=1)
+    assert 0 < sum(known.exits) < exits.sum()  # the evaluation part alone
+    share = sum(known.differ) / sum(known.exits)
+    assert share == pytest.approx(differ[exits].mean(), abs=0.05) and share < known.at_most < share + 0.1
+    assert len(known.exits) == 4 and known.edges[0] > found.rule.threshold
+
+
 def test_plain_rules_tell_what_they_can_promise() -> None:
     found = calibrate_events(visits(), Rule(offload_ratio=0.3), best=3, ensemble=0.3)
     assert not found.guaranteed and found.exit_ratio == pytest.approx(0.7, abs=0.08)
