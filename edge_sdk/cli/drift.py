@@ -32,14 +32,13 @@ def drift(context: click.Context, bundle: str, state: Path | None, limit: int) -
     changed.
     """
     from edge_sdk.model.bundle import open_bundle
-    from edge_sdk.model.drift import check_drift
+    from edge_sdk.model.drift import check_policy
 
     opened = open_bundle(bundle)
-    usual = opened.policy.confidences
-    if usual is None:
-        raise BundleError(f"{opened.path}: policy.json holds no confidences: run `edge-sdk calibrate` on it")
     with open_journal(state) as answers:
-        found = check_drift(usual, answers.device_confidences(limit))
+        found = check_policy(opened.policy, answers.device_confidences(limit))
+    if found is None:
+        raise BundleError(f"{opened.path}: policy.json holds no confidences: run `edge-sdk calibrate` on it")
     click.echo(found.sentence())
     if found.drifted:
         context.exit(NO)

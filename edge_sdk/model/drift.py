@@ -11,12 +11,12 @@ bound of Dvoretzky, Kiefer, Wolfowitz and Massart (Massart, Ann. Probab. 18, 199
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from edge_sdk.model.policy import Histogram
+from edge_sdk.model.policy import Histogram, Policy
 
 FEWEST = 200
 """Frames below which nothing is said."""
@@ -69,6 +69,23 @@ def confidence_histogram(confidences: Iterable[float], bins: int = 20) -> Histog
     edges = np.unique(np.quantile(values, np.linspace(0, 1, bins + 1)[1:-1]).round(6))
     counts = np.bincount(np.searchsorted(edges, values, side="right"), minlength=len(edges) + 1)
     return Histogram(tuple(edges.tolist()), tuple(counts.tolist()))
+
+
+def check_policy(policy: Policy, seen: Sequence[tuple[float, bool]]) -> Drift | None:
+    """Compare a device's confidences with those of its bundle's calibration; None: the policy does not say these.
+
+    Where the policy has a rule of its own for frames with a region, those frames alone are compared, or the others, of
+    which there are more: the others of a device with a gate are those in which nothing moves, and calibration saw more.
+
+    Args:
+        policy: the bundle's.
+        seen: of the device's latest frames: how sure the little model was, and whether it looked at a region.
+    """
+    near = 2 * sum(looked for _, looked in seen) > len(seen)
+    usual = policy.of_look(near).confidences
+    if usual is None:
+        return None
+    return check_drift(usual, [sure for sure, looked in seen if policy.regions is None or looked is near])
 
 
 def check_drift(usual: Histogram, confidences: Iterable[float]) -> Drift:

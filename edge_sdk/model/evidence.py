@@ -78,7 +78,8 @@ class Evidence:
         answered: of these, those that the big model answered.
         waiting: of these, those that wait for it; the others without an answer were lost.
         differs: share of the exits on which the big model says another label; None: no audit was answered yet.
-        promised: upper bound of that share by calibration; None: the policy does not say.
+        promised: upper bound of that share by calibration, the greatest where frames of two looks have rules of their
+            own; None: the policy does not say.
         e_value: the evidence against "the share is at most `promised`"; 1 is none, 1 / `delta` raises the alarm.
         delta: probability with which the alarm is ever raised while the promise holds.
         alarm: capture time of the frame that raised the alarm; None: none was raised.
@@ -137,7 +138,7 @@ def weigh(audits: Audits, policy: Policy, *, delta: float = DELTA) -> Evidence:
         delta: level of the alarm and of the intervals, in (0, 1).
     """
     covered = audits.covered
-    promised = None if policy.agreement is None else policy.agreement.at_most
+    promised = policy.promised_to_differ
     log_e, alarm = 0.0, None
     if promised is not None:
         log_e, alarm = _alarm(audits, promised, delta)

@@ -97,7 +97,7 @@ class LittleModel:
             ImageError: `image` is not `uint8 (H, W, 3)`.
             EdgeError: the model is closed.
         """
-        return self.predict_looks(self.looks(image, region, view))
+        return self.predict_looks(self.looks(image, region, view), near=self.looks_near(region, view))
 
     def looks(self, image: Image, region: Region | None = None, view: View | None = None) -> tuple[Image, ...]:
         """What of a frame goes through the network, one pass each: the whole, the region's close-up, or both.
@@ -116,18 +116,27 @@ class LittleModel:
         near = part.of(image)
         return (image, near) if view is View.BOTH and near.shape != image.shape else (near,)
 
-    def predict_looks(self, looks: Sequence[Image]) -> Prediction:
-        """The mean of the class probabilities of one or more pictures, each `uint8 (H, W, 3)` RGB.
+    def looks_near(self, region: Region | None, view: View | None = None) -> bool:
+        """Whether the region is among what `looks` gives: the policy may have another rule for such frames."""
+        return region is not None and (View(self.manifest.view) if view is None else view) is not View.FRAME
+
+    def predict_looks(self, looks: Sequence[Image], *, near: bool = False) -> Prediction:
+        """The mean of the class probabilities of one or more pictures.
+
+        Args:
+            looks: each `uint8 (H, W, 3)` RGB.
+            near: a region is among them.
 
         Raises:
             ImageError: one is not such a picture.
             EdgeError: the model is closed.
         """
         total, energy = np.zeros(len(self.labels), np.float32), 0.0
+        temperature = np.float32(self.bundle.policy.of_look(near).temperature)
         for image in looks:
             logits = self.logits(image)
             energy += float(np.logaddexp.reduce(logits))
-            scaled = logits / np.float32(self.bundle.policy.temperature)
+            scaled = logits / temperature
             weights = np.exp(scaled - scaled.max())
             total += weights / weights.sum()
         return Prediction(self.labels, total / np.float32(len(looks)), energy / len(looks))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from edge_sdk.model.bundle import Manifest
+from edge_sdk.model.policy import Policy
+from edge_sdk.types import View
 
 SIMULATED = "simulated://trailcam"
 PHOTOS = "photos"
@@ -45,9 +47,9 @@ def doubt(manifest: Manifest, source: str) -> str:
     )
 
 
-def doubt_of_view(manifest: Manifest, view: str | None) -> str:
+def doubt_of_view(manifest: Manifest, policy: Policy, view: str | None) -> str:
     """What to tell a person whose bundle looks at something other than what its rule was calibrated for; else ""."""
-    if view in (None, manifest.view):
+    if view in (None, manifest.view) or (view == View.FRAME and policy.regions is not None):
         return ""
     return (
         f"view={view}: the rule of {manifest.name} was calibrated for view={manifest.view}, and promises its accuracy "

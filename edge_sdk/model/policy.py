@@ -4,13 +4,14 @@ The rule is Little-Big's (Liu, Thopalli, Thiagarajan, "Speeding Up Image Classif
 arXiv 2406.17117): the frame exits when the little model's confidence is at or above a threshold, and otherwise the
 big model's prediction replaces the little one's. Confidence is the top probability after temperature scaling. Where
 calibration found that a learned gate ranks frames better, the frame exits when the gain that the gate expects of a
-second opinion is at or below a limit. Threshold, temperature and gate come from `policy.json`.
+second opinion is at or below a limit. Threshold, temperature and gate come from `policy.json`, which may have one rule
+for frames that were seen whole and another (`Policy.regions`) for those of which a region was looked at: a mean of two
+looks is surer, and more often right, than one look at the whole.
 """
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -19,7 +20,6 @@ from typing import Annotated
 import msgspec
 import numpy as np
 from msgspec import Meta
-from numpy.typing import NDArray
 
 from edge_sdk.archive_rule import ArchiveRule
 from edge_sdk.errors import ConfigError
@@ -28,91 +28,12 @@ from edge_sdk.model.agreement import Agreement
 from edge_sdk.model.big_reference import BigReference
 from edge_sdk.model.outside import OutsideRule
 from edge_sdk.model.priors import PriorRule
+from edge_sdk.model.rules import EventRule as EventRule
+from edge_sdk.model.rules import GainTable as GainTable
+from edge_sdk.model.rules import Histogram as Histogram
+from edge_sdk.model.rules import LookRule as LookRule
 from edge_sdk.model.taxonomy import Naming, RollupRule
 from edge_sdk.types import Prediction, Reason, View
-
-
-class GainTable(msgspec.Struct, frozen=True):
-    """A learned gate: the gain that a second opinion is expected to bring, by the class that the little model names.
-
-    Attributes:
-        confidences: K rising confidences, K >= 2.
-        runner_up: part of the second class's probability that is taken off the confidence before the table is read: 0
-            reads it at the confidence, 1 at the margin between the two most probable classes.
-        gains: per class, in the order of the bundle's labels, the expected gain at each of them: P(big right) less
-            P(little right), in [-1, 1]; straight lines between, constant outside.
-        exit_at_or_below: a frame exits when its expected gain is at most this.
-    """
-
-    confidences: tuple[float, ...]
-    gains: tuple[tuple[float, ...], ...]
-    exit_at_or_below: float = 0.0
-    runner_up: Annotated[float, Meta(ge=0, le=1)] = 0.0
-
-    def __post_init__(self) -> None:
-        knots = self.confidences
-        if len(knots) < 2 or any(not a < b for a, b in pairwise(knots)):
-            raise ValueError(f"expected two or more rising `confidences`; got {list(knots)}")
-        if not self.gains or any(len(row) != len(knots) for row in self.gains):
-            raise ValueError(f"expected rows of {len(knots)} `gains`, one row per class")
-
-    def expected(self, probabilities: NDArray[np.float32]) -> float:
-        """The expected gain on a frame of which the little model says `probabilities`, `float32 (C,)`."""
-        label = int(probabilities.argmax())
-        confidence = float(probabilities[label])
-        if self.runner_up and len(probabilities) > 1:
-            confidence -= self.runner_up * float(np.partition(probabilities, -2)[-2])
-        return self.gain(label, confidence)
-
-    def gain(self, label: int, confidence: float) -> float:
-        """The table at a class and a confidence from which the runner-up's part has been taken."""
-        knots, row = self.confidences, self.gains[label]
-        right = bisect_right(knots, confidence)
-        if right == 0:
-            return row[0]
-        if right == len(knots):
-            return row[-1]
-        share = (confidence - knots[right - 1]) / (knots[right] - knots[right - 1])
-        return row[right - 1] + share * (row[right] - row[right - 1])
-
-
-class Histogram(msgspec.Struct, frozen=True):
-    """Confidences of the little model on the calibration frames, to tell later whether frames have changed.
-
-    Attributes:
-        edges: K rising bounds in (0, 1) between K + 1 bins; a confidence on a bound is in the bin above it.
-        counts: frames in each of the K + 1 bins.
-    """
-
-    edges: tuple[float, ...]
-    counts: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        if any(not a < b for a, b in pairwise(self.edges)) or not self.edges:
-            raise ValueError(f"expected one or more rising `edges`; got {list(self.edges)}")
-        if len(self.counts) != len(self.edges) + 1 or min(self.counts) < 0 or sum(self.counts) == 0:
-            raise ValueError(f"expected {len(self.edges) + 1} `counts` of 0 or more; got {list(self.counts)}")
-
-
-class EventRule(msgspec.Struct, frozen=True):
-    """How the frames of one visit are answered as one, as calibration on visits found it.
-
-    What is decided on is the mean of the probabilities of the `best` frames that look least empty.
-
-    Attributes:
-        threshold: an event exits when the greatest of these means is at or above it, in [0, 1].
-        best: frames that answer for the event.
-        ensemble: weight of that mean in the last word on an event that went to the cloud; the rest is the big model's.
-        temperature: the mean is raised to 1 / `temperature` and made to sum to 1 before all else.
-        agreement: how often events that exit were answered as the big model answers the frame that would travel; None:
-            unknown.
-    """
-
-    threshold: Annotated[float, Meta(ge=0, le=1)] = 0.8
-    best: Annotated[int, Meta(ge=1)] = 3
-    ensemble: Annotated[float, Meta(ge=0, lt=1)] = 0.3
-    temperature: Annotated[float, Meta(gt=0)] = 1.0
-    agreement: Agreement | None = None
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,6 +53,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         confidences: of the calibration frames; None: unknown.
         agreement: how often exits were answered as by the big model; None: unknown.
         outside: which confident frames are offloaded since they look like none of calibration; None: none are.
+        regions: the rule for frames of which a region was looked at, alone or beside the whole; the fields above of the
+            same names are then of frames seen whole. None: they are of all frames.
         events: how visits are answered; None: frames are answered one by one.
         priors: how much the priors of place and season count (`priors.json`); None: they are not used.
         rollup: how sure an answer must be, else a group above it is given (`taxonomy.json`); None: classes alone.
@@ -155,6 +78,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     confidences: Histogram | None = None
     agreement: Agreement | None = None
     outside: OutsideRule | None = None
+    regions: LookRule | None = None
     events: EventRule | None = None
     priors: PriorRule | None = None
     rollup: RollupRule | None = None
@@ -172,6 +96,26 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         came = [(one.mean_bytes, one.relative_gain) for one in self.ladder]
         if any(not (one[0] < two[0] and one[1] < two[1]) for one, two in pairwise(came)):
             raise ValueError(f"expected a `ladder` of rising `mean_bytes` and rising `relative_gain`; got {came}")
+
+    @property
+    def promised_to_differ(self) -> float | None:
+        """Upper bound on the share of exits that the big model answers otherwise, whatever was looked at.
+
+        It is the greatest of the rules' bounds; None: one of them has none.
+        """
+        known = [rule.agreement for rule in (self, self.regions) if rule is not None]
+        bounds = [one.at_most for one in known if one is not None]
+        return max(bounds) if len(bounds) == len(known) else None
+
+    def of_look(self, near: bool) -> Policy:
+        """The settings for frames of which a region was looked at (`near`) or that were seen whole.
+
+        The fields of the rule are that rule's; `regions` is None.
+        """
+        if self.regions is None:
+            return self
+        fields = self.regions.__struct_fields__ if near else ()
+        return msgspec.structs.replace(self, regions=None, **{name: getattr(self.regions, name) for name in fields})
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +182,7 @@ class ExitPolicy:
     """Decides which frames exit.
 
     Args:
-        settings: the bundle's `policy.json`.
+        settings: the bundle's `policy.json`; where it has `regions`, those of one kind of frames (`Policy.of_look`).
         threshold: a confidence to use instead of the bundle's own rule: 0 lets every frame exit, a value above 1 (up
             to 2) none.
         preferences: the application's.
@@ -320,12 +264,17 @@ class ExitPolicy:
         )
 
 
-def event_policy(settings: Policy) -> Policy:
+def event_policy(settings: Policy, *, near: bool = True) -> Policy:
     """The settings by which an `ExitPolicy` decides on events: the event rule's threshold, where there is one.
 
     A gate that calibration found on frames still ranks what is offloaded. Without an event rule, an event exits as a
     frame of the same probabilities would.
+
+    Args:
+        settings: the bundle's `policy.json`.
+        near: the region is looked at of frames that have one, as those of events do: movement makes events.
     """
+    settings = settings.of_look(near)
     if settings.events is None:
         return settings
     gains = settings.gate or settings.gains

@@ -41,7 +41,8 @@ class Answers:
         store: every answer goes there first.
         ledger: counts the cloud's answers, once each, when they are on the disk.
         labels: the little model's.
-        ensemble: weight of the little model in the answer on an offloaded frame (`Policy.ensemble`).
+        ensemble: weight of the little model in the answer on an offloaded frame that it saw whole (`Policy.ensemble`).
+        near_ensemble: that on one of which it looked at a region; None: the same.
         late: takes each late answer on to the application.
         events: what is said of the events that frames stand for.
         prior: what can be expected where the camera stands; None: nothing is known of it.
@@ -58,11 +59,14 @@ class Answers:
         events: EventWords,
         prior: PlacePrior | None = None,
         naming: Naming | None = None,
+        *,
+        near_ensemble: float | None = None,
     ) -> None:
         self._store = store
         self._ledger = ledger
         self._labels = labels
         self._ensemble = ensemble
+        self._near_ensemble = ensemble if near_ensemble is None else near_ensemble
         self._late = late
         self._prior = prior
         self._naming = naming or Naming()
@@ -137,7 +141,8 @@ class Answers:
     def answered(self, item: SpoolItem, reply: Reply) -> None:
         """The big model's word on a frame: it leaves the spool. One that comes again changes nothing."""
         placed = self._placed(item, reply)
-        word = weighted(self._ensemble, by_label(self._labels, item.probabilities), reply, self._naming, placed)
+        weight = self._weight(item)
+        word = weighted(weight, by_label(self._labels, item.probabilities), reply, self._naming, placed)
         on_event = self._events.combined(item, reply, placed)
         known = item.frame_id, item.captured_at, item.source
         answer = Answer(*known, word.label, word.confidence, Origin.CLOUD, True, Reason.CLOUD, word.level)
@@ -197,6 +202,13 @@ class Answers:
         with self._counting:
             macs, received_bytes, big_macs = self._uncounted.pop(frame_id)
             self._ledger.count_answer(macs=macs, received_bytes=received_bytes, big_macs=big_macs)
+
+    def _weight(self, item: SpoolItem) -> float:
+        """The little model's weight in the answer on a frame, by what it looked at; the journal knows that."""
+        if self._near_ensemble == self._ensemble:
+            return self._ensemble
+        entry = self._store.journal.entry(item.frame_id)
+        return self._ensemble if entry is None or entry.region is None else self._near_ensemble
 
     def _placed(self, item: SpoolItem, said: Reply) -> list[float] | None:
         """The big model's probabilities given place and season; of a wrong time the note in the journal tells."""

@@ -47,14 +47,20 @@ class Rules:
     """What decides where frames and events go.
 
     Attributes:
-        frames: which frames exit.
+        frames: which frames exit that were seen whole.
+        regions: which do of which a region was looked at.
         events: which events do.
         audits: which confident frames are sent all the same; None: none are.
     """
 
     frames: ExitPolicy
+    regions: ExitPolicy
     events: ExitPolicy
     audits: AuditDraw | None
+
+    def exits(self, near: bool) -> ExitPolicy:
+        """Which frames exit of which a region was looked at (`near`), or that were seen whole."""
+        return self.regions if near else self.frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,10 +175,16 @@ def assemble(settings: Settings) -> Parts:
             settings.blur,
             crop=rule is not None and rule.crop,
         )
-        event_news, of_events = EventNews(settings.on_event), policy.events or EventRule(ensemble=policy.ensemble)
+        event_news = EventNews(settings.on_event)
+        near_ensemble = policy.of_look(near=True).ensemble
+        of_events = policy.events or EventRule(
+            ensemble=near_ensemble if looks_near(settings, bundle) else policy.ensemble
+        )
         words = EventWords(store, labels, of_events.ensemble, event_news, naming)
-        answers = Answers(store, ledger, labels, policy.ensemble, late, words, prior, naming)
-        events = Events(labels, settings.events, of_events.best)
+        answers = Answers(
+            store, ledger, labels, policy.ensemble, late, words, prior, naming, near_ensemble=near_ensemble
+        )
+        events = Events(labels, settings.events, of_events.best, calibrated=policy.events is not None)
         desk = EventDesk(
             events,
             store,
@@ -185,7 +197,6 @@ def assemble(settings: Settings) -> Parts:
             exits=rules.events,
             temperature=of_events.temperature,
             model=version,
-            as_a_whole=answers_events(settings, bundle),
         )
         link, reporter = None, None
         if settings.cloud is not None:
@@ -244,11 +255,16 @@ def new_rules(settings: Settings, bundle: Bundle, state: Path) -> Rules:
     Raises:
         ConfigError: as `new_exits`.
     """
-    return Rules(new_exits(settings, bundle), new_event_exits(settings, bundle), new_audits(settings, bundle, state))
+    return Rules(
+        new_exits(settings, bundle),
+        _exits(settings, bundle, bundle.policy.of_look(near=True)),
+        new_event_exits(settings, bundle),
+        new_audits(settings, bundle, state),
+    )
 
 
 def new_exits(settings: Settings, bundle: Bundle) -> ExitPolicy:
-    """The rule for exits, as bundle and settings have it.
+    """The rule for exits of frames seen whole, as bundle and settings have it.
 
     Raises:
         ConfigError: the threshold cannot be used, or a preference, the archive's rule or what is blurred names a class
@@ -258,7 +274,7 @@ def new_exits(settings: Settings, bundle: Bundle) -> ExitPolicy:
     for named in (rule, settings.blur):
         if named is not None:
             named.check(labels)
-    return _exits(settings, bundle, bundle.policy)
+    return _exits(settings, bundle, bundle.policy.of_look(near=False))
 
 
 def _prior(settings: Settings, bundle: Bundle) -> PlacePrior | None:
@@ -290,13 +306,20 @@ def new_audits(settings: Settings, bundle: Bundle, state: Path) -> AuditDraw | N
 
 
 def answers_events(settings: Settings, bundle: Bundle) -> bool:
-    """Whether an event exits or offloads as a whole."""
-    return (settings.events.answer_per or ("frame" if bundle.policy.events is None else "event")) == "event"
+    """Whether an event exits or offloads as a whole, of frames that `watch` gives to the model."""
+    if settings.events.answer_per is not None:
+        return settings.events.answer_per == "event"
+    return settings.gate is not None and bundle.policy.events is not None
+
+
+def looks_near(settings: Settings, bundle: Bundle) -> bool:
+    """Whether the region is looked at of frames that have one."""
+    return View(bundle.manifest.view if settings.view is None else settings.view) is not View.FRAME
 
 
 def new_event_exits(settings: Settings, bundle: Bundle) -> ExitPolicy:
     """As `new_exits`, for the word on an event."""
-    return _exits(settings, bundle, event_policy(bundle.policy))
+    return _exits(settings, bundle, event_policy(bundle.policy, near=looks_near(settings, bundle)))
 
 
 def _exits(settings: Settings, bundle: Bundle, policy: Policy) -> ExitPolicy:

@@ -69,39 +69,55 @@ class AuditDraw:
     """
 
     def __init__(self, policy: Policy, share: float, key: bytes) -> None:
-        self._edges, frames, rates = _bands(policy)
-        self._chances = _chances(share, frames / frames.sum(), np.sqrt(rates))
+        self._chances = {near: _BandChances.of(policy.of_look(near), share) for near in (False, True)}
         self._key = key
         self._audited: deque[str] = deque(maxlen=_VISITS)
 
     @property
     def chances(self) -> tuple[float, ...]:
-        """By band, that of the lowest confidences first."""
-        return self._chances
+        """Of frames seen whole, by band, that of the lowest confidences first."""
+        return self._chances[False].chances
 
-    def chance(self, confidence: float) -> float:
-        """With which a confident frame or event is drawn."""
-        return self._chances[bisect_right(self._edges, confidence)]
+    def chance(self, confidence: float, *, near: bool = False) -> float:
+        """With which a confident frame or event is drawn; `near`: a region of it was looked at."""
+        return self._chances[near].chance(confidence)
 
-    def draw(self, unit_id: str, confidence: float, visit: str = "") -> Draw | None:
+    def draw(self, unit_id: str, confidence: float, visit: str = "", *, near: bool = False) -> Draw | None:
         """Draw one frame or event that is confident and may leave the device.
 
         Args:
             unit_id: the frame's or the event's.
             confidence: of its answer, in [0, 1].
             visit: id of the event that a frame belongs to; "": none.
+            near: a region of the frame was looked at.
 
         Returns:
             None where a frame of the visit was drawn before.
         """
         if visit and visit in self._audited:
             return None
-        chance = self.chance(confidence)
+        chance = self.chance(confidence, near=near)
         number = int.from_bytes(blake2b(unit_id.encode(), key=self._key, digest_size=8).digest(), "big")
         drawn = number < chance * 2.0**64
         if drawn and visit:
             self._audited.append(visit)
         return Draw(chance, drawn)
+
+
+@dataclass(frozen=True, slots=True)
+class _BandChances:
+    """Chances by bands of confidence."""
+
+    edges: tuple[float, ...]
+    chances: tuple[float, ...]
+
+    @classmethod
+    def of(cls, policy: Policy, share: float) -> _BandChances:
+        edges, frames, rates = _bands(policy)
+        return cls(edges, _chances(share, frames / frames.sum(), np.sqrt(rates)))
+
+    def chance(self, confidence: float) -> float:
+        return self.chances[bisect_right(self.edges, confidence)]
 
 
 def audit_key(state: Path) -> bytes:

@@ -68,7 +68,7 @@ class EdgeClassifier(Status):
         place: where the camera stands, or a region that the bundle's priors name: what is expected there in that month
             counts, for both models. None: nothing is expected.
         events: which frames make one event, and whether it is answered as a whole; None: ten seconds without a frame
-            end one, and it is where the bundle was calibrated for it.
+            end one, and it is where the bundle was calibrated for it and the frames come through the gate.
         on_answer: called with each late answer that no `classify(..., wait_s=...)` waits for, on the link's thread:
             return quickly.
         on_event: called with each event that `events` gives, on a thread of its own, holding no lock.
@@ -173,7 +173,7 @@ class EdgeClassifier(Status):
         self._start = parts.answers.account()
         self.bundle = parts.bundle
         parts.remote.store.on_change(self._follow)
-        if threshold is None and (text := doubt_of_view(self.bundle.manifest, view)):
+        if threshold is None and (text := doubt_of_view(self.bundle.manifest, self.bundle.policy, view)):
             _log.warning("%s", text)
 
     def classify(self, picture: Picture, *, wait_s: float = 0.0, bgr: bool = False) -> Answer:
@@ -189,7 +189,7 @@ class EdgeClassifier(Status):
             The device's answer, or the cloud's where it came in time. `final` says whether it is the last word; a later
             one comes through `on_answer` and `late_answers()`. Where the compute budget is spent, `label` is None.
 
-            Where events are answered as a whole, it is the word on the frame, and `Answer.event` the event as it
+            With `EventSettings(answer_per="event")` it is the word on the frame, and `Answer.event` the event as it
             stands: `wait_s` waits for the last word on that.
 
         Raises:
@@ -227,6 +227,10 @@ class EdgeClassifier(Status):
 
     def watch(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, Answer]]:
         """Classify each frame that the motion gate admits; ends with the camera.
+
+        Where the bundle was calibrated for it, frames that the gate admits are answered as events, as a whole
+        (`EventSettings.answer_per`): `Answer.event` is the event as it stands, and `events` gives each when it is
+        decided. Without a gate, and where nothing moves, each frame is answered by itself.
 
         Where a compute or energy budget runs low, frames give way in a stated order (`edge_sdk.pipeline.throttle`).
 

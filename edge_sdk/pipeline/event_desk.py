@@ -46,6 +46,7 @@ class _Case:
         mean: the device's word on the event, `float32 (C,)`.
         decision: as it would be now.
         counted: frames of the event whose exit was counted.
+        as_a_whole: the event exits or offloads as a whole; False: its frames do by themselves, and it sums them up.
     """
 
     record: FrameRecord
@@ -58,6 +59,7 @@ class _Case:
     relative_gain: float = 1.0
     is_pending: bool = False
     counted: int = 0
+    as_a_whole: bool = False
 
 
 class EventDesk:
@@ -75,11 +77,9 @@ class EventDesk:
         exits: decides on an event as on a frame of its mean.
         temperature: of the mean.
         model: version of the little model's bundle.
-        as_a_whole: an event exits or offloads as a whole; False: its frames do by themselves, and it sums them up.
 
     Attributes:
         exits: may be replaced at any time.
-        as_a_whole: as above.
     """
 
     def __init__(
@@ -96,13 +96,12 @@ class EventDesk:
         exits: ExitPolicy,
         temperature: float,
         model: str,
-        as_a_whole: bool,
     ) -> None:
         self._events, self._store, self._ledger, self._admission = events, store, ledger, admission
         self._answers, self._words = answers, words
         self._labels, self._temperature, self._model = tuple(labels), temperature, model
         self._naming = naming
-        self.exits, self.as_a_whole = exits, as_a_whole
+        self.exits = exits
         self._cases: dict[str, _Case] = {}
 
     def add(self, visit: Visit, frame: Frame, prediction: Prediction, record: FrameRecord) -> Event:
@@ -143,13 +142,13 @@ class EventDesk:
         case = self._cases.pop(visit.event_id)
         self._store.write(rows.ended(visit.event_id, visit.frames, visit.last_at))
         self._words.went_on(case.event, visit.frames, visit.last_at)
-        if self.as_a_whole:
+        if visit.as_a_whole:
             self._ledger.count_exits(visit.frames - case.counted)
 
     def review(self) -> None:
         """The rules have changed: pictures of open events that may not wait any more go, and others begin to."""
         for case in self._cases.values():
-            if self.as_a_whole and case.event.revision == 0:
+            if case.as_a_whole and case.event.revision == 0:
                 case.decision = self._decision(case.mean, case.prediction)
                 self._keep(case, case.frame, copy=False)
 
@@ -164,9 +163,10 @@ class EventDesk:
         before, replaced = None if case is None else case.event, None
         if case is None or is_best:
             replaced = case.record.answer.frame_id if case is not None and case.is_pending else None
-            case = self._cases[visit.event_id] = _Case(record, prediction, event, mean, decision)
+            case = _Case(record, prediction, event, mean, decision, as_a_whole=visit.as_a_whole)
+            self._cases[visit.event_id] = case
         case.event, case.mean, case.decision = event, mean, decision
-        if self.as_a_whole:
+        if visit.as_a_whole:
             self._keep(case, frame if is_best else case.frame, copy=is_best)
             if replaced is not None:
                 self._store.pending.remove(replaced)
@@ -241,7 +241,7 @@ class EventDesk:
         case.decision = self._decision(case.mean, case.prediction)  # settings may have changed
         case.event = replace(self._event(visit, case.mean, case.decision), final=True, revision=1)
         item = None
-        if self.as_a_whole and not case.decision.exits:
+        if visit.as_a_whole and not case.decision.exits:
             item = self._item(case, case.frame)
             if item is not None and not self._admission.admits(item):
                 item = None
@@ -250,11 +250,11 @@ class EventDesk:
             self._offload(case, item, ended=ended)
         else:
             self._write(case, State.FINAL, ended=ended)
-        self._answers.decided(case.event, as_a_whole=self.as_a_whole)
-        offloaded = self.as_a_whole and not case.event.final
+        self._answers.decided(case.event, as_a_whole=visit.as_a_whole)
+        offloaded = visit.as_a_whole and not case.event.final
         exits = (
             visit.frames - (case.event.reason in (Reason.UNSURE, Reason.OUTSIDE, Reason.EVICTED))
-            if self.as_a_whole
+            if visit.as_a_whole
             else 0
         )
         self._ledger.count_event(exits=exits, offloaded=offloaded)

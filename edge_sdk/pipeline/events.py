@@ -39,8 +39,9 @@ class EventSettings:
         best: how many frames answer for the event, those that look least empty; None: what the bundle's policy says,
             else 3.
         answer_per: "event": an event exits or offloads as a whole, and one of its frames travels for it; "frame": each
-            frame by itself, and its event sums them up. None: "event" where the bundle was calibrated for it
-            (`Policy.events`), else "frame".
+            frame by itself, and its event sums them up. None: "event" for the frames that the motion gate admits
+            (`EdgeClassifier.watch`), where the bundle was calibrated for it (`Policy.events`); a frame that a program
+            hands to `classify`, or that comes without a gate, is answered by itself, at once.
         within_s: seconds after its first frame by which an event is decided, though it may go on; frames that come
             later change its length alone. None: it is decided when it ends.
 
@@ -98,6 +99,7 @@ class Visit:
         best: what was said of the frames that answer for it, the least empty first.
         seen: by class, its confidences in the frames of which it was the most probable one, the `len(best)` highest.
         is_decided: its answer stands, and later frames do not change it.
+        as_a_whole: it exits or offloads as a whole; False: its frames do by themselves, and it sums them up.
     """
 
     event_id: str
@@ -111,6 +113,7 @@ class Visit:
     best: list[Look] = field(default_factory=list)
     seen: dict[int, list[float]] = field(default_factory=dict)
     is_decided: bool = False
+    as_a_whole: bool = False
 
     def mean(self, temperature: float = 1.0) -> NDArray[np.float32]:
         """The answer: the mean of the best frames' probabilities, `float32 (C,)`.
@@ -135,17 +138,21 @@ class Events:
         labels: of the little model.
         settings: what makes one visit.
         best: how many frames answer for an event, where the settings do not say.
+        calibrated: the bundle has a rule of events.
 
     Attributes:
         due_s: second of the steady clock at which the next event ends, or is to be decided; infinity: none is open.
     """
 
-    def __init__(self, labels: Sequence[str], settings: EventSettings, best: int = 3) -> None:
+    def __init__(
+        self, labels: Sequence[str], settings: EventSettings, best: int = 3, *, calibrated: bool = False
+    ) -> None:
         self._emptiness = emptiness_by(labels)
         self._something = np.array([not says_nothing(label) for label in labels])
         self._settings = settings
         self._best = settings.best or best
-        self._open: dict[str, Visit] = {}
+        self._answer_per, self._calibrated = settings.answer_per, calibrated
+        self._open: dict[tuple[str, bool], Visit] = {}  # by camera, and whether it is answered as a whole
         self.due_s = math.inf
 
     def __len__(self) -> int:
@@ -157,19 +164,35 @@ class Events:
         """Whether frames that the motion gate admits for this reason belong to events."""
         return trigger not in _NO_VISIT
 
-    def join(self, frame: Frame, prediction: Prediction, now_s: float = 0.0, *, live: bool = False) -> Visit:
+    def as_a_whole(self, trigger: str) -> bool:
+        """Whether the event of a frame is answered as a whole.
+
+        Args:
+            trigger: why the motion gate admits it; "": no gate has seen it.
+        """
+        if self._answer_per is not None:
+            return self._answer_per == "event"
+        return self._calibrated and trigger != ""
+
+    def join(
+        self, frame: Frame, prediction: Prediction, now_s: float = 0.0, *, live: bool = False, trigger: str = ""
+    ) -> Visit:
         """The event that a frame belongs to, with the frame in it. `over` is called with the frame before.
+
+        Frames that are answered by themselves and frames that are not belong to different events.
 
         Args:
             frame: the frame.
             prediction: the little model's.
             now_s: the steady clock's time.
             live: the frame was taken just now.
+            trigger: as in `as_a_whole`.
         """
-        camera, at = camera_of(frame.source), frame.captured_at
-        visit = self._open.get(camera)
+        camera, at, as_a_whole = camera_of(frame.source), frame.captured_at, self.as_a_whole(trigger)
+        visit = self._open.get((camera, as_a_whole))
         if visit is None:
-            visit = self._open[camera] = Visit(frame.frame_id, camera, at, at, now_s, now_s, live)
+            visit = Visit(frame.frame_id, camera, at, at, now_s, now_s, live, as_a_whole=as_a_whole)
+            self._open[camera, as_a_whole] = visit
         visit.last_at, visit.last_s = max(visit.last_at, at), now_s
         visit.live = visit.live and live
         visit.frames += 1
@@ -179,13 +202,12 @@ class Events:
         return visit
 
     def over(self, frame: Frame) -> list[Visit]:
-        """The event that a frame of its camera shows to be over, if there is one; it is open no longer.
+        """The events that a frame of their camera shows to be over; they are open no longer.
 
         Args:
             frame: any frame of the camera, also one in which nothing moves.
         """
-        visit = self._open.get(camera_of(frame.source))
-        return [] if visit is None or self._goes_on(visit, frame.captured_at) else self._take([visit])
+        return self._take([visit for visit in self._of(frame) if not self._goes_on(visit, frame.captured_at)])
 
     def due(self, now_s: float) -> list[Visit]:
         """The events that are over by the steady clock; they are open no longer."""
@@ -197,9 +219,10 @@ class Events:
         if within_s is None:
             return []
         found = [visit for visit in self._undecided() if visit.began_s + within_s <= now_s]
-        visit = None if frame is None else self._open.get(camera_of(frame.source))
-        if frame is not None and visit is not None and not visit.is_decided and visit not in found:
-            found += [visit] * (frame.captured_at - visit.began_at >= timedelta(seconds=within_s))
+        if frame is not None:
+            latest = frame.captured_at - timedelta(seconds=within_s)
+            waiting = (visit for visit in self._of(frame) if not visit.is_decided and visit not in found)
+            found += [visit for visit in waiting if visit.began_at <= latest]
         return found
 
     def end(self, cameras: Collection[str] | None = None) -> list[Visit]:
@@ -229,6 +252,11 @@ class Events:
         ]
         return sorted(found, key=lambda one: -one[1])
 
+    def _of(self, frame: Frame) -> list[Visit]:
+        """The open events of a frame's camera."""
+        camera = camera_of(frame.source)
+        return [self._open[key] for key in ((camera, False), (camera, True)) if key in self._open]
+
     def _look(self, visit: Visit, frame_id: str, chances: NDArray[np.float32]) -> None:
         look = Look(self._emptiness(chances), visit.frames, frame_id, np.asarray(chances, np.float64))
         looks = [*visit.best, look]
@@ -247,7 +275,7 @@ class Events:
 
     def _take(self, visits: list[Visit]) -> list[Visit]:
         for visit in visits:
-            del self._open[visit.camera]
+            del self._open[visit.camera, visit.as_a_whole]
         if visits:
             self._renew()
         return visits

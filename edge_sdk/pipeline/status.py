@@ -9,9 +9,9 @@ from edge_sdk.budget.ledger import Ledger
 from edge_sdk.budget.usage import Usage
 from edge_sdk.durable.forks import Owner
 from edge_sdk.model.bundle import Bundle
-from edge_sdk.model.drift import Drift, check_drift
+from edge_sdk.model.drift import Drift, check_policy
 from edge_sdk.model.evidence import Evidence, weigh
-from edge_sdk.pipeline.assembly import Parts
+from edge_sdk.pipeline.assembly import Parts, answers_events, looks_near
 from edge_sdk.pipeline.remote import sentences
 from edge_sdk.pipeline.settings import Settings, check_wait
 from edge_sdk.pipeline.walk import Walk
@@ -109,10 +109,13 @@ class Status:
     def threshold(self) -> float | None:
         """The confidence at or above which a frame exits; None where the bundle's learned gate decides.
 
-        Where events are answered as a whole, that of an event.
+        Where events are answered as a whole, that of an event; else, with a gate, that of a frame with a region.
         """
-        desk = self._parts.desk
-        return (desk.exits if desk.as_a_whole else self._walk.rules.frames).threshold
+        rules = self._walk.rules
+        if self.answers_events:
+            return rules.events.threshold
+        near = self._settings.gate is not None and looks_near(self._settings, self.bundle)
+        return rules.exits(near).threshold
 
     @property
     def usage(self) -> Usage:
@@ -150,8 +153,7 @@ class Status:
         Args:
             frames: number of latest frames to compare.
         """
-        usual = self.bundle.policy.confidences
-        return None if usual is None else check_drift(usual, self.journal.device_confidences(frames))
+        return check_policy(self.bundle.policy, self.journal.device_confidences(frames))
 
     def evidence(self) -> Evidence:
         """What the audits say of the frames that exit, and whether calibration's promise still holds.
@@ -171,8 +173,11 @@ class Status:
 
     @property
     def answers_events(self) -> bool:
-        """Whether an event exits or offloads as a whole; False: each of its frames does by itself."""
-        return self._parts.desk.as_a_whole
+        """Whether an event exits or offloads as a whole; False: each of its frames does by itself.
+
+        A frame that `classify` gets does by itself in any case, but for `EventSettings(answer_per="event")`.
+        """
+        return answers_events(self._settings, self.bundle)
 
     @property
     def waiting(self) -> int:

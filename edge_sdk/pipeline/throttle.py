@@ -86,13 +86,14 @@ class Throttle:
             if not self._pays(1):
                 return None
         began_s = time.perf_counter()
-        prediction = self._model.predict_looks(looks)
+        near = self._model.looks_near(region, self._view)
+        prediction = self._model.predict_looks(looks, near=near)
         took_s = time.perf_counter() - began_s
         more = round(self._microwatts * took_s) - self._energy(len(looks))
         self._run_s += (took_s / len(looks) - self._run_s) * _FOLLOW
         if more > 0:
             self._ledger.charge(energy=more)
-        return Run(prediction, len(looks) * self._model.macs, None if self._view is View.FRAME else region)
+        return Run(prediction, len(looks) * self._model.macs, region if near else None)
 
     def detect(self, detector: Detector, image: Image) -> tuple[tuple[Region, ...], int]:
         """What a detector finds, within the picture, and the multiply-accumulates that it took.

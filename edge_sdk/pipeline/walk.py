@@ -72,7 +72,7 @@ class Walk:
             self._last = frame.frame_id, prediction
             visit = self._join(frame, prediction, trigger)
             event_id = "" if visit is None else visit.event_id
-            if visit is not None and parts.desk.as_a_whole:
+            if visit is not None and visit.as_a_whole:
                 record = self._record(
                     frame, run.region, prediction, Decision(True, Reason.EVENT, 0.0), trigger, event_id, note
                 )
@@ -80,8 +80,9 @@ class Walk:
                     exited=False, macs=run.macs + searched_macs
                 )  # as an exit once its event is decided
                 return parts.desk.answer(visit, frame, prediction, record)
-            decision, item = self.rules.frames.decide(prediction), None
-            audit = self._draw(frame.frame_id, prediction, decision, event_id)
+            near, item = run.region is not None, None
+            decision = self.rules.exits(near).decide(prediction)
+            audit = self._draw(frame.frame_id, prediction, decision, event_id, near)
             if audit is not None and audit.drawn:
                 decision = Decision(False, Reason.AUDIT, decision.gain)
             if not decision.exits:
@@ -112,13 +113,13 @@ class Walk:
         regions, macs = self._parts.throttle.detect(self._detector, frame.image)
         return (replace(frame, regions=regions) if regions else frame), macs
 
-    def _draw(self, unit_id: str, prediction: Prediction, decision: Decision, visit: str) -> Draw | None:
+    def _draw(self, unit_id: str, prediction: Prediction, decision: Decision, visit: str, near: bool) -> Draw | None:
         """Whether a confident frame is sent all the same; None: it is not confident, or no audits were asked for."""
         if self.rules.audits is None or decision.reason is not Reason.CONFIDENT:
             return None
         if self.rules.frames.is_private(prediction):
             return Draw(0.0, False)
-        return self.rules.audits.draw(unit_id, prediction.confidence, visit)
+        return self.rules.audits.draw(unit_id, prediction.confidence, visit, near=near)
 
     def blurred(self, frame: Frame) -> Frame:
         """The frame as it may be stored; of any but the last that was answered, all of it is blurred."""
@@ -173,7 +174,7 @@ class Walk:
         if not self._parts.events.are_joined(trigger):
             return None
         live = abs(frame.captured_at.timestamp() - self._clock.wall_s()) <= self._gap_s
-        visit = self._parts.events.join(frame, prediction, self._clock.steady_s(), live=live)
+        visit = self._parts.events.join(frame, prediction, self._clock.steady_s(), live=live, trigger=trigger)
         if visit.frames == 1:
             self._thread.wake()
         return visit

@@ -186,10 +186,15 @@ class Journal:
         rows = self._read(f"SELECT {EVENT_COLUMNS} FROM events WHERE {tail}", values)
         return [entry for entry in map(event_of, rows) if entry is not None]
 
-    def device_confidences(self, limit: int) -> list[float]:
-        """The little model's confidences of the latest `limit` frames that it saw, in no order."""
-        sql = f"SELECT confidence FROM frames WHERE label IS NOT NULL AND {self._own} ORDER BY number DESC LIMIT ?"
-        return [row[0] for row in self._read(sql, [*self._own_values, limit])]
+    def device_confidences(self, limit: int) -> list[tuple[float, bool]]:
+        """Of the latest `limit` frames that the little model saw, in no order: how sure it was, and whether it looked
+        at a region.
+        """
+        sql = (
+            f"SELECT confidence, region IS NOT NULL FROM frames WHERE label IS NOT NULL AND {self._own} "
+            "ORDER BY number DESC LIMIT ?"
+        )
+        return [(row[0], bool(row[1])) for row in self._read(sql, [*self._own_values, limit])]
 
     def counts(self) -> dict[str | None, int]:
         """How many frames have which label as their last word (None: no model was run), the most frequent first."""

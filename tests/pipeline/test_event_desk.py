@@ -65,7 +65,7 @@ def test_of_an_unsure_event_the_least_empty_frame_travels_and_the_last_word_weig
     heard: list[Answer] = []
     rows = [(0.4, 0.35, 0.25), (0.1, 0.5, 0.4), (0.2, 0.45, 0.35), (0.6, 0.3, 0.1)]
     with classifier(
-        tmp_path, with_rule(threshold=0.8, best=2, ensemble=0.25), cloud="localhost:1", transport=transport, events=None
+        tmp_path, with_rule(threshold=0.8, best=2, ensemble=0.25), cloud="localhost:1", transport=transport
     ) as edge:
         edge.listen(heard.append)
         said = [edge.classify(frame(chances, second)) for second, chances in enumerate(rows)]

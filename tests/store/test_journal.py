@@ -122,7 +122,7 @@ def test_queries(store: Store) -> None:
     assert ids(newest_first=True, limit=2) == ["f6", "f5"]
     assert ids(limit=0) == []
     assert store.journal.counts() == {"boar": 3, "fox": 3, "deer": 1}
-    assert store.journal.device_confidences(3) == [0.5] * 3
+    assert store.journal.device_confidences(3) == [(0.5, False)] * 3
     with pytest.raises(ConfigError, match="expected since with a time zone; got the naive 2026-06-01T12:00:00"):
         ids(since=NOON.replace(tzinfo=None))
 
