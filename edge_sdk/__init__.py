@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edge_sdk.camera.detector import Detector
     from edge_sdk.camera.gate import MotionGate
     from edge_sdk.config import PowerModel, RemoteSettings, ReportSettings, StorageSettings, UplinkSettings
+    from edge_sdk.device_config.device import DeviceConfig, load_config
     from edge_sdk.durable.clock import Clock
     from edge_sdk.errors import (
         BundleError,
@@ -68,6 +69,7 @@ __all__ = [
     "Clock",
     "ConfigError",
     "Detector",
+    "DeviceConfig",
     "EdgeClassifier",
     "EdgeError",
     "Event",
@@ -102,6 +104,7 @@ __all__ = [
     "Usage",
     "View",
     "Webhook",
+    "load_config",
     "open_bundle",
     "open_camera",
 ]
@@ -122,6 +125,7 @@ _HOME = {
     "Clock": "durable.clock",
     "ConfigError": "errors",
     "Detector": "camera.detector",
+    "DeviceConfig": "device_config.device",
     "EdgeClassifier": "pipeline.classifier",
     "EdgeError": "errors",
     "Event": "types",
@@ -156,6 +160,7 @@ _HOME = {
     "Usage": "budget.usage",
     "View": "types",
     "Webhook": "alerts.webhook",
+    "load_config": "device_config.device",
     "open_bundle": "model.bundle",
     "open_camera": "camera",
 }

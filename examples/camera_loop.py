@@ -29,8 +29,9 @@ from edge_sdk import (
     open_bundle,
     open_camera,
 )
+from edge_sdk.alerts.opening import open_channels
 from edge_sdk.camera.gate import MotionSettings
-from edge_sdk.cli.alerts import MQTT, WEBHOOK, open_channels, rules_for
+from edge_sdk.cli.alerts import MQTT, WEBHOOK, rules_for
 from edge_sdk.cli.options import FILE, FOLDER, bundle_option, from_file, label_map_option, out_option, writable
 from edge_sdk.cli.tables import read_place
 from edge_sdk.config import StorageSettings, UplinkSettings

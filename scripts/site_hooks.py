@@ -16,6 +16,9 @@ import click
 _MARK = re.compile(r"^<!-- commands ([\w.]+):(\w+) ([\w-]+(?: [\w-]+)*) -->$", re.MULTILINE)
 
 
+# A line of a page that becomes the table of the config file's keys.
+_KEYS = "<!-- config keys -->"
+
 # A link to a file beside docs/, such as an example: it works in the repository, the site has no such page.
 _OUTSIDE = re.compile(r"\[([^\]]+)\]\((?:\.\./)+(?:examples|benchmarks|tests|scripts|protos)/[^)]*\)")
 
@@ -37,7 +40,32 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
             sections = chain(["## Usage\n"], sections)
         return "\n".join(sections)
 
+    if _KEYS in markdown:
+        markdown = markdown.replace(_KEYS, "\n".join(_config_keys()))
     return _OUTSIDE.sub(r"\1", _MARK.sub(help_of, markdown))
+
+
+def _config_keys() -> Iterator[str]:
+    """A section for each table of the config file, with a row for each key."""
+    from edge_sdk.alerts.rule import AlertRule
+    from edge_sdk.device_config.keys import REQUIRED, all_keys, keys_of
+    from edge_sdk.device_config.sections import SECTIONS
+    from edge_sdk.device_config.show import toml
+
+    tables = {one.name: [key for key in all_keys().values() if key.section == one.name] for one in SECTIONS}
+    tables["alerts.rules"] = list(keys_of(AlertRule, "alerts.rules", paths=frozenset()))
+    optional = {one.name for one in SECTIONS if one.optional}
+    for name, keys in tables.items():
+        several = name == "alerts.rules"
+        yield f"## {f'[[{name}]]' if several else f'[{name}]'}\n"
+        if name in optional:
+            yield "Without this table there is no such thing.\n"
+        yield "| key | value | default | meaning |\n|---|---|---|---|"
+        for key in keys:
+            default = "" if key.default is REQUIRED or key.name == "rules" else f"`{toml(key.default)}`"
+            meaning = escape(key.meaning, quote=False).replace("|", "\\|")
+            yield f"| `{key.name}` | {escape(key.words, quote=False)} | {default} | {meaning} |"
+        yield ""
 
 
 def _sections(command: click.Command, context: click.Context, level: int) -> Iterator[str]:

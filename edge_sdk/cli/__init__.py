@@ -12,6 +12,7 @@ from edge_sdk.cli.calibrate import calibrate
 from edge_sdk.cli.cascade import cascade
 from edge_sdk.cli.classify import classify
 from edge_sdk.cli.companion import companion
+from edge_sdk.cli.config import config
 from edge_sdk.cli.contact_sheet import contact_sheet
 from edge_sdk.cli.drift import drift
 from edge_sdk.cli.export import export
@@ -52,7 +53,7 @@ def cli() -> None:
     """
 
 
-DEVICE = (info, classify, journal, archive, export_data, drift, audit, alerts, keys, settings, contact_sheet)
+DEVICE = (config, info, classify, journal, archive, export_data, drift, audit, alerts, keys, settings, contact_sheet)
 WORKBENCH = (
     photos,
     import_,

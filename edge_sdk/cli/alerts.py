@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,13 +16,11 @@ from edge_sdk.terminal.command import NO
 from edge_sdk.terminal.text import literal
 
 if TYPE_CHECKING:
-    from edge_sdk.alerts.channel import Channel
     from edge_sdk.alerts.rule import AlertRule
 
-SECRET_VARIABLE = "EDGE_SDK_WEBHOOK_SECRET"
 MQTT = "MQTT broker, host[:port] or mqtts://user@host[:port]; @FILE: the address, with a password, in its first line."
 WEBHOOK = "URL that takes a POST of JSON; @FILE: in its first line."
-SECRET = f"File with the secret that signs webhooks.  [default: the variable {SECRET_VARIABLE}; none: not signed]"
+SECRET = "File with the secret that signs webhooks.  [default: the variable EDGE_SDK_WEBHOOK_SECRET; none: not signed]"
 
 
 @click.group()
@@ -53,6 +50,7 @@ def test(
     from edge_sdk.alerts.alert import Alert, Kind
     from edge_sdk.alerts.alerts import check_device
     from edge_sdk.alerts.channel import Fate
+    from edge_sdk.alerts.opening import open_channels
     from edge_sdk.alerts.toll import Toll
 
     name = check_device(device)
@@ -82,30 +80,6 @@ def secret() -> None:
     click.echo(new_secret())
 
 
-def open_channels(
-    mqtt: str | None, webhook: str | None, secret_file: Path | None = None, ca: Path | None = None
-) -> Iterator[Channel]:
-    """The channels that the options name.
-
-    Args:
-        mqtt: broker.
-        webhook: URL.
-        secret_file: with the webhook's secret; None: the environment's, if there is one.
-        ca: PEM file of the other side's authority.
-
-    Raises:
-        ConfigError: a value cannot be used.
-    """
-    if mqtt is not None:
-        from edge_sdk.alerts.mqtt import MqttAlerts
-
-        yield MqttAlerts(mqtt, ca=ca)
-    if webhook is not None:
-        from edge_sdk.alerts.webhook import Webhook
-
-        yield Webhook(webhook, secret=_secret(secret_file), ca=ca)
-
-
 def rules_for(classes: str | None, labels: Sequence[str], *, provisional: bool = False) -> list[AlertRule]:
     """The rules of a loop: one for faults, budgets, drift and audits, and one for classes that an option names.
 
@@ -117,10 +91,10 @@ def rules_for(classes: str | None, labels: Sequence[str], *, provisional: bool =
     Raises:
         click.UsageError: a class is none of the bundle's.
     """
-    from edge_sdk.alerts.alert import Kind
+    from edge_sdk.alerts.opening import DEVICE_RULE
     from edge_sdk.alerts.rule import AlertRule
 
-    rules = [AlertRule(kinds=(Kind.FAULT, Kind.BUDGET, Kind.DRIFT, Kind.AUDIT), at_most="20/h")]
+    rules = [DEVICE_RULE]
     if classes is not None:
         named = tuple(filter(None, (one.strip() for one in classes.split(","))))
         chosen = tuple(one for one in named if one in labels or one not in rules[0].kinds)
@@ -130,13 +104,3 @@ def rules_for(classes: str | None, labels: Sequence[str], *, provisional: bool =
             return rules
         rules.append(AlertRule(chosen, at_most="20/h", provisional=provisional, name="classes"))
     return rules
-
-
-def _secret(path: Path | None) -> str | None:
-    if path is None:
-        return os.environ.get(SECRET_VARIABLE) or None
-    from edge_sdk.security.credentials import check_private
-    from edge_sdk.security.files import read_given_text
-
-    check_private(path, "secret file")
-    return read_given_text(path, "secret file").strip()

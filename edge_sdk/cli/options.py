@@ -12,7 +12,7 @@ import click
 
 from edge_sdk.cli.weights_option import arch_option, with_arch
 from edge_sdk.errors import ConfigError
-from edge_sdk.security.files import read_given
+from edge_sdk.security.files import read_first_line
 from edge_sdk.terminal.text import literal
 
 if TYPE_CHECKING:
@@ -176,18 +176,10 @@ def from_file(ctx: click.Context, parameter: click.Parameter, value: str | None)
     """The first line of `@FILE`, so that a secret need not stand on the command line; any other value is as it is."""
     if value is None or not value.startswith("@"):
         return value
-    path = Path(value[1:]).expanduser()
     try:
-        lines = read_given(path, "address file").decode("utf-8-sig").splitlines()
+        return read_first_line(Path(value[1:]).expanduser(), "address")
     except ConfigError as error:
-        raise click.BadParameter(str(error)) from None
-    except UnicodeDecodeError:
-        raise click.BadParameter(
-            f"expected a file with the address in its first line at {literal(path)}; it is not UTF-8 text"
-        ) from None
-    if not lines or not lines[0].strip():
-        raise click.BadParameter(f"expected the address in the first line of {literal(path)}; got an empty line")
-    return lines[0].strip()
+        raise click.BadParameter(literal(error)) from None
 
 
 def writable(ctx: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:

@@ -65,19 +65,10 @@ def tables_options() -> Callable[[Command], Command]:
 
 def read_place(context: click.Context, parameter: click.Parameter, text: str | None) -> Place | str | None:
     """Degrees as a place, other text as the name of a region."""
-    from edge_sdk.model.priors import Place
+    from edge_sdk.model.priors import read_place as read
 
-    if text is None:
-        return None
-    parts = text.split(",")
     try:
-        degrees = [float(part) for part in parts]
-    except ValueError:
-        return text
-    if len(degrees) != 2:
-        raise click.BadParameter(f"expected latitude,longitude, such as 46.5,9.8, or a region's name; got {text!r}")
-    try:
-        return Place(*degrees)
+        return None if text is None else read(text)
     except ConfigError as error:
         raise click.BadParameter(str(error)) from None
 

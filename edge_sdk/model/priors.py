@@ -57,6 +57,21 @@ class Place:
                 raise ConfigError(f"expected the {name} of a Place in degrees, {-most} to {most}; got {value!r}")
 
 
+def read_place(text: str) -> Place | str:
+    """Degrees ("46.5,9.8") as a place, other text as the name of a region.
+
+    Raises:
+        ConfigError: it is a list of numbers, but not a latitude and a longitude.
+    """
+    try:
+        degrees = [float(part) for part in text.split(",")]
+    except ValueError:
+        return text
+    if len(degrees) != 2:
+        raise ConfigError(f"expected latitude,longitude, such as 46.5,9.8, or a region's name; got {text!r}")
+    return Place(*degrees)
+
+
 class Box(msgspec.Struct, frozen=True):
     """A part of the globe between two parallels and two meridians, edges included.
 

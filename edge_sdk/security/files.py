@@ -55,3 +55,19 @@ def read_given_text(path: Path, what: str, *, max_bytes: int = MAX_BYTES) -> str
             f"expected UTF-8 in the {what} {path}; line {line} has the byte 0x{content[error.start]:02x}, as other "
             "encodings have (Windows-1252, Latin-1): save it as UTF-8"
         ) from error
+
+
+def read_first_line(path: Path, what: str) -> str:
+    """The first line of a file, such as an address that shall stand in no list of processes.
+
+    Args:
+        path: the file.
+        what: what the line holds, such as "address"; the file is called the "address file" in messages.
+
+    Raises:
+        ConfigError: as `read_given`; it is no UTF-8 text, or its first line is empty.
+    """
+    lines = read_given_text(path, f"{what} file").splitlines()
+    if not lines or not lines[0].strip():
+        raise ConfigError(f"expected the {what} in the first line of {path}; got an empty line")
+    return lines[0].strip()

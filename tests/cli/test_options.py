@@ -99,7 +99,9 @@ def test_an_address_is_taken_from_a_file_or_the_environment(tmp_path: Path) -> N
     assert CliRunner().invoke(camera, ["--camera", "0"]).output == "0\n"
 
 
-@pytest.mark.parametrize(("content", "said"), [(None, "No such file"), (b"", "an empty line"), (b"\xff", "not UTF-8")])
+@pytest.mark.parametrize(
+    ("content", "said"), [(None, "No such file"), (b"", "an empty line"), (b"\xff", "expected UTF-8")]
+)
 def test_a_file_without_an_address_is_an_error(tmp_path: Path, content: bytes | None, said: str) -> None:
     if content is not None:
         (tmp_path / "camera.txt").write_bytes(content)
