@@ -7,12 +7,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import grpc
 import numpy as np
 
 from edge_sdk.budget.ledger import Ledger
 from edge_sdk.config import UplinkSettings
 from edge_sdk.link.transport import Reply
 from edge_sdk.link.uplink import Uplink
+from edge_sdk.security.certificates import Authority
 from edge_sdk.store.frames import SpoolItem
 from edge_sdk.store.spool import Spool
 from edge_sdk.store.store import Store
@@ -24,6 +26,12 @@ FAST = UplinkSettings(connect_timeout_s=30, reply_timeout_s=60, backoff_s=0.01, 
 def item(gain: float = 0.5, size: int = 2000) -> SpoolItem:
     probabilities = np.array([0.5, 0.5], np.float32)
     return SpoolItem(new_frame_id(), bytes(size), probabilities, gain, datetime.now(UTC), "test")
+
+
+def tls(authority: Authority, host: str = "127.0.0.1", *, mutual: bool = False) -> grpc.ServerCredentials:
+    """A server's credentials for `host`, of this authority."""
+    pair, ca = authority.issue_server([host], replace=True), authority.files.cert.read_bytes() if mutual else None
+    return grpc.ssl_server_credentials([(pair.key.read_bytes(), pair.cert.read_bytes())], ca, mutual)
 
 
 class Handler:

@@ -21,6 +21,7 @@ LAYERS = (
     {"edge_sdk.pipeline", "edge_sdk.workbench"},
     {"edge_sdk.report", "edge_sdk.formats", "edge_sdk.alerts", "cloud_server"},
     {"edge_sdk.device_config"},
+    {"edge_sdk.doctor"},
     {"edge_sdk.cli", "edge_sdk.testing"},
     {"edge_sdk.__main__", "edge_sdk.bundle"},
 )

@@ -14,6 +14,7 @@ from edge_sdk.cli.classify import classify
 from edge_sdk.cli.companion import companion
 from edge_sdk.cli.config import config
 from edge_sdk.cli.contact_sheet import contact_sheet
+from edge_sdk.cli.doctor import doctor
 from edge_sdk.cli.drift import drift
 from edge_sdk.cli.export import export
 from edge_sdk.cli.export_data import export_data
@@ -53,7 +54,21 @@ def cli() -> None:
     """
 
 
-DEVICE = (config, info, classify, journal, archive, export_data, drift, audit, alerts, keys, settings, contact_sheet)
+DEVICE = (
+    config,
+    info,
+    doctor,
+    classify,
+    journal,
+    archive,
+    export_data,
+    drift,
+    audit,
+    alerts,
+    keys,
+    settings,
+    contact_sheet,
+)
 WORKBENCH = (
     photos,
     import_,

@@ -16,6 +16,7 @@ So a clock that is wrong until the network sets it can only make a budget wait, 
 
 from __future__ import annotations
 
+import ctypes
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ RELEASED_S = 1_767_225_600.0
 LONGEST_OFF_S = 400 * 86_400.0
 """Longest time off that is believed, seconds."""
 
+_NOT_SYNCHRONISED = 0x40  # STA_UNSYNC of adjtimex(2)
 _BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
 
@@ -59,6 +61,30 @@ def off_s(before_s: float, after_s: float) -> float:
     if min(before_s, after_s) < RELEASED_S or not 0 <= after_s - before_s <= LONGEST_OFF_S:
         return 0.0
     return after_s - before_s
+
+
+class _Timex(ctypes.Structure):
+    """The head of `struct timex`; the rest is longer than any kernel's."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("freq", ctypes.c_long),
+        ("maxerror", ctypes.c_long),
+        ("esterror", ctypes.c_long),
+        ("status", ctypes.c_int),
+        ("rest", ctypes.c_byte * 512),
+    )
+
+
+def clock_is_synchronised() -> bool | None:
+    """Whether this kernel's clock is held to another (by NTP, whichever program speaks it); None: it does not tell."""
+    try:
+        adjtimex = ctypes.CDLL(None, use_errno=True).adjtimex
+    except (OSError, AttributeError):
+        return None
+    read = _Timex()
+    return None if adjtimex(ctypes.byref(read)) < 0 else not read.status & _NOT_SYNCHRONISED
 
 
 class Clock(Protocol):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from link_parts import Device, item
+from link_parts import Device, item, tls
 
 from edge_sdk.budget.limits import Budget, Resource
 from edge_sdk.config import UplinkSettings
@@ -392,11 +392,6 @@ def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path / "keys")
 
 
-def tls(authority: Authority, host: str = "127.0.0.1", *, mutual: bool = False) -> grpc.ServerCredentials:
-    pair, ca = authority.issue_server([host], replace=True), authority.files.cert.read_bytes() if mutual else None
-    return grpc.ssl_server_credentials([(pair.key.read_bytes(), pair.cert.read_bytes())], ca, mutual)
-
-
 def test_a_relay_counts_no_more_than_what_was_charged_for_an_encrypted_link(
     device: Callable[..., Device], authority: Authority, tmp_path: Path
 ) -> None:
@@ -660,7 +655,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from edge_sdk.testing.server import ScriptedServer
 from edge_sdk.types import LinkState
-from link_parts import Device, item
+from link_parts import Device, item, tls
 
 with ScriptedServer() as server:
     edge = Device(Path(sys.argv[2]), server.target)

@@ -1,0 +1,1 @@
+"""What is wrong with a device, its camera, its model and its link: `edge-sdk doctor`."""

@@ -1,0 +1,55 @@
+"""Packages that are missing, made for another numpy, or kill the process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from doctor_parts import found
+
+from edge_sdk.doctor.finding import Level
+from edge_sdk.doctor.machine import Machine
+
+
+def instead_of(folder: Path, module: str, body: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let children import this in place of a module."""
+    (folder / f"{module}.py").write_text(body)
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+
+
+def test_all_is_there() -> None:
+    packages, runtime = found("packages", Machine()), found("runtime", Machine())
+    assert packages.level is Level.OK and set(packages.values["versions"]) >= {"numpy", "cv2", "grpc"}
+    assert runtime.level in (Level.OK, Level.WARNING)
+
+
+def test_a_module_that_kills_the_process_is_a_line_and_the_others_are_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instead_of(tmp_path, "simplejpeg", "import os, signal\nos.kill(os.getpid(), signal.SIGILL)\n", monkeypatch)
+    packages = found("packages", Machine())
+    assert packages.level is Level.FAULT and "importing simplejpeg kills the process (SIGILL)" in packages.found
+    assert set(packages.values["failed"]) == {"simplejpeg"} and "grpc" in packages.values["versions"]
+
+
+@pytest.mark.parametrize(
+    ("raised", "said", "cure"),
+    [
+        ("ValueError('numpy.dtype size changed')", "was built for another numpy", "--force-reinstall simplejpeg"),
+        ("ModuleNotFoundError('No module named simplejpeg')", "is missing", "pip install simplejpeg"),
+        ("ImportError('libturbojpeg.so.0: cannot open shared object file')", "lacks a library", "apt install"),
+        ("RuntimeError('x')", "cannot be imported", "--force-reinstall"),
+    ],
+)
+def test_each_way_to_fail_has_its_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raised: str, said: str, cure: str
+) -> None:
+    instead_of(tmp_path, "simplejpeg", f"raise {raised}\n", monkeypatch)
+    packages = found("packages", Machine())
+    assert packages.level is Level.FAULT and said in packages.found and cure in packages.do
+
+
+def test_a_simplejpeg_that_imports_and_does_not_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = "import numpy\nencode_jpeg = bytes\ndecode_jpeg = lambda data: numpy.zeros((1, 1, 3))\n"
+    instead_of(tmp_path, "simplejpeg", body, monkeypatch)
+    assert "another shape" in found("packages", Machine()).found
