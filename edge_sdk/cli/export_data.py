@@ -46,6 +46,7 @@ _PATH = click.Path(path_type=Path)
 @option("--out", required=True, type=_PATH, callback=writable, help="File to write; of camtrap-dp a folder.")
 @click.option("--since", type=TIME, metavar="TIME", help="Only frames captured at or after this time (UTC).")
 @click.option("--until", type=TIME, metavar="TIME", help="Only frames captured before this time (UTC).")
+@click.option("--event", "event_id", metavar="ID", help="Only the frames of this event.")
 @click.option("--base", type=_PATH, metavar="FOLDER", help="Write paths of photos and videos relative to this folder.")
 @click.option("--pictures", is_flag=True, help=_PICTURES)
 @click.option("--taxa", type=OLD_FILE, help=_TAXA)
@@ -76,6 +77,7 @@ def export_data(
     out: Path,
     since: datetime | None,
     until: datetime | None,
+    event_id: str | None,
     base: Path | None,
     pictures: bool,
     taxa: Path | None,
@@ -134,8 +136,13 @@ def export_data(
         event_of = lru_cache(256)(journal.event)  # frames of an event follow one another
     else:
         entries = archived_entries(archive, device, since=_utc(since), until=_utc(until))
+    if event_id is not None:  # without an event of the journal's, neighbours in time decide
+        entries = (one for one in entries if one.event in ("", event_id))
+    found = sightings(entries, media, meaning, event_gap_s=gap_s, event_of=event_of)
+    if event_id is not None:
+        found = (one for one in found if one.event_id == event_id)
     count = _Count()
-    write(out, count.of(sightings(entries, media, meaning, event_gap_s=gap_s, event_of=event_of)), where)
+    write(out, count.of(found), where)
     click.echo(literal(f"{out}: {count.frames} frames"))
 
 

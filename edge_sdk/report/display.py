@@ -131,6 +131,7 @@ class LoopDisplay:
         self._late: list[str] = []
         self._events: list[tuple[str, str]] = []
         self._first: dict[str, Answer] = {}
+        self._per_event = False
         self._live = (
             Live(console=self._console, refresh_per_second=8, get_renderable=self._render)
             if self._console.is_terminal
@@ -139,6 +140,7 @@ class LoopDisplay:
 
     def show(self, frame: Frame, answer: Answer) -> None:
         """Show the device's answer on a frame."""
+        self._per_event |= answer.event is not None and self._edge.answers_events
         if not answer.final:
             self._first[answer.frame_id] = answer
         self._now = f"{frame.captured_at:%Y-%m-%d %H:%M:%S}  {answer_text(answer)}"
@@ -146,7 +148,7 @@ class LoopDisplay:
             account = self._edge.usage
             say(
                 self._console,
-                f"{self._now}  exits {_exits_text(account, self._edge.answers_events)}  sent {upload_text(account)}  "
+                f"{self._now}  exits {_exits_text(account, self._per_event)}  sent {upload_text(account)}  "
                 f"compute {compute_text(account)}  queue {self._edge.waiting}  link {self._edge.link}",
             )
 
@@ -185,8 +187,8 @@ class LoopDisplay:
 
         upload = account.budget(Resource.UPLOAD)
         row("frame", f"{account.frames}  {self._now}")
-        ratio = account.event_exit_ratio if self._edge.answers_events else account.exit_ratio
-        row("exit ratio", _exits_text(account, self._edge.answers_events), ratio, "green")
+        ratio = account.event_exit_ratio if self._per_event else account.exit_ratio
+        row("exit ratio", _exits_text(account, self._per_event), ratio, "green")
         row("upload", upload_text(account), upload.share if upload else None, "cyan")
         row("compute", compute_text(account), _share(account.macs_total, account.macs_all_big or None), "magenta")
         row("queue", f"{edge.waiting} frames wait for the cloud")
@@ -215,8 +217,8 @@ class LoopDisplay:
 
 def _exits_text(account: Usage, per_event: bool) -> str:
     """How much the device answered, of events where they are answered as a whole."""
-    if per_event and account.events:
-        return f"{account.event_exit_ratio:.0%} of {account.events} events"
+    if per_event:
+        return f"{account.event_exit_ratio:.0%} of {account.events} events" if account.events else "- of 0 events"
     return f"{account.exit_ratio:.0%} of {account.frames} frames"
 
 

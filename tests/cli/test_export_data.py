@@ -43,6 +43,17 @@ def test_every_format(form: str, state: Path, tmp_path: Path, capsys: pytest.Cap
     assert out.is_dir() == (form == "camtrap-dp")
 
 
+@pytest.mark.parametrize("form", FORMATS)
+def test_one_event_alone(form: str, state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert export(state, tmp_path / "all.csv", "csv") == 0
+    with (tmp_path / "all.csv").open() as file:
+        events = [row["event"] for row in csv.DictReader(file)]
+    event = max(events, key=events.count)
+    capsys.readouterr()
+    assert export(state, tmp_path / "one", form, *PLACE, "--event", event) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'one'}: {events.count(event)} frames\n"
+
+
 def test_times_taxa_base_and_pictures(state: Path, tmp_path: Path) -> None:
     taxa = tmp_path / "taxa.json"
     taxa.write_text(json.dumps({"fox": "Vulpes vulpes", "truck": "unknown"}))

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_sdk import EdgeClassifier, Frame
+from edge_sdk import EdgeClassifier, EventSettings, Frame, MotionGate, open_camera
 from edge_sdk.cli import cli
 from edge_sdk.terminal.command import run
 
@@ -74,7 +74,44 @@ def test_a_reader_that_has_seen_enough(state: Path) -> None:
 def test_events_are_a_line_each(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(cli, "edge-sdk", ["journal", "--state", str(state), "--events", "--limit", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 and all(line.endswith(", 1 frame") for line in lines)
+    assert len(lines) == 2 and all(", 1 frame  event " in line for line in lines)
     assert run(cli, "edge-sdk", ["journal", "--state", str(state), "--events", "--json"]) == 0
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert len(found) == 5 and all(one["ended"] and one["event"]["frames"] == 1 for one in found)
+
+
+def test_one_event_is_told_by_its_frames(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    camera = open_camera("simulated://trailcam?seed=1&frames=110")
+    with EdgeClassifier(
+        state_dir=tmp_path, gate=MotionGate(), view="both", events=EventSettings(answer_per="event")
+    ) as edge:
+        for _ in edge.watch(camera):
+            pass
+    given = ["journal", "--state", str(tmp_path)]
+    assert run(cli, "edge-sdk", [*given, "--events", "--limit", "1"]) == 0
+    event = capsys.readouterr().out.split()[-1]
+    assert run(cli, "edge-sdk", [*given, "--event", event, "--json"]) == 0
+    told, *frames = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert told["event"]["event_id"] == event and told["event"]["frames"] == len(frames) > 1
+    assert all(one["event"] == event for one in frames)
+    assert run(cli, "edge-sdk", [*given, "--event", event]) == 0
+    text = "".join(capsys.readouterr().out.split())  # a narrow terminal breaks lines
+    assert event in text and all(one["answer"]["frame_id"] in text for one in frames)
+    assert run(cli, "edge-sdk", ["journal", "--state", str(tmp_path), "--event", "none"]) == 2
+    assert "expected the id of an event" in capsys.readouterr().err
+    assert run(cli, "edge-sdk", [*given, "--event", event, "--events"]) == 2
+
+
+def test_an_event_that_waits_for_the_cloud_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    camera = open_camera("simulated://trailcam?seed=1&frames=110")
+    events = EventSettings(answer_per="event")
+    with EdgeClassifier(
+        state_dir=tmp_path, cloud="127.0.0.1:1", threshold=1.01, gate=MotionGate(), view="both", events=events
+    ) as edge:
+        for _ in edge.watch(camera):
+            pass
+    assert run(cli, "edge-sdk", ["journal", "--state", str(tmp_path), "--events", "--limit", "1"]) == 0
+    event = capsys.readouterr().out.split()[-1]
+    assert run(cli, "edge-sdk", ["journal", "--state", str(tmp_path), "--event", event]) == 0
+    said = capsys.readouterr().out
+    assert "waits" in said and "motion" in said
