@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from edge_sdk.images.rendition import Upload
+    from edge_sdk.model.policy import Policy
     from edge_sdk.terminal.tables import Rows
     from edge_sdk.workbench.calibrate_events import EventCalibration
-    from edge_sdk.workbench.calibration import Rule
+    from edge_sdk.workbench.calibration import Calibration, Rule
     from edge_sdk.workbench.cascade.hardness import HardnessBin
     from edge_sdk.workbench.cascade.score_comparison import Comparison
     from edge_sdk.workbench.records import Records
@@ -52,6 +53,9 @@ _PER = (
 )
 _EVENT_EPS = "Rule of visits: guarantee a loss on those of new places of at most this.  [default: the frames' rule]"
 _SEND = "What of an unsure frame travels where something moved.  [default: as the bundle's policy says]"
+_REGIONS_ONLY = (
+    "Find the rule for frames with a region alone (and that of visits); the bundle's rule for whole frames stays."
+)
 _RECORDS = "Use these files of `edge-sdk records` instead of --data and --big."
 
 
@@ -73,6 +77,7 @@ _RECORDS = "Use these files of `edge-sdk records` instead of --data and --big."
 @click.option("--per", type=click.Choice(("frame", "event")), help=_PER)
 @click.option("--event-eps", type=click.FloatRange(-1, 1, min_open=True, max_open=True), help=_EVENT_EPS)
 @view_option("What of a frame the bundle looks at; written into its manifest.  [default: as it says]")
+@click.option("--regions-only", is_flag=True, help=_REGIONS_ONLY)
 @click.option("--send", type=click.Choice(("frame", "region")), help=_SEND)
 @region_upload_option("How a region's surroundings are sent.  [default: the bundle's region_upload, else as --upload]")
 @click.option("--frames-per-day", default=2000.0, show_default=True, help="Frames that the little model sees in a day.")
@@ -95,6 +100,7 @@ def calibrate(
     per: str | None,
     event_eps: float | None,
     view: str | None,
+    regions_only: bool,
     send: str | None,
     region_upload: Any,
     frames_per_day: float,
@@ -111,7 +117,8 @@ def calibrate(
     """Choose a bundle's threshold against a big model; writes policy.json.
 
     The threshold follows one rule: --eps, --as-right, --drop, --offload-ratio, --bytes-per-day or --macs. The default
-    is --eps 0.01: with confidence 1 - delta the cascade is at most one point below the big model. Where the pictures
+    is --eps 0.01: with confidence 1 - delta the cascade is at most one point below the big model. Where the little
+    model looks at the region of some frames and sees others whole, each kind gets its own threshold. Where the pictures
     are of visits, these get a rule of their own, which promises the same of new places.
     """
     if (data is None) == (files is None):
@@ -129,26 +136,30 @@ def calibrate(
         raise click.UsageError("--view and --send are for --data; with --records, give them to `edge-sdk records`")
     if per == "frame" and event_eps is not None:
         raise click.UsageError("--event-eps is for --per event")
+    if regions_only and (ask or answers):
+        raise click.UsageError("--regions-only needs the label of each frame: expected it without --ask and --answers")
     need("scipy", *(() if data is None else ("torch", "timm", "safetensors")), *(("matplotlib",) if picture else ()))
     from msgspec.structs import replace
 
     from edge_sdk.model.bundle import open_bundle
     from edge_sdk.terminal.text import open_console, say
     from edge_sdk.types import View
-    from edge_sdk.workbench.calibrate import calibrate_records
+    from edge_sdk.workbench.calibrate_looks import calibrate_looks
     from edge_sdk.workbench.calibration import FEWEST, Rule
     from edge_sdk.workbench.event_records import has_visits, spaced_frames
     from edge_sdk.workbench.few_labels import calibrate_few
     from edge_sdk.workbench.questions import read_answers
     from edge_sdk.workbench.records_file import load_records
-    from edge_sdk.workbench.write_calibration import write_calibration, write_event_calibration, write_few
+    from edge_sdk.workbench.write_calibration import write_event_calibration, write_few, write_looks
 
     given_tables = read_tables(bundle, **tables)
     if (ask or answers) and given_tables.asked:
         raise click.UsageError("expected --ask and --answers without priors or taxonomy: their rules need all labels")
+    if regions_only and given_tables.asked:
+        raise click.UsageError("expected --regions-only without priors or taxonomy: their rules are of all frames")
     given = {name: value for name, value in limits.items() if value is not None} or {"eps": 0.01}
     rule = Rule(**given, delta=delta, frames_per_day=frames_per_day)
-    policy = open_bundle(bundle).policy
+    before = policy = open_bundle(bundle).policy
     usual, near = upload or policy.upload, region_upload or policy.region_upload
     usual = replace(usual, max_side=max_side or usual.max_side, quality=quality or usual.quality)
     console = open_console()
@@ -184,37 +195,40 @@ def calibrate(
             console,
             f"frames: {int(spaced.sum())} of {len(spaced)}, since those of a visit look alike",
         )
-    found = calibrate_records(little, cloud, rule, upload=usual, region_upload=near, learned_gate=not no_gate)
+    found = calibrate_looks(
+        little,
+        cloud,
+        rule,
+        upload=usual,
+        region_upload=near,
+        learned_gate=not no_gate,
+        kept=before if regions_only else None,
+    )
+    if found.note:
+        say(console, found.note)
     event_rule = rule if event_eps is None else Rule(eps=event_eps, delta=delta, frames_per_day=frames_per_day)
-    events = _events(console, *whole, found.policy.temperature, event_rule, per) if visits else None
+    events = _events(console, *whole, found.policy, event_rule, per) if visits else None
     policy = given_tables.in_policy(console, found.policy, little, cloud, placed, delta)
     given_tables.write(console)
     found = dataclasses.replace(found, policy=policy)
-    found = write_calibration(bundle, found, big=cloud.info.reference, rule=rule, view=View(little.info.view))
+    found = write_looks(bundle, found, big=cloud.info.reference, rule=rule, view=View(little.info.view))
     if events is not None:
         write_event_calibration(bundle, events, event_rule)
     if outside is not None:
         _outside(console, bundle, dataclasses.replace(little, energy=seen.energy), outside)
-    if found.comparisons:
-        console.print(score_table(found.comparisons))
-    console.print(hardness_table(found.bins))
-    cost = (
-        f"{found.point.macs / 1e6:.1f} MMAC a frame, {found.point.macs / found.curve.big_macs:.1%} of the big model's"
-    )
-    if not found.point.macs > 0:
-        cost = "the MACs of a model are unknown"
-    say(
-        console,
-        f"little {found.little_accuracy:.1%}, cascade {found.point.accuracy:.1%}, big {found.big_accuracy:.1%}; "
-        f"cascade against big {found.difference.points()}; {cost}",
-    )
-    say(console, found.sentence())
+    for name, one in found.parts:
+        if one.comparisons:
+            console.print(score_table(one.comparisons, name))
+        console.print(hardness_table(one.bins, name))
+        say(console, f"{name}: {accuracies(one)}" if name else accuracies(one))
+    for sentence in found.sentences():
+        say(console, sentence)
     if events is not None:
         say(console, events.sentence())
     if picture is not None:
         from edge_sdk.workbench.draw import draw_calibration
 
-        draw_calibration(picture, found, f"{bundle.resolve().name} against {cloud.info.model}", events)
+        draw_calibration(picture, found.parts, f"{bundle.resolve().name} against {cloud.info.model}", events)
         say(console, f"wrote {picture}")
 
 
@@ -272,7 +286,7 @@ def _outside(console: Console, bundle: Path, little: Records, share: float) -> N
 
 
 def _events(
-    console: Console, little: Records, cloud: Records, temperature: float, rule: Rule, per: str | None
+    console: Console, little: Records, cloud: Records, policy: Policy, rule: Rule, per: str | None
 ) -> EventCalibration | None:
     """The rule of visits; where they were not asked for and cannot be calibrated, why not."""
     from edge_sdk.errors import WorkbenchError
@@ -281,7 +295,7 @@ def _events(
     from edge_sdk.workbench.event_records import events_from_records
 
     try:
-        return calibrate_events(events_from_records(little, cloud, temperature), rule)
+        return calibrate_events(events_from_records(little, cloud, policy), rule)
     except WorkbenchError as error:
         if per == "event":
             raise
@@ -320,12 +334,25 @@ def _ask(
     say(console, f"edge-sdk calibrate --bundle {bundle} --records {files[0]} {files[1]} --answers {path}")
 
 
-def score_table(comparisons: Sequence[Comparison]) -> Rows:
-    """How each score ranks the frames, against the maximum softmax."""
+def accuracies(found: Calibration) -> str:
+    """What both models and the cascade get right, and what that costs."""
+    cost = (
+        f"{found.point.macs / 1e6:.1f} MMAC a frame, {found.point.macs / found.curve.big_macs:.1%} of the big model's"
+    )
+    if not found.point.macs > 0:
+        cost = "the MACs of a model are unknown"
+    return (
+        f"little {found.little_accuracy:.1%}, cascade {found.point.accuracy:.1%}, big {found.big_accuracy:.1%}; "
+        f"cascade against big {found.difference.points()}; {cost}"
+    )
+
+
+def score_table(comparisons: Sequence[Comparison], frames: str = "") -> Rows:
+    """How each score ranks the frames, against the maximum softmax; `frames`: which ones."""
     from edge_sdk.terminal.tables import Rows
 
     columns = ("score", "area, points", "against max softmax", "95%", "MACs at no loss")
-    table = Rows("Scores, cross-validated", columns)
+    table = Rows(f"Scores, cross-validated{frames and f', {frames}'}", columns)
     for one in comparisons:
         spread = f"{100 * one.low:+.2f} .. {100 * one.high:+.2f}"
         name = f"{one.name} (better beyond noise)" if one.better else one.name
@@ -339,12 +366,12 @@ def score_table(comparisons: Sequence[Comparison]) -> Rows:
     return table
 
 
-def hardness_table(bins: Sequence[HardnessBin]) -> Rows:
-    """What the big model changes, by the little model's confidence."""
+def hardness_table(bins: Sequence[HardnessBin], frames: str = "") -> Rows:
+    """What the big model changes, by the little model's confidence; `frames`: which ones."""
     from edge_sdk.terminal.tables import Rows
 
     columns = ("confidence", "frames", "both right", "corrected", "broken", "both wrong", "gain per offload")
-    table = Rows("Frames by what a second opinion does", columns)
+    table = Rows(f"{frames.capitalize() or 'Frames'} by what a second opinion does", columns)
     for one in bins:
         if one.records:
             counts = (one.records, one.both_right, one.correctable, one.broken, one.both_wrong)

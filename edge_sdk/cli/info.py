@@ -8,6 +8,7 @@ import click
 
 if TYPE_CHECKING:
     from edge_sdk.model.little import LittleModel
+    from edge_sdk.model.policy import LookRule, Policy
     from edge_sdk.terminal.tables import Facts
 
 
@@ -25,6 +26,15 @@ def info(bundle: str) -> None:
         open_console().print(bundle_facts(model))
 
 
+def rule_text(rule: Policy | LookRule) -> str:
+    """When a frame exits."""
+    if rule.gate is not None:
+        exits = f"exit at an expected gain of {rule.gate.exit_at_or_below:.4f} or less (learned gate)"
+    else:
+        exits = f"exit at a confidence of {rule.threshold:.3f} or more"
+    return f"{exits}, temperature {rule.temperature:.3f}"
+
+
 def bundle_facts(model: LittleModel) -> Facts:
     """What a person wants to know of a bundle."""
     from edge_sdk.model.made_for import made_for_text
@@ -39,13 +49,15 @@ def bundle_facts(model: LittleModel) -> Facts:
     facts.add("input", f"{size.width}x{size.height}, {size.resize}")
     facts.add("looks at", "the frame and its region" if manifest.view == "both" else f"the {manifest.view}")
     facts.add("size", f"{manifest.parameters:,} parameters, {macs_text(manifest.macs)}, {manifest.precision}")
-    rule = (
-        f"exit at an expected gain of {policy.gate.exit_at_or_below:.4f} or less (learned gate)"
-        if policy.gate
-        else f"exit at a confidence of {policy.threshold:.3f} or more"
-    )
-    facts.add("rule", f"{rule}, temperature {policy.temperature:.3f}")
-    facts.add("upload", policy.upload.name)
+    facts.add("rule" if policy.regions is None else "rule, seen whole", rule_text(policy))
+    if policy.regions is not None:
+        facts.add("rule, with a region", rule_text(policy.regions))
+    if (visits := policy.events) is not None:
+        facts.add(
+            "rule of visits", f"exit at a mean confidence of {visits.threshold:.3f} or more of {visits.best} frames"
+        )
+    near = policy.upload if policy.region_upload is None else policy.region_upload
+    facts.add("upload", policy.upload.name if policy.send == "frame" else f"{policy.upload.name}, a region {near.name}")
     if policy.ladder:
         steps = (f"{one.upload.name} ({one.mean_bytes / 1e3:.1f} kB, {one.relative_gain:.0%})" for one in policy.ladder)
         facts.add("ladder", "  ".join(steps))

@@ -145,7 +145,8 @@ def weigh(audits: Audits, policy: Policy, *, delta: float = DELTA) -> Evidence:
     exits = sum(one.frames for one in covered)
     private = sum(one.frames for one in audits.counts if one.chance == 0)
     others = sum(one.frames for one in audits.counts if one.chance == OTHERS)
-    promised_loss = policy.calibration.get("promised_loss")
+    losses = [policy.calibration.get(name) for name in ("promised_loss", "region_promised_loss")]
+    promised_loss = max((float(one) for one in losses if isinstance(one, int | float)), default=None)
     return Evidence(
         exits=exits,
         private=private,
@@ -160,7 +161,7 @@ def weigh(audits: Audits, policy: Policy, *, delta: float = DELTA) -> Evidence:
         wrong=_estimate(covered, lambda one: one.wrong, lambda one: one.labelled, delta),
         loss=_loss(covered, delta),
         exit_share=(exits + private) / max(1, exits + private + others),
-        promised_loss=float(promised_loss) if isinstance(promised_loss, int | float) else None,
+        promised_loss=promised_loss,
         counts=audits.counts,
     )
 

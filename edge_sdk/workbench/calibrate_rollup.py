@@ -28,7 +28,7 @@ from edge_sdk.model.taxonomy import Rollup, RollupRule, Taxonomy
 from edge_sdk.workbench.calibration import FEWEST
 from edge_sdk.workbench.cascade.alignment import share_p_value
 from edge_sdk.workbench.cascade.curve import Bools, Floats
-from edge_sdk.workbench.cascade.gate import gains
+from edge_sdk.workbench.cascade.exits import exits_of
 from edge_sdk.workbench.cascade.group_split import selection_part
 from edge_sdk.workbench.cascade.guarantee import fixed_sequence
 from edge_sdk.workbench.records import Records
@@ -133,7 +133,7 @@ def calibrate_rollup(
     if not 0 < right < 1 or not 0 < delta <= 0.25:
         raise WorkbenchError(f"expected a share in (0, 1) and delta in (0, 1/4]; got {right} and {delta}")
     fitting = selection_part(little.group_names, fewest=FEWEST // 4)
-    rollup, chances = Rollup(taxonomy, little.info.labels), little.calibrated(policy.temperature)
+    rollup, chances = Rollup(taxonomy, little.info.labels), little.calibrated_by(policy)
     found = rollup_threshold(rollup, chances, little.truths, fitting, right=right, delta=delta)
     if found is None:
         raise WorkbenchError(
@@ -141,14 +141,13 @@ def calibrate_rollup(
             f"{right:.0%} of the answers are right, at any threshold; more pictures promise more, and so does a lower "
             "share"
         )
-    gone = _exits(policy, chances)
+    gone = exits_of(policy, little, chances)
     if exits:
         gone = gone | (rollup.chosen(chances, found.threshold) < len(rollup.names) - 1)
     cloud = None
     if big.probabilities is not None:
-        cloud = rollup_threshold(
-            rollup, _final(policy, chances, big), big.truths, fitting, right=right, delta=delta, among=~gone
-        )
+        final = _final(policy, little.with_region, chances, big)
+        cloud = rollup_threshold(rollup, final, big.truths, fitting, right=right, delta=delta, among=~gone)
     rule = RollupRule(found.threshold, None if cloud is None else cloud.threshold, exits)
     return RollupCalibration(rule, found, cloud, float(gone[~fitting].mean()), right, delta)
 
@@ -211,9 +210,13 @@ def rollup_point(
 
 def in_policy(policy: Policy, found: RollupCalibration, little: Records, taxonomy: Taxonomy) -> Policy:
     """The policy with the rule; the usual confidences become those of the answers that are given (`check_drift`)."""
-    rollup, chances = Rollup(taxonomy, little.info.labels), little.calibrated(policy.temperature)
+    rollup, chances = Rollup(taxonomy, little.info.labels), little.calibrated_by(policy)
     given = rollup.confidences(chances, rollup.chosen(chances, found.rule.threshold))
-    return msgspec.structs.replace(policy, rollup=found.rule, confidences=confidence_histogram(given))
+    if policy.regions is None:
+        return msgspec.structs.replace(policy, rollup=found.rule, confidences=confidence_histogram(given))
+    whole, near = (confidence_histogram(given[little.with_region == looked]) for looked in (False, True))
+    regions = msgspec.structs.replace(policy.regions, confidences=near)
+    return msgspec.structs.replace(policy, rollup=found.rule, confidences=whole, regions=regions)
 
 
 def _candidates(rollup: Rollup, chances: NDArray[np.float32]) -> list[float]:
@@ -232,16 +235,9 @@ def _groups(rollup: Rollup, chances: NDArray[np.float32]) -> range:
     return range(chances.shape[1], len(rollup.names) - 1)
 
 
-def _exits(policy: Policy, chances: NDArray[np.float32]) -> Bools:
-    """Which frames exit as confident, as `ExitPolicy` decides."""
-    if policy.gate is not None:
-        return np.asarray(gains(policy.gate, chances) <= policy.gate.exit_at_or_below)
-    return np.asarray(chances.max(axis=1) >= policy.threshold)
-
-
-def _final(policy: Policy, chances: NDArray[np.float32], big: Records) -> NDArray[np.float32]:
+def _final(policy: Policy, near: Bools, chances: NDArray[np.float32], big: Records) -> NDArray[np.float32]:
     """What is said of frames that went to the cloud, `float32 (N, C)`: of the big model, or of both together."""
     assert big.probabilities is not None
     said = big.probabilities.astype(np.float32)
-    mixed: NDArray[np.float32] = policy.ensemble * chances + (1 - policy.ensemble) * said
-    return mixed.astype(np.float32)
+    weight = np.where(near, policy.of_look(near=True).ensemble, policy.ensemble)[:, None]
+    return np.asarray(weight * chances + (1 - weight) * said, np.float32)

@@ -27,28 +27,37 @@ LETTERS = rc_context({"text.parse_math": False})  # a dollar sign in a name is a
 
 
 @LETTERS
-def draw_calibration(path: Path, found: Calibration, title: str, events: EventCalibration | None = None) -> None:
-    """Draw a calibration: curve, exit ratio, hardness and scores.
+def draw_calibration(
+    path: Path, parts: Sequence[tuple[str, Calibration]], title: str, events: EventCalibration | None = None
+) -> None:
+    """Draw a calibration: curve, exit ratio, hardness and scores of each rule.
 
     Args:
         path: the PNG to write.
-        found: the calibration.
+        parts: the calibrations, each with the name of its frames; "" where there is one.
         title: heading of the drawing.
         events: the calibration of visits, which gets a panel of its own.
 
     Raises:
         WorkbenchError: the file cannot be written.
     """
-    panels: list[Any] = [["curve", "ratio"], ["hard", "scores"]]
-    figure = headed_figure(title, 13, 8 if events is None else 12)
+    panels: list[Any] = []
+    for name, _ in parts:
+        panels += [[f"curve {name}", f"ratio {name}"], [f"hard {name}", f"scores {name}"]]
     panels += [] if events is None else [["events", "events"]]
+    figure = headed_figure(title, 13, 4 * len(panels))
     axes = figure.subplot_mosaic(panels)
     for axis in axes.values():
         axis.spines[["top", "right"]].set_visible(False)
-    _draw_curve(axes["curve"], found)
-    _draw_ratio(axes["ratio"], found)
-    _draw_hardness(axes["hard"], found.bins)
-    _draw_scores(axes["scores"], found.comparisons)
+    for name, found in parts:
+        _draw_curve(axes[f"curve {name}"], found)
+        _draw_ratio(axes[f"ratio {name}"], found)
+        _draw_hardness(axes[f"hard {name}"], found.bins)
+        _draw_scores(axes[f"scores {name}"], found.comparisons)
+        if name:
+            axes[f"curve {name}"].set_title(name.capitalize(), loc="left", color=NAVY, fontweight="bold")
+            axes[f"curve {name}"].set_title("Accuracy against compute", loc="right")
+            axes[f"curve {name}"].set_title("")
     if events is not None:
         _draw_events(axes["events"], events)
     save_figure(figure, path)

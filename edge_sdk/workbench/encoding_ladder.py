@@ -26,10 +26,10 @@ from edge_sdk.images.rendition import Rendition, Upload
 from edge_sdk.model import little as little_model
 from edge_sdk.model.big_reference import LABEL_MAP_CURE, label_difference
 from edge_sdk.model.bundle import MANIFEST_FILE, Bundle, open_bundle, shipped_bundles, write_policy
-from edge_sdk.model.policy import ExitPolicy, Policy
+from edge_sdk.model.policy import Policy
 from edge_sdk.networks.model_name import is_file_name, split_name
-from edge_sdk.types import Prediction
 from edge_sdk.workbench.cascade.curve import Bools
+from edge_sdk.workbench.cascade.exits import exits_of
 from edge_sdk.workbench.cascade.group_split import selection_part
 from edge_sdk.workbench.cascade.rendition_curve import Choice, Trials, choose_ladder
 from edge_sdk.workbench.encodings import FORMATS, QUALITIES, Format, encoding_ms, grid
@@ -272,9 +272,7 @@ def write_ladder(path: str | Path, found: Ladder, *, now: Callable[[], datetime]
 
 
 def _offloaded(bundle: Bundle, said: Records) -> Bools:
-    policy = ExitPolicy(bundle.policy)
-    chances = said.calibrated(bundle.policy.temperature)
-    return np.array([not policy.decide(Prediction(said.info.labels, row)).exits for row in chances], np.bool_)
+    return ~exits_of(bundle.policy, said, said.calibrated_by(bundle.policy))
 
 
 def _after(cloud: Subject, upload: Upload) -> Subject:

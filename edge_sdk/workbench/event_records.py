@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.nothing import says_nothing
-from edge_sdk.model.policy import EventRule
+from edge_sdk.model.policy import EventRule, Policy
 from edge_sdk.workbench.cascade.curve import Bools, Floats
 from edge_sdk.workbench.records import UNKNOWN, Records, check_same
 
@@ -139,13 +139,13 @@ def group_frames(places: Sequence[str], times: Floats, *, gap_s: float = GAP_S, 
     return found
 
 
-def events_from_records(little: Records, big: Records, temperature: float) -> EventRecords:
+def events_from_records(little: Records, big: Records, policy: Policy) -> EventRecords:
     """The events of a pair's records; frames are put together by place and capture time, in whatever order they stand.
 
     Args:
         little: the bundle's.
         big: the big model's, of each frame as it would travel; it is also the reference.
-        temperature: of the bundle's policy.
+        policy: the bundle's, with its temperatures.
 
     Raises:
         WorkbenchError: records that do not fit one another, without capture times, or of the top class alone.
@@ -163,7 +163,7 @@ def events_from_records(little: Records, big: Records, temperature: float) -> Ev
         ids=little.ids,
         places=little.places,
         truths=little.truths,
-        little=little.calibrated(temperature),
+        little=little.calibrated_by(policy),
         sent=big.probabilities.astype(np.float32),
         upload_bytes=big.upload_bytes,
     )

@@ -10,8 +10,8 @@ import numpy as np
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.bundle import open_bundle, write_policy
 from edge_sdk.model.outside import OutsideRule
-from edge_sdk.model.policy import ExitPolicy, Policy
-from edge_sdk.types import Prediction
+from edge_sdk.model.policy import Policy
+from edge_sdk.workbench.cascade.exits import exits_of
 from edge_sdk.workbench.records import Records
 
 FEWEST = 50
@@ -34,9 +34,8 @@ def outside_rule(little: Records, policy: Policy, share: float) -> OutsideRule:
             "expected records with the energy of each frame; these have none, as records of two looks a frame: "
             "run `edge-sdk records` or calibrate with --data and one view"
         )
-    chances = little.calibrated(policy.temperature)
-    rule = ExitPolicy(msgspec.structs.replace(policy, outside=None))
-    exits = np.array([rule.decide(Prediction(little.info.labels, row)).exits for row in chances], np.bool_)
+    chances = little.calibrated_by(policy)
+    exits = exits_of(policy, little, chances)
     if not exits.any():
         raise WorkbenchError("expected frames that exit; with this policy none of these does")
     energies = little.energy.astype(np.float64)

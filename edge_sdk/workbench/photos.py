@@ -164,7 +164,8 @@ def make_photos(
             label_map=mapping,
             learned_gate=False,
             on_done=lambda done: on_progress("running both models", done, len(pictures)),
-        )
+        ).frames
+        assert found is not None  # photos have no regions
         provenance = f"chosen on {found.pictures} labelled photos of {data}: {found.sentence()}"
     else:
         provenance = _write_shipped(report.bundle.path, big, group, mapping)

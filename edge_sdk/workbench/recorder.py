@@ -101,6 +101,7 @@ class _Run:
         self._rows = 0
         self._logits: list[NDArray[np.float32]] = []
         self._sizes: list[int] = []
+        self._near: list[bool] = []
 
     def add(self, image: Image, region: Region | None) -> None:
         looks, size = self._subject.looks(image, region), 0
@@ -111,6 +112,7 @@ class _Run:
                 part = decode_image(data).image
             self._waiting.append(self._subject.prepare(part))
         self._sizes.append(size)
+        self._near.append(region is not None and self._subject.view is not View.FRAME)
         self._looks.append((self._rows, self._rows + len(looks) - 1))
         self._rows += len(looks)
         if not self._logits and not self._info.latency_ms:
@@ -137,7 +139,7 @@ class _Run:
         logits = np.concatenate(self._logits)
         if self._subject.view is View.BOTH:
             logits = logits[np.array(self._looks)]
-        return from_logits(self._info, ids, truths, logits, sizes, groups, sources, places, times)
+        return from_logits(self._info, ids, truths, logits, sizes, groups, sources, places, times, self._near)
 
 
 def write_records(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.big_reference import BigReference, label_difference
+from edge_sdk.model.policy import Policy
 from edge_sdk.types import View
 from edge_sdk.workbench.cascade.confidence import (
     fit_looks_temperature,
@@ -31,7 +32,7 @@ UNKNOWN = -1
 """The truth of a picture that nobody has labelled."""
 ARRAYS = (
     *("ids", "truths", "predicted", "confidence", "probabilities", "energy", "upload_bytes", "groups", "sources"),
-    *("places", "times", "looks", "prior"),
+    *("places", "times", "looks", "prior", "near"),
 )
 """Arrays of a file, in the order of the fields; those that an older version did not write are None."""
 
@@ -106,6 +107,8 @@ class Records:
             the mean; or None, where the model looks once.
         prior: `float32 (N, C)`, log of the factor of each calibrated probability on the device, for priors of place and
             season; or None: 0.
+        near: `bool (N,)`, a region of the frame was looked at, or sent; or None: an older version wrote them
+            (`with_region`).
 
     Raises:
         WorkbenchError: arrays that do not fit one another, labels out of range, probabilities outside [0, 1].
@@ -125,6 +128,7 @@ class Records:
     times: NDArray[np.float64] | None = None
     looks: NDArray[np.float16] | None = None
     prior: NDArray[np.float32] | None = None
+    near: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         name, count, classes = self.info.model, len(self.ids), len(self.info.labels)
@@ -198,6 +202,27 @@ class Records:
         logits = to_logits(self.probabilities)
         return logits if self.energy is None else logits + self.energy[:, None]
 
+    @property
+    def with_region(self) -> NDArray[np.bool_]:
+        """`bool (N,)`: frames of which a region was looked at; the others were seen whole.
+
+        Where the records do not say, those of two looks that differ.
+        """
+        if self.near is not None:
+            return self.near
+        if self.looks is None:
+            return np.zeros(len(self), np.bool_)
+        differ: NDArray[np.bool_] = (self.looks[:, 0] != self.looks[:, 1]).any(axis=1)
+        return differ
+
+    def calibrated_by(self, policy: Policy) -> NDArray[np.float32]:
+        """As `calibrated`, each frame at the temperature of its look."""
+        chances = self.calibrated(policy.temperature)
+        rows = np.flatnonzero(self.with_region)
+        if policy.regions is not None and len(rows):
+            chances[rows] = self.part(rows).calibrated(policy.regions.temperature)
+        return chances
+
     def calibrated(self, temperature: float) -> NDArray[np.float32]:
         """`float32 (N, C)` probabilities at another temperature, as on the device: the mean of two looks; priors."""
         return self._at(self._looks_logits, temperature)
@@ -254,6 +279,7 @@ def from_logits(
     sources: Sequence[str] | None = None,
     places: Sequence[str] | None = None,
     times: Sequence[float] | None = None,
+    near: Sequence[bool] | None = None,
 ) -> Records:
     """Records from a model's `(N, C)` logits; or `(N, 2, C)`, of two looks at each picture, whose mean it answers."""
     looks = None
@@ -277,6 +303,7 @@ def from_logits(
         None if places is None else np.array(places, dtype=np.str_),
         None if times is None else np.array(times, np.float64),
         None if looks is None else looks.astype(np.float16),
+        near=None if near is None else np.array(near, np.bool_),
     )
 
 

@@ -15,8 +15,8 @@ from edge_sdk.model.bundle import open_bundle, write_policy, write_view
 from edge_sdk.model.policy import Policy
 from edge_sdk.networks.model_name import is_file_name
 from edge_sdk.types import View
-from edge_sdk.workbench.calibrate import calibrate_records
 from edge_sdk.workbench.calibrate_events import EventCalibration
+from edge_sdk.workbench.calibrate_looks import LookCalibration, calibrate_looks
 from edge_sdk.workbench.calibration import Calibration, Rule
 from edge_sdk.workbench.cascade.score_comparison import GATE, MAX_SOFTMAX
 from edge_sdk.workbench.few_labels import FewLabels
@@ -41,7 +41,7 @@ def calibrate_bundle(
     region_upload: Upload | None = None,
     on_done: Callable[[int], None] | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> Calibration:
+) -> LookCalibration:
     """Calibrate a bundle against a big model and write its `policy.json`.
 
     Args:
@@ -50,7 +50,7 @@ def calibrate_bundle(
         pictures: labelled ones that neither model was trained on.
         rule: how the threshold is chosen.
         upload: how pictures will travel; default: as the bundle's policy says.
-        learned_gate: see `calibrate_records`.
+        learned_gate: see `calibrate_looks`.
         label_map: from the big model's labels to the bundle's.
         served_as: what `cloud-server --model` takes to serve the big model, where that is not `big` itself.
         view: what of a picture the bundle looks at; None: as its manifest says.
@@ -61,7 +61,7 @@ def calibrate_bundle(
 
     Raises:
         BundleError: the bundle cannot be used or written.
-        WorkbenchError: the big model or the pictures cannot be used, or see `calibrate_records`.
+        WorkbenchError: the big model or the pictures cannot be used, or see `calibrate_looks`.
     """
     upload = upload or open_bundle(path).policy.upload
     little, cloud = run_pair(
@@ -77,10 +77,8 @@ def calibrate_bundle(
         on_done=on_done,
     )
     near = region_upload or open_bundle(path).policy.region_upload
-    found = calibrate_records(little, cloud, rule, upload=upload, region_upload=near, learned_gate=learned_gate)
-    return write_calibration(
-        Path(path), found, big=cloud.info.reference, rule=rule, view=View(little.info.view), now=now
-    )
+    found = calibrate_looks(little, cloud, rule, upload=upload, region_upload=near, learned_gate=learned_gate)
+    return write_looks(Path(path), found, big=cloud.info.reference, rule=rule, view=View(little.info.view), now=now)
 
 
 def run_pair(
@@ -136,12 +134,50 @@ def write_calibration(
     view: View | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Calibration:
+    """As `write_looks`, of a calibration that found one rule."""
+    written = write_looks(path, LookCalibration(found.policy, found, None), big=big, rule=rule, view=view, now=now)
+    return replace(found, policy=written.policy)
+
+
+def write_looks(
+    path: Path,
+    found: LookCalibration,
+    *,
+    big: BigReference,
+    rule: Rule,
+    view: View | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> LookCalibration:
     """Write a calibration into a bundle's `policy.json`, with the big model's name and facts for people.
 
     What the little model looked at, `view`, is written into its manifest where that says otherwise. A rule of events is
     dropped: it was found for other probabilities. An encoding ladder that was measured with the same big model stays;
-    another one is dropped.
+    another one is dropped. Where the rule for frames seen whole stays, so do its facts.
     """
+    bundle = open_bundle(path)
+    facts: dict[str, float | int | str] = {}
+    if found.frames is None:
+        facts = {name: fact for name, fact in bundle.policy.calibration.items() if name in _KEPT}
+    else:
+        facts = _facts(found.frames, rule)
+    if found.regions is not None:
+        facts |= {f"region_{name}": fact for name, fact in _facts(found.regions, rule).items()}
+    if view is not None and view != bundle.manifest.view:
+        write_view(path, view)
+    return replace(found, policy=_write(path, found.policy, facts, big, rule, now))
+
+
+_KEPT = frozenset(
+    {
+        *("rule", "score", "pictures", "exit_ratio", "little_accuracy", "cascade_accuracy", "big_accuracy"),
+        *("promised_loss", "promised_as_right", "exits_as_big"),
+    }
+)
+"""Facts of the rule for frames seen whole."""
+
+
+def _facts(found: Calibration, rule: Rule) -> dict[str, float | int | str]:
+    """Of one rule."""
     facts: dict[str, float | int | str] = {
         "rule": rule.name,
         "score": GATE if found.policy.gate else MAX_SOFTMAX,
@@ -152,9 +188,14 @@ def write_calibration(
         "big_accuracy": round(found.big_accuracy, 4),
         "promised_loss": round(found.promise, 5),
     }
-    if view is not None and view != open_bundle(path).manifest.view:
-        write_view(path, view)
-    return replace(found, policy=_write(path, found.policy, facts, big, rule, now))
+    if rule.as_right is not None:
+        facts["promised_as_right"] = rule.as_right
+    return facts | _agreed(found.policy)
+
+
+def _agreed(policy: Policy) -> dict[str, float | int | str]:
+    known = policy.agreement
+    return {} if known is None else {"exits_as_big": round(1 - sum(known.differ) / sum(known.exits), 5)}
 
 
 def write_event_calibration(path: Path, found: EventCalibration, rule: Rule) -> Policy:
@@ -196,6 +237,9 @@ def write_few(
         "cascade_against_big": round((found.won - found.lost) / found.evaluated, 5),
         "promised_loss": round(1 - rule.as_right if rule.as_right is not None else rule.eps or 0.0, 5),
     }
+    if rule.as_right is not None:
+        facts["promised_as_right"] = rule.as_right
+    facts |= _agreed(found.policy)
     return replace(found, policy=_write(path, found.policy, facts, big, rule, now))
 
 
@@ -208,10 +252,6 @@ def _write(
     now: Callable[[], datetime],
 ) -> Policy:
     facts |= {"date": now().date().isoformat(), "promise_fails_with": rule.delta, "big": big.name}
-    if rule.as_right is not None:
-        facts["promised_as_right"] = rule.as_right
-    if (known := policy.agreement) is not None:
-        facts["exits_as_big"] = round(1 - sum(known.differ) / sum(known.exits), 5)
     old = open_bundle(path).policy
     policy = msgspec.structs.replace(policy, big=big, calibration=facts)
     if old.calibration.get("ladder_big") == big.name:

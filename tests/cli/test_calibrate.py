@@ -14,6 +14,7 @@ from edge_sdk.cli import cli
 from edge_sdk.model.bundle import open_bundle
 from edge_sdk.networks.checkpoint import load_checkpoint
 from edge_sdk.terminal.command import run
+from edge_sdk.workbench.records import join
 from edge_sdk.workbench.records_file import load_records, save_records
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the exporter's own code
@@ -125,3 +126,32 @@ def test_visits_get_a_rule_of_their_own(
     assert run(cli, "edge-sdk", [*given, "--per", "frame", "--event-eps", "0.1"]) == 2
     assert run(cli, "edge-sdk", [*given, "--view", "both"]) == 2
     assert "give them to `edge-sdk records`" in capsys.readouterr().err
+
+
+def test_frames_with_a_region_get_a_rule_of_their_own(
+    fp32_bundle: Path, pair: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files: list[str] = []
+    for path in pair:
+        one = load_records(path)
+        parts = (dataclasses.replace(one, ids=np.array([f"{part} {row}" for row in one.ids])) for part in range(4))
+        many = join(list(parts))
+        info = msgspec.structs.replace(one.info, view="region")
+        many = dataclasses.replace(many, info=info, near=np.arange(len(many)) % 2 == 0)
+        files.append(str(save_records(tmp_path / Path(path).name, many)))
+    given = ["calibrate", "--bundle", str(fp32_bundle), "--records", *files, "--drop", "0.5", "--per", "frame"]
+    curve = tmp_path / "curve.png"
+    assert run(cli, "edge-sdk", [*given, "--picture", str(curve)]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Frames seen whole: At T = " in text and "Frames with a region: At T = " in text
+    policy = open_bundle(fp32_bundle).policy
+    assert policy.regions is not None and policy.regions.agreement is not None and curve.stat().st_size > 10_000
+    assert run(cli, "edge-sdk", ["info", str(fp32_bundle)]) == 0
+    assert "rule, with a region" in " ".join(capsys.readouterr().out.split())
+    assert run(cli, "edge-sdk", [*given, "--regions-only", "--no-gate"]) == 0
+    after = open_bundle(fp32_bundle).policy
+    assert after.of_look(False).threshold == policy.threshold and after.regions is not None
+    assert after.calibration["rule"] == "drop" and after.calibration["region_pictures"] == 240
+    for wrong in (["--ask", str(tmp_path / "ask.csv")], ["--taxonomy", str(tmp_path / "none.json")]):
+        assert run(cli, "edge-sdk", [*given, "--regions-only", *wrong]) == 2
+        capsys.readouterr()

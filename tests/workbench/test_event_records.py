@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.model.policy import EventRule
+from edge_sdk.model.policy import EventRule, Policy
 from edge_sdk.pipeline.events import Events, EventSettings
 from edge_sdk.types import Frame, Prediction
 from edge_sdk.workbench.event_records import (
@@ -113,10 +113,10 @@ def test_records_of_folders_are_grouped_by_place_and_time_in_any_order() -> None
     records = _records("m", times, places)
     assert event_of_frames(records).tolist() == [2, 1, 2, -1, 2, 5]
     assert has_visits(records) and not has_visits(_records("m", [1.0, 100.0]))
-    events = events_from_records(records, _records("big", times, places), 1.0)
+    events = events_from_records(records, _records("big", times, places), Policy())
     assert sorted(events.counts.tolist()) == [1, 1, 3] and set(events.places.tolist()) == {"x", "y"}
     with pytest.raises(WorkbenchError, match="expected records of visits"):
-        events_from_records(_records("m", [np.nan]), _records("big", [np.nan]), 1.0)
+        events_from_records(_records("m", [np.nan]), _records("big", [np.nan]), Policy())
 
 
 def test_of_each_visit_frames_apart_are_kept() -> None:
