@@ -7,13 +7,15 @@ from pathlib import Path
 
 import click
 
-from edge_sdk.cli.options import FILE, bundle_option, from_file, state_option
+from edge_sdk.cli.config import config_option
+from edge_sdk.cli.options import FILE, from_file, state_option
 from edge_sdk.terminal.command import NO
 
 
 @click.command()
 @click.argument("camera", required=False, callback=from_file)
-@bundle_option(shipped=True)
+@config_option()
+@click.option("--bundle", help="Bundle folder, or the name of a bundle that ships.  [default: trailcam]")
 @click.option("--cloud", metavar="HOST:PORT", help="The cloud server: the way there is checked step by step.")
 @click.option("--ca", type=FILE, help="PEM authority of the server's certificate.")
 @click.option("--cert", type=FILE, help="PEM certificate of this device, for a server that demands one.")
@@ -29,7 +31,8 @@ from edge_sdk.terminal.command import NO
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object with all that was measured.")
 def doctor(
     camera: str | None,
-    bundle: str,
+    path: Path | None,
+    bundle: str | None,
     cloud: str | None,
     ca: Path | None,
     cert: Path | None,
@@ -47,7 +50,8 @@ def doctor(
     """Check this device, its camera, model and link, and say what to do about what is wrong.
 
     CAMERA is an address as the camera loop takes it (picamera2, /dev/video0, rtsp://..., a folder), or @FILE with the
-    address in its first line. What is not named is not checked. Exit code 1: there is a fault.
+    address in its first line. Without it, and for options that are not given, the config file counts, where there is
+    one; what neither names is not checked. Exit code 1: there is a fault.
     """
     from edge_sdk.doctor.examination import examine, has_faults
     from edge_sdk.doctor.finding import Asked, Check
@@ -58,6 +62,7 @@ def doctor(
     from edge_sdk.terminal.text import open_console
 
     asked = Asked(
+        config=path,
         camera=camera,
         bundle=bundle,
         cloud=cloud,

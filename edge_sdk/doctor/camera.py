@@ -156,7 +156,7 @@ def _camera(case: Case) -> Finding:
     if (address := case.asked.camera) is None:
         return note("no camera was named: none was opened", "edge-sdk doctor CAMERA, such as picamera2 or /dev/video0")
     name = without_secrets(address)
-    given = {"camera": address, "bundle": case.asked.bundle}
+    given = {"camera": address, "bundle": case.asked.little}
     told = case.machine.ask("edge_sdk.doctor.camera:look_through", given, limit_s=_OPEN_LIMIT_S - 5)
     values = {key: value for key, value in told.values.items() if key not in ("mean", "spread")}
     if "width" not in values:

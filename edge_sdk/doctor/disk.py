@@ -9,7 +9,7 @@ from typing import Any
 
 from edge_sdk.config import default_state_dir
 from edge_sdk.doctor.board import megabytes
-from edge_sdk.doctor.finding import Asked, Case, Check, Finding, fault, note, ok, together, warning
+from edge_sdk.doctor.finding import DEFAULT_BUNDLE, Asked, Case, Check, Finding, fault, note, ok, together, warning
 from edge_sdk.doctor.machine import Machine, Mount
 
 _SUBJECT = "disk"
@@ -22,8 +22,8 @@ _WORN = 8  # tenths of an eMMC's life
 def state_folder(asked: Asked) -> Path:
     """The state folder that the device uses."""
     if asked.state is not None:
-        return asked.state
-    return default_state_dir(PurePosixPath(asked.bundle).name or "trailcam")
+        return Path(os.path.abspath(asked.state.expanduser()))
+    return default_state_dir(PurePosixPath(asked.little).name or DEFAULT_BUNDLE)
 
 
 def nearest(folder: Path) -> Path:

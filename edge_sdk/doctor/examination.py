@@ -6,12 +6,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from edge_sdk.doctor import board, budgets, camera, clock, disk, link, model, packages, server, state, tls
+from edge_sdk.doctor import board, budgets, camera, clock, config_file, disk, link, model, packages, server, state, tls
 from edge_sdk.doctor.finding import Asked, Case, Check, Finding, Level, fault
 from edge_sdk.doctor.machine import Machine
 from edge_sdk.terminal.line import one_line
 
 CHECKS: tuple[Check, ...] = (
+    *config_file.CHECKS,
     *board.CHECKS,
     *disk.CHECKS,
     *clock.CHECKS,

@@ -10,9 +10,10 @@ from typing import Any
 
 from edge_sdk.config import check_address
 from edge_sdk.doctor.machine import Machine
-from edge_sdk.errors import ConfigError
 from edge_sdk.security.credentials import Security
 from edge_sdk.security.proxy import HttpProxy
+
+DEFAULT_BUNDLE = "trailcam"
 
 
 class Level(StrEnum):
@@ -88,11 +89,12 @@ def together(found: str, *others: Finding, **values: Any) -> Finding:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a person names of a device. What is not named is not checked, or by its default.
+    """What a person names of a device. What neither they nor the config file name is not checked, or by its default.
 
     Attributes:
+        config: a config file; None: the one at its usual place, if there is one.
         camera: an address that `open_camera` takes; None: no camera is opened.
-        bundle: a folder, or the name of a bundle that ships.
+        bundle: a folder, or the name of a bundle that ships; None: `DEFAULT_BUNDLE`.
         cloud: "host:port" of the server; None: the link is not checked.
         security: certificates and token of the link.
         proxy: HTTP proxy on the way to the server.
@@ -106,8 +108,9 @@ class Asked:
         ConfigError: `cloud` or `proxy` is not an address.
     """
 
-    camera: str | None = None
-    bundle: str = "trailcam"
+    config: Path | None = None
+    camera: str | None = field(default=None, repr=False)
+    bundle: str | None = None
     cloud: str | None = None
     security: Security = field(default_factory=Security)
     proxy: str | None = field(default=None, repr=False)
@@ -117,13 +120,16 @@ class Asked:
     cloud_budget: str | None = None
     watts: float | None = None
 
+    @property
+    def little(self) -> str:
+        """The bundle, named or not."""
+        return self.bundle or DEFAULT_BUNDLE
+
     def __post_init__(self) -> None:
         if self.cloud is not None:
             check_address(self.cloud)
         if self.proxy is not None:
             HttpProxy.parse(self.proxy)
-            if self.cloud is None:
-                raise ConfigError("expected the cloud's address with the proxy that leads there; got a proxy alone")
 
 
 @dataclass(slots=True)
@@ -132,7 +138,7 @@ class Case:
 
     Attributes:
         machine: where facts come from.
-        asked: what the person named.
+        asked: what the person named, and from the first check on what the config file says.
         found: what the checks before have found, by name.
     """
 

@@ -66,7 +66,7 @@ def _fill(image: Any, width: int, height: int) -> Any:
 def _bundle(case: Case) -> Finding:
     asked = case.asked
     size = case.value("camera", "width"), case.value("camera", "height")
-    given = {"bundle": asked.bundle, "camera": asked.camera, "size": size if size[0] else _USUAL_SIZE}
+    given = {"bundle": asked.little, "camera": asked.camera, "size": size if size[0] else _USUAL_SIZE}
     told = case.machine.ask("edge_sdk.doctor.model:run_bundle", given, limit_s=_LIMIT_S - 5)
     values = {key: value for key, value in told.values.items() if key != "doubt"}
     if told.error and "frame_ms" not in values:
@@ -86,7 +86,11 @@ def _bundle(case: Case) -> Finding:
     said += f"the golden picture gives the expected output; loads in {values['load_s']:.2f} s"
     wrong = []
     if told.values.get("doubt"):
-        wrong.append(warning(told.values["doubt"], "docs/guides/own-model.md makes one of your pictures"))
+        wrong.append(
+            warning(
+                told.values["doubt"], "make one of your pictures, or a pair of ImageNet models with `edge-sdk photos`"
+            )
+        )
     if not values["calibrated"]:
         wrong.append(
             note(
@@ -97,18 +101,23 @@ def _bundle(case: Case) -> Finding:
     return together(said, *wrong, **values)
 
 
+def frames_a_second(rate: float) -> str:
+    """A pace in words."""
+    return f"{rate:,.0f} frames/s" if rate >= 100 else f"{rate:.3g} frames/s"
+
+
 def _speed(case: Case) -> Finding | None:
     milliseconds = case.value("bundle", "frame_ms")
     if milliseconds is None:
         return None
     width, height = case.value("bundle", "size")
     rate = 1e3 / max(1e-3, milliseconds)
-    said = f"{milliseconds:.3g} ms for a frame of {width}x{height} ({rate:.3g} frames/s on one core)"
+    said = f"{milliseconds:.3g} ms for a frame of {width}x{height} ({frames_a_second(rate)} on one core)"
     values = {"frame_ms": milliseconds, "frames_per_s": round(rate, 2)}
     camera_rate = case.value("camera", "frames_per_s") if case.value("camera", "live") else None
     if camera_rate and camera_rate > rate:
         return warning(
-            f"{said}: the camera gives {camera_rate:.3g}, so frames are left out",
+            f"{said}: the camera gives {frames_a_second(camera_rate)}, so frames are left out",
             "ask the camera for fewer or smaller frames (fps=..., ?size=640x480), or let the motion gate choose",
             **values,
         )

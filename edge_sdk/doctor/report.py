@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 from edge_sdk import __version__
@@ -25,6 +24,7 @@ _PLURALS = {Level.FAULT: "faults", Level.WARNING: "warnings", Level.NOTE: "notes
 _LEVEL_WIDTH = max(map(len, Level))
 _CHECK_WIDTH = max(len(check.name) for check in CHECKS)
 _INDENT = 2 + _LEVEL_WIDTH + 2 + _CHECK_WIDTH + 2
+_NARROW_INDENT = 4
 _LEAST_TEXT = 40  # letters beside the columns; below that, text stands under them
 _WIDEST = 120
 
@@ -77,20 +77,19 @@ class Printer:
             self._console.print()
             self._subject = check.subject
         width = min(self._console.width, _WIDEST)
+        beside = width - _INDENT >= _LEAST_TEXT
         head = Text("  ")
         head.append(f"{finding.level.value:<{_LEVEL_WIDTH}}", style=_STYLES[finding.level])
-        head.append(f"  {check.name:<{_CHECK_WIDTH}}  ", style="bold")
+        head.append(f"  {check.name:<{_CHECK_WIDTH}}  " if beside else f"  {check.name}", style="bold")
         said = Text(literal(finding.found))
         if finding.do:
             said.append(f"\n-> {literal(finding.do)}", style=_STYLES[finding.level].removeprefix("bold "))
-        if width - _INDENT < _LEAST_TEXT:
-            self._console.print(head)
-            self._console.print(Padding(said, (0, 0, 0, 4)), width=width)
-            return
-        rows = said.wrap(self._console, width - _INDENT, overflow="fold")
-        for number, row in enumerate(rows):
+        indent = _INDENT if beside else _NARROW_INDENT
+        rows = list(said.wrap(self._console, max(1, width - indent), overflow="fold"))
+        first = head + rows.pop(0) if beside and rows else head
+        for row in (first, *(Text(" " * indent) + row for row in rows)):
             row.rstrip()
-            self._console.print((head if number == 0 else Text(" " * _INDENT)) + row, soft_wrap=True)
+            self._console.print(row, soft_wrap=True)
 
     def end(self, lines: Sequence[Line]) -> None:
         """Print how many there are of each level."""

@@ -96,7 +96,7 @@ def _server(case: Case) -> Finding | None:
     given = {
         "target": asked.cloud,
         "proxy": asked.proxy,
-        "bundle": asked.bundle,
+        "bundle": asked.little,
         "security": {name: None if path is None else str(Path(path)) for name, path in files.items()}
         | {"insecure": security.insecure},
     }

@@ -63,7 +63,7 @@ def test_it_prints_lines_and_ends_with_the_count(tmp_path: Path, capsys: pytest.
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--cloud", "nowhere"], ["--cert", "c.pem"], ["--proxy", "http://p:1"], ["--watts", "-1"]]
+    "arguments", [["--cloud", "nowhere"], ["--cert", "c.pem"], ["--proxy", "p:1"], ["--watts", "-1"]]
 )
 def test_what_cannot_be_meant_is_an_error(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(cli, "edge-sdk", ["doctor", *arguments]) == 2

@@ -39,8 +39,6 @@ def test_nothing_is_checked_without_a_server() -> None:
     assert [look(name, case) for name in ("keys", "name", "connection", "encryption", "packets")] == [None] * 5
     with pytest.raises(ConfigError, match="host:port"):
         Asked(cloud="somewhere")
-    with pytest.raises(ConfigError, match="proxy alone"):
-        Asked(proxy="http://proxy:3128")
 
 
 def test_keys_that_are_missing_open_to_others_or_soon_over(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from edge_sdk.doctor.examination import CHECKS, Line
+from edge_sdk.doctor.board import CHECKS
+from edge_sdk.doctor.examination import Line
 from edge_sdk.doctor.finding import Finding, Level, fault, note, ok, warning
 from edge_sdk.doctor.report import Printer, as_json
 

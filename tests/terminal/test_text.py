@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 
 import pytest
 from rich.console import Console
@@ -39,3 +41,23 @@ def test_no_colours_but_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert open_console(stderr=True).stderr
     assert isinstance(open_console(), Console)
     assert not open_console().is_terminal
+
+
+def test_a_reader_that_goes_away_is_no_answer_of_the_command() -> None:
+    """`edge-sdk doctor | head -1` ends as other commands do there, and not with the exit code of a fault."""
+    program = (
+        "import click\n"
+        "from edge_sdk.terminal.command import run_and_exit\n"
+        "from edge_sdk.terminal.text import open_console\n"
+        "@click.command()\n"
+        "def talk():\n"
+        "    while True:\n"
+        "        open_console().print('a line')\n"
+        "run_and_exit(talk, 'talk')\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None and process.stderr is not None
+    with process.stdout, process.stderr:
+        assert process.stdout.readline() == b"a line\n"
+        process.stdout.close()
+        assert process.wait() == 141 and process.stderr.read() == b""
