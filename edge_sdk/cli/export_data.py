@@ -136,11 +136,7 @@ def export_data(
         event_of = lru_cache(256)(journal.event)  # frames of an event follow one another
     else:
         entries = archived_entries(archive, device, since=_utc(since), until=_utc(until))
-    if event_id is not None:  # without an event of the journal's, neighbours in time decide
-        entries = (one for one in entries if one.event in ("", event_id))
-    found = sightings(entries, media, meaning, event_gap_s=gap_s, event_of=event_of)
-    if event_id is not None:
-        found = (one for one in found if one.event_id == event_id)
+    found = sightings(entries, media, meaning, event_gap_s=gap_s, event_of=event_of, event=event_id)
     count = _Count()
     write(out, count.of(found), where)
     click.echo(literal(f"{out}: {count.frames} frames"))

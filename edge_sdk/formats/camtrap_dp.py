@@ -236,7 +236,7 @@ class _Package:
             "observationTags": _tags(best),
             "observationComments": guarded(best.entry.note) if of_medium else f"{summary.frames} frames",
         }
-        if of_medium and best.box is not None and not best.medium.is_video:
+        if of_medium and best.box is not None and best.kind is not Kind.BLANK and not best.medium.is_video:
             numbers = (f"{part:.6f}" for part in best.box)
             row |= dict(zip(("bboxX", "bboxY", "bboxWidth", "bboxHeight"), numbers, strict=True))
         if said:

@@ -1,7 +1,7 @@
 """COCO Camera Traps, JSON (https://lila.science/coco-camera-traps).
 
 An image has an annotation with the label that was said of it and its `score`; events are the format's sequences.
-Regions are in pixels of the picture (`bbox`), and a frame without one has no box.
+Regions are in pixels of the picture (`bbox`), and a frame without one, or with nothing in it, has no box.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _annotation(sighting: Sighting, categories: dict[str, int]) -> dict[str, Any
         "final": sighting.entry.answer.final,
         "sequence_level_annotation": False,
     }
-    if sighting.box is not None and (size := _size(sighting)) is not None:
+    if sighting.box is not None and sighting.subject is not Kind.BLANK and (size := _size(sighting)) is not None:
         found["bbox"] = [round(part * side, 1) for part, side in zip(sighting.box, (*size, *size), strict=True)]
     return found
 

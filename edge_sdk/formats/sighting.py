@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from edge_sdk.camera.files import camera_of
 from edge_sdk.formats.kinds import Kind, Taxa
 from edge_sdk.formats.media import Box, Media, Medium, box_of
 from edge_sdk.model.taxonomy import ROOT
@@ -120,6 +121,7 @@ def sightings(
     *,
     event_gap_s: float = EVENT_GAP_S,
     event_of: Callable[[str], EventEntry | None] | None = None,
+    event: str | None = None,
 ) -> Iterator[Sighting]:
     """What is said of each frame. Rows of the journal that are damaged are left out: nothing is known of them.
 
@@ -129,6 +131,7 @@ def sightings(
         taxa: what labels mean.
         event_gap_s: frames of one camera that are further apart belong to two events, seconds.
         event_of: what the journal knows of an event, by its id; None: nothing.
+        event: id of the event whose frames alone are given; None: all.
 
     Raises:
         OSError: a copy of a picture cannot be written.
@@ -139,12 +142,15 @@ def sightings(
         answer = entry.answer
         if answer.reason is Reason.DAMAGED and answer.captured_at == _EPOCH:
             continue
-        medium = media.of(entry)
         event_id = entry.event
         if not event_id:
-            begun, before = latest.get(medium.camera, ("", _EPOCH))
+            camera = camera_of(answer.source)
+            begun, before = latest.get(camera, ("", _EPOCH))
             event_id = begun if begun and answer.captured_at - before <= gap else answer.frame_id
-            latest[medium.camera] = event_id, answer.captured_at
+            latest[camera] = event_id, answer.captured_at
+        if event is not None and event_id != event:
+            continue
+        medium = media.of(entry)
         whole = event_of(entry.event) if event_of is not None and entry.event else None
         if whole is not None and (entry.device.reason is Reason.EVENT or whole.event.origin is Origin.CLOUD):
             of_event = _sighting(_with_word(entry, whole.event), medium, event_id, taxa)

@@ -52,6 +52,8 @@ def test_one_event_alone(form: str, state: Path, tmp_path: Path, capsys: pytest.
     capsys.readouterr()
     assert export(state, tmp_path / "one", form, *PLACE, "--event", event) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'one'}: {events.count(event)} frames\n"
+    assert export(state, tmp_path / "other.csv", "csv", "--pictures", "--event", "none") == 0
+    assert not (tmp_path / "media").exists()  # pictures of other events are not copied
 
 
 def test_times_taxa_base_and_pictures(state: Path, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_sdk.config import StorageSettings
+from edge_sdk.formats.camtrap_dp import write_camtrap_dp
+from edge_sdk.formats.coco import write_coco
+from edge_sdk.formats.deployment import Deployment
 from edge_sdk.formats.kinds import Kind, Taxa
 from edge_sdk.formats.media import Media, box_of
 from edge_sdk.formats.sighting import Sighting, Summary, sightings
@@ -150,3 +155,17 @@ def test_a_group_stands_before_its_classes_and_the_root_is_an_unknown_thing() ->
     vulpes, root = seen(*entries)
     assert (vulpes.level, vulpes.kind, vulpes.top_k) == ("genus", Kind.ANIMAL, (("vulpes", 0.9), *top_k))
     assert (root.level, root.kind, root.top_k[0]) == ("root", Kind.UNKNOWN, ("not sure", 0.5))
+
+
+@pytest.mark.parametrize("form", ["coco", "camtrap"])
+def test_nothing_has_no_box(form: str, state: Path, tmp_path: Path) -> None:
+    blank = [one for one in read(state) if one.subject is Kind.BLANK][:1]
+    looked = [replace(one, box=(0.1, 0.1, 0.2, 0.2)) for one in blank]
+    assert looked
+    if form == "coco":
+        write_coco(tmp_path / "coco.json", iter(looked), Deployment())
+        assert all("bbox" not in one for one in json.loads((tmp_path / "coco.json").read_text())["annotations"])
+    else:
+        write_camtrap_dp(tmp_path / "out", iter(looked), Deployment(place="hide", latitude=1.0, longitude=2.0))
+        with (tmp_path / "out" / "observations.csv").open() as file:
+            assert all(row["bboxX"] == "" for row in csv.DictReader(file))
