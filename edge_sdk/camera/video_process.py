@@ -204,7 +204,7 @@ def _start(path: Path, container: Container) -> tuple[subprocess.Popen[bytes], i
                 name = f"/proc/self/fd/{file}"
             arguments = [sys.path, [name, container.kind, MAX_PIXELS, memory]]
             process = subprocess.Popen(
-                [sys.executable, "-c", _START, json.dumps(arguments)],
+                [sys.executable, "-P", "-c", _START, json.dumps(arguments)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=complaints,

@@ -38,6 +38,7 @@ def _upload(case: Case) -> Finding | None:
         return note(f"{asked.upload_budget}: no frame could be measured to compare it with")
     each = frame_bytes(picture + _MESSAGE_BYTES)
     opening = CONNECTION_BYTES + asked.security.handshake_bytes
+    needed = case.value("store", "offloaded_per_day")
     wrong, said, least = [], [], float("inf")
     for budget in budgets:
         in_frames = budget.resource is Resource.FRAMES
@@ -52,6 +53,13 @@ def _upload(case: Case) -> Finding | None:
                     f"({each / 1e3:.1f} kB): nothing is ever sent",
                     "a larger budget, a longer period with the same rate (5kB/min -> 7MB/day), or smaller renditions "
                     "(`edge-sdk ladder`)",
+                )
+            )
+        elif needed and a_day < needed:
+            wrong.append(
+                warning(
+                    f"this device has offloaded {needed:,.0f} frames/day lately: some exit, or wait for days",
+                    "a larger budget, smaller renditions (`edge-sdk ladder`), --send region, or answers by event",
                 )
             )
         elif a_day < _FEW_A_DAY:

@@ -18,8 +18,8 @@ _SUBJECT = "camera"
 _NO_CAMERA = re.compile(r"bcm2835-(codec|isp)|rpi-?(vid|hevc)|pispbe|rp1-cfe|unicam|rpivid|-codec|-isp", re.IGNORECASE)
 
 _LISTED = re.compile(r"^\s*(\d+) : (\S+) \[([^\]]+)\]", re.MULTILINE)
-_LISTERS = ("rpicam-hello", "libcamera-hello", "cam")
-_FRAMES, _LOOK_S, _OPEN_LIMIT_S = 30, 3.0, 45.0
+_LISTERS = ("rpicam-hello", "libcamera-hello")
+_FRAMES, _LOOK_S, _OPEN_LIMIT_S, _WATCH_LIMIT_S = 30, 3.0, 45.0, 10.0
 _DARK, _FLAT = 8.0, 2.0
 _PI_CAMERA = "picamera2"
 
@@ -83,7 +83,7 @@ def _wants_pi(case: Case) -> bool:
 def _list(machine: Machine) -> tuple[str, str | None]:
     """The camera modules, as libcamera's tool lists them; None where there is no such tool."""
     for name in _LISTERS:
-        output = machine.run(name, "--list" if name == "cam" else "--list-cameras", limit_s=8.0)
+        output = machine.run(name, "--list-cameras", limit_s=8.0)
         if output is not None:
             return name, output.out + output.err
     return "", None
@@ -157,7 +157,9 @@ def _camera(case: Case) -> Finding:
         return note("no camera was named: none was opened", "edge-sdk doctor CAMERA, such as picamera2 or /dev/video0")
     name = without_secrets(address)
     given = {"camera": address, "bundle": case.asked.little}
-    told = case.machine.ask("edge_sdk.doctor.camera:look_through", given, limit_s=_OPEN_LIMIT_S - 5)
+    watched = "watch=" in address.rpartition("?")[2]
+    limit_s = _WATCH_LIMIT_S if watched else _OPEN_LIMIT_S - 5
+    told = case.machine.ask("edge_sdk.doctor.camera:look_through", given, limit_s=limit_s)
     values = {key: value for key, value in told.values.items() if key not in ("mean", "spread")}
     if "width" not in values:
         if told.crashed:
@@ -166,6 +168,8 @@ def _camera(case: Case) -> Finding:
                 "another address of the camera or another size may do; update its driver and OpenCV",
                 **values,
             )
+        if told.kind == "timeout" and watched:
+            return note(f"{name} holds no picture now; it is watched for new ones", **values)
         if told.kind == "timeout":
             return fault(f"{name} gives no picture: {told.error}", "is it switched on? does another program hold it?")
         if told.error:

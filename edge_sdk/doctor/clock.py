@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
-from edge_sdk.doctor.finding import Case, Check, Finding, fault, ok, warning
+from edge_sdk.doctor.finding import Case, Check, Finding, fault, note, ok, warning
 from edge_sdk.durable.clock import RELEASED_S
 
 _FAR_OFF_S = 600
@@ -24,7 +25,7 @@ def _clock(case: Case) -> Finding:
     said += f", {held[synchronised]}"
     if chip:
         said += f", clock chip {chip}" + ("" if goes_on else " without a time")
-    values = {
+    values: dict[str, Any] = {
         "unix_s": int(now_s),
         "synchronised": synchronised,
         "chip": chip,
@@ -46,6 +47,8 @@ def _clock(case: Case) -> Finding:
         return ok(said, **values)
     if goes_on:
         return ok(f"{said}; it goes on by the clock chip", **values)
+    if synchronised is None:
+        return note(f"{said}; a container has the clock of its machine", **values)
     return warning(
         f"{said}: capture times drift, and are wrong after a power cut",
         f"{network}; {battery}",

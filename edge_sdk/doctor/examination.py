@@ -23,8 +23,8 @@ CHECKS: tuple[Check, ...] = (
     *tls.CHECKS,
     *server.CHECKS,
     link.PACKETS,
-    *budgets.CHECKS,
     *state.CHECKS,
+    *budgets.CHECKS,
 )
 """In the order of the report; a check may use what those before it have measured."""
 

@@ -203,7 +203,8 @@ class Machine:
             limit_s: seconds until it is killed.
         """
         begin_s = time.monotonic()
-        command = [sys.executable, "-m", "edge_sdk.doctor.child", probe]
+        # -P: files of the working folder, such as a card's, are no modules.
+        command = [sys.executable, "-P", "-m", "edge_sdk.doctor.child", probe]
         output = self._run(command, json.dumps(dict(given)), limit_s)
         values: dict[str, Any] = {}
         for line in output.out.splitlines():
@@ -213,7 +214,8 @@ class Machine:
         if output.timed_out:
             error, kind = f"it did not end within {limit_s:g} s", "timeout"
         elif output.crash:
-            error, kind = f"the process was killed by {output.crash}", output.crash
+            why = ", most likely since memory ran out (`dmesg` says so)" if output.crash == "SIGKILL" else ""
+            error, kind = f"the process was killed by {output.crash}{why}", output.crash
         elif output.code and not error:
             last = (output.err.strip() or "it said nothing").splitlines()[-1]
             error, kind = f"it ended with exit code {output.code}: {one_line(last, 200)}", "exit"

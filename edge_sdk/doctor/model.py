@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from typing import Any
 
+from edge_sdk.doctor.board import megabytes
 from edge_sdk.doctor.child import Tell
 from edge_sdk.doctor.finding import Case, Check, Finding, fault, note, ok, together, warning
 
@@ -53,6 +55,7 @@ def run_bundle(given: dict[str, Any], tell: Tell) -> None:
         taken_s.sort()
         tell(frame_ms=round(1e3 * taken_s[len(taken_s) // 2], 3), slowest_ms=round(1e3 * taken_s[-1], 3))
         tell(frame_bytes=len(encode(picture, policy.upload)), size=[width, height], stage="")
+        tell(peak_bytes=1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 def _fill(image: Any, width: int, height: int) -> Any:
@@ -80,10 +83,14 @@ def _bundle(case: Case) -> Finding:
             )
         if told.kind == "timeout":
             return fault(f"{stage}: {told.error}", "is another program busy here? is there memory left?", **values)
+        if told.kind == "RuntimeMissing":
+            return fault(told.error.partition(" To mend it: ")[0], "see the check `runtime`", **values)
         cure = "copy the bundle again; `edge-sdk info` and docs/errors.md say more"
         return fault(told.error, cure, **values)
     said = f"{values['name']} {values['version']}, {values['labels']} labels, {values['runtime']} runtime: "
     said += f"the golden picture gives the expected output; loads in {values['load_s']:.2f} s"
+    if "peak_bytes" in values:
+        said += f", {megabytes(values['peak_bytes'])} with Python"
     wrong = []
     if told.values.get("doubt"):
         wrong.append(

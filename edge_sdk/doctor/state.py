@@ -20,6 +20,7 @@ _WRITES = 3
 _SLOW_MS = 500.0
 _LIMIT_S, _CHECK_S = 40.0, 15.0
 _OLD_DAYS = 7.0
+_RECENT_DAYS = 7
 
 
 def _folder(case: Case) -> Finding:
@@ -35,7 +36,9 @@ def _folder(case: Case) -> Finding:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         cures = {
             errno.EROFS: "its disk is read-only: `dmesg` says why; `sudo mount -o remount,rw` or another disk",
-            errno.EACCES: f"sudo chown -R $USER {folder}, or run as the user who owns it",
+            errno.EACCES: f"sudo chown -R $USER {folder}, or run as the user who owns it"
+            if there
+            else f"sudo install -d -o $USER {folder}, or name another with --state",
         }
         cure = "delete what is not needed" if full else cures.get(error.errno or 0, "check the folder and its disk")
         return fault(f"{nearest(folder)} cannot be written: {error.strerror}", cure, **values)
@@ -86,11 +89,12 @@ def _holder(case: Case, folder: Path) -> str:
 def read_store(given: dict[str, Any], tell: Tell) -> None:
     """Probe: is the table sound, and what waits in it. Nothing is written."""
     from edge_sdk.store.recovery import DAMAGED
-    from edge_sdk.store.schema import OPEN, VERSION
+    from edge_sdk.store.schema import OPEN, VERSION, State
     from edge_sdk.store.table import FILE
 
     folder = Path(given["folder"])
     path = folder / FILE
+    went = tuple(one.value for one in (State.WAITING, State.SENT, State.ANSWERED))
     damaged = [one.name for one in folder.glob("*.damaged*")] + [one.name for one in (folder / DAMAGED).glob("*")]
     tell(damaged=sorted(damaged)[:20], damaged_files=len(damaged), table=path.is_file(), newest_version=VERSION)
     if not path.is_file():
@@ -112,6 +116,13 @@ def read_store(given: dict[str, Any], tell: Tell) -> None:
         frames, waiting, oldest_us = connection.execute(
             f"SELECT count(*), sum({OPEN}), min(iif({OPEN}, captured_us, NULL)) FROM frames"
         ).fetchone()
+        offloaded, first_us = connection.execute(
+            f"SELECT count(*), min(captured_us) FROM frames WHERE captured_us > ? AND state IN {went}",
+            [int(1e6 * (time.time() - 86_400 * _RECENT_DAYS))],
+        ).fetchone()
+        if offloaded:
+            days = max(1.0, (time.time() - first_us / 1e6) / 86_400)
+            tell(offloaded_per_day=round(offloaded / days, 1))
         age_days = 0.0 if oldest_us is None else max(0.0, time.time() - oldest_us / 1e6) / 86_400
         tell(frames=frames, waiting=waiting or 0, oldest_waiting_days=round(age_days, 2))
 

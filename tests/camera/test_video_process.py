@@ -79,6 +79,16 @@ def test_no_process_is_left(clip: Path) -> None:
         os.kill(number, 0)
 
 
+def test_files_of_the_working_folder_are_no_modules(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit(9)")
+    monkeypatch.chdir(tmp_path)
+    process = opened(clip)
+    assert isinstance(next(iter(process.read(interval_s=1.0))), Picture)
+    process.close()
+
+
 def test_nothing_is_written_to_the_terminal(clip: Path, capfd: pytest.CaptureFixture[str]) -> None:
     data = bytearray(clip.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 2000] = os.urandom(2000)

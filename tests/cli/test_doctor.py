@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from edge_sdk import EdgeClassifier, open_bundle
 from edge_sdk.cli import cli
 from edge_sdk.doctor.examination import CHECKS
 from edge_sdk.doctor.finding import Level
 from edge_sdk.terminal.command import run
+from edge_sdk.testing import FakeCamera, ScriptedServer
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "reference" / "commands" / "doctor.md"
 
@@ -70,8 +72,20 @@ def test_what_cannot_be_meant_is_an_error(arguments: list[str], capsys: pytest.C
     assert "expected" in capsys.readouterr().err or arguments[0] == "--watts"
 
 
-def test_the_page_has_every_check_and_level() -> None:
+def test_the_page_has_every_check_level_and_value(tmp_path: Path) -> None:
     text = PAGE.read_text()
+    rows = {line.split("`")[1]: line.rpartition(" | ")[2] for line in text.splitlines() if line.startswith("| `")}
+    with ScriptedServer(labels=open_bundle("trailcam").manifest.labels) as server:
+        state = str(tmp_path / "state")
+        with EdgeClassifier("trailcam", state_dir=state, threshold=1.0, cloud="127.0.0.1:1") as edge:
+            edge.classify(next(iter(FakeCamera(1))))
+        budgets = ("--upload-budget", "5MB/day", "--compute-budget", "2GMAC/s", "--cloud-budget", "10TMAC/day")
+        _, found = report("simulated://trailcam", "--cloud", server.target, "--state", state, *budgets)
+    names = {one["check"] for one in found["findings"]}
+    assert names >= {"server", "labels", "packets", "cloud-budget", "store"}
+    for one in found["findings"]:
+        for value in one["values"]:
+            assert f"`{value}`" in rows[one["check"]], (one["check"], value)
     for check in CHECKS:
         assert f"| `{check.name}` | {check.subject} |" in text, check.name
     for level in Level:

@@ -78,3 +78,11 @@ def test_the_big_models_work() -> None:
     assert budget("cloud-budget", Asked(cloud_budget="1MMAC/day")).level is Level.FAULT
     assert budget("cloud-budget", Asked(cloud_budget="1kJ/day")).level is Level.FAULT
     assert budget("compute-budget", Asked(compute_budget="1GMAC/s"), model={}).level is Level.NOTE
+
+
+def test_what_the_device_has_offloaded_is_held_against_the_budget() -> None:
+    case = Case(Machine(), Asked(upload_budget="1MB/day"))
+    case.found["bundle"] = Finding(Level.OK, "", "", MODEL)
+    case.found["store"] = Finding(Level.OK, "", "", {"offloaded_per_day": 500.0})
+    finding = look("upload-budget", case)
+    assert finding is not None and finding.level is Level.WARNING and "500 frames/day lately" in finding.found

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from doctor_parts import board, found, look
 
+from edge_sdk.doctor import camera as camera_check
 from edge_sdk.doctor.camera import video_devices
 from edge_sdk.doctor.finding import Asked, Case, Level
 from edge_sdk.doctor.machine import Machine
@@ -93,6 +94,12 @@ def test_cameras_that_are_not_there(tmp_path: Path) -> None:
     ):
         camera = found("camera", Machine(), Asked(camera=address))
         assert camera.level is Level.FAULT and said in camera.found and "secret" not in camera.found, camera
+
+
+def test_a_watched_folder_may_be_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(camera_check, "_WATCH_LIMIT_S", 3.0)
+    camera = found("camera", Machine(), Asked(camera=f"{tmp_path}?watch=yes"))
+    assert camera.level is Level.NOTE and "watched" in camera.found
 
 
 def test_no_camera_is_opened_unless_it_is_named() -> None:

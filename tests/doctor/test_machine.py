@@ -63,6 +63,20 @@ def test_failures_are_told_in_words(
     assert (told.kind, told.crashed) == (kind, False) and said in told.error
 
 
+def test_files_of_the_working_folder_are_no_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit(9)")
+    (tmp_path / "card").mkdir()
+    (tmp_path / "card" / "json.py").write_text("raise SystemExit(9)")
+    monkeypatch.chdir(tmp_path / "card")
+    told = Machine().ask("edge_sdk.doctor.packages:import_all", {"modules": ["msgspec"]}, limit_s=60)
+    assert not told.error and told.values["failed"] == {}
+
+
+def test_a_child_that_the_kernel_ends_for_memory_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Machine().ask(probe(tmp_path, "os.kill(os.getpid(), signal.SIGKILL)", monkeypatch), {}, limit_s=30)
+    assert "memory ran out" in told.error and told.kind == "SIGKILL"
+
+
 def test_leaving_ends_a_child_that_still_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started = tmp_path / "started"
     os.mkfifo(started)

@@ -52,6 +52,17 @@ def test_a_program_that_is_cut_off_or_gone(bundle: Path) -> None:
     assert look("speed", case) is None
 
 
+def test_an_install_without_a_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nsys.modules['edge_sdk._native'] = None\nsys.modules['executorch'] = None\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    case = Case(Machine(), Asked())
+    runtime, bundle = look("runtime", case), look("bundle", case)
+    assert runtime is not None and runtime.values == {"native": False} and "compiler" in runtime.do
+    assert bundle is not None and bundle.level is Level.FAULT and bundle.do == "see the check `runtime`"
+
+
 def test_a_camera_that_is_faster_than_the_model() -> None:
     case = Case(Machine(), Asked())
     case.found["bundle"] = Finding(Level.OK, "", "", {"frame_ms": 200.0, "size": [640, 480]})

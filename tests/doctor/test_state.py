@@ -49,6 +49,7 @@ def test_a_used_folder_is_looked_at_and_left_as_it_is(used: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in used.rglob("*") if path.is_file()}
     finding = store(used)
     assert finding.level is Level.OK and finding.values["waiting"] == 3 and finding.values["sound"] == "ok"
+    assert finding.values["offloaded_per_day"] == 3.0
     assert {path: path.stat().st_mtime_ns for path in used.rglob("*") if path.is_file()} == before
 
 
