@@ -87,7 +87,7 @@ def sign(
     private = _given(never_upload=list(never_upload) or None, above=private_above)
     wanted = _given(threshold=threshold, budget=budgets, private=private, audit=audit, archive=archive)
     now = datetime.now(UTC)
-    number = version or 1 + max((one.version for _, one in _bodies(folder)), default=0)
+    number = version or 1 + max((one.body.version for _, one in _signed(folder)), default=0)
     expires = None if days is None else now + timedelta(days=days)
     body = Body(device=device, version=number, made_at=now, expires_at=expires, settings=wanted)
     path = folder / f"{'all' if device == EVERY_DEVICE else f'device-{device}'}{SUFFIX}"
@@ -99,12 +99,27 @@ def sign(
 @click.argument("folder", type=OLD_FOLDER)
 @click.option("--public", type=FILE, help="The public key, settings.pub: signatures are checked.")
 def show(folder: Path, public: Path | None) -> None:
-    """Show the settings in a folder, and whose they are."""
+    """Show the settings in a server's FOLDER, or those that a device keeps in its state folder, and whose they are.
+
+    Which kinds of them a device follows is its own to say: the loop's summary tells.
+    """
+    from edge_sdk.fleet.remote import FILE as KEPT
+    from edge_sdk.fleet.remote import read_kept
     from edge_sdk.fleet.signed import SettingsKey, Untrusted, read_signed
 
     checks = None if public is None else SettingsKey(public)
-    for path, body in _bodies(folder):
-        signed = read_signed(path.read_bytes())
+    found = [(path.name, one, "") for path, one in _signed(folder)]
+    if (folder / KEPT).is_file():
+        try:
+            kept = read_kept(folder)
+            came = f", from {kept.server} on {kept.received_at:%Y-%m-%d %H:%M} UTC"
+            found.append((KEPT, read_signed(kept.signed.encode()), came))
+        except (OSError, ValueError, Untrusted) as error:
+            raise ConfigError(f"cannot read {folder / KEPT}: {error}") from error
+    if not found:
+        raise ConfigError(f"no settings at {folder}: expected a server's files *{SUFFIX}, or a device's {KEPT}")
+    for name, signed, came in found:
+        body = signed.body
         fate = f"signed by {signed.key}" if checks is None else f"signature of {checks.key_id}: good"
         if checks is not None:
             try:
@@ -113,17 +128,17 @@ def show(folder: Path, public: Path | None) -> None:
                 fate = f"NOT TRUSTED: {error}"
         until = "" if body.expires_at is None else f", until {body.expires_at:%Y-%m-%d %H:%M} UTC"
         whose = "all devices" if body.device == "*" else body.device
-        _say(f"{path.name}: {whose}, version {body.version}{until}, {fate}: {_words(body.settings)}")
+        _say(f"{name}: {whose}, version {body.version}{until}{came}, {fate}: {_words(body.settings)}")
 
 
-def _bodies(folder: Path) -> list[tuple[Path, Any]]:
+def _signed(folder: Path) -> list[tuple[Path, Any]]:
     from edge_sdk.fleet.signed import MOST_BYTES, Untrusted, read_signed
 
     found = []
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         try:
             with path.open("rb") as file:
-                found.append((path, read_signed(file.read(MOST_BYTES + 1)).body))
+                found.append((path, read_signed(file.read(MOST_BYTES + 1))))
         except (OSError, Untrusted) as error:
             raise ConfigError(f"cannot read {path}: {error}") from error
     return found

@@ -31,10 +31,28 @@ FILE = "settings.json"
 """In the state folder: the signed settings that hold, and who handed them out."""
 
 
-class _Kept(msgspec.Struct, frozen=True):
+class Kept(msgspec.Struct, frozen=True):
+    """What the file holds.
+
+    Attributes:
+        signed: the settings, as they came.
+        server: who handed them out.
+        received_at: when, by the device's clock.
+    """
+
     signed: str
     server: str
     received_at: datetime
+
+
+def read_kept(state: Path) -> Kept:
+    """What a device keeps of its server's settings; nothing is checked.
+
+    Raises:
+        FileNotFoundError: it keeps none.
+        OSError, ValueError: they cannot be read.
+    """
+    return msgspec.json.decode((state / FILE).read_bytes(), type=Kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +107,7 @@ class RemoteStore:
         self._key = None if wants is None else SettingsKey(Path(wants.key))
         self._names = {EVERY_DEVICE, *_names(wants, security)}
         self._signed: SignedSettings | None = None
-        self._kept: _Kept | None = None
+        self._kept: Kept | None = None
         self._was_expired = self._told = False
         self._changed: Callable[[], None] = lambda: None
         self.reason = ""
@@ -139,7 +157,7 @@ class RemoteStore:
         try:
             signed = read_signed(content)
             self._check(signed, self._key)
-            kept = _Kept(content.decode(), self._server, datetime.fromtimestamp(max(0.0, self._wall_s()), UTC))
+            kept = Kept(content.decode(), self._server, datetime.fromtimestamp(max(0.0, self._wall_s()), UTC))
             write_whole(self._path, msgspec.json.encode(kept), durable=True, mode=0o600)
         except (Untrusted, OSError, UnicodeDecodeError) as error:
             if (reason := one_line(error)) != self.reason:
@@ -183,7 +201,7 @@ class RemoteStore:
     def _load(self, key: SettingsKey) -> None:
         """What an earlier run kept, checked again: the key may be another one now, and the file damaged."""
         try:
-            kept = msgspec.json.decode(self._path.read_bytes(), type=_Kept)
+            kept = read_kept(self._path.parent)
             signed = read_signed(kept.signed.encode())
             key.check(signed)
         except FileNotFoundError:

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from settings_parts import Operator
 
+from edge_sdk import EdgeClassifier, RemoteSettings
 from edge_sdk.cli import cli
 from edge_sdk.fleet.signed import SettingsKey, read_signed
 
@@ -58,6 +60,20 @@ def test_settings_are_signed_into_the_servers_folder_with_rising_versions(keys: 
     other = tmp_path / "others"
     run("key", "--out", other)
     assert run("show", folder, "--public", other / "settings.pub").output.count("NOT TRUSTED") == 2
+
+
+def test_what_a_device_keeps_is_shown(keys: Path, tmp_path: Path) -> None:
+    operator, state = Operator(tmp_path / "operator"), tmp_path / "state"
+    with EdgeClassifier(state_dir=state, remote=RemoteSettings(operator.public)) as edge:
+        assert edge._parts.remote.store.offer(operator.signed(7, threshold=0.6))
+    shown = run("show", state, "--public", operator.public).output
+    assert shown.startswith("settings.json: all devices, version 7, from ")
+    assert shown.endswith(f"signature of {operator.key_id}: good: threshold 0.6\n")
+    (state / "settings.json").write_text("{")
+    assert "cannot read" in str(run("show", state).exception)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert "no settings at" in str(run("show", empty).exception)
 
 
 @pytest.mark.parametrize(
