@@ -26,7 +26,7 @@ _SIMD_NAMES = {
     "avx512_vnni": "AVX-512 VNNI",
     "avx512f": "AVX-512",
 }
-_NEEDS_BYTES, _COMFORT_BYTES = 100 << 20, 200 << 20  # the device part takes about 100 MB
+_NEEDS_BYTES, _COMFORT_BYTES = 100_000_000, 150_000_000
 _HOT_C, _TOO_HOT_C = 70.0, 80.0  # a Raspberry Pi slows down from 80 on
 _THROTTLED = "sys/devices/platform/soc*/soc*firmware/get_throttled"
 _BITS = ((0, "under-voltage"), (1, "frequency capped"), (2, "slowed down"), (3, "at its soft temperature limit"))

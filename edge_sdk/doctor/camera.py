@@ -156,6 +156,8 @@ def _camera(case: Case) -> Finding:
     if (address := case.asked.camera) is None:
         return note("no camera was named: none was opened", "edge-sdk doctor CAMERA, such as picamera2 or /dev/video0")
     name = without_secrets(address)
+    if _wants_pi(case) and case.failed("picamera2"):
+        return note(f"{name} was not opened: see the check `picamera2`")
     given = {"camera": address, "bundle": case.asked.little}
     watched = "watch=" in address.rpartition("?")[2]
     limit_s = _WATCH_LIMIT_S if watched else _OPEN_LIMIT_S - 5

@@ -92,7 +92,7 @@ class Printer:
             self._console.print(row, soft_wrap=True)
 
     def end(self, lines: Sequence[Line]) -> None:
-        """Print how many there are of each level."""
+        """Print how many there are of each level, and where to look."""
         counts = _counts(lines)
         said = Text("\n")
         parts = [level for level in (Level.FAULT, Level.WARNING, Level.NOTE, Level.OK) if counts[level.value]]
@@ -100,6 +100,8 @@ class Printer:
             count = counts[level.value]
             name = level.value if count == 1 else _PLURALS[level]
             said.append(", " if number else "").append(f"{count} {name}", style=_STYLES[level])
+            if level in (Level.FAULT, Level.WARNING):
+                said.append(f" ({', '.join(line.check.name for line in lines if line.finding.level is level)})")
         self._console.print(said)
 
 

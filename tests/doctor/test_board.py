@@ -38,7 +38,7 @@ def test_a_board_in_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "level", "said"),
     [
-        ("pi_zero_2_w", Level.WARNING, "185 MB of 448 MB free, swap 105 MB"),
+        ("pi_zero_2_w", Level.WARNING, "144 MB of 448 MB free, swap 105 MB"),
         ("compute_module_4", Level.WARNING, "123 MB of 1.9 GB free"),
         ("pc", Level.OK, "11.3 GB of 16.5 GB free"),
     ],

@@ -102,6 +102,15 @@ def test_a_watched_folder_may_be_empty(tmp_path: Path, monkeypatch: pytest.Monke
     assert camera.level is Level.NOTE and "watched" in camera.found
 
 
+def test_a_driver_that_is_missing_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "picamera2.py").write_text("raise ModuleNotFoundError('No module named libcamera', name='libcamera')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    case = Case(Machine(), Asked(camera="picamera2"))
+    driver, camera = look("picamera2", case), look("camera", case)
+    assert driver is not None and driver.level is Level.FAULT
+    assert camera is not None and camera.level is Level.NOTE and "`picamera2`" in camera.found
+
+
 def test_no_camera_is_opened_unless_it_is_named() -> None:
     assert found("camera", Machine()).level is Level.NOTE
 

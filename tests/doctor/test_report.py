@@ -44,7 +44,7 @@ def test_it_fits_and_loses_nothing(width: int) -> None:
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text and "\x1b" not in text
     assert LONG.replace(" ", "") * 3 in re.sub(r"\s", "", text)
-    assert "1 fault, 1 warning, 1 note, 1 ok" in " ".join(text.split())
+    assert "1 fault (temperature), 1 warning (memory), 1 note, 1 ok" in " ".join(text.split())
 
 
 def test_a_wide_terminal_has_columns() -> None:
