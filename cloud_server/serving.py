@@ -16,7 +16,7 @@ import click
 if TYPE_CHECKING:
     from cloud_server.config import ServerConfig
     from cloud_server.server import CloudServer
-    from cloud_server.supervisor import Supervisor
+    from edge_sdk.systemd.supervisor import Supervisor
 
 BROKEN = 70
 """Exit code of a server whose model hangs or fails on everything."""
@@ -25,9 +25,9 @@ BROKEN = 70
 async def serve(config: ServerConfig, port_file: Path | None) -> int | None:
     """Serve until a signal comes or the model breaks; returns the code to end with at once, None: nothing is left."""
     from cloud_server.server import CloudServer
-    from cloud_server.supervisor import Supervisor
     from edge_sdk.durable.files import write_whole
     from edge_sdk.errors import ConfigError
+    from edge_sdk.systemd.supervisor import Supervisor
 
     server, supervisor = CloudServer(config), Supervisor()
     stop = asyncio.Event()

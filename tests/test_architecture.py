@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = (
     {"edge_sdk.errors", "edge_sdk.redaction", "edge_sdk.wire", "edge_sdk._native"},
     {"edge_sdk.types", "edge_sdk.durable", "edge_sdk.terminal"},
-    {"edge_sdk.security", "edge_sdk.archive_rule"},
+    {"edge_sdk.security", "edge_sdk.archive_rule", "edge_sdk.systemd"},
     {"edge_sdk.config"},
     {"edge_sdk.images", "edge_sdk.budget"},
     {"edge_sdk.store"},
@@ -21,7 +21,7 @@ LAYERS = (
     {"edge_sdk.pipeline", "edge_sdk.workbench"},
     {"edge_sdk.report", "edge_sdk.formats", "edge_sdk.alerts", "cloud_server"},
     {"edge_sdk.device_config"},
-    {"edge_sdk.doctor"},
+    {"edge_sdk.doctor", "edge_sdk.service"},
     {"edge_sdk.cli", "edge_sdk.testing"},
     {"edge_sdk.__main__", "edge_sdk.bundle"},
 )

@@ -11,6 +11,7 @@ ELSEWHERE = {
     "edge_sdk/alerts/channel.py": "a seam: a protocol and its values",
     "edge_sdk/camera/simulated/pose.py": "a value",
     "edge_sdk/model/halving.py": "tests/model/test_inputs.py: the first of the rules there",
+    "edge_sdk/cli/run.py": "tests/service/test_service.py: its process",
     "edge_sdk/cli/weights_option.py": "tests/cli/test_options.py",
     "edge_sdk/networks/checkpoint_info.py": "a value",
     "edge_sdk/networks/find_architecture.py": "tests/networks/test_foreign.py: the way of a file",

@@ -26,6 +26,7 @@ from edge_sdk.cli.ladder import ladder
 from edge_sdk.cli.photos import photos
 from edge_sdk.cli.priors import priors
 from edge_sdk.cli.records import records
+from edge_sdk.cli.run import run
 from edge_sdk.cli.sequence import sequence
 from edge_sdk.cli.settings import settings
 from edge_sdk.cli.specialize import specialize
@@ -55,6 +56,7 @@ def cli() -> None:
 
 
 DEVICE = (
+    run,
     config,
     info,
     doctor,

@@ -145,6 +145,11 @@ class DeviceConfig:
         }
 
     @property
+    def server(self) -> str | None:
+        """The server, "host:port"; None: none is named."""
+        return self.part(Cloud).server
+
+    @property
     def camera_address(self) -> str:
         """The camera's address.
 

@@ -1,4 +1,4 @@
-"""What a supervisor (systemd) is told: that the server is ready, that it lives, that it ends.
+"""What a supervisor (systemd) is told: that a device or a server is ready, that it lives, that it ends.
 
 The protocol is that of `sd_notify(3)`: datagrams of `NAME=VALUE` lines to the socket that the environment names.
 Without that variable nothing is sent, and nothing needs systemd.
@@ -11,6 +11,8 @@ import os
 import socket
 from collections.abc import Mapping
 
+from edge_sdk.terminal.line import one_line
+
 _log = logging.getLogger(__name__)
 
 
@@ -19,7 +21,7 @@ class Supervisor:
 
     Args:
         environment: `NOTIFY_SOCKET` names the socket, an absolute path, or `@name` in the abstract name space;
-            `WATCHDOG_USEC` says how often the server must speak up, `WATCHDOG_PID` which process.
+            `WATCHDOG_USEC` says how often the process must speak up, `WATCHDOG_PID` which process.
     """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
@@ -30,23 +32,23 @@ class Supervisor:
         self.watchdog_s = self._watchdog_s(environment) if self._address else None
 
     def ready(self, what: str) -> None:
-        """The model is loaded and the port takes calls; `what` is shown by `systemctl status`."""
-        self._tell(f"READY=1\nSTATUS={what}")
+        """All is loaded and at work; `what` is shown by `systemctl status`."""
+        self._tell(f"READY=1\nSTATUS={one_line(what)}")
 
     def alive(self) -> None:
-        """The server is healthy; the supervisor restarts one that does not say so for `watchdog_s` seconds."""
+        """All is well; the supervisor restarts a process that does not say so for `watchdog_s` seconds."""
         self._tell("WATCHDOG=1")
 
     def status(self, what: str) -> None:
-        """What the server does, in words."""
-        self._tell(f"STATUS={what}")
+        """What the process does, in words."""
+        self._tell(f"STATUS={one_line(what)}")
 
-    def stopping(self) -> None:
-        """The server drains and ends."""
-        self._tell("STOPPING=1\nSTATUS=draining")
+    def stopping(self, what: str = "draining") -> None:
+        """The process ends; `what` it does until then."""
+        self._tell(f"STOPPING=1\nSTATUS={what}")
 
     def _tell(self, message: str) -> None:
-        """Send one datagram; a supervisor that cannot be told keeps no server from its work."""
+        """Send one datagram; a supervisor that cannot be told keeps no process from its work."""
         if not self._address:
             return
         address = f"\0{self._address[1:]}" if self._address[0] == "@" else self._address

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cloud_server.supervisor import Supervisor
+from edge_sdk.systemd.supervisor import Supervisor
 
 
 @pytest.fixture(params=["path", "abstract"])

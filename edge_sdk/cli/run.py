@@ -1,0 +1,36 @@
+"""`edge-sdk run`: the camera loop as a service."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from edge_sdk.cli.config import config_option, say_faults
+
+
+@click.command()
+@config_option()
+@click.pass_context
+def run(context: click.Context, path: Path | None) -> None:
+    """Watch a camera as a config file says, until SIGTERM or Ctrl-C.
+
+    A camera that is away is waited for, and so are the server and the clock. SIGHUP reads the file again. Under systemd
+    it says when it is ready and that it lives (Type=notify, WatchdogSec). The log goes to standard error.
+
+    Exit codes: 0 it was asked to end, or the camera has ended; 78 the config file cannot be used; 2 another error.
+    """
+    from edge_sdk.device_config.device import DeviceConfig, find_config
+    from edge_sdk.device_config.reading import read
+    from edge_sdk.device_config.sections import ServiceSection
+    from edge_sdk.service.log import open_log
+    from edge_sdk.service.service import run_service
+
+    reading = read(find_config(path))
+    if reading.faults:
+        say_faults(reading.faults)
+        context.exit(os.EX_CONFIG)
+    config = DeviceConfig(reading)
+    wants = config.part(ServiceSection)
+    run_service(config, repeats=open_log(wants.log, wants.repeat_after_s))

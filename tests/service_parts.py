@@ -1,0 +1,97 @@
+"""A device's service as a process, and the socket on which its supervisor listens."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+WATCHDOG_S = 2.0
+MOST_S = 60.0
+
+
+class Running:
+    """A running service.
+
+    Attributes:
+        process: the process.
+        heard: the words of all messages so far, one message each.
+    """
+
+    def __init__(self, process: subprocess.Popen[str], server: socket.socket) -> None:
+        self.process, self._server = process, server
+        self.heard: list[str] = []
+
+    def hears(self, wanted: Callable[[str], bool]) -> str:
+        """Wait for a message."""
+        while True:
+            message = self._server.recv(4096).decode()
+            self.heard.append(message)
+            if wanted(message):
+                return message
+
+    def reads(self, wanted: str) -> str:
+        """Wait for a line of the log."""
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            if wanted in line:
+                return line
+        raise AssertionError(f"the service ended without {wanted!r}; code {self.process.wait()}")
+
+    def waiting(self) -> list[str]:
+        """The messages that have come and were not heard."""
+        came = []
+        self._server.setblocking(False)
+        try:
+            while True:
+                came.append(self._server.recv(4096).decode())
+        except BlockingIOError:
+            return came
+        finally:
+            self._server.settimeout(MOST_S)
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Ask it to end; its exit code."""
+        self.process.send_signal(number)
+        self.process.communicate(timeout=MOST_S)
+        return self.process.returncode
+
+
+@contextmanager
+def service(folder: Path, *, before: str = "", **environment: str) -> Iterator[Running]:
+    """`edge-sdk run` in a folder with an `edge-sdk.toml`.
+
+    Args:
+        folder: where it runs.
+        before: Python that runs in its process first.
+        environment: of the process, beside this one's.
+    """
+    program = f"{before}\nfrom edge_sdk.cli import main\nmain()"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
+        server.bind(str(folder / "notify"))
+        server.settimeout(MOST_S)
+        told = {"NOTIFY_SOCKET": str(folder / "notify"), "WATCHDOG_USEC": str(int(WATCHDOG_S * 1e6))}
+        with subprocess.Popen(
+            [sys.executable, "-c", program, "run"],
+            cwd=folder,
+            env={**os.environ, "OMP_NUM_THREADS": "1", **told, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                yield Running(process, server)
+            finally:
+                process.kill()
+                (folder / "notify").unlink()
+
+
+def write_config(folder: Path, text: str) -> None:
+    """An `edge-sdk.toml` whose bundle and state lie beside it."""
+    whole = f"[bundle]\npath = 'bundle'\n[storage]\nstate_dir = 'state'\n{text}"
+    (folder / "edge-sdk.toml").write_text(whole)
