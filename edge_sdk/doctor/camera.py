@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from edge_sdk.doctor.child import Tell
+from edge_sdk.doctor.disk import state_folder
 from edge_sdk.doctor.finding import Case, Check, Finding, fault, note, ok, together, warning
 from edge_sdk.doctor.machine import Machine
+from edge_sdk.doctor.state import holder_of
 from edge_sdk.redaction import without_secrets
 
 _SUBJECT = "camera"
@@ -22,6 +24,7 @@ _LISTERS = ("rpicam-hello", "libcamera-hello")
 _FRAMES, _LOOK_S, _OPEN_LIMIT_S, _WATCH_LIMIT_S = 30, 3.0, 45.0, 10.0
 _DARK, _FLAT = 8.0, 2.0
 _PI_CAMERA = "picamera2"
+_OWN = re.compile(r"picamera2|/dev/|\d+(\?|$)")
 
 
 def video_devices(machine: Machine) -> list[tuple[str, str]]:
@@ -158,6 +161,8 @@ def _camera(case: Case) -> Finding:
     name = without_secrets(address)
     if _wants_pi(case) and case.failed("picamera2"):
         return note(f"{name} was not opened: see the check `picamera2`")
+    if (who := holder_of(case.machine, state_folder(case.asked))) and _OWN.match(address):
+        return note(f"{name} was not opened: {who} works here, and has it", "stop the service to look through it")
     given = {"camera": address, "bundle": case.asked.little}
     watched = "watch=" in address.rpartition("?")[2]
     limit_s = _WATCH_LIMIT_S if watched else _OPEN_LIMIT_S - 5

@@ -13,6 +13,7 @@ from typing import Any
 from edge_sdk.doctor.child import Tell
 from edge_sdk.doctor.disk import nearest, state_folder
 from edge_sdk.doctor.finding import Case, Check, Finding, fault, note, ok, together, warning
+from edge_sdk.doctor.machine import Machine
 
 _SUBJECT = "state"
 _PAGE = bytes(4096)
@@ -28,7 +29,7 @@ def _folder(case: Case) -> Finding:
     there = folder.is_dir()
     if os.path.lexists(folder) and not there:
         return fault(f"{folder} is not a folder", "name another with --state, or move what is there")
-    holder = _holder(case, folder) if there else ""
+    holder = holder_of(case.machine, folder)
     values: dict[str, Any] = {"folder": str(folder), "exists": there, "held_by": holder}
     try:
         ms = _write_ms(nearest(folder))
@@ -73,13 +74,13 @@ def _write_ms(folder: Path) -> float:
     return sorted(taken_ms)[_WRITES // 2]
 
 
-def _holder(case: Case, folder: Path) -> str:
-    """The process that holds the folder's lock, by the kernel's list; the lock itself is not touched."""
+def holder_of(machine: Machine, folder: Path) -> str:
+    """The process that works with a state folder, by the kernel's list of locks, which are not touched; "": none."""
     try:
         inode = (folder / "lock").stat().st_ino
     except OSError:
         return ""
-    for line in (case.machine.text("proc/locks") or "").splitlines():
+    for line in (machine.text("proc/locks") or "").splitlines():
         words = line.split()
         if len(words) >= 6 and words[1] == "FLOCK" and words[5].rpartition(":")[2] == str(inode):
             return f"process {words[4]}"

@@ -58,6 +58,8 @@ def test_a_service_that_holds_it_is_named_and_not_disturbed(used: Path) -> None:
         folder = found("folder", Machine(), Asked(state=used))
         assert folder.level is Level.OK and folder.values["held_by"] == f"process {os.getpid()}"
         assert store(used).values["frames"] == 3
+        camera = found("camera", Machine(), Asked(state=used, camera="/dev/video0"))
+        assert camera.level is Level.NOTE and f"process {os.getpid()} works here" in camera.found
         for frame in FakeCamera(1):
             edge.classify(frame)
     assert found("folder", Machine(), Asked(state=used)).values["held_by"] == ""
