@@ -21,12 +21,12 @@ _WRITES = 3
 _SLOW_MS = 500.0
 _LIMIT_S, _CHECK_S = 40.0, 15.0
 _OLD_DAYS = 7.0
-_RECENT_DAYS = 7
+_RECENT_DAYS, _DAY_NS = 7, 86_400 * 10**9
 
 
 def _folder(case: Case) -> Finding:
     folder = state_folder(case.asked)
-    there = folder.is_dir()
+    there = os.path.isdir(folder)
     if os.path.lexists(folder) and not there:
         return fault(f"{folder} is not a folder", "name another with --state, or move what is there")
     holder = holder_of(case.machine, folder)
@@ -39,7 +39,7 @@ def _folder(case: Case) -> Finding:
             errno.EROFS: "its disk is read-only: `dmesg` says why; `sudo mount -o remount,rw` or another disk",
             errno.EACCES: f"sudo chown -R $USER {folder}, or run as the user who owns it"
             if there
-            else f"sudo install -d -o $USER {folder}, or name another with --state",
+            else f"run this as the user of the service, or sudo install -d -o $USER {folder}, or name another folder",
         }
         cure = "delete what is not needed" if full else cures.get(error.errno or 0, "check the folder and its disk")
         return fault(f"{nearest(folder)} cannot be written: {error.strerror}", cure, **values)
@@ -114,23 +114,26 @@ def read_store(given: dict[str, Any], tell: Tell) -> None:
                 raise
             tell(sound="")
         connection.set_progress_handler(None, 0)
-        frames, waiting, oldest_us = connection.execute(
-            f"SELECT count(*), sum({OPEN}), min(iif({OPEN}, captured_us, NULL)) FROM frames"
+        if version != VERSION:  # other columns
+            return
+        frames, waiting, oldest_ns, latest_ns = connection.execute(
+            f"SELECT count(*), sum({OPEN}), min(iif({OPEN}, handled_ns, NULL)), max(handled_ns) FROM frames"
         ).fetchone()
-        offloaded, first_us = connection.execute(
-            f"SELECT count(*), min(captured_us) FROM frames WHERE captured_us > ? AND state IN {went}",
-            [int(1e6 * (time.time() - 86_400 * _RECENT_DAYS))],
+        (marked_ns,) = connection.execute("SELECT max(elapsed_ns) FROM clock").fetchone()
+        now_ns = max(latest_ns or 0, marked_ns or 0)  # of the store's clock, when it was last heard of
+        tell(frames=frames, waiting=waiting or 0)
+        tell(oldest_waiting_days=0.0 if oldest_ns is None else round((now_ns - oldest_ns) / _DAY_NS, 2))
+        offloaded, first_ns = connection.execute(
+            f"SELECT count(*), min(handled_ns) FROM frames WHERE handled_ns > ? AND state IN {went}",
+            [now_ns - _RECENT_DAYS * _DAY_NS],
         ).fetchone()
         if offloaded:
-            days = max(1.0, (time.time() - first_us / 1e6) / 86_400)
-            tell(offloaded_per_day=round(offloaded / days, 1))
-        age_days = 0.0 if oldest_us is None else max(0.0, time.time() - oldest_us / 1e6) / 86_400
-        tell(frames=frames, waiting=waiting or 0, oldest_waiting_days=round(age_days, 2))
+            tell(offloaded_per_day=round(offloaded / max(1.0, (now_ns - first_ns) / _DAY_NS), 1))
 
 
 def _store(case: Case) -> Finding | None:
     folder = state_folder(case.asked)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         return None
     told = case.machine.ask("edge_sdk.doctor.state:read_store", {"folder": str(folder)}, limit_s=_LIMIT_S - 5)
     values = {name: value for name, value in told.values.items() if name != "damaged"}
@@ -145,7 +148,10 @@ def _store(case: Case) -> Finding | None:
             "install the newer edge_sdk again, or name another folder",
             **values,
         )
-    said = f"{values['frames']:,} frames, {values['waiting']:,} of them wait for the cloud"
+    said = (
+        f"{values['frames']:,} frames, {values['waiting']:,} of them wait for the cloud" if "frames" in values else ""
+    )
+    said = said or f"a table of an older version (schema {values['version']}), which the next start brings up to date"
     wrong = []
     if values["sound"] not in ("ok", ""):
         wrong.append(fault(f"the table is damaged ({values['sound'][:100]})", f"{again}; look at the disk first"))
@@ -157,7 +163,7 @@ def _store(case: Case) -> Finding | None:
                 "power cuts or a worn card: look at `power` and `disk`; delete them when you have looked",
             )
         )
-    if values["oldest_waiting_days"] > _OLD_DAYS:
+    if values.get("oldest_waiting_days", 0.0) > _OLD_DAYS:
         wrong.append(
             warning(
                 f"the oldest waits for {values['oldest_waiting_days']:.0f} days",

@@ -89,9 +89,22 @@ def test_a_table_of_a_newer_version(used: Path) -> None:
     assert finding.level is Level.FAULT and "newer edge_sdk" in finding.found
 
 
-def test_frames_that_wait_for_weeks(used: Path) -> None:
+def test_a_table_of_an_older_version(used: Path) -> None:
     with closing(sqlite3.connect(used / FILE)) as connection:
-        connection.execute("UPDATE frames SET captured_us = captured_us - 20 * 86400 * 1000000")
+        connection.execute("PRAGMA user_version = 3")
+        connection.execute("DROP TABLE clock")
+    finding = store(used)
+    assert finding.level is Level.OK and "next start brings up to date" in finding.found
+
+
+def test_frames_that_wait_for_weeks(used: Path) -> None:
+    """By the store's clock: the photos of a card may be years old."""
+    with closing(sqlite3.connect(used / FILE)) as connection:
+        connection.execute("UPDATE frames SET captured_us = 0")
+        connection.commit()
+    assert store(used).level is Level.OK
+    with closing(sqlite3.connect(used / FILE)) as connection:
+        connection.execute("UPDATE frames SET handled_ns = handled_ns - 20 * 86400 * 1000000000")
         connection.commit()
     finding = store(used)
     assert finding.level is Level.WARNING and "waits for 20 days" in finding.found
