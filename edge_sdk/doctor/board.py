@@ -28,7 +28,6 @@ _SIMD_NAMES = {
 }
 _NEEDS_BYTES, _COMFORT_BYTES = 100_000_000, 150_000_000
 _HOT_C, _TOO_HOT_C = 70.0, 80.0  # a Raspberry Pi slows down from 80 on
-_THROTTLED = "sys/devices/platform/soc*/soc*firmware/get_throttled"
 _BITS = ((0, "under-voltage"), (1, "frequency capped"), (2, "slowed down"), (3, "at its soft temperature limit"))
 _SUPPLY = (
     "use a supply that holds 5.1 V under load (Zero 2 W and Pi 3: 2.5 A; Pi 4: 3 A; Pi 5: 5 A) and a short, thick "
@@ -174,9 +173,8 @@ def _power(case: Case) -> Finding | None:
 
 def throttled_bits(machine: Machine) -> int | None:
     """The Raspberry Pi's `get_throttled`, by the kernel's file, the voltage alarm, or `vcgencmd`; None: no such."""
-    for path in machine.paths(_THROTTLED):
-        if (bits := throttled(machine.root / path)) is not None:
-            return bits
+    if (bits := throttled(machine.root)) is not None:
+        return bits
     output = machine.run("vcgencmd", "get_throttled") if machine.is_raspberry_pi else None
     if output is not None and output.code == 0 and output.out.startswith("throttled="):
         try:

@@ -19,7 +19,7 @@ Measure = Callable[[], Mapping[str, float]]
 
 MOST_MEASURES = 8
 _THERMAL = "sys/class/thermal"
-_THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
+_THROTTLED = "sys/devices/platform/soc*/soc*firmware/get_throttled"  # soc:firmware, soc@107c000000:firmware
 _LONGEST_NAME = 40
 
 
@@ -80,7 +80,7 @@ class HealthReader:
             python=platform.python_version(),
             bundle=self._bundle,
             celsius=hottest(self._root / _THERMAL),
-            throttled=throttled(self._root / _THROTTLED),
+            throttled=throttled(self._root),
             disk_free=self._disk_free(),
             clock_unset=self.wall_s() < RELEASED_S,
             own=self._own(),
@@ -111,10 +111,14 @@ def hottest(folder: Path) -> float | None:
     return max(found, default=None)
 
 
-def throttled(path: Path) -> int | None:
-    """The bits in the Raspberry Pi firmware's file, hexadecimal; None where there is no such file."""
-    found = _number(path, 16)
-    return None if found is None else found & 0xFFFFFFFF
+def throttled(root: Path) -> int | None:
+    """The bits in the Raspberry Pi firmware's file, hexadecimal; None where there is no such file.
+
+    Args:
+        root: where the kernel's files stand.
+    """
+    found = (_number(path, 16) for path in root.glob(_THROTTLED))
+    return next((bits & 0xFFFFFFFF for bits in found if bits is not None), None)
 
 
 def _number(path: Path, base: int) -> int | None:

@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 import pytest
 
 from edge_sdk import EdgeClassifier, open_bundle
@@ -21,6 +23,27 @@ from edge_sdk.testing import FakeCamera, ScriptedServer
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "reference" / "commands" / "doctor.md"
 
 
+class _Line(msgspec.Struct, forbid_unknown_fields=True):
+    subject: str
+    check: str
+    level: Literal["ok", "note", "warning", "fault"]
+    found: str
+    do: str
+    values: dict[str, Any]
+
+
+class _Report(msgspec.Struct, forbid_unknown_fields=True):
+    """The JSON of schema 1: programs may read it so."""
+
+    schema: Literal[1]
+    sdk: str
+    at: datetime
+    board: str
+    ok: bool
+    counts: dict[Literal["ok", "note", "warning", "fault"], int]
+    findings: list[_Line]
+
+
 def report(*arguments: str, **environment: str) -> tuple[int, dict[str, Any]]:
     """Exit code and JSON of the command in a process of its own."""
     done = subprocess.run(
@@ -30,6 +53,8 @@ def report(*arguments: str, **environment: str) -> tuple[int, dict[str, Any]]:
         env={**os.environ, **environment},
     )
     assert not done.stderr, done.stderr
+    typed = msgspec.json.decode(done.stdout, type=_Report)
+    assert sum(typed.counts.values()) == len(typed.findings) and typed.ok == (typed.counts["fault"] == 0)
     return done.returncode, json.loads(done.stdout)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from edge_sdk.budget.usage import Usage
 from edge_sdk.fleet.columns import MalformedReport
-from edge_sdk.fleet.health import Health, HealthReader
+from edge_sdk.fleet.health import Health, HealthReader, throttled
 from edge_sdk.fleet.status import pack_health, pack_usage, unpack_health, unpack_usage
 from edge_sdk.fleet.words import WordList
 from edge_sdk.wire import offload_pb2 as wire
@@ -79,3 +79,10 @@ def test_usage_comes_back() -> None:
     given = Usage(frames=10, exits=7, bytes_sent=2**40)
     assert unpack_usage(pack_usage(given, 3)) == (given, 3)
     assert unpack_usage(wire.ReportedUsage(frames=2**64 - 1))[0].frames == 2**63 - 1
+
+
+def test_a_raspberry_pi_5_names_its_firmware_by_an_address(tmp_path: Path) -> None:
+    file = tmp_path / "sys/devices/platform/soc@107c000000/soc@107c000000:firmware/get_throttled"
+    file.parent.mkdir(parents=True)
+    file.write_text("50000\n")
+    assert throttled(tmp_path) == 0x50000
