@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,6 +110,22 @@ class View(StrEnum):
     """Both, one after the other: the mean of the two's probabilities, at twice the compute."""
 
 
+@runtime_checkable
+class Exposure(Protocol):
+    """A picture that a camera has taken, and that is read out of it at its first use."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the full picture, pixels."""
+
+    @property
+    def small(self) -> NDArray[np.uint8]:
+        """The same scene, small and grey, `uint8 (h, w)`."""
+
+    def read(self) -> Image:
+        """The full picture; later calls give the same."""
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Frame:
     """One picture with its capture time and source.
@@ -123,6 +140,9 @@ class Frame:
         note: a remark that the journal keeps, such as that the camera's clock was not set.
         regions: where something moved, the largest first, or what a detector found, the surest first; empty where
             nothing is known of it. `watch` fills in the gate's, which go before those that are given.
+        measured: what the camera measured as it took the picture, by name, such as `exposure_s`, `gain` and `lux`.
+        exposure: of a frame whose picture is read out when `image` is used for the first time (`Frame.taken`): what it
+            is read from. None: the picture is there.
 
     Raises:
         ImageError: a value is not as described.
@@ -136,15 +156,47 @@ class Frame:
     still: bool = False
     note: str = ""
     regions: tuple[Region, ...] = ()
+    measured: Mapping[str, float] = field(default_factory=dict)
+    exposure: Exposure | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "image", check_image(self.image))
+        if isinstance(self.image, np.ndarray) or not isinstance(self.image, Exposure):
+            object.__setattr__(self, "image", check_image(self.image))
+        else:
+            object.__setattr__(self, "exposure", self.image)
+            object.__delattr__(self, "image")
         if self.captured_at.tzinfo is None:
             raise ImageError(f"expected captured_at with a time zone; got the naive {self.captured_at.isoformat()}")
         if isinstance(self.source, str) and "://" in self.source:
             object.__setattr__(self, "source", without_secrets(self.source))
         if not is_frame_id(self.frame_id):
             raise ImageError(f"expected frame_id as 32 lower-case hexadecimal digits; got {self.frame_id!r}")
+
+    if not TYPE_CHECKING:  # for type checkers `image` is a plain attribute, and a name that is none stays an error
+
+        def __getattr__(self, name: str) -> Any:
+            if name != "image":
+                raise AttributeError(f"'Frame' object has no attribute {name!r}")
+            image = check_image(self.exposure.read())
+            object.__setattr__(self, "image", image)
+            return image
+
+    @classmethod
+    def taken(
+        cls, exposure: Exposure, captured_at: datetime, source: str = "", measured: Mapping[str, float] | None = None
+    ) -> Self:
+        """A frame whose picture stays in the camera until `image` is used; one that is not looked at costs no copy.
+
+        Args:
+            exposure: the picture.
+            captured_at: as `Frame.captured_at`.
+            source: as `Frame.source`.
+            measured: as `Frame.measured`.
+
+        Raises:
+            ImageError: a value is not as described.
+        """
+        return cls(exposure, captured_at, source, measured=measured or {})  # type: ignore[arg-type]
 
     @classmethod
     def from_bgr(
@@ -168,8 +220,20 @@ class Frame:
         """The largest of `regions`; None where there is none."""
         return self.regions[0] if self.regions else None
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the picture, pixels."""
+        if self.exposure is not None:
+            return self.exposure.size
+        return self.image.shape[1], self.image.shape[0]
+
+    @property
+    def view(self) -> NDArray[np.uint8]:
+        """What motion is looked for in: the exposure's small grey picture, else `image`."""
+        return self.image if self.exposure is None else self.exposure.small
+
     def __repr__(self) -> str:
-        height, width = self.image.shape[:2]
+        width, height = self.size
         truth = "" if self.truth is None else f", truth={self.truth!r}"
         return (
             f"Frame({width}x{height}, captured_at={self.captured_at.isoformat()}, source={self.source!r}, "

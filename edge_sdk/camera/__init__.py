@@ -39,7 +39,7 @@ def open_camera(
     | `rtsp://...`, `http://...` | a network camera: video, MJPEG, or a snapshot address |
     | `0`, `/dev/video0?size=1280x720&encoding=MJPG` | a USB camera, by its number of today |
     | `/dev/v4l/by-id/...`, `/dev/v4l/by-path/...` | a USB camera by its name, or by its socket: these names last |
-    | `picamera2`, `picamera2://?size=640x480&number=0` | a Raspberry Pi camera module |
+    | `picamera2`, `picamera2://?size=640x480&lores=320x240&number=0` | a Raspberry Pi camera module |
     | `other://...` | a camera of another package (`edge_sdk.camera.plugins`) |
 
     Network, USB and Raspberry Pi cameras hand out the newest frame and connect again by themselves; the others hand
@@ -85,12 +85,16 @@ def open_camera(
             wait_for_camera=wait_for_camera,
         )
     if address.scheme == "picamera2":
-        from edge_sdk.camera.picamera import DEFAULT_SIZE, open_picamera
+        from edge_sdk.camera.picamera import DEFAULT_BUFFERS, DEFAULT_SIZE, open_picamera, usual_lores
 
-        address.check_options("size", "number")
+        address.check_options("size", "number", "lores", "buffers")
+        size = address.size() or DEFAULT_SIZE
+        no_lores = address.options.get("lores", "").lower() in ("no", "none")
         return open_picamera(
             address.number("number"),
-            size=address.size() or DEFAULT_SIZE,
+            size=size,
+            lores=None if no_lores else address.size("lores") or usual_lores(size),
+            buffers=address.number("buffers", DEFAULT_BUFFERS),
             fps=fps,
             on_fault=on_fault,
             wait_for_camera=wait_for_camera,

@@ -52,19 +52,19 @@ class Address:
                 f"unknown camera option {', '.join(unknown)} for {without_secrets(self.target)}: expected {expected}"
             )
 
-    def size(self) -> tuple[int, int] | None:
-        """The option `size=WIDTHxHEIGHT` in pixels, or None."""
-        text = self.options.get("size")
+    def size(self, name: str = "size") -> tuple[int, int] | None:
+        """The option `size=WIDTHxHEIGHT` in pixels, or another of this kind; None where it is absent."""
+        text = self.options.get(name)
         if text is None:
             return None
         match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text, re.ASCII)
         if match is None or 0 in (int(match[1]), int(match[2])):
-            raise ConfigError(f"expected size as WIDTHxHEIGHT, such as 640x480; got {text!r}")
+            raise ConfigError(f"expected {name} as WIDTHxHEIGHT, such as 640x480; got {text!r}")
         return int(match[1]), int(match[2])
 
-    def number(self, name: str) -> int:
-        """The option `name` as a whole number from 0; 0 where it is absent."""
-        text = self.options.get(name, "0")
+    def number(self, name: str, default: int = 0) -> int:
+        """The option `name` as a whole number from 0; `default` where it is absent."""
+        text = self.options.get(name, str(default))
         if not (text.isascii() and text.isdecimal()):
             raise ConfigError(f"expected {name} as a whole number from 0; got {text!r}")
         return int(text)

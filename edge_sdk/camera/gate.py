@@ -168,21 +168,21 @@ class MotionGate:
     def _judge(self, frame: Frame) -> GateResult:
         settings = self._settings
         step_s = (frame.captured_at - self._before).total_seconds() if self._before is not None else 0.0
-        small = shrink(frame.image, settings.side)
-        if frame.image.shape != self._shape or step_s <= 0:
+        small = shrink(frame.view, settings.side)
+        if frame.size != self._shape or step_s <= 0:
             first = not self._shape
-            self._learn(small, frame.image.shape)
+            self._learn(small, frame.size)
             return GateResult(True, GateReason.LEARNING if first else GateReason.SCENE, 1.0)
         changed, clustered = self._compare(small, min(step_s, _LONGEST_STEP_S))
         if changed > settings.scene_area:
-            self._learn(small, frame.image.shape)
+            self._learn(small, frame.size)
             return GateResult(True, GateReason.SCENE, changed)
         self._seen += 1
         if self._seen <= settings.learn_frames:
             return GateResult(True, GateReason.LEARNING, changed)
         if clustered >= settings.min_area:
             self._hold = settings.hold_frames
-            height, width = frame.image.shape[:2]
+            width, height = frame.size
             regions = find_regions(self._moved, self._grown, width, height, settings.min_area * small.size)
             self._held = tuple(replace(region, held=True) for region in regions)
             return GateResult(True, GateReason.MOTION, changed, regions)

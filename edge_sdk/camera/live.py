@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edge_sdk.camera.base import CameraBase, OnFault, check_fps
 from edge_sdk.camera.stillness import FROZEN_S, Stillness
 from edge_sdk.errors import CameraError, ImageError
-from edge_sdk.types import Frame, Image
+from edge_sdk.types import Exposure, Frame, Image
 
 _log = logging.getLogger(__name__)
 _JOIN_S = 5.0
@@ -26,12 +29,25 @@ class Shot:
     """What a grabber reads.
 
     Attributes:
-        image: `uint8 (H, W, 3)` RGB.
+        image: `uint8 (H, W, 3)` RGB; or a picture that is read out of the camera when it is looked at.
         captured_at: when, with a time zone.
+        measured: as `Frame.measured`.
     """
 
-    image: Image
+    image: Image | Exposure
     captured_at: datetime
+    measured: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def view(self) -> NDArray[np.uint8]:
+        """As `Frame.view`."""
+        return self.image if isinstance(self.image, np.ndarray) else self.image.small
+
+    def frame(self, source: str) -> Frame:
+        """As a frame of this source."""
+        if isinstance(self.image, np.ndarray):
+            return Frame(self.image, self.captured_at, source, measured=self.measured)
+        return Frame.taken(self.image, self.captured_at, source, self.measured)
 
 
 class Grabber(Protocol):
@@ -151,7 +167,8 @@ class LiveCamera(CameraBase):
             shot = self._take()
             if shot is None:
                 return
-            yield Frame(shot.image, shot.captured_at, self._source)
+            yield shot.frame(self._source)
+            del shot  # what the consumer did not keep is given back before the next is waited for
 
     def close(self) -> None:
         """Free the camera and end the iteration. A driver that hangs is left behind after 5 s."""
@@ -233,7 +250,7 @@ class LiveCamera(CameraBase):
     def _is_old(self, shot: Shot) -> bool:
         """Whether it is a picture of before that stands still; tells when one moves again."""
         pictures = self._stillness.pictures
-        stood_s = self._stillness.look(shot.image)
+        stood_s = self._stillness.look(shot.view)
         if stood_s is not None:
             self._report(self._source, self._frozen(stood_s, "moves again: it was the same for", pictures))
         return self._stillness.is_frozen

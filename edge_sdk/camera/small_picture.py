@@ -6,18 +6,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk.types import Image
-
 _MEDIAN_CELL = 8
 _FACTORS = (0.5, 2.0)
 
 
-def shrink(image: Image, side: int) -> NDArray[np.uint8]:
-    """A small, slightly blurred grey picture, `uint8 (h, w)`, its longer side at most `side`."""
+def shrink(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """A small, slightly blurred grey picture, `uint8 (h, w)`, its longer side at most `side`.
+
+    Args:
+        image: `uint8`, `(H, W, 3)` RGB or `(H, W)` grey.
+        side: pixels.
+    """
     height, width = image.shape[:2]
     scale = min(1.0, side / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    grey = cv2.cvtColor(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+    grey = small if small.ndim == 2 else cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
     return np.asarray(cv2.blur(grey, (3, 3)), np.uint8)
 
 

@@ -9,8 +9,6 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk.types import Image
-
 FROZEN_S = 10.0
 _STEP = 8  # pixels between those that are compared first
 _FEWEST = 3  # equal pictures
@@ -39,7 +37,7 @@ class Stillness:
         self.pictures = 0
         self.is_frozen = False
 
-    def look(self, image: Image) -> float | None:
+    def look(self, image: NDArray[np.uint8]) -> float | None:
         """Take in the next picture; where one that was frozen has changed, the seconds that it stood still."""
         if self._limit_s is None:
             return None
@@ -65,7 +63,7 @@ class Stillness:
         self._next_s = now_s + min(now_s - self._since_s, _LONGEST_PAUSE_S)
         return True
 
-    def _is_same(self, image: Image) -> bool:
+    def _is_same(self, image: NDArray[np.uint8]) -> bool:
         before, self._sample = self._sample, image[::_STEP, ::_STEP].copy()
         if before is None or not np.array_equal(before, self._sample):
             self._sum = None

@@ -250,11 +250,11 @@ class EdgeClassifier(Status):
                 self._walk.passed_over(frame)
                 continue
             last = gate.last if gate else None
-            if last is not None and last.regions:
-                frame = replace(frame, regions=last.regions)
             if self._parts.throttle.passes_over(last.reason if last else None):
                 self._walk.passed_over(frame)
                 continue
+            if last is not None and last.regions:
+                frame = replace(frame, regions=last.regions)
             yield frame, self._walk.answer(frame, str(last.reason) if last else "")
         self._walk.end_events(cameras)
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from edge_sdk.testing.camera import FakeCamera
     from edge_sdk.testing.channel import FakeChannel
     from edge_sdk.testing.clock import FakeClock
+    from edge_sdk.testing.picamera import FakePicamera2, fake_picamera2
     from edge_sdk.testing.runtime import FakeRuntime, write_fake_bundle
     from edge_sdk.testing.server import ScriptedServer
     from edge_sdk.testing.transport import FakeTransport
@@ -19,9 +20,11 @@ __all__ = [
     "FakeCamera",
     "FakeChannel",
     "FakeClock",
+    "FakePicamera2",
     "FakeRuntime",
     "FakeTransport",
     "ScriptedServer",
+    "fake_picamera2",
     "write_fake_bundle",
 ]
 
@@ -29,9 +32,11 @@ _HOME = {
     "FakeCamera": "camera",
     "FakeChannel": "channel",
     "FakeClock": "clock",
+    "FakePicamera2": "picamera",
     "FakeRuntime": "runtime",
     "FakeTransport": "transport",
     "ScriptedServer": "server",
+    "fake_picamera2": "picamera",
     "write_fake_bundle": "runtime",
 }
 

@@ -85,7 +85,7 @@ def test_a_picture_is_a_snapshot_whatever_the_camera_calls_it_and_the_connection
         grabber = opened(server)
         assert isinstance(grabber, SnapshotGrabber)
         for _ in range(3):
-            assert abs(int(grabber.read().image.mean()) - 60) <= 2
+            assert abs(int(grabber.read().view.mean()) - 60) <= 2
         grabber.close()
         assert server.connections == 1
 
@@ -109,7 +109,7 @@ def test_without_a_length_and_in_chunks() -> None:
     for answer in (to_the_end, chunked):
         with camera(answer) as server:
             grabber = opened(server)
-            assert [grabber.read().image.shape for _ in range(2)] == [(48, 64, 3)] * 2
+            assert [grabber.read().view.shape for _ in range(2)] == [(48, 64, 3)] * 2
             grabber.close()
 
 
@@ -258,7 +258,7 @@ def test_mjpeg_in_the_forms_that_cameras_send(kind: str | None, stream: bytes, m
     with camera(answer, "HTTP/1.0") as server:
         grabber = opened(server)
         assert isinstance(grabber, MotionJpegGrabber)
-        assert [grabber.read().image.shape for _ in range(3)] == [(48, 64, 3)] * 3
+        assert [grabber.read().view.shape for _ in range(3)] == [(48, 64, 3)] * 3
         with pytest.raises(CameraError, match="ended"):
             grabber.read()
         grabber.close()
@@ -280,10 +280,10 @@ def test_of_pictures_that_wait_already_the_newest_comes() -> None:
     with camera(answer, "HTTP/1.0") as server:
         grabber = opened(server)
         all_sent.wait()
-        values = [int(grabber.read().image.mean())]
+        values = [int(grabber.read().view.mean())]
         over.set()
         with suppress(CameraError):
-            values.append(int(grabber.read().image.mean()))
+            values.append(int(grabber.read().view.mean()))
         grabber.close()
     assert abs(values[-1] - 180) <= 2
 

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from edge_sdk.model.bundle import Bundle
 from edge_sdk.model.policy import GainTable, Histogram, Policy, Preferences
 from edge_sdk.store.frames import SpoolItem, encode_frame, provisional
 from edge_sdk.store.journal import Journal
-from edge_sdk.testing import FakeClock, FakeRuntime, FakeTransport, write_fake_bundle
+from edge_sdk.testing import FakeClock, FakeRuntime, FakeTransport, fake_picamera2, write_fake_bundle
 from edge_sdk.testing.server import ScriptedServer, answer, failure
 from edge_sdk.types import Answer
 from edge_sdk.wire import offload_pb2 as wire
@@ -583,3 +584,15 @@ def test_another_models_frames_give_way_where_room_is_short(tmp_path: Path) -> N
 def test_who_holds_the_state_folder_is_named(tmp_path: Path) -> None:
     with EdgeClassifier(state_dir=tmp_path), pytest.raises(StorageError, match="this process has it open already"):
         EdgeClassifier(state_dir=tmp_path)
+
+
+def test_of_a_camera_module_only_what_is_looked_at_is_read_out(tmp_path: Path) -> None:
+    bundle = write_fake_bundle(tmp_path / "fake")
+    with (
+        fake_picamera2(lambda number: np.full((120, 160, 3), 90 + number % 2, np.uint8)) as made,
+        open_camera("picamera2://?size=640x480") as camera,
+        EdgeClassifier(bundle, runtime=FakeRuntime(), state_dir=tmp_path / "state", gate=MotionGate()) as edge,
+    ):
+        frames = islice(camera, 30)
+        answered = [frame.frame_id for frame, _ in edge.watch(frames)]
+        assert made[0].read_out["main"] == len(answered) < 12
