@@ -20,6 +20,7 @@ import click
 from platformdirs import user_state_path
 
 from cloud_server.devices_command import devices
+from cloud_server.install_command import install_service
 from cloud_server.local import PACKAGES as EXTRAS
 from cloud_server.serving import end_with_stdin, say, serve
 from edge_sdk.errors import EdgeError
@@ -285,6 +286,7 @@ def _require_extras(*, needs_http: bool) -> None:
 
 
 main.add_command(devices)
+main.add_command(install_service)
 
 if __name__ == "__main__":
     main()

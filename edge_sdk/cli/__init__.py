@@ -20,6 +20,7 @@ from edge_sdk.cli.export import export
 from edge_sdk.cli.export_data import export_data
 from edge_sdk.cli.import_weights import import_
 from edge_sdk.cli.info import info
+from edge_sdk.cli.install_service import install_service
 from edge_sdk.cli.journal import journal
 from edge_sdk.cli.keys import keys
 from edge_sdk.cli.ladder import ladder
@@ -58,6 +59,7 @@ def cli() -> None:
 DEVICE = (
     run,
     config,
+    install_service,
     info,
     doctor,
     classify,

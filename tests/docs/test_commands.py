@@ -44,6 +44,9 @@ def test_the_commands_shown_have_the_options_shown(page: Path) -> None:
             found = command.get_command(click.Context(command), name)
             assert found is not None, f"{page.name}: {program} has no command {name}"
             command = found
+        if "--" in words:  # what follows is another command's: those of `cloud-server install-service` are the server's
+            words, rest = words[: words.index("--")], words[words.index("--") + 1 :]
+            assert {word for word in rest if word.startswith("--")} <= set(options(cloud_server))
         known = {"--help", *(option for parameter in command.params for option in parameter.opts)}
         for word in words:
             if word.startswith("--"):

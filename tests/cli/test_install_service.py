@@ -1,0 +1,23 @@
+"""`edge-sdk install-service` and `cloud-server install-service`."""
+
+from __future__ import annotations
+
+from click.testing import CliRunner
+
+from cloud_server.cli import main as cloud_server
+from edge_sdk.cli import cli
+
+
+def test_the_files_are_printed_and_nothing_is_written() -> None:
+    done = CliRunner().invoke(cli, ["install-service", "--print", "--journal-in-memory", "--config", "here.toml"])
+    assert done.exit_code == 0
+    assert "# /etc/systemd/system/edge-sdk.service\n" in done.output and "Storage=volatile" in done.output
+    assert " -m edge_sdk run --config /" in done.output  # absolute
+
+
+def test_the_options_of_the_server_stand_in_its_unit() -> None:
+    given = ["install-service", "--print", "--user", "big", "--", "--host", "0.0.0.0", "--tokens", "/etc/edge/tokens"]
+    done = CliRunner().invoke(cloud_server, given)
+    assert done.exit_code == 0
+    assert " -m cloud_server --host 0.0.0.0 --tokens /etc/edge/tokens\n" in done.output
+    assert "User=big\n" in done.output

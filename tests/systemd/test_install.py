@@ -1,0 +1,58 @@
+"""Writing the files of a service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge_sdk.errors import ConfigError
+from edge_sdk.systemd.install import complaints, files_of, install, out_of_reach, systemd_release
+from edge_sdk.systemd.unit import device_unit
+
+UNIT = device_unit("/usr/bin/python3", "/etc/edge-sdk/edge-sdk.toml")
+
+
+def test_files_are_written_and_replaced_where_the_command_wrote_them(tmp_path: Path) -> None:
+    files = files_of(UNIT, journal_in_memory=True)
+    assert len(files) == 3
+    install(files, root=tmp_path)
+    install(files_of(device_unit("/opt/python", "/etc/other.toml"), journal_in_memory=True), root=tmp_path)
+    unit = tmp_path / "etc/systemd/system/edge-sdk.service"
+    assert "/opt/python" in unit.read_text()
+    assert unit.stat().st_mode & 0o777 == 0o644
+    unit.write_text("[Unit]\nDescription=mine\n")
+    with pytest.raises(ConfigError, match="move it away first"):
+        install(files, root=tmp_path)
+    assert "mine" in unit.read_text()
+
+
+def test_a_link_is_left_alone(tmp_path: Path) -> None:
+    unit = tmp_path / "etc/systemd/system/edge-sdk.service"
+    unit.parent.mkdir(parents=True)
+    unit.symlink_to("/dev/null")  # a masked unit
+    with pytest.raises(ConfigError, match="move it away first"):
+        install(files_of(UNIT), root=tmp_path)
+    assert unit.is_symlink()
+
+
+def test_systemd_is_asked_where_it_is() -> None:
+    if not systemd_release():
+        pytest.skip("needs systemd")
+    assert complaints(UNIT) == []
+    (said,) = complaints(device_unit("/no/such/python", "/etc/x.toml"))
+    assert said.startswith("edge-sdk.service: Command /no/such/python is not executable")
+
+
+def test_a_program_that_others_cannot_reach(tmp_path: Path) -> None:
+    program = tmp_path / "home" / "bin" / "python"
+    program.parent.mkdir(parents=True)
+    program.touch()
+    for folder in (*tmp_path.parents[: len(tmp_path.parents) - 2], tmp_path):  # pytest's own folders are private
+        folder.chmod(folder.stat().st_mode | 0o001)
+    assert out_of_reach(program) is None
+    (tmp_path / "home").chmod(0o700)
+    assert out_of_reach(program) == tmp_path / "home"
+    link = tmp_path / "python"
+    link.symlink_to(program)
+    assert out_of_reach(link) == tmp_path / "home"
