@@ -16,8 +16,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_sdk.model.alarm import Strata, log_e_values
 from edge_sdk.model.betting import bounds, log_capital_above, log_capital_below
-from edge_sdk.model.evidence import DELTA, log_e_values, stratified
+from edge_sdk.model.evidence import DELTA, stratified
 from edge_sdk.model.policy import Policy
 from edge_sdk.pipeline.audit import AuditDraw
 from edge_sdk.store.audits import EVERY, AuditCounts
@@ -103,8 +104,9 @@ def alarm_at(world: World, life: Life, promised: float, *, restarts: bool = True
     """At which of the frames that differ the alarm is raised; None: it never is."""
     order = np.argsort(world.chances, kind="stable")
     bands = np.argsort(order)[life.bands]
-    starts = life.starts if restarts else ()
-    path = log_e_values(life.places, bands, world.chances[order], promised, starts=starts)[:-1]
+    starts = [(number, (place,)) for number, place in life.starts] if restarts else []
+    strata = Strata(world.chances[order], np.zeros(4, np.int64), np.array([promised]))
+    path = log_e_values(life.places[:, None], bands, strata, starts=starts)[:-1]
     if not restarts:
         path = path + math.log(2)
     raised = np.flatnonzero(path >= math.log(1 / DELTA))

@@ -292,8 +292,8 @@ class Reason(StrEnum):
     UNSURE = "unsure"
     """The little model is not sure: the frame goes to the cloud, and this answer stands until the cloud's comes."""
     AUDIT = "audit"
-    """The little model is sure, and the frame is sent all the same, drawn at random to measure accuracy
-    (`Preferences.audit`). This answer stands; the cloud's word may still correct it."""
+    """The little model is sure, and the frame (of an event, the one that stands for it) is sent all the same, drawn at
+    random to measure accuracy (`Preferences.audit`). This answer stands; the cloud's word may still correct it."""
     EVICTED = "evicted"
     """The frame was to be sent, but the spool was full of frames that are worth more, or failed: final."""
     EXPIRED = "expired"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -62,3 +63,10 @@ def says_fox(item: SpoolItem, server: ServerInfo) -> Reply:
 def files(folder: Path, place: str) -> set[str]:
     """The ids of the pictures in a folder of the state."""
     return {path.stem for path in (folder / "state" / place).glob("*.frame")}
+
+
+def killed(folder: Path) -> Path:
+    """A copy of the state as a kill at this moment would leave it."""
+    copy = folder / "killed"
+    shutil.copytree(folder / "state", copy / "state", ignore=shutil.ignore_patterns("*-shm"))
+    return copy

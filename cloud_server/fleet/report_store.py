@@ -24,6 +24,7 @@ from edge_sdk.errors import ConfigError, StorageError
 from edge_sdk.fleet.answers import ReportedAnswer
 from edge_sdk.fleet.events import ReportedEvent
 from edge_sdk.fleet.report_file import (
+    EVENTS_ADDED,
     FILE,
     PUT_ANSWER,
     PUT_EVENT,
@@ -89,7 +90,9 @@ class ReportStore:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not os.access(folder, os.W_OK | os.X_OK):
                 raise StorageError(f"the folder {folder} cannot be written by this user (uid {os.geteuid()})")
-            self._database = Database(folder / FILE, schema=SCHEMA, version=VERSION, synchronous="NORMAL")
+            self._database = Database(
+                folder / FILE, schema=SCHEMA, version=VERSION, added={"events": EVENTS_ADDED}, synchronous="NORMAL"
+            )
         except (OSError, StorageError) as error:
             raise ConfigError(f"{error}: name another folder with --reports") from error
         self._latest: OrderedDict[str, tuple[float, Status]] = OrderedDict()

@@ -177,14 +177,16 @@ class Ledger:
         """
         self._count(frames=1, exits=int(exited), offloads=int(offloaded), macs_little=macs)
 
-    def count_event(self, *, exits: int = 0, offloaded: bool = False) -> None:
+    def count_event(self, *, exits: int = 0, offloaded: bool = False, audited: bool = False) -> None:
         """Count an event that was decided.
 
         Args:
             exits: its frames of which the device's answer is final, where they were counted as frames alone.
             offloaded: one of its frames was handed to the spool for it.
+            audited: that was to measure accuracy: the device's answer stands.
         """
-        self._count(events=1, exits=exits, offloads=int(offloaded), events_offloaded=int(offloaded))
+        opened = offloaded and not audited
+        self._count(events=1, exits=exits, offloads=int(offloaded), events_offloaded=int(opened))
 
     def count_exits(self, frames: int) -> None:
         """Count frames that joined an event after it was decided: the device's answers are final."""

@@ -40,7 +40,8 @@ class Usage:
         answers_cloud: answers that came from the cloud.
         skipped_compute: frames that were skipped because the compute budget was spent; not part of `frames`.
         events: events that were decided.
-        events_offloaded: of these, events of which a frame was handed to the spool.
+        events_offloaded: of these, events of which a frame was handed to the spool; not audited ones, of which the
+            device's answer stands.
         bytes_sent: bytes charged against the upload budgets.
         bytes_received: bytes of the cloud's replies.
         macs_little: MACs run on the device.

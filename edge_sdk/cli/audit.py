@@ -44,8 +44,8 @@ def audit(
 ) -> None:
     """Say whether exits still agree with the big model.
 
-    Judges by the confident frames that were sent all the same (`Preferences.audit`). The exit code is 1 if the promise
-    of calibration no longer holds.
+    Judges by the confident frames and events that were sent all the same (`Preferences.audit`). The exit code is 1 if
+    the promise of calibration no longer holds.
     """
     if context.invoked_subcommand is not None:
         return
@@ -126,23 +126,26 @@ def facts(evidence: Evidence) -> Facts:
     from edge_sdk.terminal.tables import Facts
 
     def said(estimate: Estimate | None, none: str) -> str:
-        return none if estimate is None else f"{estimate.text()} from {estimate.frames} frames"
+        return none if estimate is None else f"{estimate.text()} from {estimate.frames} audits"
 
+    unit = "events" if 2 * evidence.events > evidence.exits else "frames"
     lost = evidence.drawn - evidence.answered - evidence.waiting
     table = Facts("Audits")
-    table.add("exits that could be audited", f"{evidence.exits:,}")
+    events = f", {evidence.events:,} of them events" if evidence.events else ""
+    table.add("exits that could be audited", f"{evidence.exits:,}{events}")
     table.add("audits", f"{evidence.drawn:,}: {evidence.answered:,} answered, {evidence.waiting} wait, {lost} lost")
     table.add("the big model says another label", said(evidence.differs, "no answer yet"))
-    table.add("promised", "unknown" if evidence.promised is None else f"at most {evidence.promised:.2%}")
+    promised = "unknown" if evidence.promised is None else f"at most {evidence.promised:.2%}"
+    table.add("promised", promised + (f", of {evidence.unpromised:,} exits nothing" if evidence.unpromised else ""))
     limit = 1 / evidence.delta
     table.add("evidence against the promise", f"{evidence.e_value:.3g} (alarm at {limit:g}; 1 is none)")
     table.add("wrong, by people's labels", said(evidence.wrong, "no labels"))
     table.add("accuracy that exits lose against the big model", said(evidence.loss, "no labels"))
     if evidence.promised_loss is not None:
-        table.add("promised loss", f"at most {evidence.promised_loss:.2%} of all frames")
+        table.add("promised loss", f"at most {evidence.promised_loss:.2%} of all {unit}")
     if evidence.loss is not None:
         of_all = evidence.exit_share * evidence.loss.share
-        table.add("loss as a share of all frames", f"{of_all:.2%} ({evidence.exit_share:.1%} of the frames exit)")
+        table.add(f"loss as a share of all {unit}", f"{of_all:.2%} ({evidence.exit_share:.1%} of them exit)")
     return table
 
 
@@ -150,11 +153,12 @@ def strata(evidence: Evidence) -> Rows:
     """The counts by chance."""
     from edge_sdk.terminal.tables import Rows
 
-    table = Rows("By chance of an audit", ("chance", "exits", "audits", "answered", "differ", "labelled"))
+    table = Rows("By chance of an audit", ("of", "chance", "exits", "audits", "answered", "differ", "labelled"))
     for one in evidence.counts:
         if one.chance > 0:
             counts = (one.frames, one.drawn, one.answered, one.differ, one.labelled)
-            table.add(f"{one.chance:.2%}", *(f"{count:,}" for count in counts))
+            of = "events" if one.events else "frames"
+            table.add(of, f"{one.chance:.2%}", *(f"{count:,}" for count in counts))
     return table
 
 

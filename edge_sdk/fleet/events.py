@@ -29,6 +29,7 @@ class ReportedEvent:
         confidence: of that, in steps of 1/255.
         origin: who says so.
         reason: why; None: one that this version does not know.
+        audit: it is confident, and a frame of it was sent all the same.
     """
 
     event_id: str
@@ -40,6 +41,7 @@ class ReportedEvent:
     confidence: float
     origin: Origin
     reason: Reason | None
+    audit: bool = False
 
 
 def pack_events(events: Sequence[ReportedEvent], words: WordList) -> wire.ReportedEvents:
@@ -52,7 +54,7 @@ def pack_events(events: Sequence[ReportedEvent], words: WordList) -> wire.Report
         frames=packed([one.frames for one in events]),
         label=packed([words.number_of(one.label) for one in events]),
         confidence=bytes(packed([byte_of(one.confidence) for one in events])),
-        said=packed([said_of(one.origin, one.reason) for one in events]),
+        said=packed([said_of(one.origin, one.reason, one.audit) for one in events]),
         source=packed([words.number_of(one.source) for one in events]),
     )
 
@@ -76,7 +78,7 @@ def unpack_events(rows: wire.ReportedEvents, words: Sequence[str]) -> list[Repor
     confidence = unpacked("confidence", rows.confidence, count)
     found = []
     for n in range(count):
-        origin, reason, _ = meaning_of(said[n])
+        origin, reason, audit = meaning_of(said[n])
         found.append(
             ReportedEvent(
                 rows.event_ids[n * ID_BYTES : (n + 1) * ID_BYTES].hex(),
@@ -88,6 +90,7 @@ def unpack_events(rows: wire.ReportedEvents, words: Sequence[str]) -> list[Repor
                 share_of(confidence[n]),
                 origin,
                 reason,
+                audit,
             )
         )
     return found

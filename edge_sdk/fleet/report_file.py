@@ -22,7 +22,7 @@ from edge_sdk.fleet.remote import HeldSettings
 from edge_sdk.types import Origin, Reason
 
 FILE = "reports.db"
-VERSION = 2
+VERSION = 3
 SCHEMA = (
     # One row a device: what its latest report says, as JSON.
     """CREATE TABLE IF NOT EXISTS devices (
@@ -50,6 +50,7 @@ SCHEMA = (
         began_ms INTEGER NOT NULL, ended_ms INTEGER NOT NULL, utc_offset INTEGER NOT NULL,
         source TEXT NOT NULL, frames INTEGER NOT NULL,
         label TEXT, confidence REAL NOT NULL, origin TEXT NOT NULL, reason TEXT NOT NULL,
+        audit INTEGER NOT NULL DEFAULT 0,
         UNIQUE (device, event_id)
     )""",
     "CREATE INDEX IF NOT EXISTS events_began ON events (device, began_ms)",
@@ -61,6 +62,9 @@ SCHEMA = (
     )""",
     "CREATE INDEX IF NOT EXISTS history_at ON history (device, at_ms)",
 )
+
+EVENTS_ADDED = ("audit INTEGER NOT NULL DEFAULT 0",)
+"""Columns of `events` that version 2 does not have."""
 
 _ANSWER = (
     "frame_id, captured_ms, utc_offset, source, model, label, confidence, origin, reason, device_label, "
@@ -172,7 +176,7 @@ class ReportFile:
             StorageError: the file cannot be read.
         """
         sql = (
-            "SELECT event_id, source, began_ms, ended_ms, utc_offset, frames, label, confidence, origin, reason "
+            "SELECT event_id, source, began_ms, ended_ms, utc_offset, frames, label, confidence, origin, reason, audit "
             "FROM events WHERE device = ? ORDER BY began_ms, number"
         )
         return [_event(row) for row in self._rows(sql, device)]
@@ -236,10 +240,11 @@ PUT_ANSWER = (
 
 
 _EVENT_COLUMNS = (
-    "device, event_id, received_ms, began_ms, ended_ms, utc_offset, source, frames, label, confidence, origin, reason"
+    "device, event_id, received_ms, began_ms, ended_ms, utc_offset, source, frames, label, confidence, origin, reason, "
+    "audit"
 )
 PUT_EVENT = (
-    f"INSERT INTO events ({_EVENT_COLUMNS}) VALUES ({', '.join('?' * 12)}) ON CONFLICT (device, event_id) "
+    f"INSERT INTO events ({_EVENT_COLUMNS}) VALUES ({', '.join('?' * 13)}) ON CONFLICT (device, event_id) "
     "DO UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in _EVENT_COLUMNS.split(", ")[3:])
 )
 """Keeps an event; one that comes again takes the place of the earlier one."""
@@ -260,14 +265,15 @@ def event_row(device: str, received_ms: int, one: ReportedEvent) -> tuple[Any, .
         one.confidence,
         one.origin.value,
         "" if one.reason is None else one.reason.value,
+        int(one.audit),
     )
 
 
 def _event(row: tuple[Any, ...]) -> ReportedEvent:
-    event_id, source, began_ms, ended_ms, offset, frames, label, confidence, origin, reason = row
+    event_id, source, began_ms, ended_ms, offset, frames, label, confidence, origin, reason, audit = row
     times = moment_of(began_ms, offset), moment_of(ended_ms, offset)
     why = Reason(reason) if reason else None
-    return ReportedEvent(event_id, source, *times, frames, label, confidence, Origin(origin), why)
+    return ReportedEvent(event_id, source, *times, frames, label, confidence, Origin(origin), why, bool(audit))
 
 
 def _answer(row: tuple[Any, ...]) -> ReportedAnswer:

@@ -27,8 +27,8 @@ from edge_sdk.fleet.health import HealthReader
 from edge_sdk.fleet.remote import HeldSettings, RemoteStore
 from edge_sdk.fleet.status import pack_health, pack_held, pack_usage
 from edge_sdk.fleet.words import WordList
+from edge_sdk.store.events import EventEntry
 from edge_sdk.store.schema import JournalEntry
-from edge_sdk.store.unreported import EventRow
 from edge_sdk.terminal.line import one_line
 from edge_sdk.types import is_frame_id
 from edge_sdk.wire import offload_pb2 as wire
@@ -164,7 +164,7 @@ class Reporter:
         self._rows = [number for number, _ in found]
         words, rows = self._words, [_reported(entry) for _, entry in found]
         request = wire.ReportRequest(sent_ms=max(0, round(self._health.wall_s() * 1000)))
-        self._events = [one.event_id for one in events]
+        self._events = [one.event.event_id for one in events]
         if events:
             request.events.CopyFrom(pack_events([_event(one) for one in events], words))
         if rows:
@@ -268,13 +268,12 @@ class Reporter:
         self._store.unreported.mark(damaged)
         return [(number, entry) for number, entry in found if number not in damaged]
 
-    def _newest_events(self, limit: int) -> list[EventRow]:
+    def _newest_events(self, limit: int) -> list[EventEntry]:
         try:
-            found = self._store.unreported.newest_events(limit) if limit > 0 else []
+            return self._store.unreported.newest_events(limit) if limit > 0 else []
         except StorageError as error:
             _log.error("events cannot be reported: %s", error)
             return []
-        return [one for one in found if is_frame_id(one.event_id)]
 
     def _save(self) -> bool:
         words = self._words
@@ -314,17 +313,19 @@ def _reported(entry: JournalEntry) -> ReportedAnswer:
     )
 
 
-def _event(row: EventRow) -> ReportedEvent:
+def _event(entry: EventEntry) -> ReportedEvent:
+    event = entry.event
     return ReportedEvent(
-        event_id=row.event_id,
-        source=camera_of(row.source),
-        began_at=row.began_at,
-        ended_at=row.ended_at,
-        frames=row.frames,
-        label=row.label or None,
-        confidence=row.confidence,
-        origin=row.origin,
-        reason=row.reason,
+        event_id=event.event_id,
+        source=camera_of(event.source),
+        began_at=event.began_at,
+        ended_at=event.ended_at,
+        frames=max(0, event.frames),
+        label=str(event.label) or None,
+        confidence=event.confidence,
+        origin=event.origin,
+        reason=event.reason,
+        audit=entry.audit,
     )
 
 

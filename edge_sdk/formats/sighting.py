@@ -12,7 +12,7 @@ from edge_sdk.formats.media import Box, Media, Medium, box_of
 from edge_sdk.model.taxonomy import ROOT
 from edge_sdk.store.events import EventEntry
 from edge_sdk.store.schema import JournalEntry, TopK
-from edge_sdk.types import Event, Origin, Reason
+from edge_sdk.types import Origin, Reason
 
 EVENT_GAP_S = 60.0
 """Frames of one camera that are further apart belong to two events, seconds."""
@@ -153,7 +153,7 @@ def sightings(
         medium = media.of(entry)
         whole = event_of(entry.event) if event_of is not None and entry.event else None
         if whole is not None and (entry.device.reason is Reason.EVENT or whole.event.origin is Origin.CLOUD):
-            of_event = _sighting(_with_word(entry, whole.event), medium, event_id, taxa)
+            of_event = _sighting(_with_word(entry, whole), medium, event_id, taxa)
             yield replace(_sighting(entry, medium, event_id, taxa), event=of_event)
         else:
             yield _sighting(entry, medium, event_id, taxa)
@@ -175,8 +175,9 @@ def _sighting(entry: JournalEntry, medium: Medium, event_id: str, taxa: Taxa) ->
     )
 
 
-def _with_word(entry: JournalEntry, event: Event) -> JournalEntry:
+def _with_word(entry: JournalEntry, whole: EventEntry) -> JournalEntry:
     """What is known of a frame, with the last word on its event as that on the frame."""
+    event, audit = whole.event, whole.audit
     said = replace(
         entry.answer,
         label=event.label,
@@ -187,8 +188,8 @@ def _with_word(entry: JournalEntry, event: Event) -> JournalEntry:
         reason=event.reason,
     )
     if event.origin is Origin.CLOUD:
-        return replace(entry, answer=said, cloud=said, cloud_top_k=event.top_k)
-    return replace(entry, answer=said, top_k=event.top_k)
+        return replace(entry, answer=said, cloud=said, cloud_top_k=event.top_k, audit=audit)
+    return replace(entry, answer=said, top_k=event.top_k, audit=audit)
 
 
 def _box(entry: JournalEntry, medium: Medium) -> Box | None:

@@ -134,7 +134,8 @@ class Preferences:
         initial_credit: share of a budget that a device which has never used it may spend at once; the rest is spread
             over the first period. 1 for short runs, which shall not wait for an even pace.
         audit: share of the confident frames that are sent all the same, drawn at random, so that accuracy in service
-            can be measured (`EdgeClassifier.evidence`). Classes of `never_upload` are left out. 0: none.
+            can be measured (`EdgeClassifier.evidence`); of the confident events, where these are answered as a whole.
+            Classes of `never_upload` are left out. 0: none.
 
     Raises:
         ConfigError: a value is out of range.
@@ -265,7 +266,7 @@ class ExitPolicy:
 
 
 def event_policy(settings: Policy, *, near: bool = True) -> Policy:
-    """The settings by which an `ExitPolicy` decides on events: the event rule's threshold, where there is one.
+    """The settings by which events are decided, and drawn for audits: the event rule's, where there is one.
 
     A gate that calibration found on frames still ranks what is offloaded. Without an event rule, an event exits as a
     frame of the same probabilities would.
@@ -277,8 +278,9 @@ def event_policy(settings: Policy, *, near: bool = True) -> Policy:
     settings = settings.of_look(near)
     if settings.events is None:
         return settings
-    gains = settings.gate or settings.gains
-    return msgspec.structs.replace(settings, threshold=settings.events.threshold, gate=None, gains=gains)
+    rule, gains = settings.events, settings.gate or settings.gains
+    agreement = rule.agreement or settings.agreement
+    return msgspec.structs.replace(settings, threshold=rule.threshold, gate=None, gains=gains, agreement=agreement)
 
 
 def _check_threshold(threshold: float | None) -> None:

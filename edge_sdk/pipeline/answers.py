@@ -113,9 +113,9 @@ class Answers:
         return self._heard(replace(record.answer, final=event.final, event=event))
 
     def decided(self, event: Event, *, as_a_whole: bool = True) -> None:
-        """The word on an event goes to the application; the listeners hear the last one on it as a whole."""
+        """The word on an event goes to the application; the listeners hear those on it as a whole that stand."""
         self._events.decided(event)
-        if event.final and as_a_whole:
+        if as_a_whole and (event.final or event.reason is Reason.AUDIT):
             self._heard(answer_of(event))
 
     def wait(self, record: FrameRecord, item: SpoolItem, *also: Change) -> Answer:
@@ -211,12 +211,11 @@ class Answers:
         return self._ensemble if entry is None or entry.region is None else self._near_ensemble
 
     def _placed(self, item: SpoolItem, said: Reply) -> list[float] | None:
-        """The big model's probabilities given place and season; of a wrong time the note in the journal tells."""
+        """The big model's probabilities given place and season; of a wrong time the frame's note tells."""
         labels, prior = said.server.labels, self._prior
         if prior is None or not prior.rule.cloud or len(labels) != len(said.probabilities):
             return None
-        entry = self._store.journal.entry(item.frame_id)
-        month = None if entry is not None and entry.note else item.captured_at.month
+        month = None if item.note else item.captured_at.month
         placed = prior.applied_to_cloud(labels, np.asarray(said.probabilities, np.float32), month)
         chances: list[float] = placed.tolist()
         return chances

@@ -51,12 +51,14 @@ class Rules:
         regions: which do of which a region was looked at.
         events: which events do.
         audits: which confident frames are sent all the same; None: none are.
+        event_audits: which confident events are, where they are answered as a whole.
     """
 
     frames: ExitPolicy
     regions: ExitPolicy
     events: ExitPolicy
     audits: AuditDraw | None
+    event_audits: AuditDraw | None
 
     def exits(self, near: bool) -> ExitPolicy:
         """Which frames exit of which a region was looked at (`near`), or that were seen whole."""
@@ -195,6 +197,7 @@ def assemble(settings: Settings) -> Parts:
             labels=labels,
             naming=naming,
             exits=rules.events,
+            audits=rules.event_audits,
             temperature=of_events.temperature,
             model=version,
         )
@@ -255,11 +258,15 @@ def new_rules(settings: Settings, bundle: Bundle, state: Path) -> Rules:
     Raises:
         ConfigError: as `new_exits`.
     """
+    policy, share = bundle.policy, settings.preferences.audit
+    of_events = event_policy(policy, near=looks_near(settings, bundle))
+    key = audit_key(state) if share else b""
     return Rules(
         new_exits(settings, bundle),
-        _exits(settings, bundle, bundle.policy.of_look(near=True)),
-        new_event_exits(settings, bundle),
-        new_audits(settings, bundle, state),
+        _exits(settings, bundle, policy.of_look(near=True)),
+        _exits(settings, bundle, of_events),
+        AuditDraw(policy, share, key) if share else None,
+        AuditDraw(of_events, share, key) if share else None,
     )
 
 
@@ -297,14 +304,6 @@ def _prior(settings: Settings, bundle: Bundle) -> PlacePrior | None:
     return prior
 
 
-def new_audits(settings: Settings, bundle: Bundle, state: Path) -> AuditDraw | None:
-    """The draw of confident frames that are sent all the same; None: none are."""
-    share = settings.preferences.audit
-    if share and answers_events(settings, bundle):
-        _log.warning("no audits are drawn: they are of frames, and here events are answered as a whole (answer_per)")
-    return AuditDraw(bundle.policy, share, audit_key(state)) if share else None
-
-
 def answers_events(settings: Settings, bundle: Bundle) -> bool:
     """Whether an event exits or offloads as a whole, of frames that `watch` gives to the model."""
     if settings.events.answer_per is not None:
@@ -315,11 +314,6 @@ def answers_events(settings: Settings, bundle: Bundle) -> bool:
 def looks_near(settings: Settings, bundle: Bundle) -> bool:
     """Whether the region is looked at of frames that have one."""
     return View(bundle.manifest.view if settings.view is None else settings.view) is not View.FRAME
-
-
-def new_event_exits(settings: Settings, bundle: Bundle) -> ExitPolicy:
-    """As `new_exits`, for the word on an event."""
-    return _exits(settings, bundle, event_policy(bundle.policy, near=looks_near(settings, bundle)))
 
 
 def _exits(settings: Settings, bundle: Bundle, policy: Policy) -> ExitPolicy:

@@ -1,19 +1,23 @@
-"""Which confident frames are sent all the same, so that accuracy in service can be measured: a draw with known chances.
+"""Which confident frames and events are sent all the same, so that accuracy in service can be measured: a draw.
+
+Its chances are known. Where events are answered as a whole, an event is drawn, by its id and the confidence of its
+answer, and the frame that stands for it is sent; frames that belong to no event are drawn by themselves.
 
 The chance depends on the confidence alone, in bands. Of bands with the same number of frames, one in which the models
 differ more often tells more: with chances in proportion to the square root of the rate at which they differ, the
 estimate of that rate has the least variance for a given number of audits (Neyman, J. R. Stat. Soc. 97, 1934, section
-III; for a 0 or 1 that is rarely 1, the rate is its variance). The rates are those of calibration (`Policy.agreement`),
-or else what the confidences say. No band gets less than a quarter or more than four times the share that is asked for:
-the rates may be wrong in service, which is what audits are to find out.
+III; for a 0 or 1 that is rarely 1, the rate is its variance). The rates are those of calibration (`Policy.agreement`,
+of events `EventRule.agreement`), or else what the confidences say. No band gets less than a quarter or more than four
+times the share that is asked for: the rates may be wrong in service, which is what audits are to find out.
 
 A frame is drawn where a keyed hash of its id, read as a number in [0, 1), is below its chance. So the draw needs no
 state: it is the same after a restart, for a frame that is given twice, and in whatever order threads come. An auditor
 who has the key can repeat it. The key is made at random for each state folder and stays there, so whoever makes frames
 cannot choose ids that are never, or always, drawn.
 
-Frames of one visit look alike, so a second audit in it would tell little, and would seem to tell much. Once a frame of
-a visit is drawn, those that follow in it are neither drawn nor counted among the frames that could be.
+Frames of one visit that are answered by themselves look alike, so a second audit in it would tell little, and would
+seem to tell much. Once a frame of a visit is drawn, those that follow in it are neither drawn nor counted among the
+frames that could be.
 """
 
 from __future__ import annotations
@@ -30,7 +34,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.durable.files import write_whole
-from edge_sdk.model.policy import Policy
+from edge_sdk.model.policy import Decision, ExitPolicy, Policy
+from edge_sdk.types import Prediction, Reason
 
 Floats = NDArray[np.float64]
 
@@ -48,7 +53,7 @@ _VISITS = 256  # that are remembered: more than there are cameras
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """Whether a frame is audited.
+    """Whether a frame, or an event, is audited.
 
     Attributes:
         chance: with which it was to be drawn, in [0, 1].
@@ -63,7 +68,7 @@ class AuditDraw:
     """Draws frames, or whole events, by id and confidence. Thread-safe.
 
     Args:
-        policy: the bundle's.
+        policy: the bundle's; of events, as `event_policy` gives it.
         share: of the confident frames that is to be drawn, in [0, 1].
         key: 32 bytes, secret (`audit_key`).
     """
@@ -118,6 +123,35 @@ class _BandChances:
 
     def chance(self, confidence: float) -> float:
         return self.chances[bisect_right(self.edges, confidence)]
+
+
+def drawn_of(
+    audits: AuditDraw | None,
+    exits: ExitPolicy,
+    decision: Decision,
+    unit_id: str,
+    said: Prediction,
+    *shown: Prediction,
+    visit: str = "",
+    near: bool = False,
+) -> Draw | None:
+    """The draw of a frame or event that was decided; None: it is not confident, or no audits were asked for.
+
+    Args:
+        audits: the draw; None: no audits were asked for.
+        exits: the rule that has decided, which knows private classes.
+        decision: what it has decided.
+        unit_id: the frame's id, or the event's.
+        said: what it was decided on.
+        shown: what is said of the frame that would travel for an event.
+        visit: as of `AuditDraw.draw`.
+        near: as of `AuditDraw.draw`.
+    """
+    if audits is None or decision.reason is not Reason.CONFIDENT:
+        return None
+    if any(map(exits.is_private, (said, *shown))):
+        return Draw(0.0, False)
+    return audits.draw(unit_id, said.confidence, visit, near=near)
 
 
 def audit_key(state: Path) -> bytes:

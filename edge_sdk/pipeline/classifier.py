@@ -367,5 +367,5 @@ def _stands(answer: Answer) -> bool:
 
 
 def _settled(answer: Answer, event: Event | None) -> Answer:
-    """The answer on a frame whose event has its last word; None: it has not."""
-    return answer if event is None else replace(answer, final=True, event=event)
+    """The answer on a frame whose event has a word that stands; None: it has not."""
+    return answer if event is None else replace(answer, final=event.final, event=event)

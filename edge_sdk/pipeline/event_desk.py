@@ -1,14 +1,15 @@
 """Where events are answered: how one stands with each frame, what of it waits on the disk, and how it is decided.
 
 An event's answer is the mean of a few frames (`Visit.mean`). An unsure event is worth one upload: the frame that looks
-least empty travels for it. Until the event is decided that frame's picture lies in the store's folder `pending`, if it
-would travel now: what a stop leaves there goes to the cloud at the next start.
+least empty travels for it. So it does for a sure event that is drawn for an audit. Until the event is decided that
+frame's picture lies in the store's folder `pending`, if it would travel now: what a stop leaves there goes to the cloud
+at the next start.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from edge_sdk.model.policy import Decision, ExitPolicy
 from edge_sdk.model.taxonomy import Naming
 from edge_sdk.pipeline.admission import Admission
 from edge_sdk.pipeline.answers import Answers
+from edge_sdk.pipeline.audit import WORTH, AuditDraw, Draw, drawn_of
 from edge_sdk.pipeline.event_words import EventWords
 from edge_sdk.pipeline.events import Events, Visit
 from edge_sdk.pipeline.word import top_k_of
@@ -41,10 +43,12 @@ class _Case:
         frame: that frame with pixels of its own; None where `item` has its picture.
         item: that frame as it would travel.
         relative_gain: of its encoding.
-        is_pending: its picture is in the store.
+        is_pending: its picture is in the store ...
+        pending_draw: ... with this draw.
         event: as it stands.
         mean: the device's word on the event, `float32 (C,)`.
         decision: as it would be now.
+        draw: whether it would be audited; None: it is not confident, or no audits were asked for.
         counted: frames of the event whose exit was counted.
         as_a_whole: the event exits or offloads as a whole; False: its frames do by themselves, and it sums them up.
     """
@@ -54,10 +58,12 @@ class _Case:
     event: Event
     mean: NDArray[np.float32]
     decision: Decision
+    draw: Draw | None
     frame: Frame | None = None
     item: SpoolItem | None = None
     relative_gain: float = 1.0
     is_pending: bool = False
+    pending_draw: Draw | None = None
     counted: int = 0
     as_a_whole: bool = False
 
@@ -75,11 +81,12 @@ class EventDesk:
         labels: the little model's.
         naming: gives an event the name that is sure enough.
         exits: decides on an event as on a frame of its mean.
+        audits: draws confident events, where they are answered as a whole; None: none.
         temperature: of the mean.
         model: version of the little model's bundle.
 
     Attributes:
-        exits: may be replaced at any time.
+        exits: may be replaced at any time, and so may `audits`.
     """
 
     def __init__(
@@ -94,6 +101,7 @@ class EventDesk:
         labels: Sequence[str],
         naming: Naming,
         exits: ExitPolicy,
+        audits: AuditDraw | None,
         temperature: float,
         model: str,
     ) -> None:
@@ -101,7 +109,7 @@ class EventDesk:
         self._answers, self._words = answers, words
         self._labels, self._temperature, self._model = tuple(labels), temperature, model
         self._naming = naming
-        self.exits = exits
+        self.exits, self.audits = exits, audits
         self._cases: dict[str, _Case] = {}
 
     def add(self, visit: Visit, frame: Frame, prediction: Prediction, record: FrameRecord) -> Event:
@@ -149,7 +157,7 @@ class EventDesk:
         """The rules have changed: pictures of open events that may not wait any more go, and others begin to."""
         for case in self._cases.values():
             if case.as_a_whole and case.event.revision == 0:
-                case.decision = self._decision(case.mean, case.prediction)
+                self._judge(case)
                 self._keep(case, case.frame, copy=False)
 
     def _stands(self, visit: Visit, frame: Frame, prediction: Prediction, record: FrameRecord) -> _Case:
@@ -158,27 +166,39 @@ class EventDesk:
         mean = visit.mean(self._temperature)
         is_best = visit.best[0].frame_id == frame.frame_id
         on_best = prediction if case is None or is_best else case.prediction
-        decision = self._decision(mean, on_best)
+        decision, draw = self._decision(visit.event_id, mean, on_best, as_a_whole=visit.as_a_whole)
         event = self._event(visit, mean, decision)
-        before, replaced = None if case is None else case.event, None
+        before, replaced = None if case is None else _news(case), None
         if case is None or is_best:
             replaced = case.record.answer.frame_id if case is not None and case.is_pending else None
-            case = _Case(record, prediction, event, mean, decision, as_a_whole=visit.as_a_whole)
+            case = _Case(record, prediction, event, mean, decision, draw, as_a_whole=visit.as_a_whole)
             self._cases[visit.event_id] = case
-        case.event, case.mean, case.decision = event, mean, decision
+        case.event, case.mean, case.decision, case.draw = event, mean, decision, draw
         if visit.as_a_whole:
             self._keep(case, frame if is_best else case.frame, copy=is_best)
             if replaced is not None:
                 self._store.pending.remove(replaced)
-        if before is None or _news(before) != _news(event):
-            self._store.write(rows.put(event, State.WAITING, self._store.now_ns(), ended=False, model=self._model))
+        if before != _news(case):
+            self._store.write(self._row(case, State.WAITING, ended=False))
         return case
 
-    def _decision(self, mean: NDArray[np.float32], on_best: Prediction) -> Decision:
-        decision = self.exits.decide(Prediction(self._labels, mean, on_best.energy))
+    def _judge(self, case: _Case) -> None:
+        """Decide again as the rules are now."""
+        case.decision, case.draw = self._decision(
+            case.event.event_id, case.mean, case.prediction, as_a_whole=case.as_a_whole
+        )
+
+    def _decision(
+        self, event_id: str, mean: NDArray[np.float32], on_best: Prediction, *, as_a_whole: bool
+    ) -> tuple[Decision, Draw | None]:
+        said = Prediction(self._labels, mean, on_best.energy)
+        decision = self.exits.decide(said)
         if not decision.exits and self.exits.is_private(on_best):
-            return Decision(True, Reason.PRIVATE, decision.gain)
-        return decision
+            return Decision(True, Reason.PRIVATE, decision.gain), None
+        draw = drawn_of(self.audits if as_a_whole else None, self.exits, decision, event_id, said, on_best)
+        if draw is not None and draw.drawn:
+            decision = Decision(False, Reason.AUDIT, decision.gain)
+        return decision, draw
 
     def _event(self, visit: Visit, mean: NDArray[np.float32], decision: Decision) -> Event:
         top, named = int(mean.argmax()), self._naming.of(Prediction(self._labels, mean))
@@ -210,54 +230,61 @@ class EventDesk:
                 case.frame = replace(frame, image=frame.image.copy())
             return
         item = self._item(case, frame)
-        if case.is_pending or item is None:
+        if item is None or (case.is_pending and case.pending_draw == case.draw):
             return
         try:
             self._store.pending.put(item, self._travelling(case), self._store.now_ns())
-            case.is_pending = True
+            case.is_pending, case.pending_draw = True, case.draw
         except OSError as error:
             _log.warning("the picture of event %s waits in memory: %s", case.event.event_id, error)
 
     def _item(self, case: _Case, frame: Frame | None) -> SpoolItem | None:
         """The best frame as it would travel now."""
         if case.item is None and frame is not None:
-            case.item, case.relative_gain = self._admission.draft(frame, case.prediction, case.decision.gain)
+            case.item, case.relative_gain = self._admission.draft(frame, case.prediction, _worth(case.decision))
             case.frame = None
         if case.item is None:
             return None
         return replace(
             case.item,
-            gain=case.decision.gain * case.relative_gain,
+            gain=_worth(case.decision) * case.relative_gain,
             event=case.event.event_id,
             event_probabilities=case.mean,
         )
 
     def _travelling(self, case: _Case) -> FrameRecord:
-        said = replace(case.record.answer, final=False, reason=Reason.UNSURE)
-        return replace(case.record, answer=said, gain=case.decision.gain)
+        draw = case.draw
+        return replace(
+            case.record,
+            answer=replace(case.record.answer, final=False, reason=case.decision.reason),
+            gain=case.decision.gain,
+            audit=draw is not None and draw.drawn,
+            audit_chance=None if draw is None else draw.chance,
+            event_class=self._likeliest(case),
+        )
+
+    def _likeliest(self, case: _Case) -> str:
+        return self._labels[int(case.mean.argmax())]
 
     def _decide(self, visit: Visit, *, ended: bool) -> None:
         case = self._cases[visit.event_id]
-        case.decision = self._decision(case.mean, case.prediction)  # settings may have changed
+        self._judge(case)  # settings may have changed
         case.event = replace(self._event(visit, case.mean, case.decision), final=True, revision=1)
-        item = None
+        is_audit, item = case.decision.reason is Reason.AUDIT, None
         if visit.as_a_whole and not case.decision.exits:
             item = self._item(case, case.frame)
             if item is not None and not self._admission.admits(item):
                 item = None
-                case.event = replace(case.event, reason=Reason.NOT_WORTH)
+                case.event = replace(case.event, reason=Reason.CONFIDENT if is_audit else Reason.NOT_WORTH)
         if item is not None:
             self._offload(case, item, ended=ended)
         else:
             self._write(case, State.FINAL, ended=ended)
         self._answers.decided(case.event, as_a_whole=visit.as_a_whole)
         offloaded = visit.as_a_whole and not case.event.final
-        exits = (
-            visit.frames - (case.event.reason in (Reason.UNSURE, Reason.OUTSIDE, Reason.EVICTED))
-            if visit.as_a_whole
-            else 0
-        )
-        self._ledger.count_event(exits=exits, offloaded=offloaded)
+        is_open = case.event.reason in (Reason.UNSURE, Reason.OUTSIDE, Reason.EVICTED) and not is_audit
+        exits = visit.frames - is_open if visit.as_a_whole else 0
+        self._ledger.count_event(exits=exits, offloaded=offloaded, audited=is_audit)
         case.counted = visit.frames
         case.frame = case.item = None
 
@@ -272,7 +299,12 @@ class EventDesk:
             self._write(case, State.LOST, ended=ended)
 
     def _write(self, case: _Case, state: State, *, ended: bool) -> None:
-        self._store.write(self._change(case, state, ended=ended))
+        draw, changes = case.draw, [self._change(case, state, ended=ended)]
+        if case.as_a_whole and (draw is not None or case.decision.reason is not Reason.CONFIDENT):
+            best = case.record.answer.frame_id
+            chance, drawn = (None, False) if draw is None else (draw.chance, draw.drawn)
+            changes.append(rows.stands_for(best, self._likeliest(case), audit=drawn, audit_chance=chance))
+        self._store.write(*changes)
 
     def _change(self, case: _Case, state: State, *, ended: bool) -> Change:
         """The event's row; the picture in `pending` goes when it is on the disk."""
@@ -283,13 +315,32 @@ class EventDesk:
             def then() -> None:
                 self._store.pending.remove(frame_id)
 
-        return rows.put(case.event, state, self._store.now_ns(), ended=ended, model=self._model, then=then)
+        return self._row(case, state, ended=ended, then=then)
+
+    def _row(self, case: _Case, state: State, *, ended: bool, then: Callable[[], None] | None = None) -> Change:
+        draw = case.draw
+        return rows.put(
+            case.event,
+            state,
+            self._store.now_ns(),
+            ended=ended,
+            model=self._model,
+            audit=draw is not None and draw.drawn,
+            audit_chance=None if draw is None else draw.chance,
+            then=then,
+        )
 
 
 _SEEN_FROM = 0.5
 """Confidence that counts a class as seen beside the event's, where a learned gate decides and there is no threshold."""
 
 
-def _news(event: Event) -> tuple[str, str, Reason]:
+def _news(case: _Case) -> tuple[str, str, Reason, Draw | None]:
     """What is written down of an open event as soon as it changes."""
-    return event.label, event.best_frame_id, event.reason
+    event = case.event
+    return event.label, event.best_frame_id, event.reason, case.draw
+
+
+def _worth(decision: Decision) -> float:
+    """The gain at which the frame of an event waits."""
+    return WORTH if decision.reason is Reason.AUDIT else decision.gain

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from edge_sdk.pipeline.news import News
-from edge_sdk.types import Event
+from edge_sdk.types import Event, Reason
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class EventNews(News[Event]):
         """Hand over an event."""
         with self._news:
             self._queue.append(event)
-            if event.final:
+            if event.final or event.reason is Reason.AUDIT:
                 self._final[event.event_id] = event
                 if len(self._final) > _MOST_FINAL:
                     self._final.popitem(last=False)
@@ -57,12 +57,15 @@ class EventNews(News[Event]):
                 _log.exception("on_event failed on %s; the event is in the journal", event.event_id)
 
     def last_word(self, event_id: str) -> Event | None:
-        """The last word on an event, of the latest thousand; None while it is not said."""
+        """The last word on an event, or the device's on an audited one; None while neither is said.
+
+        Of the latest thousand.
+        """
         with self._news:
             return self._final.get(event_id)
 
     def wait(self, event_id: str, wait_s: float) -> Event | None:
-        """The last word on an event, or None where it does not come in time."""
+        """As `last_word`, or None where it does not come in time."""
         with self._news:
             self._news.wait_for(lambda: self._closed or event_id in self._final, min(wait_s, _LONGEST_S))
             return self._final.get(event_id)

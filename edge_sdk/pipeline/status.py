@@ -156,7 +156,7 @@ class Status:
         return check_policy(self.bundle.policy, self.journal.device_confidences(frames))
 
     def evidence(self) -> Evidence:
-        """What the audits say of the frames that exit, and whether calibration's promise still holds.
+        """What the audits say of the frames, and events, that exit, and whether calibration's promise still holds.
 
         Needs `Preferences.audit` above 0 and a cloud. It is of this version of the bundle alone. Reads the journal:
         three seconds of a desktop processor for each million frames.

@@ -12,7 +12,7 @@ from edge_sdk.durable.forks import OwnLock
 from edge_sdk.model.made_for import doubt
 from edge_sdk.model.policy import Decision
 from edge_sdk.pipeline.assembly import Parts, Rules
-from edge_sdk.pipeline.audit import WORTH, Draw
+from edge_sdk.pipeline.audit import WORTH, drawn_of
 from edge_sdk.pipeline.event_thread import EventThread
 from edge_sdk.pipeline.events import Visit
 from edge_sdk.pipeline.settings import Settings
@@ -80,9 +80,10 @@ class Walk:
                     exited=False, macs=run.macs + searched_macs
                 )  # as an exit once its event is decided
                 return parts.desk.answer(visit, frame, prediction, record)
-            near, item = run.region is not None, None
-            decision = self.rules.exits(near).decide(prediction)
-            audit = self._draw(frame.frame_id, prediction, decision, event_id, near)
+            near, rules, item = run.region is not None, self.rules, None
+            exits = rules.exits(near)
+            decision = exits.decide(prediction)
+            audit = drawn_of(rules.audits, exits, decision, frame.frame_id, prediction, visit=event_id, near=near)
             if audit is not None and audit.drawn:
                 decision = Decision(False, Reason.AUDIT, decision.gain)
             if not decision.exits:
@@ -112,14 +113,6 @@ class Walk:
             return frame, 0
         regions, macs = self._parts.throttle.detect(self._detector, frame.image)
         return (replace(frame, regions=regions) if regions else frame), macs
-
-    def _draw(self, unit_id: str, prediction: Prediction, decision: Decision, visit: str, near: bool) -> Draw | None:
-        """Whether a confident frame is sent all the same; None: it is not confident, or no audits were asked for."""
-        if self.rules.audits is None or decision.reason is not Reason.CONFIDENT:
-            return None
-        if self.rules.frames.is_private(prediction):
-            return Draw(0.0, False)
-        return self.rules.audits.draw(unit_id, prediction.confidence, visit, near=near)
 
     def blurred(self, frame: Frame) -> Frame:
         """The frame as it may be stored; of any but the last that was answered, all of it is blurred."""
@@ -158,11 +151,12 @@ class Walk:
 
     def renew(self, rules: Rules, settings: Settings) -> None:
         """Take over new rules, and the ledger's new budgets; the caller holds the turn."""
-        self.rules, self._parts.desk.exits = rules, rules.events
+        self.rules, desk = rules, self._parts.desk
+        desk.exits, desk.audits = rules.events, rules.event_audits
         self._private = _private_classes(settings)
         archive = settings.storage.archive_rule
         self._parts.admission.renew(settings.preferences, crop=archive is not None and archive.crop)
-        self._parts.desk.review()
+        desk.review()
 
     def _work(self) -> None:
         self.advance()

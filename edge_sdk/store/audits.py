@@ -1,4 +1,8 @@
-"""What the table knows of audits: confident frames that were sent all the same, drawn with known chances.
+"""What the table knows of audits: confident frames and events that were sent all the same, drawn with known chances.
+
+One decision is one unit: a frame that was answered by itself, or an event that was answered as a whole. Of an event one
+frame's row says all that is counted, that of the frame that stands for it (`FrameRecord.event_class`); its other frames
+decided nothing.
 
 Of frames whose rows have left, for number or age, the counts stay: one row for each model and chance. So evidence of
 a device's whole life needs no more than this and the journal.
@@ -9,7 +13,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -24,32 +28,35 @@ OTHERS = -1.0
 """In place of a chance: the frames that the little model was unsure of, since the first that could be audited."""
 
 _BIG = "iif(json_valid(cloud_top_k), json_extract(cloud_top_k, '$[0][0]'), cloud_label)"  # without the little's voice
-_DEVICE = "iif(json_valid(top_k), json_extract(top_k, '$[0][0]'), label)"  # the class, where `label` is a group
+_EVENT = "event_class IS NOT NULL"
+_OWN = "iif(json_valid(top_k), json_extract(top_k, '$[0][0]'), label)"  # the class, where `label` is a group
+_DEVICE = f"coalesce(event_class, {_OWN})"
 _ANSWERED = f"audit AND state = '{State.ANSWERED}'"
 _DIFFERS = f"{_ANSWERED} AND {_BIG} IS NOT {_DEVICE}"
 _SINCE = "(SELECT min(number) FROM frames WHERE audit_chance IS NOT NULL)"
 _COUNTED = f"""label IS NOT NULL
-    AND (audit_chance IS NOT NULL OR (reason <> '{Reason.CONFIDENT}' AND number > {_SINCE}))"""
-_COUNTS = f"""model, coalesce(audit_chance, {OTHERS}), count(*), total(audit), total({_ANSWERED}),
+    AND (audit_chance IS NOT NULL
+        OR (({_EVENT} OR reason NOT IN ('{Reason.CONFIDENT}', '{Reason.EVENT}')) AND number > {_SINCE}))"""
+_COUNTS = f"""model, {_EVENT}, coalesce(audit_chance, {OTHERS}), count(*), total(audit), total({_ANSWERED}),
     total(audit AND {OPEN}), total({_DIFFERS}), total(audit AND truth IS NOT NULL),
     total(audit AND truth IS NOT {_DEVICE} AND truth IS NOT NULL),
     total({_DIFFERS} AND truth IS {_BIG}), total({_DIFFERS} AND truth IS {_DEVICE}),
     total({_DIFFERS} AND truth IS NULL)"""
-_NAMES = "model, chance, frames, drawn, answered, waiting, differ, labelled, wrong, lost, won, open"
-_ADDED = ", ".join(f"{name} = {name} + excluded.{name}" for name in _NAMES.split(", ")[2:])
+_NAMES = "model, events, chance, frames, drawn, answered, waiting, differ, labelled, wrong, lost, won, open"
+_ADDED = ", ".join(f"{name} = {name} + excluded.{name}" for name in _NAMES.split(", ")[3:])
 
-COUNT_LEAVING = f"""INSERT INTO audits ({_NAMES}) SELECT {_COUNTS} FROM frames
-    WHERE {_COUNTED} AND number IN (%s) GROUP BY 1, 2 ON CONFLICT (model, chance) DO UPDATE SET {_ADDED}"""
+COUNT_LEAVING = f"""INSERT INTO audit_counts ({_NAMES}) SELECT {_COUNTS} FROM frames
+    WHERE {_COUNTED} AND number IN (%s) GROUP BY 1, 2, 3 ON CONFLICT (model, events, chance) DO UPDATE SET {_ADDED}"""
 """Adds the frames whose numbers a query gives to the counts that stay; to be run before their rows go."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditCounts:
-    """Frames that had one chance to be audited.
+    """Frames, or events, that had one chance to be audited.
 
     Attributes:
         chance: in [0, 1]; 0: they may not leave the device. `OTHERS`: not confident ones.
-        frames: how many there were.
+        frames: how many there were; of events, each counts once.
         drawn: of these, those to be audited.
         answered: of these, those that the big model answered.
         waiting: of those drawn, those that wait for it.
@@ -59,6 +66,7 @@ class AuditCounts:
         lost: of `differ`, those on which the big model alone is right.
         won: of `differ`, those on which the device alone is right.
         open: of `differ`, those without a person's label.
+        events: they are events that were answered as a whole.
     """
 
     chance: float
@@ -72,6 +80,7 @@ class AuditCounts:
     lost: int = 0
     won: int = 0
     open: int = 0
+    events: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +88,16 @@ class Difference:
     """An audited frame on which the big model says another label than the device.
 
     Attributes:
-        frame_id: the frame.
-        exits: confident frames that could have been audited, up to and with this one.
+        frame_id: the frame; of an event, the one that stands for it.
+        exits: confident frames and events that could have been audited, up to and with this one.
         chance: with which it was drawn.
         captured_at: when it was taken.
-        device: the device's label.
+        device: the device's class, of an event that of the event.
         big: the big model's.
         truth: a person's, None: nobody has looked yet.
         picture: its file below the state folder, where it is kept.
+        event_exits: of `exits`, those of events.
+        is_event: it stands for an event.
     """
 
     frame_id: str
@@ -97,6 +108,8 @@ class Difference:
     big: str
     truth: str | None
     picture: str | None
+    event_exits: int = 0
+    is_event: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,21 +117,21 @@ class Audits:
     """All that is known of the audits of one model.
 
     Attributes:
-        counts: by chance, the rising; rows that have left included.
+        counts: by chance, the rising, frames before events; rows that have left included.
         gone: the counts of rows that have left.
         differences: frames in the table on which the two models differ, in the order in which they were handled.
-        starts: of every `EVERY`th audited frame in the table, how many times `EVERY` that is, and the confident frames
-            that could have been audited up to and with it.
+        starts: of every `EVERY`th audit in the table, how many times `EVERY` that is, and the confident frames and
+            events that could have been audited up to and with it; then, of these, the events.
     """
 
     counts: tuple[AuditCounts, ...]
     gone: tuple[AuditCounts, ...]
     differences: tuple[Difference, ...]
-    starts: tuple[tuple[int, int], ...] = ()
+    starts: tuple[tuple[int, int, int], ...] = ()
 
     @property
     def covered(self) -> tuple[AuditCounts, ...]:
-        """The confident frames that could be audited."""
+        """The confident frames and events that could be audited."""
         return tuple(one for one in self.counts if one.chance > 0)
 
 
@@ -132,42 +145,56 @@ def read_audits(connection: sqlite3.Connection, model: str) -> Audits:
     Raises:
         sqlite3.Error: the file cannot be read.
     """
-    gone = tuple(_counts(row) for row in connection.execute(f"SELECT {_NAMES} FROM audits WHERE model = ?", [model]))
+    sql = f"SELECT {_NAMES} FROM audit_counts WHERE model = ?"
+    gone = tuple(_counts(row) for row in connection.execute(sql, [model]))
     counted = np.fromiter(
         connection.execute(
-            f"SELECT number, coalesce(audit_chance, {OTHERS}) FROM frames WHERE {_COUNTED} AND model = ? "
+            f"SELECT number, coalesce(audit_chance, {OTHERS}), {_EVENT} FROM frames WHERE {_COUNTED} AND model = ? "
             "ORDER BY number",
             [model],
         ),
-        np.dtype([("number", np.int64), ("chance", np.float64)]),
+        np.dtype([("number", np.int64), ("chance", np.float64), ("event", np.bool_)]),
     )
     details = (
-        f"SELECT number, audit_chance, {_ANSWERED}, {OPEN}, {_DIFFERS}, truth, {_DEVICE}, {_BIG}, frame_id, "
+        f"SELECT number, {_EVENT}, audit_chance, {_ANSWERED}, {OPEN}, {_DIFFERS}, truth, {_DEVICE}, {_BIG}, frame_id, "
         "captured_us, utc_offset_s, picture FROM frames WHERE audit AND audit_chance > 0 AND model = ? "
         "AND label IS NOT NULL ORDER BY number"
     )
     audited = connection.execute(details, [model]).fetchall() if len(counted) else []
-    covered = counted["number"][counted["chance"] > 0]
+    covered = counted[counted["chance"] > 0]
     before, drawn = (sum(getattr(one, name) for one in gone if one.chance > 0) for name in ("frames", "drawn"))
-    places = before + np.searchsorted(covered, [number for number, *_ in audited], side="right")
-    there = Counter(counted["chance"].tolist())
-    frames = (AuditCounts(chance, number) for chance, number in there.items())
-    starts = ((number // EVERY, int(place)) for number, place in enumerate(places, drawn + 1) if number % EVERY == 0)
+    events_before = sum(one.frames for one in gone if one.chance > 0 and one.events)
+    rank = np.searchsorted(covered["number"], [number for number, *_ in audited], side="right")
+    exits = (before + rank).tolist()
+    event_exits = (events_before + np.append(0, covered["event"].cumsum())[rank]).tolist()
+    there = Counter(zip(counted["event"].tolist(), counted["chance"].tolist(), strict=True))
+    frames = (AuditCounts(chance, number, events=events) for (events, chance), number in there.items())
+    places = list(zip(audited, exits, event_exits, strict=True))
     return Audits(
         _sum((*gone, *frames, *map(_one, audited))),
         gone,
-        tuple(_difference(row, int(place)) for row, place in zip(audited, places, strict=True) if row[4]),
-        tuple(starts),
+        tuple(_difference(row, *place) for row, *place in places if row[5]),
+        tuple((number // EVERY, *place) for number, (_, *place) in enumerate(places, drawn + 1) if number % EVERY == 0),
     )
 
 
+def take_over_counts(connection: sqlite3.Connection) -> None:
+    """The counts of a table of version 8 or older, which are of frames; within the caller's transaction."""
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'audits'").fetchone():
+        names = _NAMES.replace("events, ", "")
+        connection.execute(f"INSERT OR IGNORE INTO audit_counts ({names}, events) SELECT {names}, 0 FROM audits")
+        connection.execute("DROP TABLE audits")
+
+
 def _counts(row: Sequence[Any]) -> AuditCounts:
-    return AuditCounts(float(row[1]), *map(int, row[2:]))
+    _, events, chance, *numbers = row
+    names = _NAMES.split(", ")[3:]
+    return AuditCounts(float(chance), events=bool(events), **dict(zip(names, map(int, numbers), strict=True)))
 
 
 def _one(row: Sequence[Any]) -> AuditCounts:
     """What one audited frame adds beside itself."""
-    _, chance, answered, waits, differs, truth, device, big = row[:8]
+    _, event, chance, answered, waits, differs, truth, device, big = row[:9]
     known = truth is not None
     return AuditCounts(
         chance,
@@ -180,18 +207,22 @@ def _one(row: Sequence[Any]) -> AuditCounts:
         lost=int(differs and truth == big),
         won=int(differs and truth == device),
         open=int(differs and not known),
+        events=bool(event),
     )
 
 
-def _difference(row: Sequence[Any], place: int) -> Difference:
-    _, chance, *_, truth, device, big, frame_id, us, offset_s, picture = row
-    return Difference(frame_id, place, chance, moment(us, offset_s), device, big or "", truth, picture)
+def _difference(row: Sequence[Any], exits: int, event_exits: int) -> Difference:
+    _, event, chance, *_, truth, device, big, frame_id, us, offset_s, picture = row
+    known = (device, big or "", truth, picture, event_exits, bool(event))
+    return Difference(frame_id, exits, chance, moment(us, offset_s), *known)
 
 
 def _sum(counts: Iterable[AuditCounts]) -> tuple[AuditCounts, ...]:
-    names = [field.name for field in fields(AuditCounts) if field.name != "chance"]
-    total: dict[float, AuditCounts] = {}
+    names = [field.name for field in fields(AuditCounts) if field.name not in ("chance", "events")]
+    total: dict[tuple[bool, float], AuditCounts] = {}
     for one in counts:
-        known = total.get(one.chance, AuditCounts(one.chance))
-        total[one.chance] = AuditCounts(one.chance, *(getattr(known, name) + getattr(one, name) for name in names))
-    return tuple(total[chance] for chance in sorted(total))
+        place = one.events, one.chance
+        known = total.get(place, AuditCounts(one.chance))
+        added = {name: getattr(known, name) + getattr(one, name) for name in names}
+        total[place] = replace(one, **added)
+    return tuple(total[place] for place in sorted(total))

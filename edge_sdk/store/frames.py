@@ -58,6 +58,7 @@ class SpoolItem:
         region: where something moved, in pixels of `image`; None: unknown, or all of it.
         crop: the encoded close-up of what moved, kept beside the picture; it does not travel. Empty: none.
         event_probabilities: `float32 (C,)`, the little model's word on the event; None: it stands for itself alone.
+        note: a remark on the frame, as its record has it; of a frame that was read from its file.
     """
 
     frame_id: str
@@ -70,6 +71,7 @@ class SpoolItem:
     region: Region | None = None
     crop: bytes = b""
     event_probabilities: NDArray[np.float32] | None = None
+    note: str = ""
 
 
 class _Stored(msgspec.Struct, array_like=True, frozen=True):
@@ -100,6 +102,7 @@ class _Stored(msgspec.Struct, array_like=True, frozen=True):
     level: str = ""
     event_probabilities: bytes = b""
     frame_size: tuple[int, int] | None = None
+    event_class: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -179,6 +182,7 @@ def encode_frame(record: FrameRecord, item: SpoolItem, handled_ns: int) -> bytes
         level=answer.level,
         event_probabilities=b"" if item.event_probabilities is None else _as_bytes(item.event_probabilities),
         frame_size=record.frame_size,
+        event_class=record.event_class,
     )
     body = msgspec.msgpack.encode(stored)
     return _HEAD.pack(_MAGIC, len(body), zlib.crc32(body), zlib.crc32(item.image)) + body + item.image
@@ -224,6 +228,7 @@ def decode_frame(content: bytes, frame_id: str) -> StoredFrame:
         None if stored.region is None else Region(*stored.region),
         stored.audit_chance,
         stored.frame_size,
+        stored.event_class,
     )
     item = SpoolItem(
         frame_id,
@@ -236,6 +241,7 @@ def decode_frame(content: bytes, frame_id: str) -> StoredFrame:
         None if stored.sent_region is None else Region(*stored.sent_region),
         stored.crop,
         _as_array(stored.event_probabilities) if stored.event_probabilities else None,
+        stored.note,
     )
     return StoredFrame(record, item if zlib.crc32(image) == image_crc else None, stored.handled_ns)
 

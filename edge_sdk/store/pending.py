@@ -120,11 +120,22 @@ def take_in(connection: sqlite3.Connection, folder: Path, frames: str, damaged: 
         rank = rank_of(item.gain, len(item.image), stored.handled_ns)
         connection.execute(WAIT, first_row(record, State.WAITING, stored.handled_ns, target, size, rank))
         event = _event_of(stored, event_id)
-        change = events.put(event, State.WAITING, stored.handled_ns, ended=False, model=record.model)
+        change = events.put(
+            event,
+            State.WAITING,
+            stored.handled_ns,
+            ended=False,
+            model=record.model,
+            audit=record.audit,
+            audit_chance=record.audit_chance,
+        )
         if row is None:
             connection.execute(change.sql, change.values)
         else:
-            connection.execute("UPDATE events SET best_frame = ? WHERE event_id = ?", (item.frame_id, event_id))
+            stands = (item.frame_id, int(record.audit), record.audit_chance, event_id)
+            connection.execute(
+                "UPDATE events SET best_frame = ?, audit = ?, audit_chance = ? WHERE event_id = ?", stands
+            )
         move(path, folder / target)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from edge_sdk.durable.database import storable
 from edge_sdk.types import Answer, Origin, Reason, Region
 
-VERSION = 8
+VERSION = 9
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS frames (
         number INTEGER PRIMARY KEY,
@@ -32,7 +32,7 @@ SCHEMA = (
         picture TEXT, bytes INTEGER NOT NULL, rank REAL NOT NULL,
         cloud_model TEXT, cloud_label TEXT, cloud_confidence REAL, cloud_top_k TEXT,
         truth TEXT, audit INTEGER NOT NULL, reported INTEGER NOT NULL DEFAULT 0,
-        region TEXT, audit_chance REAL, level TEXT, cloud_level TEXT
+        region TEXT, audit_chance REAL, level TEXT, cloud_level TEXT, event_class TEXT
     )""",
     "CREATE INDEX IF NOT EXISTS frames_captured ON frames (captured_us, number)",
     "CREATE INDEX IF NOT EXISTS frames_pictured ON frames (rank, state) WHERE picture IS NOT NULL",
@@ -49,18 +49,20 @@ SCHEMA = (
         best_frame TEXT NOT NULL, reason TEXT NOT NULL,
         last_label TEXT NOT NULL, last_confidence REAL NOT NULL, origin TEXT NOT NULL,
         revision INTEGER NOT NULL DEFAULT 0, also TEXT NOT NULL DEFAULT '', model TEXT NOT NULL DEFAULT '',
-        handled_ns INTEGER NOT NULL DEFAULT 0, level TEXT NOT NULL DEFAULT '', reported INTEGER
+        handled_ns INTEGER NOT NULL DEFAULT 0, level TEXT NOT NULL DEFAULT '', reported INTEGER,
+        audit INTEGER NOT NULL DEFAULT 0, audit_chance REAL
     ) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS events_began ON events (began_us)",
     "CREATE INDEX IF NOT EXISTS events_unreported ON events (began_us) "
     "WHERE reported IS NULL AND ended = 1 AND state NOT IN ('waiting', 'sent')",
-    # Of frames whose rows have left, what is known of audits (`edge_sdk.store.audits`).
-    """CREATE TABLE IF NOT EXISTS audits (
-        model TEXT NOT NULL, chance REAL NOT NULL,
+    # Of frames whose rows have left, what is known of audits (`edge_sdk.store.audits`); `events`: 1 of those that stand
+    # for an event.
+    """CREATE TABLE IF NOT EXISTS audit_counts (
+        model TEXT NOT NULL, events INTEGER NOT NULL, chance REAL NOT NULL,
         frames INTEGER NOT NULL, drawn INTEGER NOT NULL, answered INTEGER NOT NULL, waiting INTEGER NOT NULL,
         differ INTEGER NOT NULL, labelled INTEGER NOT NULL, wrong INTEGER NOT NULL,
         lost INTEGER NOT NULL, won INTEGER NOT NULL, open INTEGER NOT NULL,
-        PRIMARY KEY (model, chance)
+        PRIMARY KEY (model, events, chance)
     ) WITHOUT ROWID""",
     # Where the elapsed clock goes on from after a restart.
     "CREATE TABLE IF NOT EXISTS clock "
@@ -71,7 +73,7 @@ SCHEMA = (
     "CREATE TABLE IF NOT EXISTS done_files (number INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE)",
 )
 
-ADDED = ("region TEXT", "audit_chance REAL", "level TEXT", "cloud_level TEXT")
+ADDED = ("region TEXT", "audit_chance REAL", "level TEXT", "cloud_level TEXT", "event_class TEXT")
 """Columns of `frames` that version 3 does not have, in their order."""
 EVENTS_ADDED = (
     "revision INTEGER NOT NULL DEFAULT 0",
@@ -80,8 +82,10 @@ EVENTS_ADDED = (
     "handled_ns INTEGER NOT NULL DEFAULT 0",
     "level TEXT NOT NULL DEFAULT ''",
     "reported INTEGER",
+    "audit INTEGER NOT NULL DEFAULT 0",
+    "audit_chance REAL",
 )
-"""Columns of `events` that versions 6 and 7 do not have; version 6 writes no rows there."""
+"""Columns of `events` that versions 6 to 8 do not have; version 6 writes no rows there."""
 
 
 class State(StrEnum):
@@ -107,14 +111,16 @@ SETTLED = f"state NOT IN ('{State.WAITING}', '{State.SENT}')"
 
 _FIRST = (
     'frame_id, state, captured_us, utc_offset_s, handled_ns, source, "trigger", event, model, label, confidence, '
-    "top_k, gain, reason, note, picture, bytes, rank, truth, audit, region, audit_chance, level"
+    "top_k, gain, reason, note, picture, bytes, rank, truth, audit, region, audit_chance, level, event_class"
 )
-INSERT = f"INSERT INTO frames ({_FIRST}) VALUES ({', '.join('?' * 23)}) ON CONFLICT (frame_id) DO NOTHING"
+INSERT = f"INSERT INTO frames ({_FIRST}) VALUES ({', '.join('?' * 24)}) ON CONFLICT (frame_id) DO NOTHING"
 """`first_row`: the device's final word on a frame."""
 WAIT = (
     f"{INSERT.removesuffix('NOTHING')}UPDATE SET state = excluded.state, handled_ns = excluded.handled_ns, "
     "reason = excluded.reason, picture = excluded.picture, bytes = excluded.bytes, rank = excluded.rank, reported = 0, "
-    "gain = excluded.gain "
+    "gain = excluded.gain, audit = max(audit, excluded.audit), "
+    "audit_chance = coalesce(excluded.audit_chance, audit_chance), "
+    "event_class = coalesce(excluded.event_class, event_class) "
     f"WHERE state <> '{State.ANSWERED}'"
 )
 """`first_row`: the device's word on a frame that waits; one that was lost may be put again, and one whose event's
@@ -128,6 +134,8 @@ FINISH = (
     f"UPDATE frames SET state = ?, reason = ?, note = iif(? = '', note, ?), picture = ?, rank = ? "
     f"WHERE frame_id = ? AND {OPEN}"
 )
+STANDS = "UPDATE frames SET audit = ?, audit_chance = ?, event_class = ? WHERE frame_id = ?"
+"""A frame that does not travel stands for its event, which is decided."""
 LABEL = "UPDATE frames SET truth = ? WHERE frame_id = ?"
 RERANK = f"UPDATE frames SET state = '{State.SENT}', rank = ? WHERE frame_id = ? AND {OPEN}"
 TRIED = "INSERT INTO tries VALUES (?, ?) ON CONFLICT (frame_id) DO UPDATE SET spent = excluded.spent"
@@ -174,6 +182,8 @@ class FrameRecord:
         region: the part of the frame that the little model looked at, in the full frame's pixels; None: the whole.
         audit_chance: probability with which this frame, a confident one, was to be sent for an audit; None: none was.
         frame_size: width and height of the full frame, pixels; it is stored with a region, and not without.
+        event_class: of a frame that stands for an event which was answered as a whole, the device's likeliest class of
+            that; `audit` and `audit_chance` are then of the event. None: the frame stands for itself.
     """
 
     answer: Answer
@@ -188,6 +198,7 @@ class FrameRecord:
     region: Region | None = None
     audit_chance: float | None = None
     frame_size: tuple[int, int] | None = None
+    event_class: str | None = None
 
     @property
     def likeliest(self) -> str | None:
@@ -220,6 +231,7 @@ class JournalEntry:
         region: as in `FrameRecord`.
         audit_chance: as in `FrameRecord`.
         frame_size: as in `FrameRecord`.
+        event_class: as in `FrameRecord`.
     """
 
     answer: Answer
@@ -242,6 +254,7 @@ class JournalEntry:
     region: Region | None = None
     audit_chance: float | None = None
     frame_size: tuple[int, int] | None = None
+    event_class: str | None = None
 
     @property
     def likeliest(self) -> str | None:
@@ -278,6 +291,7 @@ def first_row(
         region_text(record.region, record.frame_size),
         record.audit_chance,
         answer.level or None,
+        record.event_class,
     )
 
 
@@ -293,10 +307,10 @@ def entry_of(row: tuple[Any, ...]) -> JournalEntry:
 
 def _whole_entry(row: tuple[Any, ...]) -> JournalEntry:
     frame_id, state, us, offset_s, _, source, trigger, event, model, label, confidence, top_k, gain = row[:13]
-    reason, note, picture, size, _, truth, audit, region, audit_chance, level = row[13:23]
-    cloud_model, cloud_label, cloud_confidence, cloud_top_k, reported, cloud_level = row[23:29]
+    reason, note, picture, size, _, truth, audit, region, audit_chance, level, event_class = row[13:24]
+    cloud_model, cloud_label, cloud_confidence, cloud_top_k, reported, cloud_level = row[24:30]
     captured_at = moment(us, offset_s)
-    known, said = (frame_id, captured_at, source), State(state)
+    known, said = (str(frame_id), captured_at, source), State(state)
     final = said not in (State.WAITING, State.SENT)
     cloud = None
     if said is State.ANSWERED:
@@ -324,6 +338,7 @@ def _whole_entry(row: tuple[Any, ...]) -> JournalEntry:
         region=_region(region),
         frame_size=_frame_size(region),
         audit_chance=audit_chance,
+        event_class=event_class,
     )
 
 

@@ -28,6 +28,7 @@ from edge_sdk.durable.forks import Owner
 from edge_sdk.durable.lock import FolderLock
 from edge_sdk.errors import StorageError
 from edge_sdk.store.archive import Archive
+from edge_sdk.store.audits import take_over_counts
 from edge_sdk.store.done_files import DoneFiles
 from edge_sdk.store.frames import SpoolItem
 from edge_sdk.store.journal import Journal
@@ -147,6 +148,7 @@ class Store:
 
     def _settle(self, connection: sqlite3.Connection, folder: Path, labels: tuple[str, ...]) -> None:
         take_over(connection, folder, labels, self._table.now_ns())
+        take_over_counts(connection)
         agree(connection, folder)
 
     def __enter__(self) -> Self:

@@ -4,51 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
-from edge_sdk.store.schema import COLUMNS, SETTLED, JournalEntry, entry_of, moment
+from edge_sdk.store.events import COLUMNS as EVENT_COLUMNS
+from edge_sdk.store.events import EventEntry
+from edge_sdk.store.events import entry_of as event_of
+from edge_sdk.store.schema import COLUMNS, SETTLED, JournalEntry, entry_of
 from edge_sdk.store.table import Change, FrameTable
-from edge_sdk.types import Origin, Reason
+from edge_sdk.types import is_frame_id
 
 _NEWEST = (
     f"SELECT number, handled_ns, {COLUMNS} FROM frames WHERE reported = 0 AND {SETTLED} ORDER BY number DESC LIMIT ?"
 )
 _MARK = f"UPDATE frames SET reported = 1 WHERE number IN (SELECT value FROM json_each(?)) AND {SETTLED}"
 _EVENTS = "reported IS NULL AND ended = 1"
-_NEWEST_EVENTS = (
-    "SELECT event_id, source, began_us, ended_us, utc_offset_s, frames, last_label, last_confidence, origin, reason "
-    f"FROM events WHERE {_EVENTS} AND {SETTLED} ORDER BY began_us DESC LIMIT ?"
-)
+_NEWEST_EVENTS = f"SELECT {EVENT_COLUMNS} FROM events WHERE {_EVENTS} AND {SETTLED} ORDER BY began_us DESC LIMIT ?"
 _MARK_EVENTS = "UPDATE events SET reported = 1 WHERE event_id IN (SELECT value FROM json_each(?))"
-
-
-@dataclass(frozen=True, slots=True)
-class EventRow:
-    """An event that has ended, with its last word.
-
-    Attributes:
-        event_id: the id of its first frame.
-        source: its camera.
-        began_at: when its first frame was taken, with a time zone.
-        ended_at: when its last frame was taken.
-        frames: how many it has.
-        label: the last word; "": there is none.
-        confidence: of that, in [0, 1].
-        origin: who says so.
-        reason: why; None: one that this version does not know.
-    """
-
-    event_id: str
-    source: str
-    began_at: datetime
-    ended_at: datetime
-    frames: int
-    label: str
-    confidence: float
-    origin: Origin
-    reason: Reason | None
+_MARK_NAMELESS = (
+    f"UPDATE events SET reported = 1 WHERE {_EVENTS} AND {SETTLED} AND "
+    "(typeof(event_id) <> 'text' OR length(event_id) <> 32 OR event_id GLOB '*[^0-9a-f]*')"
+)
 
 
 class Unreported:
@@ -75,13 +49,19 @@ class Unreported:
         found = self._table.read(_NEWEST, [limit])
         return [(row[0], entry_of(row[2:])) for row in found if row[1] >= since_ns]
 
-    def newest_events(self, limit: int) -> list[EventRow]:
-        """The latest events, the newest first; at most `limit`. Damaged rows are left out.
+    def newest_events(self, limit: int) -> list[EventEntry]:
+        """The latest events, the newest first; at most `limit`. Damaged rows are left out, and count as reported.
 
         Raises:
             StorageError: the file cannot be read.
         """
-        return [found for row in self._table.read(_NEWEST_EVENTS, [limit]) if (found := _event(row)) is not None]
+        rows = self._table.read(_NEWEST_EVENTS, [limit])
+        sound = [found for row in rows if (found := event_of(row)) is not None and is_frame_id(found.event.event_id)]
+        if len(sound) < len(rows):
+            known = {one.event.event_id for one in sound}
+            self.mark_events(str(row[0]) for row in rows if row[0] not in known)
+            self._table.change(Change(_MARK_NAMELESS, ()))  # what is left of such an id does not find its row
+        return sound
 
     def mark_events(self, ids: Iterable[str]) -> None:
         """The server has these events."""
@@ -92,21 +72,3 @@ class Unreported:
         """The server has these rows. It is on the disk with the next group of changes: a crash reports them again."""
         if given := list(numbers):
             self._table.change(Change(_MARK, (json.dumps(given),)))
-
-
-def _event(row: tuple[Any, ...]) -> EventRow | None:
-    event_id, source, began_us, ended_us, offset_s, frames, label, confidence, origin, reason = row
-    try:
-        return EventRow(
-            str(event_id),
-            str(source),
-            moment(began_us, offset_s),
-            moment(ended_us, offset_s),
-            max(0, int(frames)),
-            str(label),
-            float(confidence),
-            Origin(origin),
-            Reason(reason) if reason in tuple(Reason) else None,
-        )
-    except (ValueError, TypeError, OverflowError):
-        return None

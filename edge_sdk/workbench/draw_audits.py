@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from edge_sdk.model.betting import bounds
-from edge_sdk.model.evidence import DELTA, log_e_values
+from edge_sdk.model.evidence import DELTA, evidence_path, weigh
 from edge_sdk.model.policy import Policy
-from edge_sdk.store.audits import EVERY, Audits
+from edge_sdk.store.audits import Audits
 from edge_sdk.workbench.draw import CORAL, GREY, LETTERS, NAVY, TEAL, headed_figure, save_figure
 
 _PLACES = 60
@@ -36,10 +36,10 @@ def draw_audits(path: Path, audits: Audits, policy: Policy, title: str) -> None:
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
     for axis in (above, below):
         axis.spines[["top", "right"]].set_visible(False)
+    evidence = weigh(audits, policy)
     chances = np.array(sorted({one.chance for one in audits.covered}) or [1.0])
-    exits = sum(one.frames for one in audits.covered)
-    gone = {one.chance: one.differ for one in audits.gone}
-    before = np.array([gone.get(float(chance), 0) for chance in chances], np.int64)
+    exits = evidence.exits
+    before = np.array([sum(one.differ for one in audits.gone if one.chance == chance) for chance in chances], np.int64)
     bands = np.searchsorted(chances, [one.chance for one in audits.differences])
     units = np.array([one.exits for one in audits.differences], np.int64)
     first = max(1, sum(one.frames for one in audits.gone if one.chance > 0))
@@ -57,16 +57,12 @@ def draw_audits(path: Path, audits: Audits, policy: Policy, title: str) -> None:
     top = max(4 * shares[-1], 2.0)
     below.set_ylabel("evidence against\nthe promise")
     below.set_xlabel("exits that could be audited")
-    if policy.agreement is not None:
-        promised = policy.agreement.at_most
+    if (promised := evidence.promised) is not None:
         top = max(top, 300 * promised)
         above.axhline(100 * promised, color=NAVY, linestyle=":", label="promised at most")
-        given_up = sum(one.drawn for one in audits.gone if one.chance > 0) // EVERY
-        path_of = log_e_values(
-            units, bands, chances, promised, starts=audits.starts, before=before, until=exits, given_up=given_up
-        )
-        at = np.append(units, exits)
-        below.plot(at, np.exp(np.clip(path_of, math.log(1e-3), 700)), color=CORAL, drawstyle="steps-post")
+        path_of = evidence_path(audits, policy)
+        at = [*(one.exits for one in path_of.differences), exits]
+        below.plot(at, np.exp(np.clip(path_of.log_e, math.log(1e-3), 700)), color=CORAL, drawstyle="steps-post")
         below.axhline(1 / DELTA, color=GREY, linestyle="--", label="alarm")
         below.set_yscale("log")
         below.legend(fontsize=8, frameon=False)

@@ -5,19 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 from itertools import product
 
-import numpy as np
+import msgspec
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_parts import NOON
 
 from edge_sdk.model.agreement import Agreement
-from edge_sdk.model.betting import BETS, LOG_SHARES
-from edge_sdk.model.evidence import log_e_values, stratified, weigh
-from edge_sdk.model.policy import Policy
-from edge_sdk.store.audits import EVERY, OTHERS, AuditCounts, Audits, Difference
+from edge_sdk.model.evidence import stratified, weigh
+from edge_sdk.model.policy import EventRule, Policy
+from edge_sdk.store.audits import OTHERS, AuditCounts, Audits, Difference
 
-CHANCES = np.array([0.3, 0.6])
 PROMISE = Policy(
     agreement=Agreement(edges=(), exits=(1000,), differ=(5,), at_most=0.01), calibration={"promised_loss": 0.005}
 )
@@ -116,43 +114,46 @@ def test_people_say_what_is_lost() -> None:
     assert weigh(Audits((AuditCounts(0.5, 10, 5, 5, differ=2, open=2),), (), ()), PROMISE).loss is None
 
 
-def played(exits: list[tuple[int, bool, bool]], share: float) -> float:
-    """The evidence by tests that begin one after another, frame by frame: chance, drawn, differs."""
-    capitals = {0: np.exp(LOG_SHARES) * (share * BETS < 1)}
-    weights, audits = {0: 0.5}, 0
-    for band, drawn, differs in exits:
-        for capital in capitals.values():
-            capital *= np.maximum(0.0, 1 + BETS * (drawn * differs / CHANCES[band] - share))
-        audits += drawn
-        if drawn and audits % EVERY == 0:
-            number = audits // EVERY
-            capitals[number] = np.exp(LOG_SHARES) * (share * BETS < 1)
-            weights[number] = 0.5 / (number * (number + 1))
-    return (
-        sum(weights[number] * float(capital.sum()) for number, capital in capitals.items()) + 1 - sum(weights.values())
+BOTH = msgspec.structs.replace(
+    PROMISE,
+    events=EventRule(agreement=Agreement(edges=(), exits=(500,), differ=(20,), at_most=0.06)),
+    calibration={"promised_loss": 0.005, "event_promised_loss": 0.02},
+)
+
+
+def mixed(of_frames: int, of_events: int) -> Audits:
+    """200 exits that are frames, then 800 that are events, one in ten audited, and so many that differ."""
+    counts = (
+        AuditCounts(0.1, 200, 20, 20, differ=of_frames, open=of_frames),
+        AuditCounts(OTHERS, 50, events=True),
+        AuditCounts(0.1, 800, 80, 80, differ=of_events, open=of_events, events=True),
     )
+    found = [
+        Difference(f"{n:032x}", 10 * (n + 1), 0.1, NOON + timedelta(minutes=n), "fox", "deer", None, None)
+        for n in range(of_frames)
+    ] + [
+        Difference(f"{n:032x}", 210 + 10 * n, 0.1, NOON, "fox", "deer", None, None, 10 + 10 * n, True)
+        for n in range(of_events)
+    ]
+    return Audits(counts, (), tuple(found))
 
 
-@settings(deadline=None, max_examples=15)
-@given(st.integers(0, 2**32 - 1), st.floats(0.005, 0.3))
-@example(401607, 0.25)  # a test begins at a frame that differs
-def test_the_evidence_is_that_of_tests_played_frame_by_frame(seed: int, share: float) -> None:
-    rng = np.random.default_rng(seed)
-    exits = [(int(rng.integers(2)), bool(rng.random() < 0.6), bool(rng.random() < 0.05)) for _ in range(400)]
-    found = [(place, band) for place, (band, drawn, differs) in enumerate(exits, 1) if drawn and differs]
-    places, bands = np.array(found, np.int64).reshape(-1, 2).T
-    drawn_at = [place for place, (_, drawn, _) in enumerate(exits, 1) if drawn]
-    starts = [(number, drawn_at[number * EVERY - 1]) for number in range(1, len(drawn_at) // EVERY + 1)]
-    path = log_e_values(places, bands, CHANCES, share, starts=starts, until=len(exits))
-    assert np.exp(path[-1]) == pytest.approx(played(exits, share), rel=1e-6)
-    for row in range(0, len(places), 7):
-        assert np.exp(path[row]) == pytest.approx(played(exits[: places[row]], share), rel=1e-6)
+def test_frames_and_events_count_one_each_and_have_promises_of_their_own() -> None:
+    evidence = weigh(mixed(0, 4), BOTH)
+    assert (evidence.exits, evidence.events, evidence.drawn, evidence.unpromised) == (1000, 800, 100, 0)
+    assert evidence.exit_share == pytest.approx(1000 / 1050)
+    assert evidence.differs is not None and evidence.differs.share == pytest.approx(0.8 * 4 / 80)
+    assert evidence.promised == pytest.approx(0.2 * 0.01 + 0.8 * 0.06) and evidence.promised_loss == 0.02
+    assert not evidence.broken and "1000 exits (800 of them events)" in evidence.sentence()
+    few = weigh(mixed(0, 14), BOTH)  # 17.5% of the events, as against 6%
+    assert few.broken and weigh(mixed(14, 0), BOTH).broken
 
 
-def test_of_rows_that_left_the_tests_that_began_there_are_given_up() -> None:
-    none, chances = np.zeros(0, np.int64), np.array([0.1])
-    nothing = np.exp(log_e_values(none, none, chances, 0.01, until=0))
-    assert nothing[-1] == pytest.approx(1.0, rel=0.02)  # bets that the share does not allow are given up
-    assert np.exp(log_e_values(none, none, chances, 0.01, until=0, given_up=3))[-1] == pytest.approx(
-        1 - 0.5 * 3 / 4, rel=0.02
-    )
+def test_exits_of_which_nothing_is_promised_do_not_play() -> None:
+    evidence = weigh(mixed(0, 14), PROMISE)
+    assert not evidence.broken and evidence.promised == 0.01 and evidence.unpromised == 800
+    assert "at most 1.00% was promised of 200 exits, and nothing of the others" in evidence.sentence()
+    events_alone = msgspec.structs.replace(BOTH, agreement=None)
+    assert weigh(mixed(14, 0), events_alone).unpromised == 200 and not weigh(mixed(14, 0), events_alone).broken
+    assert weigh(mixed(0, 14), events_alone).broken
+    assert "promises nothing" in weigh(mixed(1, 1), Policy()).sentence()

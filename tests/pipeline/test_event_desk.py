@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from event_parts import (
     classifier,
     files,
     frame,
+    killed,
     says_fox,
     with_rule,
 )
@@ -270,12 +270,6 @@ def test_a_stricter_rule_holds_for_the_picture_of_an_event_that_is_open(tmp_path
     assert event.reason is Reason.PRIVATE and not files(tmp_path, "frames")
 
 
-def test_audits_of_events_are_not_drawn_and_the_log_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with classifier(tmp_path, preferences=Preferences(audit=1.0)) as edge:
-        edge.classify(frame(SURE))
-    assert edge.lifetime_usage.offloads == 0 and "no audits are drawn" in caplog.text
-
-
 def test_the_rules_temperature_is_that_of_the_mean(tmp_path: Path) -> None:
     with classifier(tmp_path, with_rule(temperature=0.5, threshold=0.45, best=1)) as edge:
         edge.classify(frame(UNSURE))
@@ -296,13 +290,6 @@ def test_an_archive_of_all_frames_has_the_frame_that_travelled_once(tmp_path: Pa
         assert kept == {entry.answer.frame_id for entry in edge.journal.query()}
         sizes = [path.stat().st_size for path in (tmp_path / "state" / "archive").iterdir()]
         assert store.archive.size_bytes == sum(sizes)
-
-
-def killed(folder: Path) -> Path:
-    """A copy of the state as a kill at this moment would leave it."""
-    copy = folder / "killed"
-    shutil.copytree(folder / "state", copy / "state", ignore=shutil.ignore_patterns("*-shm"))
-    return copy
 
 
 @pytest.mark.parametrize("flushed", [False, True])

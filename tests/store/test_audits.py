@@ -10,7 +10,8 @@ import pytest
 from store_parts import cloud, record
 
 from edge_sdk.store import schema
-from edge_sdk.store.audits import OTHERS, AuditCounts, read_audits
+from edge_sdk.store.audits import OTHERS, AuditCounts, read_audits, take_over_counts
+from edge_sdk.store.events import stands_for
 from edge_sdk.store.limits import RowLimits
 from edge_sdk.store.schema import State, first_row
 from edge_sdk.types import Reason
@@ -106,6 +107,80 @@ def test_a_table_without_audits_counts_nothing(table: sqlite3.Connection) -> Non
 def test_every_fiftieth_audit_is_told_over_rows_that_left(table: sqlite3.Connection) -> None:
     for number in range(240):
         put(table, number, 0.5, audit=number % 2 == 0, big="fox" if number % 2 == 0 else "")
-    assert read_audits(table, MODEL).starts == ((1, 99), (2, 199))
+    assert read_audits(table, MODEL).starts == ((1, 99, 0), (2, 199, 0))
     RowLimits(max_rows=120).enforce(table, 0)
-    assert read_audits(table, MODEL).starts == ((2, 199),)
+    assert read_audits(table, MODEL).starts == ((2, 199, 0),)
+
+
+def put_event(
+    table: sqlite3.Connection,
+    number: int,
+    chance: float | None,
+    *,
+    audit: bool = False,
+    big: str = "",
+    says: str = "deer",
+) -> None:
+    """Two frames of an event that was answered as a whole; the device says `says` of it, and a fox of each frame."""
+    for frame in range(2):
+        said = replace(record(f"{number + frame:032x}", "fox", final=True), model=MODEL)
+        said = replace(said, answer=replace(said.answer, reason=Reason.EVENT))
+        table.execute(schema.INSERT, first_row(said, State.FINAL, number + frame))
+    if not audit:
+        stands = stands_for(said.answer.frame_id, says, audit_chance=chance)
+        table.execute(stands.sql, stands.values)
+        return
+    travels = replace(said, answer=replace(said.answer, reason=Reason.AUDIT, final=False), audit=True)
+    travels = replace(travels, audit_chance=chance, event_class=says)
+    table.execute(schema.WAIT, first_row(travels, State.WAITING, number + 1))
+    if big:
+        values = ("mixed", 0.9, f'[["{big}", 0.9]]', "big", "", None, 0.0, said.answer.frame_id)
+        table.execute(schema.ANSWER, values)
+
+
+def fill_with_events(table: sqlite3.Connection) -> None:
+    put(table, 1, 0.5, audit=True, big="deer")
+    put_event(table, 2, 0.5)
+    put_event(table, 4, 0.5, audit=True, big="deer")
+    put_event(table, 6, None)
+    put_event(table, 8, 0.5, audit=True, big="fox")
+    put_event(table, 10, 0.0)
+    put(table, 12, 0.5, audit=True, big="deer")
+
+
+def test_an_event_counts_once_by_what_the_device_says_of_it(table: sqlite3.Connection) -> None:
+    fill_with_events(table)
+    found = read_audits(table, MODEL)
+    assert found.counts == (
+        AuditCounts(0.5, 2, 2, 2, differ=2, open=2),
+        AuditCounts(OTHERS, 1, events=True),
+        AuditCounts(0.0, 1, events=True),
+        AuditCounts(0.5, 3, 2, 2, differ=1, open=1, events=True),
+    )
+    assert [(one.exits, one.event_exits, one.is_event, one.device, one.big) for one in found.differences] == [
+        (1, 0, False, "fox", "deer"),
+        (4, 3, True, "deer", "fox"),
+        (5, 3, False, "fox", "deer"),
+    ]
+
+
+def test_counts_of_events_that_leave_stay_apart_from_those_of_frames(table: sqlite3.Connection) -> None:
+    fill_with_events(table)
+    before = read_audits(table, MODEL)
+    for rows in (8, 3, 1):
+        RowLimits(max_rows=rows).enforce(table, 0)
+        after = read_audits(table, MODEL)
+        assert after.counts == before.counts
+        left = {one.frame_id for one in after.differences}
+        assert after.differences == tuple(one for one in before.differences if one.frame_id in left)
+    assert {one.events for one in after.gone} == {False, True}
+
+
+def test_counts_of_an_older_version_are_of_frames(table: sqlite3.Connection) -> None:
+    names = "frames, drawn, answered, waiting, differ, labelled, wrong, lost, won, open"
+    columns = ", ".join(f"{name} INTEGER NOT NULL" for name in names.split(", "))
+    table.execute(f"CREATE TABLE audits (model TEXT, chance REAL, {columns}, PRIMARY KEY (model, chance))")
+    table.execute("INSERT INTO audits VALUES (?, 0.5, 9, 4, 3, 1, 2, 0, 0, 0, 0, 2)", [MODEL])
+    for _ in range(2):
+        take_over_counts(table)
+        assert read_audits(table, MODEL).counts == (AuditCounts(0.5, 9, 4, 3, 1, differ=2, open=2),)

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from store_parts import NOON, cloud, device, item, record
 
 from edge_sdk.store.events import put
@@ -75,16 +78,31 @@ def test_events_are_reported_once_when_they_have_ended_and_have_their_last_word(
     with Store(tmp_path) as store:
         store._table.change(event(1), event(2), event(3, ended=False), event(4, state=State.WAITING))
         found = store.unreported.newest_events(10)
-        assert [row.event_id[-1] for row in found] == ["2", "1"]
-        row = found[1]
+        assert [row.event.event_id[-1] for row in found] == ["2", "1"]
+        row = found[1].event
         assert (row.source, row.frames, row.label, row.confidence) == ("cam", 3, "fox", 0.75)
         assert (row.began_at, row.ended_at) == (NOON + timedelta(minutes=1), NOON + timedelta(minutes=1, seconds=9))
         assert len(store.unreported.newest_events(1)) == 1
         store.unreported.mark_events([row.event_id])
         store._table.change(event(3), event(4))
-        assert [row.event_id[-1] for row in store.unreported.newest_events(10)] == ["4", "3", "2"]
+        assert [row.event.event_id[-1] for row in store.unreported.newest_events(10)] == ["4", "3", "2"]
     with Store(tmp_path) as store:
         assert len(store.unreported.newest_events(10)) == 3
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("event_id", "'e1'"), ("event_id", "x'ff00'"), ("began_us", "'x{'"), ("reason", "'moon'")]
+)
+def test_a_damaged_event_is_left_out_and_counts_as_reported(tmp_path: Path, column: str, value: str) -> None:
+    with Store(tmp_path) as store:
+        store._table.change(event(1), event(2))
+    with closing(sqlite3.connect(tmp_path / "state.db")) as connection:
+        connection.execute(f"UPDATE events SET {column} = {value} WHERE event_id = '{2:032x}'")
+        connection.commit()
+    with Store(tmp_path) as store:
+        assert [row.event.event_id[-1] for row in store.unreported.newest_events(10)] == ["1"]
+        assert store._table.read("SELECT count(*) FROM events WHERE reported = 1") == [(1,)]
+        assert [row.event.event_id[-1] for row in store.unreported.newest_events(1)] == ["1"]
 
 
 def test_the_question_is_answered_by_the_index(tmp_path: Path) -> None:

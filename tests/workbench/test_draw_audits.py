@@ -21,7 +21,7 @@ def test_a_drawing_is_made_of_any_evidence(tmp_path: Path, policy: Policy) -> No
     found = tuple(Difference(str(n), 50 + 20 * n, 0.1, moment, "fox", "deer", None, None) for n in range(1, 31))
     gone = (AuditCounts(0.05, 50, 5, 5, differ=1),)
     counts = (*gone, AuditCounts(0.1, 900, 90, 90, differ=30))
-    for number, audits in enumerate((Audits(counts, gone, found, ((1, 400),)), Audits((), (), ()))):
+    for number, audits in enumerate((Audits(counts, gone, found, ((1, 400, 0),)), Audits((), (), ()))):
         path = tmp_path / f"{number}.png"
         draw_audits(path, audits, policy, "audits")
         assert path.read_bytes()[:4] == b"\x89PNG"
