@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 import cv2
@@ -22,6 +23,8 @@ _WINDOW = 9
 _CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
 # After a long gap the newest picture, with whatever stands in it, must not become the background all at once.
 _LONGEST_STEP_S = 5.0
+_BEFORE_S = 10.0
+_MOST_BEFORE = 64
 
 
 class GateReason(StrEnum):
@@ -31,6 +34,8 @@ class GateReason(StrEnum):
     """The background is not known yet: the first frames, and those after a change of scene."""
     MOTION = "motion"
     """Something is there that is not the background."""
+    BEFORE = "before motion"
+    """Something was there a moment later: the frame was refused, kept, and let through after all."""
     HOLD = "hold"
     """Something was there a moment ago."""
     HEARTBEAT = "heartbeat"
@@ -59,6 +64,9 @@ class MotionSettings:
         absorb_s: what stays becomes background with this time constant.
         learn_frames: number of frames that are let through before the background is trusted.
         hold_frames: number of frames after motion that are let through too.
+        hold_s: seconds after motion for which frames are let through too, however many.
+        before_frames: number of refused frames that are kept in memory: those of the 10 s before motion are let through
+            with it, and belong to its event. Each occupies a full picture.
         heartbeat_s: longest time without a frame that is let through, seconds.
         photos: compare photos too (`Frame.still`), as for a series taken at fixed times. False: all are let through.
         bursts: find regions in the photos that are let through, by those of the camera's last triggers
@@ -74,6 +82,8 @@ class MotionSettings:
     absorb_s: float = 60.0
     learn_frames: int = 5
     hold_frames: int = 2
+    hold_s: float = 0.0
+    before_frames: int = 0
     heartbeat_s: float = 30.0
     photos: bool = False
     bursts: bool = True
@@ -82,9 +92,13 @@ class MotionSettings:
         for name in ("min_step", "noise_factor", "min_area", "background_s", "absorb_s", "heartbeat_s"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"expected MotionSettings.{name} above 0; got {getattr(self, name)!r}")
-        for name in ("learn_frames", "hold_frames"):
-            if getattr(self, name) < 0:
+        for name in ("learn_frames", "hold_frames", "hold_s", "before_frames"):
+            if not getattr(self, name) >= 0:
                 raise ConfigError(f"expected MotionSettings.{name} of at least 0; got {getattr(self, name)!r}")
+        if self.before_frames > _MOST_BEFORE:
+            raise ConfigError(
+                f"expected MotionSettings.before_frames of at most {_MOST_BEFORE}; got {self.before_frames!r}"
+            )
         if self.min_area >= 1 or not 0 < self.scene_area <= 1 or self.side < 32:
             raise ConfigError(
                 "expected MotionSettings with min_area below 1, scene_area above 0 and at most 1, side at least 32; "
@@ -140,6 +154,8 @@ class MotionGate:
         self._seen = 0
         self._hold = 0
         self._held: tuple[Region, ...] = ()
+        self._hold_until = datetime.min.replace(tzinfo=UTC)
+        self._refused = deque[Frame](maxlen=self._settings.before_frames)
         self._before: datetime | None = None
         self._admitted_at = datetime.min.replace(tzinfo=UTC)
         self._last: GateResult | None = None
@@ -163,7 +179,24 @@ class MotionGate:
         self._before = frame.captured_at
         if result.admitted:
             self._admitted_at = frame.captured_at
+            if result.reason is not GateReason.MOTION:
+                self._refused.clear()
+        else:
+            self._refused.append(frame)
         return result.admitted
+
+    def take_before(self, frame: Frame) -> tuple[Frame, ...]:
+        """The frames of the moments before motion, the oldest first (`before_frames`); each is given once.
+
+        Args:
+            frame: the latest, which was admitted. Frames of another source or more than 10 s before it do not count.
+        """
+        refused = tuple(self._refused)
+        self._refused.clear()
+        earliest = frame.captured_at - timedelta(seconds=_BEFORE_S)
+        return tuple(
+            one for one in refused if one.source == frame.source and earliest <= one.captured_at < frame.captured_at
+        )
 
     def _judge(self, frame: Frame) -> GateResult:
         settings = self._settings
@@ -182,12 +215,13 @@ class MotionGate:
             return GateResult(True, GateReason.LEARNING, changed)
         if clustered >= settings.min_area:
             self._hold = settings.hold_frames
+            self._hold_until = frame.captured_at + timedelta(seconds=settings.hold_s)
             width, height = frame.size
             regions = find_regions(self._moved, self._grown, width, height, settings.min_area * small.size)
             self._held = tuple(replace(region, held=True) for region in regions)
             return GateResult(True, GateReason.MOTION, changed, regions)
-        if self._hold > 0:
-            self._hold -= 1
+        if self._hold > 0 or frame.captured_at < self._hold_until:
+            self._hold = max(0, self._hold - 1)
             return GateResult(True, GateReason.HOLD, changed, self._held if step_s <= _LONGEST_STEP_S else ())
         if (frame.captured_at - self._admitted_at).total_seconds() >= settings.heartbeat_s:
             return GateResult(True, GateReason.HEARTBEAT, changed)
@@ -198,6 +232,7 @@ class MotionGate:
         self._shape = shape
         self._seen = self._hold = 0
         self._held = ()
+        self._hold_until = datetime.min.replace(tzinfo=UTC)
         self._background = small.astype(np.float32)
         self._noise = np.full(small.shape, _FIRST_NOISE, np.float32)
         self._least = np.full(small.shape, self._settings.min_step, np.float32)

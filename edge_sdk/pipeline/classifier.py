@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from edge_sdk.archive_rule import ArchiveRule
 from edge_sdk.camera.detector import Detector
 from edge_sdk.camera.files import camera_of
-from edge_sdk.camera.gate import MotionGate
+from edge_sdk.camera.gate import GateReason, MotionGate
 from edge_sdk.config import PowerModel, RemoteSettings, ReportSettings, StorageSettings, UplinkSettings
 from edge_sdk.durable.clock import Clock, SystemClock
 from edge_sdk.durable.forks import Owner
@@ -253,6 +253,9 @@ class EdgeClassifier(Status):
             if self._parts.throttle.passes_over(last.reason if last else None):
                 self._walk.passed_over(frame)
                 continue
+            for earlier in gate.take_before(frame) if gate is not None else ():
+                if not self._parts.throttle.passes_over(GateReason.BEFORE):
+                    yield earlier, self._walk.answer(earlier, str(GateReason.BEFORE))
             if last is not None and last.regions:
                 frame = replace(frame, regions=last.regions)
             yield frame, self._walk.answer(frame, str(last.reason) if last else "")

@@ -2,8 +2,8 @@
 
 In this order:
 
-1. From 70% of a budget on, frames without motion of their own (the gate's heartbeat, and what it lets through after
-   motion has ended) are passed over, of the frames that would be looked at twice (`View.BOTH`) only the region is
+1. From 70% of a budget on, frames without motion of their own (the gate's heartbeat, and what it lets through before
+   motion and after it) are passed over, of the frames that would be looked at twice (`View.BOTH`) only the region is
    looked at, and a detector is not asked.
 2. From 85% on, every second of the rest too.
 3. From 95% on, three of four.
@@ -28,7 +28,7 @@ from edge_sdk.model.little import LittleModel
 from edge_sdk.types import MOST_REGIONS, Image, Prediction, Region, View, check_pixels
 
 _STILL_FROM, _HALF_FROM, _QUARTER_FROM = 0.70, 0.85, 0.95
-_IDLE = (GateReason.HEARTBEAT, GateReason.HOLD)
+_IDLE = (GateReason.HEARTBEAT, GateReason.HOLD, GateReason.BEFORE)
 _OWN = (Resource.COMPUTE, Resource.ENERGY)
 _FIRST_RUN_S = 0.02
 _FOLLOW = 1 / 16

@@ -282,3 +282,49 @@ def test_photos_are_let_through_unless_they_are_to_be_compared() -> None:
     admitted = sum(strict.admits(photo) for photo in photos)
     assert admitted < 10
     assert (strict.seen, strict.passed_over) == (20, 20 - admitted)
+
+
+def test_frames_of_before_motion_are_kept_and_given_once() -> None:
+    scene, gate = Scene(), MotionGate(MotionSettings(before_frames=3))
+    settled(scene, gate)
+    quiet = [scene.frame() for _ in range(5)]
+    assert set(reasons(gate, quiet)) == {GateReason.STILL}
+    moved = scene.frame(box=(100, 60, 80))
+    assert gate.admits(moved)
+    assert [one.frame_id for one in gate.take_before(moved)] == [one.frame_id for one in quiet[-3:]]
+    assert gate.take_before(moved) == ()
+
+
+def test_frames_of_long_before_or_of_another_source_do_not_count() -> None:
+    scene, gate = Scene(), MotionGate(MotionSettings(before_frames=3))
+    settled(scene, gate)
+    for frame in (scene.frame(), replace(scene.frame(step_s=15.0), source="another"), scene.frame()):
+        gate.admits(frame)
+    last = scene.frame(box=(100, 60, 80))
+    assert gate.admits(last)
+    assert len(gate.take_before(last)) == 1
+
+
+def test_a_gate_keeps_no_frames_unless_it_is_told_to() -> None:
+    scene, gate = Scene(), MotionGate()
+    settled(scene, gate)
+    moved = scene.frame(box=(100, 60, 80))
+    assert gate.admits(moved)
+    assert gate.take_before(moved) == ()
+    for bad in (-1, 65):
+        with pytest.raises(ConfigError, match="before_frames"):
+            MotionSettings(before_frames=bad)
+    with pytest.raises(ConfigError, match="hold_s"):
+        MotionSettings(hold_s=float("nan"))
+
+
+def test_frames_of_the_seconds_after_motion_are_let_through() -> None:
+    scene, gate = Scene(), MotionGate(MotionSettings(hold_s=1.0))
+    settled(scene, gate)
+    assert gate.admits(scene.frame(box=(100, 60, 80)))
+    after = reasons(gate, [scene.frame() for _ in range(12)])
+    moved = after.count(GateReason.MOTION)
+    assert after[moved:] == [GateReason.HOLD] * after.count(GateReason.HOLD) + [GateReason.STILL] * after.count(
+        GateReason.STILL
+    )
+    assert after.count(GateReason.HOLD) + moved == 9

@@ -19,7 +19,7 @@ from tiny_network import write_tiny_bundle
 
 from edge_sdk import EdgeClassifier, Frame, LinkState, Origin, Reason, open_bundle, open_camera
 from edge_sdk.budget.limits import Resource
-from edge_sdk.camera.gate import MotionGate
+from edge_sdk.camera.gate import MotionGate, MotionSettings
 from edge_sdk.config import StorageSettings, UplinkSettings
 from edge_sdk.errors import BundleError, ConfigError, ImageError, StorageError
 from edge_sdk.images.read import decode_image
@@ -596,3 +596,19 @@ def test_of_a_camera_module_only_what_is_looked_at_is_read_out(tmp_path: Path) -
         frames = islice(camera, 30)
         answered = [frame.frame_id for frame, _ in edge.watch(frames)]
         assert made[0].read_out["main"] == len(answered) < 12
+
+
+def test_frames_of_before_motion_are_answered_first_and_belong_to_its_event(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(60, 70, (120, 160, 3), np.uint8) for _ in range(16)]
+    pictures[12][30:90, 40:100] = 200
+    shots = [Frame(one, DAWN + timedelta(seconds=number / 5), "cam") for number, one in enumerate(pictures)]
+    gate = MotionGate(MotionSettings(before_frames=3, hold_s=0.5, hold_frames=0))
+    bundle = write_fake_bundle(tmp_path / "fake")
+    with EdgeClassifier(bundle, runtime=FakeRuntime(), state_dir=tmp_path / "state", gate=gate) as edge:
+        ids = [shot.frame_id for shot in shots]
+        order = [ids.index(frame.frame_id) for frame, _ in edge.watch(shots)]
+        entries = list(edge.journal.query(event=ids[9]))
+    assert order == [0, 1, 2, 3, 4, 5, 9, 10, 11, 12, 13, 14]
+    assert [entry.answer.frame_id for entry in entries] == ids[9:15]
+    assert [entry.trigger for entry in entries] == ["before motion"] * 3 + ["motion"] + ["hold"] * 2
