@@ -60,8 +60,6 @@ def _processor(case: Case) -> Finding:
     parts = [machine.board, kind, f"{cores} core{'' if cores == 1 else 's'}" if cores else ""]
     parts.append(_SIMD_NAMES.get(best, best.upper()))
     wrong = []
-    if kind == "aarch64" and features and "asimd" not in features:
-        wrong.append(fault("no NEON", "the runtime needs NEON: use another processor"))
     if kind not in _SIMD:
         wrong.append(note("the native runtime is tested on x86-64 and aarch64 alone"))
     if not machine.exists("sys/devices/system/cpu"):

@@ -21,7 +21,8 @@ _NO_CAMERA = re.compile(r"bcm2835-(codec|isp)|rpi-?(vid|hevc)|pispbe|rp1-cfe|uni
 
 _LISTED = re.compile(r"^\s*(\d+) : (\S+) \[([^\]]+)\]", re.MULTILINE)
 _LISTERS = ("rpicam-hello", "libcamera-hello")
-_FRAMES, _LOOK_S, _OPEN_LIMIT_S, _WATCH_LIMIT_S = 30, 3.0, 45.0, 10.0
+_FRAMES, _LOOK_S, _OPEN_LIMIT_S, _WATCH_LIMIT_S = 30, 3.0, 95.0, 20.0
+_DRIVER_LIMIT_S = 60.0
 _DARK, _FLAT = 8.0, 2.0
 _PI_CAMERA = "picamera2"
 _OWN = re.compile(r"picamera2|/dev/|\d+(\?|$)")
@@ -95,7 +96,7 @@ def _list(machine: Machine) -> tuple[str, str | None]:
 def _driver(case: Case) -> Finding | None:
     if not (_wants_pi(case) or case.machine.is_raspberry_pi):
         return None
-    told = case.machine.ask("edge_sdk.doctor.camera:import_driver", {}, limit_s=30.0)
+    told = case.machine.ask("edge_sdk.doctor.camera:import_driver", {}, limit_s=_DRIVER_LIMIT_S)
     if not told.error:
         return ok(f"picamera2 {told.values.get('version', '')}".strip(), version=told.values.get("version", ""))
     said, _, cure = told.error.partition(": run ")
@@ -178,7 +179,8 @@ def _camera(case: Case) -> Finding:
         if told.kind == "timeout" and watched:
             return note(f"{name} holds no picture now; it is watched for new ones", **values)
         if told.kind == "timeout":
-            return fault(f"{name} gives no picture: {told.error}", "is it switched on? does another program hold it?")
+            cure = "is it switched on? does another program hold it? is this machine very busy?"
+            return fault(f"{name} gives no picture: {told.error}", cure)
         if told.error:
             said, _, cure = told.error.partition(": run ")
             return fault(said, f"run {cure}" if cure else "docs/guides/cameras.md has the addresses", **values)
@@ -201,6 +203,6 @@ def _camera(case: Case) -> Finding:
 _ROOT = Path("/")
 CHECKS = (
     Check("cameras", _SUBJECT, _cameras, limit_s=20.0),
-    Check("picamera2", _SUBJECT, _driver, limit_s=35.0),
+    Check("picamera2", _SUBJECT, _driver, limit_s=_DRIVER_LIMIT_S + 5),
     Check("camera", _SUBJECT, _camera, limit_s=_OPEN_LIMIT_S),
 )

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from edge_sdk.doctor.child import Tell
-from edge_sdk.doctor.finding import Asked, Case, Check, Finding, fault, ok
+from edge_sdk.doctor.finding import Asked, Case, Check, Finding, fault, ok, unended
 from edge_sdk.errors import EdgeError
 from edge_sdk.security.credentials import Security
 
-_LIMIT_S = 40.0
+_LIMIT_S = 95.0
 _SHOWN = 5
 PLACES = ("edge-sdk.toml", "/etc/edge-sdk/edge-sdk.toml")
 """As `edge_sdk.device_config.device` has them, without loading it."""
@@ -81,6 +81,8 @@ def _config(case: Case) -> Finding | None:
     names = ("settings", "faults", "fault_count")
     values = {"path": str(path)} | {name: told.values[name] for name in names if name in told.values}
     case.asked = over(case.asked, {name: value for name, value in told.values.items() if name not in names})
+    if told.kind == "timeout":
+        return unended(f"reading {path}", _LIMIT_S - 5)
     if told.error:
         return fault(
             f"{path} cannot be read: {told.error}", "`edge-sdk config init` writes one to begin with", **values

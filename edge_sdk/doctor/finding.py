@@ -70,6 +70,14 @@ def fault(found: str, do: str, **values: Any) -> Finding:
     return Finding(Level.FAULT, found, do, values)
 
 
+def unended(what: str, seconds: float) -> Finding:
+    """A part that was given up: nothing is known of it, and it may well be sound."""
+    return warning(
+        f"{what} did not end within {seconds:g} s",
+        "it hangs, or this machine is very busy: run `edge-sdk doctor` again, alone",
+    )
+
+
 def together(found: str, *others: Finding, **values: Any) -> Finding:
     """One finding of several: the gravest level, `found` and then all that is said, and what to do, the gravest first.
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from edge_sdk.doctor.board import megabytes
 from edge_sdk.doctor.child import Tell
-from edge_sdk.doctor.finding import Case, Check, Finding, fault, note, ok, together, warning
+from edge_sdk.doctor.finding import Case, Check, Finding, fault, note, ok, together, unended, warning
 
 _SUBJECT = "model"
-_LIMIT_S = 90.0
+_LIMIT_S = 180.0
 _MEASURE_S, _LEAST_RUNS, _MOST_RUNS = 1.0, 3, 200
 _USUAL_SIZE = (640, 480)
 
@@ -82,7 +82,7 @@ def _bundle(case: Case) -> Finding:
                 **values,
             )
         if told.kind == "timeout":
-            return fault(f"{stage}: {told.error}", "is another program busy here? is there memory left?", **values)
+            return unended(stage or "the start of Python", _LIMIT_S - 5)
         if told.kind == "RuntimeMissing":
             return fault(told.error.partition(" To mend it: ")[0], "see the check `runtime`", **values)
         cure = "copy the bundle again; `edge-sdk info` and docs/errors.md say more"
@@ -119,7 +119,8 @@ def _speed(case: Case) -> Finding | None:
         return None
     width, height = case.value("bundle", "size")
     rate = 1e3 / max(1e-3, milliseconds)
-    said = f"{milliseconds:.3g} ms for a frame of {width}x{height} ({frames_a_second(rate)} on one core)"
+    said = f"{milliseconds:,.0f} ms" if milliseconds >= 100 else f"{milliseconds:.3g} ms"
+    said += f" for a frame of {width}x{height} ({frames_a_second(rate)} on one core)"
     values = {"frame_ms": milliseconds, "frames_per_s": round(rate, 2)}
     camera_rate = case.value("camera", "frames_per_s") if case.value("camera", "live") else None
     if camera_rate and camera_rate > rate:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from edge_sdk.doctor.child import Tell
-from edge_sdk.doctor.finding import Case, Check, Finding, fault, note, ok, together, warning
+from edge_sdk.doctor.finding import Case, Check, Finding, fault, note, ok, together, unended, warning
 from edge_sdk.doctor.link import SUBJECT
 
 _CONNECT_S, _REPLY_S, _LARGE_S = 10.0, 10.0, 15.0
-_LIMIT_S = _CONNECT_S + _REPLY_S + _LARGE_S + 25.0
+_LIMIT_S = _CONNECT_S + _REPLY_S + _LARGE_S + 60.0
 _LARGE_BYTES = 12_000
 _CALLS = 3
 _PADDING_FIELD = b"\xfa\x7f"  # field 2047, length-delimited: no server knows it, and each passes it over
@@ -108,6 +108,8 @@ def _server(case: Case) -> Finding | None:
             f"calling the server kills the process ({told.kind})", "pip install --force-reinstall grpcio", **values
         )
     if "round_trip_ms" not in values:
+        if told.kind == "timeout":
+            return unended(f"asking {asked.cloud}", _LIMIT_S - 5)
         if told.kind == "Denied":
             return fault(
                 f"{asked.cloud} does not let this device in: {told.error}",

@@ -12,14 +12,14 @@ from typing import Any
 
 from edge_sdk.doctor.child import Tell
 from edge_sdk.doctor.disk import nearest, state_folder
-from edge_sdk.doctor.finding import Case, Check, Finding, fault, note, ok, together, warning
+from edge_sdk.doctor.finding import Case, Check, Finding, fault, note, ok, together, unended, warning
 from edge_sdk.doctor.machine import Machine
 
 _SUBJECT = "state"
 _PAGE = bytes(4096)
 _WRITES = 3
 _SLOW_MS = 500.0
-_LIMIT_S, _CHECK_S = 40.0, 15.0
+_LIMIT_S, _CHECK_S = 65.0, 15.0
 _OLD_DAYS = 7.0
 _RECENT_DAYS, _DAY_NS = 7, 86_400 * 10**9
 
@@ -138,6 +138,8 @@ def _store(case: Case) -> Finding | None:
     told = case.machine.ask("edge_sdk.doctor.state:read_store", {"folder": str(folder)}, limit_s=_LIMIT_S - 5)
     values = {name: value for name, value in told.values.items() if name != "damaged"}
     again = "at its next start the device sets a damaged table aside and rebuilds it from the pictures"
+    if told.kind == "timeout":
+        return unended("reading the table", _LIMIT_S - 5)
     if told.error:
         return fault(f"the table cannot be read: {told.error}", f"{again}; look at the disk first", **values)
     if not values["table"]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from doctor_parts import found
 
+from edge_sdk.doctor import packages as packages_check
 from edge_sdk.doctor.finding import Level
 from edge_sdk.doctor.machine import Machine
 
@@ -53,3 +54,10 @@ def test_a_simplejpeg_that_imports_and_does_not_work(tmp_path: Path, monkeypatch
     body = "import numpy\nencode_jpeg = bytes\ndecode_jpeg = lambda data: numpy.zeros((1, 1, 3))\n"
     instead_of(tmp_path, "simplejpeg", body, monkeypatch)
     assert "another shape" in found("packages", Machine()).found
+
+
+def test_what_does_not_end_is_not_called_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    instead_of(tmp_path, "numpy", "import signal\nsignal.pause()\n", monkeypatch)
+    monkeypatch.setattr(packages_check, "_LIMIT_S", 2.0)
+    packages = found("packages", Machine())
+    assert packages.level is Level.WARNING and "numpy did not end within 2 s" in packages.found
