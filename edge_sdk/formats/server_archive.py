@@ -11,7 +11,7 @@ import msgspec
 
 from edge_sdk.errors import ConfigError, StorageError
 from edge_sdk.store.schema import JournalEntry, State
-from edge_sdk.types import Answer, Origin, Reason, Region
+from edge_sdk.types import Answer, Origin, Reason, Region, is_frame_id
 
 _log = logging.getLogger(__name__)
 
@@ -27,6 +27,7 @@ class _Line(msgspec.Struct, frozen=True):
     device: str
     received_at: datetime
     top: dict[str, float] = {}
+    event: str = ""
     region: tuple[int, int, int, int] | None = None
     size: tuple[int, int] | None = None
 
@@ -94,6 +95,7 @@ def _entry(line: _Line, folder: Path) -> JournalEntry:
         State.ANSWERED,
         cloud_model=line.model,
         cloud_top_k=tuple(line.top.items()),
+        event=line.event if is_frame_id(line.event) else "",
         region=None if line.region is None else Region(*line.region, 1.0),
         frame_size=line.size,
     )

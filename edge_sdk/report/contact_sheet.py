@@ -157,12 +157,13 @@ def _card(tile: Tile) -> str:
     also = "".join(f" + {escape(label)} {chance:.0%}" for label, chance in event.also)
     picture = base64.b64encode(tile.picture).decode()
     return (
-        f'<figure data-label="{escape(event.label)}">'
+        f'<figure id="{escape(event.event_id)}" data-label="{escape(event.label)}">'
         f'<img loading="lazy" alt="{escape(event.label)}" src="data:image/jpeg;base64,{picture}">'
         f"<figcaption><strong>{escape(event.label)}</strong> {event.confidence:.0%}{also}"
         f'<span class="who {said}">{said}</span>{truth}'
         f"<small>{escape(when(event))} &middot; {frames_text(event.frames)}</small>"
-        f"<small>{escape(event.source)}</small></figcaption></figure>"
+        f"<small>{escape(event.source)}</small>"
+        f'<small class="id" title="id of the event">{escape(event.event_id)}</small></figcaption></figure>'
     )
 
 

@@ -170,7 +170,7 @@ class LoopDisplay:
         lines = [line for line in self._events if line[0] != event.event_id]
         self._events = [*lines, (event.event_id, text)][-_EVENTS_SHOWN:]
         if not self._live:
-            say(self._console, f"event  {text}")
+            say(self._console, f"event  {text}  {event.event_id}")
 
     def _render(self) -> RenderableType:
         account, edge = self._edge.usage, self._edge

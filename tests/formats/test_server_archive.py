@@ -33,9 +33,8 @@ def archive(tmp_path: Path) -> Path:
         image = picture(said(number, "deer")).image
         chances = np.array([0.25, 0.75] if number == 1 else [0.75, 0.25], np.float32)
         moved = Region(32, 24, 99, 12, 1.0) if number == 0 else None  # the picture ends at 64
-        kept.offer(
-            AnsweredFrame(frame_id(number), image, device, NOON + timedelta(seconds=number), chances, region=moved)
-        )
+        came, event = NOON + timedelta(seconds=number), frame_id(9) if number == 0 else ""
+        kept.offer(AnsweredFrame(frame_id(number), image, device, came, chances, event=event, region=moved))
     kept.close()
     return folder
 
@@ -46,6 +45,7 @@ def test_the_frames_of_one_device(archive: Path) -> None:
     assert (first.cloud_model, first.cloud_top_k) == ("vit", (("deer", 0.75), ("empty", 0.25)))
     assert (first.region, first.frame_size) == (Region(32, 24, 32, 12, 1.0), (64, 48))
     assert second.answer.label == "empty" and second.region is None
+    assert (first.event, second.event) == (frame_id(9), "")
     assert Path(first.answer.source).is_file()
     later = NOON + timedelta(seconds=1)
     assert [one.answer.frame_id for one in archived_entries(archive, "cam-1", since=later)] == [frame_id(1)]

@@ -88,10 +88,12 @@ def test_the_page_is_one_file_and_text_of_others_stays_text(tmp_path: Path) -> N
             super().__init__()
             self.tags: list[str] = []
             self.sources: list[str] = []
+            self.anchors: list[str | None] = []
             self.text = ""
 
         def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
             self.tags.append(tag)
+            self.anchors += [value for name, value in attrs if name == "id"]
             self.sources += [value or "" for name, value in attrs if name in ("src", "href")]
 
         def handle_data(self, data: str) -> None:
@@ -106,6 +108,7 @@ def test_the_page_is_one_file_and_text_of_others_stays_text(tmp_path: Path) -> N
     assert seen.tags.count("figure") == 1
     assert all(source.startswith("data:image/jpeg;base64,") for source in seen.sources) and seen.sources
     assert evil in seen.text
+    assert "a" * 32 in seen.text and "a" * 32 in seen.anchors
     with pytest.raises(StorageError, match="cannot write"):
         sheet.write(tmp_path / "none" / "events.html", "a run")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from edge_sdk import EdgeClassifier, Frame, LinkState
+from edge_sdk import EdgeClassifier, Event, Frame, LinkState
 from edge_sdk.budget.limits import Budget, Resource
 from edge_sdk.budget.usage import BudgetState, Usage
 from edge_sdk.report.display import _LINK_STYLE, LoopDisplay, compute_text, macs_text, period_text, upload_text
@@ -88,3 +89,11 @@ def test_the_panel_fits_and_shows_names_as_they_are(tmp_path: Path, width: int) 
     shown = "".join(lines)
     assert r"ca[/red]m\x07" in shown and "\x07" not in text.getvalue()
     assert "of 5.0 MB/day" in " ".join(shown.replace("│", " ").split())
+
+
+def test_a_plain_line_of_an_event_has_its_id(tmp_path: Path) -> None:
+    text, now = io.StringIO(), datetime(2026, 6, 3, tzinfo=UTC)
+    console = Console(file=text, force_terminal=False, width=200, soft_wrap=True)
+    with EdgeClassifier(state_dir=tmp_path) as edge, LoopDisplay(edge, "a title", console) as display:
+        display.event(Event("e" * 32, "a camera", now, now, 1, "fox", 0.9, "f" * 32))
+    assert text.getvalue() == "event  2026-06-03 00:00:00  fox 0.90 (device, confident), 1 frame  " + "e" * 32 + "\n"
