@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,8 @@ from edge_sdk.camera.files import natural_key
 from edge_sdk.camera.live import LiveCamera, Shot
 from edge_sdk.errors import CameraError, ConfigError
 
+_log = logging.getLogger(__name__)
+
 
 class DeviceGrabber:
     """An open camera device.
@@ -22,9 +25,11 @@ class DeviceGrabber:
         device: its number (2 is `/dev/video2`), or its name below `/dev/v4l/by-id` or `/dev/v4l/by-path`. A name lasts:
             it leads to the camera whatever number it has since it was plugged in again.
         size: width and height in pixels to ask for; the driver takes the nearest it has.
-        fps: frames per second to ask for.
+        fps: frames per second to ask for, with which some drivers choose the exposure.
         encoding: pixel format to ask for, four letters such as `MJPG`, which USB cameras need for large sizes.
         devices: the folder of the device files.
+
+    Where the driver gives another size or format than it was asked for, a warning says which.
 
     Raises:
         CameraError: there is no such device, or it gives no picture.
@@ -57,6 +62,25 @@ class DeviceGrabber:
                 f"the camera {self._name} gives no picture: another program may use it, or it is no capture device (of "
                 "the two names of a USB camera the one that ends in index0 gives pictures; this machine has "
                 f"{_present(devices)}; for a Raspberry Pi camera module use picamera2)"
+            )
+
+        self._tell_what_came(size, encoding)
+
+    def _tell_what_came(self, size: tuple[int, int] | None, encoding: str | None) -> None:
+        width, height, code = (
+            round(self._capture.get(one))
+            for one in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FOURCC)
+        )
+        came = code.to_bytes(4, "little", signed=code < 0).decode("latin-1")
+        if size not in (None, (width, height)) or (came.isalnum() and encoding not in (None, came)):
+            asked = " ".join([*(["x".join(map(str, size))] if size else []), *([encoding] if encoding else [])])
+            _log.warning(
+                "the camera %s gives %dx%d %s; it was asked for %s (`v4l2-ctl --list-formats-ext` shows what it has)",
+                self._name,
+                width,
+                height,
+                came if came.isalnum() else "",
+                asked,
             )
 
     def read(self) -> Shot:

@@ -1,13 +1,19 @@
 from __future__ import annotations
 
 import sys
+import threading
 from pathlib import Path
+from typing import ClassVar
 
+import cv2
+import numpy as np
 import pytest
 
 from edge_sdk.camera.address import Address, parse_address
 from edge_sdk.camera.device import DeviceGrabber, find_device, open_device
+from edge_sdk.camera.live import Backoff, LiveCamera
 from edge_sdk.errors import CameraError, ConfigError
+from edge_sdk.types import Image
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="device files are Linux's")
 
@@ -92,3 +98,85 @@ def test_names_are_addresses(name: str) -> None:
     assert parse_address(f"{name}?size=640x480") == Address("device", name, {"size": "640x480"})
     assert parse_address(Path("/dev/video3")) == Address("device", "3")
     assert parse_address("/dev/shm/photos") == Address("path", "/dev/shm/photos")
+
+
+class Driver:
+    """Video4Linux's part of OpenCV: gives pictures while the device's file is there, in one size and format."""
+
+    devices: Path
+    opened: ClassVar[list[Driver]] = []
+
+    def __init__(self, index: int, backend: int) -> None:
+        self.index, self.backend = index, backend
+        self.asked: list[int] = []
+        self.has = {cv2.CAP_PROP_FRAME_WIDTH: 640.0, cv2.CAP_PROP_FRAME_HEIGHT: 480.0}
+        self.has[cv2.CAP_PROP_FOURCC] = float(cv2.VideoWriter.fourcc(*"YUYV"))
+        self.opened.append(self)
+
+    def set(self, name: int, value: float) -> bool:
+        self.asked.append(name)
+        return True
+
+    def get(self, name: int) -> float:
+        return self.has[name]
+
+    def isOpened(self) -> bool:
+        return (self.devices / f"video{self.index}").exists()
+
+    grab = isOpened
+
+    def read(self) -> tuple[bool, Image | None]:
+        return self.isOpened(), np.full((48, 64, 3), (0, 0, 10 * self.index), np.uint8) if self.isOpened() else None
+
+    def release(self) -> None:
+        pass
+
+
+@pytest.fixture
+def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[Driver]:
+    monkeypatch.setattr(cv2, "VideoCapture", Driver)
+    monkeypatch.setattr(Driver, "devices", tmp_path, raising=False)
+    monkeypatch.setattr(Driver, "opened", [])
+    return Driver
+
+
+@linux
+def test_a_camera_that_is_pulled_out_and_put_in_elsewhere_goes_on(tmp_path: Path, driver: type[Driver]) -> None:
+    plug(tmp_path, 2, BY_ID)
+    pulled = threading.Event()
+    with LiveCamera(
+        BY_ID,
+        lambda: DeviceGrabber(BY_ID, devices=tmp_path),
+        on_fault=lambda fault: pulled.set(),
+        backoff=Backoff(0.0, 0.01),
+        frozen_s=None,
+    ) as camera:
+        frames = iter(camera)
+        assert next(frames).image[0, 0].tolist() == [20, 0, 0]
+        (tmp_path / "video2").unlink()
+        assert pulled.wait(30)
+        plug(tmp_path, 7, BY_ID)
+        while next(frames).image[0, 0, 0] != 70:
+            pass
+        assert camera.reconnects == 1
+    assert [one.index for one in driver.opened] == [2, 7]
+
+
+@linux
+def test_the_format_is_asked_for_before_size_and_rate(
+    tmp_path: Path, driver: type[Driver], caplog: pytest.LogCaptureFixture
+) -> None:
+    plug(tmp_path, 0)
+    DeviceGrabber(0, size=(1280, 720), fps=5, encoding="MJPG", devices=tmp_path)
+    assert driver.opened[0].asked == [
+        cv2.CAP_PROP_FOURCC,
+        cv2.CAP_PROP_FRAME_WIDTH,
+        cv2.CAP_PROP_FRAME_HEIGHT,
+        cv2.CAP_PROP_FPS,
+        cv2.CAP_PROP_BUFFERSIZE,
+    ]
+    assert "/dev/video0 gives 640x480 YUYV; it was asked for 1280x720 MJPG" in caplog.text
+    caplog.clear()
+    DeviceGrabber(0, size=(640, 480), encoding="YUYV", devices=tmp_path)
+    DeviceGrabber(0, devices=tmp_path)
+    assert not caplog.text
