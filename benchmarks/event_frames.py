@@ -26,7 +26,7 @@ from edge_sdk.images.close_up import close_up
 from edge_sdk.images.encode import encode
 from edge_sdk.images.read import decode_image
 from edge_sdk.images.rendition import Upload
-from edge_sdk.model.bundle import open_bundle
+from edge_sdk.model.bundle import Bundle
 from edge_sdk.model.little import LittleModel
 from edge_sdk.types import Image, Region
 from edge_sdk.workbench.event_records import emptiness, group_frames
@@ -54,7 +54,7 @@ def seeds(calibration: int, test: int) -> list[int]:
     return found
 
 
-def make_places(folder: Path, wanted: list[int]) -> None:
+def make_places(folder: Path, wanted: list[int], bundle: Bundle) -> None:
     """Look at every place that has no file yet; prints what is left."""
     cv2.setNumThreads(1)
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ def make_places(folder: Path, wanted: list[int]) -> None:
         return
     big = open_subject(str(BIG))
     total, done, began = sum(frames_of(seed) for seed in todo), 0, time.monotonic()
-    with LittleModel(open_bundle("trailcam")) as little:
+    with LittleModel(bundle) as little:
         for seed in todo:
             arrays = look(seed, little, big, folder / "pixels")
             write_whole(folder / f"{seed}.npz", lambda fresh, kept=arrays: np.savez_compressed(fresh, **kept))  # type: ignore[misc]

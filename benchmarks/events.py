@@ -1,12 +1,14 @@
 """Visits answered once: accuracy, uploads and bytes on places that neither models nor rules have seen.
 
-    python benchmarks/events.py --records FOLDER [--calibration 155] [--test 31]
+    python benchmarks/events.py --records FOLDER [--bundle trailcam] [--calibration 155] [--test 31]
 
-The shipped pair on the simulated camera (`benchmarks/event_frames.py` says which places; about an hour on two cores,
-kept in FOLDER, so that a second run takes seconds). The little model runs in the device's runtime; the big one sees
-what the device sends: a frame as 320@80, or a region's surroundings as 256@80. Bytes are those of the pictures.
+The shipped pair on the simulated camera (`benchmarks/event_frames.py` says which places; about ten minutes on two idle
+cores, kept in FOLDER, so that a second run takes seconds). The little model runs in the device's runtime; the big one
+sees what the device sends: a frame as 320@80, or a region's surroundings as 256@80. Bytes are those of the pictures.
+With `--bundle`, temperatures and rules of another policy are used; FOLDER holds what one network said.
 
-Every rule is chosen on the calibration places by `edge_sdk.workbench.calibrate_events` and judged on the test places.
+Every rule is chosen on the calibration places by `edge_sdk.workbench.calibrate_events` and judged on the test places,
+but for those of the bundle: its rule of events, and its rules of frames, by which every frame is answered by itself.
 Two references see every admitted frame: the big model, which gets the whole frames, and, stricter, the weighted mean
 (0.3 to 0.7) of both models with both looks. A promise is against the big model on
 every frame as it would travel. Intervals (95%) draw whole places anew.
@@ -14,7 +16,7 @@ every frame as it would travel. Intervals (95%) draw whole places anew.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +28,9 @@ from rich.console import Console
 from rich.table import Table
 
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.model.bundle import open_bundle
-from edge_sdk.model.policy import EventRule
+from edge_sdk.model.bundle import Bundle, open_bundle
+from edge_sdk.model.policy import EventRule, ExitPolicy, Policy
+from edge_sdk.types import Prediction
 from edge_sdk.workbench.calibrate_events import calibrate_events
 from edge_sdk.workbench.calibration import Rule
 from edge_sdk.workbench.cascade.bootstrap import in_percent, ratio_interval
@@ -44,6 +47,7 @@ Chances = dict[str, NDArray[np.float32]]
 class Seen:
     """Admitted frames of several places, and what the models say of them."""
 
+    policy: Policy
     labels: tuple[str, ...]
     frames: Arrays
     parts: list[Arrays]
@@ -53,6 +57,12 @@ class Seen:
     def truths(self) -> NDArray[np.int64]:
         """Class numbers."""
         return np.array([self.labels.index(name) for name in self.frames["truth"]])
+
+    @property
+    def near(self) -> NDArray[np.bool_]:
+        """Frames with a region."""
+        found: NDArray[np.bool_] = self.frames["region"][:, 2] > 0
+        return found
 
     def events(self, little: str, sent: str, most: int, against: str = "big whole") -> EventRecords:
         """The frames as events of at most `most` frames (0: no limit)."""
@@ -70,16 +80,23 @@ class Seen:
         )
 
 
-def see(folder: Path, wanted: list[int], calibration: bool) -> Seen:
+def see(folder: Path, wanted: list[int], calibration: bool, bundle: Bundle) -> Seen:
     """Load places."""
-    bundle = open_bundle("trailcam")
+    policy = bundle.policy
     frames, parts = load_places(folder, wanted, lambda seed: (seed >= CALIBRATION) == calibration)
     chances: dict[str, NDArray[np.float32]] = {}
-    for who, temperature in (("little", bundle.policy.temperature), ("big", 1.0)):
-        whole, near = (softmax(frames[f"{who}_{look}"], temperature) for look in ("whole", "near"))
-        chances |= {f"{who} whole": whole, f"{who} near": near, f"{who} both": (whole + near) / np.float32(2)}
+    moved = (frames["region"][:, 2] > 0)[:, None]
+    alone, together = policy.temperature, policy.of_look(near=True).temperature
+    for who, seen_whole, with_region in (("little", alone, together), ("big", 1.0, 1.0)):
+        whole, first, second = (
+            softmax(frames[f"{who}_{look}"], temperature)
+            for look, temperature in (("whole", seen_whole), ("whole", with_region), ("near", with_region))
+        )
+        both = (first + second) / np.float32(2)
+        chances |= {f"{who} whole": whole, f"{who} both": np.where(moved, both, whole)}
+        chances |= {f"{who} near": np.where(moved, second, whole)}
     chances["both models"] = WEIGHT * chances["little both"] + (1 - WEIGHT) * chances["big both"]
-    return Seen(bundle.manifest.labels, frames, parts, chances)
+    return Seen(policy, bundle.manifest.labels, frames, parts, chances)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +132,14 @@ def ways(mine: Seen, test: Seen, most: int) -> list[Way]:
     threshold = frame_threshold(mine)
     unsure = test.chances["little whole"].max(axis=1) < threshold
     mixed = np.where(unsure[:, None], test.chances["big whole"], test.chances["little whole"])
-    chances = test.chances | {"cascade": mixed}
-    cascade = Seen(test.labels, test.frames, test.parts, chances).events("cascade", "big whole", most)
+    ships, goes = by_the_bundle(test)
+    chances = test.chances | {"cascade": mixed, "ships": ships}
+    cascade, shipped = (
+        replace(test, chances=chances).events(name, "big whole", most).means(3).argmax(axis=1)
+        for name in ("cascade", "ships")
+    )
     sent = per_event(unsure).astype(np.int64), per_event(unsure * test.frames["whole_bytes"])
+    gone = per_event(goes).astype(np.int64), per_event(goes * test.frames["near_bytes"])
     nothing = np.zeros(len(base), np.int64), np.zeros(len(base))
     twice = 2 * base.counts, whole + near
     found = [
@@ -125,7 +147,8 @@ def ways(mine: Seen, test: Seen, most: int) -> list[Way]:
         Way("both models, both looks, every frame", "", said["both models"].reference_answers(3), *twice),
         Way("every frame's region to the big model", "", said["big near"].reference_answers(3), base.counts, near),
         Way("the device alone, both looks", "", said["big near"].means(3).argmax(axis=1), *nothing),
-        Way("cascade frame by frame, whole frames", f"T {threshold:.3f}", cascade.means(3).argmax(axis=1), *sent),
+        Way("cascade frame by frame, whole frames", f"T {threshold:.3f}", cascade, *sent),
+        Way("cascade frame by frame, both looks, region sent", "the bundle's rules", shipped, *gone),
     ]
     for name, little, big in (
         ("events: whole frame seen and sent", "little whole", "big whole"),
@@ -137,11 +160,24 @@ def ways(mine: Seen, test: Seen, most: int) -> list[Way]:
             text = f"no loss against {against}: {in_short(rule)}"
             found.append(event_way(name, text, test.events(little, big, most, against), rule))
         found += promised(name, mine.events(little, big, most, big), test.events(little, big, most, big))
-    if (own := open_bundle("trailcam").policy.events) is not None:
+    if (own := test.policy.events) is not None:
         found.append(
             event_way("events: both looks, region sent", f"the bundle's: {in_short(own)}", said["big near"], own)
         )
     return found
+
+
+def by_the_bundle(seen: Seen) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Each frame's last word `float32 (N, C)` by the bundle's rule of its look, and which frames are sent."""
+    chances, big = seen.chances["little both"], seen.chances["big near"]
+    words, goes = chances.copy(), np.zeros(len(chances), np.bool_)
+    for near in (False, True):
+        policy = seen.policy.of_look(near)
+        rule, rows = ExitPolicy(policy), np.flatnonzero(seen.near == near)
+        goes[rows] = [not rule.decide(Prediction(seen.labels, chances[row])).exits for row in rows]
+        sent = rows[goes[rows]]
+        words[sent] = policy.ensemble * chances[sent] + (1 - policy.ensemble) * big[sent]
+    return words, goes
 
 
 def promised(name: str, calibration: EventRecords, test: EventRecords) -> list[Way]:
@@ -255,13 +291,14 @@ def mode_table(mode: str, mine: Seen, test: Seen) -> Table:
 
 @click.command(context_settings={"show_default": True})
 @click.option("--records", type=click.Path(path_type=Path), required=True, help="Folder of what the models said.")
+@click.option("--bundle", "name", default="trailcam", help="A bundle's folder, or the name of one that ships.")
 @click.option("--calibration", default=155, help="Places that rules are chosen on.")
 @click.option("--test", "tested", default=31, help="Places that they are judged on.")
-def main(records: Path, calibration: int, tested: int) -> None:
+def main(records: Path, name: str, calibration: int, tested: int) -> None:
     """Measure the ways to answer visits."""
-    wanted = seeds(calibration, tested)
-    make_places(records, wanted)
-    mine, test = see(records, wanted, True), see(records, wanted, False)
+    wanted, bundle = seeds(calibration, tested), open_bundle(name)
+    make_places(records, wanted, bundle)
+    mine, test = see(records, wanted, True, bundle), see(records, wanted, False, bundle)
     console = Console(width=250)
     for name, seen in (("calibration", mine), ("test", test)):
         rights = {who: 100 * (chances.argmax(axis=1) == seen.truths).mean() for who, chances in seen.chances.items()}

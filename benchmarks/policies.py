@@ -28,6 +28,7 @@ from rich.table import Table
 
 import cloud_server
 from edge_sdk.model.bundle import open_bundle
+from edge_sdk.types import View
 from edge_sdk.workbench.cascade.confidence import fit_temperature
 from edge_sdk.workbench.cascade.gate import fit_gate, gains
 from edge_sdk.workbench.data import open_source
@@ -120,7 +121,8 @@ def records(folder: Path, console: Console) -> tuple[Records, Records]:
     if not all(name.exists() for name in names):
         console.print(f"running the shipped pair on {DATA} ...")
         bundle = open_bundle("trailcam")
-        subjects = [open_subject(str(bundle.path)), open_subject(str(BIG), upload=bundle.policy.upload)]
+        little = open_subject(str(bundle.path), view=View.FRAME)
+        subjects = [little, open_subject(str(BIG), upload=bundle.policy.upload)]
         found = run_subjects(subjects, read_all(open_source(DATA, Split.CALIBRATION)))
         folder.mkdir(parents=True, exist_ok=True)
         for name, one in zip(names, found, strict=True):

@@ -149,7 +149,7 @@ def accuracy_table(seen: Arrays) -> Table:
 
 
 def cascade_table(seen: Arrays) -> Table:
-    """The rule that ships, which was calibrated on whole frames, with each view of either model."""
+    """The rule for whole frames that ships, with each view of either model."""
     labels, site = seen["labels"], seen["site"]
     bundle = open_bundle("trailcam")
     policy = ExitPolicy(bundle.policy)

@@ -4,9 +4,10 @@
 
 The frames are those of before there were regions: every third of each stream, also where nothing moves. The motion gate
 sees the whole stream, and a frame has the region that it gives; without one it is seen, and sent, whole. The little
-model runs in the device's runtime, the big one sees each picture after the device's JPEG encoding, and the cascade uses
-the rule of frames that ships. With `--little`, the float checkpoint behind the bundle is measured too, on whole frames.
-With `--records`, what the models said is kept and used again.
+model runs in the device's runtime, the big one sees each picture after the device's JPEG encoding, and the cascade
+decides each frame by the bundle's rule of its look: that for frames seen whole, or that for frames with a region. The
+first rows are those of a program that knows no regions. With `--little`, the float checkpoint behind the bundle is
+measured too, on whole frames. With `--records`, what the models said is kept and used again.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from rich.table import Table
 
 import cloud_server
 from edge_sdk.model.bundle import open_bundle
-from edge_sdk.model.policy import ExitPolicy, Policy
-from edge_sdk.types import Prediction, View
+from edge_sdk.model.policy import Policy
+from edge_sdk.types import View
 from edge_sdk.workbench.cascade.bootstrap import in_percent
-from edge_sdk.workbench.cascade.ensemble import ensemble
+from edge_sdk.workbench.cascade.exits import exits_of
 from edge_sdk.workbench.data import open_source
 from edge_sdk.workbench.labelled import Split
 from edge_sdk.workbench.recorder import write_records
@@ -35,6 +36,7 @@ from edge_sdk.workbench.records_file import load_records
 from edge_sdk.workbench.subjects import Subject, open_subject
 
 BIG = Path(cloud_server.__file__).parent / "models" / "trailcam" / "model.safetensors"
+LOOKS = (View.FRAME, View.REGION, View.BOTH)
 DATA = "simulated://trailcam?seed=900&frames=3000&streams=1"
 
 
@@ -60,8 +62,8 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         paths = write_records(subjects, open_source(options.data, Split.TEST), options.records or Path(folder))
         little, frame, region, *rest = map(load_records, paths)
-    looks = looks_of(little, frame, region, policy.temperature)
-    moved = np.asarray(frame.upload_bytes) != np.asarray(region.upload_bytes)
+    looks = looks_of(little, frame, region, policy)
+    moved = little.with_region
     title = f"{bundle.manifest.name} {bundle.manifest.version} on {options.data}"
     Console(width=200).print(look_table(title, little, looks, moved))
     Console(width=200).print(cascade_table(little, looks, frame, region, policy, View(bundle.manifest.view)))
@@ -74,18 +76,22 @@ def named(subject: Subject, name: str) -> Subject:
     return replace(subject, info=msgspec.structs.replace(subject.info, model=name))
 
 
-def looks_of(little: Records, frame: Records, region: Records, temperature: float) -> dict[str, np.ndarray]:
-    """Class probabilities `(N, C)` of either model by look, the little one's at the bundle's temperature."""
-    assert little.looks is not None and frame.probabilities is not None and region.probabilities is not None
-    found = {
-        f"little {view}": replace(little, looks=little.looks[:, [look, look]]).calibrated(temperature)
-        for look, view in enumerate((View.FRAME, View.REGION))
-    }
-    found |= {
-        "big frame": frame.probabilities.astype(np.float32),
-        "big region": region.probabilities.astype(np.float32),
-    }
-    return found | {f"{who} both": (found[f"{who} frame"] + found[f"{who} region"]) / 2 for who in ("little", "big")}
+def seen_as(little: Records, view: View) -> Records:
+    """The records as if the model had looked at this."""
+    looks = little.looks
+    assert looks is not None
+    if view is View.BOTH:
+        return little
+    near = little.with_region if view is View.REGION else np.zeros(len(little), bool)
+    return replace(little, looks=looks[:, [0, 0] if view is View.FRAME else [1, 1]], near=near)
+
+
+def looks_of(little: Records, frame: Records, region: Records, policy: Policy) -> dict[str, np.ndarray]:
+    """Class probabilities `(N, C)` of either model by look, the little one's at the temperature of its rule."""
+    assert frame.probabilities is not None and region.probabilities is not None
+    found = {f"little {view}": seen_as(little, view).calibrated_by(policy) for view in LOOKS}
+    big = frame.probabilities.astype(np.float32), region.probabilities.astype(np.float32)
+    return found | {"big frame": big[0], "big region": big[1], "big both": (big[0] + big[1]) / 2}
 
 
 def look_table(title: str, little: Records, looks: dict[str, np.ndarray], moved: np.ndarray) -> Table:
@@ -103,18 +109,20 @@ def look_table(title: str, little: Records, looks: dict[str, np.ndarray], moved:
 def cascade_table(
     little: Records, looks: dict[str, np.ndarray], frame: Records, region: Records, policy: Policy, view: View
 ) -> Table:
-    """The rule that ships, with each view and each part that may travel; what ships is marked."""
+    """The bundle's rules, with each view and each part that may travel; what ships is marked."""
     columns = ("little looks at", "sent", "little, %", "exits, %", "cascade, %", "big, %", "bytes an offloaded frame")
-    table = Table(*columns, title="cascade by the rule of frames that ships", title_justify="left")
-    rule, sources = ExitPolicy(policy), little.sources
+    table = Table(*columns, title="cascade, frame by frame, by the bundle's rules", title_justify="left")
+    sources = little.sources
     assert sources is not None
-    for seen in (View.FRAME, View.REGION, View.BOTH):
-        chances = looks[f"little {seen}"]
-        exits = np.array([rule.decide(Prediction(little.info.labels, row)).exits for row in chances])
+    for seen in LOOKS:
+        chances, records_of_look = looks[f"little {seen}"], seen_as(little, seen)
+        exits = exits_of(policy, records_of_look, chances)
+        near = records_of_look.with_region
+        weight = np.where(near, policy.of_look(near=True).ensemble, policy.ensemble)[:, None]
         for sent, records in ((View.FRAME, frame), (View.REGION, region)):
             cloud, sizes = looks[f"big {sent}"], records.upload_bytes
             assert sizes is not None
-            final = ensemble(chances, cloud, policy.ensemble)
+            final = (weight * chances + (1 - weight) * cloud).argmax(axis=1)
             named = np.where(exits, chances.argmax(axis=1), final)
             ships = " (ships)" if seen is view and sent == policy.send else ""
             values = (chances.argmax(axis=1) == little.truths, exits, named == little.truths)

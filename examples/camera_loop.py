@@ -61,7 +61,10 @@ GATE = "Motion gate: on videos and live cameras but not on photos (auto), on pho
 VIEW = "What the little model looks at where something moves: the frame, its region, or both.  [default: the bundle's]"
 SEND = "What of an unsure frame goes to the cloud where something moves: frame or region.  [default: the bundle's]"
 PLACE = "Where the camera stands, for a bundle with priors: latitude,longitude in degrees, or a region's name."
-PER = "Answer, exit and offload frames one by one, or a visit as a whole (event).  [default: the bundle's]"
+PER = (
+    "Answer, exit and offload frames one by one, or a visit as a whole (event).  [default: by visits behind the gate, "
+    "where the bundle was calibrated for it, else by frames]"
+)
 AGAIN = "Read all files of a folder again, also those that were done in an earlier run."
 PROXY = "HTTP proxy to the cloud, http://user:password@host:port; in EDGE_SDK_PROXY it shows in no list of processes."
 FRAMES = "Stop after this many camera frames.  [default: 300 if simulated, else the camera's end]"

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from edge_sdk.model.little import LittleModel
     from edge_sdk.model.policy import LookRule, Policy
     from edge_sdk.terminal.tables import Facts
@@ -24,6 +26,19 @@ def info(bundle: str) -> None:
 
     with LittleModel(bundle) as model:
         open_console().print(bundle_facts(model))
+
+
+def calibration_texts(facts: Mapping[str, float | int | str]) -> list[tuple[str, str]]:
+    """What calibration found, by rule, in words."""
+    if not facts:
+        return [("calibration", "none: the cautious threshold holds until `edge-sdk calibrate` finds one")]
+    found: dict[str, list[str]] = {"calibration": [], "of regions": [], "of visits": []}
+    for name, value in facts.items():
+        start, _, rest = name.partition("_")
+        row = {"region": "of regions", "event": "of visits", "events": "of visits"}.get(start, "calibration")
+        plain = rest if rest and row != "calibration" else name
+        found[row].append(f"{plain.replace('_', ' ')} {value}")
+    return [(row, "; ".join(texts)) for row, texts in found.items() if texts]
 
 
 def rule_text(rule: Policy | LookRule) -> str:
@@ -49,12 +64,12 @@ def bundle_facts(model: LittleModel) -> Facts:
     facts.add("input", f"{size.width}x{size.height}, {size.resize}")
     facts.add("looks at", "the frame and its region" if manifest.view == "both" else f"the {manifest.view}")
     facts.add("size", f"{manifest.parameters:,} parameters, {macs_text(manifest.macs)}, {manifest.precision}")
-    facts.add("rule" if policy.regions is None else "rule, seen whole", rule_text(policy))
+    facts.add("rule" if policy.regions is None else "rule, whole", rule_text(policy))
     if policy.regions is not None:
-        facts.add("rule, with a region", rule_text(policy.regions))
+        facts.add("rule, region", rule_text(policy.regions))
     if (visits := policy.events) is not None:
         facts.add(
-            "rule of visits", f"exit at a mean confidence of {visits.threshold:.3f} or more of {visits.best} frames"
+            "rule, visits", f"exit at a mean confidence of {visits.threshold:.3f} or more of {visits.best} frames"
         )
     near = policy.upload if policy.region_upload is None else policy.region_upload
     facts.add("upload", policy.upload.name if policy.send == "frame" else f"{policy.upload.name}, a region {near.name}")
@@ -70,8 +85,8 @@ def bundle_facts(model: LittleModel) -> Facts:
         facts.add(
             "taxonomy", f"{len({name for chain in opened.taxonomy.classes.values() for name in chain})} groups; {used}"
         )
-    calibration = "; ".join(f"{name.replace('_', ' ')} {value}" for name, value in policy.calibration.items())
-    facts.add("calibration", calibration or "none: the cautious threshold holds until `edge-sdk calibrate` finds one")
+    for name, text in calibration_texts(policy.calibration):
+        facts.add(name, text)
     if policy.big is not None:
         where = policy.big.model if policy.big.model not in ("", policy.big.name) else ""
         facts.add("big model", f"{policy.big.name}{f' ({where})' if where else ''}")

@@ -147,7 +147,7 @@ def test_frames_with_a_region_get_a_rule_of_their_own(
     policy = open_bundle(fp32_bundle).policy
     assert policy.regions is not None and policy.regions.agreement is not None and curve.stat().st_size > 10_000
     assert run(cli, "edge-sdk", ["info", str(fp32_bundle)]) == 0
-    assert "rule, with a region" in " ".join(capsys.readouterr().out.split())
+    assert "rule, region" in " ".join(capsys.readouterr().out.split())
     assert run(cli, "edge-sdk", [*given, "--regions-only", "--no-gate"]) == 0
     after = open_bundle(fp32_bundle).policy
     assert after.of_look(False).threshold == policy.threshold and after.regions is not None

@@ -49,7 +49,7 @@ def pictures_in(folder: Path) -> list[Image]:
 def shows_pattern(image: Image) -> bool:
     """Whether the pattern is somewhere in a picture, at some size."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    for share in (1.0, 0.75, 0.5, 0.375, 0.25):
+    for share in (1.0, 0.75, 0.5, 0.4, 0.375, 0.25):
         wanted = cv2.resize(_pattern()[:, :, 0], None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
         part = wanted[: grey.shape[0], : grey.shape[1]]
         if cv2.matchTemplate(grey, part, cv2.TM_CCOEFF_NORMED).max() > 0.5:

@@ -29,6 +29,8 @@ from edge_sdk.types import Origin
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LOOP = REPOSITORY / "examples" / "camera_loop.py"
+BY_FRAMES = ("--per", "frame", "--view", "frame", "--send", "frame")
+"""Many unsure frames, each of which travels whole."""
 
 
 def loop(*arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -103,7 +105,8 @@ def test_alerts_leave_while_the_loop_runs(tmp_path: Path) -> None:
 
 
 def test_an_upload_budget_that_is_spent_is_said_and_kept(tmp_path: Path) -> None:
-    done = loop("--frames", 60, "--out", tmp_path, "--upload-budget", "30kB/day", "--state", tmp_path / "state")
+    options = ["--frames", 60, *BY_FRAMES, "--upload-budget", "30kB/day", "--state", tmp_path / "state"]
+    done = loop(*options, "--out", tmp_path)
     assert "budget spent" in done.stdout
     spent = re.findall(r"([\d.]+) (bytes|kB) of 30.0 kB/day", done.stdout)
     assert spent
@@ -111,7 +114,8 @@ def test_an_upload_budget_that_is_spent_is_said_and_kept(tmp_path: Path) -> None
 
 
 def test_an_unreachable_server_does_not_stop_the_loop(tmp_path: Path) -> None:
-    done = loop("--frames", 20, "--cloud", "127.0.0.1:9", "--out", tmp_path, "--state", tmp_path / "s", "--drain-s", 0)
+    options = ["--frames", 20, *BY_FRAMES, "--cloud", "127.0.0.1:9", "--state", tmp_path / "s", "--drain-s", 0]
+    done = loop(*options, "--out", tmp_path)
     assert "offline" in done.stdout
     assert "no cloud server answers at 127.0.0.1:9" in done.stdout + done.stderr
 

@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from cloud_server.local import start_local_server
-from edge_sdk import EdgeClassifier, Event, EventSettings, MotionGate, Origin
+from edge_sdk import EdgeClassifier, Event, MotionGate, Origin
 from edge_sdk.camera.simulated import SimulatedCamera
 
 
@@ -20,10 +20,9 @@ def test_one_frame_of_each_unsure_event_travels_and_settles_it(tmp_path: Path) -
             "trailcam",
             cloud=address,
             state_dir=tmp_path / "state",
-            threshold=0.97,
+            threshold=0.9999,
             gate=MotionGate(),
             budget="5MB/day",
-            events=EventSettings(answer_per="event"),
             on_event=told.append,
         ) as edge,
         SimulatedCamera(seed=3) as camera,

@@ -11,7 +11,7 @@ import pytest
 
 from cloud_server.local import start_local_server
 from cloud_server.model.big import BigModel, load_model
-from edge_sdk import EdgeClassifier, MotionGate
+from edge_sdk import EdgeClassifier, EventSettings, MotionGate
 from edge_sdk.camera.simulated.camera import SimulatedCamera
 from edge_sdk.errors import ConfigError
 from edge_sdk.images.close_up import close_up
@@ -71,6 +71,8 @@ def test_a_device_tells_where_something_moved_and_pays_for_both_looks(tmp_path: 
             state_dir=tmp_path,
             gate=MotionGate(),
             view="region",
+            send="frame",
+            events=EventSettings(answer_per="frame"),
             threshold=NONE_EXITS,
         ) as edge,
         SimulatedCamera(seed=910_003, frames=30) as camera,

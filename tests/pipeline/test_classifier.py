@@ -380,11 +380,11 @@ def test_watch_says_where_something_moved_and_the_model_looks_there(tmp_path: Pa
 
 
 def test_a_view_that_the_rule_was_not_calibrated_for_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    for view, threshold in ((None, None), ("frame", None), ("both", 0.9)):
+    for view, threshold in ((None, None), ("frame", None), ("both", None), ("region", 0.9)):
         EdgeClassifier(state_dir=tmp_path, view=view, threshold=threshold).close()
     assert not caplog.records
-    EdgeClassifier(state_dir=tmp_path, view="both").close()
-    assert "view=both: the rule of trailcam was calibrated for view=frame" in caplog.text
+    EdgeClassifier(state_dir=tmp_path, view="region").close()
+    assert "view=region: the rule of trailcam was calibrated for view=both" in caplog.text
 
 
 def test_the_cloud_gets_the_region_where_that_is_wanted(tmp_path: Path) -> None:

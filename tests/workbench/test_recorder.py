@@ -173,4 +173,4 @@ def test_a_bundle_in_the_recorder_answers_as_on_the_device() -> None:
         for view in View:
             records = run_subjects([open_subject("trailcam", view=view)], pictures)[0]
             device = [model.predict(one.image, one.region, view).probabilities for one in pictures]
-            assert records.calibrated(model.bundle.policy.temperature) == pytest.approx(np.array(device), abs=2e-3)
+            assert records.calibrated_by(model.bundle.policy) == pytest.approx(np.array(device), abs=2e-3)
