@@ -5,6 +5,10 @@
 A device's life is 100,000 exits in four bands of confidence of the same size, in which the big model says another label
 on 6, 1.5, 0.4 and 0.1% of the frames (2% in all); calibration saw 2,000 exits. Every table is of 1,000 lives. Capital
 is looked at as it would be by somebody who never looks away: just before and at every frame that differs.
+
+Where events are answered as a whole, a life is a year of 10,000 events that exit and 8,760 frames beside them that
+belong to none, such as one an hour; calibration saw 500 events and 2,000 frames. Events differ as often as the frames
+above, these frames a fifth as often, and each kind is held against its own promise.
 """
 
 from __future__ import annotations
@@ -27,6 +31,9 @@ from edge_sdk.workbench.agreement import measure_agreement
 RATES = np.array([0.06, 0.015, 0.004, 0.001])  # 2% in all
 EXITS = 100_000
 SEEN_AT_CALIBRATION = 2_000
+
+EVENTS, BESIDE = 10_000, 8_760
+EVENTS_AT_CALIBRATION = 500
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -124,14 +131,117 @@ def ever_missed(world: World, life: Life, share: float) -> bool:
     return bool((low >= enough).any() or (high >= enough).any())
 
 
-def calibrated(rng: np.random.Generator, share: float) -> tuple[Floats, float]:
+def calibrated(
+    rng: np.random.Generator, share: float, rates: Floats = RATES, seen: int = SEEN_AT_CALIBRATION
+) -> tuple[Floats, float]:
     """A calibration of the world as it is: chances of audits, and what is promised."""
-    confidence = rng.random(SEEN_AT_CALIBRATION)
-    differ = rng.random(SEEN_AT_CALIBRATION) < RATES[np.minimum((confidence * 4).astype(int), 3)]
+    confidence = rng.random(seen)
+    differ = rng.random(seen) < rates[np.minimum((confidence * 4).astype(int), 3)]
     agreement = measure_agreement(confidence, confidence >= 0, differ, delta=DELTA)
     assert agreement is not None
     draw = AuditDraw(Policy(agreement=agreement), share, bytes(32))
     return np.array([draw.chance((band + 0.5) / 4) for band in range(4)]), agreement.at_most
+
+
+@dataclass(frozen=True)
+class Year:
+    """A device that answers events as a whole, with what its calibration found of events and of frames.
+
+    Attributes:
+        chances: `float64 (2, 4)`, of an audit, by kind (frames, events) and band.
+        promised: `float64 (2,)`.
+        one_promise: all exits are held against the greater of both, as if they were of one kind.
+    """
+
+    chances: Floats
+    promised: Floats
+    one_promise: bool = False
+
+    @classmethod
+    def of(cls, rng: np.random.Generator, share: float) -> Year:
+        """As a calibration of the world as it is leaves it."""
+        frames = calibrated(rng, share, RATES / 5)
+        events = calibrated(rng, share, RATES, EVENTS_AT_CALIBRATION)
+        return cls(np.array([frames[0], events[0]]), np.array([frames[1], events[1]]))
+
+    def lived(
+        self, rng: np.random.Generator, factors: tuple[float, float] = (1.0, 1.0), since: float = 0.0
+    ) -> tuple[bool, bool, int, list[AuditCounts]]:
+        """Whether the alarm was raised, and was after the change; audits from the change on until then; the counts.
+
+        Args:
+            rng: of the life.
+            factors: by which the rates of frames and events rise ...
+            since: ... after this part of the year.
+        """
+        kind = rng.permutation(np.repeat([0, 1], [BESIDE, EVENTS]))
+        band, place = rng.integers(0, 4, len(kind)), np.arange(len(kind))
+        changed = place >= since * len(kind)
+        rates = RATES[band] * np.array([0.2, 1.0])[kind] * np.where(changed, np.array(factors)[kind], 1.0)
+        differs = rng.random(len(kind)) < np.minimum(1.0, rates)
+        drawn = rng.random(len(kind)) < self.chances[kind, band]
+        so_far = np.column_stack([(kind == one).cumsum() for one in (0, 1)])
+        audits = drawn.cumsum()
+        ones = np.flatnonzero(drawn & differs)
+        starts = [(n, so_far[np.searchsorted(audits, n * EVERY)]) for n in range(1, int(audits[-1]) // EVERY + 1)]
+        strata = Strata(self.chances.ravel(), np.repeat([0, 1], 4), self.promised)
+        if self.one_promise:
+            strata = replace(strata, promised=np.full(2, self.promised.max()))
+        path = log_e_values(so_far[ones], 4 * kind[ones] + band[ones], strata, starts=starts)[:-1]
+        raised = np.flatnonzero(path >= math.log(1 / DELTA))
+        at = int(ones[raised[0]]) if len(raised) else -1
+        counts = [
+            AuditCounts(
+                float(self.chances[one, of]),
+                int(mine.sum()),
+                int((mine & drawn).sum()),
+                int((mine & drawn).sum()),
+                differ=int((mine & drawn & differs).sum()),
+                events=bool(one),
+            )
+            for one in (0, 1)
+            for of in np.argsort(self.chances[one], kind="stable")
+            for mine in [(kind == one) & (band == of)]
+        ]
+        asked = int(audits[at] - (drawn & ~changed).sum()) if at >= 0 and changed[at] else 0
+        return at >= 0, at >= 0 and bool(changed[at]), asked, counts
+
+
+def years_of_events(runs: int) -> None:
+    """False alarms, drift that is found and the estimate, where events are answered as a whole."""
+    print("\n| a year of events and frames | share of audits | alarm | audits until it | audits a year | ", end="")
+    print("mean estimate less the truth, % | its standard error |")
+    print("|" + "---|" * 7)
+    for name, factors, since, one_promise in (
+        ("nothing changes", (1.0, 1.0), 0.0, False),
+        ("events differ twice as often", (1.0, 2.0), 0.0, False),
+        ("events differ 3 times as often", (1.0, 3.0), 0.0, False),
+        ("events differ 5 times as often", (1.0, 5.0), 0.0, False),
+        ("events differ 5 times as often, from half of the year on", (1.0, 5.0), 0.5, False),
+        ("the frames differ 10 times as often", (10.0, 1.0), 0.0, False),
+        ("the same, one promise for all", (10.0, 1.0), 0.0, True),
+    ):
+        for share in (0.01, 0.05, 0.2):
+            rng, found, until, drawn, errors = np.random.default_rng(4), 0, list[int](), list[int](), list[float]()
+            for _ in range(runs):
+                year = replace(Year.of(rng, share), one_promise=one_promise)
+                raised, in_time, asked, counts = year.lived(rng, factors, since)
+                found += raised if factors == (1.0, 1.0) else in_time
+                until += [asked] * in_time
+                drawn.append(sum(one.drawn for one in counts))
+                estimate = stratified(counts, lambda one: one.differ, lambda one: one.answered)
+                rates = [
+                    float(RATES.mean()) * of * (since + (1 - since) * factor)
+                    for of, factor in zip((0.2, 1.0), factors, strict=True)
+                ]
+                if estimate is not None:
+                    errors.append(estimate - (BESIDE * rates[0] + EVENTS * rates[1]) / (BESIDE + EVENTS))
+            median = f"{np.median(until):,.0f}" if until and factors != (1.0, 1.0) else "-"
+            print(
+                f"| {name} | {share:.0%} | {found / runs:.1%} | {median} | {np.mean(drawn):,.0f} | "
+                f"{100 * np.mean(errors):+.3f} | {100 * np.std(errors) / math.sqrt(len(errors)):.3f} |",
+                flush=True,
+            )
 
 
 def false_alarms(runs: int) -> None:
@@ -222,10 +332,14 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=1_000)
-    runs = parser.parse_args().runs
-    false_alarms(runs)
-    found_drift(runs)
-    estimates(runs)
+    parser.add_argument("--only", choices=list(TABLES), help="One table alone.")
+    given = parser.parse_args()
+    for name, table in TABLES.items():
+        if given.only in (None, name):
+            table(given.runs)
+
+
+TABLES = {"false-alarms": false_alarms, "drift": found_drift, "estimates": estimates, "events": years_of_events}
 
 
 if __name__ == "__main__":

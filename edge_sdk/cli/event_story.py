@@ -40,6 +40,8 @@ def told(entry: EventEntry, frames: Iterable[JournalEntry]) -> tuple[Facts, Rows
     facts.add("the device said", f"{entry.device_label} {entry.device_confidence:.2f}")
     facts.add("last word", f"{event_text(event)}{'' if event.final else ', waits' if entry.ended else ', open'}")
     facts.add("likeliest", ", ".join(f"{label} {chance:.2f}" for label, chance in event.top_k) or "unknown")
+    if entry.audit_chance is not None:
+        facts.add("audit", f"{'drawn' if entry.audit else 'not drawn'}, at a chance of {entry.audit_chance:.2%}")
     facts.add("answers for it", f"frame {event.best_frame_id}")
     rows = Rows("", _HEADS, left=_LEFT)
     for frame in frames:

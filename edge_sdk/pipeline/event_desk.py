@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,8 @@ from edge_sdk.model.policy import Decision, ExitPolicy
 from edge_sdk.model.taxonomy import Naming
 from edge_sdk.pipeline.admission import Admission
 from edge_sdk.pipeline.answers import Answers
-from edge_sdk.pipeline.audit import WORTH, AuditDraw, Draw, drawn_of
+from edge_sdk.pipeline.audit import AuditDraw, Draw, drawn_of
+from edge_sdk.pipeline.event_case import EventCase
 from edge_sdk.pipeline.event_words import EventWords
 from edge_sdk.pipeline.events import Events, Visit
 from edge_sdk.pipeline.word import top_k_of
@@ -31,41 +32,6 @@ from edge_sdk.store.store import Store
 from edge_sdk.types import Answer, Event, Frame, Prediction, Reason
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Case:
-    """What is kept of an open event.
-
-    Attributes:
-        record: the device's word on the frame that looks least empty.
-        prediction: on that frame.
-        frame: that frame with pixels of its own; None where `item` has its picture.
-        item: that frame as it would travel.
-        relative_gain: of its encoding.
-        is_pending: its picture is in the store ...
-        pending_draw: ... with this draw.
-        event: as it stands.
-        mean: the device's word on the event, `float32 (C,)`.
-        decision: as it would be now.
-        draw: whether it would be audited; None: it is not confident, or no audits were asked for.
-        counted: frames of the event whose exit was counted.
-        as_a_whole: the event exits or offloads as a whole; False: its frames do by themselves, and it sums them up.
-    """
-
-    record: FrameRecord
-    prediction: Prediction
-    event: Event
-    mean: NDArray[np.float32]
-    decision: Decision
-    draw: Draw | None
-    frame: Frame | None = None
-    item: SpoolItem | None = None
-    relative_gain: float = 1.0
-    is_pending: bool = False
-    pending_draw: Draw | None = None
-    counted: int = 0
-    as_a_whole: bool = False
 
 
 class EventDesk:
@@ -110,7 +76,7 @@ class EventDesk:
         self._labels, self._temperature, self._model = tuple(labels), temperature, model
         self._naming = naming
         self.exits, self.audits = exits, audits
-        self._cases: dict[str, _Case] = {}
+        self._cases: dict[str, EventCase] = {}
 
     def add(self, visit: Visit, frame: Frame, prediction: Prediction, record: FrameRecord) -> Event:
         """A frame has joined an event.
@@ -160,7 +126,7 @@ class EventDesk:
                 self._judge(case)
                 self._keep(case, case.frame, copy=False)
 
-    def _stands(self, visit: Visit, frame: Frame, prediction: Prediction, record: FrameRecord) -> _Case:
+    def _stands(self, visit: Visit, frame: Frame, prediction: Prediction, record: FrameRecord) -> EventCase:
         """How the event stands with this frame; its best picture is kept where it would travel."""
         case = self._cases.get(visit.event_id)
         mean = visit.mean(self._temperature)
@@ -168,21 +134,21 @@ class EventDesk:
         on_best = prediction if case is None or is_best else case.prediction
         decision, draw = self._decision(visit.event_id, mean, on_best, as_a_whole=visit.as_a_whole)
         event = self._event(visit, mean, decision)
-        before, replaced = None if case is None else _news(case), None
+        before, replaced = None if case is None else case.news, None
         if case is None or is_best:
             replaced = case.record.answer.frame_id if case is not None and case.is_pending else None
-            case = _Case(record, prediction, event, mean, decision, draw, as_a_whole=visit.as_a_whole)
+            case = EventCase(record, prediction, event, mean, decision, draw, as_a_whole=visit.as_a_whole)
             self._cases[visit.event_id] = case
         case.event, case.mean, case.decision, case.draw = event, mean, decision, draw
         if visit.as_a_whole:
             self._keep(case, frame if is_best else case.frame, copy=is_best)
             if replaced is not None:
                 self._store.pending.remove(replaced)
-        if before != _news(case):
+        if before != case.news:
             self._store.write(self._row(case, State.WAITING, ended=False))
         return case
 
-    def _judge(self, case: _Case) -> None:
+    def _judge(self, case: EventCase) -> None:
         """Decide again as the rules are now."""
         case.decision, case.draw = self._decision(
             case.event.event_id, case.mean, case.prediction, as_a_whole=case.as_a_whole
@@ -220,7 +186,7 @@ class EventDesk:
             also=tuple((self._labels[number], confidence) for number, confidence in also),
         )
 
-    def _keep(self, case: _Case, frame: Frame | None, *, copy: bool) -> None:
+    def _keep(self, case: EventCase, frame: Frame | None, *, copy: bool) -> None:
         """Keep the best frame: on the disk where it would travel now, else in memory."""
         if case.decision.exits:
             if case.is_pending:
@@ -233,38 +199,24 @@ class EventDesk:
         if item is None or (case.is_pending and case.pending_draw == case.draw):
             return
         try:
-            self._store.pending.put(item, self._travelling(case), self._store.now_ns())
+            self._store.pending.put(item, case.travelling(self._labels), self._store.now_ns())
             case.is_pending, case.pending_draw = True, case.draw
         except OSError as error:
             _log.warning("the picture of event %s waits in memory: %s", case.event.event_id, error)
 
-    def _item(self, case: _Case, frame: Frame | None) -> SpoolItem | None:
+    def _item(self, case: EventCase, frame: Frame | None) -> SpoolItem | None:
         """The best frame as it would travel now."""
         if case.item is None and frame is not None:
-            case.item, case.relative_gain = self._admission.draft(frame, case.prediction, _worth(case.decision))
+            case.item, case.relative_gain = self._admission.draft(frame, case.prediction, case.worth)
             case.frame = None
         if case.item is None:
             return None
         return replace(
             case.item,
-            gain=_worth(case.decision) * case.relative_gain,
+            gain=case.worth * case.relative_gain,
             event=case.event.event_id,
             event_probabilities=case.mean,
         )
-
-    def _travelling(self, case: _Case) -> FrameRecord:
-        draw = case.draw
-        return replace(
-            case.record,
-            answer=replace(case.record.answer, final=False, reason=case.decision.reason),
-            gain=case.decision.gain,
-            audit=draw is not None and draw.drawn,
-            audit_chance=None if draw is None else draw.chance,
-            event_class=self._likeliest(case),
-        )
-
-    def _likeliest(self, case: _Case) -> str:
-        return self._labels[int(case.mean.argmax())]
 
     def _decide(self, visit: Visit, *, ended: bool) -> None:
         case = self._cases[visit.event_id]
@@ -288,25 +240,24 @@ class EventDesk:
         case.counted = visit.frames
         case.frame = case.item = None
 
-    def _offload(self, case: _Case, item: SpoolItem, *, ended: bool) -> None:
+    def _offload(self, case: EventCase, item: SpoolItem, *, ended: bool) -> None:
         """The best frame waits for the cloud, and so does the event."""
         case.event, is_pending = replace(case.event, final=False), case.is_pending
         self._store.archive.give_up(item.frame_id, item.event)
         self._words.expect(case.event)
-        said = self._answers.wait(self._travelling(case), item, self._change(case, State.WAITING, ended=ended))
+        said = self._answers.wait(case.travelling(self._labels), item, self._change(case, State.WAITING, ended=ended))
         if said.final:  # it has no place
             case.event, case.is_pending = replace(case.event, final=True, reason=said.reason), is_pending
             self._write(case, State.LOST, ended=ended)
 
-    def _write(self, case: _Case, state: State, *, ended: bool) -> None:
-        draw, changes = case.draw, [self._change(case, state, ended=ended)]
-        if case.as_a_whole and (draw is not None or case.decision.reason is not Reason.CONFIDENT):
-            best = case.record.answer.frame_id
-            chance, drawn = (None, False) if draw is None else (draw.chance, draw.drawn)
-            changes.append(rows.stands_for(best, self._likeliest(case), audit=drawn, audit_chance=chance))
+    def _write(self, case: EventCase, state: State, *, ended: bool) -> None:
+        changes = [self._change(case, state, ended=ended)]
+        if case.as_a_whole and (case.draw is not None or case.decision.reason is not Reason.CONFIDENT):
+            best, said = case.record.answer.frame_id, case.likeliest(self._labels)
+            changes.append(rows.stands_for(best, said, audit=case.is_drawn, audit_chance=case.audit_chance))
         self._store.write(*changes)
 
-    def _change(self, case: _Case, state: State, *, ended: bool) -> Change:
+    def _change(self, case: EventCase, state: State, *, ended: bool) -> Change:
         """The event's row; the picture in `pending` goes when it is on the disk."""
         frame_id, then = case.record.answer.frame_id, None
         if case.is_pending:
@@ -317,30 +268,18 @@ class EventDesk:
 
         return self._row(case, state, ended=ended, then=then)
 
-    def _row(self, case: _Case, state: State, *, ended: bool, then: Callable[[], None] | None = None) -> Change:
-        draw = case.draw
+    def _row(self, case: EventCase, state: State, *, ended: bool, then: Callable[[], None] | None = None) -> Change:
         return rows.put(
             case.event,
             state,
             self._store.now_ns(),
             ended=ended,
             model=self._model,
-            audit=draw is not None and draw.drawn,
-            audit_chance=None if draw is None else draw.chance,
+            audit=case.is_drawn,
+            audit_chance=case.audit_chance,
             then=then,
         )
 
 
 _SEEN_FROM = 0.5
 """Confidence that counts a class as seen beside the event's, where a learned gate decides and there is no threshold."""
-
-
-def _news(case: _Case) -> tuple[str, str, Reason, Draw | None]:
-    """What is written down of an open event as soon as it changes."""
-    event = case.event
-    return event.label, event.best_frame_id, event.reason, case.draw
-
-
-def _worth(decision: Decision) -> float:
-    """The gain at which the frame of an event waits."""
-    return WORTH if decision.reason is Reason.AUDIT else decision.gain
