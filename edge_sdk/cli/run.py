@@ -23,14 +23,17 @@ def run(context: click.Context, path: Path | None) -> None:
     """
     from edge_sdk.device_config.device import DeviceConfig, find_config
     from edge_sdk.device_config.reading import read
-    from edge_sdk.device_config.sections import ServiceSection
+    from edge_sdk.device_config.sections import CameraSource, ServiceSection
     from edge_sdk.service.log import open_log
     from edge_sdk.service.service import run_service
 
     reading = read(find_config(path))
+    config = DeviceConfig(reading)
+    source: CameraSource = config.part(CameraSource)
+    if not reading.faults and source.address is None and source.address_file is None:
+        reading.blame("camera.address", 'expected the camera, such as "picamera2", or camera.address_file; got neither')
     if reading.faults:
         say_faults(reading.faults)
         context.exit(os.EX_CONFIG)
-    config = DeviceConfig(reading)
     wants = config.part(ServiceSection)
     run_service(config, repeats=open_log(wants.log, wants.repeat_after_s))

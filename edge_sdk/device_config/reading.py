@@ -19,6 +19,7 @@ from types import NoneType
 from typing import Any, get_args, get_origin
 
 from edge_sdk.alerts.rule import AlertRule
+from edge_sdk.camera.address import parse_address
 from edge_sdk.device_config.keys import REQUIRED, Key, all_keys, keys_of, nearest
 from edge_sdk.device_config.secrets import secret_fault, shown
 from edge_sdk.device_config.sections import SECTIONS, Section
@@ -200,7 +201,20 @@ def _take(reading: Reading, key: Key, value: object, where: str, folder: Path) -
         read_value = str(_absolute(read_value, folder))
     if key.full == "bundle.path" and ("/" in read_value or (folder / read_value).is_dir()):
         read_value = str(_absolute(read_value, folder))
+    if key.full == "camera.address":
+        read_value = _camera(read_value, folder)
     reading.given[key.section, key.name] = Given(read_value, where)
+
+
+def _camera(address: str | None, folder: Path) -> str | None:
+    """A camera's address; of a file or folder, with an absolute path."""
+    if address is None or address.startswith(("/", "~")):
+        return address
+    try:
+        is_path = parse_address(address).scheme == "path"
+    except ConfigError:  # which the section refuses
+        return address
+    return f"{folder}/{address}" if is_path else address
 
 
 def _take_rules(reading: Reading, key: Key, value: object, where: str) -> None:
@@ -300,6 +314,8 @@ def _near_key(section: str, name: str) -> str:
 
 def _near_value(key: Key, value: object) -> str:
     """The value that was probably meant; "" for none."""
+    if isinstance(value, int) and not isinstance(value, bool) and str in (key.kind, *get_args(key.kind)):
+        return f'"{value}"'  # a camera by its number
     if not isinstance(value, str):
         return ""
     if get_origin(key.kind) is tuple:

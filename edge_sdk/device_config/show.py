@@ -42,11 +42,7 @@ def toml(value: Any) -> str:
     if isinstance(value, str):
         return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, Mapping):
-        return (
-            "{"
-            + ", ".join(f"{json.dumps(name, ensure_ascii=False)} = {toml(one)}" for name, one in value.items())
-            + "}"
-        )
+        return f"{{{', '.join(f'{toml(name)} = {toml(one)}' for name, one in value.items())}}}"
     if isinstance(value, tuple | list):
         return f"[{', '.join(map(toml, value))}]"
     return repr(value)

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 
 from edge_sdk.device_config.device import DeviceConfig, load_config
 from edge_sdk.device_config.sections import ServiceSection
-from edge_sdk.durable.clock import RELEASED_S
+from edge_sdk.durable.clock import RELEASED_S, Clock, SystemClock
 from edge_sdk.errors import ConfigError
 from edge_sdk.pipeline.classifier import EdgeClassifier
 from edge_sdk.redaction import without_secrets
@@ -35,6 +35,7 @@ def run_service(
     supervisor: Supervisor | None = None,
     repeats: Repeats | None = None,
     reread: Callable[[], DeviceConfig] | None = None,
+    clock: Clock | None = None,
 ) -> None:
     """Run a device until SIGTERM or SIGINT, or until its camera ends. Called on the main thread.
 
@@ -45,21 +46,22 @@ def run_service(
         supervisor: whom to tell; None: the one of the environment.
         repeats: the log's filter, which a reload may change.
         reread: reads the config file again; None: `load_config` of the same file.
+        clock: the machine's clocks; None: the real ones.
 
     Raises:
         BundleError, CameraError, ConfigError, RuntimeMissing, StorageError: something cannot be opened that time does
             not mend.
     """
-    supervisor = supervisor or Supervisor()
-    if time.time() < RELEASED_S:
+    supervisor, clock = supervisor or Supervisor(), clock or SystemClock()
+    if clock.wall_s() < RELEASED_S:
         _log.warning(
-            "this machine's clock is not set (it says %s): frames are noted so, and no certificate is accepted until "
-            "it is",
-            time.strftime("%Y-%m-%d %H:%M"),
+            "this machine's clock is not set (it says %s UTC): frames are noted so, and no certificate is accepted "
+            "until it is",
+            time.strftime("%Y-%m-%d %H:%M", time.gmtime(clock.wall_s())),
         )
     with ExitStack() as stack:
         supervisor.status("opening the bundle and the state folder")
-        edge = stack.enter_context(EdgeClassifier(**config.classifier_options(), on_event=tell_event))
+        edge = stack.enter_context(EdgeClassifier(**config.classifier_options(), on_event=tell_event, clock=clock))
         alerts = config.open_alerts(edge)
         if alerts is not None:
             stack.enter_context(alerts)

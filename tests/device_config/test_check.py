@@ -63,7 +63,7 @@ def test_faults_of_reading_and_of_looking_come_together(folder: Path) -> None:
 def test_what_follows_from_a_fault_is_none(folder: Path) -> None:
     (folder / "edge-sdk.toml").write_text("[camera]\naddress = 3\n[bundle]\npath = 'bundle'\n")
     (fault,) = find_faults(read(folder / "edge-sdk.toml", {}))
-    assert str(fault).endswith('camera.address: expected a text or "none"; got 3')
+    assert str(fault).endswith('camera.address: expected a text or "none"; got 3; did you mean "3"?')
 
 
 def test_a_camera_is_needed(tmp_path: Path) -> None:

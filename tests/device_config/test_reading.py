@@ -66,6 +66,7 @@ never_upload = "person"
         ("fps = 3\n", "edge-sdk.toml:1: fps: expected a section of"),
         ("camera = 3\n", "edge-sdk.toml:1: camera: expected a table [camera]; got 3"),
         ("[[camera]]\nfps = 1\n", "edge-sdk.toml:1: camera: expected a table [camera]; got [{"),
+        ("[camera]\naddress = 0\n", 'expected a text or "none"; got 0; did you mean "0"?'),
         ("[camera]\nfps = true\n", 'edge-sdk.toml:2: camera.fps: expected a number or "none"; got True'),
         ("[bundle]\nview = 'regin'\n", 'did you mean "region"?'),
         (
@@ -155,6 +156,16 @@ def test_paths_are_relative_to_the_file_and_to_the_working_folder_of_the_environ
     assert reading.given["bundle", "path"].value == "trailcam"
     assert of(folder, "[bundle]\npath = 'there'").given["bundle", "path"].value == str(folder / "there")
     assert of(folder, "[bundle]\npath = './x'").given["bundle", "path"].value == str(folder / "x")
+
+
+@pytest.mark.parametrize("address", ["picamera2", "0", "/photos", "~/photos", "rtsp://cam/1", "simulated://trailcam"])
+def test_an_address_that_is_no_relative_path_stays(folder: Path, address: str) -> None:
+    assert of(folder, f"[camera]\naddress = '{address}'").given["camera", "address"].value == address
+
+
+def test_photos_lie_relative_to_the_file(folder: Path) -> None:
+    given = of(folder, "[camera]\naddress = 'photos/?watch=yes'").given["camera", "address"].value
+    assert given == f"{folder}/photos/?watch=yes"
 
 
 def test_optional_sections_are_there_only_where_they_are_named(folder: Path) -> None:

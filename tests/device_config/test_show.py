@@ -12,7 +12,7 @@ from edge_sdk.device_config.show import shown_config, toml
 
 TEXT = """\
 [camera]
-address = "photos \\u0007 é/?watch=yes"
+address = "/photos \\u0007 é/?watch=yes"
 [budgets]
 upload = ["5MB/day", "9 frames/h"]
 [preferences]
