@@ -21,6 +21,8 @@ from edge_sdk.errors import ConfigError
 REQUIRED = MISSING
 """The default of a key that its section cannot do without."""
 
+_TOML = {"None": '"none"', "True": "true", "False": "false"}
+_PYTHON = re.compile(rf"\b({'|'.join(_TOML)})\b")
 _PLAIN = (str, int, float, bool, NoneType)
 _WORDS: Mapping[object, str] = {
     str: "a text",
@@ -145,12 +147,12 @@ def _words(kind: Any) -> str:
 
 @cache
 def _meanings(home: type) -> Mapping[str, str]:
-    """What the docstring's section Attributes says of each field, on one line."""
+    """What the docstring's section Attributes says of each field, on one line, with values as the file writes them."""
     found: dict[str, str] = {}
     text = cleandoc(home.__doc__ or "")
     match = re.search(r"^Attributes:\n(.*?)(?=^\S|\Z)", text, re.DOTALL | re.MULTILINE)
     for entry in re.split(r"\n(?= {4}\w)", match[1].rstrip()) if match else ():
         name, colon, meaning = entry.strip().partition(":")
         if colon:
-            found[name.strip()] = " ".join(meaning.split())
+            found[name.strip()] = _PYTHON.sub(lambda one: _TOML[one[0]], " ".join(meaning.split()))
     return found
