@@ -86,6 +86,8 @@ def _bundle(case: Case) -> Finding:
         if told.kind == "RuntimeMissing":
             return fault(told.error.partition(" To mend it: ")[0], "see the check `runtime`", **values)
         cure = "copy the bundle again; `edge-sdk info` and docs/errors.md say more"
+        if "wrong results" in told.error:
+            cure = "install the wheel for this processor, on the processor itself: an emulator may compute otherwise"
         return fault(told.error, cure, **values)
     said = f"{values['name']} {values['version']}, {values['labels']} labels, {values['runtime']} runtime: "
     said += f"the golden picture gives the expected output; loads in {values['load_s']:.2f} s"

@@ -39,6 +39,7 @@ def test_a_processor_that_computes_wrong_results(bundle: Path) -> None:
     (bundle / "manifest.json").write_text(json.dumps(manifest))
     finding = found("bundle", Machine(), Asked(bundle=str(bundle)))
     assert finding.level is Level.FAULT and "computes wrong results on this processor" in finding.found
+    assert "wheel for this processor" in finding.do
 
 
 def test_a_program_that_is_cut_off_or_gone(bundle: Path) -> None:
