@@ -18,12 +18,13 @@ from edge_sdk.images.encode import encode
 from edge_sdk.images.rendition import Upload
 from edge_sdk.model.agreement import Agreement
 from edge_sdk.model.bundle import open_bundle, write_policy
-from edge_sdk.model.policy import Policy
+from edge_sdk.model.policy import EventRule, Policy
+from edge_sdk.store.events import answered, put
 from edge_sdk.store.frames import SpoolItem
-from edge_sdk.store.schema import FrameRecord
+from edge_sdk.store.schema import FrameRecord, State
 from edge_sdk.store.store import Store
 from edge_sdk.terminal.command import run
-from edge_sdk.types import Answer, Origin, Reason
+from edge_sdk.types import Answer, Event, Origin, Reason
 
 PICTURE = encode(np.full((24, 32, 3), 128, np.uint8), Upload(32, 80))
 
@@ -110,3 +111,53 @@ def test_what_cannot_be_labelled_is_told(tmp_path: Path, bundle: Path, capsys: p
     assert "frame_id is missing" in capsys.readouterr().err
     assert run(cli, "edge-sdk", ["audit", "--state", str(state), "--bundle", str(bundle), "--sheet", "a.png"]) == 2
     assert "none is kept" in capsys.readouterr().err
+
+
+def fill_events(folder: Path, bundle: Path, differ: int) -> Path:
+    """100 events that were answered as a whole as foxes, each audited and answered; the models differ on the first."""
+    model = open_bundle(str(bundle)).manifest.answers_as
+    with Store(folder, StorageSettings(archive="1MB")) as store:
+        for number in range(100):
+            name, moment = f"{number:032x}", datetime(2026, 6, 1, 12, number // 60, number % 60, tzinfo=UTC)
+            said = Answer(name, moment, "cam", "empty", 0.6, Origin.DEVICE, True, Reason.EVENT)
+            record = FrameRecord(said, model=model, event=name)
+            store.exit(record)
+            event = Event(name, "cam", moment, moment, 1, "fox", 0.9, name, False, reason=Reason.AUDIT)
+            row = put(event, State.WAITING, number, ended=True, model=model, audit=True, audit_chance=0.5)
+            travels = replace(record, answer=replace(said, final=False, reason=Reason.AUDIT), audit=True)
+            item = SpoolItem(name, PICTURE, np.full(7, 1 / 7, np.float32), 1.0, moment, "cam", event=name)
+            store.spool.put(item, replace(travels, audit_chance=0.5, event_class="fox"), row)
+            label = "deer" if number < differ else "fox"
+            answer = Answer(name, moment, "cam", label, 0.9, Origin.CLOUD, True, Reason.CLOUD)
+            store.spool.answer(answer, also=[answered(name, label, "", 0.9, ((label, 0.9),))])
+    return folder
+
+
+def test_events_count_once_and_people_label_the_frame_that_was_sent(
+    tmp_path: Path, bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from msgspec.structs import replace as changed
+
+    policy = open_bundle(str(bundle)).policy
+    write_policy(
+        bundle,
+        changed(policy, events=EventRule(agreement=Agreement(edges=(), exits=(100,), differ=(1,), at_most=0.05))),
+    )
+    state, table = fill_events(tmp_path / "state", bundle, differ=40), tmp_path / "audits.csv"
+    given = ["--bundle", str(bundle), "--state", str(state)]
+    assert run(cli, "edge-sdk", ["audit", *given, "--csv", str(table)]) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert "100 exits (100 of them events), from 100 audits; at most 5.00% was promised: calibrate anew" in out
+    assert "events" in out and "100, 100 of them events" in out
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 40 and {(row["device"], row["big"]) for row in rows} == {("fox", "deer")}
+    for row in rows[:2]:
+        run(cli, "edge-sdk", ["audit", "label", row["frame_id"], "deer", "--state", str(state)])
+    capsys.readouterr()
+    run(cli, "edge-sdk", ["audit", *given, "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert (found["exits"], found["events"], found["promised"], found["unpromised"]) == (100, 100, 0.05, 0)
+    assert found["wrong"]["frames"] == 2 and found["loss"]["share"] == pytest.approx(0.4)
+    assert run(cli, "edge-sdk", ["journal", "--state", str(state), "--event", f"{0:032x}"]) == 0
+    assert "drawn, at a chance of 50.00%" in " ".join(capsys.readouterr().out.split())

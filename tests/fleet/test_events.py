@@ -29,6 +29,7 @@ def events(draw: st.DrawFn) -> ReportedEvent:
         share_of(draw(st.integers(0, 255))),
         draw(st.sampled_from(Origin)),
         draw(st.sampled_from(REASONS)),
+        draw(st.booleans()),
     )
 
 

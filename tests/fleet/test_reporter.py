@@ -93,12 +93,13 @@ def test_events_come_with_it_and_are_reported_once(tmp_path: Path) -> None:
     began = datetime(2026, 6, 1, tzinfo=UTC)
     one = Event("a" * 32, "cards/day1/IMG_1.JPG", began, began + timedelta(seconds=9), 3, "fox", 1.0, "a" * 32)
     with Home(tmp_path, FakeClock()) as home:
-        home.store._table.change(put(one, State.FINAL, 0, ended=True, model="trailcam 3"))
+        home.store._table.change(put(one, State.FINAL, 0, ended=True, model="trailcam 3", audit=True, audit_chance=0.1))
         request = home.next()
         assert request is not None
         home.taken(request)
         (event,) = unpack_events(request.events, home.words)
         assert (event.event_id, event.source, event.frames, event.label) == ("a" * 32, "cards/day1", 3, "fox")
+        assert event.audit
         home.reporter.ask()
         again = home.next()
         assert again is not None and not again.events.event_ids

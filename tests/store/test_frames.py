@@ -29,6 +29,13 @@ def test_a_frame_comes_back_whole() -> None:
     assert found.item.probabilities.tolist() == sent.probabilities.tolist()
 
 
+def test_what_it_says_of_its_event_and_its_note_come_back() -> None:
+    said = replace(record(FRAME), audit=True, audit_chance=0.25, event_class="deer", note="the clock was not set")
+    found = decode_frame(encode_frame(said, replace(item(FRAME), event="e1"), 7), FRAME)
+    assert found.record == said
+    assert found.item is not None and (found.item.event, found.item.note) == ("e1", said.note)
+
+
 def test_where_something_moved_comes_back_in_the_frame_and_in_the_picture_that_travels() -> None:
     said = replace(record(FRAME), region=Region(320, 240, 64, 48, 0.5, True), frame_size=(640, 480))
     sent = replace(item(FRAME), region=Region(16, 12, 32, 24, 0.5, True))

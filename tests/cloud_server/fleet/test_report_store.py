@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from cloud_server.fleet.report_store import Report, ReportStore
 from edge_sdk.budget.usage import Usage
 from edge_sdk.errors import ConfigError, StorageError
 from edge_sdk.fleet.answers import ReportedAnswer
+from edge_sdk.fleet.events import ReportedEvent
 from edge_sdk.fleet.report_file import ReportFile, Status
 from edge_sdk.types import Origin, Reason
 
@@ -129,3 +132,21 @@ async def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
         ReportStore(tmp_path / "file")
     with pytest.raises(StorageError, match="expected a server's reports"):
         ReportFile(tmp_path)
+
+
+async def test_events_of_an_older_file_are_not_audits_and_later_ones_may_be(tmp_path: Path) -> None:
+    def event(number: int, *, audit: bool = False) -> ReportedEvent:
+        known = f"{number:032x}", "cam", NOON + timedelta(minutes=number), NOON + timedelta(minutes=number, seconds=9)
+        return ReportedEvent(*known, 3, "fox", 1.0, Origin.DEVICE, Reason.CONFIDENT, audit)
+
+    store = ReportStore(tmp_path)
+    await store.keep("cam-1", Report(Status(), [], events=[event(1)]))
+    await store.close()
+    with closing(sqlite3.connect(tmp_path / "reports.db")) as connection:
+        connection.execute("ALTER TABLE events DROP COLUMN audit")
+        connection.execute("PRAGMA user_version = 2")
+        connection.commit()
+    store = ReportStore(tmp_path)
+    await store.keep("cam-1", Report(Status(), [], events=[event(2, audit=True)]))
+    await store.close()
+    assert ReportFile(tmp_path).events("cam-1") == [event(1), event(2, audit=True)]
