@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from edge_sdk.cli.options import OLD_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,16 +19,23 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("bundle", default="trailcam")
-def info(bundle: str) -> None:
+@click.option(
+    "--state", type=OLD_FOLDER, help="State folder of a device: which settings of its server hold there, too."
+)
+def info(bundle: str, state: Path | None) -> None:
     """Check a bundle and describe it.
 
-    BUNDLE is a folder, or the name of a bundle that ships with the SDK (default: trailcam).
+    BUNDLE is a folder, or the name of a bundle that ships with the SDK (default: trailcam). A state folder is only
+    read, also beside a device that runs.
     """
+    from edge_sdk.cli.held_settings import held_facts
     from edge_sdk.model.little import LittleModel
     from edge_sdk.terminal.text import open_console
 
     with LittleModel(bundle) as model:
         open_console().print(bundle_facts(model))
+    if state is not None:
+        open_console().print(held_facts(state))
 
 
 def calibration_texts(facts: Mapping[str, float | int | str]) -> list[tuple[str, str]]:

@@ -101,7 +101,7 @@ def sign(
 def show(folder: Path, public: Path | None) -> None:
     """Show the settings in a server's FOLDER, or those that a device keeps in its state folder, and whose they are.
 
-    Which kinds of them a device follows is its own to say: the loop's summary tells.
+    Which kinds of them a device follows is its own to say: edge-sdk info --state tells.
     """
     from edge_sdk.fleet.remote import FILE as KEPT
     from edge_sdk.fleet.remote import read_kept

@@ -38,11 +38,17 @@ class Kept(msgspec.Struct, frozen=True):
         signed: the settings, as they came.
         server: who handed them out.
         received_at: when, by the device's clock.
+        applied: what holds of them, by kind, in words.
+        refused: kinds that do not hold, each with the reason.
+        judged_at: when the device last found out what holds, by its clock; None: it did not say yet.
     """
 
     signed: str
     server: str
     received_at: datetime
+    applied: dict[str, str] = {}
+    refused: dict[str, str] = {}
+    judged_at: datetime | None = None
 
 
 def read_kept(state: Path) -> Kept:
@@ -157,7 +163,7 @@ class RemoteStore:
         try:
             signed = read_signed(content)
             self._check(signed, self._key)
-            kept = Kept(content.decode(), self._server, datetime.fromtimestamp(max(0.0, self._wall_s()), UTC))
+            kept = Kept(content.decode(), self._server, self._now())
             write_whole(self._path, msgspec.json.encode(kept), durable=True, mode=0o600)
         except (Untrusted, OSError, UnicodeDecodeError) as error:
             if (reason := one_line(error)) != self.reason:
@@ -168,6 +174,21 @@ class RemoteStore:
         _log.info("settings of version %d, signed by %s, came from %s", self.version, self._key.key_id, self._server)
         self._changed()
         return True
+
+    def remember(self, held: HeldSettings) -> None:
+        """Put down what came of the settings, for those who read the state folder; where it changed."""
+        kept = self._kept
+        if kept is None or held.version != self.version:
+            return
+        if kept.judged_at is not None and (kept.applied, kept.refused) == (held.applied, held.refused):
+            return
+        self._kept = kept = msgspec.structs.replace(
+            kept, applied=dict(held.applied), refused=dict(held.refused), judged_at=self._now()
+        )
+        try:
+            write_whole(self._path, msgspec.json.encode(kept), durable=True, mode=0o600)
+        except OSError as error:
+            _log.warning("what holds of the server's settings cannot be written down: %s", one_line(error))
 
     def held(self, applied: Mapping[str, str], refused: Mapping[str, str]) -> HeldSettings:
         """Which settings hold, with what came of each kind."""
@@ -193,6 +214,9 @@ class RemoteStore:
             raise Untrusted(f"expected a version above {self.version}; got {body.version}")
         if self._expired(signed):
             raise Untrusted(f"they have expired at {body.expires_at}")
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(max(0.0, self._wall_s()), UTC)
 
     def _expired(self, signed: SignedSettings) -> bool:
         now_s = self._wall_s()

@@ -121,6 +121,7 @@ class Reporter:
         """Seconds until a report is due, on an open connection or not; 0: now."""
         if self._remote is not None:
             self._remote.store.look()
+            self._remote.store.remember(self._remote.held)
         if self._asked or (riding and self._goes_on):
             return 0.0
         now_s, settings = self._ledger.elapsed_s(), self._settings
@@ -245,6 +246,7 @@ class Reporter:
             return False
         before = self._remote.held
         self._remote.store.offer(settings)
+        self._remote.store.remember(self._remote.held)
         return self._remote.held != before
 
     def _kept(self) -> None:

@@ -14,7 +14,7 @@ from settings_parts import Operator
 
 from edge_sdk import EdgeClassifier, RemoteSettings, ReportSettings
 from edge_sdk.errors import StorageError
-from edge_sdk.fleet.remote import HeldSettings
+from edge_sdk.fleet.remote import HeldSettings, read_kept
 from edge_sdk.fleet.report_file import DeviceRow, ReportFile
 from edge_sdk.testing.server import ScriptedServer, answer, taken
 from edge_sdk.types import Origin
@@ -220,6 +220,8 @@ def test_settings_come_back_are_followed_and_reported(tmp_path: Path) -> None:
         with edge(target) as again:
             assert again.threshold == 0.4
             assert again.settings_from[0].endswith(f"signed by {operator.key_id}, version 2")
+            kept = read_kept(again.state_dir)
+            assert kept.applied == {"threshold": "threshold 0.4"} and kept.judged_at is not None
 
 
 def test_a_device_without_a_key_gets_no_settings(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from settings_parts import Operator
 
 from edge_sdk.config import RemoteSettings
 from edge_sdk.errors import ConfigError
-from edge_sdk.fleet.remote import FILE, RemoteStore
+from edge_sdk.fleet.remote import FILE, RemoteStore, read_kept
 from edge_sdk.security.certificates import Authority
 from edge_sdk.security.credentials import Security
 from edge_sdk.testing import FakeClock
@@ -37,6 +37,23 @@ def test_settings_are_kept_and_hold_again_after_a_restart(operator: Operator, tm
     assert (again.version, again.values) == (3, {"threshold": 0.7})
     held = again.held({}, {})
     assert (held.key, held.server, held.received_at) == (operator.key_id, "vm:50051", NOW)
+
+
+def test_what_came_of_settings_is_put_down_once_for_each_change(operator: Operator, tmp_path: Path) -> None:
+    store = opened(operator, tmp_path)
+    store.remember(store.held({}, {}))
+    assert not (tmp_path / FILE).exists()
+    assert store.offer(operator.signed(3, threshold=0.7, budget={}))
+    assert read_kept(tmp_path).judged_at is None
+    store.remember(store.held({"threshold": "threshold 0.7"}, {"budget": "no"}))
+    kept, before = read_kept(tmp_path), (tmp_path / FILE).stat()
+    assert (kept.applied, kept.refused, kept.judged_at) == ({"threshold": "threshold 0.7"}, {"budget": "no"}, NOW)
+    store.remember(store.held({"threshold": "threshold 0.7"}, {"budget": "no"}))
+    assert (tmp_path / FILE).stat().st_ino == before.st_ino  # each write makes a file anew
+    again = opened(operator, tmp_path)
+    assert again.values == {"threshold": 0.7, "budget": {}}
+    again.remember(again.held({}, {"threshold": "not accepted"}))
+    assert read_kept(tmp_path).refused == {"threshold": "not accepted"}
 
 
 def test_an_older_version_is_not_taken_again(operator: Operator, tmp_path: Path) -> None:
