@@ -15,7 +15,6 @@ from pathlib import Path
 
 import click
 
-from cloud_server.local_big import local_big
 from edge_sdk import (
     Alerts,
     Blur,
@@ -177,6 +176,8 @@ def main(
     out.mkdir(parents=True, exist_ok=True)
     motion = None if gate == "off" else MotionGate(MotionSettings(photos=gate == "on"))
     with ExitStack() as stack:
+        if local:  # a device need not have the server's part
+            from cloud_server.local_big import local_big
         camera = stack.enter_context(open_camera(url, wait_for_camera=wait_for_camera))
         if local:
             click.echo("starting a cloud server on this machine (--cloud host:port uses yours) ...")

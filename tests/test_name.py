@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 # Until it is published, people install a checkout (`pip install ".[workbench]"`) or a wheel file.
 FROM_AN_INDEX = re.compile(
-    r"\b(?:pip|pipx|uv|poetry)\s+(?:install|add)\b[^\n`]*?[\s\"'](?:edge[-_]sdk|edge[-_]cascade)(?![\w./-]*\.whl)"
+    r"\b(?:pip|pipx|uv|poetry)\s+(?:install|add)\b[^\n`]*?[\s\"'](?:edge[-_]sdk|edge[-_]cascade)(?![\w./+*-]*\.whl)"
 )
 
 

@@ -16,6 +16,7 @@ from edge_sdk.camera.live import Grabber, LiveCamera, Shot
 from edge_sdk.camera.stillness import FROZEN_S
 from edge_sdk.camera.stream_address import StreamAddress
 from edge_sdk.errors import CameraError
+from edge_sdk.images.opencv_log import ERROR, log_level, set_log_level
 
 TIMEOUT_S = 10.0
 _STALL_S = 1.0
@@ -167,7 +168,5 @@ def _keep_quiet() -> None:
     """
     if not any(name in os.environ for name in ("OPENCV_FFMPEG_LOGLEVEL", "OPENCV_FFMPEG_DEBUG")):
         os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"
-    if "OPENCV_LOG_LEVEL" not in os.environ:
-        quiet = cv2.utils.logging.LOG_LEVEL_ERROR
-        if cv2.utils.logging.getLogLevel() > quiet:
-            cv2.utils.logging.setLogLevel(quiet)
+    if "OPENCV_LOG_LEVEL" not in os.environ and log_level() > ERROR:
+        set_log_level(ERROR)

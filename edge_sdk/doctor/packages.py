@@ -102,7 +102,7 @@ def _broken(module: str, why: str, has_numpy: bool) -> Finding:
             f"pip install --upgrade --force-reinstall {name} in this environment, or take numpy from where it is from",
         )
     if why.startswith("ModuleNotFoundError"):
-        return fault(f"{name} is missing", f"pip install {name} in this environment, or install edge_sdk anew")
+        return fault(f"{name} is missing", f"pip install {name} in this environment, or install the wheel anew")
     if "libGL" in why or "cannot open shared object" in why:
         return fault(f"{name} lacks a library ({why})", f"sudo apt install the library; `ldd` of {name} names it")
     return fault(f"{name} cannot be imported ({why})", f"pip install --force-reinstall {name}")

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from edge_sdk.errors import ImageError
 from edge_sdk.images.header import ImageHeader
+from edge_sdk.images.opencv_log import SILENT, log_level, set_log_level
 from edge_sdk.images.png import plain_png
 from edge_sdk.types import Image
 
@@ -159,15 +160,15 @@ class _QuietOpenCV:
     def __enter__(self) -> None:
         with self._lock:
             if self._inside == 0:
-                self._level = cv2.utils.logging.getLogLevel()
-                cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+                self._level = log_level()
+                set_log_level(SILENT)
             self._inside += 1
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._inside -= 1
             if self._inside == 0:
-                cv2.utils.logging.setLogLevel(self._level)
+                set_log_level(self._level)
 
 
 _quiet_opencv = _QuietOpenCV()

