@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,6 +19,9 @@ _SERVICES = Path("/var/lib")
 _IN_MEMORY = ("tmpfs", "ramfs")
 _NEEDS_BYTES, _COMFORT_BYTES = 20 << 20, 500 << 20
 _FEW_FILES = 2_000
+_LIFE = re.compile(r"\b0x[0-9a-fA-F]{1,2}\b")
+_NETWORK = re.compile(r"nfs\d?|cifs|smb3?|9p|afs|ceph|fuse\.sshfs|vboxsf|virtiofs")
+_FAT = ("vfat", "exfat", "msdos")
 _WORN = 8  # tenths of an eMMC's life
 
 
@@ -54,6 +58,7 @@ class Disk:
         model: what it calls itself.
         life: tenths of its life that are used, for the two kinds of memory in an eMMC; (): it does not tell.
         spare: of the spare blocks, 1: fine, 2: four fifths used, 3: nine tenths used; 0: it does not tell.
+        errors: that ext4 has noted.
     """
 
     name: str
@@ -61,6 +66,7 @@ class Disk:
     model: str = ""
     life: tuple[int, ...] = ()
     spare: int = 0
+    errors: int = 0
 
 
 def disk_of(machine: Machine, mount: Mount) -> Disk | None:
@@ -70,6 +76,7 @@ def disk_of(machine: Machine, mount: Mount) -> Disk | None:
         part = machine.real(f"sys/class/block/{PurePosixPath(mount.source).name}")
     if part is None:
         return None
+    errors = machine.number(f"sys/fs/ext4/{PurePosixPath(part).name}/errors_count") or 0
     whole = str(PurePosixPath(part).parent) if machine.exists(f"{part}/partition") else part
     slaves = machine.paths(f"{whole}/slaves/*")  # of a mapped or encrypted disk
     if slaves and (below := machine.real(slaves[0])) is not None:
@@ -77,18 +84,18 @@ def disk_of(machine: Machine, mount: Mount) -> Disk | None:
     name = PurePosixPath(whole).name
     if name.startswith("mmcblk"):
         is_emmc = machine.text(f"{whole}/device/type") == "MMC"
-        life = tuple(int(one, 16) for one in (machine.text(f"{whole}/device/life_time") or "").split()[:2])
+        life = tuple(int(one, 16) for one in _LIFE.findall(machine.text(f"{whole}/device/life_time") or ""))
         model = " ".join(filter(None, (machine.text(f"{whole}/device/{one}") for one in ("name", "date"))))
         spare = machine.number(f"{whole}/device/pre_eol_info", 16) or 0
-        return Disk(name, "eMMC" if is_emmc else "SD card", model, life, spare)
+        return Disk(name, "eMMC" if is_emmc else "SD card", model, life, spare, errors)
     model = machine.text(f"{whole}/device/model") or ""
     if name.startswith("nvme"):
-        return Disk(name, "NVMe SSD", model)
+        return Disk(name, "NVMe SSD", model, errors=errors)
     spins = machine.number(f"{whole}/queue/rotational")
     kind = "USB disk" if "/usb" in whole else {0: "SSD", 1: "hard disk"}.get(-1 if spins is None else spins, "disk")
     if name.startswith(("vd", "xvd")):
         kind = "virtual disk"
-    return Disk(name, kind, model)
+    return Disk(name, kind, model, errors=errors)
 
 
 def _disk(case: Case) -> Finding:
@@ -112,6 +119,19 @@ def _disk(case: Case) -> Finding:
                 f"`sudo mount -o remount,rw {mount.point}`",
             )
         )
+    if _NETWORK.fullmatch(mount.kind):
+        wrong.append(
+            warning(
+                "locks of a network file system may not hold, and its loss stops the device", "name a folder on a disk"
+            )
+        )
+    if mount.kind in _FAT:
+        wrong.append(
+            warning(
+                "a power cut can damage this kind of file system, and it keeps no permissions of keys",
+                "use ext4 for what the device keeps",
+            )
+        )
     if mount.kind in _IN_MEMORY:
         wrong.append(
             warning("what is kept there is lost at each power cut", "name a folder on a disk: --state, state_dir=...")
@@ -129,11 +149,10 @@ def _disk(case: Case) -> Finding:
             )
         return together(said, *wrong, **values)
     values |= {"kind": disk.kind, "device": disk.name, "model": disk.model, "life_used_tenths": list(disk.life)}
-    errors = machine.number(f"sys/fs/ext4/{PurePosixPath(mount.source).name}/errors_count")
-    if errors:
+    if disk.errors:
         wrong.append(
             warning(
-                f"the file system has noted {errors} errors",
+                f"the file system has noted {disk.errors} errors",
                 "copy what you need, then `sudo touch /forcefsck` and start again; replace a card that does it twice",
             )
         )

@@ -44,6 +44,24 @@ def test_memory_is_no_disk(tmp_path: Path) -> None:
     assert disk.level is Level.WARNING and "lost at each power cut" in disk.found
 
 
+@pytest.mark.parametrize(
+    ("kind", "said"), [("nfs4", "network file system"), ("cifs", "network"), ("exfat", "power cut can damage")]
+)
+def test_file_systems_that_are_none_for_a_device(tmp_path: Path, kind: str, said: str) -> None:
+    machine = board("pi_5", tmp_path)
+    (tmp_path / "proc/self/mountinfo").write_text(f"29 1 0:50 / / rw shared:1 - {kind} nas:/x rw\n")
+    disk = found("disk", machine, HERE)
+    assert disk.level is Level.WARNING and said in disk.found
+
+
+def test_errors_are_found_under_the_partition_s_name_and_odd_wear_is_none(tmp_path: Path) -> None:
+    machine = board("pi_zero_2_w", tmp_path)
+    (tmp_path / "sys/fs/ext4/mmcblk0p2/errors_count").write_text("7\n")
+    (tmp_path / "sys/dev/block/179:2").resolve().parent.joinpath("device", "life_time").write_text("what 0x\n")
+    disk = found("disk", machine, HERE)
+    assert disk.level is Level.WARNING and "noted 7 errors" in disk.found and disk.values["life_used_tenths"] == []
+
+
 def test_a_kernel_that_tells_nothing_is_a_note(tmp_path: Path) -> None:
     machine = board("pc", tmp_path)
     (tmp_path / "proc/self/mountinfo").write_text("what is this\n")
