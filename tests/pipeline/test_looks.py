@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from event_parts import DAWN, LABELS, SURE, UNSURE, bundle_in, classifier, frame, says_fox
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from edge_sdk import EdgeClassifier, EventSettings, Frame, MotionGate, Region
 from edge_sdk.camera.gate import GateReason, GateResult
 from edge_sdk.model.agreement import Agreement
+from edge_sdk.model.bundle import open_bundle
 from edge_sdk.model.policy import EventRule, ExitPolicy, GainTable, Histogram, LookRule, Policy
 from edge_sdk.pipeline.audit import AuditDraw
 from edge_sdk.testing import FakeRuntime, FakeTransport
@@ -222,3 +224,20 @@ def test_a_classifier_with_two_equal_rules_answers_as_one(
             answers = map(device.classify, asked)
             said.append([(one.label, one.confidence, one.reason, one.final) for one in answers])
     assert said[0] == said[1]
+
+
+def test_policies_of_before_have_one_rule_and_readers_of_before_take_the_new_ones(tmp_path: Path) -> None:
+    class Before(msgspec.Struct, frozen=True, kw_only=True):
+        """Some fields of a reader that knows no regions."""
+
+        threshold: float
+        temperature: float
+
+    written = bundle_in(tmp_path, TWO).path / "policy.json"
+    assert msgspec.json.decode(written.read_bytes(), type=Before) == Before(threshold=0.9, temperature=2.0)
+    fields = msgspec.json.decode(written.read_bytes())
+    assert open_bundle(written.parent).policy == TWO and fields["min_reader"] == 1
+    del fields["regions"]
+    written.write_bytes(msgspec.json.encode(fields))
+    old = open_bundle(written.parent).policy
+    assert old.regions is None and old.of_look(True) == old == old.of_look(False) == TWO.of_look(False)
