@@ -23,6 +23,7 @@ from edge_sdk.terminal.command import NO
 @click.option("--token-file", type=FILE, help="File with this device's token.  [default: the variable EDGE_SDK_TOKEN]")
 @click.option("--insecure", is_flag=True, help="Speak unencrypted with a server that is not on this machine.")
 @click.option("--proxy", envvar="EDGE_SDK_PROXY", help="HTTP proxy to the server, http://user:password@host:port.")
+@click.option("--interface", help="Network interface that leads to the server, such as wwan0.")
 @state_option()
 @click.option("--upload-budget", help="Is it enough? Such as 5MB/day or 5MB/day,200frames/day.")
 @click.option("--compute-budget", help="Is it enough? Such as 2GMAC/s or 3kJ/h.")
@@ -40,6 +41,7 @@ def doctor(
     token_file: Path | None,
     insecure: bool,
     proxy: str | None,
+    interface: str | None,
     state: Path | None,
     upload_budget: str | None,
     compute_budget: str | None,
@@ -68,6 +70,7 @@ def doctor(
         cloud=cloud,
         security=Security(ca=ca, cert=cert, key=key, token_file=token_file, insecure=insecure),
         proxy=proxy,
+        interface=interface,
         state=state,
         upload_budget=upload_budget,
         compute_budget=compute_budget,

@@ -42,6 +42,7 @@ def read_config(given: dict[str, Any], tell: Tell) -> None:
     say("bundle", lambda: config.part(LittleModelSection).path)
     say("cloud", lambda: config.part(Cloud).server)
     say("proxy", lambda: config.classifier_options()["uplink"].proxy)
+    say("interface", lambda: config.classifier_options()["uplink"].interface)
     say("state", lambda: config.part(StateFolder).state_dir)
     say("watts", lambda: config.part(PowerModel).active_watts)
     for name in ("upload", "compute", "cloud"):

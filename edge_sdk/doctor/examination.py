@@ -6,7 +6,21 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from edge_sdk.doctor import board, budgets, camera, clock, config_file, disk, link, model, packages, server, state, tls
+from edge_sdk.doctor import (
+    board,
+    budgets,
+    camera,
+    clock,
+    config_file,
+    disk,
+    link,
+    model,
+    network,
+    packages,
+    server,
+    state,
+    tls,
+)
 from edge_sdk.doctor.finding import Asked, Case, Check, Finding, Level, fault
 from edge_sdk.doctor.machine import Machine
 from edge_sdk.terminal.line import one_line
@@ -19,6 +33,7 @@ CHECKS: tuple[Check, ...] = (
     *packages.CHECKS,
     *camera.CHECKS,
     *model.CHECKS,
+    *network.CHECKS,
     *link.CHECKS,
     *tls.CHECKS,
     *server.CHECKS,

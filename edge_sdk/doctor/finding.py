@@ -106,6 +106,7 @@ class Asked:
         cloud: "host:port" of the server; None: the link is not checked.
         security: certificates and token of the link.
         proxy: HTTP proxy on the way to the server.
+        interface: network interface that leads to the server, whose bytes count.
         state: the state folder; None: the bundle's default one.
         upload_budget: limits on what is sent, in words.
         compute_budget: limits on the device's own work.
@@ -122,6 +123,7 @@ class Asked:
     cloud: str | None = None
     security: Security = field(default_factory=Security)
     proxy: str | None = field(default=None, repr=False)
+    interface: str | None = None
     state: Path | None = None
     upload_budget: str | None = None
     compute_budget: str | None = None

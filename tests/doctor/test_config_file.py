@@ -21,19 +21,21 @@ def test_all_of_a_file_is_taken_and_options_go_over_it(tmp_path: Path) -> None:
     (tmp_path / "url").chmod(0o600)
     path = tmp_path / "edge-sdk.toml"
     path.write_text(
-        '[camera]\naddress_file = "url"\n[cloud]\nserver = "vm.example:50051"\n[security]\nca = "keys/ca.pem"\n'
+        '[camera]\naddress_file = "url"\n'
+        '[cloud]\nserver = "vm.example:50051"\ninterface = "wwan0"\n[security]\nca = "keys/ca.pem"\n'
         '[budgets]\nupload = ["5MB/day", "100MB/month"]\ncompute = "3kJ/h"\n[power]\nactive_watts = 2.5\n'
         '[storage]\nstate_dir = "state"\n'
     )
     case = Case(Machine(), Asked(config=path, upload_budget="1MB/day"))
     config = look("config", case)
-    assert config is not None and config.level is Level.OK and config.values["settings"] == 7
+    assert config is not None and config.level is Level.OK and config.values["settings"] == 8
     assert "secret" not in repr(config) and "secret" not in repr(case.asked)
     assert case.asked == Asked(
         config=path,
         camera="rtsp://cam:secret@127.0.0.1:1/x",
         bundle="trailcam",
         cloud="vm.example:50051",
+        interface="wwan0",
         security=Security(ca=str(ca)),
         state=tmp_path / "state",
         upload_budget="1MB/day",
