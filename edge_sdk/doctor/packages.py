@@ -82,10 +82,18 @@ def _packages(case: Case) -> Finding:
     wrong = [_broken(module, why, bool(versions.get("numpy"))) for module, why in failed.items()]
     if late is not None:
         wrong.append(late)
-    if versions.get("cv2", "").startswith("4.11."):
-        wrong.append(warning("OpenCV 4.11 reads no RTSP over TCP", "pip install 'opencv-python-headless>=4.12'"))
+    wrong += _opencv(versions.get("cv2", ""), case.machine.architecture)
     names = (f"{_NEEDED[name]} {version}".strip() for name, version in versions.items())
     return together(", ".join(names), *wrong, versions=versions, failed=failed)
+
+
+def _opencv(version: str, architecture: str) -> list[Finding]:
+    """What is known of releases that pip would not have chosen."""
+    if version.startswith("4.11."):
+        return [warning("OpenCV 4.11 reads no RTSP over TCP", "pip install 'opencv-python-headless!=4.11.*'")]
+    if architecture == "aarch64" and version[:1].isdecimal() and int(version.partition(".")[0]) >= 5:
+        return [warning("OpenCV 5 resizes otherwise on aarch64", "pip install 'opencv-python-headless<5'")]
+    return []
 
 
 def _broken(module: str, why: str, has_numpy: bool) -> Finding:
@@ -99,7 +107,8 @@ def _broken(module: str, why: str, has_numpy: bool) -> Finding:
     if has_numpy and ("dtype size changed" in why or "binary incompatib" in why or "_ARRAY_API" in why):
         return fault(
             f"{name} was built for another numpy ({why})",
-            f"pip install --upgrade --force-reinstall {name} in this environment, or take numpy from where it is from",
+            f"beside apt's packages, `pip uninstall numpy` in this environment (made with --system-site-packages) lets "
+            f"apt's numpy be seen; else `pip install --upgrade --force-reinstall {name}`",
         )
     if why.startswith("ModuleNotFoundError"):
         return fault(f"{name} is missing", f"pip install {name} in this environment, or install the wheel anew")

@@ -36,7 +36,7 @@ def test_a_module_that_kills_the_process_is_a_line_and_the_others_are_tried(
 @pytest.mark.parametrize(
     ("raised", "said", "cure"),
     [
-        ("ValueError('numpy.dtype size changed')", "was built for another numpy", "--force-reinstall simplejpeg"),
+        ("ValueError('numpy.dtype size changed')", "was built for another numpy", "pip uninstall numpy"),
         ("ModuleNotFoundError('No module named simplejpeg')", "is missing", "pip install simplejpeg"),
         ("ImportError('libturbojpeg.so.0: cannot open shared object file')", "lacks a library", "apt install"),
         ("RuntimeError('x')", "cannot be imported", "--force-reinstall"),
@@ -61,3 +61,18 @@ def test_what_does_not_end_is_not_called_broken(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(packages_check, "_LIMIT_S", 2.0)
     packages = found("packages", Machine())
     assert packages.level is Level.WARNING and "numpy did not end within 2 s" in packages.found
+
+
+@pytest.mark.parametrize(
+    ("version", "architecture", "said"),
+    [
+        ("4.11.0.86", "x86_64", "RTSP"),
+        ("5.0.0.93", "aarch64", "resizes otherwise"),
+        ("5.0.0.93", "x86_64", ""),
+        ("4.10.0.84", "aarch64", ""),
+        ("", "aarch64", ""),
+    ],
+)
+def test_releases_of_opencv_that_are_better_left(version: str, architecture: str, said: str) -> None:
+    findings = packages_check._opencv(version, architecture)
+    assert [said in one.found for one in findings] == ([True] if said else [])
