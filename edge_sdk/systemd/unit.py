@@ -123,6 +123,8 @@ class Unit:
         if release >= _STEPS_FROM:
             yield "RestartSteps=6"
             yield "RestartMaxDelaySec=10min"
+        yield "# Stopped while it starts."
+        yield "SuccessExitStatus=143"
         yield "# A config file that cannot be used is not mended by a restart."
         yield "RestartPreventExitStatus=78"
         yield "LogRateLimitIntervalSec=30s"

@@ -10,14 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from edge_sdk import EdgeClassifier
+from edge_sdk import Alerts, EdgeClassifier
+from edge_sdk.alerts.alert import Phase
+from edge_sdk.alerts.opening import DEVICE_RULE
 from edge_sdk.camera.base import Fault
 from edge_sdk.errors import CameraError
 from edge_sdk.service.pulse import Pulse
 from edge_sdk.service.signals import Signals
 from edge_sdk.service.tender import Tender, event_line
 from edge_sdk.systemd.supervisor import Supervisor
-from edge_sdk.testing import FakeCamera, FakeRuntime, write_fake_bundle
+from edge_sdk.testing import FakeCamera, FakeChannel, FakeRuntime, write_fake_bundle
 from edge_sdk.types import Event, Reason
 
 BEGAN = datetime(2026, 11, 27, 4, 5, 6, tzinfo=UTC)
@@ -49,6 +51,22 @@ def test_the_supervisor_hears_how_the_device_is(edge: EdgeClassifier, tmp_path: 
         while heard == b"WATCHDOG=1":
             heard = server.recv(1000)
         assert heard.startswith((b"STATUS=waiting for the camera; 0 frames", b"STOPPING=1"))
+
+
+def test_alerts_hear_of_a_camera_that_is_away(edge: EdgeClassifier) -> None:
+    channel, pulse = FakeChannel(), Pulse(60.0)
+    pulse.away = "no answer from cam"
+    with Alerts(edge, rules=[DEVICE_RULE], channels=[channel], look_every_s=0.01) as alerts, Signals() as signals:
+        tender = Tender(
+            edge, FakeCamera([]), pulse, Supervisor({}), signals, reload=lambda: None, alerts=alerts, every_s=0.01
+        )
+        with tender:
+            assert channel.wait(delivered=1)
+            pulse.away = ""
+            assert channel.wait(delivered=2)
+    assert [one.about for one in channel.delivered] == ["camera", "camera"]
+    assert [one.phase for one in channel.delivered] == [Phase.BEGAN, Phase.ENDED]
+    assert "no answer from cam" in channel.delivered[0].text
 
 
 def test_a_fault_while_looking_after_the_device_ends_nothing(
