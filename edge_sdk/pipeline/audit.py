@@ -17,7 +17,7 @@ cannot choose ids that are never, or always, drawn.
 
 Frames of one visit that are answered by themselves look alike, so a second audit in it would tell little, and would
 seem to tell much. Once a frame of a visit is drawn, those that follow in it are neither drawn nor counted among the
-frames that could be.
+frames that could be. So it is with a stretch of frames in no event, such as those from which the gate learns a scene.
 """
 
 from __future__ import annotations
@@ -27,15 +27,17 @@ import secrets
 from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_sdk.camera.files import camera_of
 from edge_sdk.durable.files import write_whole
 from edge_sdk.model.policy import Decision, ExitPolicy, Policy
-from edge_sdk.types import Prediction, Reason
+from edge_sdk.types import Frame, Prediction, Reason
 
 Floats = NDArray[np.float64]
 
@@ -93,7 +95,7 @@ class AuditDraw:
         Args:
             unit_id: the frame's or the event's.
             confidence: of its answer, in [0, 1].
-            visit: id of the event that a frame belongs to; "": none.
+            visit: id of the event, or the stretch, that a frame belongs to; "": of an event.
             near: a region of the frame was looked at.
 
         Returns:
@@ -123,6 +125,29 @@ class _BandChances:
 
     def chance(self, confidence: float) -> float:
         return self.chances[bisect_right(self.edges, confidence)]
+
+
+class Stretches:
+    """Tells frames in no event apart that do not look alike: those of one camera are of one stretch without a gap.
+
+    Args:
+        gap_s: seconds without such a frame that end a stretch.
+    """
+
+    def __init__(self, gap_s: float) -> None:
+        self._gap = timedelta(seconds=gap_s)
+        self._latest: dict[str, tuple[str, datetime]] = {}
+
+    def of(self, frame: Frame) -> str:
+        """The stretch of a frame: the id of its first one."""
+        camera, at = camera_of(frame.source), frame.captured_at
+        first, last = self._latest.pop(camera, (frame.frame_id, at))
+        if abs(at - last) > self._gap:
+            first = frame.frame_id
+        self._latest[camera] = first, at
+        if len(self._latest) > _VISITS:
+            del self._latest[next(iter(self._latest))]
+        return first
 
 
 def drawn_of(

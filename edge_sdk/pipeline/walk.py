@@ -12,7 +12,7 @@ from edge_sdk.durable.forks import OwnLock
 from edge_sdk.model.made_for import doubt
 from edge_sdk.model.policy import Decision
 from edge_sdk.pipeline.assembly import Parts, Rules
-from edge_sdk.pipeline.audit import WORTH, drawn_of
+from edge_sdk.pipeline.audit import WORTH, Stretches, drawn_of
 from edge_sdk.pipeline.event_thread import EventThread
 from edge_sdk.pipeline.events import Visit
 from edge_sdk.pipeline.settings import Settings
@@ -35,7 +35,7 @@ class Walk:
         self._parts = parts
         self._clock, self._gap_s = settings.clock, settings.events.gap_s
         self._detector = settings.detector
-        self.rules = parts.rules
+        self.rules, self._stretches = parts.rules, Stretches(settings.events.gap_s)
         self._clock_told = False
         self._compared = False  # the bundle with the frames that come
         self._blur = settings.blur
@@ -83,7 +83,8 @@ class Walk:
             near, rules, item = run.region is not None, self.rules, None
             exits = rules.exits(near)
             decision = exits.decide(prediction)
-            audit = drawn_of(rules.audits, exits, decision, frame.frame_id, prediction, visit=event_id, near=near)
+            alike = event_id or self._stretches.of(frame)
+            audit = drawn_of(rules.audits, exits, decision, frame.frame_id, prediction, visit=alike, near=near)
             if audit is not None and audit.drawn:
                 decision = Decision(False, Reason.AUDIT, decision.gain)
             if not decision.exits:

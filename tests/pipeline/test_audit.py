@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 from classifier_parts import ALWAYS, LABELS, NEVER, frame
+from store_parts import NOON
 
 from edge_sdk import EdgeClassifier, Origin, Preferences, Reason
 from edge_sdk.model.agreement import Agreement
 from edge_sdk.model.policy import Histogram, Policy
-from edge_sdk.pipeline.audit import FILE, AuditDraw, audit_key
+from edge_sdk.pipeline.audit import FILE, AuditDraw, Stretches, audit_key
 from edge_sdk.testing.server import ScriptedServer, answer
-from edge_sdk.types import Answer, new_frame_id
+from edge_sdk.types import Answer, Frame, new_frame_id
 
 KEY = bytes(range(32))
 RARE = Policy(
@@ -133,3 +136,23 @@ def test_of_a_visit_one_frame_is_drawn_at_most() -> None:
         first = drawn.index(True) if any(drawn) else len(drawn)
         assert all(one is not None for one in visit[: first + 1]) and all(one is None for one in visit[first + 1 :])
     assert draw.draw(new_frame_id(), 0.5) is not None
+
+
+def test_a_stretch_ends_with_a_gap_and_is_of_one_camera() -> None:
+    stretches = Stretches(10.0)
+
+    def taken(second: float, source: str = "a") -> Frame:
+        return replace(frame(), captured_at=NOON + timedelta(seconds=second), source=source, frame_id=new_frame_id())
+
+    first, other = taken(0), taken(5, "b")
+    assert [stretches.of(one) for one in (first, other, taken(9), taken(19))] == [
+        first.frame_id,
+        other.frame_id,
+        first.frame_id,
+        first.frame_id,
+    ]
+    late = taken(30)
+    assert stretches.of(late) == stretches.of(taken(31)) == late.frame_id != stretches.of(taken(14, "b"))
+    for number in range(300):
+        stretches.of(taken(0, f"camera {number}"))
+    assert len(stretches._latest) <= 256

@@ -133,6 +133,14 @@ def test_frames_that_belong_to_no_event_are_drawn_by_themselves(tmp_path: Path) 
     assert "2 exits (1 of them events)" in evidence.sentence()
 
 
+def test_of_frames_from_which_the_gate_learns_one_is_drawn(tmp_path: Path) -> None:
+    with classifier(tmp_path, preferences=ALL) as edge:
+        said = [edge._walk.answer(frame(SURE, 0.5 * number), "learning") for number in range(6)]
+        said += [edge._walk.answer(frame(SURE, 30), "heartbeat"), edge._walk.answer(frame(SURE, 3, "b"), "scene")]
+        assert [one.reason is Reason.AUDIT for one in said] == [True, *[False] * 5, True, True]
+        assert edge.evidence().exits == edge.evidence().drawn == 3
+
+
 def test_chances_are_those_of_the_rule_of_events(tmp_path: Path) -> None:
     of_events = Agreement(edges=(0.9,), exits=(100, 100), differ=(40, 0), at_most=0.3)
     of_frames = Agreement(edges=(), exits=(100,), differ=(5,), at_most=0.1)
