@@ -60,7 +60,9 @@ _MEASURE = "Measure on at most this many others, which `edge-sdk train` on the s
 @click.option(
     "--allow", multiple=True, metavar="OPERATOR", help="Operator that may stay outside XNNPACK; may be repeated."
 )
-@view_option("What of a frame the network is to look at, for the manifest.", default="frame", show_default=True)
+@view_option(
+    "What of a frame the network is to look at, for the manifest.  [default: as the checkpoint says, else frame]"
+)
 @threads_option()
 def export(
     model: str | None,
@@ -78,7 +80,7 @@ def export(
     fp32: bool,
     quantise: str,
     allow: tuple[str, ...],
-    view: str,
+    view: str | None,
     threads: int | None,
 ) -> None:
     """Quantise a model to int8, lower it to XNNPACK and write a bundle.
@@ -110,7 +112,9 @@ def export(
     with stopped, progress_bars(console) as bars:
         module, info = create_model(model_or_checkpoint(model, checkpoint), pretrained=pretrained, size=size)
         steps.now = "reading pictures"
-        drawn = draw_sample(data, limit, measure, seed)
+        looks = View(view or info.view)
+        size_of = {"across": info.input.width, "down": info.input.height}
+        drawn = draw_sample(data, limit, measure, seed, view=looks, **size_of)
         report = run(
             module,
             drawn.pictures,
@@ -124,7 +128,7 @@ def export(
             fp32=fp32 or precision == "fp32",
             effort=quantise,  # type: ignore[arg-type]  # click lets no other through
             allow=allow,
-            view=View(view),
+            view=looks,
             on_step=steps,
             on_progress=shown_by(bars),
         )

@@ -18,6 +18,7 @@ from edge_sdk.cli.options import (
     pretrained_option,
     seed_option,
     threads_option,
+    view_option,
 )
 from edge_sdk.cli.twins import tell_twins
 from edge_sdk.cli.weights_option import WeightsFile, arch_option, model_or_checkpoint, with_arch
@@ -40,10 +41,14 @@ _QAT = (
     "Tune a trained --checkpoint so that int8 keeps its answers, learning them through int8's rounding; labels are not "
     "looked at. Uses --data, --epochs [4], --batch [8], --learning-rate [1e-5], --seed and --version."
 )
+_VIEW = (
+    "What of a picture the network looks at: with region or both it learns what moved, too, where --data knows that; "
+    "validation is of this view.  [default: as --checkpoint says, else frame]"
+)
 _FINISH_NOW = "Learn no further: evaluate what a stopped training saved last, and write it."
 _NOT_WITH_QAT = (
     *("--deferral", "--teacher", "--finish-now", "--val", "--label-smoothing", "--augment", "--autocast", "--device"),
-    *("--size", "--picture-size", "--average", "--weight-decay", "--warmup", "--precision", "--deduplicate"),
+    *("--size", "--picture-size", "--average", "--weight-decay", "--warmup", "--precision", "--deduplicate", "--view"),
 )
 _CONTRADICTIONS = (
     ("--pretrained", "--checkpoint", "the network starts from timm's weights or from the checkpoint's"),
@@ -84,6 +89,7 @@ _NEEDS = (
 @click.option("--deferral-weight", default=0.8, show_default=True, type=_OPEN, help=_DEFERRAL_WEIGHT)
 @click.option("--deduplicate", is_flag=True, help=_DEDUPLICATE)
 @click.option("--qat", is_flag=True, help=_QAT)
+@view_option(_VIEW)
 @click.option("--augment", default=1.0, show_default=True, type=_SHARE, help="Strength of augmentation.")
 @option("--picture-size", callback=parse_size, metavar="WxH", help=_PICTURE_SIZE, old_names=("--pictures",))
 @seed_option("Seed of weights, order and augmentation.")

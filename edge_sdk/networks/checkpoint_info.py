@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -26,6 +26,7 @@ class CheckpointInfo(msgspec.Struct, frozen=True, kw_only=True):
             (`edge_sdk.networks.pruning`).
         sums: of a network whose head has finer classes than `labels`: how many of its outputs, in order, are summed
             into each label (`edge_sdk.networks.grouped`); empty: none are.
+        view: what of a frame it was trained and measured to look at: "frame", "region" or "both".
         training: facts about the training, for people.
     """
 
@@ -38,4 +39,5 @@ class CheckpointInfo(msgspec.Struct, frozen=True, kw_only=True):
     macs: int = 0
     parameters: int = 0
     version: str = ""
+    view: Literal["frame", "region", "both"] = "frame"
     training: dict[str, Any] = {}

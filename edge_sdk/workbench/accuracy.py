@@ -16,6 +16,7 @@ def accuracy_of(
     spec: InputSpec,
     *,
     batch: int = 64,
+    looks: int = 1,
     bf16: bool = False,
     on_done: OnPart | None = None,
 ) -> float:
@@ -25,7 +26,8 @@ def accuracy_of(
         module: gives logits `(N, C)`.
         pixels: the pictures.
         spec: input of the network.
-        batch: pictures at a time.
+        batch: pictures at a time, a multiple of `looks`.
+        looks: number of pictures that follow one another and show the same: the mean of their probabilities counts.
         bf16: compute under bfloat16 autocast.
         on_done: called with the pictures done, and of how many.
     """
@@ -35,10 +37,12 @@ def accuracy_of(
     right = done = 0
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         for images, truths in pixels.batches(batch):
-            answers = module(to_tensor(scaled(images, spec), spec, device)).argmax(1).cpu().numpy()
-            right += int((answers == truths).sum())
+            logits = module(to_tensor(scaled(images, spec), spec, device)).float()
+            if looks > 1:
+                logits = logits.softmax(1).unflatten(0, (-1, looks)).mean(1)
+            right += int((logits.argmax(1).cpu().numpy() == truths[::looks]).sum())
             done += len(truths)
             if on_done is not None:
                 on_done(done, len(pixels))
     module.train(training)
-    return right / len(pixels)
+    return looks * right / len(pixels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import logging
 import math
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from edge_sdk.errors import ImageError, WorkbenchError
 from edge_sdk.images.read import IMAGE_SUFFIXES, read_image
+from edge_sdk.workbench.burst_regions import BurstRegions
 from edge_sdk.workbench.labelled import LabelledImage, Split
 
 _log = logging.getLogger(__name__)
@@ -33,7 +35,8 @@ class FolderSource:
         files = picture_files(root)
         names = {path: path.relative_to(root).as_posix() for path in files}
         self.labels = tuple(sorted({names[path].split("/")[0] for path in files if "/" in names[path]}))
-        self._root = root
+        self._root, self._all = root, files
+        self._bursts: BurstRegions | None = None
         mine = [path for path in files if split in (Split.ALL, split_of(names[path]))]
         self._files = [path for path in mine if path not in leave_out]
         if not self._files:
@@ -41,6 +44,15 @@ class FolderSource:
         self.parts = -(-len(self._files) // _FILES_PER_PART)
         facts = [f"{names[path]} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in self._files]
         self.key = hashlib.sha256("\n".join(facts).encode(errors="surrogateescape")).hexdigest()[:16]
+
+    def with_regions(self) -> FolderSource:
+        """The same pictures, those of a place with the region in which they differ from the bursts before."""
+        found = copy.copy(self)
+        names = [(self._name(path), path) for path in self._all]
+        found._bursts = BurstRegions((name, _place_of(name), path) for name, path in names)
+        facts = "".join(f"{name} {path.stat().st_size} {path.stat().st_mtime_ns}\n" for name, path in names)
+        found.key = hashlib.sha256(f"{self.key} bursts\n{facts}".encode(errors="surrogateescape")).hexdigest()[:16]
+        return found
 
     def size(self, part: int) -> int:
         """Number of files in a part."""
@@ -97,7 +109,8 @@ class FolderSource:
                 _label_of(name),
                 str(path),
                 name=name,
-                place="/".join(name.split("/")[1:-1]),
+                region=None if self._bursts is None else self._bursts.of(name, _place_of(name)),
+                place=_place_of(name),
                 moved_at=math.nan if taken is None else taken.timestamp(),
             )
 
@@ -105,6 +118,11 @@ class FolderSource:
 def _label_of(name: str) -> str | None:
     """The class of a picture: the folder that it lies in, below the root."""
     return name.split("/")[0] if "/" in name else None
+
+
+def _place_of(name: str) -> str:
+    """The place of a picture: the folders below that of its class."""
+    return "/".join(name.split("/")[1:-1])
 
 
 def _in_turn(classes: Iterable[Sequence[Path]]) -> list[Path]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 
+from edge_sdk.types import View
 from edge_sdk.workbench.data import measuring_split, open_source
 from edge_sdk.workbench.folder_source import FolderSource
 from edge_sdk.workbench.labelled import LabelledImage, Source, Split
+from edge_sdk.workbench.looks import looks_at, with_regions
 from edge_sdk.workbench.simulated_source import SimulatedSource
 
 _FROM_ONE_SEED = 20  # pictures of one place of the simulated camera, where a sample needs few
@@ -42,7 +45,16 @@ class Pictures:
         return self.most
 
 
-def draw_sample(address: str, limit: int, held_out: int, seed: int = 0) -> Sample:
+def draw_sample(
+    address: str,
+    limit: int,
+    held_out: int,
+    seed: int = 0,
+    *,
+    view: View = View.FRAME,
+    across: int = 1,
+    down: int = 1,
+) -> Sample:
     """Draw pictures to work on and pictures to measure on; the same seed draws the same ones on any machine.
 
     Of a folder, those held out are outside its training split, so `edge-sdk train` has not seen them either; of the
@@ -53,16 +65,28 @@ def draw_sample(address: str, limit: int, held_out: int, seed: int = 0) -> Sampl
         limit: largest number of pictures of the sample.
         held_out: largest number of pictures held out.
         seed: of the draw.
+        view: what of a picture is looked at; with `BOTH` the whole and the surroundings of a region are a picture each.
+        across: width of the network's input, whose proportions the surroundings have.
+        down: height of it.
 
     Raises:
         WorkbenchError: nothing there, or an option that cannot be used.
     """
     source = open_source(address, measuring_split(address))
+
+    def seen(found: Pictures, most: int) -> Pictures:
+        if view is View.FRAME:
+            return found
+        looks = partial(looks_at, view=view, across=across, down=down)
+        return Pictures(lambda: islice(chain.from_iterable(map(looks, found)), most), most)
+
+    source = source if view is View.FRAME else with_regions(source)
     if isinstance(source, FolderSource):
         mine, others = source.deal(seed)
-        return Sample(_of_files(source, mine, limit), _of_files(source, others, held_out))
+        return Sample(seen(_of_files(source, mine, limit), limit), seen(_of_files(source, others, held_out), held_out))
     assert isinstance(source, SimulatedSource)
-    return Sample(_of_places(source, limit), _of_places(replace(source, split=Split.TEST), held_out))
+    others_at = replace(source, split=Split.TEST)
+    return Sample(seen(_of_places(source, limit), limit), seen(_of_places(others_at, held_out), held_out))
 
 
 def _of_files(source: FolderSource, files: list[Path], limit: int) -> Pictures:

@@ -17,7 +17,8 @@ import numpy as np
 
 from edge_sdk.camera.gate import GateReason, MotionGate
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.workbench.closeups import cut_out, find_changes
+from edge_sdk.types import Image, Region
+from edge_sdk.workbench.closeups import Box, cut_out, find_changes
 from edge_sdk.workbench.labelled import LabelledImage, Split
 
 FIRST_SEED = {Split.TEST: 0, Split.ALL: 0, Split.TRAIN: 1_000_000, Split.VAL: 2_000_000, Split.CALIBRATION: 3_000_000}
@@ -43,6 +44,8 @@ class SimulatedSource:
         gate: pictures of streams are those that the motion gate admits, and belong to visits; each camera seed begins
             at an hour of its own, so that few frames of many see the whole day.
         each: frames of each camera seed.
+        regions: balanced frames have a region too: what differs from the others of their place, and of an empty one
+            any part, as where wind moves something.
     """
 
     seed: int
@@ -53,6 +56,7 @@ class SimulatedSource:
     stride: int = 3
     gate: bool = False
     each: int = FRAMES_PER_SEED
+    regions: bool = False
 
     @classmethod
     def from_address(cls, address: str, split: Split) -> SimulatedSource:
@@ -120,6 +124,7 @@ class SimulatedSource:
 
         stride = "" if self.stride == 3 else f" {self.stride}"
         stride += f" gate {self.each}" if self.gate else "" if self.each == FRAMES_PER_SEED else f" each {self.each}"
+        stride += " regions" if self.regions else ""
         digest = hashlib.sha256(f"{self.seed} {self.streams} {self.closeups} {self.split}{stride}".encode())
         folder = Path(str(simulated.__file__)).parent
         files = sorted(folder.glob("*.py"))
@@ -136,29 +141,40 @@ class SimulatedSource:
         seed = FIRST_SEED[self.split] + self.seed * SEEDS_PER_ADDRESS + part
         if int((part + 1) * self.streams) > int(part * self.streams):
             return _stream(seed, self._frames(part), self.stride, self.gate)
-        return _balanced(seed, self._frames(part), self.closeups)
+        return _balanced(seed, self._frames(part), self.closeups, self.regions)
 
     def _frames(self, part: int) -> int:
         return min(self.each, self.frames - part * self.each)
 
 
-def _balanced(seed: int, count: int, closeups: int) -> Iterator[LabelledImage]:
+def _balanced(seed: int, count: int, closeups: int, regions: bool) -> Iterator[LabelledImage]:
     from edge_sdk.camera.simulated.sampler import sampled_shots
 
     address = f"simulated://trailcam?seed={seed}"
-    rng = np.random.default_rng(seed)
+    rng, elsewhere = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     number = count_up()
     for renderer, pairs in groupby(islice(sampled_shots(seed), count), key=itemgetter(1)):
         shots = [shot for shot, _ in pairs]
-        boxes = find_changes([shot.image for shot in shots]) if closeups else []
+        boxes = find_changes([shot.image for shot in shots]) if closeups or regions else []
         for index, shot in enumerate(shots):
             label, light = shot.label or "empty", renderer.light.mode
             name = f"{seed}/{next(number):04d}"
-            yield LabelledImage(shot.image, label, address, light, name)
+            region = _region(boxes[index], shot.image, shot.label is None, elsewhere) if regions else None
+            yield LabelledImage(shot.image, label, address, light, name, region)
             if closeups and (boxes[index] is not None or shot.label is None):
                 for cut in range(closeups):
                     close = cut_out(shot.image, boxes[index], rng)
                     yield LabelledImage(close, label, address, light, f"{name}/{cut}")
+
+
+def _region(box: Box | None, image: Image, is_empty: bool, rng: np.random.Generator) -> Region | None:
+    """What moved in a picture; in an empty one, where nothing is found, any part of it."""
+    height, width = image.shape[:2]
+    if box is None and is_empty:
+        across = int(np.exp(rng.uniform(np.log(width / 32), np.log(width / 3))))
+        down = max(1, int(across * rng.uniform(0.4, 1.2) * height / width))
+        box = (int(rng.integers(0, width - across)), int(rng.integers(0, max(1, height - down))), across, down)
+    return None if box is None else Region(*box, 1.0)
 
 
 def _stream(seed: int, count: int, stride: int, gated: bool) -> Iterator[LabelledImage]:

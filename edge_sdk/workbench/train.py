@@ -27,12 +27,14 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.bundle import InputSpec
 from edge_sdk.networks.checkpoint import CheckpointInfo, create_model, load_checkpoint, save_checkpoint
 from edge_sdk.networks.macs import count_macs, count_parameters
+from edge_sdk.types import View
 from edge_sdk.workbench.accuracy import accuracy_of
 from edge_sdk.workbench.augment import Augmentation
 from edge_sdk.workbench.backward import sound_backward
 from edge_sdk.workbench.data import open_source
 from edge_sdk.workbench.labelled import Split
 from edge_sdk.workbench.learning_rate import schedule
+from edge_sdk.workbench.looks import looked_at
 from edge_sdk.workbench.losses import cross_entropy, deferral_loss, teacher_distance
 from edge_sdk.workbench.pixels import OnPart, load_pixels
 from edge_sdk.workbench.spent import Account
@@ -140,8 +142,12 @@ class _Run:
             kept = msgspec.structs.replace(kept, width=config.pictures[0], height=config.pictures[1])
         self.teacher_spec = teacher_info.input if teacher_info is not None else None
         load = {"labels": self.info.labels, "folder": cache, "workers": config.render_workers, "on_part": on_part}
-        self.pixels = load_pixels(source, kept, **load)  # type: ignore[arg-type]
+        self.view = view = View(config.view or self.info.view)
+        learnt = looked_at(source, view, kept.width, kept.height)
+        self.pixels = load_pixels(learnt, kept, **load)  # type: ignore[arg-type]
         val = open_source(config.val or config.data, Split.ALL if _is_folder(config.val) else Split.VAL)
+        val = looked_at(val, view, kept.width, kept.height, paired=True)
+        self.looks = 2 if view is View.BOTH else 1
         self.val = load_pixels(val, kept, **load)  # type: ignore[arg-type]
         self.device = torch.device(config.device)
         self.module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -251,11 +257,12 @@ class _Run:
         return (1 - share) * loss + share * teacher_distance(logits, said, config.teacher_temperature)
 
     def validate(self) -> float:
-        """Accuracy of the averaged weights on the validation pictures."""
+        """Accuracy of the averaged weights on the validation pictures, as the view has them."""
         own = [tensor.detach().clone() for tensor in _floats(self.module)]
         self._put(self.average)
         bf16 = self.config.precision == "bf16"
-        self.accuracy = accuracy_of(self.module, self.val, self.info.input, bf16=bf16, on_done=self.on_validated)
+        told = self.on_validated
+        self.accuracy = accuracy_of(self.module, self.val, self.info.input, looks=self.looks, bf16=bf16, on_done=told)
         self._put(own)
         return self.accuracy
 
@@ -286,6 +293,7 @@ class _Run:
             macs=count_macs(module, self.info.input.width, self.info.input.height),
             parameters=count_parameters(module),
             version=config.version,
+            view=self.view.value,
             training=facts,
         )
         return save_checkpoint(config.out, module, info, half=config.half)

@@ -38,6 +38,9 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
             in (0, 1); the model is then a trained checkpoint, and there is no teacher. None: learn the classes.
         deduplicate: leave out of the training pictures those that are nearly the same as one of another split, or that
             lie under two classes (`edge_sdk.workbench.twins`).
+        view: what of a picture the network looks at. With "region" and "both" it learns the surroundings of regions,
+            where the data says where something moved, and the validation accuracy is that of this view. None: as the
+            checkpoint to start from says, else the frame.
         augment: strength of the changes to pictures, in [0, 1]; small networks and large data sets need less.
         seed: of weights, order and augmentation.
         precision: number format of the forward pass; "bf16" runs it under autocast.
@@ -70,6 +73,7 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
     teacher_temperature: float = 2.0
     deferral: float | None = None
     deduplicate: bool = False
+    view: Literal["frame", "region", "both"] | None = None
     augment: float = 1.0
     seed: int = 0
     precision: Literal["fp32", "bf16"] = "fp32"
@@ -95,6 +99,7 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     def settings(self) -> dict[str, str]:
         """The settings that decide the result, as text by name."""
-        free = ("threads", "render_workers", "save_every", "out")
+        free = ["threads", "render_workers", "save_every", "out"]
+        free += ["view"] if self.view is None else []  # states of before do not have it
         values = msgspec.structs.asdict(self)
         return {name: str(values[name]) for name in sorted(values) if name not in free}

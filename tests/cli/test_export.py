@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from edge_sdk.cli import cli
 from edge_sdk.model.bundle import open_bundle
+from edge_sdk.networks.checkpoint import load_checkpoint, save_checkpoint
 from edge_sdk.terminal.command import run
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the exporter's own code
@@ -46,3 +48,13 @@ def test_what_cannot_be_is_told(
     given = ["--checkpoint", str(checkpoint), "--data", str(tmp_path), "--out", str(tmp_path / "b")]
     assert run(cli, "edge-sdk", ["export", *given, *options]) == 2
     assert told in capsys.readouterr().err
+
+
+def test_the_view_of_a_checkpoint_is_taken_over(photos: Path, checkpoint: Path, tmp_path: Path) -> None:
+    module, info = load_checkpoint(checkpoint)
+    both = save_checkpoint(tmp_path / "both.safetensors", module, msgspec.structs.replace(info, view="both"))
+    given = ["--data", str(photos), "--limit", "16", "--measure", "8", "--fp32"]
+    for view, more in (("both", []), ("frame", ["--view", "frame"])):
+        out = tmp_path / view
+        assert run(cli, "edge-sdk", ["export", "--checkpoint", str(both), *given, "--out", str(out), *more]) == 0
+        assert open_bundle(out).manifest.view == view

@@ -32,3 +32,12 @@ def test_pictures_are_scaled_and_the_mode_is_restored(training: bool) -> None:
     network = Brightest().train(training)
     assert accuracy_of(network, Pixels(("red", "green", "blue"), [(images, truths)]), SPEC, batch=2) == 0.8
     assert network.training is training
+
+
+def test_the_mean_of_several_looks_counts() -> None:
+    looks = np.zeros((4, 8, 8, 3), np.uint8)
+    looks[0, :, :, 0], looks[1, :, :, 1] = 40, 200  # the surer look decides, though the first is wrong
+    looks[2, :, :, 0], looks[3, :, :, 2] = 200, 40
+    pixels = Pixels(("red", "green", "blue"), [(looks, np.array([1, 1, 0, 0]))])
+    assert accuracy_of(Brightest(), pixels, SPEC, looks=2) == 1.0
+    assert accuracy_of(Brightest(), pixels, SPEC) == 0.5

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from edge_sdk.types import View
 from edge_sdk.workbench.data import open_source
 from edge_sdk.workbench.folder_source import split_of
 from edge_sdk.workbench.labelled import LabelledImage, Split
@@ -91,3 +92,14 @@ def test_some_of_any_source(skewed: str) -> None:
     assert labels(list(read_spread(open_source(skewed, Split.ALL), 4))) == {"ant", "bee", "cat", "dog"}
     assert len(list(read_spread(open_source(skewed, Split.ALL), 1000))) == 211
     assert len(list(read_spread(open_source("simulated://trailcam?frames=20", Split.TEST), 3))) == 3
+
+
+def test_a_sample_of_what_a_network_looks_at() -> None:
+    address = "simulated://trailcam?seed=2&frames=60"
+    both = draw_sample(address, 40, 20, view=View.BOTH, across=160, down=120)
+    pictures, held_out = list(both.pictures), list(both.held_out)
+    assert (len(pictures), len(held_out)) == (40, 20)
+    near = [one for one in (*pictures, *held_out) if one.image.shape != (480, 640, 3)]
+    assert len(near) > 20 and all(one.name.endswith(" near") for one in near)
+    only = list(draw_sample(address, 40, 0, view=View.REGION, across=160, down=120).pictures)
+    assert len(only) == 40 and sum(one.image.shape != (480, 640, 3) for one in only) > 30

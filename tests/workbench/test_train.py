@@ -160,3 +160,18 @@ def test_a_teacher_is_learnt_from_and_must_know_the_same_classes(photos: Path, t
         cv2.imwrite(str(other / "green" / f"{index}.png"), np.zeros((8, 8, 3), np.uint8))
     with pytest.raises(WorkbenchError, match="teacher with the data's classes"):
         train(config(other, tmp_path / "x.safetensors", teacher=str(teacher)), cache=tmp_path)
+
+
+def test_a_view_is_learnt_measured_and_remembered(tmp_path: Path) -> None:
+    address = "simulated://trailcam?seed=3&frames=24"
+    out = tmp_path / "both.safetensors"
+    settings = TrainConfig(
+        data=address, out=out, model=MODEL, width=64, height=48, epochs=1, batch=8, threads=1, view="both"
+    )
+    validated: list[int] = []
+    train(settings, cache=tmp_path, on_validated=lambda _, of: validated.append(of))
+    info = load_checkpoint(out)[1]
+    assert info.view == "both" and int(info.training["pictures"]) > 36  # most frames have a region
+    assert set(validated) == {48}
+    more = msgspec.structs.replace(settings, model=str(out), out=tmp_path / "more.safetensors", view=None)
+    assert load_checkpoint(train(more, cache=tmp_path))[1].view == "both"
