@@ -86,7 +86,9 @@ def _config(case: Case) -> Finding | None:
         return unended(f"reading {path}", _LIMIT_S - 5)
     if told.error:
         return fault(
-            f"{path} cannot be read: {told.error}", "`edge-sdk config init` writes one to begin with", **values
+            told.error if told.kind == "ConfigError" else f"{path} cannot be read: {told.error}",
+            "`edge-sdk config init` writes one to begin with",
+            **values,
         )
     if values["fault_count"]:
         more = values["fault_count"] - len(values["faults"])
