@@ -359,6 +359,11 @@ class Event:
     also: tuple[tuple[str, float], ...] = ()
     level: str = ""
 
+    @property
+    def stands(self) -> bool:
+        """Whether nobody need wait for another word: it is the last one, or the cloud is asked to measure alone."""
+        return self.final or self.reason is Reason.AUDIT
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -390,6 +395,11 @@ class Answer:
     reason: Reason
     level: str = ""
     event: Event | None = None
+
+    @property
+    def stands(self) -> bool:
+        """Whether nobody need wait for another word: it is the last one, or the cloud is asked to measure alone."""
+        return self.final or self.reason is Reason.AUDIT
 
 
 class LinkState(StrEnum):

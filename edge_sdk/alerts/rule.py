@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from edge_sdk.alerts.alert import Kind
 from edge_sdk.alerts.quiet import QuietHours
 from edge_sdk.errors import ConfigError
-from edge_sdk.types import Answer, Reason
+from edge_sdk.types import Answer
 
 _RATE = re.compile(r"(\d{1,6})\s*(?:/|\s+per\s)\s*(\d{1,4})?\s*(s|min|h|day|week)", re.ASCII)
 _PERIODS_S = {"s": 1.0, "min": 60.0, "h": 3_600.0, "day": 86_400.0, "week": 604_800.0}
@@ -109,5 +109,5 @@ class AlertRule:
             and answer.label is not None
             and (not self.classes or answer.label in self.classes)
             and answer.confidence >= self.min_confidence
-            and (answer.final or self.provisional or answer.reason is Reason.AUDIT)
+            and (answer.stands or self.provisional)
         )

@@ -115,7 +115,7 @@ class Answers:
     def decided(self, event: Event, *, as_a_whole: bool = True) -> None:
         """The word on an event goes to the application; the listeners hear those on it as a whole that stand."""
         self._events.decided(event)
-        if as_a_whole and (event.final or event.reason is Reason.AUDIT):
+        if as_a_whole and event.stands:
             self._heard(answer_of(event))
 
     def wait(self, record: FrameRecord, item: SpoolItem, *also: Change) -> Answer:

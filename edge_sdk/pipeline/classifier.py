@@ -34,7 +34,7 @@ from edge_sdk.pipeline.settings import Budgets, Keep, Settings, check_wait
 from edge_sdk.pipeline.status import Status
 from edge_sdk.pipeline.walk import Walk
 from edge_sdk.security.credentials import Security
-from edge_sdk.types import Answer, Event, Frame, Reason, View
+from edge_sdk.types import Answer, Event, Frame, View
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -199,7 +199,7 @@ class EdgeClassifier(Status):
         frame = as_frame(picture, bgr=bgr)
         with self._waiter(frame, wait_s) as waiter:
             answer = self._walk.answer(frame)
-            if waiter is None or _stands(answer):
+            if waiter is None or answer.stands:
                 return answer
             if answer.event is None:
                 return waiter.result(wait_s) or answer
@@ -218,7 +218,7 @@ class EdgeClassifier(Status):
         frame = await loop.run_in_executor(self._worker, lambda: as_frame(picture, bgr=bgr))
         with self._waiter(frame, wait_s) as waiter:
             answer = await loop.run_in_executor(self._worker, self._walk.answer, frame)
-            if waiter is None or _stands(answer):
+            if waiter is None or answer.stands:
                 return answer
             if answer.event is None:
                 return await waiter.result_async(wait_s) or answer
@@ -362,11 +362,6 @@ class EdgeClassifier(Status):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _stands(answer: Answer) -> bool:
-    """Whether nobody need wait for another word: it is the last one, or the little model is sure."""
-    return answer.final or answer.reason is Reason.AUDIT
 
 
 def _settled(answer: Answer, event: Event | None) -> Answer:

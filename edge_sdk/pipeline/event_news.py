@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from edge_sdk.pipeline.news import News
-from edge_sdk.types import Event, Reason
+from edge_sdk.types import Event
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class EventNews(News[Event]):
         """Hand over an event."""
         with self._news:
             self._queue.append(event)
-            if event.final or event.reason is Reason.AUDIT:
+            if event.stands:
                 self._final[event.event_id] = event
                 if len(self._final) > _MOST_FINAL:
                     self._final.popitem(last=False)

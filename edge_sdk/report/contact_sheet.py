@@ -138,7 +138,7 @@ def _boxed(frame: Frame) -> Image:
 
 def _sum(tiles: Sequence[Tile]) -> str:
     cloud = sum(tile.event.origin is Origin.CLOUD for tile in tiles)
-    waits = sum(not tile.event.final for tile in tiles)
+    waits = sum(not tile.event.stands for tile in tiles)
     frames = sum(tile.event.frames for tile in tiles)
     text = f"{len(tiles)} events of {frames} frames; the cloud answered {cloud}"
     return text + (f", {waits} wait for it" if waits else "")
@@ -151,7 +151,7 @@ def _chip(label: str, count: int) -> str:
 
 def _card(tile: Tile) -> str:
     event = tile.event
-    said = str(event.origin) if event.final else "waits"
+    said = str(event.origin) if event.stands else "waits"
     wrong = tile.truth is not None and tile.truth != event.label
     truth = f'<span class="truth">shows {escape(tile.truth or "")}</span>' if wrong else ""
     also = "".join(f" + {escape(label)} {chance:.0%}" for label, chance in event.also)

@@ -31,7 +31,7 @@ from event_parts import (
 )
 
 from edge_sdk import Answer, EdgeClassifier, Origin, Preferences, Reason
-from edge_sdk.link.transport import Reply, ServerInfo
+from edge_sdk.link.transport import Refusal, Reply, ServerInfo
 from edge_sdk.model.agreement import Agreement
 from edge_sdk.model.evidence import stratified
 from edge_sdk.model.policy import Policy, event_policy
@@ -39,7 +39,7 @@ from edge_sdk.pipeline.audit import FILE, AuditDraw, Draw
 from edge_sdk.store.audits import OTHERS, AuditCounts
 from edge_sdk.store.schema import State
 from edge_sdk.store.spool import SpoolItem
-from edge_sdk.testing import FakeTransport
+from edge_sdk.testing import FakeClock, FakeTransport
 from edge_sdk.testing.server import ScriptedServer, answer
 
 ALL, SELDOM = Preferences(audit=1.0), Preferences(audit=1e-9)
@@ -171,6 +171,39 @@ def test_an_audit_that_has_no_room_counts_as_one_without_an_answer(tmp_path: Pat
         evidence = edge.evidence()
         assert (evidence.exits, evidence.drawn, evidence.answered, evidence.waiting) == (1, 1, 0, 0)
         assert edge.usage.exits == 2 and edge.usage.offloads == 0
+
+
+def test_an_audit_that_is_refused_leaves_the_devices_word_and_counts_as_lost(tmp_path: Path) -> None:
+    def refuses(item: SpoolItem, server: ServerInfo) -> Refusal:
+        return Refusal(item.frame_id, "no such picture", False, False)
+
+    with classifier(tmp_path, preferences=ALL, cloud="localhost:1", transport=FakeTransport(LABELS, refuses)) as edge:
+        visit(edge, [SURE, SURE])
+        events = list(edge.events())
+        while not events[-1].final:
+            events += edge.events(wait_s=1)
+        assert (events[-1].label, events[-1].reason, events[-1].origin) == ("deer", Reason.REFUSED, Origin.DEVICE)
+        evidence = edge.evidence()
+    assert (evidence.exits, evidence.drawn, evidence.answered, evidence.waiting) == (1, 1, 0, 0)
+
+
+def test_an_event_that_is_decided_early_is_drawn_then_and_once(tmp_path: Path) -> None:
+    clock = FakeClock()
+    start = datetime.fromtimestamp(clock.wall_s(), UTC)
+    with classifier(tmp_path, preferences=ALL, events=replace(AS_A_WHOLE, within_s=4), clock=clock) as edge:
+        edge.classify(frame(SURE, 0, start=start))
+        clock.pass_s(4)
+        (event,) = edge.events()
+        assert (event.reason, event.final, event.stands, edge.waiting) == (Reason.AUDIT, False, True, 1)
+        said = edge.classify(frame(UNSURE, 5, start=start))
+        assert said.event is not None and said.event.reason is Reason.AUDIT
+        assert edge.journal.flush() and not files(tmp_path, "pending")
+        clock.pass_s(11)
+        (ended,) = edge.events()
+        assert (ended.frames, ended.revision, ended.reason) == (2, 2, Reason.AUDIT)
+        evidence, usage = edge.evidence(), edge.usage
+    assert (evidence.exits, evidence.events, evidence.drawn, evidence.waiting) == (1, 1, 1, 1)
+    assert (usage.frames, usage.exits, usage.offloads, usage.events, usage.events_offloaded) == (2, 2, 1, 1, 0)
 
 
 @pytest.mark.parametrize("never", ["fox", "empty"])
