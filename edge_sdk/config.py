@@ -86,6 +86,11 @@ class PowerModel:
     Attributes:
         active_watts: power that the device draws while the little model runs, beyond its idle power; in watts.
         joules_per_byte: energy to send one byte; about 1e-6 for Wi-Fi, 1e-5 for LTE.
+        asleep_watts: what the device draws with its camera closed; in watts.
+        awake_watts: what it draws with its camera open, apart from the model.
+        wake_joules: what each wake costs beside that, such as the start of a device whose power was cut.
+
+    The last three are for `edge_sdk.duty.Spent`; a budget in joules counts the model and the sending alone.
 
     Raises:
         ConfigError: a value is negative, NaN, infinite or not a number.
@@ -93,9 +98,13 @@ class PowerModel:
 
     active_watts: float = 3.0
     joules_per_byte: float = 0.0
+    asleep_watts: float = 0.0
+    awake_watts: float = 0.0
+    wake_joules: float = 0.0
 
     def __post_init__(self) -> None:
-        if not all(_is_number(value) and value >= 0 for value in (self.active_watts, self.joules_per_byte)):
+        values = self.active_watts, self.joules_per_byte, self.asleep_watts, self.awake_watts, self.wake_joules
+        if not all(_is_number(value) and value >= 0 for value in values):
             raise ConfigError(f"expected a PowerModel of values of at least 0; got {self}")
 
 

@@ -54,6 +54,7 @@ def _looks(config: DeviceConfig) -> Iterator[tuple[str, Callable[[], object]]]:
     """What to look at, with the key that is to blame where it raises an error."""
     cloud, security = config.part(Cloud), config.part(Security)
     yield "camera.address", lambda: config.camera_address
+    yield "duty.schedule", lambda: config.hours
     yield "bundle.path", lambda: open_bundle(config.part(LittleModelSection).path)
     yield "cloud.proxy_file", config.classifier_options
     if cloud.server is not None:

@@ -24,6 +24,8 @@ from edge_sdk.device_config.sections import (
     Reports,
     StateFolder,
 )
+from edge_sdk.duty.schedule import Schedule
+from edge_sdk.duty.settings import DutySettings
 from edge_sdk.errors import ConfigError
 from edge_sdk.model.policy import Preferences
 from edge_sdk.model.priors import read_place
@@ -164,13 +166,34 @@ class DeviceConfig:
         return source.address
 
     def open_camera(self, *, on_fault: OnFault | None = None, wait_for_camera: bool = False) -> Camera:
-        """The camera, as `edge_sdk.open_camera` opens it.
+        """The camera, as `edge_sdk.open_camera` opens it; with [duty] at the hours and for the motion that it names.
 
         Raises:
             CameraError, ConfigError: as there.
         """
         fps = self.part(CameraSource).fps
-        return open_camera(self.camera_address, fps=fps, on_fault=on_fault, wait_for_camera=wait_for_camera)
+        address, duty = self.camera_address, self.part(DutySettings)
+
+        def opened() -> Camera:
+            return open_camera(address, fps=fps, on_fault=on_fault, wait_for_camera=wait_for_camera)
+
+        return opened() if self.hours is None else duty.open(opened, self.hours, on_fault)
+
+    @property
+    def hours(self) -> Schedule | None:
+        """When the camera is open; None: always.
+
+        Raises:
+            ConfigError: it goes by the sun, and the place is not known.
+        """
+        duty: DutySettings | None = self.part(DutySettings)
+        if duty is None:
+            return None
+        where = self.part(Deployment)
+        return duty.hours(
+            None if where.place is None else read_place(where.place),
+            None if where.zone is None else ZoneInfo(where.zone),
+        )
 
     def channels(self) -> list[Channel]:
         """The channels of alerts, not opened yet; none where none is given.

@@ -23,6 +23,7 @@ from edge_sdk.config import (
     UplinkSettings,
     check_address,
 )
+from edge_sdk.duty.settings import DutySettings
 from edge_sdk.errors import ConfigError
 from edge_sdk.model.policy import Preferences
 from edge_sdk.model.priors import read_place
@@ -295,6 +296,7 @@ class Section:
 SECTIONS = (
     Section("deployment", (Deployment,)),
     Section("camera", (CameraSource,), paths=frozenset({"address_file"})),
+    Section("duty", (DutySettings,), optional=True),
     Section("gate", (Gate, MotionSettings)),
     Section("bundle", (LittleModelSection,)),
     Section("cloud", (Cloud, UplinkSettings), paths=frozenset({"proxy_file"})),

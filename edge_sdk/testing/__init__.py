@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from edge_sdk.testing.runtime import FakeRuntime, write_fake_bundle
     from edge_sdk.testing.server import ScriptedServer
     from edge_sdk.testing.transport import FakeTransport
+    from edge_sdk.testing.trigger import FakeTrigger
 
 __all__ = [
     "FakeCamera",
@@ -23,6 +24,7 @@ __all__ = [
     "FakePicamera2",
     "FakeRuntime",
     "FakeTransport",
+    "FakeTrigger",
     "ScriptedServer",
     "fake_picamera2",
     "write_fake_bundle",
@@ -35,6 +37,7 @@ _HOME = {
     "FakePicamera2": "picamera",
     "FakeRuntime": "runtime",
     "FakeTransport": "transport",
+    "FakeTrigger": "trigger",
     "ScriptedServer": "server",
     "fake_picamera2": "picamera",
     "write_fake_bundle": "runtime",
