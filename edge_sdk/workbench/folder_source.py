@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
 
+from edge_sdk.camera.files import VIDEO_SUFFIXES
 from edge_sdk.errors import ImageError, WorkbenchError
 from edge_sdk.images.read import IMAGE_SUFFIXES, read_image
 from edge_sdk.workbench.burst_regions import BurstRegions
@@ -39,8 +40,14 @@ class FolderSource:
         self._bursts: BurstRegions | None = None
         mine = [path for path in files if split in (Split.ALL, split_of(names[path]))]
         self._files = [path for path in mine if path not in leave_out]
+        videos = _videos_text(root) if split in (Split.ALL, Split.TRAIN) or not files else ""
         if not self._files:
-            raise WorkbenchError(f"expected pictures of the {split} split in {root}; got {len(files)} pictures in all")
+            raise WorkbenchError(
+                f"expected pictures of the {split} split in {root}; got {len(files)} pictures in all"
+                f"{f'. {videos}' if videos else ''}"
+            )
+        if videos:
+            _log.warning("%s", videos)
         self.parts = -(-len(self._files) // _FILES_PER_PART)
         facts = [f"{names[path]} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in self._files]
         self.key = hashlib.sha256("\n".join(facts).encode(errors="surrogateescape")).hexdigest()[:16]
@@ -134,18 +141,29 @@ def picture_files(folder: Path) -> list[Path]:
 
     Links to folders are followed, except a link to a folder that contains it; dangling links are logged and skipped.
     """
-    return sorted(_pictures(folder, frozenset()))
+    return sorted(_files(folder, IMAGE_SUFFIXES))
 
 
-def _pictures(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
+def _videos_text(folder: Path) -> str:
+    """That the videos below a folder are left out; "": there are none."""
+    videos = sorted(_files(folder, VIDEO_SUFFIXES))
+    if not videos:
+        return ""
+    return (
+        f"{len(videos)} videos in {folder} are left out, such as {videos[0].relative_to(folder)}: a label is of a "
+        "picture, and a video's frames have none of their own. Save frames of them as pictures with capture times (EXIF)"
+    )
+
+
+def _files(folder: Path, suffixes: frozenset[str], above: frozenset[Path] = frozenset()) -> Iterator[Path]:
     above |= {folder.resolve()}
     for path in folder.iterdir():
         if path.name.startswith("."):
             continue
         if path.is_dir():
             if path.resolve() not in above:
-                yield from _pictures(path, above)
-        elif path.suffix.lower() in IMAGE_SUFFIXES:
+                yield from _files(path, suffixes, above)
+        elif path.suffix.lower() in suffixes:
             if path.exists():
                 yield path
             else:

@@ -80,3 +80,16 @@ def test_a_photo_has_its_place_and_the_time_of_its_exif_block(tmp_path: Path) ->
     }
     assert found["fox/c.jpg"].moved_at == datetime(2026, 5, 1, 10).astimezone().timestamp()
     assert math.isnan(found["empty/camera 3/b.jpg"].moved_at)  # the time of the file's last change tells nothing
+
+
+def test_videos_are_left_out_and_that_is_said_once(photos: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (photos / "cat" / "a.mp4").touch()
+    (photos / "dog" / "deeper" / "B.AVI").touch()
+    for split in (Split.TRAIN, Split.VAL):
+        open_source(str(photos), split)
+    (said,) = caplog.records
+    assert "2 videos" in said.getMessage() and "cat/a.mp4" in said.getMessage() and "EXIF" in said.getMessage()
+    for picture in photos.rglob("*.png"):
+        picture.unlink()
+    with pytest.raises(WorkbenchError, match=r"got 0 pictures in all\. 2 videos in"):
+        open_source(str(photos), Split.VAL)
