@@ -151,7 +151,7 @@ def _videos_text(folder: Path) -> str:
         return ""
     return (
         f"{len(videos)} videos in {folder} are left out, such as {videos[0].relative_to(folder)}: a label is of a "
-        "picture, and a video's frames have none of their own. Save frames of them as pictures with capture times (EXIF)"
+        "picture, and frames of a video have none of their own. Save frames of it as pictures with capture times (EXIF)"
     )
 
 
