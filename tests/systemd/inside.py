@@ -49,7 +49,9 @@ def until(name: str, wanted: str, unit: str = "edge-sdk") -> dict[str, str]:
 def main() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for folder in Path(os.path.realpath(sys.executable)).parents:  # the container's copy alone
-        folder.chmod(folder.stat().st_mode | 0o111)
+        if folder.stat().st_mode & 0o111 != 0o111:
+            folder.chmod(folder.stat().st_mode | 0o111)
+    found["systemd"] = run("systemctl", "--version").splitlines()[0]
     found["install"] = run(sys.executable, "-m", "edge_sdk", "install-service")
     CONFIG.write_text(GOOD)
     drop_in = Path("/etc/systemd/system/edge-sdk.service.d/quick.conf")
