@@ -6,11 +6,13 @@ camera's buffer until somebody looks at it. A frame in which nothing moves costs
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 import time
 import weakref
 from collections import deque
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,13 +23,16 @@ from edge_sdk.camera.base import OnFault
 from edge_sdk.camera.live import LiveCamera, Shot
 from edge_sdk.camera.stillness import FROZEN_S
 from edge_sdk.errors import CameraError, ConfigError
+from edge_sdk.terminal.line import literal
 from edge_sdk.types import Image
 
+_log = logging.getLogger(__name__)
 DEFAULT_SIZE = (640, 480)
 DEFAULT_BUFFERS = 6
 """As picamera2's own for video."""
 _LORES_SIDE = 320
-_AT_WORK = 2  # buffers that the camera itself needs
+_AT_WORK = 3  # buffers that the camera itself needs: two in the sensor's pipeline, one that picamera2 holds
+_SILENT_S = 10.0
 _BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 _MEASURED = {
     "exposure_s": ("ExposureTime", 1e-6),
@@ -45,10 +50,15 @@ class Held:
         request: picamera2's completed request.
         small: `uint8 (h, w)`, grey.
         size: width and height of the full picture.
+        given_up: takes the request of a picture that nobody looked at; whoever owns the camera releases it. (Python may
+            call `__del__` on any thread, also on one of picamera2's that holds the lock which `release` takes.)
     """
 
-    def __init__(self, request: Any, small: NDArray[np.uint8], size: tuple[int, int]) -> None:
+    def __init__(
+        self, request: Any, small: NDArray[np.uint8], size: tuple[int, int], given_up: Callable[[Any], object]
+    ) -> None:
         self._request = request
+        self._given_up = given_up
         self._image: Image | None = None
         self._lock = threading.Lock()
         self.small = small
@@ -80,7 +90,7 @@ class Held:
 
     def __del__(self) -> None:
         if self._request is not None:
-            self._request.release()
+            self._given_up(self._request)
 
 
 class PicameraGrabber:
@@ -91,7 +101,7 @@ class PicameraGrabber:
         size: width and height in pixels; the camera's image processor scales to it.
         lores: width and height of the small picture in which motion is looked for, even numbers, no larger than `size`;
             full pictures are then read out when they are looked at. None: each is read out at once.
-        buffers: full pictures that the camera has room for. All but two can wait to be looked at: the newest, the one
+        buffers: full pictures that the camera has room for. All but three can wait to be looked at: the newest, the one
             that is looked at, and those that `MotionSettings.before_frames` keeps. One more is read out and copied.
         fps: frames per second to run at; None leaves the driver's choice.
 
@@ -135,12 +145,18 @@ class PicameraGrabber:
         self._lores: tuple[int, int] | None = None if lores is None else tuple(streams["lores"]["size"])
         self._most_held = buffers - _AT_WORK
         self._held: deque[weakref.ref[Held]] = deque()
+        self._given_up: deque[Any] = deque()
+        self._silent_s = _SILENT_S if fps is None else max(_SILENT_S, 3 / fps)
 
     def read(self) -> Shot:
         """The next picture, timed by the sensor."""
         self._make_room(self._most_held - 1)
         try:
-            request = self._camera.capture_request()
+            request = self._camera.capture_request(wait=self._silent_s)
+        except TimeoutError as error:
+            raise CameraError(
+                f"the Raspberry Pi camera gives no more pictures: none came within {self._silent_s:g} s"
+            ) from error
         except (RuntimeError, OSError) as error:
             raise CameraError(f"the Raspberry Pi camera gives no more pictures: {error}") from error
         picture: Image | Held
@@ -153,7 +169,7 @@ class PicameraGrabber:
                 width, height = self._lores
                 # Rows may be padded; the two planes of colour lie below.
                 grey = np.ascontiguousarray(request.make_array("lores")[:height, :width])
-                picture, is_held = Held(request, grey, self._size), True
+                picture, is_held = Held(request, grey, self._size, self._given_up.append), True
                 self._held.append(weakref.ref(picture))
         finally:
             if not is_held:
@@ -164,11 +180,19 @@ class PicameraGrabber:
     def close(self) -> None:
         """Stop the camera. Pictures that may still be looked at are read out first."""
         self._make_room(0)
-        self._camera.stop()
-        self._camera.close()
+        try:
+            # What waits for a camera that hangs must be cancelled before it can be stopped; older picamera2 cannot.
+            getattr(self._camera, "cancel_all_and_flush", lambda: None)()
+            self._camera.stop()
+        except (RuntimeError, OSError) as error:  # it is lost, and is opened anew
+            _log.warning("%s", literal(f"the Raspberry Pi camera did not stop: {error}"))
+        finally:
+            self._camera.close()
 
     def _make_room(self, most: int) -> None:
-        """Read out the oldest pictures until at most so many occupy a buffer."""
+        """Read out the oldest pictures until at most so many occupy a buffer; release those that nobody looked at."""
+        while self._given_up:
+            self._given_up.popleft().release()
         waiting = [held for one in self._held if (held := one()) is not None and held.is_open]
         for held in waiting[: max(0, len(waiting) - most)]:
             try:

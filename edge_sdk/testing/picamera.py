@@ -66,7 +66,8 @@ class FakePicamera2:
         most_out: the most at one time.
         read_out: pictures that were copied out, by stream.
         state: "open", "running", "stopped" or "closed".
-        lost: set by a test: the next capture fails, as where the ribbon cable is loose.
+        lost: set by a test: the next capture fails.
+        hangs: set by a test: no more captures come, as where the ribbon cable is loose.
         metadata: what each capture says besides its time.
     """
 
@@ -81,6 +82,7 @@ class FakePicamera2:
         self.read_out: dict[str, int] = {}
         self.state = "open"
         self.lost = threading.Event()
+        self.hangs = False
         self.metadata: dict[str, Any] = {
             "ExposureTime": 20_000,
             "AnalogueGain": 2.0,
@@ -121,8 +123,16 @@ class FakePicamera2:
         """Begin to capture."""
         self.state = "running"
 
-    def capture_request(self) -> FakeRequest:
-        """The next capture. The real camera waits for ever where all of its buffers are held; this one raises."""
+    def capture_request(self, wait: float | bool | None = None) -> FakeRequest:
+        """The next capture.
+
+        Args:
+            wait: seconds to wait for one; None or True: for ever, which the fake refuses to.
+        """
+        if self.hangs:
+            if wait is None or wait is True:
+                raise RuntimeError("no capture comes: the real camera would wait for ever")
+            raise TimeoutError
         if self.lost.wait(_PACE_S):
             raise RuntimeError("Camera frontend has timed out!")
         if self.state != "running":
@@ -137,8 +147,14 @@ class FakePicamera2:
         boot_ns = time.clock_gettime_ns(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
         return FakeRequest(self, picture, {"SensorTimestamp": boot_ns, **self.metadata})
 
+    def cancel_all_and_flush(self) -> None:
+        """Give up what waits for a capture, so that a camera that hangs can be stopped."""
+        self.hangs = False
+
     def stop(self) -> None:
         """End capturing."""
+        if self.hangs:
+            raise RuntimeError("the camera hangs: the real one would wait for ever")
         self.state = "stopped"
 
     def close(self) -> None:

@@ -135,7 +135,7 @@ def test_the_small_picture_is_the_scene_in_grey_whatever_the_stride(made: list[F
 
 
 def test_frames_that_are_kept_stay_good_and_never_hold_up_the_camera(made: list[FakePicamera2]) -> None:
-    grabber = PicameraGrabber(size=SIZE, lores=(320, 240), buffers=5)
+    grabber = PicameraGrabber(size=SIZE, lores=(320, 240), buffers=6)
     frames = [grabber.read().frame("") for _ in range(12)]
     assert made[0].most_out <= 4
     assert made[0].read_out["main"] == 9  # three still wait in their buffers
@@ -167,6 +167,43 @@ def test_a_camera_with_a_small_picture_comes_back(made: list[FakePicamera2]) -> 
     assert [driver.out for driver in made] == [0, 0]
 
 
+def test_a_camera_that_hangs_is_given_up_and_opened_again(made: list[FakePicamera2]) -> None:
+    faults: list[Fault] = []
+    with LiveCamera(
+        "picamera2:0",
+        lambda: PicameraGrabber(size=SIZE, lores=(320, 240)),
+        on_fault=faults.append,
+        backoff=Backoff(0.0, 0.0),
+    ) as camera:
+        frames = iter(camera)
+        next(frames)
+        made[0].hangs = True
+        while len(made) < 2:
+            next(frames)
+        assert camera.reconnects == 1
+    assert "none came within 10 s" in str(faults[0].error)
+    assert [driver.state for driver in made] == ["closed", "closed"]
+
+
+def test_a_camera_that_does_not_stop_is_closed_all_the_same(
+    made: list[FakePicamera2], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(FakePicamera2, "cancel_all_and_flush")  # an older picamera2
+    grabber = PicameraGrabber()
+    made[0].hangs = True
+    grabber.close()
+    assert made[0].state == "closed"
+
+
+def test_a_picture_that_nobody_looked_at_is_given_back_by_the_cameras_own_thread(made: list[FakePicamera2]) -> None:
+    grabber = PicameraGrabber(size=SIZE, lores=(320, 240))
+    for _ in range(20):
+        grabber.read()
+    assert (made[0].out, made[0].read_out.get("main", 0)) == (1, 0)  # the last; the others were released unread
+    grabber.close()
+    assert made[0].out == 0
+
+
 def test_a_picture_that_was_lost_with_its_camera_is_an_error(made: list[FakePicamera2]) -> None:
     class Broken:
         def make_array(self, name: str) -> None:
@@ -175,7 +212,7 @@ def test_a_picture_that_was_lost_with_its_camera_is_an_error(made: list[FakePica
         def release(self) -> None:
             pass
 
-    held = Held(Broken(), np.zeros((2, 2), np.uint8), (4, 4))
+    held = Held(Broken(), np.zeros((2, 2), np.uint8), (4, 4), lambda request: None)
     for _ in range(2):
         with pytest.raises(CameraError, match="lost"):
             held.read()
@@ -196,7 +233,7 @@ def test_addresses(made: list[FakePicamera2]) -> None:
         open_camera("picamera2://?size=640x480&lores=1280x720")
     with pytest.raises(ConfigError, match="expected lores as WIDTHxHEIGHT"):
         open_camera("picamera2://?lores=small")
-    with pytest.raises(ConfigError, match="expected buffers from 4 to 64; got 1"):
+    with pytest.raises(ConfigError, match="expected buffers from 5 to 64; got 1"):
         open_camera("picamera2://?buffers=1")
 
 
