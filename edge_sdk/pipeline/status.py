@@ -77,7 +77,8 @@ class Status:
         """Call `listener` with every answer from now on: the device's, and each later last word on a frame.
 
         Of an event that is answered as a whole, it is called with the last word in the form of an answer on the frame
-        that stands for it (`Answer.event` is the event); its frames' answers before that are not final.
+        that stands for it (`Answer.event` is the event); its frames' answers before that are not final. Of an audited
+        event it is called with the device's word at once too.
 
         It is called on the thread that gives the answer, the loop's, that of the events or the link's: return quickly.
 

@@ -181,8 +181,10 @@ def test_a_file_of_an_older_version_gets_the_columns(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         store.exit(in_event("f"))
     with closing(sqlite3.connect(tmp_path / "state.db")) as connection:
-        for name in ("revision", "also", "model", "handled_ns", "level"):
+        for name in ("revision", "also", "model", "handled_ns", "level", "audit", "audit_chance"):
             connection.execute(f"ALTER TABLE events DROP COLUMN {name}")
+        connection.execute("ALTER TABLE frames DROP COLUMN event_class")
+        connection.execute("DROP TABLE audit_counts")
         connection.execute("PRAGMA user_version = 6")
         connection.commit()
     with Store(tmp_path) as store:
