@@ -22,7 +22,7 @@ from typing import Any
 
 import click
 import numpy as np
-from event_frames import CALIBRATION, Arrays, events_of, load_places, make_places, seeds, softmax
+from event_frames import CALIBRATION, NO_VISIT, Arrays, events_of, load_places, make_places, seeds, softmax
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -289,6 +289,24 @@ def mode_table(mode: str, mine: Seen, test: Seen) -> Table:
     return table
 
 
+def rest_table(test: Seen) -> Table:
+    """Frames that the gate admits without movement, which belong to no event: what the bundle's rules send of them."""
+    rest = np.isin(test.frames["trigger"], [str(one) for one in NO_VISIT]) & ~test.near
+    little, truths, places = test.chances["little whole"][rest], test.truths[rest], test.frames["place"][rest]
+    sizes = test.frames["whole_bytes"][rest]
+    right = little.argmax(axis=1) == truths, test.chances["big whole"][rest].argmax(axis=1) == truths
+    columns = ("rule", "frames", "sent, %", "MB", "right, %", "little, %", "big, %")
+    table = Table(*columns, title="frames without movement, answered by themselves", title_justify="left")
+    for name, still in (("of frames seen whole", False), ("that ships", True)):
+        rule = ExitPolicy(test.policy.of_look(near=False, still=still))
+        exits = np.array([rule.decide(Prediction(test.labels, row)).exits for row in little])
+        shares = (~exits, np.where(exits, *right), *right)
+        sent, *rights = (in_percent(one, places) for one in shares)
+        table.add_row(name, str(len(exits)), sent, f"{sizes[~exits].sum() / 1e6:.2f}", *rights)
+    table.caption = f"every admitted frame, whole: {test.frames['whole_bytes'].sum() / 1e6:.1f} MB"
+    return table
+
+
 @click.command(context_settings={"show_default": True})
 @click.option("--records", type=click.Path(path_type=Path), required=True, help="Folder of what the models said.")
 @click.option("--bundle", "name", default="trailcam", help="A bundle's folder, or the name of one that ships.")
@@ -306,6 +324,7 @@ def main(records: Path, name: str, calibration: int, tested: int) -> None:
                       ", ".join(f"{who} {value:.1f}" for who, value in rights.items()))  # fmt: skip
     for mode in MODES:
         console.print(mode_table(mode, mine, test))
+    console.print(rest_table(test))
 
 
 if __name__ == "__main__":

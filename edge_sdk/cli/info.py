@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edge_sdk.model.little import LittleModel
-    from edge_sdk.model.policy import LookRule, Policy
+    from edge_sdk.model.policy import LookRule, Policy, StillRule
     from edge_sdk.terminal.tables import Facts
 
 
@@ -51,13 +51,13 @@ def calibration_texts(facts: Mapping[str, float | int | str]) -> list[tuple[str,
     return [(row, "; ".join(texts)) for row, texts in found.items() if texts]
 
 
-def rule_text(rule: Policy | LookRule) -> str:
+def rule_text(rule: Policy | LookRule | StillRule, temperature: float) -> str:
     """When a frame exits."""
     if rule.gate is not None:
         exits = f"exit at an expected gain of {rule.gate.exit_at_or_below:.4f} or less (learned gate)"
     else:
         exits = f"exit at a confidence of {rule.threshold:.3f} or more"
-    return f"{exits}, temperature {rule.temperature:.3f}"
+    return f"{exits}, temperature {temperature:.3f}"
 
 
 def bundle_facts(model: LittleModel) -> Facts:
@@ -74,9 +74,11 @@ def bundle_facts(model: LittleModel) -> Facts:
     facts.add("input", f"{size.width}x{size.height}, {size.resize}")
     facts.add("looks at", "the frame and its region" if manifest.view == "both" else f"the {manifest.view}")
     facts.add("size", f"{manifest.parameters:,} parameters, {macs_text(manifest.macs)}, {manifest.precision}")
-    facts.add("rule" if policy.regions is None else "rule, whole", rule_text(policy))
+    facts.add("rule" if policy.regions is None else "rule, whole", rule_text(policy, policy.temperature))
     if policy.regions is not None:
-        facts.add("rule, region", rule_text(policy.regions))
+        facts.add("rule, region", rule_text(policy.regions, policy.regions.temperature))
+    if policy.still is not None:
+        facts.add("rule, at rest", rule_text(policy.still, policy.temperature))
     if (visits := policy.events) is not None:
         facts.add(
             "rule, visits", f"exit at a mean confidence of {visits.threshold:.3f} or more of {visits.best} frames"

@@ -6,7 +6,8 @@ big model's prediction replaces the little one's. Confidence is the top probabil
 calibration found that a learned gate ranks frames better, the frame exits when the gain that the gate expects of a
 second opinion is at or below a limit. Threshold, temperature and gate come from `policy.json`, which may have one rule
 for frames that were seen whole and another (`Policy.regions`) for those of which a region was looked at: a mean of two
-looks is surer, and more often right, than one look at the whole.
+looks is surer, and more often right, than one look at the whole. Frames that a motion gate admits though nothing moves
+may have a third one (`Policy.still`).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from edge_sdk.model.rules import EventRule as EventRule
 from edge_sdk.model.rules import GainTable as GainTable
 from edge_sdk.model.rules import Histogram as Histogram
 from edge_sdk.model.rules import LookRule as LookRule
+from edge_sdk.model.rules import StillRule as StillRule
 from edge_sdk.model.taxonomy import Naming, RollupRule
 from edge_sdk.types import Prediction, Reason, View
 
@@ -55,6 +57,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         outside: which confident frames are offloaded since they look like none of calibration; None: none are.
         regions: the rule for frames of which a region was looked at, alone or beside the whole; the fields above of the
             same names are then of frames seen whole. None: they are of all frames.
+        still: the rule for frames that a motion gate admits though nothing moves in them, such as its heartbeats; None:
+            they are decided as all frames seen whole.
         events: how visits are answered; None: frames are answered one by one.
         priors: how much the priors of place and season count (`priors.json`); None: they are not used.
         rollup: how sure an answer must be, else a group above it is given (`taxonomy.json`); None: classes alone.
@@ -79,6 +83,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     agreement: Agreement | None = None
     outside: OutsideRule | None = None
     regions: LookRule | None = None
+    still: StillRule | None = None
     events: EventRule | None = None
     priors: PriorRule | None = None
     rollup: RollupRule | None = None
@@ -101,21 +106,24 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     def promised_to_differ(self) -> float | None:
         """Upper bound on the share of exits that the big model answers otherwise, whatever was looked at.
 
-        It is the greatest of the rules' bounds; None: one of them has none.
+        It is the greatest of the rules' bounds (`still` has none); None: one of them has none.
         """
         known = [rule.agreement for rule in (self, self.regions) if rule is not None]
         bounds = [one.at_most for one in known if one is not None]
         return max(bounds) if len(bounds) == len(known) else None
 
-    def of_look(self, near: bool) -> Policy:
+    def of_look(self, near: bool, *, still: bool = False) -> Policy:
         """The settings for frames of which a region was looked at (`near`) or that were seen whole.
 
-        The fields of the rule are that rule's; `regions` is None.
+        The fields of the rule are that rule's; `regions` and `still` are None.
+
+        Args:
+            near: a region was looked at.
+            still: a motion gate admitted the frame though nothing moves in it, and it was seen whole.
         """
-        if self.regions is None:
-            return self
-        fields = self.regions.__struct_fields__ if near else ()
-        return msgspec.structs.replace(self, regions=None, **{name: getattr(self.regions, name) for name in fields})
+        rule = self.regions if near else self.still if still else None
+        fields = () if rule is None else rule.__struct_fields__
+        return msgspec.structs.replace(self, regions=None, still=None, **{name: getattr(rule, name) for name in fields})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What calibration finds: the tables of a policy by which frames and visits are decided.
 
 `Policy` (`edge_sdk.model.policy`) has the rule for frames that were seen whole; `LookRule` is that for frames of which
-a region was looked at, and `EventRule` that for visits.
+a region was looked at, `StillRule` for those in which nothing moves, and `EventRule` that for visits.
 """
 
 from __future__ import annotations
@@ -100,6 +100,24 @@ class LookRule(msgspec.Struct, frozen=True, kw_only=True):
     ensemble: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     confidences: Histogram | None = None
     agreement: Agreement | None = None
+
+
+class StillRule(msgspec.Struct, frozen=True, kw_only=True):
+    """What calibration finds for frames that a motion gate admits though nothing moves, seen whole.
+
+    Most of them show nothing, so far fewer are worth a second opinion than of the frames of a camera at large.
+    Temperature and the answer on an offloaded frame are those of all frames seen whole. They are not audited: what is
+    promised of exits is silent on them.
+
+    Attributes:
+        threshold: as in `LookRule`.
+        gate: as there.
+        gains: as there.
+    """
+
+    threshold: Annotated[float, Meta(ge=0, le=1)] = 0.8
+    gate: GainTable | None = None
+    gains: GainTable | None = None
 
 
 class EventRule(msgspec.Struct, frozen=True):

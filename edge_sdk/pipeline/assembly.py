@@ -49,6 +49,7 @@ class Rules:
     Attributes:
         frames: which frames exit that were seen whole.
         regions: which do of which a region was looked at.
+        still: which do that a motion gate admitted though nothing moved; None: as those seen whole.
         events: which events do.
         audits: which confident frames are sent all the same; None: none are.
         event_audits: which confident events are, where they are answered as a whole.
@@ -56,6 +57,7 @@ class Rules:
 
     frames: ExitPolicy
     regions: ExitPolicy
+    still: ExitPolicy | None
     events: ExitPolicy
     audits: AuditDraw | None
     event_audits: AuditDraw | None
@@ -264,6 +266,7 @@ def new_rules(settings: Settings, bundle: Bundle, state: Path) -> Rules:
     return Rules(
         new_exits(settings, bundle),
         _exits(settings, bundle, policy.of_look(near=True)),
+        None if policy.still is None else _exits(settings, bundle, policy.of_look(near=False, still=True)),
         _exits(settings, bundle, of_events),
         AuditDraw(policy, share, key) if share else None,
         AuditDraw(of_events, share, key) if share else None,

@@ -81,10 +81,11 @@ class Walk:
                 )  # as an exit once its event is decided
                 return parts.desk.answer(visit, frame, prediction, record)
             near, rules, item = run.region is not None, self.rules, None
-            exits = rules.exits(near)
+            still = None if near or parts.events.are_joined(trigger) else rules.still
+            exits = still or rules.exits(near)
             decision = exits.decide(prediction)
-            alike = event_id or self._stretches.of(frame)
-            audit = drawn_of(rules.audits, exits, decision, frame.frame_id, prediction, visit=alike, near=near)
+            alike, audits = event_id or self._stretches.of(frame), rules.audits if still is None else None
+            audit = drawn_of(audits, exits, decision, frame.frame_id, prediction, visit=alike, near=near)
             if audit is not None and audit.drawn:
                 decision = Decision(False, Reason.AUDIT, decision.gain)
             if not decision.exits:

@@ -44,6 +44,7 @@ def calibrate_records(
     region_upload: Upload | None = None,
     learned_gate: bool = True,
     allow_ensemble: bool = True,
+    temperature: float | None = None,
     seed: int = 0,
 ) -> Calibration:
     """Find temperature, rule and threshold for a pair of models.
@@ -57,6 +58,7 @@ def calibrate_records(
         learned_gate: whether a gate may replace the confidence; it does where it is better beyond noise.
         allow_ensemble: whether the answer on offloaded frames may be a weighted mean of both models; it is where that
             is better beyond noise.
+        temperature: of the little model; None: it is fitted.
         seed: of the comparison's folds and draws.
 
     Raises:
@@ -67,7 +69,8 @@ def calibrate_records(
     if len(little) < FEWEST:
         raise WorkbenchError(f"expected at least {FEWEST} labelled pictures; got {len(little)}")
     fitting = selection_part(little.group_names, fewest=FEWEST // 4)
-    temperature = little.fit_temperature(fitting)
+    if temperature is None:
+        temperature = little.fit_temperature(fitting)
     chances = little.calibrated(temperature)
     little_right, big_right = chances.argmax(axis=1) == little.truths, big.right
     comparisons = _compare(chances[fitting], little, big, fitting, seed)

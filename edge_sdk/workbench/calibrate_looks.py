@@ -2,6 +2,7 @@
 
 The mean of two looks is surer and more often right than one look at the whole, so temperature, gate and threshold that
 fit the one are wrong for the other. Each rule is found on its own frames, and promises something of these alone.
+Beside a rule for frames seen whole that stays, the frames that a motion gate admitted though nothing moved get one.
 """
 
 from __future__ import annotations
@@ -9,17 +10,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import msgspec
+import numpy as np
 
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.images.rendition import Upload
-from edge_sdk.model.policy import LookRule, Policy
+from edge_sdk.model.policy import LookRule, Policy, StillRule
 from edge_sdk.workbench.calibrate import calibrate_records
 from edge_sdk.workbench.calibration import FEWEST, Calibration, Rule
 from edge_sdk.workbench.cascade.curve import Bools
 from edge_sdk.workbench.records import Records, check_same
 
 _FIELDS = LookRule.__struct_fields__
-WHOLE, NEAR = "frames seen whole", "frames with a region"
+_STILL = StillRule.__struct_fields__
+WHOLE, NEAR, STILL = "frames seen whole", "frames with a region", "frames in which nothing moves"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,18 +33,20 @@ class LookCalibration:
         policy: to be written into the bundle, with both rules.
         frames: of frames seen whole, or of all frames where there is one rule; None: that rule stays as it was.
         regions: of frames of which a region was looked at; None: they have no rule of their own.
-        note: why there is one rule for both; "": there are two, or no frame has a region.
+        note: why there is one rule for both, or none for frames in which nothing moves; "": nothing is to be said.
+        still: of frames that a motion gate admitted though nothing moved; None: they have no rule of their own.
     """
 
     policy: Policy
     frames: Calibration | None
     regions: Calibration | None
     note: str = ""
+    still: Calibration | None = None
 
     @property
     def parts(self) -> list[tuple[str, Calibration]]:
         """What was calibrated, with the name of its frames; "": all of them."""
-        named = ((WHOLE if self.regions else "", self.frames), (NEAR, self.regions))
+        named = ((WHOLE if self.regions else "", self.frames), (NEAR, self.regions), (STILL, self.still))
         return [(name, one) for name, one in named if one is not None]
 
     def sentences(self) -> list[str]:
@@ -71,7 +76,8 @@ def calibrate_looks(
         upload: how whole frames travel, for the policy.
         region_upload: how regions travel, for the policy; None: as `upload`.
         learned_gate: as in `calibrate_records`.
-        kept: a policy whose rule for frames seen whole stays: that for frames with a region alone is found.
+        kept: a policy whose rule for frames seen whole stays: that for frames with a region is found, and one for
+            frames without a region that belong to no visit, where there are enough of them.
 
     Raises:
         WorkbenchError: as in `calibrate_records`; with `kept`, no frame has a region, or that policy was found with
@@ -93,7 +99,12 @@ def calibrate_looks(
         if not near.any():
             raise WorkbenchError("expected frames of which a region was looked at (--view both or region); got none")
         regions = found(near)
-        return LookCalibration(_joined(kept, regions.policy), None, regions)
+        joined = _joined(kept, regions.policy)
+        still, note = _still(little, big, rule, kept, learned_gate)
+        if still is not None:
+            own = StillRule(**{name: getattr(still.policy, name) for name in _STILL})
+            joined = msgspec.structs.replace(joined, still=own)
+        return LookCalibration(joined, None, regions, note, still)
     if near.all() or not near.any():
         return one_rule()
     parts: dict[str, Calibration] = {}
@@ -105,6 +116,31 @@ def calibrate_looks(
         except WorkbenchError as error:
             return one_rule(f"one rule for all frames; {name} get none of their own: {error}")
     return LookCalibration(_joined(parts[WHOLE].policy, parts[NEAR].policy), parts[WHOLE], parts[NEAR])
+
+
+def _still(
+    little: Records, big: Records, rule: Rule, kept: Policy, learned_gate: bool
+) -> tuple[Calibration | None, str]:
+    """What is found for frames in which nothing moves; None, and why, where they get no rule of their own."""
+    if little.times is None:
+        return None, ""
+    rows = ~little.with_region & np.isnan(little.times)
+    if not rows.any():
+        return None, ""
+    try:
+        if rows.sum() < FEWEST:
+            raise WorkbenchError(f"expected at least {FEWEST} of them; got {rows.sum()}")
+        found = calibrate_records(
+            little.part(rows),
+            big.part(rows),
+            rule,
+            learned_gate=learned_gate,
+            allow_ensemble=False,
+            temperature=kept.temperature,
+        )
+        return found, ""
+    except WorkbenchError as error:
+        return None, f"{STILL} get no rule of their own: {error}"
 
 
 def _joined(whole: Policy, near: Policy) -> Policy:

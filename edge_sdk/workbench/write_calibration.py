@@ -162,6 +162,8 @@ def write_looks(
         facts = _facts(found.frames, rule)
     if found.regions is not None:
         facts |= {f"region_{name}": fact for name, fact in _facts(found.regions, rule).items()}
+    if found.still is not None:
+        facts |= {f"still_{name}": fact for name, fact in _facts(found.still, rule).items()}
     if view is not None and view != bundle.manifest.view:
         write_view(path, view)
     return replace(found, policy=_write(path, found.policy, facts, big, rule, now))

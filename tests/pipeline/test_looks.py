@@ -13,11 +13,11 @@ from event_parts import DAWN, LABELS, SURE, UNSURE, bundle_in, classifier, frame
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge_sdk import EdgeClassifier, EventSettings, Frame, MotionGate, Region
+from edge_sdk import EdgeClassifier, EventSettings, Frame, MotionGate, Preferences, Region
 from edge_sdk.camera.gate import GateReason, GateResult
 from edge_sdk.model.agreement import Agreement
 from edge_sdk.model.bundle import open_bundle
-from edge_sdk.model.policy import EventRule, ExitPolicy, GainTable, Histogram, LookRule, Policy
+from edge_sdk.model.policy import EventRule, ExitPolicy, GainTable, Histogram, LookRule, Policy, StillRule
 from edge_sdk.pipeline.audit import AuditDraw
 from edge_sdk.testing import FakeRuntime, FakeTransport
 from edge_sdk.types import Prediction, Reason, View
@@ -241,3 +241,23 @@ def test_policies_of_before_have_one_rule_and_readers_of_before_take_the_new_one
     written.write_bytes(msgspec.json.encode(fields))
     old = open_bundle(written.parent).policy
     assert old.regions is None and old.of_look(True) == old == old.of_look(False) == TWO.of_look(False)
+
+
+@pytest.mark.parametrize("reason", [GateReason.HEARTBEAT, GateReason.LEARNING, GateReason.SCENE])
+def test_frames_in_which_nothing_moves_go_by_their_own_rule_and_are_not_audited(
+    tmp_path: Path, reason: GateReason
+) -> None:
+    policy = Policy(threshold=0.9, still=StillRule(threshold=0.3), events=EventRule(threshold=0.99, best=2))
+    given = {"preferences": Preferences(audit=1.0)}
+    with edge(tmp_path / "gate", policy, gate=OpenGate(reason, ()), **given) as device:
+        (watched_one,) = watched(device, [frame(UNSURE)])
+        bare = device.classify(frame(UNSURE, 50))
+        entry = device.journal.entry(watched_one.frame_id)
+    assert (watched_one.reason, bare.reason) == (Reason.CONFIDENT, Reason.UNSURE)
+    assert entry is not None and entry.audit_chance is None and not entry.audit
+    with edge(tmp_path / "box", policy, gate=OpenGate(reason), **given) as device:
+        (with_region,) = watched(device, [frame(UNSURE)])  # something was seen to move: the rule of the look holds
+    assert with_region.reason is Reason.UNSURE
+    with edge(tmp_path / "own", policy, gate=OpenGate(reason, ()), threshold=0.99) as device:
+        (own,) = watched(device, [frame(UNSURE)])
+    assert own.reason is Reason.UNSURE  # a threshold of the program's holds for all

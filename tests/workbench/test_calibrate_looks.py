@@ -121,3 +121,37 @@ def test_records_say_which_frames_had_a_region(tmp_path: Path) -> None:
     differ = (looks[:, 0] != looks[:, 1]).any(axis=1)
     assert (replace(little, near=None, looks=looks).with_region == differ).all() and differ.any()
     assert Policy().regions is None
+
+
+def at_rest(count: int) -> tuple[Records, Records, np.ndarray]:
+    """Records of a gate: a third has no region, and of these `count` belong to no visit."""
+    little, big, near = two_kinds()
+    rest = ~near & (np.cumsum(~near) <= count)
+    return replace(little, near=near, times=np.where(rest, np.nan, np.arange(len(near), dtype=np.float64))), big, rest
+
+
+def test_frames_in_which_nothing_moves_get_a_rule_beside_the_one_that_stays(tmp_path: Path) -> None:
+    little, big, rest = at_rest(10_000)
+    kept = msgspec.structs.replace(
+        calibrate_records(little, big, Rule(drop=0.0)).policy, temperature=1.7, ensemble=0.2, big=big.info.reference
+    )
+    found = calibrate_looks(little, big, Rule(drop=0.0), kept=kept)
+    alone = calibrate_records(
+        little.part(rest), big.part(rest), Rule(drop=0.0), allow_ensemble=False, temperature=1.7
+    ).policy
+    still = found.policy.of_look(near=False, still=True)
+    assert (still.threshold, still.gate, still.gains) == (alone.threshold, alone.gate, alone.gains)
+    # The model and the last word know one rule of whole frames.
+    assert (still.temperature, still.ensemble) == (1.7, 0.2)
+    whole = found.policy.of_look(False)
+    assert (whole.threshold, whole.gate, whole.temperature) == (kept.threshold, kept.gate, kept.temperature)
+    assert found.parts[-1][0] == "frames in which nothing moves" and found.parts[-1][1].pictures == int(rest.sum())
+    assert calibrate_looks(replace(little, times=None), big, Rule(drop=0.0), kept=kept).policy.still is None
+
+
+def test_too_few_frames_in_which_nothing_moves_get_no_rule() -> None:
+    little, big, _ = at_rest(50)
+    kept = msgspec.structs.replace(calibrate_records(little, big, Rule(drop=0.0)).policy, big=big.info.reference)
+    found = calibrate_looks(little, big, Rule(drop=0.0), kept=kept)
+    assert found.policy.still is None
+    assert found.note == "frames in which nothing moves get no rule of their own: expected at least 100 of them; got 50"
