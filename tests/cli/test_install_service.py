@@ -21,3 +21,9 @@ def test_the_options_of_the_server_stand_in_its_unit() -> None:
     assert done.exit_code == 0
     assert " -m cloud_server --host 0.0.0.0 --tokens /etc/edge/tokens\n" in done.output
     assert "User=big\n" in done.output
+
+
+def test_options_that_the_server_would_refuse_are_refused() -> None:
+    done = CliRunner().invoke(cloud_server, ["install-service", "--print", "--", "--hots", "0.0.0.0"])
+    assert done.exit_code == 2
+    assert "--hots" in done.output and "Unit" not in done.output
