@@ -9,6 +9,7 @@ from edge_sdk.errors import StorageError
 from edge_sdk.report.display import answer_text, event_text
 from edge_sdk.store.schema import State
 from edge_sdk.terminal.tables import Facts, Rows
+from edge_sdk.types import Origin
 
 if TYPE_CHECKING:
     from edge_sdk.store.events import EventEntry
@@ -38,8 +39,9 @@ def told(entry: EventEntry, frames: Iterable[JournalEntry]) -> tuple[Facts, Rows
     facts.add("camera", event.source)
     facts.add("began", f"{event.began_at:%Y-%m-%d %H:%M:%S %z}")
     facts.add("the device said", f"{entry.device_label} {entry.device_confidence:.2f}")
+    top = ", ".join(f"{label} {chance:.2f}" for label, chance in event.top_k) or "unknown"
+    facts.add("the cloud said" if event.origin is Origin.CLOUD else "likeliest", top)
     facts.add("last word", f"{event_text(event)}{'' if event.final else ', waits' if entry.ended else ', open'}")
-    facts.add("likeliest", ", ".join(f"{label} {chance:.2f}" for label, chance in event.top_k) or "unknown")
     if entry.audit_chance is not None:
         facts.add("audit", f"{'drawn' if entry.audit else 'not drawn'}, at a chance of {entry.audit_chance:.2%}")
     facts.add("answers for it", f"frame {event.best_frame_id}")

@@ -14,14 +14,16 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 GUIDE = (ROOT / "docs" / "guides" / "follow-one-visit.md").read_text()
 BLOCK = re.compile(r"^```(sh|text|python)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 CLOUD = "127.0.0.1:50051"
-EVENT = "01a21f2d1c787e5c866aabb46eed6ce1"  # of the run that is shown
+EVENT = "01a21f50ef3f7a9fa5d6f1c63da33e67"  # of the run that is shown
 CHANGES = [  # from run to run: ids, bytes on the wire, the state of queue and link, times of the server
     (r"[0-9a-f]{32}", "ID"),
-    (r"\d+(\.\d+)? k?B", "SIZE"),
+    (r"\d+(\.\d+)? (bytes|k?B)", "SIZE"),
     (r'"file": "\d{4}-\d\d-\d\d/', '"file": "DAY/'),
     (r'"version": "[0-9a-f]{16}"', '"version": "V"'),
     (r'"received_at": "[^"]+"', '"received_at": "T"'),
-    (r"compute \S+ GMAC, \d+%", "compute N"),
+    (r"compute \S+ [MG]MAC, \d+%", "compute N"),
+    (r"SIZE of 5.0 MB/day +│", "SIZE of 5.0 MB/day │"),
+    (r"queue \d+ +link \w+", "queue N"),
 ]
 
 
@@ -81,7 +83,7 @@ def test_the_commands_print_what_the_page_shows(tmp_path: Path) -> None:
         for kind, text in blocks:
             if kind == "sh":
                 printed = ran(text.replace(CLOUD, address).replace(EVENT, event), tmp_path, environment)
-                if found := re.search(r"deer .* \(cloud\).* ([0-9a-f]{32})$", printed, re.MULTILINE):
+                if found := re.search(r"bird .* \(cloud\).* ([0-9a-f]{32})$", printed, re.MULTILINE):
                     event = found[1]
             elif kind == "python":
                 (tmp_path / "looks.py").write_text(text)
