@@ -82,7 +82,7 @@ class DutyCamera(CameraBase):
         self._is_low = False
         self._next_gauge_s = -inf
         never = datetime.min.replace(tzinfo=UTC)
-        self._stretch = never, never, False  # of the schedule: begin, end, whether it is on
+        self._stretch: tuple[datetime, datetime, bool | None] = never, never, None  # begin, end, whether it is time
         self._since_s = self._clock.steady_s()
         self._spent = Spent()
 
@@ -158,7 +158,12 @@ class DutyCamera(CameraBase):
         now = datetime.fromtimestamp(self._clock.wall_s(), UTC)
         begin, end, is_on = self._stretch
         if not begin <= now < end:
+            was_on = is_on
             begin, end, is_on = self._stretch = now, self._schedule.holds_until(now), self._schedule.is_on(now)
+            if is_on != was_on and self._schedule.windows:
+                _log.info(
+                    "%s at least until %s", "looking" if is_on else "asleep", f"{end.astimezone():%Y-%m-%d %H:%M}"
+                )
         return 0.0 if is_on else (end - now).total_seconds()
 
     def _is_empty(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -47,7 +48,9 @@ class PirSensor:
         self._fire: Callable[[], None] | None = None
         try:
             # A pull to the idle level: a cut wire is no motion. MotionSensor would ask the pin ten times a second.
-            self._pin = DigitalInputDevice(pin, pull_up=not active_high, pin_factory=pin_factory)
+            with warnings.catch_warnings():  # which libraries it tried before, the error says
+                warnings.simplefilter("ignore")
+                self._pin = DigitalInputDevice(pin, pull_up=not active_high, pin_factory=pin_factory)
         except (BadPinFactory, PinUnknownPi) as error:
             raise CameraError(
                 f"no GPIO pins here ({_one_line(error)}): is this a board, and is python3-lgpio installed?"

@@ -53,7 +53,8 @@ class Stage:
         return self.camera
 
 
-def test_it_sleeps_until_it_is_time() -> None:
+def test_it_sleeps_until_it_is_time(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     stage = Stage()
     with stage.duty(schedule=Schedule.parse("18:00 to 18:01", zone=UTC)) as camera:
         frames = list(islice(camera, 70))
@@ -61,6 +62,8 @@ def test_it_sleeps_until_it_is_time() -> None:
     assert (frames[0].captured_at.minute, frames[0].captured_at.day) == (0, 1)
     assert frames[-1].captured_at.day == 2  # the rest is the next day's
     assert stage.opened == 2
+    said = [record.getMessage().split(" at least until")[0] for record in caplog.records]
+    assert said == ["asleep", "looking", "asleep", "looking"]
     assert max(one for one in stage.slept if one is not None) <= 600  # the clock may be set meanwhile
 
 
