@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from edge_sdk.device_config.device import DeviceConfig, load_config
 from edge_sdk.device_config.sections import ServiceSection
 from edge_sdk.durable.clock import RELEASED_S, Clock, SystemClock
+from edge_sdk.duty.supply import KernelSupply, measures_of
 from edge_sdk.errors import ConfigError
 from edge_sdk.pipeline.classifier import EdgeClassifier
 from edge_sdk.redaction import without_secrets
@@ -61,7 +62,8 @@ def run_service(
         )
     with ExitStack() as stack:
         supervisor.status("opening the bundle and the state folder")
-        edge = stack.enter_context(EdgeClassifier(**config.classifier_options(), on_event=tell_event, clock=clock))
+        options = config.classifier_options() | {"health": measures_of(KernelSupply())}
+        edge = stack.enter_context(EdgeClassifier(**options, on_event=tell_event, clock=clock))
         alerts = config.open_alerts(edge)
         if alerts is not None:
             stack.enter_context(alerts)
