@@ -197,7 +197,9 @@ def _draw_answers(axis: Any, history: RunHistory, threshold: float | None) -> No
     if threshold is not None:
         axis.axhline(threshold, color="black", linewidth=0.8, linestyle=":", label=f"threshold {threshold:.2f}")
     per_event = any(answer.event is not None for answer in history.answers.values())
-    ratios = [account.event_exit_ratio if per_event else account.exit_ratio for account in history.accounts]
+    ratios = [account.exit_ratio for account in history.accounts]
+    if per_event:  # of no event nothing is known
+        ratios = [one.event_exit_ratio if one.events else float("nan") for one in history.accounts]
     name = "events that exit so far" if per_event else "exit ratio so far"
     axis.plot(numbers, ratios, color=_COLOURS["all"], linewidth=1.6, label=name)
     axis.set(title="Answers and exit ratio", xlabel="frame", ylabel="confidence, exit ratio", ylim=(0, 1.03))
