@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge_sdk.alerts.rule import AlertRule
 from edge_sdk.config import PowerModel, RemoteSettings, StorageSettings, UplinkSettings
+from edge_sdk.device_config.check import find_faults
+from edge_sdk.device_config.keys import all_keys
 from edge_sdk.device_config.reading import Reading, read
 from edge_sdk.device_config.sections import AlertsSection, Budgets
+from edge_sdk.device_config.show import toml
 from edge_sdk.errors import ConfigError
 from edge_sdk.model.policy import Preferences
 from edge_sdk.pipeline.blur import Blur
@@ -195,3 +201,20 @@ def test_defaults_are_those_of_the_settings(folder: Path) -> None:
     assert parts[UplinkSettings] == UplinkSettings()
     assert parts[StorageSettings] == StorageSettings()
     assert parts[Preferences] == Preferences()
+
+
+ODD = st.sampled_from(["none", "0,0", "5MB/day", "rtsp://", "[::1]:5", "mqtt://[", "\0", "~root", "/" * 300, 10**30])
+VALUES = st.recursive(
+    st.text(max_size=12) | st.booleans() | st.integers() | st.floats(allow_nan=False) | ODD,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.sampled_from(list(all_keys())), VALUES, max_size=4))
+def test_whatever_stands_in_a_file_becomes_values_or_faults(given: dict[tuple[str, str], object]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.toml"
+        path.write_text("".join(f"{section}.{name} = {toml(value)}\n" for (section, name), value in given.items()))
+        found = find_faults(read(path, {}))
+    assert all(str(fault).startswith(f"{path}:") for fault in found)
