@@ -65,6 +65,8 @@ def draw_audits(path: Path, audits: Audits, policy: Policy, title: str) -> None:
         below.plot(at, np.exp(np.clip(path_of.log_e, math.log(1e-3), 700)), color=CORAL, drawstyle="steps-post")
         below.axhline(1 / DELTA, color=GREY, linestyle="--", label="alarm")
         below.set_yscale("log")
+        below.yaxis.set_major_formatter(lambda value, _: f"{value:g}")  # the usual one needs dollar signs that are none
+        below.yaxis.set_minor_formatter(lambda *_: "")
         below.legend(fontsize=8, frameon=False)
     else:
         below.text(0.5, 0.5, "the policy promises nothing", ha="center", transform=below.transAxes, color="grey")
