@@ -108,7 +108,8 @@ class Summary:
     def add(self, sighting: Sighting) -> None:
         """One frame more."""
         self.frames += 1
-        self.event = self.event or sighting.event
+        if sighting.event is not None and (self.event is None or sighting.entry.cloud_model):
+            self.event = sighting.event  # the frame that was sent knows which model answered
         self.start, self.end = min(self.start, sighting.captured_at), max(self.end, sighting.captured_at)
         if _weight(sighting) > _weight(self.best):
             self.best = sighting

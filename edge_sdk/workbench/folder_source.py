@@ -150,8 +150,8 @@ def _videos_text(folder: Path) -> str:
     if not videos:
         return ""
     return (
-        f"{len(videos)} videos in {folder} are left out, such as {videos[0].relative_to(folder)}: a label is of a "
-        "picture, and frames of a video have none of their own. Save frames of it as pictures with capture times (EXIF)"
+        f"videos in {folder} are left out: {len(videos)}, such as {videos[0].relative_to(folder)}. A label is of a "
+        "picture, and frames of a video have none of their own: save some as pictures with capture times (EXIF)"
     )
 
 

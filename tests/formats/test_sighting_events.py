@@ -26,7 +26,7 @@ def test_an_event_has_its_own_answer_and_its_frames_have_theirs(tmp_path: Path, 
     cloud: dict[str, Any] = {"cloud": "localhost:1", "transport": FakeTransport(LABELS, says_fox)} if asked else {}
     threshold = 0.9 if asked else 0.0
     with classifier(tmp_path, threshold=threshold, **cloud) as edge:
-        list(edge.watch([frame(chances, second) for second, chances in enumerate([UNSURE, UNSURE, NOTHING])]))
+        list(edge.watch([frame(chances, second) for second, chances in enumerate([NOTHING, UNSURE, UNSURE])]))
         list(edge.late_answers(wait_s=20))
         found = sightings(edge.journal.query(), Media(tmp_path), Taxa(), event_of=edge.journal.event)
         write_camtrap_dp(tmp_path / "out", found, PLACE)
@@ -35,6 +35,7 @@ def test_an_event_has_its_own_answer_and_its_frames_have_theirs(tmp_path: Path, 
     (event,) = [row for row in rows if row["observationLevel"] == "event"]
     label, tier = ("fox", "cloud") if asked else ("empty", "device")
     assert f"label:{label}" in event["observationTags"] and event["classifiedBy"].endswith(f"({tier})")
+    assert "big model" not in event["classifiedBy"]
     assert event["observationComments"] == "3 frames"
     assert event["observationType"] == ("animal" if asked else "blank")
     media = [row["observationTags"] for row in rows if row["observationLevel"] == "media"]
