@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +11,7 @@ from tiny_network import LABELS, MEAN, SPEC, STD, picture, programs
 
 from edge_sdk._native import Program
 from edge_sdk.errors import BundleError, ConfigError
+from edge_sdk.model import native_runtime
 from edge_sdk.model.inputs import place, prepare
 from edge_sdk.model.native_runtime import NativeRuntime
 from edge_sdk.model.runtime import ScalingProgram
@@ -56,3 +58,15 @@ def test_its_errors_are_the_sdks(tmp_path: Path) -> None:
     (tmp_path / "broken.pte").write_bytes(b"no program" * 100)
     with pytest.raises(BundleError, match=r"broken\.pte: expected a program that the runtime can load; got: "):
         NativeRuntime().load(tmp_path / "broken.pte", SPEC, 1)
+
+
+def test_without_the_processors_description_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refuses:
+        @staticmethod
+        def Program(*arguments: object) -> None:
+            raise RuntimeError('cannot load "forward": Error::NotFound (Backend XnnpackBackend is not available.)')
+
+    monkeypatch.setitem(sys.modules, "edge_sdk._native", Refuses)
+    monkeypatch.setattr(native_runtime, "_PROCESSORS", "/nowhere")
+    with pytest.raises(BundleError, match=r"expected the folder /nowhere; it is missing\. A sandbox.*needs it mounted"):
+        NativeRuntime().load(Path("model.pte"), SPEC, 1)
