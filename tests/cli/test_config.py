@@ -63,7 +63,7 @@ def test_settings_are_shown_with_their_origin(folder: Path) -> None:
     whole = runner.invoke(cli, ["config", "show"]).output
     assert (
         whole.count(" = ")
-        == sum(1 for key in all_keys().values() if key.section not in ("blur", "power", "remote")) - 1
+        == sum(1 for key in all_keys().values() if key.section not in ("blur", "duty", "power", "remote")) - 1
     )
 
 
