@@ -100,10 +100,10 @@ def test_the_devices_wheel_runs_by_itself(wheels: list[Path], tmp_path: Path) ->
     program = tmp_path / "program.py"
     program.write_text(
         "import sys\n"
+        "sys.meta_path = [one for one in sys.meta_path if not type(one).__module__.startswith('_editable')]\n"
         f"sys.path.insert(0, {str(tmp_path / 'installed')!r})\n"
         "import edge_sdk\n"
         "assert edge_sdk.__file__.startswith(sys.path[0]), edge_sdk.__file__\n"
-        "sys.meta_path = [one for one in sys.meta_path if 'editable' not in type(one).__name__.lower()]\n"
         f"sys.path = [one for one in sys.path if one != {str(ROOT)!r}]\n"
         "from edge_sdk import LittleModel, open_bundle, open_camera\n"
         "frame = next(iter(open_camera('simulated://trailcam?seed=1&frames=1')))\n"
