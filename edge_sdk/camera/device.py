@@ -86,7 +86,7 @@ class DeviceGrabber:
     def read(self) -> Shot:
         """The next picture, timed when the driver hands it over."""
         done, image = self._capture.read()
-        if not done:
+        if not done or image is None:  # a driver may be sure of a picture that is gone
             raise CameraError(f"the camera {self._name} gives no more pictures: unplugged?")
         return Shot(np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8), datetime.now(UTC))
 

@@ -126,7 +126,8 @@ class Driver:
     grab = isOpened
 
     def read(self) -> tuple[bool, Image | None]:
-        return self.isOpened(), np.full((48, 64, 3), (0, 0, 10 * self.index), np.uint8) if self.isOpened() else None
+        there = self.isOpened()
+        return there, np.full((48, 64, 3), (0, 0, 10 * self.index), np.uint8) if there else None
 
     def release(self) -> None:
         pass
@@ -180,3 +181,14 @@ def test_the_format_is_asked_for_before_size_and_rate(
     DeviceGrabber(0, size=(640, 480), encoding="YUYV", devices=tmp_path)
     DeviceGrabber(0, devices=tmp_path)
     assert not caplog.text
+
+
+@linux
+def test_a_driver_that_promises_a_picture_and_gives_none_has_lost_it(
+    tmp_path: Path, driver: type[Driver], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plug(tmp_path, 0)
+    grabber = DeviceGrabber(0, devices=tmp_path)
+    monkeypatch.setattr(driver, "read", lambda self: (True, None))
+    with pytest.raises(CameraError, match="gives no more pictures: unplugged"):
+        grabber.read()
