@@ -50,6 +50,8 @@ class LittleModel:
                 f"{self.bundle.path}: expected the bundle of a classifier; its manifest says task {task.value!r} "
                 "(EdgeClassifier(detector=BundleDetector(...)) takes a detector)"
             )
+        policy = self.bundle.policy
+        self._temperatures = {near: np.float32(policy.of_look(near).temperature) for near in (False, True)}
         network = Network(self.bundle, threads=threads, runtime=runtime)
         self._runtime = network.runtime
         self._run: _Run | None = network.run
@@ -132,7 +134,7 @@ class LittleModel:
             EdgeError: the model is closed.
         """
         total, energy = np.zeros(len(self.labels), np.float32), 0.0
-        temperature = np.float32(self.bundle.policy.of_look(near).temperature)
+        temperature = self._temperatures[near]
         for image in looks:
             logits = self.logits(image)
             energy += float(np.logaddexp.reduce(logits))

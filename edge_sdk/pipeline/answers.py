@@ -141,7 +141,7 @@ class Answers:
     def answered(self, item: SpoolItem, reply: Reply) -> None:
         """The big model's word on a frame: it leaves the spool. One that comes again changes nothing."""
         placed = self._placed(item, reply)
-        weight = self._weight(item)
+        weight = self._near_ensemble if item.near else self._ensemble
         word = weighted(weight, by_label(self._labels, item.probabilities), reply, self._naming, placed)
         on_event = self._events.combined(item, reply, placed)
         known = item.frame_id, item.captured_at, item.source
@@ -202,13 +202,6 @@ class Answers:
         with self._counting:
             macs, received_bytes, big_macs = self._uncounted.pop(frame_id)
             self._ledger.count_answer(macs=macs, received_bytes=received_bytes, big_macs=big_macs)
-
-    def _weight(self, item: SpoolItem) -> float:
-        """The little model's weight in the answer on a frame, by what it looked at; the journal knows that."""
-        if self._near_ensemble == self._ensemble:
-            return self._ensemble
-        entry = self._store.journal.entry(item.frame_id)
-        return self._ensemble if entry is None or entry.region is None else self._near_ensemble
 
     def _placed(self, item: SpoolItem, said: Reply) -> list[float] | None:
         """The big model's probabilities given place and season; of a wrong time the frame's note tells."""

@@ -59,6 +59,7 @@ class SpoolItem:
         crop: the encoded close-up of what moved, kept beside the picture; it does not travel. Empty: none.
         event_probabilities: `float32 (C,)`, the little model's word on the event; None: it stands for itself alone.
         note: a remark on the frame, as its record has it; of a frame that was read from its file.
+        near: the little model looked at a region of it, as its record has it; of a frame that was read from its file.
     """
 
     frame_id: str
@@ -72,6 +73,7 @@ class SpoolItem:
     crop: bytes = b""
     event_probabilities: NDArray[np.float32] | None = None
     note: str = ""
+    near: bool = False
 
 
 class _Stored(msgspec.Struct, array_like=True, frozen=True):
@@ -242,6 +244,7 @@ def decode_frame(content: bytes, frame_id: str) -> StoredFrame:
         stored.crop,
         _as_array(stored.event_probabilities) if stored.event_probabilities else None,
         stored.note,
+        stored.region is not None,
     )
     return StoredFrame(record, item if zlib.crc32(image) == image_crc else None, stored.handled_ns)
 
