@@ -38,14 +38,18 @@ def info(bundle: str, state: Path | None) -> None:
         open_console().print(held_facts(state))
 
 
+_ROWS = {"region": "of regions", "still": "at rest", "event": "of visits", "events": "of visits"}
+"""By the first word of a fact's name, what it is of."""
+
+
 def calibration_texts(facts: Mapping[str, float | int | str]) -> list[tuple[str, str]]:
     """What calibration found, by rule, in words."""
     if not facts:
         return [("calibration", "none: the cautious threshold holds until `edge-sdk calibrate` finds one")]
-    found: dict[str, list[str]] = {"calibration": [], "of regions": [], "of visits": []}
+    found: dict[str, list[str]] = {"calibration": [], "of regions": [], "at rest": [], "of visits": []}
     for name, value in facts.items():
         start, _, rest = name.partition("_")
-        row = {"region": "of regions", "event": "of visits", "events": "of visits"}.get(start, "calibration")
+        row = _ROWS.get(start, "calibration")
         plain = rest if rest and row != "calibration" else name
         found[row].append(f"{plain.replace('_', ' ')} {value}")
     return [(row, "; ".join(texts)) for row, texts in found.items() if texts]
