@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -53,6 +56,37 @@ def classifier(folder: Path, policy: Policy | None = None, **options: Any) -> Ed
     bundle = options.pop("bundle", None) or bundle_in(folder, policy)
     options = {"events": AS_A_WHOLE, "state_dir": folder / "state", **options}
     return EdgeClassifier(bundle, runtime=FakeRuntime(colours), **options)
+
+
+_VISITOR = """
+import os, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from event_parts import classifier, frame
+from edge_sdk import Preferences
+from edge_sdk.model.bundle import open_bundle
+folder, start, audit = Path(sys.argv[1]), int(sys.argv[3]), float(sys.argv[4])
+chances = [float(one) for one in sys.argv[5:]]
+edge = classifier(folder, bundle=open_bundle(folder / "bundle"), preferences=Preferences(audit=audit))
+for number in range(start, start + 100_000):
+    said = edge.classify(frame(chances, 4 * number if number % 5 else 4 * number + 15))
+    os.write(1, f"{said.event.event_id}\\n".encode())
+"""
+
+
+def told_until_killed(
+    folder: Path, chances: Sequence[float], *, start: int, lines: int, audit: float = 0.0
+) -> set[str]:
+    """Ids of events that a child process told of before SIGKILL, some time after its first `lines` frames."""
+    given = [str(folder), str(Path(__file__).parent), str(start), str(audit), *map(str, chances)]
+    child = subprocess.Popen([sys.executable, "-c", _VISITOR, *given], stdout=subprocess.PIPE, env=os.environ)
+    assert child.stdout is not None
+    with child.stdout as pipe:
+        said = [pipe.readline() for _ in range(lines)]
+        child.kill()
+        said += pipe.read().splitlines()
+    child.wait()
+    return {one.decode().strip() for one in said}
 
 
 def says_fox(item: SpoolItem, server: ServerInfo) -> Reply:

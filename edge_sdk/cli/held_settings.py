@@ -6,9 +6,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edge_sdk.errors import ConfigError
-from edge_sdk.fleet.remote import FILE, read_kept
-from edge_sdk.fleet.signed import EVERY_DEVICE, Untrusted, has_expired, read_signed
+from edge_sdk.fleet.remote import FILE, Kept, read_kept
+from edge_sdk.fleet.signed import EVERY_DEVICE, SignedSettings, has_expired, read_signed
 from edge_sdk.terminal.tables import Facts
+
+
+def read_held(state: Path) -> tuple[Kept, SignedSettings] | None:
+    """What a state folder has of its server's settings; None: it has none. The signature is not checked.
+
+    Raises:
+        ConfigError: what is there cannot be read.
+    """
+    try:
+        kept = read_kept(state)
+        return kept, read_signed(kept.signed.encode())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read {state / FILE}: {error}") from error
 
 
 def held_facts(state: Path) -> Facts:
@@ -20,14 +35,10 @@ def held_facts(state: Path) -> Facts:
         ConfigError: what is there cannot be read.
     """
     facts = Facts("settings from the server")
-    try:
-        kept = read_kept(state)
-        signed = read_signed(kept.signed.encode())
-    except FileNotFoundError:
+    if (found := read_held(state)) is None:
         facts.add("hold", "none: none were accepted")
         return facts
-    except (OSError, ValueError, Untrusted) as error:
-        raise ConfigError(f"cannot read {state / FILE}: {error}") from error
+    kept, signed = found
     body = signed.body
     facts.add("version", f"{body.version}, for {'all devices' if body.device == EVERY_DEVICE else body.device}")
     facts.add("signed by", f"key {signed.key}, {_time(body.made_at)}")

@@ -103,19 +103,15 @@ def show(folder: Path, public: Path | None) -> None:
 
     Which kinds of them a device follows is its own to say: edge-sdk info --state tells.
     """
+    from edge_sdk.cli.held_settings import read_held
     from edge_sdk.fleet.remote import FILE as KEPT
-    from edge_sdk.fleet.remote import read_kept
-    from edge_sdk.fleet.signed import SettingsKey, Untrusted, read_signed
+    from edge_sdk.fleet.signed import SettingsKey, Untrusted
 
     checks = None if public is None else SettingsKey(public)
     found = [(path.name, one, "") for path, one in _signed(folder)]
-    if (folder / KEPT).is_file():
-        try:
-            kept = read_kept(folder)
-            came = f", from {kept.server} on {kept.received_at:%Y-%m-%d %H:%M} UTC"
-            found.append((KEPT, read_signed(kept.signed.encode()), came))
-        except (OSError, ValueError, Untrusted) as error:
-            raise ConfigError(f"cannot read {folder / KEPT}: {error}") from error
+    if (held := read_held(folder)) is not None:
+        kept, its = held
+        found.append((KEPT, its, f", from {kept.server} on {kept.received_at:%Y-%m-%d %H:%M} UTC"))
     if not found:
         raise ConfigError(f"no settings at {folder}: expected a server's files *{SUFFIX}, or a device's {KEPT}")
     for name, signed, came in found:

@@ -309,9 +309,7 @@ def _prior(settings: Settings, bundle: Bundle) -> PlacePrior | None:
 
 def answers_events(settings: Settings, bundle: Bundle) -> bool:
     """Whether an event exits or offloads as a whole, of frames that `watch` gives to the model."""
-    if settings.events.answer_per is not None:
-        return settings.events.answer_per == "event"
-    return settings.gate is not None and bundle.policy.events is not None
+    return settings.events.as_a_whole(gated=settings.gate is not None, calibrated=bundle.policy.events is not None)
 
 
 def looks_near(settings: Settings, bundle: Bundle) -> bool:

@@ -65,6 +65,15 @@ class EventSettings:
         if self.answer_per not in (None, "frame", "event"):
             raise ConfigError(f'expected EventSettings.answer_per as "frame" or "event"; got {self.answer_per!r}')
 
+    def as_a_whole(self, *, gated: bool, calibrated: bool) -> bool:
+        """Whether an event is answered as a whole.
+
+        Args:
+            gated: the motion gate admits its frames.
+            calibrated: the bundle has a rule of events.
+        """
+        return gated and calibrated if self.answer_per is None else self.answer_per == "event"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
@@ -151,7 +160,7 @@ class Events:
         self._something = np.array([not says_nothing(label) for label in labels])
         self._settings = settings
         self._best = settings.best or best
-        self._answer_per, self._calibrated = settings.answer_per, calibrated
+        self._calibrated = calibrated
         self._open: dict[tuple[str, bool], Visit] = {}  # by camera, and whether it is answered as a whole
         self.due_s = math.inf
 
@@ -170,9 +179,7 @@ class Events:
         Args:
             trigger: why the motion gate admits it; "": no gate has seen it.
         """
-        if self._answer_per is not None:
-            return self._answer_per == "event"
-        return self._calibrated and trigger != ""
+        return self._settings.as_a_whole(gated=trigger != "", calibrated=self._calibrated)
 
     def join(
         self, frame: Frame, prediction: Prediction, now_s: float = 0.0, *, live: bool = False, trigger: str = ""

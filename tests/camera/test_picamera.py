@@ -145,14 +145,19 @@ def test_frames_that_are_kept_stay_good_and_never_hold_up_the_camera(made: list[
     assert len({frame.image.tobytes() for frame in frames}) == 12
 
 
-def test_a_camera_with_a_small_picture_comes_back(made: list[FakePicamera2]) -> None:
-    faults: list[Fault] = []
-    with LiveCamera(
+def small_and_live(faults: list[Fault]) -> LiveCamera:
+    """A live camera with a small stream, which is opened again at once."""
+    return LiveCamera(
         "picamera2:0",
         lambda: PicameraGrabber(size=SIZE, lores=(320, 240)),
         on_fault=faults.append,
         backoff=Backoff(0.0, 0.0),
-    ) as camera:
+    )
+
+
+def test_a_camera_with_a_small_picture_comes_back(made: list[FakePicamera2]) -> None:
+    faults: list[Fault] = []
+    with small_and_live(faults) as camera:
         frames = iter(camera)
         first = next(frames)
         made[0].lost.set()
@@ -169,12 +174,7 @@ def test_a_camera_with_a_small_picture_comes_back(made: list[FakePicamera2]) -> 
 
 def test_a_camera_that_hangs_is_given_up_and_opened_again(made: list[FakePicamera2]) -> None:
     faults: list[Fault] = []
-    with LiveCamera(
-        "picamera2:0",
-        lambda: PicameraGrabber(size=SIZE, lores=(320, 240)),
-        on_fault=faults.append,
-        backoff=Backoff(0.0, 0.0),
-    ) as camera:
+    with small_and_live(faults) as camera:
         frames = iter(camera)
         next(frames)
         made[0].hangs = True

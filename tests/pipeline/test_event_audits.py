@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -27,6 +24,7 @@ from event_parts import (
     frame,
     killed,
     says_fox,
+    told_until_killed,
     with_rule,
 )
 
@@ -303,38 +301,11 @@ def test_counts_survive_a_table_that_is_lost(tmp_path: Path) -> None:
     assert (evidence.exits, evidence.events, evidence.drawn, evidence.waiting) == (3, 3, 3, 3)
 
 
-_VISITOR = """
-import os, sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[2])
-from event_parts import SURE, classifier, frame
-from edge_sdk import Preferences
-from edge_sdk.model.bundle import open_bundle
-folder = Path(sys.argv[1])
-start = int(sys.argv[3])
-edge = classifier(folder, bundle=open_bundle(folder / "bundle"), preferences=Preferences(audit=1.0))
-for number in range(start, start + 100_000):
-    said = edge.classify(frame(SURE, 4 * number if number % 5 else 4 * number + 15))
-    os.write(1, f"{said.event.event_id}\\n".encode())
-"""
-
-
 def test_no_audit_is_lost_by_sigkill_and_each_counts_once(tmp_path: Path) -> None:
     bundle = bundle_in(tmp_path)
     told = set[str]()
     for start, lines in ((0, 1), (1000, 7), (2000, 23)):
-        child = subprocess.Popen(
-            [sys.executable, "-c", _VISITOR, str(tmp_path), str(Path(__file__).parents[1]), str(start)],
-            stdout=subprocess.PIPE,
-            env=os.environ,
-        )
-        assert child.stdout is not None
-        with child.stdout as pipe:
-            said = [pipe.readline() for _ in range(lines)]
-            child.kill()
-            said += pipe.read().splitlines()
-        child.wait()
-        told |= {one.decode().strip() for one in said}
+        told |= told_until_killed(tmp_path, SURE, start=start, lines=lines, audit=1.0)
         with classifier(tmp_path, bundle=bundle, preferences=ALL) as edge:
             rows = {one.event.event_id: one for one in edge.journal.events()}
             assert edge.waiting == len(rows) and told <= set(rows)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -24,6 +21,7 @@ from event_parts import (
     frame,
     killed,
     says_fox,
+    told_until_killed,
     with_rule,
 )
 
@@ -347,37 +345,11 @@ def test_a_sure_event_that_a_kill_leaves_open_ends_as_it_stood(tmp_path: Path) -
     assert entry.ended and entry.event.frames == 4
 
 
-_VISITOR = """
-import os, sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[2])
-from event_parts import UNSURE, classifier, frame
-from edge_sdk.model.bundle import open_bundle
-folder = Path(sys.argv[1])
-start = int(sys.argv[3])
-edge = classifier(folder, bundle=open_bundle(folder / "bundle"))
-for number in range(start, start + 100_000):
-    said = edge.classify(frame(UNSURE, 4 * number if number % 5 else 4 * number + 15))
-    os.write(1, f"{said.event.event_id}\\n".encode())
-"""
-
-
 def test_no_event_is_lost_by_sigkill(tmp_path: Path) -> None:
     bundle = bundle_in(tmp_path)
     told = set[str]()
     for start, lines in ((0, 1), (1000, 7), (2000, 23)):
-        child = subprocess.Popen(
-            [sys.executable, "-c", _VISITOR, str(tmp_path), str(Path(__file__).parents[1]), str(start)],
-            stdout=subprocess.PIPE,
-            env=os.environ,
-        )
-        assert child.stdout is not None
-        with child.stdout as pipe:
-            said = [pipe.readline() for _ in range(lines)]
-            child.kill()
-            said += pipe.read().splitlines()
-        child.wait()
-        told |= {one.decode().strip() for one in said}
+        told |= told_until_killed(tmp_path, UNSURE, start=start, lines=lines)
         with classifier(tmp_path, bundle=bundle) as edge:
             rows = {one.event.event_id: one for one in edge.journal.events()}
             waits = {edge.journal.entry(frame_id) for frame_id in edge._parts.store.spool.ids()}
