@@ -137,7 +137,10 @@ def calibrated(
     """A calibration of the world as it is: chances of audits, and what is promised."""
     confidence = rng.random(seen)
     differ = rng.random(seen) < rates[np.minimum((confidence * 4).astype(int), 3)]
-    agreement = measure_agreement(confidence, confidence >= 0, differ, delta=DELTA)
+    each, no = np.arange(seen).astype(str), np.zeros(seen, np.int64)
+    agreement = measure_agreement(
+        confidence, confidence >= 0, device=no, big=differ.astype(np.int64), delta=DELTA, places=each
+    )
     assert agreement is not None
     draw = AuditDraw(Policy(agreement=agreement), share, bytes(32))
     return np.array([draw.chance((band + 0.5) / 4) for band in range(4)]), agreement.at_most

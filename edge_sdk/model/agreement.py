@@ -17,8 +17,11 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
         edges: K rising confidences between K + 1 bands of the frames that exited; one on an edge is in the band above.
         exits: frames that exited in each of the K + 1 bands.
         differ: of these, those that the big model answered otherwise.
-        at_most: upper bound on the share that differs among new frames that exit.
+        at_most: upper bound on the share that differs among new frames that exit; where `places` is above 0, one that
+            all places but `delta` of them keep.
         delta: probability, over the draw of the calibration frames, with which that bound fails.
+        places: that these frames are of; 0: not known, the bound takes each frame as one by itself.
+        alike: correlation of two frames of one place.
     """
 
     edges: tuple[float, ...]
@@ -26,6 +29,8 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     differ: tuple[int, ...]
     at_most: Annotated[float, Meta(ge=0, le=1)]
     delta: Annotated[float, Meta(gt=0, lt=1)] = 0.05
+    places: Annotated[int, Meta(ge=0)] = 0
+    alike: Annotated[float, Meta(ge=0, lt=1)] = 0.0
 
     def __post_init__(self) -> None:
         if any(not a < b for a, b in pairwise(self.edges)):

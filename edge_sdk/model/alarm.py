@@ -4,6 +4,9 @@ Frames that are answered by themselves and events that are answered as a whole h
 (`Policy.agreement`, `EventRule.agreement`). Their bets are one game: on a frame the gambler bets against the promise of
 frames, on an event against that of events. While both hold his capital is a supermartingale, in whatever order frames
 and events come.
+
+Differences that repeat a cause of the same day (`edge_sdk.store.audits`) count as agreeing. That can only lower the
+capital, so what holds without it holds with it; and a day with one waving branch is one difference and not twenty.
 """
 
 from __future__ import annotations
@@ -62,7 +65,7 @@ class AlarmPath:
     """How the evidence went.
 
     Attributes:
-        differences: the audits that differ and of which something is promised, in their order.
+        differences: the audits that differ and of which something is promised, in their order; repeats are left out.
         log_e: `float64 (D + 1,)`, log of the evidence at each of them, and now; 0 is none.
     """
 
@@ -94,8 +97,8 @@ def alarm_path(audits: Audits, promised: Mapping[bool, float]) -> AlarmPath:
     before = np.zeros(len(covered), np.int64)
     for one in audits.gone:
         if (at := place.get((one.events, one.chance))) is not None:
-            before[at] += one.differ
-    found = tuple(one for one in audits.differences if one.is_event in kinds)
+            before[at] += one.causes
+    found = tuple(one for one in audits.differences if one.is_event in kinds and not one.repeats)
 
     def by_kind(exits: int, event_exits: int) -> list[int]:
         return [event_exits if events else exits - event_exits for events in kinds]

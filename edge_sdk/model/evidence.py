@@ -16,17 +16,17 @@ ones of 1 / chance estimates the number of all (`edge_sdk.model.betting`). Two f
 
 How this is related to what calibration promised. Accuracy is lost only on a frame on which the two differ, and there
 only where the big model is right. So the share that differs bounds the loss among exits from above, and needs no
-labels. Calibration writes the bound it found for that share on new frames (`Agreement.at_most`), and that of events
-apart. The *alarm* (`edge_sdk.model.alarm`) tests "the share is at most that bound" at level `delta` over the device's
-whole life: if the frames stay as they were, it is ever raised with probability `delta` at most (on top of the
-probability with which the calibration's own bound fails). Where people have looked at the frames that differ, the loss
+labels. Calibration writes a bound for that share at a new place (`Agreement.at_most`), and that of events apart. The
+*alarm* (`edge_sdk.model.alarm`) tests "the share is at most that bound" at level `delta` over the device's whole life:
+if the frames stay as they were, it is ever raised with probability `delta` at most, at the nineteen of twenty places
+for which the bound is meant. Where people have looked at the frames that differ, the loss
 itself is estimated: the share of the frames on which the big model alone is right, less the share on which the device
 alone is right. Frames on which both say the same need no person for that.
 
 Assumption: given what earlier audits have shown, each frame that exits differs with a mean chance that is at most the
 bound. Frames of one visit look alike, so the draw takes one of a visit at most and those after it do not count
-(`edge_sdk.pipeline.audit`); an event that is answered as a whole is one exit anyway. An audit then says nothing of
-another one, if visits are independent.
+(`edge_sdk.pipeline.audit`); an event that is answered as a whole is one exit anyway. Visits of one cause are alike
+too, as where a branch waves all day, so differences of one day between the same two classes count once for the alarm.
 """
 
 from __future__ import annotations

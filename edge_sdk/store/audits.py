@@ -6,6 +6,10 @@ decided nothing.
 
 Of frames whose rows have left, for number or age, the counts stay: one row for each model and chance. So evidence of
 a device's whole life needs no more than this and the journal.
+
+One cause makes many differences: a branch that waves all day is a bird each time. Those of one day (UTC) on which the
+device says the same class, and the big model the same other one, are one *cause*; the first of them counts for the
+alarm, and where rows have left, the last.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -41,13 +45,21 @@ _COUNTS = f"""model, {_EVENT}, coalesce(audit_chance, {OTHERS}), count(*), total
     total(audit AND {OPEN}), total({_DIFFERS}), total(audit AND truth IS NOT NULL),
     total(audit AND truth IS NOT {_DEVICE} AND truth IS NOT NULL),
     total({_DIFFERS} AND truth IS {_BIG}), total({_DIFFERS} AND truth IS {_DEVICE}),
-    total({_DIFFERS} AND truth IS NULL)"""
-_NAMES = "model, events, chance, frames, drawn, answered, waiting, differ, labelled, wrong, lost, won, open"
+    total({_DIFFERS} AND truth IS NULL), count(DISTINCT causes.last)"""
+_NAMES = "model, events, chance, frames, drawn, answered, waiting, differ, labelled, wrong, lost, won, open, causes"
 _ADDED = ", ".join(f"{name} = {name} + excluded.{name}" for name in _NAMES.split(", ")[3:])
 
-COUNT_LEAVING = f"""INSERT INTO audit_counts ({_NAMES}) SELECT {_COUNTS} FROM frames
-    WHERE {_COUNTED} AND number IN (%s) GROUP BY 1, 2, 3 ON CONFLICT (model, events, chance) DO UPDATE SET {_ADDED}"""
-"""Adds the frames whose numbers a query gives to the counts that stay; to be run before their rows go."""
+_DAY_US = 86_400_000_000
+_CAUSES = f"""SELECT max(number) AS last FROM frames
+    WHERE captured_us BETWEEN (SELECT min(captured_us) - {_DAY_US} FROM frames WHERE number IN leaving)
+        AND (SELECT max(captured_us) + {_DAY_US} FROM frames WHERE number IN leaving)
+        AND {_DIFFERS} AND audit_chance > 0
+    GROUP BY model, captured_us / {_DAY_US}, {_DEVICE}, {_BIG}"""
+_COUNT_LEAVING = f"""WITH leaving (number) AS MATERIALIZED (%s)
+    INSERT INTO audit_counts ({_NAMES}) SELECT {_COUNTS}
+    FROM frames LEFT JOIN ({_CAUSES}) AS causes ON causes.last = number
+    WHERE {_COUNTED} AND number IN leaving GROUP BY 1, 2, 3
+    ON CONFLICT (model, events, chance) DO UPDATE SET {_ADDED}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +79,7 @@ class AuditCounts:
         won: of `differ`, those on which the device alone is right.
         open: of `differ`, those without a person's label.
         events: they are events that were answered as a whole.
+        causes: of `differ`, those that count for the alarm, one for each cause; known of rows that have left, else 0.
     """
 
     chance: float
@@ -81,6 +94,7 @@ class AuditCounts:
     won: int = 0
     open: int = 0
     events: bool = False
+    causes: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +112,7 @@ class Difference:
         picture: its file below the state folder, where it is kept.
         event_exits: of `exits`, those of events.
         is_event: it stands for an event.
+        repeats: another one of the same cause came before it.
     """
 
     frame_id: str
@@ -110,6 +125,7 @@ class Difference:
     picture: str | None
     event_exits: int = 0
     is_event: bool = False
+    repeats: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +149,17 @@ class Audits:
     def covered(self) -> tuple[AuditCounts, ...]:
         """The confident frames and events that could be audited."""
         return tuple(one for one in self.counts if one.chance > 0)
+
+
+def count_leaving(connection: sqlite3.Connection, numbers: str, value: int) -> None:
+    """Add frames to the counts that stay, before their rows go; within the caller's transaction.
+
+    Args:
+        connection: for writing.
+        numbers: a query of their numbers, of one value, `?1`.
+        value: that value.
+    """
+    connection.execute(_COUNT_LEAVING.replace("%s", numbers), [value])
 
 
 def read_audits(connection: sqlite3.Connection, model: str) -> Audits:
@@ -165,15 +192,19 @@ def read_audits(connection: sqlite3.Connection, model: str) -> Audits:
     before, drawn = (sum(getattr(one, name) for one in gone if one.chance > 0) for name in ("frames", "drawn"))
     events_before = sum(one.frames for one in gone if one.chance > 0 and one.events)
     rank = np.searchsorted(covered["number"], [number for number, *_ in audited], side="right")
-    exits = (before + rank).tolist()
-    event_exits = (events_before + np.append(0, covered["event"].cumsum())[rank]).tolist()
+    ranks = (before + rank).tolist()
+    event_ranks = (events_before + np.append(0, covered["event"].cumsum())[rank]).tolist()
     there = Counter(zip(counted["event"].tolist(), counted["chance"].tolist(), strict=True))
     frames = (AuditCounts(chance, number, events=events) for (events, chance), number in there.items())
-    places = list(zip(audited, exits, event_exits, strict=True))
+    places = list(zip(audited, ranks, event_ranks, strict=True))
+    causes: dict[tuple[int, str, str], int] = {}
+    for number, *_, device, big, _, us, _, _ in (row for row in audited if row[5]):
+        causes.setdefault((us // _DAY_US, device, big), number)
+    firsts = set(causes.values())
     return Audits(
         _sum((*gone, *frames, *map(_one, audited))),
         gone,
-        tuple(_difference(row, *place) for row, *place in places if row[5]),
+        tuple(_difference(row, exits, events, row[0] not in firsts) for row, exits, events in places if row[5]),
         tuple((number // EVERY, *place) for number, (_, *place) in enumerate(places, drawn + 1) if number % EVERY == 0),
     )
 
@@ -181,7 +212,7 @@ def read_audits(connection: sqlite3.Connection, model: str) -> Audits:
 def take_over_counts(connection: sqlite3.Connection) -> None:
     """The counts of a table of version 8 or older, which are of frames; within the caller's transaction."""
     if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'audits'").fetchone():
-        names = _NAMES.replace("events, ", "")
+        names = _NAMES.replace("events, ", "").removesuffix(", causes")
         connection.execute(f"INSERT OR IGNORE INTO audit_counts ({names}, events) SELECT {names}, 0 FROM audits")
         connection.execute("DROP TABLE audits")
 
@@ -211,9 +242,9 @@ def _one(row: Sequence[Any]) -> AuditCounts:
     )
 
 
-def _difference(row: Sequence[Any], exits: int, event_exits: int) -> Difference:
+def _difference(row: Sequence[Any], exits: int, event_exits: int, repeats: bool) -> Difference:
     _, event, chance, *_, truth, device, big, frame_id, us, offset_s, picture = row
-    known = (device, big or "", truth, picture, event_exits, bool(event))
+    known = (device, big or "", truth, picture, event_exits, bool(event), repeats)
     return Difference(frame_id, exits, chance, moment(us, offset_s), *known)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sqlite3
 
-from edge_sdk.store.audits import COUNT_LEAVING
+from edge_sdk.store.audits import count_leaving
 from edge_sdk.store.schema import OPEN, State
 
 _TRIM_EVENTS = (
@@ -42,11 +42,11 @@ class RowLimits:
         if self._max_bytes is not None and (used := _used_bytes(connection)) > self._max_bytes:
             excess = max(excess, math.ceil(_rows(connection) * (1 - 0.99 * self._max_bytes / used)))
         if excess > 0:
-            oldest = f"SELECT number FROM frames WHERE NOT ({OPEN}) ORDER BY number LIMIT ?"
+            oldest = f"SELECT number FROM frames WHERE NOT ({OPEN}) ORDER BY number LIMIT ?1"
             gone += _delete(connection, oldest, excess)
         if self._max_age_ns is not None and now_ns >= self._age_due_ns:
             self._age_due_ns = now_ns + min(_AGE_CHECK_NS, self._max_age_ns)
-            old = f"SELECT number FROM frames WHERE handled_ns < ? AND NOT ({OPEN})"
+            old = f"SELECT number FROM frames WHERE handled_ns < ?1 AND NOT ({OPEN})"
             gone += _delete(connection, old, now_ns - self._max_age_ns)
         if gone:
             connection.execute(_TRIM_EVENTS)
@@ -54,8 +54,8 @@ class RowLimits:
 
 
 def _delete(connection: sqlite3.Connection, numbers: str, value: int) -> list[tuple[str | None]]:
-    """Delete the rows whose numbers a query of one value gives; what audits say of them stays."""
-    connection.execute(COUNT_LEAVING % numbers, [value])
+    """Delete the rows whose numbers a query of one value, `?1`, gives; what audits say of them stays."""
+    count_leaving(connection, numbers, value)
     return connection.execute(f"DELETE FROM frames WHERE number IN ({numbers}) RETURNING picture", [value]).fetchall()
 
 

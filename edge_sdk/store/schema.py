@@ -17,7 +17,7 @@ from typing import Any
 from edge_sdk.durable.database import storable
 from edge_sdk.types import Answer, Origin, Reason, Region
 
-VERSION = 9
+VERSION = 10
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS frames (
         number INTEGER PRIMARY KEY,
@@ -62,6 +62,7 @@ SCHEMA = (
         frames INTEGER NOT NULL, drawn INTEGER NOT NULL, answered INTEGER NOT NULL, waiting INTEGER NOT NULL,
         differ INTEGER NOT NULL, labelled INTEGER NOT NULL, wrong INTEGER NOT NULL,
         lost INTEGER NOT NULL, won INTEGER NOT NULL, open INTEGER NOT NULL,
+        causes INTEGER NOT NULL DEFAULT 0,
         PRIMARY KEY (model, events, chance)
     ) WITHOUT ROWID""",
     # Where the elapsed clock goes on from after a restart.
@@ -86,6 +87,8 @@ EVENTS_ADDED = (
     "audit_chance REAL",
 )
 """Columns of `events` that versions 6 to 8 do not have; version 6 writes no rows there."""
+COUNTS_ADDED = ("causes INTEGER NOT NULL DEFAULT 0",)
+"""Columns of `audit_counts` that version 9 does not have: what left before then speaks for no alarm."""
 
 
 class State(StrEnum):

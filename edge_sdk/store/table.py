@@ -25,7 +25,7 @@ from edge_sdk.durable.forks import OwnLock
 from edge_sdk.errors import StorageError
 from edge_sdk.store.limits import RowLimits
 from edge_sdk.store.recovery import rebuild
-from edge_sdk.store.schema import ADDED, EVENTS_ADDED, INSERT, SCHEMA, VERSION, Change, first_row
+from edge_sdk.store.schema import ADDED, COUNTS_ADDED, EVENTS_ADDED, INSERT, SCHEMA, VERSION, Change, first_row
 
 __all__ = ["Change", "FrameTable"]
 
@@ -77,7 +77,7 @@ class FrameTable:
             folder / FILE,
             schema=SCHEMA,
             version=VERSION,
-            added={"frames": ADDED, "events": EVENTS_ADDED},
+            added={"frames": ADDED, "events": EVENTS_ADDED, "audit_counts": COUNTS_ADDED},
             fill=lambda connection, damaged: rebuild(connection, damaged, folder),
             read=self._read_clock,
             ballast=ballast,

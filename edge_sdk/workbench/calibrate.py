@@ -113,8 +113,15 @@ def calibrate_records(
         confidence = float(plain.thresholds[np.searchsorted(plain.exit_ratio, ratio - 1e-12)])
     point = evaluated.at(threshold)
     top = chances.max(axis=1)
-    differ = little.predicted != big.predicted
-    agreement = measure_agreement(top[evaluation], score[evaluation] >= threshold, differ[evaluation], delta=rule.delta)
+    agreement = measure_agreement(
+        top[evaluation],
+        score[evaluation] >= threshold,
+        device=little.predicted[evaluation],
+        big=big.predicted[evaluation],
+        delta=rule.delta,
+        places=np.array(little.group_names)[evaluation],
+        times=None if little.times is None else little.times[evaluation],
+    )
     table = gate or fit_gate(chances[fitting], little_right[fitting], big_right[fitting])
     policy = Policy(
         threshold=min(max(confidence, 0.0), 1.0),

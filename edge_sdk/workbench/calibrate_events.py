@@ -108,7 +108,15 @@ def calibrate_events(
         promise = guaranteed_place_loss(others.losses(threshold), rule.delta, ours.losses(threshold))
     threshold = min(max(threshold, 0.0), 1.0)
     exits = others.confidence >= threshold
-    agreement = measure_agreement(others.confidence, exits, others.differ, delta=rule.delta)
+    agreement = measure_agreement(
+        others.confidence,
+        exits,
+        device=others.device,
+        big=others.big,
+        delta=rule.delta,
+        places=others.places,
+        times=rest.began,
+    )
     thresholds = quantile_candidates(others.confidence)
     return EventCalibration(
         rule=EventRule(threshold, chosen.best, chosen.ensemble, chosen.temperature, agreement),
@@ -136,7 +144,8 @@ class _Judged:
     little: Bools
     final: Bools
     reference: Bools
-    differ: Bools
+    device: NDArray[np.int64]
+    big: NDArray[np.int64]
 
     @classmethod
     def of(cls, events: EventRecords, rule: EventRule) -> _Judged:
@@ -148,7 +157,8 @@ class _Judged:
             mean.argmax(axis=1) == truths,
             events.final(mean, rule.ensemble).argmax(axis=1) == truths,
             events.reference_answers(rule.best) == truths,
-            mean.argmax(axis=1) != events.sent[:, 0].argmax(axis=1),
+            mean.argmax(axis=1),
+            events.sent[:, 0].argmax(axis=1),
         )
 
     def right(self, threshold: float) -> Bools:

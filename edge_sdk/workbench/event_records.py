@@ -46,6 +46,7 @@ class EventRecords:
         sent: `float32 (E, B, C)`, the big model's of the same frames as they travel.
         upload_bytes: `int64 (E, B)`, their sizes; 0: unknown.
         reference: `float32 (E, B, C)`, the big model's, by its own order of emptiness.
+        began: `float64 (E,)`, seconds since 1970; NaN: unknown.
 
     Raises:
         WorkbenchError: shapes that do not fit, no event.
@@ -60,12 +61,13 @@ class EventRecords:
     sent: NDArray[np.float32]
     upload_bytes: NDArray[np.int64]
     reference: NDArray[np.float32]
+    began: NDArray[np.float64]
 
     def __post_init__(self) -> None:
         count, classes = len(self.ids), len(self.labels)
         if not count:
             raise WorkbenchError("expected at least one event; got none")
-        shapes: dict[str, tuple[int, ...]] = {name: (count,) for name in ("places", "truths", "counts")}
+        shapes: dict[str, tuple[int, ...]] = {name: (count,) for name in ("places", "truths", "counts", "began")}
         shapes |= {name: (count, MOST_BEST, classes) for name in ("little", "sent", "reference")}
         shapes["upload_bytes"] = (count, MOST_BEST)
         for name, shape in shapes.items():
@@ -166,6 +168,7 @@ def events_from_records(little: Records, big: Records, policy: Policy) -> EventR
         little=little.calibrated_by(policy),
         sent=big.probabilities.astype(np.float32),
         upload_bytes=big.upload_bytes,
+        times=little.times,
     )
 
 
@@ -222,6 +225,7 @@ def gather_events(
     sent: Floats,
     upload_bytes: NDArray[np.int64] | None = None,
     reference: Floats | None = None,
+    times: Floats | None = None,
 ) -> EventRecords:
     """Put frames together to events.
 
@@ -235,6 +239,7 @@ def gather_events(
         sent: `float (N, C)` probabilities of the big model, of each frame as it travels.
         upload_bytes: `int64 (N,)`.
         reference: `float (N, C)` of the model that sees every frame; None: `sent`.
+        times: `float64 (N,)`, capture times, seconds since 1970.
 
     Raises:
         WorkbenchError: no frame belongs to an event.
@@ -260,6 +265,7 @@ def gather_events(
         np.asarray(sent, np.float32)[best],
         sizes[best],
         np.asarray(against, np.float32)[theirs_best],
+        np.full(len(firsts), np.nan) if times is None else np.array([times[rows].min() for rows in members]),
     )
 
 

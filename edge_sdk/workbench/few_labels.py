@@ -190,7 +190,15 @@ def calibrate_few(
         threshold=min(max(threshold, 0.0), 1.0),
         temperature=plan.temperature,
         confidences=confidence_histogram(top),
-        agreement=measure_agreement(top[evaluation], exits[evaluation], plan.differ[evaluation], delta=rule.delta),
+        agreement=measure_agreement(
+            top[evaluation],
+            exits[evaluation],
+            device=little.predicted[evaluation],
+            big=big.predicted[evaluation],
+            delta=rule.delta,
+            places=np.array(little.group_names)[evaluation],
+            times=None if little.times is None else little.times[evaluation],
+        ),
         upload=upload or Upload(),
         big_macs=big.info.macs,
     )

@@ -58,7 +58,7 @@ def test_a_rule_has_how_often_exits_are_answered_as_by_the_big_model() -> None:
     differ = mean.argmax(axis=1) != events.sent[:, 0].argmax(axis=1)
     assert 0 < sum(known.exits) < exits.sum()  # the evaluation part alone
     share = sum(known.differ) / sum(known.exits)
-    assert share == pytest.approx(differ[exits].mean(), abs=0.05) and share < known.at_most < share + 0.1
+    assert share == pytest.approx(differ[exits].mean(), abs=0.05) and share < known.at_most < 0.5
     assert len(known.exits) == 4 and known.edges[0] > found.rule.threshold
 
 
