@@ -14,9 +14,10 @@ from platformdirs import user_state_path
 from edge_sdk.archive_rule import ArchiveRule
 from edge_sdk.errors import ConfigError
 from edge_sdk.redaction import without_secrets
+from edge_sdk.security.place import read_place
 from edge_sdk.security.proxy import HttpProxy
 
-_INTERFACE = re.compile(r"[^\s/]{1,15}")  # what Linux allows
+_INTERFACE = re.compile(r"(?!\.{1,2}$)[^\s/]{1,15}")  # what Linux allows
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,8 @@ class StorageSettings:
         durable: "frame": a frame that waits is on the disk when `classify` returns, at the price of one sync. A time
             such as "1s": a thread syncs that often, and a power cut loses what waited less than that (a kill loses
             nothing either way).
+        repeats_s: longest time until the answer of a look at a still scene (the motion gate's heartbeat) that repeats
+            the one before is on the disk, seconds; a kill or power cut loses those that wait. 0: as soon as others.
         archive: which pictures are kept after their last word: an `ArchiveRule` or its text, such as
             "2GB, 90 days, exits: one per event"; "2GB" alone keeps all for 30 days. None: none are.
 
@@ -133,6 +136,7 @@ class StorageSettings:
     journal_bytes: int | None = 500_000_000
     journal_age_s: float | None = None
     durable: str = "frame"
+    repeats_s: float = 600.0
     archive: ArchiveRule | str | None = None
 
     def __post_init__(self) -> None:
@@ -140,6 +144,8 @@ class StorageSettings:
             value = getattr(self, name)
             if value is not None and not (_is_number(value) and value > 0):
                 raise ConfigError(f"expected StorageSettings.{name} above 0; got {value!r}")
+        if not (_is_number(self.repeats_s) and 0 <= self.repeats_s <= 86_400):
+            raise ConfigError(f"expected StorageSettings.repeats_s from 0 to 86,400 seconds; got {self.repeats_s!r}")
         _ = self.archive_rule  # its text is checked
         if self.durable != "frame" and not (self.durable_s or 0) > 0:
             raise ConfigError(f'expected durable="frame" or a time such as "1s"; got {self.durable!r}')
@@ -249,11 +255,15 @@ def check_address(text: str) -> str:
     Args:
         text: a host name, IPv4 address or bracketed IPv6 address, a colon and a port from 1 to 65535.
     """
-    match = re.fullmatch(r"(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._-]+):(\d{1,5})", text)
-    if not match or not 1 <= int(match[2]) <= 65535:
+    try:
+        if not text.isascii():
+            raise ValueError("signs beyond ASCII: write such a name as xn--...")
+        read_place(text)
+    except ValueError as error:
         raise ConfigError(
-            f"expected the cloud's address as host:port, such as vm.example:50051; got {without_secrets(text)!r}"
-        )
+            f"expected the cloud's address as host:port, such as vm.example:50051; got {without_secrets(text)!r}, "
+            f"{error}"
+        ) from None
     return text
 
 

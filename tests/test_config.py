@@ -57,3 +57,18 @@ def test_each_bundle_has_a_folder_of_its_own() -> None:
     assert default_state_dir("a") != default_state_dir("b")
     for name in ("../../etc", "..", "a/b", ""):
         assert default_state_dir(name).parent == default_state_dir("a").parent
+
+
+@pytest.mark.parametrize(
+    "address", ["a..b:50051", "-h:50051", "300.1.1.1:50051", "[x]:50051", "vm.example", "ä.example:1"]
+)
+def test_an_address_that_no_machine_can_have_is_refused_with_a_reason(address: str) -> None:
+    with pytest.raises(ConfigError, match=r"the cloud's address as host:port, .*, (a host|no port|brackets|signs)"):
+        check_address(address)
+    assert check_address("[fe80::1%eth0]:50051") and check_address("cam_7.local:50051")
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a b", "a/b", "a" * 16])
+def test_an_interface_that_cannot_be_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"UplinkSettings\.interface"):
+        UplinkSettings(interface=name)

@@ -33,7 +33,6 @@ ELSEWHERE = {
     "edge_sdk/pipeline/event_words.py": "tests/pipeline/test_answers.py and test_event_desk.py",
     "edge_sdk/pipeline/news.py": "tests/pipeline/test_late.py and test_event_news.py: the two queues",
     "edge_sdk/pipeline/status.py": "tests/pipeline/test_classifier.py: the classifier's questions",
-    "edge_sdk/pipeline/walk.py": "tests/pipeline/test_classifier.py and test_event_desk.py: the classifier's walk",
     "edge_sdk/pipeline/word.py": "tests/pipeline/test_answers.py",
     "cloud_server/install_command.py": "tests/cli/test_install_service.py: both commands",
     "cloud_server/serving.py": "tests/cloud_server/test_server.py and test_cli.py: a process from start to end",

@@ -48,6 +48,7 @@ class Ledger:
         steady: seconds that never run backwards while the machine is up.
         boot_id: names the time the machine is up; None asks the system.
         ballast: room for opening it on a full disk.
+        repeats_s: longest time until the counts of frames that repeat the one before are written, seconds.
 
     A budget that differs from the last run's is applied to the history that there is, 31 days at most. The history of a
     resource without a budget is kept too, but its last seconds are lost in a crash.
@@ -66,8 +67,9 @@ class Ledger:
         steady: Callable[[], float] = steady_s,
         boot_id: str | None = None,
         ballast: Ballast | None = None,
+        repeats_s: float = 600.0,
     ) -> None:
-        self._path = path
+        self._path, self._repeats_ns = path, max(_FLUSH_NS, int(repeats_s * 1e9))
         self._budgets = tuple(budgets)
         self._notes: dict[str, bytes] = {}
         self._big_macs = big_macs
@@ -167,15 +169,17 @@ class Ledger:
         with self._lock:
             return self._notes.get(name)
 
-    def count_frame(self, *, exited: bool, macs: int, offloaded: bool = False) -> None:
+    def count_frame(self, *, exited: bool, macs: int, offloaded: bool = False, repeats: bool = False) -> None:
         """Count a frame that the little model saw, and the `macs` it took.
 
         Args:
             exited: the device is sure, or the cloud's answer would not be worth its price.
             macs: of the little model.
             offloaded: the frame was handed to the spool.
+            repeats: it says what the one before said: that it was counted may wait longer (`repeats_s`).
         """
-        self._count(frames=1, exits=int(exited), offloads=int(offloaded), macs_little=macs)
+        wait_ns = self._repeats_ns if repeats else _FLUSH_NS
+        self._count(wait_ns, frames=1, exits=int(exited), offloads=int(offloaded), macs_little=macs)
 
     def count_event(self, *, exits: int = 0, offloaded: bool = False, audited: bool = False) -> None:
         """Count an event that was decided.
@@ -256,7 +260,7 @@ class Ledger:
             )
 
     def flush(self) -> bool:
-        """Write everything now; counters are otherwise written every ten seconds. False: it failed, see `fault`."""
+        """Write everything now; counters are otherwise written after ten seconds. False: it failed, see `fault`."""
         with self._lock:
             return self._commit()
 
@@ -317,11 +321,11 @@ class Ledger:
             return False
         return True
 
-    def _count(self, **amounts: int) -> None:
+    def _count(self, wait_ns: int = _FLUSH_NS, **amounts: int) -> None:
         with self._lock:
             for name, amount in amounts.items():
                 self._counters[name] += operator.index(amount)
-            if self._clock.now_ns() - self._committed_ns >= _FLUSH_NS:
+            if self._clock.now_ns() - self._committed_ns >= wait_ns:
                 self._commit()
 
     def _commit(self) -> bool:

@@ -92,9 +92,15 @@ class Answers:
 
         return end
 
-    def exits(self, record: FrameRecord, item: SpoolItem | None = None) -> Answer:
-        """The device's final word on a frame; `item` has its picture where the archive wants it."""
-        self._store.exit(record, item)
+    def exits(self, record: FrameRecord, item: SpoolItem | None = None, *, repeats: bool = False) -> Answer:
+        """The device's final word on a frame.
+
+        Args:
+            record: the word.
+            item: with the frame's picture, where the archive wants it.
+            repeats: as in `Store.exit`.
+        """
+        self._store.exit(record, item, repeats=repeats)
         return self._heard(record.answer)
 
     def offloads(self, record: FrameRecord, item: SpoolItem) -> Answer:

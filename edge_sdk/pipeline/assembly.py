@@ -165,6 +165,7 @@ def assemble(settings: Settings) -> Parts:
                 steady=clock.steady_s,
                 boot_id=clock.boot_id(),
                 ballast=ballast,
+                repeats_s=settings.storage.repeats_s,
             )
         )
         opened.callback(store.flush)  # before the ledger closes: it counts what is on the disk

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Collection
 from dataclasses import replace
 
+from edge_sdk.camera.files import camera_of
+from edge_sdk.camera.gate import GateReason
 from edge_sdk.durable.clock import unset_clock_note
 from edge_sdk.durable.forks import OwnLock
 from edge_sdk.model.made_for import doubt
@@ -40,6 +42,7 @@ class Walk:
         self._compared = False  # the bundle with the frames that come
         self._blur = settings.blur
         self._private = _private_classes(settings)
+        self._still: dict[str, str | None] = {}  # by camera, what the last look at a still scene said
         self._last: tuple[str, Prediction] | None = None  # what the last frame was taken for
         # One frame at a time, and not while settings change.
         self.turn = OwnLock(threading.Lock(), "an EdgeClassifier")
@@ -102,11 +105,13 @@ class Walk:
             if item is None:
                 is_wanted = parts.store.archive.wants(record, prediction)
                 picture = parts.admission.encode(frame, prediction) if is_wanted else None
-                answer = parts.answers.exits(record, picture)
+                repeats = trigger == GateReason.HEARTBEAT and self._repeats(record)
+                answer = parts.answers.exits(record, picture, repeats=repeats)
             else:
-                answer = parts.answers.offloads(record, item)
+                repeats, answer = False, parts.answers.offloads(record, item)
             exited = item is None or decision.reason is Reason.AUDIT
-            parts.ledger.count_frame(exited=exited, offloaded=not answer.final, macs=run.macs + searched_macs)
+            macs, waits = run.macs + searched_macs, not answer.final
+            parts.ledger.count_frame(exited=exited, offloaded=waits, macs=macs, repeats=repeats)
             return answer
 
     def _search(self, frame: Frame) -> tuple[Frame, int]:
@@ -182,6 +187,12 @@ class Walk:
             desk.end(visit)
         for visit in events.late(self._clock.steady_s(), frame):
             desk.decide(visit)
+
+    def _repeats(self, record: FrameRecord) -> bool:
+        """Whether a look at a still scene says what the last one of that camera said."""
+        camera, label = camera_of(record.answer.source), record.answer.label
+        before, self._still[camera] = self._still.get(camera), label
+        return label == before
 
     def _record(
         self,

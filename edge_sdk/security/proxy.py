@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from edge_sdk.errors import ConfigError
+from edge_sdk.security.place import read_place
 
 LONGEST_HEAD = 8_192
 """Most bytes of a proxy's answer before the tunnel begins."""
-_PLACE = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._-]+):(\d{1,5})/?")
 _FORM = "expected the proxy as http://host:port or http://user:password@host:port"
 
 
@@ -45,13 +45,14 @@ class HttpProxy:
         if scheme.lower() != "http":
             raise ConfigError(f"{_FORM}, since only plain HTTP proxies are spoken to; got {scheme.lower()[:10]}://")
         secret, at, place = rest.rpartition("@")
-        found = _PLACE.fullmatch(place)
-        if not found or not 1 <= int(found[2]) <= 65535:
-            raise ConfigError(f"{_FORM}, with a port from 1 to 65535; got an address without such a host and port")
+        try:
+            host, port = read_place(place.removesuffix("/"))
+        except ValueError as error:
+            raise ConfigError(f"{_FORM}, with a port from 1 to 65535; got an address with {error}") from None
         credentials = unquote(secret) if at else None
         if credentials is not None and not (credentials.isprintable() and ":" in credentials):
             raise ConfigError(f"{_FORM}; got a user without a password, or control characters in them")
-        return cls(found[1].strip("[]"), int(found[2]), credentials)
+        return cls(host, port, credentials)
 
     def request(self, target: str) -> bytes:
         """The request for a tunnel to `target`, "host:port"."""

@@ -113,6 +113,7 @@ class Store:
                 new_clock,
                 ballast=ballast,
                 flush_interval_s=min(flush_interval_s, settings.durable_s or flush_interval_s),
+                repeats_s=settings.repeats_s,
             )
             opened.callback(self._table.close)
             self.journal = Journal(
@@ -162,18 +163,27 @@ class Store:
         """Why answers are kept in memory at present (a full disk), or None."""
         return self._table.fault
 
-    def exit(self, record: FrameRecord, item: SpoolItem | None = None, *, state: State = State.FINAL) -> None:
+    def exit(
+        self,
+        record: FrameRecord,
+        item: SpoolItem | None = None,
+        *,
+        state: State = State.FINAL,
+        repeats: bool = False,
+    ) -> None:
         """Write down a frame whose answer is final; costs microseconds.
 
         Args:
             record: the device's word on it.
             item: with its picture, where the `archive` wants it; None: the picture is not kept.
             state: `LOST` for a frame that could not be stored.
+            repeats: it says what the one before said, and may wait for others (`StorageSettings.repeats_s`).
         """
         handled_ns = self._table.now_ns()
         kept = None if item is None else self.archive.keep(record, item, handled_ns)
         picture = () if kept is None else (kept.picture, kept.size, kept.rank)
-        self._table.insert(record, state, handled_ns, *picture, changes=() if kept is None else kept.changes)
+        changes = () if kept is None else kept.changes
+        self._table.insert(record, state, handled_ns, *picture, changes=changes, repeats=repeats and kept is None)
 
     def renew_archive(self, rule: ArchiveRule | None) -> None:
         """Take over another rule for the archive; frames that wait and may be on no disk by it exit."""

@@ -35,6 +35,7 @@ T = TypeVar("T")
 
 FILE = "state.db"
 _MAX_QUEUED = 10_000
+_MOST_REPEATS = 256
 _MARK_EVERY_NS = 60_000_000_000
 
 
@@ -47,6 +48,7 @@ class FrameTable:
         new_clock: makes the clock that goes on from a stored mark, or else from a reading in nanoseconds.
         ballast: room for opening the file on a full disk.
         flush_interval_s: longest time until a change is on the disk by itself, seconds.
+        repeats_s: that of an insert that only repeats the one before, where nothing else comes.
 
     Raises:
         StorageError: the file cannot be opened.
@@ -60,12 +62,13 @@ class FrameTable:
         *,
         ballast: Ballast | None = None,
         flush_interval_s: float = 1.0,
+        repeats_s: float = 600.0,
     ) -> None:
         self.folder = folder
         self._limits, self._ballast = limits, ballast
         self._before: Callable[[], None] = lambda: None
         self._after: Callable[[], None] = lambda: None
-        self._interval_s = flush_interval_s
+        self._interval_s, self._repeats_s = flush_interval_s, repeats_s
         self._inserts: deque[tuple[Any, ...]] = deque(maxlen=_MAX_QUEUED)
         self._changes: list[Change] = []
         self._dropped = 0
@@ -102,16 +105,18 @@ class FrameTable:
         self._before, self._after = before, after
         self._writer.start()
 
-    def insert(self, *first: Any, changes: Sequence[Change] = ()) -> None:
+    def insert(self, *first: Any, changes: Sequence[Change] = (), repeats: bool = False) -> None:
         """A frame with a final answer, by the arguments of `first_row`, and `changes` that are committed with it.
 
-        On a full disk the latest 10,000 frames wait.
+        One that `repeats` what the last one said waits for others, `repeats_s` at the longest. On a full disk the
+        latest 10,000 frames wait.
         """
         with self._queue_lock:
             self._dropped += len(self._inserts) == _MAX_QUEUED
             self._inserts.append(first)
             self._changes.extend(changes)
-        if not self._written.is_set():
+            is_due = not (repeats and self._repeats_s) or len(self._inserts) >= _MOST_REPEATS
+        if is_due and not self._written.is_set():
             self._written.set()
 
     def change(self, *changes: Change) -> None:
@@ -187,8 +192,8 @@ class FrameTable:
 
     def _write_in_groups(self) -> None:
         while not self._closing.is_set():
-            self._written.wait()
-            self._closing.wait(self._interval_s)
+            if self._written.wait(self._repeats_s or None):
+                self._closing.wait(self._interval_s)
             self._written.clear()
             try:
                 if not self.flush():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 from store_parts import cloud, device, item, record
@@ -103,3 +105,59 @@ def test_damage_that_a_start_meets_ends_no_start(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         assert store.journal.get(f"{7:032x}") is not None
         assert (tmp_path / "state.db.damaged").exists()
+
+
+def rows(folder: Path) -> int:
+    """Frames in the table, as another process sees it."""
+    with closing(sqlite3.connect(folder / "state.db")) as connection:
+        return int(connection.execute("SELECT count(*) FROM frames").fetchone()[0])
+
+
+def test_what_repeats_the_last_word_waits_for_others_and_is_written_with_them(tmp_path: Path) -> None:
+    with Store(tmp_path, flush_interval_s=0.001) as store:
+        commits = record_commits(store)
+        store.exit(FrameRecord(device(ONE)), repeats=True)
+        assert (rows(tmp_path), store.journal.get(ONE)) == (0, device(ONE))  # who asks the store itself is told at once
+        store.exit(FrameRecord(device(TWO)), repeats=True)
+        commits.get_nowait()  # of the question
+        assert commits.empty() and rows(tmp_path) == 1
+        store.exit(FrameRecord(device("3" * 32)))
+        commits.get(timeout=60)
+        assert rows(tmp_path) == 3
+
+
+def test_what_repeats_the_last_word_waits_no_longer_than_the_setting_says(tmp_path: Path) -> None:
+    with Store(tmp_path, StorageSettings(repeats_s=0.01), flush_interval_s=0.001) as store:
+        commits = record_commits(store)
+        store.exit(FrameRecord(device(ONE)), repeats=True)
+        commits.get(timeout=60)
+        assert rows(tmp_path) == 1
+    with Store(tmp_path, StorageSettings(repeats_s=0), flush_interval_s=0.001) as store:
+        commits = record_commits(store)
+        store.exit(FrameRecord(device(TWO)), repeats=True)
+        commits.get(timeout=60)
+        assert rows(tmp_path) == 2
+
+
+def test_many_that_repeat_the_last_word_are_written_before_their_time(tmp_path: Path) -> None:
+    with Store(tmp_path, flush_interval_s=0.001) as store:
+        commits = record_commits(store)
+        for number in range(256):
+            store.exit(FrameRecord(device(f"{number:032}")), repeats=True)
+        commits.get(timeout=60)
+        assert rows(tmp_path) == 256
+
+
+def record_commits(store: Store) -> SimpleQueue[int]:
+    """Something each time that the store has written rows."""
+    commits: SimpleQueue[int] = SimpleQueue()
+    table = store._table
+    after = table._after
+
+    def written() -> None:
+        after()
+        if rows(table.folder):
+            commits.put(rows(table.folder))
+
+    table._after = written
+    return commits
