@@ -24,6 +24,7 @@ from edge_sdk.errors import ConfigError
 from edge_sdk.redaction import without_secrets
 from edge_sdk.security.credentials import is_loopback
 from edge_sdk.security.pem import client_context
+from edge_sdk.security.place import read_place
 from edge_sdk.terminal.line import one_line
 
 _log = logging.getLogger(__name__)
@@ -94,13 +95,16 @@ class MqttAlerts:
         shown = without_secrets(address)
         try:
             parts = urlsplit(address)
-            host, port = parts.hostname or "", parts.port
-        except ValueError:
-            parts, host, port = urlsplit(""), "", None
-        rest = parts.path.strip("/") or parts.query or parts.fragment
-        if parts.scheme not in ("mqtt", "mqtts") or not host or rest or port == 0 or not address.isprintable():
-            raise ConfigError(f"expected a broker as host:port, mqtt://host:port or mqtts://host:port; got {shown!r}")
-        self._encrypted = parts.scheme == "mqtts"
+            if parts.scheme not in ("mqtt", "mqtts") or not address.isprintable():
+                raise ValueError("another scheme, or control characters")
+            if parts.path.strip("/") or parts.query or parts.fragment:
+                raise ValueError("a path, which a broker has none of")
+            self._encrypted = parts.scheme == "mqtts"
+            host, port = read_place(parts.netloc.rpartition("@")[2], 8883 if self._encrypted else 1883)
+        except ValueError as error:
+            raise ConfigError(
+                f"expected a broker as host:port, mqtt://host:port or mqtts://host:port; got {shown!r}, {error}"
+            ) from None
         if not self._encrypted and (ca or cert or key):
             raise ConfigError(f"expected mqtts:// where a certificate is named; got {shown!r}")
         if (cert is None) != (key is None):
@@ -110,7 +114,7 @@ class MqttAlerts:
                 raise ConfigError(f"expected {what} as letters, digits and _ . / -; got {value!r}")
         if not 0 < timeout_s < float("inf"):
             raise ConfigError(f"expected timeout_s as seconds above 0; got {timeout_s!r}")
-        self._host, self._port = host, port or (8883 if self._encrypted else 1883)
+        self._host, self._port = host, port
         self._user = user if user is not None else unquote(parts.username) if parts.username else None
         self._password = password if password is not None else unquote(parts.password) if parts.password else None
         if self._password is not None and self._user is None:

@@ -21,6 +21,7 @@ from edge_sdk.errors import ConfigError
 from edge_sdk.redaction import without_secrets
 from edge_sdk.security.credentials import is_loopback
 from edge_sdk.security.pem import client_context
+from edge_sdk.security.place import read_place
 from edge_sdk.terminal.line import one_line
 
 _NEVER = frozenset({400, 410, 413, 415, 422})
@@ -60,17 +61,19 @@ class Webhook:
         shown = without_secrets(url)
         try:
             parts = urlsplit(url)
-            host, port = parts.hostname or "", parts.port
-        except ValueError:
-            parts, host, port = urlsplit(""), "", None
-        if parts.scheme not in ("http", "https") or not host or not (url.isascii() and url.isprintable()) or " " in url:
-            raise ConfigError(f"expected a webhook as https://host/path or http://host/path; got {shown!r}")
+            if parts.scheme not in ("http", "https") or not (url.isascii() and url.isprintable()) or " " in url:
+                raise ValueError("another scheme, a blank, or signs beyond ASCII")
+            self._encrypted = parts.scheme == "https"
+            host, port = read_place(parts.netloc.rpartition("@")[2], 443 if self._encrypted else 80)
+        except ValueError as error:
+            raise ConfigError(
+                f"expected a webhook as https://host/path or http://host/path; got {shown!r}, {error}"
+            ) from None
         if parts.username is not None or parts.password is not None:
             raise ConfigError(f"expected a webhook without user and password in it (use headers=...); got {shown!r}")
         if not 0 < timeout_s < float("inf"):
             raise ConfigError(f"expected timeout_s as seconds above 0; got {timeout_s!r}")
-        self._encrypted = parts.scheme == "https"
-        self._host, self._port = host, port or (443 if self._encrypted else 80)
+        self._host, self._port = host, port
         self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._place = parts.netloc
         self._key = None if secret is None else read_secret(secret)

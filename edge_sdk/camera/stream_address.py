@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass, field
 from typing import Self
@@ -10,11 +9,11 @@ from urllib.parse import quote, unquote_to_bytes
 
 from edge_sdk.errors import ConfigError
 from edge_sdk.redaction import without_secrets
+from edge_sdk.security.place import read_host
 
 STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
 FORM = "rtsp://user:password@host:port/path"
 
-_HOST = re.compile(r"[\w.-]+")
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 
@@ -83,20 +82,17 @@ class StreamAddress:
 
 
 def _place(scheme: str, text: str) -> tuple[str, int]:
-    bracketed = re.fullmatch(r"\[([^\]]*)\](?::(.*))?", text, re.DOTALL)
-    if bracketed:
-        host, port = bracketed[1], bracketed[2]
-        if not _is_ipv6(host):
-            raise _refusal(scheme, "brackets that hold no IPv6 address")
-    else:
-        host, colon, after = text.partition(":")
-        port = after if colon else None
-        if not host:
-            raise _refusal(scheme, "no host")
-        if not _HOST.fullmatch(host):
-            raise _refusal(
-                scheme, "a host that is none: write special characters in a user name or password as %23, %2F, ..."
-            )
+    bracketed = re.fullmatch(r"(\[[^\]]*\])(?::(.*))?", text, re.DOTALL)
+    name, colon, after = text.partition(":")
+    written, port = bracketed.groups() if bracketed else (name, after if colon else None)
+    host, why = "", ""
+    try:
+        host = read_host(written)
+    except ValueError as error:
+        why = str(error)
+    if why:  # raised here, so that no chain of errors shows what was written
+        cure = ": write special characters in a user name or password as %23, %2F, ..." if written else ""
+        raise _refusal(scheme, f"{why}{cure}")
     if not port:
         return host, _PORTS[scheme]
     if not (port.isascii() and port.isdecimal() and len(port) < 6 and 1 <= int(port) <= 65535):
@@ -105,14 +101,6 @@ def _place(scheme: str, text: str) -> tuple[str, int]:
             "a port that is no number from 1 to 65535: write / ? # in a password as %2F %3F %23, and @ before the host",
         )
     return host, int(port)
-
-
-def _is_ipv6(host: str) -> bool:
-    try:
-        ipaddress.IPv6Address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _refusal(scheme: str, why: str) -> ConfigError:

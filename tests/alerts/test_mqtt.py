@@ -195,7 +195,11 @@ def test_its_bytes_count_against_the_upload_budget_and_wait_for_room(running: Br
 
 @needs_paho
 @pytest.mark.parametrize(
-    "address", ["", "http://host", "mqtt://", "host:99999", "host:0", "mqtt://host/topic", "mqtt://[::1", "a\nb"]
+    "address",
+    [
+        *("", "http://host", "mqtt://", "host:99999", "host:0", "mqtt://host/topic", "mqtt://[::1", "a\nb"),
+        *("a b", "mqtts://user:password@a b", "host ", "a..b", "300.1.1.1", "a,b", "host:"),
+    ],
 )
 def test_what_is_no_broker_is_refused(address: str) -> None:
     with pytest.raises(ConfigError, match="expected a broker as host:port"):

@@ -195,6 +195,10 @@ def test_its_bytes_count_against_the_upload_budget_and_wait_for_room(server: Rec
         "http://a b/",
         "http://a/\r\nX: y",
         "http://a:99999/",
+        "http://a:0/",
+        "http://a..b/",
+        "https://300.1.1.1/",
+        "https://a,b/",
         "http://ä/",
     ],
 )
