@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge_sdk.cli.contact_sheet import write_sheet
-from edge_sdk.cli.journal import entry_text, open_journal
-from edge_sdk.cli.options import FILE, FOLDER, Command, option, out_option, parse_bytes, state_option, writable
+from edge_sdk.cli.device import device_options, open_journal
+from edge_sdk.cli.journal import entry_text
+from edge_sdk.cli.options import FILE, FOLDER, Command, option, out_option, parse_bytes, writable
 from edge_sdk.terminal.command import NO
 from edge_sdk.terminal.text import literal
 
@@ -37,7 +38,7 @@ def filters(command: Command) -> Command:
     """The options that choose pictures."""
     for one in reversed(
         (
-            state_option(),
+            device_options(),
             option("--since", type=TIME, metavar="TIME", help="Only pictures taken at or after this time (UTC)."),
             option("--until", type=TIME, metavar="TIME", help="Only pictures taken before this time (UTC)."),
             option("--label", help="Only pictures of this class, by the last word on them."),
@@ -61,7 +62,7 @@ def list_(as_json: bool, state: Path | None, **chosen: Any) -> None:
 
 
 @archive.command()
-@state_option()
+@device_options()
 def sizes(state: Path | None) -> None:
     """Say how many pictures of which class are kept, and their bytes."""
     from edge_sdk.terminal.tables import Rows
@@ -105,7 +106,7 @@ def export(folder: Path, by_class: bool, crop: bool, state: Path | None, **chose
 
 @archive.command()
 @click.argument("frame_id", metavar="ID")
-@state_option()
+@device_options()
 @click.option("--out", type=FILE, callback=writable, help="Write the picture here, as export does.")
 def show(frame_id: str, state: Path | None, out: Path | None) -> None:
     """Tell what is known of one picture.
@@ -158,7 +159,7 @@ def sheet(out: Path, columns: int, crop: bool, state: Path | None, **chosen: Any
 
 
 @archive.command()
-@state_option()
+@device_options()
 @option("--older-than", type=click.FloatRange(min=0), metavar="DAYS", help="Only pictures taken before that.")
 @option("--until", type=TIME, metavar="TIME", help="Only pictures taken before this time (UTC).")
 @option("--label", help="Only pictures of this class, by the last word on them.")

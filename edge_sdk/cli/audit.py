@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from edge_sdk.cli.contact_sheet import write_sheet
-from edge_sdk.cli.journal import open_journal
-from edge_sdk.cli.options import FILE, OLD_FILE, bundle_option, option, picture_option, state_option, writable
+from edge_sdk.cli.device import bundle_of, device_options, open_journal
+from edge_sdk.cli.options import FILE, OLD_FILE, option, picture_option, writable
 from edge_sdk.terminal.command import NO, need
 from edge_sdk.terminal.text import literal
 
@@ -26,8 +26,7 @@ _TILE, _ACROSS = (320, 240), 6
 
 
 @click.group(invoke_without_command=True)
-@bundle_option(shipped=True)
-@state_option()
+@device_options(bundle=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the evidence as one JSON object.")
 @option("--sheet", type=FILE, callback=writable, metavar="PICTURE", help="Draw the frames on which the models differ.")
 @option("--csv", "table", type=FILE, callback=writable, help="Write these frames as a CSV for people to label.")
@@ -35,7 +34,7 @@ _TILE, _ACROSS = (320, 240), 6
 @click.pass_context
 def audit(
     context: click.Context,
-    bundle: str,
+    bundle: str | None,
     state: Path | None,
     as_json: bool,
     sheet: Path | None,
@@ -57,8 +56,8 @@ def audit(
     from edge_sdk.model.evidence import weigh
     from edge_sdk.terminal.text import open_console, say
 
-    opened = open_bundle(bundle)
-    with open_journal(state) as journal:
+    opened = open_bundle(bundle_of(bundle))
+    with open_journal(state, bundle) as journal:
         audits = journal.audits(opened.manifest.answers_as)
         evidence = weigh(audits, opened.policy)
         if as_json:
@@ -84,7 +83,7 @@ def audit(
 @audit.command()
 @click.argument("frame_id", metavar="FRAME_ID")
 @click.argument("label")
-@state_option()
+@device_options()
 def label(frame_id: str, label: str, state: Path | None) -> None:
     """Write down what a frame shows: a class, or - where none fits."""
     _label(state, {frame_id: label})
@@ -92,7 +91,7 @@ def label(frame_id: str, label: str, state: Path | None) -> None:
 
 @audit.command("import")
 @click.argument("table", metavar="CSV", type=OLD_FILE)
-@state_option()
+@device_options()
 def import_(table: Path, state: Path | None) -> None:
     """Write down the labels of a CSV with the columns frame_id and label; rows without a label are passed over."""
     import csv

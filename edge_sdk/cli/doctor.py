@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from edge_sdk.cli.config import config_option
-from edge_sdk.cli.options import FILE, from_file, state_option
+from edge_sdk.cli.device import STATE
+from edge_sdk.cli.options import FILE, FOLDER, from_file, option
 from edge_sdk.terminal.command import NO
 
 
@@ -24,7 +25,7 @@ from edge_sdk.terminal.command import NO
 @click.option("--insecure", is_flag=True, help="Speak unencrypted with a server that is not on this machine.")
 @click.option("--proxy", envvar="EDGE_SDK_PROXY", help="HTTP proxy to the server, http://user:password@host:port.")
 @click.option("--interface", help="Network interface that leads to the server, such as wwan0.")
-@state_option()
+@option("--state", type=FOLDER, help=STATE)
 @click.option("--upload-budget", help="Is it enough? Such as 5MB/day or 5MB/day,200frames/day.")
 @click.option("--compute-budget", help="Is it enough? Such as 2GMAC/s or 3kJ/h.")
 @click.option("--cloud-budget", help="Is it enough? Such as 10TMAC/day.")

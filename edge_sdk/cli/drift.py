@@ -6,15 +6,14 @@ from pathlib import Path
 
 import click
 
-from edge_sdk.cli.journal import open_journal
-from edge_sdk.cli.options import bundle_option, option, state_option
+from edge_sdk.cli.device import bundle_of, device_options, open_journal
+from edge_sdk.cli.options import option
 from edge_sdk.errors import BundleError
 from edge_sdk.terminal.command import NO
 
 
 @click.command()
-@bundle_option(shipped=True)
-@state_option()
+@device_options(bundle=True)
 @option(
     "--limit",
     default=1000,
@@ -25,7 +24,7 @@ from edge_sdk.terminal.command import NO
     old_names=("--frames",),
 )
 @click.pass_context
-def drift(context: click.Context, bundle: str, state: Path | None, limit: int) -> None:
+def drift(context: click.Context, bundle: str | None, state: Path | None, limit: int) -> None:
     """Say whether frames still look as they did at calibration.
 
     Compares the little model's confidences with those of calibration; needs no labels. The exit code is 1 if they have
@@ -34,8 +33,8 @@ def drift(context: click.Context, bundle: str, state: Path | None, limit: int) -
     from edge_sdk.model.bundle import open_bundle
     from edge_sdk.model.drift import check_policy
 
-    opened = open_bundle(bundle)
-    with open_journal(state) as answers:
+    opened = open_bundle(bundle_of(bundle))
+    with open_journal(state, bundle) as answers:
         found = check_policy(opened.policy, answers.device_confidences(limit))
     if found is None:
         raise BundleError(f"{opened.path}: policy.json holds no confidences: run `edge-sdk calibrate` on it")

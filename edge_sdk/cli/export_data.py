@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge_sdk.cli.device import device_options, open_journal, state_of
 from edge_sdk.cli.given import refuse_together, refuse_without
-from edge_sdk.cli.journal import open_journal
-from edge_sdk.cli.options import OLD_FILE, OLD_FOLDER, option, state_option, writable
+from edge_sdk.cli.options import OLD_FILE, OLD_FOLDER, option, writable
 from edge_sdk.errors import ConfigError
 from edge_sdk.terminal.text import literal
 
@@ -39,7 +39,7 @@ _PATH = click.Path(path_type=Path)
 
 @click.command("export-data")
 @click.option("--format", "form", required=True, type=click.Choice(FORMATS), help="What to write.")
-@state_option()
+@device_options()
 @click.option("--archive", type=OLD_FOLDER, metavar="FOLDER", help=_ARCHIVE)
 @click.option("--reports", type=OLD_FOLDER, metavar="FOLDER", help=_REPORTS)
 @click.option("--device", default="", metavar="NAME", help=_DEVICE)
@@ -97,7 +97,6 @@ def export_data(
     The formats: MegaDetector's batch results 1.6 (JSON), a Camtrap DP 1.0.2 data package, COCO Camera Traps (JSON), or
     a CSV with a line for each frame.
     """
-    from edge_sdk.config import default_state_dir
     from edge_sdk.formats.camtrap_dp import write_camtrap_dp
     from edge_sdk.formats.coco import write_coco
     from edge_sdk.formats.deployment import Deployment
@@ -126,7 +125,7 @@ def export_data(
     names = {name: node.scientific_name for name, node in nodes.items() if node.scientific_name}
     meaning = Taxa({**names, **({} if taxa is None else read_mapping(taxa))})
     copies = None if not pictures else out if form == "camtrap-dp" else out.parent
-    media = Media(archive or reports or state or default_state_dir(), base=base, copies=copies)
+    media = Media(archive or reports or state_of(state), base=base, copies=copies)
     event_of: Callable[[str], EventEntry | None] | None = None
     if reports is not None:
         entries = reported_entries(reports, device, since=_utc(since), until=_utc(until))

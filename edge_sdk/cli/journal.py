@@ -9,20 +9,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge_sdk.cli.device import device_options, open_journal
 from edge_sdk.cli.given import refuse_together
-from edge_sdk.cli.options import state_option
-from edge_sdk.errors import StorageError
 from edge_sdk.terminal.text import literal
 
 if TYPE_CHECKING:
-    from edge_sdk.store.journal import EventEntry, Journal, JournalEntry
+    from edge_sdk.store.journal import EventEntry, JournalEntry
 
 _CHOOSE = ("--since", "--until", "--label", "--limit", "--events")
 _TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 
 
 @click.command()
-@state_option()
+@device_options()
 @click.option(
     "--since",
     type=_TIME,
@@ -103,22 +102,6 @@ def entry_text(entry: JournalEntry) -> str:
     waits = "" if answer.final else ", waits for the cloud"
     note = f"  {entry.note}" if entry.note else ""
     return literal(f"{answer.captured_at:%Y-%m-%d %H:%M:%S}  {answer.source}  {answer_text(answer)}{waits}{note}")
-
-
-def open_journal(state: Path | None) -> Journal:
-    """The journal in a state folder; default: the SDK's folder in the user's state.
-
-    Raises:
-        StorageError: there is none.
-    """
-    from edge_sdk.config import default_state_dir
-    from edge_sdk.store.journal import Journal
-    from edge_sdk.store.table import FILE
-
-    folder = state or default_state_dir()
-    if not (folder / FILE).is_file():
-        raise StorageError(f"no journal at {folder / FILE}: name the state folder with --state")
-    return Journal(folder)
 
 
 def _utc(moment: datetime | None) -> datetime | None:

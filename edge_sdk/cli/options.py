@@ -123,13 +123,6 @@ def bundle_option(*, shipped: bool = False) -> Callable[[Command], Command]:
     return option("--bundle", required=True, type=OLD_FOLDER, help="Bundle folder of the little model.")
 
 
-def state_option() -> Callable[[Command], Command]:
-    """`--state`: the folder in which the device keeps its frames and answers."""
-    return option(
-        "--state", type=FOLDER, help="State folder of the device.  [default: the SDK's folder in the user's state]"
-    )
-
-
 def out_option(text: str, *, folder: bool = False, **settings: Any) -> Callable[[Command], Command]:
     """`--out`: what the command writes; a place that cannot be written is refused before work begins."""
     settings.setdefault("required", "default" not in settings)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from edge_sdk.config import default_state_dir
+from edge_sdk.device_config import state as of_devices
 from edge_sdk.doctor.board import megabytes
-from edge_sdk.doctor.finding import DEFAULT_BUNDLE, Asked, Case, Check, Finding, fault, note, ok, together, warning
+from edge_sdk.doctor.finding import Asked, Case, Check, Finding, fault, note, ok, together, warning
 from edge_sdk.doctor.machine import Machine, Mount
 
 _SUBJECT = "disk"
-_SERVICES = Path("/var/lib")
 _IN_MEMORY = ("tmpfs", "ramfs")
 _NEEDS_BYTES, _COMFORT_BYTES = 20 << 20, 500 << 20
 _FEW_FILES = 2_000
@@ -26,20 +24,8 @@ _WORN = 8  # tenths of an eMMC's life
 
 
 def state_folder(asked: Asked) -> Path:
-    """The state folder that the device uses: the one named, the user's, or where there is none that of the service."""
-    if asked.state is not None:
-        return Path(os.path.abspath(asked.state.expanduser()))
-    own = default_state_dir(_bundle_name(asked.little))
-    of_service = _SERVICES / own.parent.name / own.name
-    return of_service if not os.path.isdir(own) and os.path.isdir(of_service) else own
-
-
-def _bundle_name(bundle: str) -> str:
-    """The name that the manifest has, after which the folder is called."""
-    try:
-        return str(json.loads((Path(bundle) / "manifest.json").read_bytes())["name"])
-    except (OSError, ValueError, KeyError, TypeError):  # a bundle that ships, or one that another check tells of
-        return PurePosixPath(bundle).name or DEFAULT_BUNDLE
+    """The state folder that the device uses."""
+    return of_devices.state_folder(asked.state, asked.little)
 
 
 def nearest(folder: Path) -> Path:

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from edge_sdk.config import check_address
+from edge_sdk.device_config.state import DEFAULT_BUNDLE
 from edge_sdk.doctor.machine import Machine
 from edge_sdk.security.credentials import Security
 from edge_sdk.security.proxy import HttpProxy
-
-DEFAULT_BUNDLE = "trailcam"
 
 
 class Level(StrEnum):

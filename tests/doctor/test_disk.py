@@ -8,9 +8,7 @@ import pytest
 from doctor_parts import board, found
 from small_disk import run_on_a_small_disk
 
-from edge_sdk.config import default_state_dir
-from edge_sdk.doctor import disk as disk_check
-from edge_sdk.doctor.disk import nearest, state_folder
+from edge_sdk.doctor.disk import nearest
 from edge_sdk.doctor.finding import Asked, Level
 
 HERE = Asked(state=Path("/"))
@@ -76,23 +74,7 @@ def test_a_blank_in_a_mount_point(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_yet_is_judged_by_the_one_above(tmp_path: Path) -> None:
     assert nearest(tmp_path / "a" / "b") == tmp_path
-    assert state_folder(Asked(bundle="bundles/garden")).name == "garden"
-    (tmp_path / "manifest.json").write_text('{"name": "the north gate"}')
-    assert state_folder(Asked(bundle=str(tmp_path))) == default_state_dir("the north gate")
     assert found("space", board("pc", tmp_path), Asked(state=tmp_path / "a" / "b")).values["total_bytes"] > 0
-
-
-def test_the_folder_of_the_service_counts_where_the_user_has_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(disk_check, "_SERVICES", tmp_path / "lib")
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
-    own, of_service = tmp_path / "home/edge-sdk/trailcam", tmp_path / "lib/edge-sdk/trailcam"
-    assert state_folder(Asked()) == own
-    of_service.mkdir(parents=True)
-    assert state_folder(Asked()) == of_service
-    own.mkdir(parents=True)
-    assert state_folder(Asked()) == own and state_folder(Asked(state=tmp_path)) == tmp_path
 
 
 def test_a_full_disk_is_a_fault(tmp_path: Path) -> None:
