@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 from itertools import islice
 from pathlib import Path
@@ -34,6 +35,7 @@ from edge_sdk.workbench.cascade.group_split import selection_part
 from edge_sdk.workbench.cascade.rendition_curve import Choice, Trials, choose_ladder
 from edge_sdk.workbench.encodings import FORMATS, QUALITIES, Format, encoding_ms, grid
 from edge_sdk.workbench.labelled import LabelledImage, Source, read_all
+from edge_sdk.workbench.mapped_source import MappedSource
 from edge_sdk.workbench.recorder import write_records
 from edge_sdk.workbench.records import Records
 from edge_sdk.workbench.records_file import load_records
@@ -123,32 +125,6 @@ class Ladder:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Chosen:
-    """The pictures of a source with given names, as a source."""
-
-    source: Source
-    names: frozenset[str]
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        return self.source.labels
-
-    @property
-    def parts(self) -> int:
-        return self.source.parts
-
-    @property
-    def key(self) -> str:
-        return _digest(self.source.key, *sorted(self.names))
-
-    def size(self, part: int) -> int:
-        return self.source.size(part)
-
-    def read(self, part: int) -> Iterator[LabelledImage]:
-        return (picture for picture in self.source.read(part) if picture.name in self.names)
-
-
 def measure_ladder(
     path: str | Path,
     big: str | Subject,
@@ -203,7 +179,7 @@ def measure_ladder(
             f"({int(offloaded.sum())} of {len(said)} in all); give more pictures"
             f"{'' if every else ', or measure on all of them (--all)'}"
         )
-    chosen = _Chosen(source, frozenset(said.ids[offloaded].tolist()))
+    chosen = _chosen(source, frozenset(said.ids[offloaded].tolist()))
     if isinstance(big, Subject):
         cloud = big
     else:
@@ -269,6 +245,16 @@ def write_ladder(path: str | Path, found: Ladder, *, now: Callable[[], datetime]
     )
     write_policy(bundle.path, policy)
     return policy
+
+
+def _chosen(source: Source, names: frozenset[str]) -> Source:
+    """The pictures of a source with given names."""
+    return MappedSource(source, partial(_if_named, names=names), _digest(*sorted(names)))
+
+
+def _if_named(picture: LabelledImage, names: frozenset[str]) -> Iterator[LabelledImage]:
+    if picture.name in names:
+        yield picture
 
 
 def _offloaded(bundle: Bundle, said: Records) -> Bools:

@@ -3,62 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 
 from edge_sdk.images.close_up import close_up
 from edge_sdk.types import View
 from edge_sdk.workbench.folder_source import FolderSource
 from edge_sdk.workbench.labelled import LabelledImage, Source
+from edge_sdk.workbench.mapped_source import MappedSource
 from edge_sdk.workbench.simulated_source import SimulatedSource
-
-
-@dataclass(frozen=True, slots=True)
-class Looks:
-    """A source whose pictures are those that a network looks at. A picture without a region is seen whole.
-
-    Attributes:
-        source: of the pictures, with their regions.
-        view: what is looked at: with `BOTH` the surroundings of a region follow the whole picture.
-        across: of the network's input, to which the surroundings have their proportions.
-        down: likewise.
-        paired: with `BOTH` each picture gives two, also one without a region: the whole twice.
-    """
-
-    source: Source
-    view: View
-    across: int
-    down: int
-    paired: bool = False
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The source's."""
-        return self.source.labels
-
-    @property
-    def parts(self) -> int:
-        """The source's."""
-        return self.source.parts
-
-    @property
-    def key(self) -> str:
-        """Changes with the source, the view and the proportions."""
-        return f"{self.source.key}-{self.view}{'-pairs' if self.paired else ''}-{self.across}x{self.down}"
-
-    def size(self, part: int) -> int:
-        """Largest number of pictures in a part."""
-        return self.source.size(part) * (2 if self.view is View.BOTH else 1)
-
-    def read(self, part: int) -> Iterator[LabelledImage]:
-        """What is looked at in one part."""
-        for picture in self.source.read(part):
-            yield from looks_at(picture, self.view, self.across, self.down, paired=self.paired)
 
 
 def looks_at(
     picture: LabelledImage, view: View, across: int, down: int, *, paired: bool = False
 ) -> Iterator[LabelledImage]:
-    """What a network looks at in one picture; the arguments are those of `Looks`."""
+    """What a network looks at in one picture, which is seen whole where it has no region.
+
+    Args:
+        picture: with its region.
+        view: what is looked at: with `BOTH` the surroundings of the region follow the whole picture.
+        across: width of the network's input, whose proportions the surroundings have.
+        down: height of it.
+        paired: with `BOTH` each picture gives two, also one without a region: the whole twice.
+    """
     near = _near(picture, across, down)
     if view is not View.REGION:
         yield picture
@@ -84,6 +51,13 @@ def with_regions(source: Source) -> Source:
     return source.with_regions() if isinstance(source, FolderSource) else source
 
 
+def looks_of(source: Source, view: View, across: int, down: int, *, paired: bool = False) -> Source:
+    """What a network looks at in a source's pictures, by the regions that they have; arguments as for `looks_at`."""
+    change = partial(looks_at, view=view, across=across, down=down, paired=paired)
+    name = f"{view}{'-pairs' if paired else ''}-{across}x{down}"
+    return MappedSource(source, change, name, 2 if view is View.BOTH else 1)
+
+
 def looked_at(source: Source, view: View, across: int, down: int, *, paired: bool = False) -> Source:
     """What a network looks at in a source's pictures, where it can say where something moved.
 
@@ -94,6 +68,4 @@ def looked_at(source: Source, view: View, across: int, down: int, *, paired: boo
         down: height of its input.
         paired: two for each picture with `BOTH`, for whoever takes the mean of both.
     """
-    if view is View.FRAME:
-        return source
-    return Looks(with_regions(source), view, across, down, paired)
+    return source if view is View.FRAME else looks_of(with_regions(source), view, across, down, paired=paired)

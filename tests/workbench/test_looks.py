@@ -14,8 +14,8 @@ import pytest
 from edge_sdk.images.close_up import close_up
 from edge_sdk.types import Region, View
 from edge_sdk.workbench.data import open_source
-from edge_sdk.workbench.labelled import LabelledImage, Source, Split, read_all
-from edge_sdk.workbench.looks import Looks, looked_at
+from edge_sdk.workbench.labelled import LabelledImage, Split, read_all
+from edge_sdk.workbench.looks import looked_at, looks_of
 
 REGION = Region(300, 200, 60, 40, 1.0)
 
@@ -46,14 +46,14 @@ class Given:
     ],
 )
 def test_what_is_looked_at(view: View, paired: bool, wanted: list[str]) -> None:
-    source: Source = Looks(Given(), view, 160, 120, paired)
+    source = looks_of(Given(), view, 160, 120, paired=paired)
     found = list(read_all(source))
     part = close_up(REGION, 640, 480, 160, 120)
     near = part.of(next(Given().read(0)).image)
     assert [("near" if one.image.shape == near.shape else "whole") for one in found] == wanted
     assert all(np.array_equal(one.image, near) for one in found if one.image.shape == near.shape)
     assert len(found) <= source.size(0)
-    assert len({Looks(Given(), view, *size, paired).key for size in ((160, 120), (96, 96))}) == 2
+    assert len({looks_of(Given(), view, *size, paired=paired).key for size in ((160, 120), (96, 96))}) == 2
 
 
 def test_the_simulated_camera_knows_where_something_moved_and_empty_frames_have_a_part_too() -> None:
