@@ -14,7 +14,6 @@ ELSEWHERE = {
     "edge_sdk/cli/event_story.py": "tests/cli/test_journal.py: `--event`",
     "edge_sdk/cli/held_settings.py": "tests/cli/test_info.py: `--state`",
     "edge_sdk/model/rules.py": "tests/model/test_policy.py: the rules decide there",
-    "edge_sdk/workbench/burst_regions.py": "tests/workbench/test_looks.py",
     "edge_sdk/workbench/cascade/exits.py": "tests/workbench/test_calibrate_looks.py",
     "edge_sdk/cli/run.py": "tests/service/test_service.py: its process",
     "edge_sdk/cli/weights_option.py": "tests/cli/test_options.py",

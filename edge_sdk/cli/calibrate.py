@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge_sdk.cli.given import refuse_together
 from edge_sdk.cli.options import (
     FILE,
     OLD_FILE,
@@ -19,11 +20,13 @@ from edge_sdk.cli.options import (
     parse_bytes,
     picture_option,
     region_upload_option,
+    regions_options,
     served_big,
     upload_option,
     view_option,
     writable,
 )
+from edge_sdk.cli.regions import TWO_FINDERS, check_finding, regions_line
 from edge_sdk.cli.tables import TABLES, read_tables, tables_options
 from edge_sdk.terminal.command import need, when_stopped
 
@@ -77,6 +80,7 @@ _RECORDS = "Use these files of `edge-sdk records` instead of --data and --big."
 @click.option("--per", type=click.Choice(("frame", "event")), help=_PER)
 @click.option("--event-eps", type=click.FloatRange(-1, 1, min_open=True, max_open=True), help=_EVENT_EPS)
 @view_option("What of a frame the bundle looks at; written into its manifest.  [default: as it says]")
+@regions_options()
 @click.option("--regions-only", is_flag=True, help=_REGIONS_ONLY)
 @click.option("--send", type=click.Choice(("frame", "region")), help=_SEND)
 @region_upload_option("How a region's surroundings are sent.  [default: the bundle's region_upload, else as --upload]")
@@ -100,6 +104,8 @@ def calibrate(
     per: str | None,
     event_eps: float | None,
     view: str | None,
+    detector: Path | None,
+    boxes: Path | None,
     regions_only: bool,
     send: str | None,
     region_upload: Any,
@@ -132,8 +138,11 @@ def calibrate(
         raise click.UsageError(
             "expected one of --ask, --answers and --picture: the curve needs the label of each frame"
         )
-    if files is not None and (view or send):
-        raise click.UsageError("--view and --send are for --data; with --records, give them to `edge-sdk records`")
+    if files is not None and (view or send or detector or boxes):
+        raise click.UsageError(
+            "--view, --send, --detector and --boxes are for --data; with --records, give them to `edge-sdk records`"
+        )
+    refuse_together(TWO_FINDERS)
     if per == "frame" and event_eps is not None:
         raise click.UsageError("--event-eps is for --per event")
     if regions_only and (ask or answers):
@@ -170,7 +179,12 @@ def calibrate(
     else:
         assert data is not None and big is not None
         views = {"view": view and View(view), "send": send and View(send), "region_upload": region_upload}
-        little, cloud = _run(console, bundle, big, data, usual, label_map, views, unlabelled=bool(ask or answers))
+        finders = detector, boxes
+        little, cloud = _run(
+            console, bundle, big, data, usual, label_map, views, finders, unlabelled=bool(ask or answers)
+        )
+        if line := regions_line(one for one in (little, cloud) if one.info.view != View.FRAME):
+            say(console, line)
     if ask is not None:
         _ask(console, ask, little, cloud, rule, bundle, files)
         return
@@ -240,19 +254,28 @@ def _run(
     upload: Upload,
     label_map: dict[str, str],
     views: Mapping[str, Any],
+    finders: tuple[Path | None, Path | None],
     *,
     unlabelled: bool,
 ) -> tuple[Records, Records]:
     """Run both models over the pictures."""
+    from edge_sdk.model.bundle import open_bundle
     from edge_sdk.terminal.progress import progress_bars
+    from edge_sdk.types import View
     from edge_sdk.workbench.data import measuring_split, open_source
     from edge_sdk.workbench.labelled import read_all
+    from edge_sdk.workbench.looks import photo_regions
     from edge_sdk.workbench.write_calibration import run_pair
 
     seen = [0]
     stopped = when_stopped(lambda: f"{seen[0]} pictures seen; policy.json is unchanged")
     with stopped, progress_bars(console) as bars:
         source = open_source(data, measuring_split(data))
+        told = open_bundle(bundle)
+        seen_as = [View(views["view"] or told.manifest.view), View(views["send"] or told.policy.send)]
+        finding = check_finding(*finders, seen_as)
+        if any(one is not View.FRAME for one in seen_as):
+            source = photo_regions(source, finding)
         task = bars.add_task("pictures", total=sum(map(source.size, range(source.parts))))
 
         def on_done(done: int) -> None:

@@ -25,9 +25,14 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 OLD_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 OLD_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
-PICTURES = "Pictures: a folder with one folder for each class, or simulated://trailcam?seed=0&frames=2000."
+PICTURES = (
+    "Pictures: a folder with one folder for each class, a CSV with the columns file and label, or "
+    "simulated://trailcam?seed=0&frames=2000."
+)
 UPLOAD = "SIDE@QUALITY[.webp]"
 LABEL_GROUPS = ("animals", "coarse")
+_DETECTOR = "Bundle of a detector, asked about photos in which bursts give no region, as on a device that has it."
+_BOXES = "MegaDetector's results: the surest box of each photo is its region, in place of bursts."
 _GROUP_KEY = "edge_sdk.label_group"
 
 
@@ -163,6 +168,13 @@ def region_upload_option(text: str) -> Callable[[Command], Command]:
 def view_option(text: str, **settings: Any) -> Callable[[Command], Command]:
     """`--view`: what of a frame the little model looks at."""
     return option("--view", type=click.Choice(("frame", "region", "both")), help=text, **settings)
+
+
+def regions_options() -> Callable[[Command], Command]:
+    """`--detector` and `--boxes`: what says where something is in photos, beside their bursts."""
+    detector = option("--detector", type=OLD_FOLDER, metavar="BUNDLE", help=_DETECTOR)
+    boxes = option("--boxes", type=OLD_FILE, metavar="JSON", help=_BOXES)
+    return lambda command: detector(boxes(command))
 
 
 def from_file(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_sdk.cli.given import refuse_pretrained, refuse_without
+from edge_sdk.cli.given import refuse_pretrained, refuse_together, refuse_without
 from edge_sdk.cli.options import (
     OLD_FILE,
     check_names,
@@ -18,11 +18,13 @@ from edge_sdk.cli.options import (
     parse_macs,
     pretrained_option,
     region_upload_option,
+    regions_options,
     served_big,
     threads_option,
     upload_option,
     view_option,
 )
+from edge_sdk.cli.regions import TWO_FINDERS, check_finding, regions_line
 from edge_sdk.terminal.command import need, when_stopped
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ _MACS = "Multiply-accumulates per picture of an imported model, such as theirs=4
 @pretrained_option()
 @upload_option("Run all but the little model, a bundle or else the smallest, on pictures as this encoding leaves them.")
 @view_option("What of a picture the little model looks at.  [default: as the bundle's manifest says, else the frame]")
+@regions_options()
 @click.option("--send", type=click.Choice(("frame", "region")), default="frame", show_default=True, help=_SEND)
 @region_upload_option("With --send region: how it is encoded.  [default: as --upload]")
 @threads_option(" of networks in torch; of bundles too where it is given, else they run as on the device, with one")
@@ -62,6 +65,8 @@ def records(
     pretrained: bool,
     upload: Any,
     view: str | None,
+    detector: Path | None,
+    boxes: Path | None,
     send: str,
     region_upload: Any,
     threads: int | None,
@@ -77,6 +82,7 @@ def records(
         raise click.UsageError("expected MODELS to run, or --csv with the records of another program")
     refuse_without(("--macs", "--csv", "models of files have theirs"), ("--send", "--upload", "else nothing is sent"))
     refuse_pretrained(models, pretrained)
+    refuse_together(TWO_FINDERS)
     check_names(macs, [path.stem for path in csvs])
     need(*(("torch", "timm") if models else ()), "scipy")
     from edge_sdk.terminal.progress import loading, progress_bars, shown_by
@@ -87,6 +93,7 @@ def records(
         from edge_sdk.types import View
         from edge_sdk.workbench.data import measuring_split, open_source
         from edge_sdk.workbench.labelled import Split
+        from edge_sdk.workbench.looks import photo_regions
         from edge_sdk.workbench.recorder import write_records
         from edge_sdk.workbench.records_csv import read_csvs
         from edge_sdk.workbench.records_file import load_records, save_records
@@ -118,6 +125,9 @@ def records(
             subjects = [one if one.upload else one.looking_at(View(view)) for one in subjects]
         if label_map:
             subjects = map_labels(subjects, label_map)
+        finding = check_finding(detector, boxes, [one.view for one in subjects])
+        if any(one.view is not View.FRAME for one in subjects):
+            source = photo_regions(source, finding)
 
         def on_done(done: int, of: int) -> None:
             at[:] = done, of
@@ -130,6 +140,8 @@ def records(
     for imported in read_csvs(csvs, truth=truth, macs=macs):
         paths.append(save_records(out / f"{file_name(imported.info.model)}.npz", imported))
     console.print(records_table(paths, out))
+    if line := regions_line(truth for truth in map(load_records, paths) if truth.info.view != View.FRAME):
+        say(console, line)
     say(console, spent.sentence())
 
 

@@ -16,10 +16,12 @@ from edge_sdk.cli.options import (
     parse_name_values,
     parse_size,
     pretrained_option,
+    regions_options,
     seed_option,
     threads_option,
     view_option,
 )
+from edge_sdk.cli.regions import TWO_FINDERS
 from edge_sdk.cli.twins import tell_twins
 from edge_sdk.cli.weights_option import WeightsFile, arch_option, model_or_checkpoint, with_arch
 from edge_sdk.terminal.command import need, when_stopped
@@ -49,8 +51,10 @@ _FINISH_NOW = "Learn no further: evaluate what a stopped training saved last, an
 _NOT_WITH_QAT = (
     *("--deferral", "--teacher", "--finish-now", "--val", "--label-smoothing", "--augment", "--autocast", "--device"),
     *("--size", "--picture-size", "--average", "--weight-decay", "--warmup", "--precision", "--deduplicate", "--view"),
+    *("--detector", "--boxes"),
 )
 _CONTRADICTIONS = (
+    TWO_FINDERS,
     ("--pretrained", "--checkpoint", "the network starts from timm's weights or from the checkpoint's"),
     ("--model-option", "--checkpoint", "a checkpoint has the options that it was made with"),
     ("--teacher", "--deferral", "each is a loss of its own"),
@@ -90,6 +94,7 @@ _NEEDS = (
 @click.option("--deduplicate", is_flag=True, help=_DEDUPLICATE)
 @click.option("--qat", is_flag=True, help=_QAT)
 @view_option(_VIEW)
+@regions_options()
 @click.option("--augment", default=1.0, show_default=True, type=_SHARE, help="Strength of augmentation.")
 @option("--picture-size", callback=parse_size, metavar="WxH", help=_PICTURE_SIZE, old_names=("--pictures",))
 @seed_option("Seed of weights, order and augmentation.")
@@ -123,6 +128,7 @@ def train(
     workers: int | None,
     cache: Path | None,
     finish_now: bool,
+    detector: Path | None,
     **settings: Any,
 ) -> None:
     """Train or fine-tune a timm model. If stopped, the same command continues from the last saved step."""
@@ -154,6 +160,7 @@ def train(
         pictures=picture_size,
         precision="bf16" if autocast else "fp32",
         half=precision == "fp16",
+        detector=None if detector is None else str(detector),
         teacher=teacher,
         deferral=deferral_weight if deferral else None,
         threads=taken.number,

@@ -1,8 +1,9 @@
-"""Labelled pictures for training, calibration and measurement: folders of classes, or the simulated camera.
+"""Labelled pictures for training, calibration and measurement: folders of classes, lists, or the simulated camera.
 
 | address | what |
 |---|---|
-| `photos/` | `photos/CLASS/*.jpg`, at any depth below the class |
+| `photos/` | `photos/CLASS/*.jpg`, at any depth below the class; the folders between are places |
+| `card/labels.csv` | the files of a CSV with columns `file`, `label` and, if need be, `place` and `date` |
 | `simulated://trailcam?seed=7&frames=12000` | balanced, varied frames of the simulated camera |
 | `simulated://trailcam?seed=7&frames=4000&streams=1` | frames of its streams: arrivals, repeats, empty gaps |
 | `simulated://trailcam?seed=7&frames=12000&streams=0.3` | three tenths of the second, the rest of the first |

@@ -34,7 +34,7 @@ from edge_sdk.workbench.backward import sound_backward
 from edge_sdk.workbench.data import open_source
 from edge_sdk.workbench.labelled import Split
 from edge_sdk.workbench.learning_rate import schedule
-from edge_sdk.workbench.looks import looked_at
+from edge_sdk.workbench.looks import Finding, looked_at
 from edge_sdk.workbench.losses import cross_entropy, deferral_loss, teacher_distance
 from edge_sdk.workbench.pixels import OnPart, load_pixels
 from edge_sdk.workbench.spent import Account
@@ -143,10 +143,11 @@ class _Run:
         self.teacher_spec = teacher_info.input if teacher_info is not None else None
         load = {"labels": self.info.labels, "folder": cache, "workers": config.render_workers, "on_part": on_part}
         self.view = view = View(config.view or self.info.view)
-        learnt = looked_at(source, view, kept.width, kept.height)
+        finding = Finding.given(config.detector, config.boxes)
+        learnt = looked_at(source, view, kept.width, kept.height, finding=finding)
         self.pixels = load_pixels(learnt, kept, **load)  # type: ignore[arg-type]
         val = open_source(config.val or config.data, Split.ALL if _is_folder(config.val) else Split.VAL)
-        val = looked_at(val, view, kept.width, kept.height, paired=True)
+        val = looked_at(val, view, kept.width, kept.height, paired=True, finding=finding)
         self.looks = 2 if view is View.BOTH else 1
         self.val = load_pixels(val, kept, **load)  # type: ignore[arg-type]
         self.device = torch.device(config.device)

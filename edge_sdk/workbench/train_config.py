@@ -41,6 +41,8 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
         view: what of a picture the network looks at. With "region" and "both" it learns the surroundings of regions,
             where the data says where something moved, and the validation accuracy is that of this view. None: as the
             checkpoint to start from says, else the frame.
+        detector: folder of a detector's bundle, asked about photos in which bursts give no region.
+        boxes: file of MegaDetector's results, whose boxes are the regions of photos.
         augment: strength of the changes to pictures, in [0, 1]; small networks and large data sets need less.
         seed: of weights, order and augmentation.
         precision: number format of the forward pass; "bf16" runs it under autocast.
@@ -74,6 +76,8 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
     deferral: float | None = None
     deduplicate: bool = False
     view: Literal["frame", "region", "both"] | None = None
+    detector: str | None = None
+    boxes: Path | None = None
     augment: float = 1.0
     seed: int = 0
     precision: Literal["fp32", "bf16"] = "fp32"
@@ -100,6 +104,8 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
     def settings(self) -> dict[str, str]:
         """The settings that decide the result, as text by name."""
         free = ["threads", "render_workers", "save_every", "out"]
-        free += ["view"] if self.view is None else []  # states of before do not have it
+        free += [
+            name for name in ("view", "detector", "boxes") if getattr(self, name) is None
+        ]  # older states lack them
         values = msgspec.structs.asdict(self)
         return {name: str(values[name]) for name in sorted(values) if name not in free}

@@ -17,8 +17,9 @@ from edge_sdk.durable.files import write_whole
 from edge_sdk.errors import ImageError
 from edge_sdk.images.read import read_image
 from edge_sdk.workbench.duplicates import SIDE, find_pairs, thumbnail
-from edge_sdk.workbench.folder_source import picture_files, split_of
+from edge_sdk.workbench.folder_source import split_of
 from edge_sdk.workbench.labelled import Split
+from edge_sdk.workbench.photo_list import is_list, photos_in
 
 _log = logging.getLogger(__name__)
 
@@ -67,18 +68,13 @@ class Twin:
 
 
 def places_in(folder: Path, part: str | None = None) -> list[Place]:
-    """The pictures of a folder with a sub-folder for each class.
+    """The pictures of a folder with a sub-folder for each class, or of a CSV.
 
     Args:
-        folder: the root.
+        folder: the root, or the CSV.
         part: their part; None: the split that the hash of each name gives.
     """
-    found = []
-    for path in picture_files(folder):
-        name = path.relative_to(folder).as_posix()
-        label = name.split("/")[0] if "/" in name else ""
-        found.append(Place(path, part or split_of(name).value, label))
-    return found
+    return [Place(one.path, part or split_of(one.name).value, one.label or "") for one in photos_in(folder)]
 
 
 def find_twins(places: Sequence[Place], *, cache: Path | None = None, on_done: OnDone | None = None) -> list[Twin]:
@@ -118,8 +114,8 @@ def without_twins(data: str, val: str | None = None) -> frozenset[Path]:
 
 
 def places_of(data: str, part: str | None = None) -> list[Place]:
-    """As `places_in`; an address that is no folder has none."""
-    return places_in(Path(data), part) if Path(data).is_dir() else []
+    """As `places_in`; an address that is no folder and no list has none."""
+    return places_in(Path(data), part) if Path(data).is_dir() or is_list(data) else []
 
 
 def _thumbnails(

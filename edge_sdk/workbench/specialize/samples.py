@@ -18,7 +18,7 @@ from edge_sdk.images.read import read_image
 from edge_sdk.model.bundle import InputSpec
 from edge_sdk.model.inputs import prepare
 from edge_sdk.workbench.augment import Augmentation
-from edge_sdk.workbench.folder_source import picture_files
+from edge_sdk.workbench.photo_list import picture_files
 from edge_sdk.workbench.tensors import to_tensor
 
 _MOST_VIEWS = 16
