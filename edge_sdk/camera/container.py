@@ -20,6 +20,7 @@ _BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot
 _1904 = 2_082_844_800  # seconds from 1904 to 1970
 _2001 = datetime(2001, 1, 1, tzinfo=UTC)
 _SEGMENT, _INFO, _DATE, _TAGS = 0x18538067, 0x1549A966, 0x4461, 0x1254C367
+_SCALE, _CLUSTER, _TIME = 0x2AD7B1, 0x1F43B675, 0xE7
 _TAG, _SIMPLE_TAG, _NAME, _TEXT = 0x7373, 0x67C8, 0x45A3, 0x4487
 _RECORDED = (b"DATE_RECORDED", b"CREATION_TIME", b"DATE_DIGITIZED")
 _APPLE = b"com.apple.quicktime.creationdate"
@@ -167,6 +168,31 @@ def _matroska(file: BinaryIO, size: int, zone: tzinfo | None) -> datetime | None
             elif inner == _TAGS and said is None:
                 said = _matroska_tag(file, first, last, zone)
     return said
+
+
+def matroska_start_s(path: str) -> float:
+    """The time of the first pictures of a Matroska file; in a later piece of a recording that since its start.
+
+    The length that the file tells counts to its end from there, and OpenCV tells the time of frames without it.
+
+    Returns:
+        Seconds from 0; 0 where the file does not say.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    ns_per_step = 1_000_000
+    with open(path, "rb") as file:
+        for kind, start, end in _elements(file, 0, os.fstat(file.fileno()).st_size):
+            for inner, first, last in _elements(file, start, end) if kind == _SEGMENT else ():
+                if inner not in (_INFO, _CLUSTER):
+                    continue
+                for part, at, stop in _elements(file, first, last):
+                    if part == _SCALE and stop - at <= 8:
+                        ns_per_step = int.from_bytes(_read(file, at, stop), "big")
+                    elif inner == _CLUSTER and part == _TIME and stop - at <= 8:
+                        return int.from_bytes(_read(file, at, stop), "big") * ns_per_step / 1e9
+    return 0.0
 
 
 def _matroska_tag(file: BinaryIO, start: int, end: int, zone: tzinfo | None) -> datetime | None:

@@ -17,7 +17,7 @@ import time
 import cv2
 import numpy as np
 
-from edge_sdk.camera.container import avi_damage
+from edge_sdk.camera.container import avi_damage, matroska_start_s
 from edge_sdk.camera.timeline import Timeline
 
 MESSAGE = struct.Struct("=cddQIII")
@@ -139,7 +139,7 @@ class Worker:
         """The container's time of the first frame, and the length of the video in seconds; 0: unknown."""
         complaints = Complaints()
         times: list[float] = []
-        raw_start_s = misses = 0.0
+        misses = 0
         damaged = False
         while len(times) < 3 and misses < _MISSES:
             if not capture.grab():
@@ -147,7 +147,6 @@ class Worker:
                 continue
             if not times:
                 damaged = complaints.came()
-                raw_start_s = max(0.0, capture.get(cv2.CAP_PROP_PTS) / fps) if hasattr(cv2, "CAP_PROP_PTS") else 0.0
             times.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
         first_s = times[0] if times else 0.0
         if self._kind == "avi" and len(times) == 3 and first_s == 0 and times[1] > 1.5 * (times[2] - times[1]):
@@ -156,7 +155,10 @@ class Worker:
         count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
         length_s = count / fps if 0 < count < 1e9 else 0.0
         # In a later piece of a recording, the length of Matroska and AVI counts from the start of the recording.
-        before_s = {"matroska": raw_start_s, "avi": base_s}.get(self._kind, 0.0)
+        before_s = base_s if self._kind == "avi" else 0.0
+        if self._kind == "matroska" and not damaged:
+            with contextlib.suppress(OSError):
+                before_s = matroska_start_s(self._name)
         return base_s, max(0.0, length_s - (before_s if not damaged else 0.0))
 
     def _read(

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from video_files import H264, MJPEG, cut, damage, make_video, run
 
-from edge_sdk.camera.container import Container, avi_damage, read_container
+from edge_sdk.camera.container import Container, avi_damage, matroska_start_s, read_container
 
 MADE = datetime(2024, 5, 1, 12, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -130,3 +130,26 @@ def test_any_damage_gives_a_container(tmp_path: Path, suffix: str, data: st.Data
     bad = tmp_path / f"bad.{suffix}"
     bad.write_bytes(content[: data.draw(st.integers(0, len(content)))])
     assert isinstance(read_container(bad), Container)
+
+
+def element(kind: int, body: bytes) -> bytes:
+    """An EBML element with a length of eight bytes."""
+    return kind.to_bytes((kind.bit_length() + 7) // 8, "big") + (1 << 56 | len(body)).to_bytes(8, "big") + body
+
+
+@pytest.mark.parametrize(
+    ("segment", "start_s"),
+    [
+        (element(0x1F43B675, element(0xE7, b"\x08\x98")), 2.2),
+        (element(0x1549A966, element(0x2AD7B1, b"\x07\xa1\x20")) + element(0x1F43B675, element(0xE7, b"\x0a")), 0.005),
+        (element(0xEC, bytes(50)) + element(0x1F43B675, element(0xE7, b"")), 0.0),
+        (element(0x1549A966, b""), 0.0),
+        (b"\x00" * 40, 0.0),
+    ],
+)
+def test_where_a_piece_of_a_matroska_recording_begins(tmp_path: Path, segment: bytes, start_s: float) -> None:
+    path = tmp_path / "a.mkv"
+    path.write_bytes(element(0x1A45DFA3, b"") + element(0x18538067, segment))
+    assert matroska_start_s(str(path)) == pytest.approx(start_s)
+    path.write_bytes(path.read_bytes()[:-1])  # cut off
+    assert matroska_start_s(str(path)) >= 0
