@@ -19,7 +19,7 @@ LAYERS = (
     {"edge_sdk.camera", "edge_sdk.model", "edge_sdk.link"},
     {"edge_sdk.networks", "edge_sdk.fleet", "edge_sdk.duty"},
     {"edge_sdk.pipeline", "edge_sdk.workbench"},
-    {"edge_sdk.report", "edge_sdk.formats", "edge_sdk.alerts", "cloud_server"},
+    {"edge_sdk.report", "edge_sdk.formats", "edge_sdk.alerts", "edge_sdk.preview", "cloud_server"},
     {"edge_sdk.device_config"},
     {"edge_sdk.doctor", "edge_sdk.service"},
     {"edge_sdk.cli", "edge_sdk.testing"},

@@ -66,8 +66,8 @@ def rule_text(rule: Policy | LookRule | StillRule, temperature: float) -> str:
 
 def bundle_facts(model: LittleModel) -> Facts:
     """What a person wants to know of a bundle."""
+    from edge_sdk.budget.amounts import macs_text
     from edge_sdk.model.made_for import made_for_text
-    from edge_sdk.report.display import macs_text
     from edge_sdk.terminal.tables import Facts
 
     manifest, opened = model.manifest, model.bundle

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from socket import gethostname
 from typing import TYPE_CHECKING, Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -31,6 +32,7 @@ from edge_sdk.model.policy import Preferences
 from edge_sdk.model.priors import read_place
 from edge_sdk.pipeline.blur import Blur
 from edge_sdk.pipeline.events import EventSettings
+from edge_sdk.preview.settings import PreviewSettings
 from edge_sdk.security.credentials import Security, check_private
 from edge_sdk.security.files import read_first_line
 
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from edge_sdk.alerts.alerts import Alerts
     from edge_sdk.alerts.channel import Channel
     from edge_sdk.pipeline.classifier import EdgeClassifier
+    from edge_sdk.preview.preview import Preview
 
 Part = TypeVar("Part")
 
@@ -241,6 +244,24 @@ class DeviceConfig:
             most_waiting=wants.most_waiting,
             longest_wait_s=wants.longest_wait_s,
         )
+
+    def open_preview(
+        self, edge: EdgeClassifier, *, away: Callable[[], str] = lambda: "", asleep: Callable[[], str] = lambda: ""
+    ) -> Preview | None:
+        """The preview of a device, served once it is entered; None where none is wanted.
+
+        Args:
+            edge: the classifier.
+            away: as in `Preview`.
+            asleep: as in `Preview`.
+        """
+        wants, where = self.part(PreviewSettings), self.part(Deployment)
+        if wants.http is None:
+            return None
+        from edge_sdk.preview.preview import Preview
+
+        zone = None if where.zone is None else ZoneInfo(where.zone)
+        return Preview(edge, wants, title=where.name or gethostname(), zone=zone, away=away, asleep=asleep)
 
 
 def _private_line(path: str, what: str) -> str:

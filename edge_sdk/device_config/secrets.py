@@ -22,6 +22,7 @@ _HOMES: Mapping[str, str] = {
     "cloud": "security.token_file",
     "alerts": "alerts.webhook_secret_file",
     "camera": "camera.address_file",
+    "preview": "preview.token_file",
 }
 
 

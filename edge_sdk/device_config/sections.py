@@ -29,6 +29,7 @@ from edge_sdk.model.policy import Preferences
 from edge_sdk.model.priors import read_place
 from edge_sdk.pipeline.blur import Blur
 from edge_sdk.pipeline.events import EventSettings
+from edge_sdk.preview.settings import PreviewSettings
 from edge_sdk.security.credentials import Security
 
 _MOST_THREADS = 64
@@ -310,5 +311,6 @@ SECTIONS = (
     Section("reports", (Reports, ReportSettings)),
     Section("remote", (RemoteSettings,), optional=True, paths=frozenset({"key"})),
     Section("alerts", (AlertsSection,), paths=frozenset({"mqtt_file", "webhook_file", "webhook_secret_file", "ca"})),
+    Section("preview", (PreviewSettings,), paths=frozenset({"token_file"})),
     Section("service", (ServiceSection,)),
 )

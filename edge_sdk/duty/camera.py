@@ -96,6 +96,18 @@ class DutyCamera(CameraBase):
         """Whether the camera is open."""
         return self._camera is not None
 
+    @property
+    def asleep(self) -> str:
+        """Until when the camera is closed, in words; "" where it is open, or being opened."""
+        if self._camera is not None:
+            return ""
+        if self._is_low:
+            return "until the battery has recovered"
+        _, end, is_on = self._stretch
+        if is_on is False:
+            return f"at least until {end.astimezone():%Y-%m-%d %H:%M}"
+        return "" if self._trigger is None else "until something moves"
+
     def __iter__(self) -> Iterator[Frame]:
         if self._trigger is not None:
             self._trigger.start(self._fire)

@@ -275,6 +275,18 @@ class EdgeClassifier(Status):
         """
         return self._walk.blurred(frame)
 
+    def shown(self, frame: Frame) -> Frame | None:
+        """The frame as people may see it, by the rules that hold for pictures on the disk; without any, as it is.
+
+        Args:
+            frame: as for `blurred`.
+
+        Returns:
+            The frame, blurred as `blur` says. None where it may show a class that is never stored (`ArchiveRule`), and
+            where there is such a rule or `blur` and it is not the last that was answered.
+        """
+        return self._walk.shown(frame)
+
     def reconfigure(
         self,
         *,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
+from edge_sdk.archive_rule import ArchiveRule
 from edge_sdk.budget.ledger import Ledger
 from edge_sdk.budget.usage import Usage
 from edge_sdk.durable.forks import Owner
@@ -142,6 +143,16 @@ class Status:
     def counts_interface(self) -> bool:
         """Whether all bytes of a network interface count against the upload budget (`UplinkSettings.interface`)."""
         return self._parts.link is not None and self._settings.uplink.interface is not None
+
+    @property
+    def hides(self) -> bool:
+        """Whether `blur` or the archive's rule keeps some pictures from being recognised, or from any disk."""
+        return self._walk.hides
+
+    @property
+    def archive_rule(self) -> ArchiveRule | None:
+        """Which pictures are kept, as it holds now; None: none are."""
+        return self._parts.store.archive.rule
 
     @property
     def journal(self) -> Journal:

@@ -128,6 +128,23 @@ class Walk:
         frame_id, prediction = self._last or ("", None)
         return self._blur.of(frame, prediction if frame_id == frame.frame_id else None)
 
+    @property
+    def hides(self) -> bool:
+        """Whether some pictures are not to be recognised, or on no disk."""
+        rule = self._parts.store.archive.rule
+        return self._blur is not None or (rule is not None and bool(rule.never_store))
+
+    def shown(self, frame: Frame) -> Frame | None:
+        """The frame as people may see it; None where it may not be stored, or nothing is known of it."""
+        if not self.hides:
+            return frame
+        frame_id, prediction = self._last or ("", None)
+        if prediction is None or frame_id != frame.frame_id:
+            return None
+        if self._parts.store.archive.refuses(prediction.labels, prediction.probabilities.tolist()):
+            return None
+        return self.blurred(frame)
+
     def passed_over(self, frame: Frame) -> None:
         """A frame is not looked at; it shows that time has passed."""
         if len(self._parts.events):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -14,8 +13,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from edge_sdk.budget.amounts import budget_text, macs_text
 from edge_sdk.budget.limits import Resource
-from edge_sdk.budget.usage import BudgetState, Usage
+from edge_sdk.budget.usage import Usage
 from edge_sdk.pipeline.classifier import EdgeClassifier
 from edge_sdk.terminal.text import literal, open_console, say
 from edge_sdk.types import Answer, Event, Frame, LinkState, Origin
@@ -37,28 +37,10 @@ _BAR_WIDTH = 24
 _WIDTH_WITH_BARS = 100
 
 
-def macs_text(macs: float) -> str:
-    """A count of multiply-accumulates for people: "1.24 GMAC"."""
-    for unit in ("", "k", "M", "G", "T", "P"):
-        if macs < 999.5 or unit == "P":
-            break
-        macs /= 1000
-    return f"{macs:.3g} {unit}MAC"
-
-
-def period_text(seconds: float) -> str:
-    """A budget's period for people: "day", "3 h"."""
-    for size, name in ((86400.0, "day"), (3600.0, "h"), (60.0, "min"), (1.0, "s")):
-        if seconds >= size:
-            count = seconds / size
-            return name if count == 1 else f"{count:g} {name}"
-    return f"{seconds:g} s"
-
-
 def upload_text(account: Usage) -> str:
     """Bytes sent against the budget: "412 kB of 5 MB/day"."""
     found = account.budget(Resource.UPLOAD)
-    return _against(found) if found else f"{decimal(account.bytes_sent)}, no limit"
+    return budget_text(found) if found else f"{decimal(account.bytes_sent)}, no limit"
 
 
 def compute_text(account: Usage) -> str:
@@ -68,30 +50,8 @@ def compute_text(account: Usage) -> str:
         text += f", {account.macs_total / account.macs_all_big:.0%} of every frame to the big model"
     for resource in (Resource.COMPUTE, Resource.CLOUD, Resource.ENERGY, Resource.FRAMES):
         if found := account.budget(resource):
-            text += f"; {_against(found)}{' in the cloud' if resource is Resource.CLOUD else ''}"
+            text += f"; {budget_text(found)}{' in the cloud' if resource is Resource.CLOUD else ''}"
     return text
-
-
-def joules_text(microjoules: float) -> str:
-    """An energy for people: "1.2 kJ"."""
-    joules = microjoules / 1e6
-    return f"{joules / 1000:.3g} kJ" if joules >= 999.5 else f"{joules:.3g} J"
-
-
-_AMOUNT_TEXT: dict[Resource, Callable[[int], str]] = {
-    Resource.UPLOAD: decimal,
-    Resource.FRAMES: "{} frames".format,
-    Resource.COMPUTE: macs_text,
-    Resource.CLOUD: macs_text,
-    Resource.ENERGY: joules_text,
-}
-
-
-def _against(state: BudgetState) -> str:
-    """A budget's state for people: "412 kB of 5 MB/day"."""
-    budget = state.budget
-    text = _AMOUNT_TEXT[budget.resource]
-    return f"{text(state.spent)} of {text(budget.limit)}/{period_text(budget.period_s)}"
 
 
 def answer_text(answer: Answer) -> str:

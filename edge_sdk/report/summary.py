@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from edge_sdk.budget.amounts import macs_text
 from edge_sdk.budget.limits import Resource
 from edge_sdk.budget.usage import Usage
 from edge_sdk.errors import EdgeError
 from edge_sdk.report.contact_sheet import Tile
-from edge_sdk.report.display import compute_text, frames_text, macs_text, upload_text
+from edge_sdk.report.display import compute_text, frames_text, upload_text
 from edge_sdk.report.scorecard import Score
 from edge_sdk.terminal.tables import Facts
 from edge_sdk.terminal.text import literal

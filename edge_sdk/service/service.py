@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from edge_sdk.device_config.device import DeviceConfig, load_config
 from edge_sdk.device_config.sections import ServiceSection
 from edge_sdk.durable.clock import RELEASED_S, Clock, SystemClock
+from edge_sdk.duty.camera import DutyCamera
 from edge_sdk.duty.supply import KernelSupply, measures_of
 from edge_sdk.errors import ConfigError
 from edge_sdk.pipeline.classifier import EdgeClassifier
@@ -73,6 +74,11 @@ def run_service(
         camera = stack.enter_context(config.open_camera(on_fault=pulse.lost, wait_for_camera=True))
         if (skip_done := getattr(camera, "skip_done", None)) is not None:
             skip_done(edge.done_files)
+        asleep = (lambda: camera.asleep) if isinstance(camera, DutyCamera) else str
+        preview = config.open_preview(edge, away=lambda: pulse.away, asleep=asleep)
+        frames = pulse.over(camera)
+        if preview is not None:
+            frames = stack.enter_context(preview).over(frames)
         tender = Tender(edge, camera, pulse, supervisor, signals, reload=current.reload, alerts=alerts)
         what = (
             f"{without_secrets(config.camera_address)} -> {edge.bundle.manifest.name} -> {config.server or 'no cloud'}"
@@ -80,8 +86,10 @@ def run_service(
         _log.info("running: %s; state in %s, %d frames wait", what, edge.state_dir, edge.waiting)
         supervisor.ready(what)
         with tender:
-            for frame, answer in edge.watch(pulse.over(camera)):
+            for frame, answer in edge.watch(frames):
                 _log.debug("%s %s", frame, answer)
+                if preview is not None:
+                    preview.answered(frame, answer)
                 _told(edge)
             if not tender.asked_to_end:
                 _log.info("the camera has ended")

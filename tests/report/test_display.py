@@ -15,23 +15,8 @@ from rich.text import Text
 from edge_sdk import EdgeClassifier, Event, Frame, LinkState
 from edge_sdk.budget.limits import Budget, Resource
 from edge_sdk.budget.usage import BudgetState, Usage
-from edge_sdk.report.display import _LINK_STYLE, LoopDisplay, compute_text, macs_text, period_text, upload_text
+from edge_sdk.report.display import _LINK_STYLE, LoopDisplay, compute_text, upload_text
 from edge_sdk.terminal.text import open_console
-
-
-@pytest.mark.parametrize(
-    ("macs", "text"),
-    [(0, "0 MAC"), (950, "950 MAC"), (1_240_000, "1.24 MMAC"), (999_700_000, "1 GMAC"), (5e18, "5e+03 PMAC")],
-)
-def test_macs_for_people(macs: float, text: str) -> None:
-    assert macs_text(macs) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(86_400, "day"), (7_200, "2 h"), (60, "min"), (90, "1.5 min"), (1, "s"), (0.5, "0.5 s")]
-)
-def test_periods_for_people(seconds: float, text: str) -> None:
-    assert period_text(seconds) == text
 
 
 def test_the_account_for_people() -> None:
