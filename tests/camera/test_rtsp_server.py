@@ -1,4 +1,4 @@
-"""A real RTSP server of GStreamer's, in H.264, that goes away and comes back."""
+"""A real RTSP server of GStreamer's, in H.264 and in MJPEG, that goes away and comes back."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PYTHON = "/usr/bin/python3"
 NEEDS = (
     "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import Gst, GstRtspServer; "
     "Gst.init(None); "
-    "assert all(map(Gst.ElementFactory.find, ('x264enc', 'rtph264pay')))"
+    "assert all(map(Gst.ElementFactory.find, ('x264enc', 'rtph264pay', 'jpegenc', 'rtpjpegpay', 'videoconvert')))"
 )
 
 
@@ -44,9 +44,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(port: int, pattern: str = "white") -> Iterator[subprocess.Popen[str]]:
+def serving(port: int, pattern: str = "white", codec: str = "h264") -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
-        [PYTHON, str(SERVER), str(port), pattern], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [PYTHON, str(SERVER), str(port), pattern, codec], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as server:
         try:
             assert server.stdout is not None and server.stdout.readline() == "ready\n"
@@ -55,9 +55,13 @@ def serving(port: int, pattern: str = "white") -> Iterator[subprocess.Popen[str]
             server.kill()
 
 
-def test_its_pictures_come_in_rgb_and_in_order() -> None:
+CODECS = pytest.mark.parametrize("codec", ["h264", "mjpeg"])
+
+
+@CODECS
+def test_its_pictures_come_in_rgb_and_in_order(codec: str) -> None:
     port = free_port()
-    with serving(port, "red"), open_camera(f"rtsp://me:secret@127.0.0.1:{port}/cam") as camera:
+    with serving(port, "red", codec), open_camera(f"rtsp://me:secret@127.0.0.1:{port}/cam") as camera:
         frames: list[Frame] = []
         for frame in camera:
             frames.append(frame)
@@ -70,7 +74,8 @@ def test_its_pictures_come_in_rgb_and_in_order() -> None:
     assert frames[0].captured_at < frames[1].captured_at < frames[2].captured_at
 
 
-def test_a_server_that_is_killed_and_comes_back_is_found_again() -> None:
+@CODECS
+def test_a_server_that_is_killed_and_comes_back_is_found_again(codec: str) -> None:
     port, faults, failed = free_port(), list[Fault](), threading.Event()
     url = f"rtsp://127.0.0.1:{port}/cam"
 
@@ -78,7 +83,7 @@ def test_a_server_that_is_killed_and_comes_back_is_found_again() -> None:
         faults.append(fault)
         failed.set()
 
-    with serving(port) as first:
+    with serving(port, codec=codec) as first:
         camera = LiveCamera(
             url,
             lambda: StreamGrabber(url, open_timeout_s=5, read_timeout_s=2),
@@ -90,7 +95,7 @@ def test_a_server_that_is_killed_and_comes_back_is_found_again() -> None:
         assert next(frames).image.mean() > 200
         first.kill()
         assert failed.wait(30)
-    with serving(port, pattern="black"), camera:
+    with serving(port, "black", codec), camera:
         for frame in frames:
             if frame.image.mean() < 60:
                 break
