@@ -89,6 +89,11 @@ def test_homes_are_hidden_unless_the_program_lies_there(tmp_path: Path) -> None:
     assert "ProtectHome=yes" in UNITS[0].text()
 
 
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_a_service_that_says_the_same_again_and_again_does_not_fill_the_log(unit: Unit) -> None:
+    assert "\nLogRateLimitIntervalSec=30s\nLogRateLimitBurst=300\n" in unit.text()
+
+
 def test_the_log_in_memory_is_bounded() -> None:
     assert "Storage=volatile\nRuntimeMaxUse=16M\n" in volatile_journal()
 
