@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,16 +15,22 @@ from edge_sdk.cli.options import (
     option,
     out_option,
     pretrained_option,
+    regions_options,
     seed_option,
     served_big,
     threads_option,
     view_option,
 )
+from edge_sdk.cli.regions import TWO_FINDERS, check_finding
 from edge_sdk.cli.twins import tell_twins
 from edge_sdk.terminal.command import need, when_stopped
 
 _TARGET = "What the model may cost: params=10x, macs=50M, ...; not with N:M patterns. May be repeated."
-_DATA = "Pictures of the task: a folder with one folder for each class, or the folder of cloud-server --archive."
+_PICTURES = click.Path(exists=True, path_type=Path)
+_DATA = (
+    "Pictures of the task: a folder with one folder for each class, a CSV with the columns file and label, or the "
+    "folder of cloud-server --archive."
+)
 _GENERIC = "Folder of any other pictures, for the control: the same compression on as many of them."
 _TEST = "Folder of pictures to evaluate on, one folder for each class.  [default: those of --data that are not used]"
 _UNLABELLED = "Folder of more pictures of the place, in any order: the big model answers them."
@@ -31,19 +38,20 @@ _MOST_UNLABELLED = 4000
 _RATE = "Peak learning rate of the distillation; less, such as 5e-5, for an EfficientNet."
 _CLASSES = "The task's classes, with commas between them.  [default: all folders of --data]"
 _MIN_CONFIDENCE = "Least confidence of the cloud's answers that are used as labels."
+_VIEW = "What of a frame the bundle looks at: it is made and measured on such looks at the pictures of the task."
 _ALLOW = "Operator that may stay outside XNNPACK; may be repeated."
 
 
 @click.command()
 @big_option()
 @pretrained_option()
-@option("--data", required=True, type=OLD_FOLDER, metavar="PICTURES", help=_DATA, old_names=("--task",))
+@option("--data", required=True, type=_PICTURES, metavar="PICTURES", help=_DATA, old_names=("--task",))
 @click.option("--shots", default=16, show_default=True, type=click.IntRange(1), help="Pictures used of each class.")
 @click.option("--target", "targets", multiple=True, metavar="MEASURE=VALUE", help=_TARGET)
 @out_option("Bundle folder to write.", folder=True)
 @click.option("--generic", type=OLD_FOLDER, metavar="PICTURES", help=_GENERIC)
 @click.option("--without-control", is_flag=True, help="Make no control.")
-@click.option("--test", type=OLD_FOLDER, metavar="PICTURES", help=_TEST)
+@click.option("--test", type=_PICTURES, metavar="PICTURES", help=_TEST)
 @click.option("--unlabelled", type=OLD_FOLDER, metavar="PICTURES", help=_UNLABELLED)
 @label_map_option("class of the task", old_names=("--labels",))
 @click.option("--classes", help=_CLASSES)
@@ -74,7 +82,8 @@ _ALLOW = "Operator that may stay outside XNNPACK; may be repeated."
 @click.option("--learning-rate", default=5e-4, show_default=True, type=click.FloatRange(0, min_open=True), help=_RATE)
 @click.option("--name", default="", help="Name of the model.  [default: the folder's name]")
 @click.option("--allow", multiple=True, metavar="OPERATOR", help=_ALLOW)
-@view_option("What of a frame the bundle is to look at, for its manifest.", default="frame", show_default=True)
+@view_option(_VIEW, default="frame", show_default=True)
+@regions_options()
 @seed_option()
 @threads_option()
 def specialize(
@@ -100,6 +109,8 @@ def specialize(
     name: str,
     allow: tuple[str, ...],
     view: str,
+    detector: Path | None,
+    boxes: Path | None,
     seed: int,
     threads: int | None,
 ) -> None:
@@ -109,7 +120,7 @@ def specialize(
     continues. Targets: params=10x or params=1.2M, macs=4x or macs=50M, latency=3x or latency_ms=2.5, size=8x or
     size=500kB; several must all hold.
     """
-    refuse_together(("--generic", "--without-control", "the generic pictures are for the control"))
+    refuse_together(("--generic", "--without-control", "the generic pictures are for the control"), TWO_FINDERS)
     refuse_pretrained([big], pretrained)
     if schedule == "gradual" and ":" in pattern:
         raise click.UsageError(f"expected --schedule once with --pattern {pattern}, which is one step; got gradual")
@@ -140,7 +151,8 @@ def specialize(
         from edge_sdk.workbench.threads import take_threads
 
         taken = take_threads(threads)
-    wanted = parse_targets(targets)
+    wanted, look = parse_targets(targets), View(view)
+    finding = check_finding(detector, boxes, [look])
     say(console, taken.sentence())
     method = Method(
         pattern=pattern,
@@ -161,12 +173,15 @@ def specialize(
         on_progress("read model and pictures", 0, 0)
         module, info = create_model(served_big(big)[0], pretrained=pretrained)
         names = tuple(part.strip() for part in classes.split(",")) if classes else None
-        task = read_task(data, shots, info.input, classes=names, min_confidence=min_confidence, seed=seed)
+        seen: dict[str, Any] = {"view": look, "finding": finding}
+        task = read_task(data, shots, info.input, classes=names, min_confidence=min_confidence, seed=seed, **seen)
         if task.left_out:
             say(console, f"left out, fewer than {shots} frames: {', '.join(task.left_out)}")
         tell_twins(console, task_places(task, test, seed), show)
-        samples, judged = task.samples, read_test(task, test, info.input, seed)
-        others = None if generic is None else read_unlabelled(generic, len(samples), info.input, seed)
+        samples, judged = task.samples, read_test(task, test, info.input, seed, **seen)
+        if task.looks is not None and (line := task.looks.sentence()):
+            say(console, line)
+        others = None if generic is None else read_unlabelled(generic, samples.count, info.input, seed)
         more = None
         if unlabelled is not None:
             more = read_unlabelled(unlabelled, _MOST_UNLABELLED, info.input, seed, fewer=True)
@@ -183,7 +198,7 @@ def specialize(
             method=method,
             name=name,
             allow=allow,
-            view=View(view),
+            view=look,
             on_progress=on_progress,
         )
     report = made.report

@@ -16,6 +16,7 @@ from edge_sdk.device_config.reading import Fault, Reading
 from edge_sdk.device_config.sections import AlertsSection, Budgets, Cloud, LittleModelSection
 from edge_sdk.errors import EdgeError
 from edge_sdk.model.bundle import Bundle, open_bundle
+from edge_sdk.model.bundle_detector import check_detector
 from edge_sdk.model.policy import Preferences
 from edge_sdk.pipeline.assembly import new_exits
 from edge_sdk.pipeline.blur import Blur
@@ -56,6 +57,9 @@ def _looks(config: DeviceConfig) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "camera.address", lambda: config.camera_address
     yield "duty.schedule", lambda: config.hours
     yield "bundle.path", lambda: open_bundle(config.part(LittleModelSection).path)
+    detector = config.part(LittleModelSection).detector
+    if detector is not None:
+        yield "bundle.detector", lambda: check_detector(open_bundle(detector))
     yield "cloud.proxy_file", config.classifier_options
     if cloud.server is not None:
         yield _security_key(security), partial(security.check, cloud.server)

@@ -134,6 +134,7 @@ class DeviceConfig:
             "gate": MotionGate(self.part(MotionSettings)) if self.part(Gate).enabled else None,
             "view": bundle.view,
             "send": bundle.send,
+            "detector": bundle.detector,
             "place": None if place is None else read_place(place),
             "events": self.part(EventSettings),
             "threshold": bundle.threshold,

@@ -115,6 +115,8 @@ class LittleModelSection:
         threshold: confidence from 0 to 1 at or above which a frame exits; 1.01: none does. None: the bundle's rule.
         view: what the model looks at where something moves. None: what the bundle says.
         send: what of an unsure frame travels where something moves. None: what the bundle says.
+        detector: folder of a detector's bundle, for frames and photos of which the gate gives no region. None: there is
+            none.
         threads: processor threads.
     """
 
@@ -122,6 +124,7 @@ class LittleModelSection:
     threshold: float | None = None
     view: Literal["frame", "region", "both"] | None = None
     send: Literal["frame", "region"] | None = None
+    detector: str | None = None
     threads: int = 1
 
     def __post_init__(self) -> None:
@@ -299,7 +302,7 @@ SECTIONS = (
     Section("camera", (CameraSource,), paths=frozenset({"address_file"})),
     Section("duty", (DutySettings,), optional=True),
     Section("gate", (Gate, MotionSettings)),
-    Section("bundle", (LittleModelSection,)),
+    Section("bundle", (LittleModelSection,), paths=frozenset({"detector"})),
     Section("cloud", (Cloud, UplinkSettings), paths=frozenset({"proxy_file"})),
     Section("security", (Security,), paths=frozenset({"ca", "cert", "key", "token_file"})),
     Section("budgets", (Budgets,)),

@@ -49,8 +49,7 @@ class BundleDetector:
         if not 0 < least_score <= 1 or not 0 <= overlap <= 1:
             raise ConfigError(f"expected least_score in (0, 1], overlap in [0, 1]; got {least_score}, {overlap}")
         self.bundle = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
-        if (task := self.manifest.task) is not Task.DETECT:
-            raise BundleError(f"{self.bundle.path}: expected the bundle of a detector; it has task {task.value!r}")
+        check_detector(self.bundle)
         self._least_score, self._overlap = least_score, overlap
         self._network = Network(self.bundle, threads=threads, runtime=runtime)
 
@@ -87,3 +86,13 @@ class BundleDetector:
             region = whole.clip(Region(x, y, max(1, right - x), max(1, bottom - y), min(1.0, score)))
             regions += [] if region is None else [region]
         return tuple(regions)
+
+
+def check_detector(bundle: Bundle) -> None:
+    """Check what a bundle's network is for; it is not loaded.
+
+    Raises:
+        BundleError: it is not the bundle of a detector.
+    """
+    if (task := bundle.manifest.task) is not Task.DETECT:
+        raise BundleError(f"{bundle.path}: expected the bundle of a detector; it has task {task.value!r}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_sdk.budget.ledger import Ledger
+from edge_sdk.camera.detector import Detector
 from edge_sdk.config import PowerModel, default_state_dir
 from edge_sdk.durable.ballast import Ballast
 from edge_sdk.durable.forks import without_grpc_handlers
@@ -16,6 +17,7 @@ from edge_sdk.errors import StorageError
 from edge_sdk.fleet.health import HealthReader
 from edge_sdk.fleet.remote import RemoteStore
 from edge_sdk.model.bundle import Bundle, open_bundle
+from edge_sdk.model.bundle_detector import BundleDetector
 from edge_sdk.model.little import LittleModel
 from edge_sdk.model.nothing import emptiness_by
 from edge_sdk.model.policy import EventRule, ExitPolicy, Policy, event_policy
@@ -111,6 +113,7 @@ class Parts:
     event_news: EventNews
     late: LateAnswers
     settings: Settings
+    detector: Detector | None
     remote: RemoteLayer
     reporter: Reporter | None
     link: Uplink | None
@@ -133,6 +136,7 @@ def assemble(settings: Settings) -> Parts:
     late = LateAnswers(settings.on_answer)
     with ExitStack() as opened:
         model = opened.enter_context(LittleModel(bundle, threads=settings.threads, runtime=settings.runtime))
+        detector = _detector(settings)
         state = _state_folder(settings.state_dir, bundle.manifest.name)
         remote = RemoteLayer(
             RemoteStore(settings.remote, state, settings.security, settings.cloud or "", clock.wall_s),
@@ -247,6 +251,7 @@ def assemble(settings: Settings) -> Parts:
             event_news=event_news,
             late=late,
             settings=settings,
+            detector=detector,
             remote=remote,
             reporter=reporter,
             link=link,
@@ -286,6 +291,18 @@ def new_exits(settings: Settings, bundle: Bundle) -> ExitPolicy:
         if named is not None:
             named.check(labels)
     return _exits(settings, bundle, bundle.policy.of_look(near=False))
+
+
+def _detector(settings: Settings) -> Detector | None:
+    """The detector, opened where a bundle is named.
+
+    Raises:
+        BundleError: it is none of a detector, or cannot be run.
+    """
+    named = settings.detector
+    if not isinstance(named, str | Path):
+        return named
+    return BundleDetector(named, threads=settings.threads, runtime=settings.runtime)
 
 
 def _prior(settings: Settings, bundle: Bundle) -> PlacePrior | None:

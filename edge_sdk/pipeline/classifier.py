@@ -60,7 +60,7 @@ class EdgeClassifier(Status):
             process at a time. Default: a folder for this bundle in the user's state folder.
         gate: lets `watch` pass over frames in which nothing moves; None: every frame is looked at.
         detector: finds regions in frames of which the gate gives none, such as single photos; it is charged to the
-            compute budget. None: they have none.
+            compute budget. The folder of a detector's bundle, or a detector. None: they have none.
         view: what of a frame the little model looks at where the gate says where something moved: the frame, its
             region, or both; None: what the bundle's manifest says.
         send: what of an unsure frame goes to the cloud where the gate says where something moved: the frame, or the
@@ -110,7 +110,7 @@ class EdgeClassifier(Status):
         cloud_budget: Budgets = None,
         state_dir: str | Path | None = None,
         gate: MotionGate | None = None,
-        detector: Detector | None = None,
+        detector: Detector | str | Path | None = None,
         view: View | str | None = None,
         send: View | str | None = None,
         place: Place | str | None = None,

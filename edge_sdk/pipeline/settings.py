@@ -58,7 +58,7 @@ class Settings:
     cloud_budget: Budgets = None
     state_dir: str | Path | None = None
     gate: MotionGate | None = None
-    detector: Detector | None = None
+    detector: Detector | str | Path | None = None
     view: View | str | None = None
     send: View | str | None = None
     place: Place | str | None = None
@@ -95,8 +95,11 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not isinstance(value, kinds):
                 raise ConfigError(f"expected {name} as a {kinds[0].__name__}; got {value!r}")
-        if self.detector is not None and not callable(getattr(self.detector, "detect", None)):
-            raise ConfigError(f"expected a detector with a method `detect` and `macs`; got {self.detector!r}")
+        if not (isinstance(self.detector, str | Path | None) or callable(getattr(self.detector, "detect", None))):
+            raise ConfigError(
+                "expected a detector with a method `detect` and `macs`, or the folder of a detector's bundle; "
+                f"got {self.detector!r}"
+            )
         if self.view is not None and self.view not in tuple(View):
             raise ConfigError(f"expected view as one of {', '.join(View)}; got {self.view!r}")
         if self.send not in (None, View.FRAME, View.REGION):

@@ -36,7 +36,7 @@ class Walk:
     def __init__(self, parts: Parts, settings: Settings) -> None:
         self._parts = parts
         self._clock, self._gap_s = settings.clock, settings.events.gap_s
-        self._detector = settings.detector
+        self._detector = parts.detector
         self.rules, self._stretches = parts.rules, Stretches(settings.events.gap_s)
         self._clock_told = False
         self._compared = False  # the bundle with the frames that come

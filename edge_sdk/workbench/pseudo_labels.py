@@ -50,6 +50,11 @@ class PseudoLabel:
     confidence: float
 
 
+def is_archive(folder: Path) -> bool:
+    """Whether a folder is one that `cloud-server --archive` fills."""
+    return any((folder / file).is_file() for file in (JSON_LINES, CSV))
+
+
 def read_pseudo_labels(folder: str | Path, *, min_confidence: float = 0.8) -> list[PseudoLabel]:
     """Read the frames of a folder whose answer is at least `min_confidence` sure, in the order of their lines.
 

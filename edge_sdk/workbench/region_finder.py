@@ -10,7 +10,7 @@ from typing import Protocol
 from edge_sdk.camera.detector import Detector
 from edge_sdk.images.close_up import CloseUp
 from edge_sdk.model.bundle import open_bundle
-from edge_sdk.model.bundle_detector import BundleDetector
+from edge_sdk.model.bundle_detector import BundleDetector, check_detector
 from edge_sdk.types import MOST_REGIONS, Region
 from edge_sdk.workbench.labelled import LabelledImage
 
@@ -40,8 +40,9 @@ class DetectedRegions:
     def __init__(self, detector: str | Path | Detector, first: RegionFinder) -> None:
         self._detector, self._first = detector, first
         if isinstance(detector, str | Path):
-            _opened(str(detector))
-            name = open_bundle(detector).manifest.sha256
+            bundle = open_bundle(detector)
+            check_detector(bundle)
+            name = bundle.manifest.sha256
         else:
             name = f"{type(detector).__module__}.{type(detector).__qualname__}"
         self.key = hashlib.sha256(f"{first.key} detector {name}".encode()).hexdigest()[:16]

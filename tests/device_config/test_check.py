@@ -33,6 +33,11 @@ def test_a_good_file_has_none(folder: Path) -> None:
     [
         ("[bundle]\npath = 'no-bundle'\n", "edge-sdk.toml:4: bundle.path: "),
         (
+            "[bundle]\npath = 'bundle'\ndetector = 'bundle'\n",
+            "edge-sdk.toml:5: bundle.detector: ",
+        ),
+        ("[bundle]\npath = 'bundle'\ndetector = 'no-detector'\n", "edge-sdk.toml:5: bundle.detector: "),
+        (
             "[preferences]\nnever_upload = ['dear']\n",
             "expected classes of the bundle (empty, deer, fox); got 'dear'; did you",
         ),

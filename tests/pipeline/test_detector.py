@@ -12,7 +12,7 @@ from edge_sdk import EdgeClassifier, MotionGate
 from edge_sdk.budget.ledger import Ledger
 from edge_sdk.budget.limits import Budget, Resource
 from edge_sdk.config import PowerModel
-from edge_sdk.errors import ConfigError
+from edge_sdk.errors import BundleError, ConfigError
 from edge_sdk.model.bundle import open_bundle
 from edge_sdk.model.little import LittleModel
 from edge_sdk.pipeline.throttle import Throttle
@@ -70,5 +70,7 @@ def test_it_gives_way_first_and_is_charged(tmp_path: Path, spent: int, asked: bo
 
 
 def test_what_cannot_detect_is_refused() -> None:
+    with pytest.raises(BundleError, match="expected the bundle of a detector; it has task 'classify'"):
+        EdgeClassifier(detector=open_bundle("trailcam").path)
     with pytest.raises(ConfigError, match="expected a detector with a method `detect`"):
         EdgeClassifier(detector=object())  # type: ignore[arg-type]

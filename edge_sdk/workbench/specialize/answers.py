@@ -49,11 +49,10 @@ def answers(module: nn.Module, samples: Samples, spec: InputSpec, on_done: OnDon
 def right_answers(
     module: nn.Module, samples: Samples, spec: InputSpec, on_done: OnDone | None = None
 ) -> NDArray[np.bool_]:
-    """Which of the samples a network names rightly, `bool (N,)`; `on_done` as for `answers`."""
-    right: NDArray[np.bool_] = answers(module, samples, spec, on_done).argmax(1).numpy() == samples.truths
-    return right
+    """Which pictures of the samples a network names rightly, `bool (P,)`; `on_done` as for `answers`."""
+    return samples.right(answers(module, samples, spec, on_done).numpy())
 
 
 def accuracy(module: nn.Module, samples: Samples, spec: InputSpec) -> float:
-    """Share of the samples that a network answers rightly."""
+    """Share of the pictures that a network answers rightly."""
     return float(right_answers(module, samples, spec).mean())

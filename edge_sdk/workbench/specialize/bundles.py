@@ -136,9 +136,8 @@ def bundle_accuracy(bundle: Bundle, test: Samples) -> float:
 
 
 def right_of_bundle(bundle: Bundle, test: Samples, on_done: OnDone | None = None) -> NDArray[np.bool_]:
-    """Which prepared pictures a bundle names rightly in the device's runtime, `bool (N,)`; as `bundle_logits`."""
-    right: NDArray[np.bool_] = bundle_logits(bundle, test, on_done).argmax(1) == test.truths
-    return right
+    """Which prepared pictures a bundle names rightly in the device's runtime, `bool (P,)`; as `bundle_logits`."""
+    return test.right(bundle_logits(bundle, test, on_done))
 
 
 def bundle_logits(bundle: Bundle, samples: Samples, on_done: OnDone | None = None) -> NDArray[np.float32]:

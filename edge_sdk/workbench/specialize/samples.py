@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +17,15 @@ from edge_sdk.errors import ImageError, WorkbenchError
 from edge_sdk.images.read import read_image
 from edge_sdk.model.bundle import InputSpec
 from edge_sdk.model.inputs import prepare
+from edge_sdk.types import Image
 from edge_sdk.workbench.augment import Augmentation
-from edge_sdk.workbench.photo_list import picture_files
+from edge_sdk.workbench.cascade.confidence import softmax
+from edge_sdk.workbench.photo_list import is_list, photos_in, picture_files
 from edge_sdk.workbench.tensors import to_tensor
 
 _MOST_VIEWS = 16
+Look = Callable[[Path], Sequence[Image]]
+"""From a file to one picture or several of which a network is to answer the mean; it may raise `ImageError`."""
 _log = logging.getLogger(__name__)
 
 
@@ -33,14 +37,33 @@ class Samples:
         images: `uint8 (N, height, width, 3)`, RGB.
         truths: `int64 (N,)`, index of each one's class in `labels`; -1 if unknown.
         labels: class names.
+        pictures: `int64 (N,)`, rising from 0: the picture that each is a look at; None: each is a picture.
     """
 
     images: NDArray[np.uint8]
     truths: NDArray[np.int64]
     labels: tuple[str, ...]
+    pictures: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def count(self) -> int:
+        """Number of pictures."""
+        return len(self) if self.pictures is None else len(np.unique(self.pictures))
+
+    def right(self, logits: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """Which pictures are named rightly, `bool (P,)`: by the mean of the probabilities of each one's looks.
+
+        Args:
+            logits: `(N, C)`.
+        """
+        if self.pictures is None:
+            return np.asarray(logits.argmax(axis=1) == self.truths)
+        _, firsts = np.unique(self.pictures, return_index=True)
+        means = np.add.reduceat(softmax(logits), firsts)  # their sums have the same order
+        return np.asarray(means.argmax(axis=1) == self.truths[firsts])
 
     def batches(self, spec: InputSpec, size: int = 32) -> Iterator[Tensor]:
         """The network's inputs in order, `float32 (n, 3, height, width)`, n at most `size`."""
@@ -49,18 +72,24 @@ class Samples:
 
 
 def class_files(folder: str | Path) -> dict[str, list[Path]]:
-    """Pictures by class: `folder/CLASS/**`, sorted by name; a class may be a link to a folder elsewhere.
+    """Pictures by class: `folder/CLASS/**`, or those of a CSV; sorted by name. A class may be a link to a folder.
 
     Raises:
         WorkbenchError: no such folder, or fewer than two classes in it.
     """
     root = Path(folder)
-    if not root.is_dir():
-        raise WorkbenchError(f"expected a folder with one folder of pictures for each class; there is no {root}")
     found: dict[str, list[Path]] = {}
-    for inner in sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        if pictures := picture_files(inner):
-            found[inner.name] = pictures
+    if is_list(str(root)) and not root.is_dir():
+        for photo in photos_in(root):
+            if photo.label is not None:
+                found.setdefault(photo.label, []).append(photo.path)
+        found = dict(sorted(found.items()))
+    elif not root.is_dir():
+        raise WorkbenchError(f"expected a folder with one folder of pictures for each class; there is no {root}")
+    else:
+        for inner in sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")):
+            if pictures := picture_files(inner):
+                found[inner.name] = pictures
     if len(found) < 2:
         raise WorkbenchError(
             f"expected two classes or more, each a folder of pictures in {root}; got {', '.join(found) or 'none'}"
@@ -96,24 +125,37 @@ def draw_shots(
     )
 
 
-def read_samples(files: Mapping[str, Sequence[Path]], spec: InputSpec) -> Samples:
+def read_samples(files: Mapping[str, Sequence[Path]], spec: InputSpec, look: Look | None = None) -> Samples:
     """Read and prepare pictures by class, as the device prepares its frames; unreadable files are logged and skipped.
+
+    Args:
+        files: by class.
+        spec: what the network takes.
+        look: gives what is looked at in each; None: the whole picture.
 
     Raises:
         WorkbenchError: none can be read.
     """
-    images, truths = [], []
+    images: list[Image] = []
+    truths: list[int] = []
+    pictures: list[int] = []
     for index, paths in enumerate(files.values()):
         for path in paths:
             try:
-                images.append(prepare(read_image(path).image, spec))
+                looks = [read_image(path).image] if look is None else look(path)
             except ImageError as error:
                 _log.warning("left out: %s", error)
                 continue
-            truths.append(index)
+            number = pictures[-1] + 1 if pictures else 0
+            for image in looks:
+                images.append(prepare(image, spec))
+                truths.append(index)
+                pictures.append(number)
     if not images:
         raise WorkbenchError("expected pictures that can be read; got none")
-    return Samples(np.stack(images), np.array(truths, np.int64), tuple(files))
+    several = len(set(pictures)) < len(pictures)
+    looked_at = np.array(pictures, np.int64) if several else None
+    return Samples(np.stack(images), np.array(truths, np.int64), tuple(files), looked_at)
 
 
 def read_unlabelled(folder: str | Path, count: int, spec: InputSpec, seed: int, *, fewer: bool = False) -> Samples:

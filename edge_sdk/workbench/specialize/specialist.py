@@ -85,12 +85,13 @@ def specialize(
     Args:
         big: a timm network with one linear classifier.
         info: what it is.
-        task: its few pictures, prepared for `info.input`; their labels are the task's classes.
+        task: its few pictures, or looks at them, prepared for `info.input`; their labels are the task's classes.
         out: the bundle's folder. Beside it are written `OUT.safetensors` and `OUT-work`, from which the same call
             resumes.
         targets: upper limits on the cost of the result; all hold.
         generic: as many pictures that are not of the task in particular, for the control; None leaves it out.
-        test: test pictures; None: no accuracy is measured.
+        test: test pictures; of several looks at one the mean of the probabilities counts. None: no accuracy is
+            measured.
         unlabelled: more pictures of the place for the distillation; their classes need not be known.
         mapping: from the big model's class to the task's, where names differ or several become one.
         method: the settings.
@@ -173,7 +174,7 @@ def specialize(
             input=spec,
             macs=count_macs(small.module, spec.width, spec.height),
             parameters=count_parameters(small.module),
-            training={"from": info.version, "pictures": len(task), "seed": method.seed},
+            training={"from": info.version, "pictures": task.count, "seed": method.seed},
         )
         checkpoint = save_checkpoint(out.with_name(f"{out.name}.safetensors"), module, described)
         bundle = bundles.write(small.module, out, name or out.resolve().name, _version(checkpoint))
@@ -192,9 +193,9 @@ def specialize(
         report = Report(
             model=info.arch,
             task=task.labels,
-            pictures=len(task),
+            pictures=task.count,
             unlabelled=len(lessons) - len(task),
-            test_pictures=0 if test is None else len(test),
+            test_pictures=0 if test is None else test.count,
             targets=tuple(str(target) for target in targets),
             stages=told,
             control=control,

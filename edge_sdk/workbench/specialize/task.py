@@ -8,7 +8,10 @@ from pathlib import Path
 
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.model.bundle import InputSpec
-from edge_sdk.workbench.pseudo_labels import choose, read_pseudo_labels
+from edge_sdk.types import View
+from edge_sdk.workbench.looks import Finding
+from edge_sdk.workbench.pseudo_labels import choose, is_archive, read_pseudo_labels
+from edge_sdk.workbench.specialize.picture_looks import PictureLooks
 from edge_sdk.workbench.specialize.samples import Samples, class_files, draw_shots, read_samples
 from edge_sdk.workbench.twins import Place
 
@@ -25,12 +28,14 @@ class Task:
         rest: files of each class that are not among them.
         left_out: classes with too few pictures.
         used: files of each class that the samples are made of.
+        looks: what is looked at in them; None: the whole pictures.
     """
 
     samples: Samples
     rest: dict[str, list[Path]]
     left_out: tuple[str, ...] = ()
     used: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    looks: PictureLooks | None = None
 
 
 def read_task(
@@ -41,21 +46,27 @@ def read_task(
     classes: Sequence[str] | None = None,
     min_confidence: float = 0.8,
     seed: int = 0,
+    view: View = View.FRAME,
+    finding: Finding | None = None,
 ) -> Task:
     """Draw `shots` pictures of each class from class folders, or from what `cloud-server --archive` wrote.
 
     Args:
-        folder: one folder for each class, or the server's folder with `answers.jsonl` or `answers.csv`.
+        folder: one folder for each class, a CSV of files and labels, or the server's folder with `answers.jsonl` or
+            `answers.csv`.
         shots: pictures of each class.
         spec: what the network takes.
         classes: the task's classes; default: all.
         min_confidence: of the cloud's answers that are used as labels, in [0, 1].
         seed: of the draw.
+        view: what of a picture is looked at: with `BOTH` the surroundings of a region are a sample beside the whole.
+        finding: how regions are found, as in `PictureLooks`.
 
     Raises:
-        WorkbenchError: a class is missing, or has fewer pictures.
+        WorkbenchError: a class is missing, or has fewer pictures; or as `PictureLooks`.
     """
-    if any((folder / file).is_file() for file in ("answers.jsonl", "answers.csv")):
+    looks = PictureLooks(folder, view, spec, finding)
+    if is_archive(folder):
         chosen = choose(read_pseudo_labels(folder, min_confidence=min_confidence), shots, classes, seed)
         few = {name: paths for name, paths in chosen.items() if len(paths) >= shots}
         left_out = tuple(sorted(set(chosen) - set(few)))
@@ -65,17 +76,25 @@ def read_task(
                 f"expected {shots} frames of two classes or more that the cloud was sure of; got {counts}. Ask for "
                 "fewer shots, a lower --min-confidence, or other --classes"
             )
-        return Task(read_samples(few, spec), {}, left_out, few)
+        return Task(read_samples(few, spec, looks.of), {}, left_out, few, looks)
     files = class_files(folder)
     if classes:
         if absent := [name for name in classes if name not in files]:
             raise WorkbenchError(f"expected classes among {', '.join(files)}; got {', '.join(absent)}")
         files = {name: files[name] for name in classes}
     used, rest = draw_shots(files, shots, seed)
-    return Task(read_samples(used, spec), rest, (), used)
+    return Task(read_samples(used, spec, looks.of), rest, (), used, looks)
 
 
-def read_test(task: Task, folder: Path | None, spec: InputSpec, seed: int = 0) -> Samples | None:
+def read_test(
+    task: Task,
+    folder: Path | None,
+    spec: InputSpec,
+    seed: int = 0,
+    *,
+    view: View = View.FRAME,
+    finding: Finding | None = None,
+) -> Samples | None:
     """Pictures to evaluate on, as many of each class as there are, at most `MOST_TEST`; None where there are none.
 
     Args:
@@ -83,12 +102,17 @@ def read_test(task: Task, folder: Path | None, spec: InputSpec, seed: int = 0) -
         folder: one folder for each class.
         spec: what the network takes.
         seed: of the draw.
+        view: as for `read_task`.
+        finding: as for `read_task`.
 
     Raises:
         WorkbenchError: a class has no pictures in `folder`.
     """
     files = _test_files(task, folder, seed)
-    return read_samples(files, spec) if any(files.values()) else None
+    if not any(files.values()):
+        return None
+    looks = task.looks if folder is None else PictureLooks(folder, view, spec, finding)
+    return read_samples(files, spec, None if looks is None else looks.of)
 
 
 def task_places(task: Task, folder: Path | None, seed: int = 0) -> list[Place]:

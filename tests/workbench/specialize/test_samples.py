@@ -185,3 +185,22 @@ def test_samples_are_frozen() -> None:
     samples = Samples(np.zeros((1, 2, 2, 3), np.uint8), np.zeros(1, np.int64), ("a",))
     with pytest.raises(AttributeError):
         samples.labels = ("b",)  # type: ignore[misc]
+
+
+def test_of_several_looks_at_a_picture_the_mean_of_the_probabilities_counts() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(50):
+        counts = rng.integers(1, 4, 12)
+        pictures = np.repeat(np.arange(12), counts)
+        truths = rng.integers(0, 3, 12)
+        logits = rng.normal(0, 2, (len(pictures), 3)).astype(np.float32)
+        samples = Samples(np.zeros((len(pictures), 2, 2, 3), np.uint8), truths[pictures], ("a", "b", "c"), pictures)
+        weights = np.exp(logits.astype(np.float64))
+        chances = weights / weights.sum(axis=1, keepdims=True)
+        means = [chances[pictures == number].mean(axis=0) for number in range(12)]
+        assert samples.right(logits).tolist() == [
+            int(mean.argmax()) == truth for mean, truth in zip(means, truths, strict=True)
+        ]
+        assert samples.count == 12 and len(samples) == len(pictures)
+    plain = Samples(samples.images, samples.truths, samples.labels)
+    assert plain.right(logits).tolist() == (logits.argmax(axis=1) == samples.truths).tolist()
