@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -96,8 +97,8 @@ def report_desk(config: ServerConfig) -> ReportDesk | None:
     return ReportDesk(ReportStore(config.reports), settings)
 
 
-def batcher(config: ServerConfig, model: BigModel, stats: Stats) -> Batcher:
-    """The batcher, which decodes and prepares pictures and runs `model`."""
+def batcher(config: ServerConfig, model: BigModel, stats: Stats, thread: ThreadPoolExecutor | None = None) -> Batcher:
+    """The batcher, which decodes and prepares pictures and runs `model` on `thread`."""
     look = Look(config.look)
 
     def prepare(data: bytes, region: Region | None) -> Looks:
@@ -119,6 +120,7 @@ def batcher(config: ServerConfig, model: BigModel, stats: Stats) -> Batcher:
         max_wait_s=config.max_wait_ms / 1000,
         decoders=config.decoders,
         on_batch=stats.count_batch,
+        thread=thread,
     )
 
 

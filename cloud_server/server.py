@@ -28,7 +28,7 @@ from cloud_server.config import ServerConfig
 from cloud_server.fleet.stats import Stats
 from cloud_server.listening import authority, bare_host, listen, warn_if_descriptors_run_out
 from cloud_server.memory import return_large_blocks
-from cloud_server.model.batching import Draining
+from cloud_server.model.batching import Draining, model_thread
 from cloud_server.model.big import BigModel, load_model
 from cloud_server.reload import Reload
 from cloud_server.renewal import Renewal
@@ -133,12 +133,17 @@ class CloudServer:
 
     async def _prepare(self, authenticator: Authenticator, limits: AccessLimits) -> None:
         config = self._config
-        model = self._given
-        if model is None:
-            model = await asyncio.to_thread(load_model, config.model, config.device, config.threads)
-        labels = parts.label_map_of(config, model)
+        model, thread = self._given, model_thread()
+        try:
+            if model is None:
+                load = partial(load_model, config.model, config.device, config.threads)
+                model = await asyncio.get_running_loop().run_in_executor(thread, load)
+            labels = parts.label_map_of(config, model)
+        except BaseException:
+            thread.shutdown(wait=False, cancel_futures=True)
+            raise
         limiter = RateLimiter(limits.max_frames_per_s, limits.burst)
-        self._batcher = parts.batcher(config, model, self.stats)
+        self._batcher = parts.batcher(config, model, self.stats, thread)
         needs_version = config.state is not None or config.archive is not None
         version = await asyncio.to_thread(parts.version_of, model, labels) if needs_version else ""
         archive = await asyncio.to_thread(parts.frame_archive, config, model, labels, version)

@@ -84,6 +84,11 @@ class _Ticket:
     looks: Looks | None = None
 
 
+def model_thread() -> ThreadPoolExecutor:
+    """The one thread that loads and runs a model."""
+    return ThreadPoolExecutor(1, thread_name_prefix="model")
+
+
 class Batcher:
     """Runs `prepare` and `run` for many callers on one event loop.
 
@@ -101,6 +106,8 @@ class Batcher:
             over `HEAVY_BYTES` one at a time is prepared.
         sample: gives an input of the server's own, by which `check` asks whether the model works.
         on_batch: called with the size of each batch, on the event loop.
+        thread: the one thread that runs the model, which ends with the batcher; best the one that loaded it, whose
+            threads of OpenMP are then the model's own. None: a new one.
 
     Attributes:
         watch: tells whether the model still answers.
@@ -119,13 +126,14 @@ class Batcher:
         weigh: Callable[[bytes], int] = lambda data: 0,
         sample: Callable[[], Image] = lambda: np.zeros((1, 1, 3), np.uint8),
         on_batch: Callable[[int], None] = lambda size: None,
+        thread: ThreadPoolExecutor | None = None,
     ) -> None:
         self._prepare, self._run, self._weigh, self._sample = prepare, run, weigh, sample
         self._max_batch, self._max_wait_s, self._max_decoders = max_batch, max_wait_s, decoders
         self._on_batch = on_batch
         self.watch = ModelWatch()
         self._decoders = ThreadPoolExecutor(decoders, thread_name_prefix="decode")
-        self._model = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._model = model_thread() if thread is None else thread
         self._places: Places[_Ticket] = Places(max_queue, max_bytes)
         self._encoded: FairQueue[_Ticket] = FairQueue(_DECODE_QUANTUM)
         self._heavy: FairQueue[_Ticket] = FairQueue(_DECODE_QUANTUM)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloud_server.model.batching import Little
+from cloud_server.model.folding import fold_batch_norms
 from edge_sdk.errors import ConfigError, WorkbenchError
 from edge_sdk.model.inputs import prepare
 from edge_sdk.model.little import LittleModel
@@ -74,7 +75,7 @@ class BigModel(Protocol):
 
 
 class TorchModel:
-    """A timm network: bf16 on a GPU that has it, channels last; normalised where the network runs."""
+    """A timm network: batch norms folded, channels last, bf16 on a GPU that has it; normalised where it runs."""
 
     def __init__(self, module: torch.nn.Module, info: CheckpointInfo, *, name: str, device: str) -> None:
         import torch
@@ -90,7 +91,8 @@ class TorchModel:
         on_gpu = self._device.type == "cuda"
         self._half = on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
         self.device = (torch.cuda.get_device_name(self._device) if on_gpu else "cpu") + (", bf16" if self._half else "")
-        self._module: torch.nn.Module = module.eval().to(self._device)
+        sample = torch.rand((1, 3, self.input_height, self.input_width), generator=torch.Generator().manual_seed(0))
+        self._module, _ = fold_batch_norms(module.eval().to(self._device), sample.to(self._device))
         self._module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._scale = 1 / (255 * torch.tensor(info.input.std, device=self._device))[:, None, None]
         self._shift = (torch.tensor(info.input.mean) / torch.tensor(info.input.std)).to(self._device)[:, None, None]
