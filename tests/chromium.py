@@ -64,7 +64,10 @@ class Page:
 
     def wait(self, condition: str) -> None:
         """Until a script's expression holds, on whichever page the browser comes to."""
-        script = f"new Promise(done => setTimeout(() => done(Boolean({condition})), 50))"
+        script = (
+            "new Promise(done => setTimeout(() => { let holds = false; "
+            f"try {{ holds = Boolean({condition}); }} catch {{}} done(holds); }}, 50))"
+        )
         end_s = monotonic() + _MOST_S
         while monotonic() < end_s:
             said = self._said("Runtime.evaluate", {"expression": script, "awaitPromise": True, "returnByValue": True})

@@ -11,7 +11,7 @@ from edge_sdk.types import Image, Region
 
 _QUALITY = 75
 _BOX, _INK, _PAPER = (255, 214, 10), (24, 24, 24), (38, 43, 46)
-_FONT, _SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.55
+_FONT, _SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.75
 
 
 def drawn(image: Image, regions: tuple[Region, ...], text: str, side: int) -> bytes:
@@ -59,9 +59,9 @@ def _tag(shown: Image, text: str, corner: tuple[int, int]) -> None:
     """Words on a box of their own, above `corner` where there is room, within the picture."""
     plain = "".join(one if " " <= one <= "~" else "?" for one in text)[:48]
     (width, height), below = cv2.getTextSize(plain, _FONT, _SCALE, 1)
-    full = height + below + 8
+    full = height + below + 10
     left = max(0, min(corner[0], shown.shape[1] - width - 12))
     top = corner[1] - full if corner[1] >= full else corner[1]
     top = max(0, min(top, shown.shape[0] - full))
     cv2.rectangle(shown, (left, top), (left + width + 11, top + full - 1), _BOX, cv2.FILLED)
-    cv2.putText(shown, plain, (left + 6, top + height + 4), _FONT, _SCALE, _INK, 1, cv2.LINE_AA)
+    cv2.putText(shown, plain, (left + 6, top + height + 5), _FONT, _SCALE, _INK, 1, cv2.LINE_AA)

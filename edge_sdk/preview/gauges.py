@@ -131,10 +131,11 @@ def _clock(health: Health, zone: tzinfo | None) -> Gauge:
 
 def _link(link: LinkState, message: str, waiting: int) -> Iterator[Gauge]:
     if link is LinkState.OFF:
-        yield Gauge("Link", f"no cloud is named{f'; {waiting} frames wait' if waiting else ''}")
-        return
-    said = f"{link}: {one_line(message, 160)}" if message else str(link)
-    yield Gauge("Link", f"{said}; {waiting} frame{'' if waiting == 1 else 's'} wait", link in _WRONG)
+        said = "no cloud is named"
+    else:
+        said = f"{link}: {one_line(message, 160)}" if message else str(link)
+    waits = "1 frame waits" if waiting == 1 else f"{waiting} frames wait"
+    yield Gauge("Link", f"{said}; {waits}" if waiting else said, link in _WRONG)
 
 
 def _own(health: Health) -> Iterator[Gauge]:

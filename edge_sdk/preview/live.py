@@ -79,8 +79,17 @@ class Live:
         self._number = 0
         self._closed = False
         self._last_s: float | None = None
-        self.viewers = 0
+        self._viewers: list[str] = []
         self.answer: Answer | None = None
+
+    @property
+    def viewers(self) -> int:
+        """How many look."""
+        return len(self._viewers)
+
+    def is_seen_by(self, name: str) -> bool:
+        """Whether a viewer of this name looks."""
+        return name in self._viewers
 
     @property
     def silent_s(self) -> float | None:
@@ -102,22 +111,27 @@ class Live:
         self._answered = frame, answer
 
     @contextmanager
-    def viewing(self) -> Iterator[Iterator[bytes] | None]:
+    def viewing(self, name: str = "") -> Iterator[Iterator[bytes] | None]:
         """JPEGs for one viewer, the latest first, the same again after 10 s without another; None: too many look.
 
         They end with `close`.
+
+        Args:
+            name: as in `is_seen_by`.
         """
         with self._changed:
-            if self.viewers >= self._most or self._closed:
-                yield None
-                return
-            self.viewers += 1
+            is_one = len(self._viewers) < self._most and not self._closed
+            if is_one:
+                self._viewers.append(name)
+        if not is_one:
+            yield None
+            return
         try:
             yield self._each()
         finally:
             with self._changed:
-                self.viewers -= 1
-                if not self.viewers:  # a full picture may be large
+                self._viewers.remove(name)
+                if not self._viewers:  # a full picture may be large
                     self._shot, self._drawn = None, (0, b"")
 
     def close(self) -> None:
@@ -128,7 +142,7 @@ class Live:
 
     def _take(self, frame: Frame) -> None:
         now_s = self._clock()
-        if not self.viewers or now_s < self._due_s:
+        if not self._viewers or now_s < self._due_s:
             return
         answer: Answer | None = None
         if self._answered is not None and self._answered[0].frame_id == frame.frame_id:

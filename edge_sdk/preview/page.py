@@ -68,9 +68,15 @@ def page(title: str, parts: dict[str, str], size: tuple[int, int], *, hides: boo
     return template.substitute(parts, title=escape(title), width=width, height=height, hint=escape(hint))
 
 
-def state(now: State) -> str:
-    """How the camera is."""
-    return f'<p id="state" class="state {now.kind}" role="status">{escape(now.text)}</p>'
+def state(now: State, *, looking: bool = True) -> str:
+    """How the camera is.
+
+    Args:
+        now: that.
+        looking: who asks gets the live picture; a page that does not asks for it again.
+    """
+    says = "yes" if looking else "no"
+    return f'<p id="state" class="state {now.kind}" data-looking="{says}" role="status">{escape(now.text)}</p>'
 
 
 def said(answer: Answer | None, zone: tzinfo | None) -> str:
@@ -155,7 +161,7 @@ def _visit(visit: Visit, zone: tzinfo | None, no_cloud: bool) -> str:
         device += f' · <span class="waits">{"waits: no cloud is named" if no_cloud else "the cloud is asked"}</span>'
     span = f" in {visit.length_s:.0f} s" if visit.length_s >= 1 else ""
     many = f"{visit.frames} frame{'' if visit.frames == 1 else 's'}{span}"
-    when = f'{_when(visit.began_at, zone)} · <span class="whole">{many}</span>'
+    when = f'{_when(visit.began_at, zone)}<span class="whole">{many}</span>'
     return (
         f'<li>{picture}<div><p class="what"><strong>{escape(label)}</strong> {visit.confidence:.0%}</p>'
         f'<p>{device}</p><p class="when">{when}</p></div></li>'

@@ -129,17 +129,17 @@ class Preview:
         elif not access.admits(request.headers):
             send(self._door(wrong=False))
         else:
-            self._get(request.path, send)
+            self._get(request.path, request.query.get("viewer", ""), send)
 
-    def _get(self, path: str, send: Callable[[Reply], None]) -> None:
+    def _get(self, path: str, viewer: str, send: Callable[[Reply], None]) -> None:
         if path == "/":
             side = self._settings.side
-            parts = self._parts()
+            parts = self._parts(viewer)
             send(Reply(page.page(self._title, parts, (side, side * 3 // 4), hides=self._edge.hides).encode()))
         elif path == "/now":
-            send(Reply("\n".join(self._parts().values()).encode()))
+            send(Reply("\n".join(self._parts(viewer).values()).encode()))
         elif path == "/live":
-            with self._live.viewing() as pictures:
+            with self._live.viewing(viewer) as pictures:
                 if pictures is None:
                     send(
                         _plain(
@@ -157,7 +157,7 @@ class Preview:
         else:
             send(_plain(HTTPStatus.NOT_FOUND, "There is no such page."))
 
-    def _parts(self) -> dict[str, str]:
+    def _parts(self, viewer: str) -> dict[str, str]:
         """The parts of the page that change."""
         edge, zone = self._edge, self._zone
         try:
@@ -167,7 +167,7 @@ class Preview:
             visits = []
         found = gauges(self._health.read(), edge.link, edge.link_message, edge.waiting, zone)
         return {
-            "state": page.state(self._state()),
+            "state": page.state(self._state(), looking=self._live.is_seen_by(viewer)),
             "said": page.said(self._live.answer, zone),
             "visits": page.visits(visits, zone, no_cloud=self._visits.waits_for_nobody()),
             "budgets": page.budgets(meters(edge.usage)),

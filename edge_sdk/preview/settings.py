@@ -8,8 +8,9 @@ from math import isfinite
 
 from edge_sdk.errors import ConfigError
 from edge_sdk.security.credentials import host_of, is_loopback
+from edge_sdk.security.place import read_host
 
-_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._-]+):(\d{1,5})", re.ASCII)
+_ADDRESS = re.compile(r"(.+):(\d{1,5})", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", re.ASCII)
 _SIDES = 160, 1920
 _MOST_VIEWERS = 16
@@ -77,8 +78,12 @@ def check_http(text: str) -> str:
         ConfigError: it is none.
     """
     match = _ADDRESS.fullmatch(text)
-    if match is None or int(match[2]) > 65535:
+    try:
+        if match is None or int(match[2]) > 65535:
+            raise ValueError("no host and port")
+        read_host(match[1])
+    except ValueError as error:
         port = text.lstrip(":")
-        meant = f"; did you mean 127.0.0.1:{port} or 0.0.0.0:{port}?" if port.isdigit() else ""
-        raise ConfigError(f'expected http as host:port, such as "127.0.0.1:8080"; got {text!r}{meant}')
+        meant = f"; did you mean 127.0.0.1:{port} or 0.0.0.0:{port}?" if port.isdigit() else f" ({error})"
+        raise ConfigError(f'expected http as host:port, such as "127.0.0.1:8080"; got {text!r}{meant}') from None
     return text

@@ -73,9 +73,9 @@ def test_a_trigger_wakes_it_for_a_while() -> None:
     with stage.duty(trigger=trigger, look_s=10) as camera:
         running = iter(camera)
         frames = list(islice(running, 25))
-        assert camera.is_awake and camera.spent.wakes == 2
+        assert camera.is_awake and camera.spent.wakes == 2 and camera.asleep == ""
         running.close()  # type: ignore[attr-defined]
-        assert not camera.is_awake
+        assert not camera.is_awake and camera.asleep == "until something moves"
     assert stage.opened == 3
     assert stage.slept == [None] * 3
     apart = [(b.captured_at - a.captured_at).total_seconds() for a, b in pairwise(frames)]

@@ -19,9 +19,7 @@ def lines(health: Health, link: LinkState = LinkState.ONLINE, message: str = "",
 
 def test_a_device_that_is_well() -> None:
     found = lines(WELL)
-    assert (
-        found["Processor"] == "51 °C" and found["Disk"] == "20.0 GB free" and found["Link"] == "online; 0 frames wait"
-    )
+    assert found["Processor"] == "51 °C" and found["Disk"] == "20.0 GB free" and found["Link"] == "online"
     assert "Power" not in found and "Speed" not in found
     assert found["Model"] == "trailcam 3" and "free; this program has" in found["Memory"]
 
@@ -36,7 +34,7 @@ def test_what_somebody_should_mend_warns() -> None:
     assert found["Processor"].startswith("!") and found["Disk"].startswith("!") and found["Battery"] == "!8%"
     assert found["Power"].startswith("!too low a voltage now") and found["Speed"].startswith("!slowed")
     assert found["Clock"].startswith("!not set")
-    assert found["Link"] == "!access denied: the server\\nrefuses; 1 frame wait" and found["Lux"] == "3.2"
+    assert found["Link"] == "!access denied: the server\\nrefuses; 1 frame waits" and found["Lux"] == "3.2"
 
 
 def test_under_voltage_that_is_over() -> None:

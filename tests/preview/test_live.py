@@ -135,12 +135,13 @@ def test_a_frame_that_cannot_be_read_stops_nothing(clock: FakeClock, caplog: pyt
 
 def test_no_more_viewers_than_may(clock: FakeClock) -> None:
     live = Live(lambda one: one, SETTINGS, clock=clock.steady_s)
-    with live.viewing() as first, live.viewing() as second:
+    with live.viewing("a") as first, live.viewing("b") as second:
         assert first is not None and second is not None
+        assert live.is_seen_by("a") and live.is_seen_by("b") and not live.is_seen_by("c")
         with live.viewing() as third:
             assert third is None
         assert live.viewers == 2
-    assert live.viewers == 0
+    assert live.viewers == 0 and not live.is_seen_by("a")
 
 
 def test_close_lets_a_waiting_viewer_go(clock: FakeClock) -> None:

@@ -219,3 +219,18 @@ def test_a_phone_sees_it(folder: Path, dark: bool, tmp_path: Path) -> None:
         assert "Memory" in before
         assert device.running.end() == 0
         page.wait("document.getElementById('state').textContent === 'The device does not answer'")
+
+
+@needs_chromium
+def test_the_page_finds_a_device_that_was_started_again(folder: Path, tmp_path: Path) -> None:
+    with chromium(tmp_path) as page:
+        page.look(*PHONE)
+        with served(folder, "127.0.0.1:0") as device:
+            port = device.port
+            page.open(f"http://{device.host}/")
+            page.wait("document.getElementById('live').naturalWidth > 300")
+            assert device.running.end() == 0
+        page.wait("document.body.classList.contains('lost')")
+        with served(folder, f"127.0.0.1:{port}") as device:
+            page.wait("!document.body.classList.contains('lost')")
+            page.wait("document.getElementById('state').dataset.looking === 'yes'")

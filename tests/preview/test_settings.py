@@ -30,7 +30,8 @@ def test_addresses(http: str, host: str, port: int, needs_token: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "8080", ":8080", "host", "a:b", "1.2.3.4:70000", "http://a:80", "a b:80", "a:8\n"]
+    "text",
+    ["", "8080", ":8080", "host", "a:b", "1.2.3.4:70000", "http://a:80", "a b:80", "a:8\n", "1.2.3:80", "[1.2.3.4]:80"],
 )
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(ConfigError, match="expected http as host:port"):
