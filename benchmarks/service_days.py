@@ -1,12 +1,13 @@
 """Days of the service in compressed time: memory, descriptors, threads and bytes written, hour by hour.
 
     python benchmarks/service_days.py --hours 72 --speed 400
-    python benchmarks/service_days.py --hours 0.5 --speed 15 --visits 0     # an idle day: what is written, scaled
+    python benchmarks/service_days.py --hours 1.1 --speed 1 --visits 0      # an idle day: what is written, scaled
 
 The real service (`edge_sdk.service.run_service`) runs by a config file, with a clock that goes faster, a camera of
 recorded pictures at one frame in two seconds of that time, and a server in a process of its own. Bytes written are
 `write_bytes` of /proc/self/io: pages that the kernel was made to write; the folder must not be a tmpfs. Threads' timers
-go by real time: the lower the speed, the oftener the store commits in a device hour; idle days need a low one.
+go by real time: the lower the speed, the oftener the store commits in a device hour; an idle day needs `--speed 1`
+(`benchmarks/idle_day.py` takes a minute for it).
 A day's bytes are those between the first sample and the last before the end, so without the cost of a start.
 """
 

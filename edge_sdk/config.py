@@ -136,7 +136,7 @@ class StorageSettings:
     journal_bytes: int | None = 500_000_000
     journal_age_s: float | None = None
     durable: str = "frame"
-    repeats_s: float = 600.0
+    repeats_s: float = 900.0
     archive: ArchiveRule | str | None = None
 
     def __post_init__(self) -> None:

@@ -9,7 +9,7 @@ from edge_sdk.budget.window import SlidingWindow
 
 MINUTE_NS = 60_000_000_000
 """Charges are written down by the minute."""
-LEASE_NS = 600_000_000_000
+LEASE_NS = 900_000_000_000
 """Length of a lease, nanoseconds: looks at a still scene share one, which spares the disk a commit each."""
 _SPENT_IN_NS = 15_000_000_000  # a lease allows what the budget does in this time, or a small part of it
 _SMALL_LEASE = 65_536

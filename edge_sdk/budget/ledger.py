@@ -67,7 +67,7 @@ class Ledger:
         steady: Callable[[], float] = steady_s,
         boot_id: str | None = None,
         ballast: Ballast | None = None,
-        repeats_s: float = 600.0,
+        repeats_s: float = 900.0,
     ) -> None:
         self._path, self._repeats_ns = path, max(_FLUSH_NS, int(repeats_s * 1e9))
         self._budgets = tuple(budgets)

@@ -62,7 +62,7 @@ class FrameTable:
         *,
         ballast: Ballast | None = None,
         flush_interval_s: float = 1.0,
-        repeats_s: float = 600.0,
+        repeats_s: float = 900.0,
     ) -> None:
         self.folder = folder
         self._limits, self._ballast = limits, ballast
