@@ -47,6 +47,7 @@ SETTINGS = (
 )
 GRACE = "Seconds that the model may hang or fail on everything before the process ends with code 70; inf: it stays."
 LIMITS = "TOML file of the four limits above, which goes before them; SIGHUP reads it again."
+OPEN_INFERENCE = "Answer standard clients (KServe v2, Triton) too, on the same port."
 HTTP = "Serve /metrics and /healthz over HTTP on this port; 0 takes a free one.  [default: off]"
 
 
@@ -139,6 +140,7 @@ def _bytes_of(ctx: click.Context, parameter: click.Parameter, text: str) -> int:
 )
 @click.option("--reports", type=click.Path(file_okay=False, path_type=Path), help=REPORTS)
 @click.option("--settings", type=click.Path(file_okay=False, path_type=Path), help=SETTINGS)
+@click.option("--open-inference", is_flag=True, help=OPEN_INFERENCE)
 @click.option("--http-port", type=click.IntRange(0, 65535), help=HTTP)
 @click.option("--http-host", default="127.0.0.1", help="Address of --http-port; it is not encrypted.")
 @click.option("--drain-s", type=click.FloatRange(0), default=10.0, help="Seconds for frames in flight at the end.")
@@ -178,6 +180,7 @@ def main(
     archive_fraction: float,
     reports: Path | None,
     settings: Path | None,
+    open_inference: bool,
     http_port: int | None,
     http_host: str,
     drain_s: float,
@@ -243,6 +246,7 @@ def main(
             archive_fraction=archive_fraction,
             reports=reports,
             settings=settings,
+            open_inference=open_inference,
             http_port=http_port,
             http_host=http_host,
             drain_s=drain_s,

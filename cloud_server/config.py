@@ -54,6 +54,8 @@ class ServerConfig:
         archive_fraction: share of the frames that is archived, in (0, 1].
         reports: folder of what devices report of themselves; None: reports are not taken.
         settings: folder of signed settings that devices get with the reply to a report; None: they get none.
+        open_inference: answer the Open Inference Protocol (KServe v2) too: a gRPC service on the same port, behind the
+            same tokens and limits.
         http_port: port of `/metrics` and `/healthz`, 0 takes a free one; None: they are off.
         http_host: address of that port.
     """
@@ -89,6 +91,7 @@ class ServerConfig:
     archive_fraction: float = 1.0
     reports: Path | None = None
     settings: Path | None = None
+    open_inference: bool = False
     http_port: int | None = None
     http_host: str = "127.0.0.1"
 

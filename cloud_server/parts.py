@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cloud_server.access.limits import AccessLimits, read_limits
+from cloud_server.access.rates import RateLimiter
+from cloud_server.api.offload import OffloadService
 from cloud_server.api.reports import ReportDesk
 from cloud_server.config import ServerConfig
 from cloud_server.fleet.frame_archive import ARCHIVED_VERSION, FrameArchive
@@ -18,12 +21,17 @@ from cloud_server.fleet.settings_folder import SettingsFolder
 from cloud_server.fleet.stats import Stats
 from cloud_server.model.batching import Batcher, Looks
 from cloud_server.model.big import BigModel
-from cloud_server.model.decode import decode, weigh
+from cloud_server.model.decode import Picture, decode, weigh
 from cloud_server.model.looks import Look, looks_of
 from edge_sdk.networks.label_groups import label_group
 from edge_sdk.networks.label_map import LabelMap, make_label_map, read_label_map
 from edge_sdk.types import Image, Region
 from edge_sdk.wire import offload_pb2 as wire
+
+if TYPE_CHECKING:
+    from cloud_server.open_inference.inference import Inference
+
+OFFLOAD = wire.DESCRIPTOR.services_by_name["Offload"].full_name
 
 
 def label_map_of(config: ServerConfig, model: BigModel) -> LabelMap:
@@ -101,7 +109,7 @@ def batcher(config: ServerConfig, model: BigModel, stats: Stats, thread: ThreadP
     """The batcher, which decodes and prepares pictures and runs `model` on `thread`."""
     look = Look(config.look)
 
-    def prepare(data: bytes, region: Region | None) -> Looks:
+    def prepare(data: Picture, region: Region | None) -> Looks:
         looks = looks_of(decode(data, config.limits), region, look, model.input_width, model.input_height)
         return tuple(map(model.prepare, looks))
 
@@ -122,6 +130,32 @@ def batcher(config: ServerConfig, model: BigModel, stats: Stats, thread: ThreadP
         on_batch=stats.count_batch,
         thread=thread,
     )
+
+
+def guarded_services(config: ServerConfig) -> list[str]:
+    """Full names of the services whose calls need a token where the settings have tokens."""
+    services = [OFFLOAD]
+    if config.open_inference:
+        from cloud_server.open_inference.grpc_service import SERVICE
+
+        services.append(SERVICE)
+    return services
+
+
+def open_inference(
+    config: ServerConfig,
+    model: BigModel,
+    batcher: Batcher,
+    service: OffloadService,
+    limiter: RateLimiter,
+    stats: Stats,
+) -> Inference:
+    """What answers the Open Inference Protocol, from the parts that answer devices."""
+    from cloud_server.open_inference.inference import Inference
+    from cloud_server.open_inference.served_model import ServedModel
+
+    served = ServedModel(model, lambda: service.labels, min(config.max_batch, config.queue))
+    return Inference(served, batcher, lambda: service.labels, limiter, stats)
 
 
 def grpc_options(config: ServerConfig) -> list[tuple[str, int]]:

@@ -33,7 +33,6 @@ from cloud_server.model.big import BigModel, load_model
 from cloud_server.reload import Reload
 from cloud_server.renewal import Renewal
 from edge_sdk.durable.clock import RELEASED_S
-from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ __all__ = ["CloudServer", "ServerConfig"]
 
 _log = logging.getLogger(__name__)
 
-SERVICE = wire.DESCRIPTOR.services_by_name["Offload"].full_name
+SERVICE = parts.OFFLOAD
 SUMMARY_EVERY_S = 60.0
 WATCH_EVERY_S = 1.0
 _DEAD = "the model does not answer, and this server may be started again: send this frame again later, or elsewhere"
@@ -114,7 +113,9 @@ class CloudServer:
             _log.warning(
                 "this machine's clock says %s, which is wrong: set it; until then %s", f"{now:%Y-%m-%d}", _CLOCK
             )
-        self._guard = guard = TokenInterceptor(SERVICE, authenticator, self.stats, self._refusals)
+        self._guard = guard = TokenInterceptor(
+            parts.guarded_services(self._config), authenticator, self.stats, self._refusals
+        )
         self._server = grpc.aio.server(options=parts.grpc_options(self._config), interceptors=[guard])
         try:
             port = self._bind()
@@ -183,6 +184,15 @@ class CloudServer:
         )
         self._reload = Reload(renewal.parts())
         wire_grpc.add_OffloadServicer_to_server(self._service, self._server)
+        if config.open_inference:
+            from cloud_server.open_inference.grpc_service import OpenInferenceService
+            from cloud_server.open_inference.open_inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
+
+            inference = parts.open_inference(config, model, self._batcher, self._service, limiter, self.stats)
+            add_GRPCInferenceServiceServicer_to_server(
+                OpenInferenceService(inference, authenticator, self.stats, self._refusals, lambda: self.is_serving),
+                self._server,
+            )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         try:
             await self._batcher.start(partial(_warm_up, model, config.max_batch))

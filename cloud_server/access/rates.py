@@ -47,22 +47,25 @@ class RateLimiter:
         """Go on at another rate; what is left in a device's bucket stays, up to the new burst."""
         self._rate, self._burst = frames_per_s, burst
 
-    def spend(self, device: str) -> None:
-        """Take one frame of `device` from its bucket.
+    def spend(self, device: str, frames: int = 1) -> None:
+        """Take frames of `device` from its bucket: all of them, or none.
+
+        More at once than the burst pass when the bucket is full, and leave it in debt: the rate holds over time.
 
         Raises:
-            RateLimited: the bucket is empty; the message says when it holds a frame again.
+            RateLimited: the bucket holds fewer; the message says when it holds as many.
         """
         if self._rate is None:
             return
         now = self._clock()
         left, before = self._buckets.pop(device, (float(self._burst), now))
         left = min(self._burst, left + (now - before) * self._rate)
-        self._buckets[device] = (left - 1 if left >= 1 else left), now
+        needed = min(frames, self._burst)
+        self._buckets[device] = (left - frames if left >= needed else left), now
         if len(self._buckets) > self._max_devices:
             self._buckets.popitem(last=False)
-        if left < 1:
+        if left < needed:
             raise RateLimited(
                 f"expected at most {self._rate:g} frames/s from one device ({self._burst} at once); got more: "
-                f"send this frame again in {(1 - left) / self._rate:.1f} s"
+                f"send this frame again in {(needed - left) / self._rate:.1f} s"
             )

@@ -11,7 +11,7 @@ import grpc
 from cloud_server.access.authenticator import Caller, TooManyStreams, Unauthenticated, address_of
 from cloud_server.access.rates import RateLimited
 from cloud_server.access.refusals import RefusalLog
-from cloud_server.api.request import BadRequest
+from cloud_server.api.request import BadRequest, NotServed
 from cloud_server.fleet.stats import Stats
 from cloud_server.model.batching import Draining, ModelFailed
 from cloud_server.model.decode import TooLarge
@@ -41,6 +41,7 @@ OUTCOMES: tuple[tuple[type[Exception], Outcome], ...] = (
     (TooLarge, Outcome(wire.Failure.TOO_LARGE, grpc.StatusCode.INVALID_ARGUMENT, again=False)),
     (ImageError, Outcome(wire.Failure.BAD_IMAGE, grpc.StatusCode.INVALID_ARGUMENT, again=False)),
     (BadRequest, Outcome(wire.Failure.BAD_REQUEST, grpc.StatusCode.INVALID_ARGUMENT, again=False)),
+    (NotServed, Outcome(None, grpc.StatusCode.NOT_FOUND, again=False)),
     (RateLimited, Outcome(wire.Failure.OVERLOADED, grpc.StatusCode.RESOURCE_EXHAUSTED, again=True)),
     (Overloaded, Outcome(wire.Failure.OVERLOADED, grpc.StatusCode.RESOURCE_EXHAUSTED, again=True)),
     (Draining, Outcome(wire.Failure.DRAINING, grpc.StatusCode.UNAVAILABLE, again=True)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import grpc
@@ -15,17 +15,19 @@ from cloud_server.fleet.stats import Stats
 
 
 class TokenInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
-    """Guards the calls of one service, and bounds the messages of all.
+    """Guards the calls of some services, and bounds the messages of all.
 
     Args:
-        service: full name of the service; others (health) need no token.
+        services: full names of the services; others (health) need no token.
         authenticator: knows the tokens.
         stats: counts the calls that were refused.
         refusals: logs them.
     """
 
-    def __init__(self, service: str, authenticator: Authenticator, stats: Stats, refusals: RefusalLog) -> None:
-        self._prefix, self._authenticator = f"/{service}/", authenticator
+    def __init__(
+        self, services: Iterable[str], authenticator: Authenticator, stats: Stats, refusals: RefusalLog
+    ) -> None:
+        self._prefixes, self._authenticator = tuple(f"/{service}/" for service in services), authenticator
         self._stats, self._refusals = stats, refusals
         self._came = 0
         self._calls = SingleCalls(self._name_of, self._end)
@@ -39,7 +41,7 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
     async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], call: Any) -> Any:
         """The handler of the call, or one that refuses it."""
         self._came += 1
-        if call.method.startswith(self._prefix):
+        if call.method.startswith(self._prefixes):
             try:
                 self._authenticator.token_of(call.invocation_metadata)
             except Unauthenticated as error:

@@ -105,6 +105,11 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         self._in_flight = InFlight()
         self._calls = OpenCalls()
 
+    @property
+    def labels(self) -> LabelMap:
+        """The label map that holds now."""
+        return self._labels
+
     async def Describe(self, request: wire.DescribeRequest, context: Any) -> wire.Description:
         """The model's name, size and labels."""
         caller = await self._authenticate(context)

@@ -22,6 +22,10 @@ class BadRequest(EdgeError):
     """A request is malformed: its frame id or its probabilities."""
 
 
+class NotServed(EdgeError):
+    """A request names a model, or a version of it, that this server does not have."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """A frame as a device sent it, checked.

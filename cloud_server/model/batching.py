@@ -15,10 +15,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cloud_server.model.decode import Picture
 from cloud_server.model.fair_queue import FairQueue
 from cloud_server.model.places import Overloaded, Places
 from cloud_server.model.watch import ModelWatch
@@ -30,7 +32,7 @@ _log = logging.getLogger(__name__)
 Probabilities = NDArray[np.float32]
 Looks = tuple[Image, ...]
 """What of one frame goes through the model: one or more inputs, `uint8 (h, w, 3)`."""
-Prepare = Callable[[bytes, Region | None], Looks]
+Prepare = Callable[[Any, Region | None], Looks]  # `Any`: what `submit` takes, which the batcher hands on unread
 Little = NDArray[np.float32] | None
 """The little model's probabilities that came with a frame, `float32 (C,)`, or None."""
 Run = Callable[[Sequence[Image], Sequence[Little]], tuple[Probabilities, NDArray[np.int64]]]
@@ -123,7 +125,7 @@ class Batcher:
         max_bytes: int = QUEUE_BYTES,
         max_wait_s: float = 0.0,
         decoders: int = 2,
-        weigh: Callable[[bytes], int] = lambda data: 0,
+        weigh: Callable[[Any], int] = lambda data: 0,
         sample: Callable[[], Image] = lambda: np.zeros((1, 1, 3), np.uint8),
         on_batch: Callable[[int], None] = lambda size: None,
         thread: ThreadPoolExecutor | None = None,
@@ -167,7 +169,7 @@ class Batcher:
 
     async def submit(
         self,
-        data: bytes,
+        data: Picture,
         little: Little = None,
         on_start: Callable[[], None] = lambda: None,
         caller: str = "",
@@ -176,7 +178,7 @@ class Batcher:
         """Decode and classify one picture; cancelling the caller frees its place.
 
         Args:
-            data: the encoded picture.
+            data: the encoded picture, or its pixels.
             little: the little model's probabilities, or None.
             on_start: called when its batch goes to the model; cancelling after that saves nothing.
             caller: whose frame it is.
@@ -265,7 +267,7 @@ class Batcher:
             queue.remove(ticket.caller, ticket)
         ticket.job = ticket.heavy_job = ticket.looks = None
 
-    def _prepare_light(self, data: bytes, region: Region | None) -> Looks | None:
+    def _prepare_light(self, data: Picture, region: Region | None) -> Looks | None:
         """The picture as the model's inputs; None where it takes too much memory for two at a time."""
         return None if self._weigh(data) > HEAVY_BYTES else self._prepare(data, region)
 

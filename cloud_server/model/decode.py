@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edge_sdk.errors import ConfigError, ImageError
 from edge_sdk.images.decoder import decode_pixels
 from edge_sdk.images.exif import parse_exif
@@ -18,6 +21,44 @@ FORMATS = ("JPEG", "PNG", "WebP")
 _MAX_SCANS = 100  # a progressive JPEG has about ten
 _MAX_SCANS_AT_FULL_SIZE = 16
 _PNG_DEPTH = slice(24, 25)  # where the header says how many bits a channel has
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pixels:
+    """A picture that came decoded, upright, in RGB.
+
+    Attributes:
+        values: `uint8 (H, W, 3)`, or `float32 (3, H, W)` from 0 to 1.
+    """
+
+    values: NDArray[np.uint8] | NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return self.values.nbytes
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        height, width = self.values.shape[:2] if self.values.dtype == np.uint8 else self.values.shape[1:]
+        return width, height
+
+    def image(self) -> Image:
+        """As `uint8 (H, W, 3)`; floats are rounded to 8 bits.
+
+        Raises:
+            ImageError: a float is not from 0 to 1.
+        """
+        values = self.values
+        if values.dtype == np.uint8:
+            return np.ascontiguousarray(values, np.uint8)
+        low, high = float(values.min()), float(values.max())
+        if not (low >= 0 and high <= 1):  # NaN is refused too
+            raise ImageError(f"expected floats from 0 to 1, not normalised; got {low:g} to {high:g}")
+        return np.ascontiguousarray(np.rint(values.transpose(1, 2, 0) * 255), np.uint8)
+
+
+Picture = bytes | Pixels
+"""A picture on its way to the model: an encoded file, or pixels."""
 
 
 class TooLarge(ImageError):
@@ -69,7 +110,13 @@ def check(data: bytes, limits: Limits) -> ImageHeader:
     return header
 
 
-def weigh(data: bytes, limits: Limits) -> int:
+def _check_pixels(pixels: Pixels, limits: Limits) -> None:
+    width, height = pixels.size
+    if width * height > limits.max_pixels:
+        raise TooLarge(f"expected a picture of at most {limits.max_pixels:,} pixels; got {width}x{height}")
+
+
+def weigh(data: Picture, limits: Limits) -> int:
     """Bytes of memory that decoding a picture takes, estimated from above, without decoding.
 
     A JPEG of one scan is decoded row by row, and its result is copied once. One of many scans is held whole as
@@ -78,17 +125,25 @@ def weigh(data: bytes, limits: Limits) -> int:
     Raises:
         TooLarge, ImageError: as `check`.
     """
+    if isinstance(data, Pixels):
+        _check_pixels(data, limits)
+        return 0 if data.values.dtype == np.uint8 else 3 * len(data)
     header = check(data, limits)
     per_pixel = 6 if header.format == "JPEG" and header.scans <= 1 else 12
     return header.width * header.height * (per_pixel + (3 if header.exif else 0))
 
 
-def decode(data: bytes, limits: Limits) -> Image:
+def decode(data: Picture, limits: Limits) -> Image:
     """Decode one picture: `uint8 (H, W, 3)` RGB, turned upright by its EXIF orientation; grey becomes three channels.
+
+    Pixels are taken as they are.
 
     Raises:
         TooLarge: over a limit; nothing was decoded.
         ImageError: not a JPEG, PNG or WebP, cut off, or damaged.
     """
+    if isinstance(data, Pixels):
+        _check_pixels(data, limits)
+        return data.image()
     header = check(data, limits)
     return orient(decode_pixels(data, header), parse_exif(header.exif).orientation)

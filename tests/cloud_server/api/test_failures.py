@@ -10,7 +10,7 @@ import cloud_server
 from cloud_server.access.authenticator import TooManyStreams, Unauthenticated
 from cloud_server.access.rates import RateLimited
 from cloud_server.api.failures import OUTCOMES, UNFORESEEN, failure_of, outcome_of
-from cloud_server.api.request import BadRequest
+from cloud_server.api.request import BadRequest, NotServed
 from cloud_server.model.batching import Draining, ModelFailed
 from cloud_server.model.decode import TooLarge
 from cloud_server.model.places import Overloaded
@@ -27,6 +27,7 @@ def test_each_error_has_its_line() -> None:
         TooLarge: Code.TOO_LARGE,
         ImageError: Code.BAD_IMAGE,
         BadRequest: Code.BAD_REQUEST,
+        NotServed: None,
         RateLimited: Code.OVERLOADED,
         Overloaded: Code.OVERLOADED,
         Draining: Code.DRAINING,

@@ -1,0 +1,111 @@
+"""The Open Inference Protocol over gRPC; errors are statuses of the call, as standard clients expect them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cloud_server.access.authenticator import Authenticator, Caller, Unauthenticated
+from cloud_server.access.refusals import RefusalLog
+from cloud_server.api.failures import end_call, failure_of, outcome_of, tell_failure
+from cloud_server.api.request import NotServed
+from cloud_server.fleet.stats import Stats
+from cloud_server.open_inference import open_inference_pb2 as oip
+from cloud_server.open_inference import open_inference_pb2_grpc as oip_grpc
+from cloud_server.open_inference.inference import Inference
+from cloud_server.open_inference.served_model import VERSION
+from edge_sdk import __version__
+
+SERVICE = oip.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
+EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "model_repository", "statistics")
+SERVER = "edge-sdk cloud-server"
+
+
+class OpenInferenceService(oip_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]
+    """Its calls pass the token interceptor before this; `ModelInfer` is bounded as a device's frames are.
+
+    Args:
+        inference: answers requests.
+        authenticator: tells who calls.
+        stats: counts refusals.
+        refusals: logs who is refused.
+        is_serving: whether the server and its model answer.
+    """
+
+    def __init__(
+        self,
+        inference: Inference,
+        authenticator: Authenticator,
+        stats: Stats,
+        refusals: RefusalLog,
+        is_serving: Callable[[], bool],
+    ) -> None:
+        self._inference, self._served = inference, inference.served
+        self._authenticator, self._stats, self._refusals = authenticator, stats, refusals
+        self._is_serving = is_serving
+
+    async def ServerLive(self, request: oip.ServerLiveRequest, context: Any) -> oip.ServerLiveResponse:
+        """True: the server answers."""
+        return oip.ServerLiveResponse(live=True)
+
+    async def ServerReady(self, request: oip.ServerReadyRequest, context: Any) -> oip.ServerReadyResponse:
+        """As health says."""
+        return oip.ServerReadyResponse(ready=self._is_serving())
+
+    async def ModelReady(self, request: oip.ModelReadyRequest, context: Any) -> oip.ModelReadyResponse:
+        """As health says, of the served model."""
+        await self._check(request.name, request.version, context)
+        return oip.ModelReadyResponse(ready=self._is_serving())
+
+    async def ServerMetadata(self, request: oip.ServerMetadataRequest, context: Any) -> oip.ServerMetadataResponse:
+        """Name, version and extensions."""
+        return oip.ServerMetadataResponse(name=SERVER, version=__version__, extensions=EXTENSIONS)
+
+    async def ModelMetadata(self, request: oip.ModelMetadataRequest, context: Any) -> oip.ModelMetadataResponse:
+        """Inputs, outputs and labels."""
+        await self._check(request.name, request.version, context)
+        return self._served.metadata()
+
+    async def ModelConfig(self, request: oip.ModelConfigRequest, context: Any) -> oip.ModelConfigResponse:
+        """The same in Triton's form."""
+        await self._check(request.name, request.version, context)
+        return oip.ModelConfigResponse(config=self._served.config())
+
+    async def ModelStatistics(self, request: oip.ModelStatisticsRequest, context: Any) -> oip.ModelStatisticsResponse:
+        """Counts of requests and pictures."""
+        if request.name:
+            await self._check(request.name, request.version, context)
+        return oip.ModelStatisticsResponse(model_stats=[self._inference.statistics()])
+
+    async def RepositoryIndex(self, request: oip.RepositoryIndexRequest, context: Any) -> oip.RepositoryIndexResponse:
+        """The one model."""
+        is_ready = self._is_serving()
+        one = oip.RepositoryIndexResponse.ModelIndex(
+            name=self._served.name, version=VERSION, state="READY" if is_ready else "UNAVAILABLE"
+        )
+        return oip.RepositoryIndexResponse(models=[] if request.ready and not is_ready else [one])
+
+    async def ModelInfer(self, request: oip.ModelInferRequest, context: Any) -> oip.ModelInferResponse:
+        """Pictures in, probabilities out."""
+        caller = await self._authenticate(context)
+        answering = self._inference.infer(request, caller)
+        del request  # its pictures are held by who works on them
+        try:
+            return await answering
+        except Exception as error:
+            tell_failure(self._refusals, caller, error)
+            await context.abort(outcome_of(error).status, failure_of(error).message)
+            raise  # not reached: `abort` raises
+
+    async def _authenticate(self, context: Any) -> Caller:
+        try:
+            return self._authenticator.authenticate(context)
+        except Unauthenticated as error:
+            await end_call(context, error, self._stats, self._refusals)
+            raise  # not reached: `abort` raises
+
+    async def _check(self, name: str, version: str, context: Any) -> None:
+        try:
+            self._served.check(name, version)
+        except NotServed as error:
+            await context.abort(outcome_of(error).status, str(error))

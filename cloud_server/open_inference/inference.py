@@ -1,0 +1,128 @@
+"""One request of the Open Inference Protocol, from its tensors to the model's answer; over gRPC and HTTP alike.
+
+Its pictures go the way of devices' frames: the caller's rate, a place in the queue, fair turns, one batch with others.
+They have no frame ids, so nothing is cached or archived, and a request that is sent again is answered again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from cloud_server.access.authenticator import Caller
+from cloud_server.access.rates import RateLimiter
+from cloud_server.api.failures import outcome_of
+from cloud_server.fleet.stats import Stats
+from cloud_server.model.batching import Answered, Batcher
+from cloud_server.model.decode import Picture
+from cloud_server.open_inference import open_inference_pb2 as oip
+from cloud_server.open_inference.pictures import pictures_of
+from cloud_server.open_inference.results import add_outputs, wanted_of
+from cloud_server.open_inference.served_model import VERSION, ServedModel
+from edge_sdk.networks.label_map import LabelMap
+from edge_sdk.wire import offload_pb2 as wire
+
+MAX_ID = 256
+"""Characters of a request's id that come back."""
+
+
+class Inference:
+    """Answers requests; used on one event loop.
+
+    Args:
+        served: the model's name, version and limits.
+        batcher: decodes and classifies.
+        labels: gives the label map that holds now.
+        limiter: how fast one caller may send.
+        stats: counts what happens, with the devices' frames.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        served: ServedModel,
+        batcher: Batcher,
+        labels: Callable[[], LabelMap],
+        limiter: RateLimiter,
+        stats: Stats,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.served = served
+        self._batcher, self._labels, self._limiter, self._stats, self._clock = batcher, labels, limiter, stats, clock
+        self._answered = self._pictures = self._failed = self._last_ms = 0
+        self._answered_s = self._failed_s = 0.0
+
+    async def infer(self, request: oip.ModelInferRequest, caller: Caller) -> oip.ModelInferResponse:
+        """The response to one request.
+
+        Raises:
+            NotServed: it asks for another model.
+            BadRequest: it is malformed.
+            RateLimited, Overloaded, Draining, ModelFailed, ImageError: as of one frame of a device; the first picture
+                that fails ends the request.
+        """
+        began = self._clock()
+        try:
+            response = await self._infer(request, caller)
+        except Exception as error:
+            if (code := outcome_of(error).code) is not None:
+                self._stats.count_failure(wire.Failure.Code.Name(code))
+            self._failed += 1
+            self._failed_s += self._clock() - began
+            raise
+        self._answered += 1
+        self._answered_s += self._clock() - began
+        self._last_ms = int(time.time() * 1000)
+        return response
+
+    async def _infer(self, request: oip.ModelInferRequest, caller: Caller) -> oip.ModelInferResponse:
+        self.served.check(request.model_name, request.model_version)
+        wanted = wanted_of(request)
+        is_raw = bool(request.raw_input_contents)
+        pictures = await asyncio.to_thread(pictures_of, request, self.served.max_batch)
+        self._limiter.spend(caller.name, len(pictures))
+        response = oip.ModelInferResponse(model_name=self.served.name, model_version=VERSION, id=request.id[:MAX_ID])
+        del request
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._one(picture, caller)) for picture in pictures]
+                del pictures
+        except ExceptionGroup as failed:  # the others are cancelled: they leave the queue
+            raise failed.exceptions[0] from None
+        labels = self._labels()
+        rows = np.stack([labels.apply(task.result().probabilities) for task in tasks])
+        self._pictures += len(rows)
+        add_outputs(response, wanted, rows, labels.labels, raw=is_raw)
+        return response
+
+    async def _one(self, picture: Picture, caller: Caller) -> Answered:
+        began = self._clock()
+        answered = await self._batcher.submit(picture, caller=caller.name)
+        self._stats.count_answer(self._clock() - began)
+        return answered
+
+    def statistics(self) -> oip.ModelStatistics:
+        """Counts since the start; durations of single stages are not measured, and 0."""
+
+        def told(count: int, seconds: float) -> oip.StatisticDuration:
+            return oip.StatisticDuration(count=count, ns=int(seconds * 1e9))
+
+        none = oip.StatisticDuration(count=self._answered)
+        return oip.ModelStatistics(
+            name=self.served.name,
+            version=VERSION,
+            last_inference=self._last_ms,
+            inference_count=self._pictures,
+            execution_count=self._stats.batches,
+            inference_stats=oip.InferStatistics(
+                success=told(self._answered, self._answered_s),
+                fail=told(self._failed, self._failed_s),
+                queue=none,
+                compute_input=none,
+                compute_infer=none,
+                compute_output=none,
+            ),
+        )
