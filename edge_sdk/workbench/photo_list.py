@@ -125,7 +125,7 @@ def _listed(table: Path) -> list[Photo]:
                 f"{photo.label!r}"
             )
     if missing:
-        what = f"{len(missing)} of the files in {table} are no pictures that are there, such as {missing[0]}"
+        what = f"{len(missing)} files of {table} are not there or are no pictures, such as {missing[0]}"
         what += f" ({videos} are videos, whose frames have no label)" if videos else ""
         if not found:
             raise WorkbenchError(f"expected files by their paths below {table.parent}; {what}")

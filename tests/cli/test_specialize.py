@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import burst_parts
 import little_task
 import msgspec
 import numpy as np
@@ -15,8 +17,13 @@ from edge_sdk.cli import cli
 from edge_sdk.cli.specialize import specialize
 from edge_sdk.errors import ConfigError, WorkbenchError
 from edge_sdk.model.bundle import open_bundle
+from edge_sdk.model.little import LittleModel
 from edge_sdk.networks.checkpoint import load_checkpoint, save_checkpoint
+from edge_sdk.workbench.data import open_source
+from edge_sdk.workbench.labelled import Split, read_all
+from edge_sdk.workbench.looks import photo_regions
 from edge_sdk.workbench.specialize.report import Report
+from edge_sdk.workbench.specialize.task import read_task
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the exporter's own code
 
@@ -158,3 +165,27 @@ def test_folders_and_maps_that_do_not_fit_are_told(place: Path, tmp_path: Path) 
 def test_the_command_is_one_of_edge_sdk() -> None:
     done = CliRunner().invoke(cli, ["specialize", "--help"])
     assert done.exit_code == 0 and "few pictures" in done.output and "params=10x" in done.output
+
+
+@pytest.mark.slow
+def test_a_card_of_bursts_is_specialized_and_measured_by_both_looks(place: Path, tmp_path: Path) -> None:
+    seen = [replace(shot, label="red" if shot.label == "fox" else "blue") for shot in burst_parts.shots(8)]
+    card = burst_parts.write_card(tmp_path / "card", seen)
+    out = tmp_path / "ford"
+    options = ["--shots", "4", "--target", "params=2x", "--out", str(out), "--view", "both", *QUICK]
+    done = run(place, *options, task=str(card))
+    assert done.exit_code == 0, done.output
+    assert "regions: in " in done.output
+    bundle = open_bundle(out)
+    assert bundle.manifest.view == "both"
+    report = msgspec.json.decode((tmp_path / "ford-report.json").read_bytes(), type=Report)
+    assert (report.pictures, report.test_pictures) == (8, 16)
+    pictures = photo_regions(open_source(str(card), Split.ALL))
+    with LittleModel(bundle) as model:  # as the device says it of all pictures, those of the task left out
+        used = {path for paths in read_task(card, 4, model.manifest.input).used.values() for path in paths}
+        right = [
+            model.predict(one.image, one.region).label == one.label
+            for one in read_all(pictures)
+            if Path(one.source) not in used
+        ]
+    assert report.bundle_accuracy == np.mean(right)

@@ -40,7 +40,7 @@ def test_a_list_gives_labels_and_its_folders_are_places(card: Path, caplog: pyte
         "101MEDIA/3.jpg": ("deer", "101MEDIA"),
         "4.jpg": ("fox", "."),
     }
-    assert "1 of the files" in caplog.text and "1 are videos" in caplog.text
+    assert "1 files of" in caplog.text and "1 are videos" in caplog.text
     source = open_source(str(table), Split.ALL)
     assert source.labels == ("deer", "fox")
     assert [one.label for one in read_all(source)] == ["fox", None, "deer", "fox"]
