@@ -1,6 +1,6 @@
 """A real RTSP camera: GStreamer's server. Run by the system's Python, which has its bindings (python3-gi).
 
-/usr/bin/python3 gst_rtsp_server.py PORT PATTERN CODEC, h264 or mjpeg: says "ready" when it listens.
+/usr/bin/python3 gst_rtsp_server.py PORT PATTERN CODEC, h264, h265 or mjpeg: says "ready" when it listens.
 """
 
 import sys
@@ -13,6 +13,7 @@ from gi.repository import GLib, Gst, GstRtspServer  # type: ignore[import-not-fo
 
 ENCODERS = {
     "h264": "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=5 ! rtph264pay name=pay0 pt=96",
+    "h265": "x265enc tune=zerolatency speed-preset=ultrafast key-int-max=5 ! rtph265pay name=pay0 pt=96",
     "mjpeg": "video/x-raw,format=I420 ! jpegenc ! rtpjpegpay name=pay0 pt=26",
 }
 

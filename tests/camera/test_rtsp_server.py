@@ -1,4 +1,4 @@
-"""A real RTSP server of GStreamer's, in H.264 and in MJPEG, that goes away and comes back."""
+"""A real RTSP server of GStreamer's, in H.264, H.265 and MJPEG, that goes away and comes back."""
 
 from __future__ import annotations
 
@@ -21,20 +21,26 @@ from edge_sdk.types import Frame
 SERVER = Path(__file__).parent.parent / "gst_rtsp_server.py"
 PYTHON = "/usr/bin/python3"
 NEEDS = (
-    "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import Gst, GstRtspServer; "
-    "Gst.init(None); "
-    "assert all(map(Gst.ElementFactory.find, ('x264enc', 'rtph264pay', 'jpegenc', 'rtpjpegpay', 'videoconvert')))"
+    "import sys, gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import Gst, GstRtspServer; "
+    "Gst.init(None); assert all(map(Gst.ElementFactory.find, sys.argv[1:]))"
 )
 
 
-def has_server() -> bool:
-    return Path(PYTHON).exists() and subprocess.run([PYTHON, "-c", NEEDS], capture_output=True).returncode == 0
+def has_server(*elements: str) -> bool:
+    command = [PYTHON, "-c", NEEDS, *elements]
+    return Path(PYTHON).exists() and subprocess.run(command, capture_output=True).returncode == 0
 
 
 pytestmark = pytest.mark.skipif(
-    not has_server(),
+    not has_server("x264enc", "rtph264pay", "jpegenc", "rtpjpegpay", "videoconvert"),
     reason="needs GStreamer's RTSP server: sudo apt install python3-gi gir1.2-gst-rtsp-server-1.0 "
     "gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly",
+)
+H265 = pytest.param(
+    "h265",
+    marks=pytest.mark.skipif(
+        not has_server("x265enc", "rtph265pay"), reason="needs sudo apt install gstreamer1.0-plugins-bad"
+    ),
 )
 
 
@@ -55,10 +61,7 @@ def serving(port: int, pattern: str = "white", codec: str = "h264") -> Iterator[
             server.kill()
 
 
-CODECS = pytest.mark.parametrize("codec", ["h264", "mjpeg"])
-
-
-@CODECS
+@pytest.mark.parametrize("codec", ["h264", "mjpeg", H265])
 def test_its_pictures_come_in_rgb_and_in_order(codec: str) -> None:
     port = free_port()
     with serving(port, "red", codec), open_camera(f"rtsp://me:secret@127.0.0.1:{port}/cam") as camera:
@@ -74,7 +77,7 @@ def test_its_pictures_come_in_rgb_and_in_order(codec: str) -> None:
     assert frames[0].captured_at < frames[1].captured_at < frames[2].captured_at
 
 
-@CODECS
+@pytest.mark.parametrize("codec", ["h264", "mjpeg"])
 def test_a_server_that_is_killed_and_comes_back_is_found_again(codec: str) -> None:
     port, faults, failed = free_port(), list[Fault](), threading.Event()
     url = f"rtsp://127.0.0.1:{port}/cam"
