@@ -194,7 +194,6 @@ class _Handler(BaseHTTPRequestHandler):
         site: what is served.
     """
 
-    server_version, sys_version = "edge-sdk", ""
     protocol_version = "HTTP/1.1"
 
     def __init__(self, connection: socket.socket, head: bytes, site: Site) -> None:
@@ -232,6 +231,10 @@ class _Handler(BaseHTTPRequestHandler):
         """A plain text that repeats nothing of what came."""
         self.request_version = self.protocol_version  # whatever came: this has a status
         self._send(_plain(HTTPStatus(code), HTTPStatus(code).phrase))
+
+    def version_string(self) -> str:
+        """No versions: they are the page's, for those who are let in."""
+        return "edge-sdk"
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: the log is for the device."""

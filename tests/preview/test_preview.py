@@ -9,11 +9,14 @@ from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 
+import numpy as np
 import pytest
 from chromium import PHONE, chromium, needs_chromium
 from service_parts import Running, service
 
+from edge_sdk import open_bundle
 from edge_sdk.images.read import decode_image
+from edge_sdk.store.journal import Journal
 
 CAMERA = "[camera]\naddress = 'simulated://trailcam?seed=1'\nfps = 20\n"
 NAME = "[deployment]\nname = 'cam-7'\n"
@@ -151,6 +154,25 @@ def test_more_viewers_than_may(folder: Path) -> None:
         jpegs(first, 1)
         assert device.get("/live")[0] == 503
         assert device.get("/")[0] == 200
+
+
+def test_what_is_never_stored_is_not_shown(folder: Path) -> None:
+    never = ", ".join(f"never: {label}" for label in open_bundle("trailcam").names)
+    rule = f"archive = '10MB, {never}, never above: 0.01'\n"
+    more = f"{CAMERA}[preview]\nhttp = '127.0.0.1:0'\n"
+    (folder / "edge-sdk.toml").write_text(f"[storage]\nstate_dir = 'state'\n{rule}{more}")
+    with service(folder) as running:
+        device = Served(running)
+        for jpeg in jpegs(device.open("/live"), 3):
+            shown = decode_image(jpeg).image
+            assert np.median(shown) < 60 and len(np.unique(shown[:100].reshape(-1, 3), axis=0)) < 8
+        running.reads("INFO 20")  # a visit
+        text = device.get("/now")[1]
+        while "<li>" not in text:
+            text = device.get("/now")[1]
+        assert "not shown: never stored" in text and "<img" not in text
+        key = Journal(folder / "state").events()[0].event.event_id
+        assert device.get(f"/visits/{key}")[0] == 404
 
 
 def test_the_camera_is_away(folder: Path) -> None:

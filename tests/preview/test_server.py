@@ -84,7 +84,7 @@ def test_a_reply_has_the_headers_that_each_has(server: Server, site: Site) -> No
     assert headers["X-Content-Type-Options"] == "nosniff" and headers["Cache-Control"] == "no-store"
     assert headers["Cross-Origin-Resource-Policy"] == "same-origin" and headers["Referrer-Policy"] == "no-referrer"
     assert headers["Content-Security-Policy"].startswith("default-src 'none'; img-src 'self'; style-src 'self'; script")
-    assert "unsafe" not in headers["Content-Security-Policy"] and "Python" not in headers["Server"]
+    assert "unsafe" not in headers["Content-Security-Policy"] and headers["Server"] == "edge-sdk"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "HEAD", "OPTIONS", "CONNECT", "BREW"])
