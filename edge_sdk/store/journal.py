@@ -20,6 +20,7 @@ from edge_sdk.store.schema import (
     COLUMNS,
     LAST_LABEL,
     OPEN,
+    VERSION,
     JournalEntry,
     State,
     entry_of,
@@ -241,7 +242,20 @@ class Journal:
     def _unreadable(self, error: Exception) -> StorageError:
         if self._found_damaged is not None:
             self._found_damaged(error)
+        elif (found := self._version()) is not None and found < VERSION:
+            return StorageError(
+                f"cannot read {self._path}: an older edge-sdk wrote it (schema {found}; this one has {VERSION}): "
+                "start the device once, which takes it over"
+            )
         return StorageError(f"cannot read {self._path}: {error}")
+
+    def _version(self) -> int | None:
+        """Of the file's schema; None: it cannot be read."""
+        try:
+            with closing(self._reader()) as reader:
+                return int(reader.execute("PRAGMA user_version").fetchone()[0])
+        except sqlite3.Error:
+            return None
 
     def _reader(self) -> sqlite3.Connection:
         """A connection of its own, so that a long query does not hold up the writer."""

@@ -304,3 +304,18 @@ def test_what_was_flushed_survives_sigkill(tmp_path: Path) -> None:
             ids = {entry.answer.frame_id for entry in store.journal.query()}
         assert {f"f{number}" for number in range(start, flushed + 1)} <= ids
         start = flushed + 1000
+
+
+def test_a_table_of_an_older_version_says_what_to_do(tmp_path: Path) -> None:
+    with Store(tmp_path):
+        pass
+    with closing(sqlite3.connect(tmp_path / "state.db")) as connection:
+        connection.execute("ALTER TABLE audit_counts DROP COLUMN causes")
+        connection.execute("PRAGMA user_version = 9")
+    with (
+        Journal(tmp_path) as journal,
+        pytest.raises(StorageError, match="start the device once, which takes it over"),
+    ):
+        journal.audits("any")
+    with Store(tmp_path) as store:
+        assert store.journal.audits("any").counts == ()
