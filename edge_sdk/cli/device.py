@@ -23,10 +23,15 @@ _KEY = "edge_sdk.config"
 _SECTIONS = ("storage", "bundle")
 
 
-def device_options(*, bundle: bool = False) -> Callable[[Command], Command]:
-    """`--state`, with `bundle` `--bundle`, and `--config` for what they leave out."""
+def device_options(*, bundle: bool = False, state: bool = True) -> Callable[[Command], Command]:
+    """`--state`, with `bundle` `--bundle`, and `--config` for what they leave out.
+
+    Args:
+        bundle: there is a `--bundle`.
+        state: there is a `--state`; else the command takes the folder in another way.
+    """
     options = [
-        option("--state", type=FOLDER, help=STATE),
+        *([option("--state", type=FOLDER, help=STATE)] if state else []),
         option(
             "--config",
             type=FILE,

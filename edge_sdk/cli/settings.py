@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from edge_sdk.cli.device import device_options, state_of
 from edge_sdk.cli.options import FILE, OLD_FILE, OLD_FOLDER, out_option
 from edge_sdk.errors import ConfigError
 from edge_sdk.terminal.command import need
@@ -96,10 +97,13 @@ def sign(
 
 
 @settings.command()
-@click.argument("folder", type=OLD_FOLDER)
+@click.argument("folder", type=OLD_FOLDER, required=False)
+@device_options(state=False)
 @click.option("--public", type=FILE, help="The public key, settings.pub: signatures are checked.")
-def show(folder: Path, public: Path | None) -> None:
+def show(folder: Path | None, public: Path | None) -> None:
     """Show the settings in a server's FOLDER, or those that a device keeps in its state folder, and whose they are.
+
+    Without FOLDER: those of this machine's device, by its config file.
 
     Which kinds of them a device follows is its own to say: edge-sdk info --state tells.
     """
@@ -108,6 +112,7 @@ def show(folder: Path, public: Path | None) -> None:
     from edge_sdk.fleet.signed import SettingsKey, Untrusted
 
     checks = None if public is None else SettingsKey(public)
+    folder = state_of(folder)
     found = [(path.name, one, "") for path, one in _signed(folder)]
     if (held := read_held(folder)) is not None:
         kept, its = held

@@ -85,6 +85,14 @@ def test_every_command_that_reads_a_device_reads_its_config_file(
     assert code == 2 and f"no journal at {nowhere / 'garden'}" in said
 
 
+def test_settings_that_a_device_keeps_are_found_by_its_config_file(
+    nowhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config(nowhere / "edge-sdk.toml", '[storage]\nstate_dir = "garden"\n')
+    code, said = seen(capsys, "settings", "show")
+    assert code == 2 and f"no settings at {nowhere / 'garden'}" in said
+
+
 def test_the_services_folder_is_found_and_its_bundle_used(nowhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
     answered(nowhere / "of services/edge-sdk/trailcam", "cam-service")
     config(nowhere / "edge-sdk.toml", '[bundle]\npath = "trailcam"\n')
