@@ -7,10 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import burst_parts
+import cv2
+import numpy as np
 import pytest
+from tiny_detector import MACS, SPEC, program
 
+from edge_sdk import EdgeClassifier
 from edge_sdk.errors import BundleError, WorkbenchError
 from edge_sdk.model.bundle import open_bundle
+from edge_sdk.model.default_runtime import default_runtime
+from edge_sdk.model.wrap import wrap_network
 from edge_sdk.types import Image, Region
 from edge_sdk.workbench.data import open_source
 from edge_sdk.workbench.labelled import LabelledImage, Split, read_all
@@ -65,3 +71,30 @@ def test_what_is_no_detector_is_refused(tmp_path: Path) -> None:
         photo_regions(camera, Finding(detector=Known()))
     with pytest.raises(WorkbenchError, match="expected a detector or boxes"):
         replace(Finding(detector=Known()), boxes=tmp_path)
+
+
+def test_a_bundles_detector_finds_in_the_workbench_what_it_finds_on_the_device(tmp_path: Path) -> None:
+    bundle = wrap_network(
+        tmp_path / "detector",
+        program(),
+        runtime=default_runtime(),
+        labels=["dark"],
+        input=SPEC,
+        macs=MACS,
+        task="detect",
+    )
+    photos = []
+    for number, left in enumerate((80, 240, 400)):
+        image = np.full((480, 640, 3), 220, np.uint8)
+        image[160:240, left : left + 80] = 0
+        photos.append(tmp_path / "photos" / "fox" / f"{number}.png")
+        photos[-1].parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(photos[-1]), image)
+    source = photo_regions(open_source(str(tmp_path / "photos"), Split.ALL), Finding(detector=bundle.path))
+    regions = {one.source: one.region for one in read_all(pickle.loads(pickle.dumps(source)))}
+    with EdgeClassifier(detector=bundle.path, view="region", threshold=0, state_dir=tmp_path / "state") as edge:
+        for photo in photos:
+            edge.classify(photo)
+        there = {one.answer.source: one.region for one in edge.journal.query()}
+    found = {name: region and replace(region, score=round(region.score, 3)) for name, region in regions.items()}
+    assert found == there and all(region is not None for region in found.values())  # the journal keeps three digits
