@@ -47,7 +47,7 @@ SETTINGS = (
 )
 GRACE = "Seconds that the model may hang or fail on everything before the process ends with code 70; inf: it stays."
 LIMITS = "TOML file of the four limits above, which goes before them; SIGHUP reads it again."
-OPEN_INFERENCE = "Answer standard clients (KServe v2, Triton) too, on the same port."
+OPEN_INFERENCE = "Answer standard clients (KServe v2, Triton) too, on --port, and over HTTP on --http-port."
 HTTP = "Serve /metrics and /healthz over HTTP on this port; 0 takes a free one.  [default: off]"
 
 

@@ -55,7 +55,7 @@ class ServerConfig:
         reports: folder of what devices report of themselves; None: reports are not taken.
         settings: folder of signed settings that devices get with the reply to a report; None: they get none.
         open_inference: answer the Open Inference Protocol (KServe v2) too: a gRPC service on the same port, behind the
-            same tokens and limits.
+            same tokens and limits, and its HTTP form on `http_port`. Off loopback that form needs tokens.
         http_port: port of `/metrics` and `/healthz`, 0 takes a free one; None: they are off.
         http_host: address of that port.
     """
@@ -121,6 +121,14 @@ class ServerConfig:
             raise ConfigError(f"expected archive_fraction above 0, up to 1; got {self.archive_fraction}")
         if self.settings is not None and self.reports is None:
             raise ConfigError("expected --reports FOLDER with --settings: settings go out with the reply to a report")
+        takes_pictures = self.open_inference and self.http_port is not None
+        is_guarded = self.tokens is not None and self.insecure
+        if takes_pictures and not is_guarded and not is_loopback(bare_host(self.http_host)):
+            raise ConfigError(
+                f"expected --tokens and --insecure with --open-inference and --http-host {self.http_host}: other "
+                "machines may send pictures there, and their tokens are not encrypted; give both, or keep "
+                "--http-host on 127.0.0.1 behind a proxy that encrypts"
+            )
         if self.tls is None and not self.insecure and not is_loopback(bare_host(self.host)):
             raise ConfigError(
                 f"expected an encrypted link on {self.host}, which other machines reach; got no certificate: give "

@@ -158,11 +158,16 @@ def open_inference(
     return Inference(served, batcher, lambda: service.labels, limiter, stats)
 
 
+def max_message(config: ServerConfig) -> int:
+    """Bytes of the largest message: one picture and what comes with it."""
+    return config.limits.max_bytes * 9 // 8 + (256 << 10)
+
+
 def grpc_options(config: ServerConfig) -> list[tuple[str, int]]:
     """Settings of the gRPC server."""
     return [
         # A picture a little over the limit is answered in-band; beyond that gRPC ends the call, and reads no further.
-        ("grpc.max_receive_message_length", config.limits.max_bytes * 9 // 8 + (256 << 10)),
+        ("grpc.max_receive_message_length", max_message(config)),
         # Pictures are compressed already; a compressed message could only be a bomb. gRPC refuses it: UNIMPLEMENTED.
         ("grpc.compression_enabled_algorithms_bitset", 1),
         ("grpc.max_concurrent_streams", 128),  # of one connection

@@ -37,6 +37,7 @@ from edge_sdk.wire import offload_pb2_grpc as wire_grpc
 
 if TYPE_CHECKING:
     from cloud_server.http.endpoint import Endpoint
+    from cloud_server.open_inference.http_form import HttpForm
 
 __all__ = ["CloudServer", "ServerConfig"]
 
@@ -184,15 +185,16 @@ class CloudServer:
         )
         self._reload = Reload(renewal.parts())
         wire_grpc.add_OffloadServicer_to_server(self._service, self._server)
+        form: HttpForm | None = None
         if config.open_inference:
             from cloud_server.open_inference.grpc_service import OpenInferenceService
+            from cloud_server.open_inference.http_form import HttpForm
             from cloud_server.open_inference.open_inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 
             inference = parts.open_inference(config, model, self._batcher, self._service, limiter, self.stats)
-            add_GRPCInferenceServiceServicer_to_server(
-                OpenInferenceService(inference, authenticator, self.stats, self._refusals, lambda: self.is_serving),
-                self._server,
-            )
+            who = authenticator, self.stats, self._refusals, lambda: self.is_serving
+            add_GRPCInferenceServiceServicer_to_server(OpenInferenceService(inference, *who), self._server)
+            form = HttpForm(inference, *who, parts.max_message(config))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         try:
             await self._batcher.start(partial(_warm_up, model, config.max_batch))
@@ -208,7 +210,7 @@ class CloudServer:
                     devices=None if reports is None else reports.latest,
                 )
                 registry = registry_of(StatsCollector(self.stats, gauges, model.name))
-                self._endpoint = Endpoint(config.http_host, config.http_port, registry, lambda: self.is_serving)
+                self._endpoint = Endpoint(config.http_host, config.http_port, registry, lambda: self.is_serving, form)
                 self.http_address = self._endpoint.address
                 _log.info("metrics on http://%s/metrics", self.http_address)
         except BaseException:

@@ -1,4 +1,4 @@
-"""A small HTTP server in a thread: `/metrics` for Prometheus and `/healthz` for probes; reads only, no devices."""
+"""A small HTTP server in a thread: `/metrics` for Prometheus, `/healthz` for probes, and what else it is given."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
-from wsgiref.types import StartResponse, WSGIEnvironment
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
@@ -27,6 +27,7 @@ class Endpoint:
         port: 0 takes a free one.
         registry: the metrics.
         is_serving: whether `/healthz` says 200 "serving", or 503 "not serving".
+        open_inference: answers `/v2` and the paths below it; None: there are none.
 
     Attributes:
         address: "host:port", in brackets where the host is IPv6.
@@ -35,11 +36,20 @@ class Endpoint:
         ConfigError: it cannot listen there; the message says why.
     """
 
-    def __init__(self, host: str, port: int, registry: CollectorRegistry, is_serving: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        registry: CollectorRegistry,
+        is_serving: Callable[[], bool],
+        open_inference: WSGIApplication | None = None,
+    ) -> None:
         metrics = make_wsgi_app(registry)
 
         def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-            path = environ.get("PATH_INFO")
+            path = str(environ.get("PATH_INFO", ""))
+            if open_inference is not None and f"{path}/".startswith("/v2/"):
+                return open_inference(environ, start_response)
             if environ.get("REQUEST_METHOD") not in ("GET", "HEAD"):
                 status, text = "405 Method Not Allowed", "GET only"
             elif path == "/metrics":
@@ -92,6 +102,7 @@ class _Server6(_Server):
 
 class _Handler(WSGIRequestHandler):
     timeout = 10  # seconds for a client to say what it wants
+    protocol_version = "HTTP/1.1"  # lets clients ask whether to go on (Expect); each connection is of one request
 
     def log_message(self, format: str, *args: Any) -> None:
         """Requests are logged at level debug alone."""

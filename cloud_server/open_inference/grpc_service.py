@@ -13,12 +13,10 @@ from cloud_server.fleet.stats import Stats
 from cloud_server.open_inference import open_inference_pb2 as oip
 from cloud_server.open_inference import open_inference_pb2_grpc as oip_grpc
 from cloud_server.open_inference.inference import Inference
-from cloud_server.open_inference.served_model import VERSION
+from cloud_server.open_inference.served_model import EXTENSIONS, SERVER
 from edge_sdk import __version__
 
 SERVICE = oip.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
-EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "model_repository", "statistics")
-SERVER = "edge-sdk cloud-server"
 
 
 class OpenInferenceService(oip_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]
@@ -80,10 +78,9 @@ class OpenInferenceService(oip_grpc.GRPCInferenceServiceServicer):  # type: igno
     async def RepositoryIndex(self, request: oip.RepositoryIndexRequest, context: Any) -> oip.RepositoryIndexResponse:
         """The one model."""
         is_ready = self._is_serving()
-        one = oip.RepositoryIndexResponse.ModelIndex(
-            name=self._served.name, version=VERSION, state="READY" if is_ready else "UNAVAILABLE"
+        return oip.RepositoryIndexResponse(
+            models=[] if request.ready and not is_ready else self._served.index(is_ready)
         )
-        return oip.RepositoryIndexResponse(models=[] if request.ready and not is_ready else [one])
 
     async def ModelInfer(self, request: oip.ModelInferRequest, context: Any) -> oip.ModelInferResponse:
         """Pictures in, probabilities out."""

@@ -12,6 +12,8 @@ from cloud_server.model.big import BigModel
 from cloud_server.open_inference import open_inference_pb2 as oip
 from edge_sdk.networks.label_map import LabelMap
 
+SERVER = "edge-sdk cloud-server"
+EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "model_repository", "statistics")
 VERSION = "1"
 PLATFORM = "edge_sdk"
 SHOWN = 80
@@ -113,6 +115,11 @@ class ServedModel:
             outputs=[told(name=one.name, datatype=one.datatype, shape=one.shape) for one in self.outputs],
             properties=self.properties,
         )
+
+    def index(self, is_ready: bool) -> list[oip.RepositoryIndexResponse.ModelIndex]:
+        """The models that this server has."""
+        state = "READY" if is_ready else "UNAVAILABLE"
+        return [oip.RepositoryIndexResponse.ModelIndex(name=self.name, version=VERSION, state=state)]
 
     def config(self) -> oip.ModelConfig:
         """The reply to `ModelConfig`: shapes without the batch, as Triton has them."""

@@ -1,0 +1,255 @@
+"""The HTTP form of the protocol, a part of the server's HTTP endpoint: the same tokens and limits as over gRPC.
+
+The endpoint's threads read and write; whoever calls, and what is answered, is decided on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import CancelledError
+from http import HTTPStatus
+from typing import Any, TypeVar
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+import grpc
+
+from cloud_server.access.authenticator import Authenticator, Caller, TooManyStreams, Unauthenticated, address_of
+from cloud_server.access.refusals import RefusalLog
+from cloud_server.api.failures import failure_of, outcome_of, tell_failure
+from cloud_server.api.request import BadRequest, NotServed
+from cloud_server.fleet.stats import Stats
+from cloud_server.open_inference.inference import Inference
+from cloud_server.open_inference.json_form import plain, read_request, write_response
+from cloud_server.open_inference.served_model import EXTENSIONS, SERVER
+from edge_sdk import __version__
+from edge_sdk.errors import EdgeError
+
+T = TypeVar("T")
+Reply = tuple[HTTPStatus, bytes, int | None]
+
+REQUESTS, REQUESTS_OF_ONE = 32, 8
+"""Requests that are read or answered at a time, of all callers and of one."""
+BODY_S = 60.0
+"""Seconds in which a body must have come."""
+DROP_S = 5.0
+"""Seconds in which the body of a refused request is read."""
+_BLOCK = 256 << 10
+_IS_READ = "edge_sdk.body_is_read"
+_JSON_SIZE = "Inference-Header-Content-Length"
+_MODEL = re.compile(
+    r"/v2/models/(?P<name>[^/]+)(/versions/(?P<version>[^/]+))?(/(?P<what>ready|config|stats|infer))?/?"
+)
+_STATUSES = {
+    grpc.StatusCode.INVALID_ARGUMENT: HTTPStatus.BAD_REQUEST,
+    grpc.StatusCode.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    grpc.StatusCode.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: HTTPStatus.TOO_MANY_REQUESTS,
+    grpc.StatusCode.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+
+class _Refused(EdgeError):
+    """A request that is refused before its body is read.
+
+    Args:
+        status: of the reply.
+        message: for the client.
+    """
+
+    def __init__(self, status: HTTPStatus, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class HttpForm:
+    """A WSGI application for the paths below `/v2`; made on the event loop, called in other threads.
+
+    Args:
+        inference: answers requests.
+        authenticator: knows the tokens.
+        stats: counts refusals.
+        refusals: logs who is refused.
+        is_serving: whether the server and its model answer.
+        max_bytes: of a body.
+    """
+
+    def __init__(
+        self,
+        inference: Inference,
+        authenticator: Authenticator,
+        stats: Stats,
+        refusals: RefusalLog,
+        is_serving: Callable[[], bool],
+        max_bytes: int,
+    ) -> None:
+        self._inference, self._served = inference, inference.served
+        self._authenticator, self._stats, self._refusals = authenticator, stats, refusals
+        self._is_serving, self._max_bytes = is_serving, max_bytes
+        self._loop = asyncio.get_running_loop()
+        self._open: Counter[str] = Counter()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        caller: Caller | None = None
+        try:
+            caller = self._on_loop(self._enter(environ.get("HTTP_AUTHORIZATION"), environ.get("REMOTE_ADDR", "")))
+            status, body, json_size = self._answer(environ, caller)
+        except Exception as error:
+            status, body, json_size = self._told(error)
+            self._drop_body(environ)
+        finally:
+            if caller is not None:
+                self._loop.call_soon_threadsafe(self._leave, caller)
+        headers = [("Content-Type", "application/json" if json_size is None else "application/octet-stream")]
+        if json_size is not None:
+            headers.append((_JSON_SIZE, str(json_size)))
+        if status is HTTPStatus.UNAUTHORIZED:
+            headers.append(("WWW-Authenticate", "Bearer"))
+        start_response(f"{status.value} {status.phrase}", headers)
+        return [body]
+
+    def _on_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    async def _enter(self, authorization: str | None, address: str) -> Caller:
+        """The caller, counted among those that are served now."""
+        named = address_of(f"{'ipv6' if ':' in address else 'ipv4'}:{address}:0")
+        metadata = [] if authorization is None else [("authorization", authorization)]
+        try:
+            caller = self._authenticator.token_of(metadata) or Caller(f"address {named}", is_proven=False)
+            for taken, most, whose in (
+                (self._open[caller.name], REQUESTS_OF_ONE, "one caller"),
+                (self._open.total(), REQUESTS, "all callers"),
+            ):
+                if taken >= most:
+                    raise TooManyStreams(f"expected at most {most} requests of {whose} at a time; got another")
+        except EdgeError as error:
+            self._stats.refusals += 1
+            shown = f" ({error.shown})" if isinstance(error, Unauthenticated) else ""
+            self._refusals.tell((f"address {named}", type(error).__name__), f"a request from {named}{shown}", error)
+            raise
+        self._open[caller.name] += 1
+        return caller
+
+    def _leave(self, caller: Caller) -> None:
+        self._open[caller.name] -= 1
+        self._open += Counter()  # drops names without requests
+
+    def _answer(self, environ: WSGIEnvironment, caller: Caller) -> Reply:
+        path, method = str(environ.get("PATH_INFO", "")), environ.get("REQUEST_METHOD")
+        match = _MODEL.fullmatch(path)
+        is_infer = match is not None and match["what"] == "infer"
+        wanted = "POST" if is_infer or path == "/v2/repository/index" else "GET"
+        if method != wanted:
+            raise _Refused(HTTPStatus.METHOD_NOT_ALLOWED, f"expected {wanted} for this path; got {str(method)[:16]}")
+        if match is not None and path != "/v2/models/stats":
+            name, version = match["name"], match["version"] or ""
+            if not is_infer:
+                return self._on_loop(self._tell_model(name, version, match["what"]))
+            body, json_size = self._body(environ)
+            return self._on_loop(self._infer(name, version, body, json_size, caller))
+        return self._on_loop(self._tell_server(path))
+
+    async def _tell_server(self, path: str) -> Reply:
+        status = HTTPStatus.OK
+        told: Any = {}
+        if path in ("/v2", "/v2/"):
+            told = {"name": SERVER, "version": __version__, "extensions": EXTENSIONS}
+        elif path == "/v2/health/live":
+            told = {"live": True}
+        elif path == "/v2/health/ready":
+            told, status = {"ready": self._is_serving()}, self._readiness()
+        elif path == "/v2/models/stats":
+            told = {"model_stats": [plain(self._inference.statistics())]}
+        elif path == "/v2/repository/index":
+            told = [plain(one) for one in self._served.index(self._is_serving())]
+        else:
+            raise NotServed("expected a path of the protocol, such as /v2/models/NAME/infer; got another")
+        return status, json.dumps(told).encode(), None
+
+    async def _tell_model(self, name: str, version: str, what: str | None) -> Reply:
+        self._served.check(name, version)
+        status = HTTPStatus.OK
+        told: Any = plain(self._served.metadata())
+        if what == "ready":
+            told, status = {"name": name, "ready": self._is_serving()}, self._readiness()
+        elif what == "config":
+            told = plain(self._served.config())
+        elif what == "stats":
+            told = {"model_stats": [plain(self._inference.statistics())]}
+        return status, json.dumps(told).encode(), None
+
+    def _readiness(self) -> HTTPStatus:
+        return HTTPStatus.OK if self._is_serving() else HTTPStatus.SERVICE_UNAVAILABLE
+
+    async def _infer(self, name: str, version: str, body: bytes, json_size: int | None, caller: Caller) -> Reply:
+        try:
+            self._served.check(name, version)
+            request, binary = await asyncio.to_thread(read_request, body, json_size)
+            del body
+            request.model_name, request.model_version = name, version
+            response = await self._inference.infer(request, caller)
+        except Exception as error:
+            tell_failure(self._refusals, caller, error)
+            raise
+        return HTTPStatus.OK, *write_response(response, binary)
+
+    def _body(self, environ: WSGIEnvironment) -> tuple[bytes, int | None]:
+        if environ.get("HTTP_TRANSFER_ENCODING"):
+            raise _Refused(HTTPStatus.LENGTH_REQUIRED, "expected Content-Length; got Transfer-Encoding")
+        if environ.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
+            raise _Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "expected a body that is not compressed; got another")
+        size = _number(environ.get("CONTENT_LENGTH"), "Content-Length")
+        if size is None:
+            raise _Refused(HTTPStatus.LENGTH_REQUIRED, "expected Content-Length; got none")
+        if size > self._max_bytes:
+            raise _Refused(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"expected at most {self._max_bytes:,} bytes; got {size:,}"
+            )
+        json_size = _number(environ.get("HTTP_INFERENCE_HEADER_CONTENT_LENGTH"), _JSON_SIZE)
+        environ[_IS_READ] = True
+        until, parts, left = time.monotonic() + BODY_S, [], size
+        while left:
+            part = environ["wsgi.input"].read1(min(left, _BLOCK))
+            if not part or time.monotonic() > until:
+                raise BadRequest(f"expected {size:,} bytes as Content-Length says; got {size - left:,}")
+            parts.append(part)
+            left -= len(part)
+        return b"".join(parts), json_size
+
+    def _drop_body(self, environ: WSGIEnvironment) -> None:
+        """Read the body of a refused request: a socket that is closed before that may take the reply with it."""
+        length = environ.get("CONTENT_LENGTH") or ""
+        left = int(length) if length.isdecimal() and len(length) < 10 and _IS_READ not in environ else 0
+        until = time.monotonic() + DROP_S
+        try:
+            while 0 < left <= self._max_bytes * 2 and time.monotonic() < until:
+                left -= len(environ["wsgi.input"].read1(min(left, _BLOCK))) or left
+        except OSError:
+            pass
+
+    def _told(self, error: Exception) -> Reply:
+        """The reply for an error; only the message of an expected one is sent."""
+        if isinstance(error, _Refused):
+            status, message = error.status, str(error)
+        elif isinstance(error, CancelledError):
+            status, message = HTTPStatus.SERVICE_UNAVAILABLE, "the server is going down"
+        elif isinstance(error, TimeoutError | OSError):
+            status, message = HTTPStatus.REQUEST_TIMEOUT, "expected the whole body; it did not come in time"
+        else:
+            status = _STATUSES.get(outcome_of(error).status, HTTPStatus.INTERNAL_SERVER_ERROR)
+            message = failure_of(error).message
+        return status, json.dumps({"error": message}).encode(), None
+
+
+def _number(text: str | None, name: str) -> int | None:
+    if text is None or text == "":
+        return None
+    if not re.fullmatch(r"[0-9]{1,12}", text):
+        raise BadRequest(f"expected a number of bytes in {name}; got {text[:16]!r}")
+    return int(text)
