@@ -47,7 +47,7 @@ async def serving(config: ServerConfig = CONFIG, model: GatedModel | None = None
         yield server
 
 
-async def asked(server: CloudServer, *args: Any, **headers: str) -> tuple[int, Any, bytes]:
+async def asked(server: CloudServer, *args: Any, **headers: Any) -> tuple[int, Any, bytes]:
     return await asyncio.to_thread(ask, server.http_address, *args, **headers)
 
 
