@@ -187,13 +187,12 @@ class CloudServer:
         wire_grpc.add_OffloadServicer_to_server(self._service, self._server)
         form: HttpForm | None = None
         if config.open_inference:
-            from cloud_server.open_inference.grpc_service import OpenInferenceService
+            from cloud_server.open_inference.grpc_service import OpenInferenceService, add_to_server
             from cloud_server.open_inference.http_form import HttpForm
-            from cloud_server.open_inference.open_inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 
             inference = parts.open_inference(config, model, self._batcher, self._service, limiter, self.stats)
             who = authenticator, self.stats, self._refusals, lambda: self.is_serving
-            add_GRPCInferenceServiceServicer_to_server(OpenInferenceService(inference, *who), self._server)
+            add_to_server(OpenInferenceService(inference, *who), self._server)
             form = HttpForm(inference, *who, parts.max_message(config))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         try:

@@ -27,6 +27,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 TESTS = Path(__file__).resolve().parents[2]
 PAGE = TESTS.parent / "docs" / "guides" / "standard-clients.md"
 TRITON = ("tritonclient[grpc,http]==2.73.0", "protobuf<7")
+KSERVE = ("kserve==0.21.0",)
 ANALYZER = ("tritonclient==2.41.0", "nvidia-cuda-runtime-cu12==12.9.79")
 SERVER = """
 import sys, cloud_server.server as server
@@ -162,6 +163,51 @@ def test_the_guides_example(tmp_path: Path) -> None:
     with serving() as (address, _):
         code = code.replace("127.0.0.1:50051", address).replace("photo.jpg", str(photo)).replace("trailcam", "gated")
         assert said(environment(*TRITON), code).strip() == "grey fox 1.0"
+
+
+KSERVE_CODE = """
+import asyncio, sys
+import numpy as np
+from kserve import InferenceGRPCClient, InferenceRESTClient, InferInput, InferRequest
+from kserve.inference_client import RESTConfig
+grpc_address, http_address, token, photo = sys.argv[1:]
+headers = {"authorization": f"Bearer {token}"}
+pixels = np.full((2, 20, 30, 3), 1, np.uint8)
+
+def request(name, array, datatype):
+    given = InferInput(name, list(array.shape), datatype)
+    given.set_data_from_numpy(array)
+    return InferRequest(model_name="gated", infer_inputs=[given])
+
+async def main():
+    grpc, url = InferenceGRPCClient(grpc_address), f"http://{http_address}"
+    rest = InferenceRESTClient(RESTConfig(protocol="v2"))
+    assert await grpc.is_server_ready(headers=list(headers.items()))
+    assert await rest.is_server_ready(url, headers=headers)
+    for asked in (
+        ("image", np.array([[open(photo, "rb").read()]], np.object_), "BYTES"),
+        ("pixels", pixels, "UINT8"),
+        ("planes", (pixels.transpose(0, 3, 1, 2) / 255).astype(np.float32), "FP32"),
+    ):
+        for reply in (
+            await grpc.infer(request(*asked), headers=list(headers.items())),
+            await rest.infer(url, request(*asked), headers=headers, model_name="gated"),
+        ):
+            found = {one.name: one.as_numpy().tolist() for one in reply.outputs}
+            assert found["probabilities"] == [[0, 1, 0]] * len(asked[1])
+            assert found["label"][0] in ([b"grey fox"], ["grey fox"])
+    print("answered")
+
+asyncio.run(main())
+"""
+
+
+def test_kserves_client(tmp_path: Path) -> None:
+    photo, tokens, token = tmp_path / "photo.png", tmp_path / "tokens", new_token()
+    photo.write_bytes(picture(1))
+    add_token(tokens, "lab", token)
+    with serving("--tokens", str(tokens)) as addresses:
+        assert said(environment(*KSERVE), KSERVE_CODE, *addresses, token, str(photo)) == "answered\n"
 
 
 @pytest.mark.parametrize("kind", ["grpc", "http"])
