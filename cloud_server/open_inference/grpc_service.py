@@ -24,13 +24,17 @@ from edge_sdk import __version__
 SERVICE = oip.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
 
 
+def _written(message: Message) -> bytes:
+    return message.SerializeToString()
+
+
 def add_to_server(service: OpenInferenceService, server: Any) -> None:
     """As the generated function does, but a request's message is looked at before it is parsed."""
     methods = {}
     for method in oip.DESCRIPTOR.services_by_name["GRPCInferenceService"].methods:
         read = read_request if method.name == "ModelInfer" else GetMessageClass(method.input_type).FromString
         methods[method.name] = grpc.unary_unary_rpc_method_handler(
-            getattr(service, method.name), request_deserializer=read, response_serializer=Message.SerializeToString
+            getattr(service, method.name), request_deserializer=read, response_serializer=_written
         )
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, methods),))
 
