@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
@@ -46,6 +47,8 @@ _log = logging.getLogger(__name__)
 SERVICE = parts.OFFLOAD
 SUMMARY_EVERY_S = 60.0
 WATCH_EVERY_S = 1.0
+_WRITE_S = 0.5
+"""Seconds for the last replies to leave."""
 _DEAD = "the model does not answer, and this server may be started again: send this frame again later, or elsewhere"
 _CLOCK = "the log, days of the archive and the dates of certificates go by it"
 DATES_EVERY_S = 86_400.0
@@ -78,6 +81,7 @@ class CloudServer:
         self._health = health.aio.HealthServicer()
         self._serving = False
         self._endpoint: Endpoint | None = None
+        self._form: HttpForm | None = None
         self._refusals = RefusalLog()
         self._broken = asyncio.Event()
         self.stats = Stats()
@@ -185,7 +189,6 @@ class CloudServer:
         )
         self._reload = Reload(renewal.parts())
         wire_grpc.add_OffloadServicer_to_server(self._service, self._server)
-        form: HttpForm | None = None
         if config.open_inference:
             from cloud_server.open_inference.grpc_service import OpenInferenceService, add_to_server
             from cloud_server.open_inference.http_form import HttpForm
@@ -193,7 +196,7 @@ class CloudServer:
             inference = parts.open_inference(config, model, self._batcher, self._service, limiter, self.stats)
             who = authenticator, self.stats, self._refusals, lambda: self.is_serving
             add_to_server(OpenInferenceService(inference, *who), self._server)
-            form = HttpForm(inference, *who, parts.max_message(config))
+            self._form = HttpForm(inference, *who, parts.max_message(config))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         try:
             await self._batcher.start(partial(_warm_up, model, config.max_batch))
@@ -209,7 +212,9 @@ class CloudServer:
                     devices=None if reports is None else reports.latest,
                 )
                 registry = registry_of(StatsCollector(self.stats, gauges, model.name))
-                self._endpoint = Endpoint(config.http_host, config.http_port, registry, lambda: self.is_serving, form)
+                self._endpoint = Endpoint(
+                    config.http_host, config.http_port, registry, lambda: self.is_serving, self._form
+                )
                 self.http_address = self._endpoint.address
                 _log.info("metrics on http://%s/metrics", self.http_address)
         except BaseException:
@@ -257,7 +262,11 @@ class CloudServer:
                 "%d frames were not answered within %g s of draining", self._batcher.pending, self._config.drain_s
             )
         # A call that has just returned still has its status to send; a health watcher would wait for ever.
-        await self._server.stop(grace=0.5 if drained else None)
+        await self._server.stop(grace=_WRITE_S if drained else None)
+        if self._form is not None and drained:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_WRITE_S):
+                    await self._form.finished()
         await self._service.close()
         await self._batcher.stop()
         if self._endpoint is not None:

@@ -10,8 +10,10 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import CancelledError
+from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeVar
 from wsgiref.types import StartResponse, WSGIEnvironment
@@ -66,6 +68,19 @@ class _Refused(EdgeError):
         self.status = status
 
 
+class _Written:
+    """A body that tells when it was written, or could not be."""
+
+    def __init__(self, body: bytes, close: Callable[[], None]) -> None:
+        self._body, self.close = body, close
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter((self._body,))
+
+    def __len__(self) -> int:
+        return 1  # one block: the endpoint says its length
+
+
 class HttpForm:
     """A WSGI application for the paths below `/v2`; made on the event loop, called in other threads.
 
@@ -92,6 +107,8 @@ class HttpForm:
         self._is_serving, self._max_bytes = is_serving, max_bytes
         self._loop = asyncio.get_running_loop()
         self._open: Counter[str] = Counter()
+        self._nothing_open = asyncio.Event()
+        self._nothing_open.set()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
@@ -102,16 +119,13 @@ class HttpForm:
         except Exception as error:
             status, body, json_size = self._told(error)
             self._drop_body(environ)
-        finally:
-            if caller is not None:
-                self._loop.call_soon_threadsafe(self._leave, caller)
         headers = [("Content-Type", "application/json" if json_size is None else "application/octet-stream")]
         if json_size is not None:
             headers.append((_JSON_SIZE, str(json_size)))
         if status is HTTPStatus.UNAUTHORIZED:
             headers.append(("WWW-Authenticate", "Bearer"))
         start_response(f"{status.value} {status.phrase}", headers)
-        return [body]
+        return _Written(body, partial(self._written, caller))
 
     def _on_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
@@ -134,11 +148,23 @@ class HttpForm:
             self._refusals.tell((f"address {named}", type(error).__name__), f"a request from {named}{shown}", error)
             raise
         self._open[caller.name] += 1
+        self._nothing_open.clear()
         return caller
+
+    def _written(self, caller: Caller | None) -> None:
+        if caller is not None:
+            with suppress(RuntimeError):  # the loop has ended, and no one counts
+                self._loop.call_soon_threadsafe(self._leave, caller)
 
     def _leave(self, caller: Caller) -> None:
         self._open[caller.name] -= 1
         self._open += Counter()  # drops names without requests
+        if not self._open:
+            self._nothing_open.set()
+
+    async def finished(self) -> None:
+        """Return once the replies to all requests of now have been written."""
+        await self._nothing_open.wait()
 
     def _answer(self, environ: WSGIEnvironment, caller: Caller) -> Reply:
         path, method = str(environ.get("PATH_INFO", "")), environ.get("REQUEST_METHOD")

@@ -177,6 +177,23 @@ async def test_a_token_is_needed(tmp_path: Path) -> None:
             assert (await asked(server, path, sent, Authorization=f"Bearer {token}"))[0] == 200
 
 
+async def test_a_drain_answers_what_is_in_flight() -> None:
+    model = GatedModel()
+    server = CloudServer(CONFIG, model)
+    await server.start()
+    model.shut()
+    early = asyncio.create_task(asked(server, INFER, tensor([base64.b64encode(picture(1)).decode()])))
+    await asyncio.to_thread(model.entered.acquire)
+    stopping = asyncio.create_task(server.stop())
+    while server.is_serving:  # noqa: ASYNC110 - it happens in another task, without an event
+        await asyncio.sleep(0)
+    assert (await asked(server, "/v2/health/ready"))[0] == 503
+    assert (await asked(server, INFER, tensor([base64.b64encode(picture(2)).decode()])))[0] == 503
+    model.gate.set()
+    assert (await early)[0] == 200
+    assert await stopping
+
+
 async def test_one_caller_has_few_requests_open() -> None:
     async with serving() as server:
         host, _, port = server.http_address.partition(":")
