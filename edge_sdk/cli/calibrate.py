@@ -55,6 +55,7 @@ _PER = (
     "and capture times]"
 )
 _EVENT_EPS = "Rule of visits: guarantee a loss on those of new places of at most this.  [default: the frames' rule]"
+_STILL_EPS = "With --regions-only: guarantee this of frames without movement.  [default: as the others]"
 _SEND = "What of an unsure frame travels where something moved.  [default: as the bundle's policy says]"
 _REGIONS_ONLY = (
     "Find the rule for frames with a region alone (and that of visits); the bundle's rule for whole frames stays."
@@ -79,6 +80,7 @@ _RECORDS = "Use these files of `edge-sdk records` instead of --data and --big."
 )
 @click.option("--per", type=click.Choice(("frame", "event")), help=_PER)
 @click.option("--event-eps", type=click.FloatRange(-1, 1, min_open=True, max_open=True), help=_EVENT_EPS)
+@click.option("--still-eps", type=click.FloatRange(-1, 1, min_open=True, max_open=True), help=_STILL_EPS)
 @view_option("What of a frame the bundle looks at; written into its manifest.  [default: as it says]")
 @regions_options()
 @click.option("--regions-only", is_flag=True, help=_REGIONS_ONLY)
@@ -103,6 +105,7 @@ def calibrate(
     delta: float,
     per: str | None,
     event_eps: float | None,
+    still_eps: float | None,
     view: str | None,
     detector: Path | None,
     boxes: Path | None,
@@ -145,6 +148,8 @@ def calibrate(
     refuse_together(TWO_FINDERS)
     if per == "frame" and event_eps is not None:
         raise click.UsageError("--event-eps is for --per event")
+    if still_eps is not None and not regions_only:
+        raise click.UsageError("--still-eps is for --regions-only: without it these frames have the rule of whole ones")
     if regions_only and (ask or answers):
         raise click.UsageError("--regions-only needs the label of each frame: expected it without --ask and --answers")
     need("scipy", *(() if data is None else ("torch", "timm", "safetensors")), *(("matplotlib",) if picture else ()))
@@ -168,6 +173,10 @@ def calibrate(
         raise click.UsageError("expected --regions-only without priors or taxonomy: their rules are of all frames")
     given = {name: value for name, value in limits.items() if value is not None} or {"eps": 0.01}
     rule = Rule(**given, delta=delta, frames_per_day=frames_per_day)
+
+    def promise_of(eps: float | None) -> Rule:
+        return rule if eps is None else Rule(eps=eps, delta=delta, frames_per_day=frames_per_day)
+
     before = policy = open_bundle(bundle).policy
     usual, near = upload or policy.upload, region_upload or policy.region_upload
     usual = replace(usual, max_side=max_side or usual.max_side, quality=quality or usual.quality)
@@ -217,10 +226,11 @@ def calibrate(
         region_upload=near,
         learned_gate=not no_gate,
         kept=before if regions_only else None,
+        still_rule=promise_of(still_eps),
     )
     if found.note:
         say(console, found.note)
-    event_rule = rule if event_eps is None else Rule(eps=event_eps, delta=delta, frames_per_day=frames_per_day)
+    event_rule = promise_of(event_eps)
     events = _events(console, *whole, found.policy, event_rule, per) if visits else None
     policy = given_tables.in_policy(console, found.policy, little, cloud, placed, delta)
     given_tables.write(console)

@@ -63,6 +63,7 @@ def calibrate_looks(
     region_upload: Upload | None = None,
     learned_gate: bool = True,
     kept: Policy | None = None,
+    still_rule: Rule | None = None,
 ) -> LookCalibration:
     """Find one rule, or two where the bundle looked at a region of some frames and saw others whole.
 
@@ -78,6 +79,7 @@ def calibrate_looks(
         learned_gate: as in `calibrate_records`.
         kept: a policy whose rule for frames seen whole stays: that for frames with a region is found, and one for
             frames without a region that belong to no visit, where there are enough of them.
+        still_rule: how the threshold of these last is chosen; None: as the others.
 
     Raises:
         WorkbenchError: as in `calibrate_records`; with `kept`, no frame has a region, or that policy was found with
@@ -100,7 +102,7 @@ def calibrate_looks(
             raise WorkbenchError("expected frames of which a region was looked at (--view both or region); got none")
         regions = found(near)
         joined = _joined(kept, regions.policy)
-        still, note = _still(little, big, rule, kept, learned_gate)
+        still, note = _still(little, big, still_rule or rule, kept, learned_gate)
         if still is not None:
             own = StillRule(**{name: getattr(still.policy, name) for name in _STILL})
             joined = msgspec.structs.replace(joined, still=own)

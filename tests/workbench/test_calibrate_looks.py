@@ -149,6 +149,16 @@ def test_frames_in_which_nothing_moves_get_a_rule_beside_the_one_that_stays(tmp_
     assert calibrate_looks(replace(little, times=None), big, Rule(drop=0.0), kept=kept).policy.still is None
 
 
+def test_frames_in_which_nothing_moves_may_have_a_promise_of_their_own() -> None:
+    little, big, rest = at_rest(10_000)
+    kept = msgspec.structs.replace(calibrate_records(little, big, Rule(drop=0.0)).policy, big=big.info.reference)
+    given = calibrate_looks(little, big, Rule(drop=0.0), kept=kept, still_rule=Rule(offload_ratio=0.1))
+    usual = calibrate_looks(little, big, Rule(drop=0.0), kept=kept)
+    assert given.still is not None and given.still.point.exit_ratio == pytest.approx(0.9, abs=0.05)
+    assert given.policy.regions == usual.policy.regions and given.policy.still != usual.policy.still
+    assert rest.any()
+
+
 def test_too_few_frames_in_which_nothing_moves_get_no_rule() -> None:
     little, big, _ = at_rest(50)
     kept = msgspec.structs.replace(calibrate_records(little, big, Rule(drop=0.0)).policy, big=big.info.reference)
