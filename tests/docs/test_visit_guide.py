@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 GUIDE = (ROOT / "docs" / "guides" / "follow-one-visit.md").read_text()
 BLOCK = re.compile(r"^```(sh|text|python)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 CLOUD = "127.0.0.1:50051"
-EVENT = "01a21f50ef3f7a9fa5d6f1c63da33e67"  # of the run that is shown
+EVENT = "01a2200b72367b0c995bd1bf5f4184c6"  # of the run that is shown
 CHANGES = [  # from run to run: ids, bytes on the wire, the state of queue and link, times of the server
     (r"[0-9a-f]{32}", "ID"),
     (r"\d+(\.\d+)? (bytes|k?B)", "SIZE"),
