@@ -22,6 +22,9 @@ _KEYS = "<!-- config keys -->"
 # A link to a file beside docs/, such as an example: it works in the repository, the site has no such page.
 _OUTSIDE = re.compile(r"\[([^\]]+)\]\((?:\.\./)+(?:examples|benchmarks|tests|scripts|protos)/[^)]*\)")
 
+# A block of code that no test runs (tests/docs/test_blocks.py): the word after the language is no part of the page.
+_NOT_RUN = re.compile(r"^( *```python) notest$", re.MULTILINE)
+
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Put the help of a command where a page asks for it; leave the text alone of links that lead out of the docs."""
@@ -42,6 +45,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
     if _KEYS in markdown:
         markdown = markdown.replace(_KEYS, "\n".join(_config_keys()))
+    markdown = _NOT_RUN.sub(r"\1", markdown)
     return _OUTSIDE.sub(r"\1", _MARK.sub(help_of, markdown))
 
 
