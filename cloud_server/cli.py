@@ -97,7 +97,7 @@ def _bytes_of(ctx: click.Context, parameter: click.Parameter, text: str) -> int:
 @click.option("--port-file", type=click.Path(path_type=Path), help="Write the port here once ready.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads of the model.  [default: torch's choice]")
 @click.option("--look", type=click.Choice(LOOKS), default="auto", help=LOOK)
-@click.option("--max-batch", type=click.IntRange(1), default=32, help="Pictures in one run of the model.")
+@click.option("--max-batch", type=click.IntRange(1), default=32, help="Most pictures in one run of the model.")
 @click.option("--max-wait-ms", type=click.FloatRange(0), default=0.0, help="How long a batch waits for more frames.")
 @click.option("--queue", type=click.IntRange(1), default=128, help="Frames that may wait; further ones are OVERLOADED.")
 @click.option("--max-pixels", type=click.IntRange(1), default=32_000_000, help="Largest picture, width x height.")

@@ -27,7 +27,7 @@ class ServerConfig:
         host: address to listen on.
         port: 0 takes a free one.
         look: what of a picture with a region the model looks at (`cloud_server.model.looks.Look`).
-        max_batch: inputs in one run of the model, one for each look.
+        max_batch: most inputs in one run of the model, one for each look; a CPU takes the quickest number up to it.
         max_wait_ms: how long a batch that is not full waits for more; 0 dispatches at once.
         queue: frames that may wait; further ones are answered OVERLOADED.
         stream_window: frames of one device in flight, over all its streams; fewer while many devices send.

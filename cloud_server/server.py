@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 import grpc
-import numpy as np
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from cloud_server import parts
@@ -28,9 +27,10 @@ from cloud_server.api.windows import Windows
 from cloud_server.config import ServerConfig
 from cloud_server.fleet.stats import Stats
 from cloud_server.listening import authority, bare_host, listen, warn_if_descriptors_run_out
-from cloud_server.memory import return_large_blocks
+from cloud_server.memory import Trimmer, return_large_blocks
 from cloud_server.model.batching import Draining, model_thread
 from cloud_server.model.big import BigModel, load_model
+from cloud_server.model.tuning import warm_up
 from cloud_server.reload import Reload
 from cloud_server.renewal import Renewal
 from edge_sdk.durable.clock import RELEASED_S
@@ -199,7 +199,7 @@ class CloudServer:
             self._form = HttpForm(inference, *who, parts.max_message(config))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         try:
-            await self._batcher.start(partial(_warm_up, model, config.max_batch))
+            await self._batcher.start(partial(warm_up, model, config.max_batch))
             if config.http_port is not None:
                 from cloud_server.http.endpoint import Endpoint
                 from cloud_server.http.metrics import Gauges, StatsCollector, registry_of
@@ -319,11 +319,13 @@ class CloudServer:
             await self._health.set(service, status)
 
     async def _watch(self) -> None:
-        """Let health follow the model: NOT_SERVING while it hangs or fails on everything, and then `broken`."""
+        """Let health follow the model: NOT_SERVING while it hangs or fails, then `broken`; trim memory."""
         dead_since_s: float | None = None
         check: asyncio.Task[None] | None = None
+        trimmer = Trimmer()
         while True:
             await asyncio.sleep(WATCH_EVERY_S)
+            trimmer.look()
             watch, now = self._batcher.watch, self._clock()
             if watch.wants_check and (check is None or check.done()):
                 check = asyncio.create_task(self._batcher.check(), name="check")
@@ -351,10 +353,3 @@ class CloudServer:
             warn_if_descriptors_run_out()
             if summary := self.stats.take():
                 _log.info("%s", summary)
-
-
-def _warm_up(model: BigModel, max_batch: int) -> None:
-    """Run the smallest and the largest batch once, so that no device waits for allocations and kernel choices."""
-    blank = model.prepare(np.zeros((model.input_height, model.input_width, 3), np.uint8))
-    for size in {1, max_batch}:
-        model.run([blank] * size, [None] * size)

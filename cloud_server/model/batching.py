@@ -99,7 +99,7 @@ class Batcher:
             pool of `decoders` threads.
         run: N inputs and the little model's probabilities for each -> probabilities `float32 (N, C)` and
             multiply-accumulates `int64 (N,)`; runs in one thread, always the same.
-        max_batch: inputs in one call of `run`, and one more where the last frame of a batch is looked at twice.
+        max_batch: most inputs in one call of `run`, and one more where the last frame of a batch is looked at twice.
         max_queue: frames that may wait, from their arrival until their batch starts.
         max_bytes: of the encoded pictures of these frames.
         max_wait_s: how long a batch that is not full waits for more; 0 never waits.
@@ -160,10 +160,15 @@ class Batcher:
         """Frames that have arrived and are not answered yet."""
         return len(self._tickets)
 
-    async def start(self, warm_up: Callable[[], None] = lambda: None) -> None:
-        """Begin to take frames, after `warm_up` has run on the model's thread."""
+    async def start(self, warm_up: Callable[[], int | None] = lambda: None) -> None:
+        """Begin to take frames, after `warm_up` has run on the model's thread.
+
+        Args:
+            warm_up: may give the number of inputs in one run that suits the model; at most `max_batch` are taken.
+        """
         began = time.monotonic()
-        await asyncio.get_running_loop().run_in_executor(self._model, warm_up)
+        found = await asyncio.get_running_loop().run_in_executor(self._model, warm_up)
+        self._max_batch = min(self._max_batch, found or self._max_batch)
         self.watch.warmed_up(time.monotonic() - began)
         self._worker = asyncio.create_task(self._work(), name="batcher")
 

@@ -75,7 +75,11 @@ class BigModel(Protocol):
 
 
 class TorchModel:
-    """A timm network: batch norms folded, channels last, bf16 on a GPU that has it; normalised where it runs."""
+    """A timm network: batch norms folded, channels last, bf16 on a GPU that has it; normalised where it runs.
+
+    Attributes:
+        on_gpu: whether it runs on a GPU.
+    """
 
     def __init__(self, module: torch.nn.Module, info: CheckpointInfo, *, name: str, device: str) -> None:
         import torch
@@ -88,7 +92,7 @@ class TorchModel:
         self._spec = info.input
         self._torch = torch
         self._device = torch.device(device)
-        on_gpu = self._device.type == "cuda"
+        self.on_gpu = on_gpu = self._device.type == "cuda"
         self._half = on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
         self.device = (torch.cuda.get_device_name(self._device) if on_gpu else "cpu") + (", bf16" if self._half else "")
         sample = torch.rand((1, 3, self.input_height, self.input_width), generator=torch.Generator().manual_seed(0))

@@ -29,13 +29,13 @@ import sys, cloud_server.server as server
 from gated_model import GatedModel
 model = GatedModel()
 server.load_model = lambda *args: model
-warm_up = server._warm_up
+warm_up = server.warm_up
 def warm_up_and_shut(*args):
     warm_up(*args)
     model.shut()
     import threading
     threading.Thread(target=lambda: (model.entered.acquire(), print("entered", flush=True)), daemon=True).start()
-server._warm_up = warm_up_and_shut
+server.warm_up = warm_up_and_shut
 from cloud_server.cli import main
 main(["--port", "0"])
 """
@@ -92,7 +92,7 @@ class Broken(GatedModel):
     def run(self, images, little=()):
         raise RuntimeError("CUDA error")
 server.load_model = lambda *args: Broken()
-server._warm_up = lambda *args: None
+server.warm_up = lambda *args: None
 server.WATCH_EVERY_S = 0.01
 watch.CHECK_EVERY_S = watch.IDLE_CHECK_S = 0
 from cloud_server.cli import main

@@ -379,7 +379,7 @@ async def test_warm_up_comes_first_on_the_models_thread() -> None:
 
     sizes: list[int] = []
     batcher = Batcher(prepare, note, max_batch=4, max_queue=8, on_batch=sizes.append)
-    await batcher.start(lambda: note())
+    await batcher.start(lambda: note() and None)
     await batcher.submit(b"\0")
     await batcher.stop()
     assert len(threads) == 2 and len(set(threads)) == 1 and threads[0].startswith("model")

@@ -1,0 +1,64 @@
+"""What suits a model on this machine: how many frames in one run, and which blocks of memory it keeps."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import numpy as np
+
+from cloud_server.memory import BLOCK_BYTES, MOST_KEPT_BYTES, keep_blocks_of, return_large_blocks
+from cloud_server.model.big import BigModel, TorchModel
+
+_log = logging.getLogger(__name__)
+GOOD_ENOUGH = 1.05
+"""A smaller batch is taken where its time for a frame is at most this times the best one's."""
+_LONGEST_S = 3.0
+"""Seconds after which no larger batch is tried."""
+
+
+def warm_up(model: BigModel, most: int) -> int:
+    """Run a model until no device waits for allocations and kernel choices, and find its batch.
+
+    A network on the CPU is tried at 1, 2, 4, ... frames a run: the smallest batch is taken whose time for a frame is
+    near the best one's, since frames wait for a batch's end. Anything else gets the largest.
+
+    Args:
+        model: to run, on the thread that will run it.
+        most: frames in one run.
+
+    Returns:
+        Frames in one run that suit it, from 1 to `most`.
+    """
+    blank = model.prepare(np.zeros((model.input_height, model.input_width, 3), np.uint8))
+
+    def run(size: int) -> float:
+        began = time.perf_counter()
+        model.run([blank] * size, [None] * size)
+        return time.perf_counter() - began
+
+    if not isinstance(model, TorchModel) or model.on_gpu:
+        for size in {1, most}:
+            run(size)
+        return most
+    began = time.monotonic()
+    run(1)
+    return_large_blocks(MOST_KEPT_BYTES)
+    taken: dict[int, float] = {}
+    for size in [*(1 << power for power in range(most.bit_length()) if 1 << power < most), most]:
+        run(size)
+        taken[size] = min(run(size), run(size)) / size
+        if time.monotonic() - began > _LONGEST_S:
+            break
+    best = min(taken.values())
+    batch = min(size for size, one in taken.items() if one <= GOOD_ENOUGH * best)
+    return_large_blocks(BLOCK_BYTES)
+    block = keep_blocks_of(lambda: run(batch))
+    _log.info(
+        "%d frames a run, %.1f ms each (one alone: %.1f ms); memory is kept in blocks below %d MiB",
+        batch,
+        1e3 * taken[batch],
+        1e3 * taken[1],
+        block >> 20,
+    )
+    return batch
