@@ -15,7 +15,7 @@ from edge_sdk.device_config.sections import SECTIONS
 from edge_sdk.errors import ConfigError
 from edge_sdk.pipeline.classifier import EdgeClassifier
 
-BY_CODE = {"detector", "on_answer", "on_event", "health", "runtime", "transport", "clock"}
+BY_CODE = {"on_answer", "on_event", "health", "runtime", "transport", "clock"}
 
 
 def test_every_field_of_a_settings_class_is_a_key() -> None:

@@ -49,7 +49,7 @@ def share(text: str, name: str) -> float:
 
 
 def test_the_embedded_defaults(tmp_path: Path) -> None:
-    done = loop("--frames", 60, "--out", tmp_path)
+    done = loop("--frames", 170, "--out", tmp_path)
     assert "exit ratio" in done.stdout
     assert " of 5.0 MB/day" in done.stdout
     assert "of every frame to the big model" in done.stdout
@@ -67,7 +67,7 @@ def test_the_embedded_defaults(tmp_path: Path) -> None:
 
 def test_device_only_keeps_unsure_frames_in_the_spool_for_a_later_cloud(tmp_path: Path) -> None:
     state = tmp_path / "state"
-    shared = ("--out", tmp_path, "--state", state, "--frames", 40)
+    shared = ("--out", tmp_path, "--state", state, "--frames", 170)
     alone = loop("--cloud", "none", *shared)
     assert "link off" in alone.stdout
     waiting = len(list((state / "frames").rglob("*.frame")))

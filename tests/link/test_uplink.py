@@ -612,7 +612,7 @@ def stranger(said: bytes) -> Iterator[str]:
             r"not a cloud server \(HTTP/1.1 302 Found, ",
         ),
         (b"<html>Welcome to the hotel", r"<html>Welcome to the hotel.*captive portal"),
-        (b"", r"connected to 127.0.0.1:\d+, which does not answer \(0.01 s so far\)"),
+        (b"", r"connected to 127.0.0.1:\d+, which does not answer \(0.3 s so far\)"),
     ],
     ids=["redirect", "page", "silence"],
 )
@@ -625,7 +625,7 @@ def test_a_stranger_at_the_address_is_told(
     words: str,
     encrypted: bool,
 ) -> None:
-    monkeypatch.setattr("edge_sdk.link.uplink._PATIENCE_S", 10.0 if said else 0.01)
+    monkeypatch.setattr("edge_sdk.link.uplink._PATIENCE_S", 10.0 if said else 0.3)
     security = same_authority(authority) if encrypted else Security()
     with stranger(said) as target:
         edge = device(target, security=security, settings=UplinkSettings(backoff_s=1000, max_backoff_s=1000))
