@@ -61,7 +61,7 @@ def keep_blocks_of(run: Callable[[], object], block_bytes: int = BLOCK_BYTES) ->
         run()
         if _faults() - before <= FEW_FAULTS:
             return size
-        size *= 2
+        size *= 4
     return_large_blocks(block_bytes)
     return block_bytes
 

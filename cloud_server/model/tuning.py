@@ -46,7 +46,6 @@ def warm_up(model: BigModel, most: int) -> int:
     return_large_blocks(MOST_KEPT_BYTES)
     taken: dict[int, float] = {}
     for size in [*(1 << power for power in range(most.bit_length()) if 1 << power < most), most]:
-        run(size)
         taken[size] = min(run(size), run(size)) / size
         if time.monotonic() - began > _LONGEST_S:
             break
