@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from edge_sdk.errors import ConfigError
+from edge_sdk.security.place import authority
 
 _log = logging.getLogger(__name__)
 
@@ -38,11 +39,6 @@ def bare_host(host: str) -> str:
             f"expected a host name or an address to listen on, such as 0.0.0.0 or ::, without a port; got {host!r}"
         )
     return text
-
-
-def authority(host: str, port: int) -> str:
-    """The form "host:port", with an IPv6 address in brackets."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def addresses_of(host: str, port: int) -> list[str]:

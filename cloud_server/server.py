@@ -26,7 +26,7 @@ from cloud_server.api.offload import OffloadService
 from cloud_server.api.windows import Windows
 from cloud_server.config import ServerConfig
 from cloud_server.fleet.stats import Stats
-from cloud_server.listening import authority, bare_host, listen, warn_if_descriptors_run_out
+from cloud_server.listening import bare_host, listen, warn_if_descriptors_run_out
 from cloud_server.memory import Trimmer, return_large_blocks
 from cloud_server.model.batching import Draining, model_thread
 from cloud_server.model.big import BigModel, load_model
@@ -34,6 +34,7 @@ from cloud_server.model.tuning import warm_up
 from cloud_server.reload import Reload
 from cloud_server.renewal import Renewal
 from edge_sdk.durable.clock import RELEASED_S
+from edge_sdk.security.place import authority
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 
-from cloud_server.access.authenticator import Caller, TooManyStreams, Unauthenticated, address_of
+from cloud_server.access.authenticator import Authenticator, Caller, TooManyStreams, Unauthenticated, address_of
 from cloud_server.access.rates import RateLimited
 from cloud_server.access.refusals import RefusalLog
 from cloud_server.api.request import BadRequest, NotServed
@@ -78,6 +78,15 @@ def tell_failure(refusals: RefusalLog, caller: Caller, error: Exception) -> None
     code = outcome_of(error).code
     if code in REFUSED or isinstance(error, RateLimited):
         refusals.tell((caller.name, type(error).__name__), f"a frame of {caller.name}", error)
+
+
+async def let_in(context: Any, authenticator: Authenticator, stats: Stats, refusals: RefusalLog) -> Caller:
+    """The caller; one that is not let in gets its status, and the call ends here."""
+    try:
+        return authenticator.authenticate(context)
+    except Unauthenticated as error:
+        await end_call(context, error, stats, refusals)
+        raise  # not reached: `abort` raises
 
 
 async def end_call(

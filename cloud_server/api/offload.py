@@ -34,7 +34,7 @@ import numpy as np
 from cloud_server.access.authenticator import Authenticator, Caller, TooManyStreams, Unauthenticated
 from cloud_server.access.rates import RateLimiter
 from cloud_server.access.refusals import RefusalLog
-from cloud_server.api.failures import end_call, failure_of, outcome_of, tell_failure
+from cloud_server.api.failures import end_call, failure_of, let_in, outcome_of, tell_failure
 from cloud_server.api.in_flight import InFlight
 from cloud_server.api.reports import ReportDesk
 from cloud_server.api.request import ID_SHOWN, Frame, check_request
@@ -162,12 +162,7 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
             raise  # not reached: `abort` raises
 
     async def _authenticate(self, context: Any) -> Caller:
-        """The caller; one that is not let in gets its status, and the call ends here."""
-        try:
-            return self._authenticator.authenticate(context)
-        except Unauthenticated as error:
-            await end_call(context, error, self._stats, self._refusals)
-            raise  # not reached: `abort` raises
+        return await let_in(context, self._authenticator, self._stats, self._refusals)
 
     def _tell_dates(self, caller: Caller, context: Any) -> None:
         for pem in context.auth_context().get("x509_pem_cert", [])[:1]:

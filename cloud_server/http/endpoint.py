@@ -13,8 +13,9 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
-from cloud_server.listening import addresses_of, authority, bare_host, explain
+from cloud_server.listening import addresses_of, bare_host, explain
 from edge_sdk.errors import ConfigError
+from edge_sdk.security.place import authority
 
 _log = logging.getLogger(__name__)
 

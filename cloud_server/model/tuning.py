@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from cloud_server.memory import BLOCK_BYTES, MOST_KEPT_BYTES, keep_blocks_of, return_large_blocks
+from cloud_server.memory import MOST_KEPT_BYTES, keep_blocks_of, return_large_blocks
 from cloud_server.model.big import BigModel, TorchModel
 
 _log = logging.getLogger(__name__)
@@ -51,7 +51,6 @@ def warm_up(model: BigModel, most: int) -> int:
             break
     best = min(taken.values())
     batch = min(size for size, one in taken.items() if one <= GOOD_ENOUGH * best)
-    return_large_blocks(BLOCK_BYTES)
     block = keep_blocks_of(lambda: run(batch))
     _log.info(
         "%d frames a run, %.1f ms each (one alone: %.1f ms); memory is kept in blocks below %d MiB",

@@ -9,9 +9,9 @@ import grpc
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from cloud_server.access.authenticator import Authenticator, Caller, Unauthenticated
+from cloud_server.access.authenticator import Authenticator
 from cloud_server.access.refusals import RefusalLog
-from cloud_server.api.failures import end_call, failure_of, outcome_of, tell_failure
+from cloud_server.api.failures import failure_of, let_in, outcome_of, tell_failure
 from cloud_server.api.request import BadRequest, NotServed
 from cloud_server.fleet.stats import Stats
 from cloud_server.open_inference import open_inference_pb2 as oip
@@ -104,7 +104,7 @@ class OpenInferenceService(oip_grpc.GRPCInferenceServiceServicer):  # type: igno
 
     async def ModelInfer(self, request: oip.ModelInferRequest | BadRequest, context: Any) -> oip.ModelInferResponse:
         """Pictures in, probabilities out."""
-        caller = await self._authenticate(context)
+        caller = await let_in(context, self._authenticator, self._stats, self._refusals)
         if isinstance(request, BadRequest):
             tell_failure(self._refusals, caller, request)
             await context.abort(outcome_of(request).status, str(request))
@@ -116,13 +116,6 @@ class OpenInferenceService(oip_grpc.GRPCInferenceServiceServicer):  # type: igno
         except Exception as error:
             tell_failure(self._refusals, caller, error)
             await context.abort(outcome_of(error).status, failure_of(error).message)
-            raise  # not reached: `abort` raises
-
-    async def _authenticate(self, context: Any) -> Caller:
-        try:
-            return self._authenticator.authenticate(context)
-        except Unauthenticated as error:
-            await end_call(context, error, self._stats, self._refusals)
             raise  # not reached: `abort` raises
 
     async def _check(self, name: str, version: str, context: Any) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from edge_sdk.errors import ConfigError
 from edge_sdk.redaction import without_secrets
-from edge_sdk.security.place import read_host
+from edge_sdk.security.place import authority, in_url, read_host
 
 STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
 FORM = "rtsp://user:password@host:port/path"
@@ -77,8 +77,7 @@ class StreamAddress:
     @property
     def place(self) -> str:
         """`host`, or `host:port` where the port is not the scheme's own."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+        return in_url(self.host) if self.port == _PORTS[self.scheme] else authority(self.host, self.port)
 
 
 def _place(scheme: str, text: str) -> tuple[str, int]:

@@ -16,6 +16,7 @@ from edge_sdk.doctor.finding import Asked, Case, Check, Finding, fault, note, ok
 from edge_sdk.errors import ConfigError
 from edge_sdk.security.credentials import TOKEN_VARIABLE, check_private, host_of, is_loopback
 from edge_sdk.security.pem import client_context
+from edge_sdk.security.place import authority
 from edge_sdk.security.proxy import LONGEST_HEAD, HttpProxy
 
 SUBJECT = "link"
@@ -40,7 +41,7 @@ class Place:
     what: str
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return authority(self.host, self.port)
 
 
 def dialled(asked: Asked) -> Place:

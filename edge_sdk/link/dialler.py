@@ -21,6 +21,7 @@ from edge_sdk.link.descriptors import FULL_TABLE, TOO_MANY_FILES
 from edge_sdk.link.meter import END_BYTES, SYN_BYTES, SYN_TRIES
 from edge_sdk.link.names import Address, NameLookup
 from edge_sdk.link.wire_account import WireAccount
+from edge_sdk.security.place import authority
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ class Dialler:
     @property
     def target(self) -> str:
         """`host:port`."""
-        return f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
+        return authority(self._host, self._port)
 
     def forget(self) -> None:
         """Look the name up anew for the next connection: what answered was not the server."""

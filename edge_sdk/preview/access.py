@@ -14,6 +14,7 @@ from edge_sdk.durable.files import write_whole
 from edge_sdk.errors import ConfigError
 from edge_sdk.security.credentials import check_private
 from edge_sdk.security.files import read_given_text
+from edge_sdk.security.place import in_url
 from edge_sdk.security.tokens import check_token, new_token
 
 FILE = "preview.token"
@@ -119,8 +120,3 @@ def shown_host(host: str) -> str:
                 continue
         return own_names()[-1]
     return in_url(host)
-
-
-def in_url(host: str) -> str:
-    """An address as it stands in a URL."""
-    return f"[{host}]" if ":" in host else host

@@ -20,7 +20,7 @@ from time import monotonic
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
-from edge_sdk.preview.access import in_url
+from edge_sdk.security.place import in_url
 
 _log = logging.getLogger(__name__)
 

@@ -45,6 +45,16 @@ def read_host(text: str) -> str:
     return text
 
 
+def in_url(host: str) -> str:
+    """A host as it stands in a URL or before a port: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
+def authority(host: str, port: int) -> str:
+    """The form "host:port", as `read_place` takes it."""
+    return f"{in_url(host)}:{port}"
+
+
 def read_place(text: str, port: int | None = None) -> tuple[str, int]:
     """Host, without brackets, and port of `host:port`.
 

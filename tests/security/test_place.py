@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_sdk.security.place import read_host, read_place
+from edge_sdk.security.place import authority, in_url, read_host, read_place
 
 HOSTS = (
     "vm.example",
@@ -84,3 +84,9 @@ def test_any_text_is_a_place_or_refused_without_showing_it(text: str) -> None:
         assert not text or len(text) < 4 or text not in str(error)
     else:
         assert 1 <= port <= 65535 and host and " " not in host
+
+
+@pytest.mark.parametrize("host", ["cam-7.example", "192.0.2.1", "2001:db8::1", "::1"])
+def test_a_place_is_read_back_as_it_is_written(host: str) -> None:
+    assert read_place(authority(host, 50051)) == (host, 50051)
+    assert read_host(in_url(host)) == host
