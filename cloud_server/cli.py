@@ -28,7 +28,7 @@ from edge_sdk.errors import EdgeError
 if TYPE_CHECKING:
     from cloud_server.access.tls import TlsFiles
 
-HTTP_EXTRAS = ("prometheus_client",)
+HTTP_EXTRAS = ("prometheus_client", "fastapi", "uvicorn")
 DEVICES = ("auto", "cpu", "cuda")
 LOOKS = ("auto", "frame", "region", "both")
 LEVELS = ("debug", "info", "warning", "error")
@@ -48,7 +48,8 @@ SETTINGS = (
 GRACE = "Seconds that the model may hang or fail on everything before the process ends with code 70; inf: it stays."
 LIMITS = "TOML file of the four limits above, which goes before them; SIGHUP reads it again."
 OPEN_INFERENCE = "Answer standard clients (KServe v2, Triton) too, on --port, and over HTTP on --http-port."
-HTTP = "Serve /metrics and /healthz over HTTP on this port; 0 takes a free one.  [default: off]"
+HTTP = "Serve /metrics and /healthz over HTTP there, in place of --http-host and --http-port.  [default: off]"
+HTTP_PORT = "Serve /metrics and /healthz over HTTP on this port; 0 takes a free one.  [default: off]"
 
 
 class _Command(click.Group):
@@ -86,6 +87,15 @@ def _bytes_of(ctx: click.Context, parameter: click.Parameter, text: str) -> int:
     if size < 1:
         raise click.BadParameter(f"expected bytes such as 2GB or 500MB; got {text!r}")
     return size
+
+
+def _place_of(ctx: click.Context, parameter: click.Parameter, text: str | None) -> tuple[str, int] | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\[[^\[\]]+\]|[^:\[\]]+):(\d{1,5})", text.strip(), re.ASCII)
+    if match is None or int(match[2]) > 65535:
+        raise click.BadParameter(f"expected HOST:PORT, such as 127.0.0.1:8080 or [::]:8080; got {text!r}")
+    return match[1], int(match[2])
 
 
 @click.group(cls=_Command, invoke_without_command=True, context_settings={"show_default": True})
@@ -141,7 +151,8 @@ def _bytes_of(ctx: click.Context, parameter: click.Parameter, text: str) -> int:
 @click.option("--reports", type=click.Path(file_okay=False, path_type=Path), help=REPORTS)
 @click.option("--settings", type=click.Path(file_okay=False, path_type=Path), help=SETTINGS)
 @click.option("--open-inference", is_flag=True, help=OPEN_INFERENCE)
-@click.option("--http-port", type=click.IntRange(0, 65535), help=HTTP)
+@click.option("--http", callback=_place_of, metavar="HOST:PORT", help=HTTP)
+@click.option("--http-port", type=click.IntRange(0, 65535), help=HTTP_PORT)
 @click.option("--http-host", default="127.0.0.1", help="Address of --http-port; it is not encrypted.")
 @click.option("--drain-s", type=click.FloatRange(0), default=10.0, help="Seconds for frames in flight at the end.")
 @click.option("--model-grace-s", type=click.FloatRange(0), default=30.0, help=GRACE)
@@ -181,6 +192,7 @@ def main(
     reports: Path | None,
     settings: Path | None,
     open_inference: bool,
+    http: tuple[str, int] | None,
     http_port: int | None,
     http_host: str,
     drain_s: float,
@@ -200,6 +212,10 @@ def main(
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # a taken port is reported below, in words
     if exit_with_parent:
         threading.Thread(target=end_with_stdin, daemon=True).start()
+    if http is not None:
+        if http_port is not None:
+            raise click.UsageError("expected --http HOST:PORT or --http-port; got both")
+        http_host, http_port = http
     _require_extras(needs_http=http_port is not None)
 
     import cv2

@@ -202,6 +202,7 @@ class CloudServer:
         try:
             await self._batcher.start(partial(warm_up, model, config.max_batch))
             if config.http_port is not None:
+                from cloud_server.http.app import make_app
                 from cloud_server.http.endpoint import Endpoint
                 from cloud_server.http.metrics import Gauges, StatsCollector, registry_of
 
@@ -213,9 +214,8 @@ class CloudServer:
                     devices=None if reports is None else reports.latest,
                 )
                 registry = registry_of(StatsCollector(self.stats, gauges, model.name))
-                self._endpoint = Endpoint(
-                    config.http_host, config.http_port, registry, lambda: self.is_serving, self._form
-                )
+                _, app = make_app(registry, lambda: self.is_serving, self._form)
+                self._endpoint = Endpoint(config.http_host, config.http_port, app)
                 self.http_address = self._endpoint.address
                 _log.info("metrics on http://%s/metrics", self.http_address)
         except BaseException:

@@ -1,6 +1,6 @@
 """The HTTP form of the protocol, a part of the server's HTTP endpoint: the same tokens and limits as over gRPC.
 
-The endpoint's threads read and write; whoever calls, and what is answered, is decided on the event loop.
+The HTTP thread reads and writes; whoever calls, and what is answered, is decided on the devices' event loop.
 """
 
 from __future__ import annotations
@@ -8,15 +8,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Iterator
-from concurrent.futures import CancelledError
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from functools import partial
 from http import HTTPStatus
-from typing import Any, TypeVar
-from wsgiref.types import StartResponse, WSGIEnvironment
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
 
@@ -25,11 +21,15 @@ from cloud_server.access.refusals import RefusalLog
 from cloud_server.api.failures import failure_of, outcome_of, tell_failure
 from cloud_server.api.request import BadRequest, NotServed
 from cloud_server.fleet.stats import Stats
+from cloud_server.http.body import drop_body
 from cloud_server.open_inference.inference import Inference
 from cloud_server.open_inference.json_form import plain, read_request, write_response
 from cloud_server.open_inference.served_model import EXTENSIONS, SERVER
 from edge_sdk import __version__
 from edge_sdk.errors import EdgeError
+
+if TYPE_CHECKING:
+    from starlette.types import Message, Receive, Scope, Send
 
 T = TypeVar("T")
 Reply = tuple[HTTPStatus, bytes, int | None]
@@ -38,10 +38,6 @@ REQUESTS, REQUESTS_OF_ONE = 32, 8
 """Requests that are read or answered at a time, of all callers and of one."""
 BODY_S = 60.0
 """Seconds in which a body must have come."""
-DROP_S = 5.0
-"""Seconds in which the body of a refused request is read."""
-_BLOCK = 256 << 10
-_IS_READ = "edge_sdk.body_is_read"
 _JSON_SIZE = "Inference-Header-Content-Length"
 _MODEL = re.compile(
     r"/v2/models/(?P<name>[^/]+)(/versions/(?P<version>[^/]+))?(/(?P<what>ready|config|stats|infer))?/?"
@@ -68,21 +64,8 @@ class _Refused(EdgeError):
         self.status = status
 
 
-class _Written:
-    """A body that tells when it was written, or could not be."""
-
-    def __init__(self, body: bytes, close: Callable[[], None]) -> None:
-        self._body, self.close = body, close
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter((self._body,))
-
-    def __len__(self) -> int:
-        return 1  # one block: the endpoint says its length
-
-
 class HttpForm:
-    """A WSGI application for the paths below `/v2`; made on the event loop, called in other threads.
+    """An ASGI application for the paths below `/v2`; made on the devices' event loop, called on that of HTTP.
 
     Args:
         inference: answers requests.
@@ -110,25 +93,46 @@ class HttpForm:
         self._nothing_open = asyncio.Event()
         self._nothing_open.set()
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        client = scope["client"]
         caller: Caller | None = None
-        try:
-            caller = self._on_loop(self._enter(environ.get("HTTP_AUTHORIZATION"), environ.get("REMOTE_ADDR", "")))
-            status, body, json_size = self._answer(environ, caller)
-        except Exception as error:
-            status, body, json_size = self._told(error)
-            self._drop_body(environ)
-        headers = [("Content-Type", "application/json" if json_size is None else "application/octet-stream")]
-        if json_size is not None:
-            headers.append((_JSON_SIZE, str(json_size)))
-        if status is HTTPStatus.UNAUTHORIZED:
-            headers.append(("WWW-Authenticate", "Bearer"))
-        start_response(f"{status.value} {status.phrase}", headers)
-        return _Written(body, partial(self._written, caller))
+        was_read = False
 
-    def _on_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+        async def read() -> Message:
+            nonlocal was_read
+            message = await receive()
+            was_read = not message.get("more_body", False)
+            return message
+
+        try:
+            try:
+                caller = await self._on_loop(self._enter(headers.get("authorization"), client[0] if client else ""))
+                status, body, json_size = await self._answer(scope, headers, read, caller)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise
+                status, body, json_size = _told(_Refused(HTTPStatus.SERVICE_UNAVAILABLE, "the server is going down"))
+            except Exception as error:
+                status, body, json_size = _told(error)
+                if "expect" not in headers and not was_read:  # who waits to be asked sends none
+                    await drop_body(receive, 2 * self._max_bytes)
+            told = [("content-type", "application/json" if json_size is None else "application/octet-stream")]
+            told.append(("content-length", str(len(body))))
+            if json_size is not None:
+                told.append((_JSON_SIZE.lower(), str(json_size)))
+            if status is HTTPStatus.UNAUTHORIZED:
+                told.append(("www-authenticate", "Bearer"))
+            encoded = [(name.encode(), value.encode()) for name, value in told]
+            await send({"type": "http.response.start", "status": status.value, "headers": encoded})
+            await send({"type": "http.response.body", "body": body})
+        finally:
+            self._written(caller)
+
+    async def _on_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self._loop))
 
     async def _enter(self, authorization: str | None, address: str) -> Caller:
         """The caller, counted among those that are served now."""
@@ -166,20 +170,20 @@ class HttpForm:
         """Return once the replies to all requests of now have been written."""
         await self._nothing_open.wait()
 
-    def _answer(self, environ: WSGIEnvironment, caller: Caller) -> Reply:
-        path, method = str(environ.get("PATH_INFO", "")), environ.get("REQUEST_METHOD")
+    async def _answer(self, scope: Scope, headers: dict[str, str], receive: Receive, caller: Caller) -> Reply:
+        path, method = scope["path"], scope["method"]
         match = _MODEL.fullmatch(path)
         is_infer = match is not None and match["what"] == "infer"
         wanted = "POST" if is_infer or path == "/v2/repository/index" else "GET"
         if method != wanted:
-            raise _Refused(HTTPStatus.METHOD_NOT_ALLOWED, f"expected {wanted} for this path; got {str(method)[:16]}")
+            raise _Refused(HTTPStatus.METHOD_NOT_ALLOWED, f"expected {wanted} for this path; got {method[:16]}")
         if match is not None and path != "/v2/models/stats":
             name, version = match["name"], match["version"] or ""
             if not is_infer:
-                return self._on_loop(self._tell_model(name, version, match["what"]))
-            body, json_size = self._body(environ)
-            return self._on_loop(self._infer(name, version, body, json_size, caller))
-        return self._on_loop(self._tell_server(path))
+                return await self._on_loop(self._tell_model(name, version, match["what"]))
+            body, json_size = await self._body(headers, receive)
+            return await self._on_loop(self._infer(name, version, body, json_size, caller))
+        return await self._on_loop(self._tell_server(path))
 
     async def _tell_server(self, path: str) -> Reply:
         status = HTTPStatus.OK
@@ -225,52 +229,40 @@ class HttpForm:
             raise
         return HTTPStatus.OK, *write_response(response, binary)
 
-    def _body(self, environ: WSGIEnvironment) -> tuple[bytes, int | None]:
-        if environ.get("HTTP_TRANSFER_ENCODING"):
+    async def _body(self, headers: dict[str, str], receive: Receive) -> tuple[bytes, int | None]:
+        if headers.get("transfer-encoding"):
             raise _Refused(HTTPStatus.LENGTH_REQUIRED, "expected Content-Length; got Transfer-Encoding")
-        if environ.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
+        if headers.get("content-encoding", "identity") != "identity":
             raise _Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "expected a body that is not compressed; got another")
-        size = _number(environ.get("CONTENT_LENGTH"), "Content-Length")
+        size = _number(headers.get("content-length"), "Content-Length")
         if size is None:
             raise _Refused(HTTPStatus.LENGTH_REQUIRED, "expected Content-Length; got none")
         if size > self._max_bytes:
             raise _Refused(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"expected at most {self._max_bytes:,} bytes; got {size:,}"
             )
-        json_size = _number(environ.get("HTTP_INFERENCE_HEADER_CONTENT_LENGTH"), _JSON_SIZE)
-        environ[_IS_READ] = True
-        until, parts, left = time.monotonic() + BODY_S, [], size
-        while left:
-            part = environ["wsgi.input"].read1(min(left, _BLOCK))
-            if not part or time.monotonic() > until:
-                raise BadRequest(f"expected {size:,} bytes as Content-Length says; got {size - left:,}")
-            parts.append(part)
-            left -= len(part)
-        return b"".join(parts), json_size
+        json_size = _number(headers.get(_JSON_SIZE.lower()), _JSON_SIZE)
+        parts, has_more = bytearray(), True
+        async with asyncio.timeout(BODY_S):
+            while has_more:
+                message = await receive()
+                if message["type"] != "http.request":
+                    raise BadRequest(f"expected {size:,} bytes as Content-Length says; got {len(parts):,}")
+                parts += message.get("body", b"")
+                has_more = message.get("more_body", False)
+        return bytes(parts), json_size
 
-    def _drop_body(self, environ: WSGIEnvironment) -> None:
-        """Read the body of a refused request: a socket that is closed before that may take the reply with it."""
-        length = environ.get("CONTENT_LENGTH") or ""
-        left = int(length) if length.isdecimal() and len(length) < 10 and _IS_READ not in environ else 0
-        until = time.monotonic() + DROP_S
-        try:
-            while 0 < left <= self._max_bytes * 2 and time.monotonic() < until:
-                left -= len(environ["wsgi.input"].read1(min(left, _BLOCK))) or left
-        except OSError:
-            pass
 
-    def _told(self, error: Exception) -> Reply:
-        """The reply for an error; only the message of an expected one is sent."""
-        if isinstance(error, _Refused):
-            status, message = error.status, str(error)
-        elif isinstance(error, CancelledError):
-            status, message = HTTPStatus.SERVICE_UNAVAILABLE, "the server is going down"
-        elif isinstance(error, TimeoutError | OSError):
-            status, message = HTTPStatus.REQUEST_TIMEOUT, "expected the whole body; it did not come in time"
-        else:
-            status = _STATUSES.get(outcome_of(error).status, HTTPStatus.INTERNAL_SERVER_ERROR)
-            message = failure_of(error).message
-        return status, json.dumps({"error": message}).encode(), None
+def _told(error: Exception) -> Reply:
+    """The reply for an error; only the message of an expected one is sent."""
+    if isinstance(error, _Refused):
+        status, message = error.status, str(error)
+    elif isinstance(error, TimeoutError | OSError):
+        status, message = HTTPStatus.REQUEST_TIMEOUT, "expected the whole body; it did not come in time"
+    else:
+        status = _STATUSES.get(outcome_of(error).status, HTTPStatus.INTERNAL_SERVER_ERROR)
+        message = failure_of(error).message
+    return status, json.dumps({"error": message}).encode(), None
 
 
 def _number(text: str | None, name: str) -> int | None:
