@@ -11,6 +11,7 @@ import numpy as np
 
 from cloud_server.access.limits import AccessLimits, read_limits
 from cloud_server.access.rates import RateLimiter
+from cloud_server.api.call_times import methods_of
 from cloud_server.api.offload import OffloadService
 from cloud_server.api.reports import ReportDesk
 from cloud_server.config import ServerConfig
@@ -119,7 +120,7 @@ def batcher(config: ServerConfig, model: BigModel, stats: Stats, thread: ThreadP
         return model.prepare(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
 
     return Batcher(
-        prepare,
+        stats.measures.timed("decode", prepare),
         model.run,
         weigh=partial(weigh, limits=config.limits),
         sample=sample,
@@ -140,6 +141,18 @@ def guarded_services(config: ServerConfig) -> list[str]:
 
         services.append(SERVICE)
     return services
+
+
+def methods(config: ServerConfig) -> list[str]:
+    """Full names of the methods that are served."""
+    from grpc_health.v1 import health_pb2
+
+    files = [wire.DESCRIPTOR, health_pb2.DESCRIPTOR]
+    if config.open_inference:
+        from cloud_server.open_inference import open_inference_pb2 as oip
+
+        files.append(oip.DESCRIPTOR)
+    return methods_of(*files)
 
 
 def open_inference(

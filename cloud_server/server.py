@@ -21,11 +21,13 @@ from cloud_server.access.limits import AccessLimits
 from cloud_server.access.rates import RateLimiter
 from cloud_server.access.refusals import RefusalLog
 from cloud_server.access.tls import ServerCertificate
+from cloud_server.api.call_times import CallTimes
 from cloud_server.api.interceptor import TokenInterceptor
 from cloud_server.api.offload import OffloadService
 from cloud_server.api.windows import Windows
 from cloud_server.config import ServerConfig
 from cloud_server.fleet.stats import Stats
+from cloud_server.fleet.tallies import Tallies
 from cloud_server.listening import bare_host, listen, warn_if_descriptors_run_out
 from cloud_server.memory import Trimmer, return_large_blocks
 from cloud_server.model.batching import Draining, model_thread
@@ -122,7 +124,8 @@ class CloudServer:
         self._guard = guard = TokenInterceptor(
             parts.guarded_services(self._config), authenticator, self.stats, self._refusals
         )
-        self._server = grpc.aio.server(options=parts.grpc_options(self._config), interceptors=[guard])
+        times = CallTimes(self.stats.measures, parts.methods(self._config))
+        self._server = grpc.aio.server(options=parts.grpc_options(self._config), interceptors=[times, guard])
         try:
             port = self._bind()
             await self._prepare(authenticator, limits)
@@ -212,6 +215,7 @@ class CloudServer:
                     cached=lambda: len(cache),
                     archived_bytes=None if archive is None else lambda: archive.size,
                     devices=None if reports is None else reports.latest,
+                    tallies=None if config.reports is None else Tallies(config.reports).read,
                 )
                 registry = registry_of(StatsCollector(self.stats, gauges, model.name))
                 _, app = make_app(registry, lambda: self.is_serving, self._form)

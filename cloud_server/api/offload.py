@@ -32,7 +32,7 @@ import grpc
 import numpy as np
 
 from cloud_server.access.authenticator import Authenticator, Caller, TooManyStreams, Unauthenticated
-from cloud_server.access.rates import RateLimiter
+from cloud_server.access.rates import RateLimited, RateLimiter
 from cloud_server.access.refusals import RefusalLog
 from cloud_server.api.failures import end_call, failure_of, let_in, outcome_of, tell_failure
 from cloud_server.api.in_flight import InFlight
@@ -189,11 +189,15 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         """The reply to a frame that is not classified; it is counted and, where it is the device's doing, logged."""
         failure = failure_of(error)
         tell_failure(self._refusals, caller, error)
-        self._stats.count_failure(wire.Failure.Code.Name(failure.code))
+        code = wire.Failure.Code.Name(failure.code)
+        self._stats.count_failure(code)
+        reason = "RATE_LIMITED" if isinstance(error, RateLimited) else code
+        self._stats.measures.count_refusal(caller.device, caller.is_proven, reason)
         return wire.ClassifyReply(frame_id=frame_id, failure=failure)
 
     async def _classify(self, frame: Frame, caller: Caller) -> wire.Classification:
         """The cached reply, or that of the run under way, or of a new run."""
+        self._stats.measures.picture_bytes += len(frame.image)
         key = key_of(caller.name if caller.is_proven else _ANYONE, frame.frame_id)
         if key not in self._in_flight and (cached := await self._cache.get(key)) is not None:
             frame.check_same(cached.digest)
@@ -212,7 +216,16 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
     async def _run(self, key: bytes, frame: Frame, caller: Caller, on_start: Callable[[], None]) -> wire.Classification:
         """Decode the picture, run the model in a batch, translate its labels, and cache the reply before it leaves."""
         began, received_at = self._clock(), datetime.now(UTC)
-        output = await self._batcher.submit(frame.image, frame.little, on_start, caller.name, frame.region)
+        stages, started = self._stats.measures.stages, began
+
+        def begin() -> None:
+            nonlocal started
+            started = self._clock()
+            stages["queue"].count(started - began)
+            on_start()
+
+        output = await self._batcher.submit(frame.image, frame.little, begin, caller.name, frame.region)
+        stages["run"].count(self._clock() - started)
         probabilities = self._labels.apply(output.probabilities)
         self._stats.count_answer(self._clock() - began)
         top = int(np.argmax(probabilities))

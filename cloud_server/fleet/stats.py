@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cloud_server.fleet.measures import Measures
+
 RECENT = 10_000
 BUCKETS_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Upper bounds of the latency histogram, seconds."""
@@ -59,6 +61,7 @@ class Stats:
         failures: frames that got a failure, by its code.
         latency_counts: answered frames in each bucket of `BUCKETS_S`, and, last, those above them.
         latency_s: seconds from arrival to answer, summed over all answered frames.
+        measures: what else is measured; changed on any thread.
     """
 
     def __init__(self) -> None:
@@ -66,12 +69,14 @@ class Stats:
         self.failures: Counter[str] = Counter()
         self.latency_counts = [0] * (len(BUCKETS_S) + 1)
         self.latency_s = 0.0
+        self.measures = Measures()
         self._recent_s: deque[float] = deque(maxlen=RECENT)
         self._taken = (0, 0, 0, 0, 0)
 
     def count_batch(self, size: int) -> None:
         """Count one run of the model on `size` frames."""
         self.batches += 1
+        self.measures.batches.count(size)
 
     def count_answer(self, latency_s: float) -> None:
         """Count one frame that the model answered."""

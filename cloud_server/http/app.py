@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request
-from prometheus_client import make_asgi_app
+from prometheus_client.exposition import choose_encoder
 from starlette.responses import PlainTextResponse, Response
 
 from cloud_server.http.body import Bounds
@@ -38,7 +39,6 @@ def make_app(
         return PlainTextResponse("serving\n" if is_up else "not serving\n", 200 if is_up else 503)
 
     bounded = Bounds(api)
-    metrics = make_asgi_app(registry)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
@@ -46,7 +46,10 @@ def make_app(
             await open_inference(scope, receive, send)
         elif path == "/metrics":
             if scope["method"] in ("GET", "HEAD"):
-                await metrics(scope, receive, send)
+                accept = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"), "")
+                encode, kind = choose_encoder(accept)
+                text = await asyncio.to_thread(encode, registry)  # of many devices it takes a while
+                await Response(text, media_type=kind)(scope, receive, send)
             else:
                 await PlainTextResponse("GET only\n", 405, {"Allow": "GET, HEAD"})(scope, receive, send)
         else:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -11,8 +12,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from cloud_server.fleet.measures import Measures
 from cloud_server.fleet.stats import BUCKETS_S, Stats
-from edge_sdk.fleet.report_file import Status
+from edge_sdk.fleet.report_file import Status, Tally
+
+MOST_LABELS = 40
+"""Labels of events that are counted apart."""
+OTHER_LABELS = "other labels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +30,7 @@ class Gauges:
         streams: open streams.
         cached: replies in the reply cache.
         archived_bytes: of the frame archive; None: there is none.
+        tallies: audits and events of the last day, by device; None: reports are not taken.
         devices: those that reported last: name, when in seconds since 1970, what; None: reports are not taken.
     """
 
@@ -32,6 +39,7 @@ class Gauges:
     cached: Callable[[], int]
     archived_bytes: Callable[[], int] | None = None
     devices: Callable[[], list[tuple[str, float, Status]]] | None = None
+    tallies: Callable[[], Mapping[str, Tally]] | None = None
 
 
 class StatsCollector(Collector):
@@ -67,13 +75,45 @@ class StatsCollector(Collector):
             buckets=list(zip(bounds, accumulate(stats.latency_counts), strict=True)),
             sum_value=stats.latency_s,
         )
+        yield from _of_measures(stats.measures)
         yield GaugeMetricFamily("cloud_server_waiting_frames", "Frames not in a batch yet.", gauges.waiting())
         yield GaugeMetricFamily("cloud_server_open_streams", "Open streams.", gauges.streams())
         yield GaugeMetricFamily("cloud_server_cached_replies", "Replies in the reply cache.", gauges.cached())
         if gauges.archived_bytes is not None:
             yield GaugeMetricFamily("cloud_server_archive_bytes", "Size of the frame archive.", gauges.archived_bytes())
         if gauges.devices is not None:
-            yield from _of_devices(gauges.devices())
+            latest = gauges.devices()
+            yield from _of_devices(latest)
+            if gauges.tallies is not None:
+                yield from _of_tallies([device for device, *_ in latest], gauges.tallies())
+
+
+def _of_measures(measures: Measures) -> Iterator[Metric]:
+    calls = HistogramMetricFamily(
+        "rpc_server_call_duration_seconds",
+        "From the begin of a call to its end; of a stream as a whole.",
+        labels=["rpc_system_name", "rpc_method", "rpc_response_status_code"],
+    )
+    for method, status, histogram in measures.calls():
+        calls.add_metric(["grpc", method, status], *histogram.read())
+    yield calls
+    stages = HistogramMetricFamily(
+        "edge_sdk_stage_seconds",
+        "Stages of a frame: queue (from its arrival to its batch), decode (within that), run (of its batch).",
+        labels=["stage"],
+    )
+    for stage, histogram in measures.stages.items():
+        stages.add_metric([stage], *histogram.read())
+    yield stages
+    buckets, total = measures.batches.read()
+    text = "Frames in one run of the big model."
+    yield HistogramMetricFamily("edge_sdk_batch_frames", text, buckets=buckets, sum_value=total)
+    text = "Bytes of the pictures that came from devices."
+    yield CounterMetricFamily("edge_sdk_picture_bytes", text, measures.picture_bytes)
+    refused = CounterMetricFamily("edge_sdk_refused_frames", "Frames refused.", labels=["device", "reason"])
+    for device, reason, count in measures.refused():
+        refused.add_metric([device, reason], count)
+    yield refused
 
 
 def _of_devices(latest: list[tuple[str, float, Status]]) -> Iterator[Metric]:
@@ -88,12 +128,60 @@ def _of_devices(latest: list[tuple[str, float, Status]]) -> Iterator[Metric]:
         "disk_free_bytes": ("Free bytes of its disk.", lambda _, status: status.health.disk_free),
         "settings_version": ("Version of the signed settings it holds.", lambda _, status: status.held.version),
     }
+    yield from _of_budgets(latest)
+    ratio = GaugeMetricFamily(
+        "edge_sdk_device_exit_ratio", "Its exits by its frames, since its first day.", labels=["device"]
+    )
+    for device, _, status in latest:
+        if status.usage.frames:
+            ratio.add_metric([device], status.usage.exit_ratio)
+    yield ratio
     for name, (text, value) in told.items():
         metric = GaugeMetricFamily(f"cloud_server_device_{name}", text, labels=["device"])
         for device, at_s, status in latest:
             if (number := value(at_s, status)) is not None:
                 metric.add_metric([device], number)
         yield metric
+
+
+def _of_budgets(latest: list[tuple[str, float, Status]]) -> Iterator[Metric]:
+    labels = ["device", "period_seconds"]
+    limits = GaugeMetricFamily("edge_sdk_device_budget_bytes", "A budget of its upload: the limit.", labels=labels)
+    spent = GaugeMetricFamily("edge_sdk_device_budget_spent_bytes", "What it spent of that budget.", labels=labels)
+    for device, _, status in latest:
+        for one in {one.budget.period_s: one for one in status.usage.budgets}.values():
+            values = [device, f"{one.budget.period_s:g}"]
+            limits.add_metric(values, one.budget.limit)
+            spent.add_metric(values, one.spent)
+    yield limits
+    yield spent
+
+
+def _of_tallies(devices: list[str], tallies: Mapping[str, Tally]) -> Iterator[Metric]:
+    """Audits and events of devices; labels beyond the most frequent ones are counted together."""
+    known = [(device, tallies[device]) for device in devices if device in tallies]
+    text = "Its audits that the cloud answered."
+    audits = GaugeMetricFamily("edge_sdk_device_audits", text, labels=["device"])
+    text = "Of these, those on which the cloud says another label."
+    differ = GaugeMetricFamily("edge_sdk_device_audits_differ", text, labels=["device"])
+    for device, tally in known:
+        audits.add_metric([device], tally.answered)
+        differ.add_metric([device], tally.differ)
+    yield audits
+    yield differ
+    total: Counter[str] = Counter()
+    for _, tally in known:
+        total.update(tally.events)
+    shown = {label for label, _ in total.most_common(MOST_LABELS)}
+    text = "Its events that began within the last day, by label."
+    events = GaugeMetricFamily("edge_sdk_device_events", text, labels=["device", "label"])
+    for device, tally in known:
+        counts: Counter[str] = Counter()
+        for label, count in tally.events.items():
+            counts[label if label in shown else OTHER_LABELS] += count
+        for label, count in sorted(counts.items()):
+            events.add_metric([device, label], count)
+    yield events
 
 
 def registry_of(collector: StatsCollector) -> CollectorRegistry:

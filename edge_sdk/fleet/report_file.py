@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         sent_ms: the device's clock then, milliseconds since 1970.
-        usage: counters since the device's first day; budgets are not told.
+        usage: counters since the device's first day, and what is spent of its budgets of bytes.
         waiting: frames that wait for the cloud.
         health: how it is.
         held: which signed settings hold there.
@@ -110,6 +110,23 @@ class DeviceRow:
     status: Status
     answers: int
     day: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Counts of a device's rows in the file.
+
+    Attributes:
+        audits: confident frames that were to be sent all the same.
+        answered: of these, those that the cloud answered.
+        differ: of these, those on which it says another label.
+        events: ended events by label; "" stands for no label.
+    """
+
+    audits: int = 0
+    answered: int = 0
+    differ: int = 0
+    events: dict[str, int] = field(default_factory=dict)
 
 
 class ReportFile:
@@ -180,6 +197,27 @@ class ReportFile:
             "FROM events WHERE device = ? ORDER BY began_ms, number"
         )
         return [_event(row) for row in self._rows(sql, device)]
+
+    def tallies(self, since_ms: int) -> dict[str, Tally]:
+        """By device: its audits, and its events since then.
+
+        Args:
+            since_ms: events that began at this time or later count, milliseconds since 1970.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
+        cloud = f"origin = '{Origin.CLOUD.value}'"
+        differs = f"{cloud} AND label IS NOT device_label"
+        sql = f"SELECT device, count(*), total({cloud}), total({differs}) FROM answers WHERE audit GROUP BY device"
+        found = {
+            device: Tally(int(audits), int(answered), int(differ))
+            for device, audits, answered, differ in self._rows(sql)
+        }
+        sql = "SELECT device, label, count(*) FROM events WHERE began_ms >= ? GROUP BY device, label"
+        for device, label, count in self._rows(sql, since_ms):
+            found.setdefault(device, Tally()).events[label or ""] = count
+        return found
 
     def _day(self, device: str, last_ms: int) -> tuple[int, int] | None:
         sql = (

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from edge_sdk.budget.usage import COUNTERS, Usage
+from edge_sdk.budget.limits import MAX_LIMIT, MAX_PERIOD_S, Budget, Resource
+from edge_sdk.budget.usage import COUNTERS, BudgetState, Usage
 from edge_sdk.fleet.columns import MalformedReport
 from edge_sdk.fleet.health import MOST_MEASURES, Health
 from edge_sdk.fleet.remote import HeldSettings
@@ -14,19 +15,30 @@ from edge_sdk.terminal.line import one_line
 from edge_sdk.wire import offload_pb2 as wire
 
 MOST_REFUSED = 8
+MOST_BUDGETS = 4
 LONGEST_REASON = 200
 _DISK_STEP = 1_000_000
 _MOST = (1 << 63) - 1
 
 
 def pack_usage(usage: Usage, waiting: int) -> wire.ReportedUsage:
-    """The counters, and how many frames wait for the cloud."""
-    return wire.ReportedUsage(waiting=waiting, **{name: getattr(usage, name) for name in COUNTERS})
+    """The counters, how many frames wait for the cloud, and what is spent of the budgets of bytes."""
+    uploads = [one for one in usage.budgets if one.budget.resource is Resource.UPLOAD and one.budget.period_s >= 1]
+    budgets = [
+        wire.ReportedBudget(limit=one.budget.limit, spent=one.spent, period_s=round(one.budget.period_s))
+        for one in uploads[:MOST_BUDGETS]
+    ]
+    return wire.ReportedUsage(waiting=waiting, budgets=budgets, **{name: getattr(usage, name) for name in COUNTERS})
 
 
 def unpack_usage(came: wire.ReportedUsage) -> tuple[Usage, int]:
-    """Of which `pack_usage` made it; counters beyond 63 bits are brought down to them."""
-    return Usage(**{name: min(getattr(came, name), _MOST) for name in COUNTERS}), came.waiting
+    """Of which `pack_usage` made it; counters beyond 63 bits are brought down to them. Of budgets, those of bytes."""
+    budgets = tuple(
+        BudgetState(Budget(min(one.limit, MAX_LIMIT), float(one.period_s)), min(one.spent, _MOST))
+        for one in came.budgets[:MOST_BUDGETS]
+        if 1 <= one.period_s <= MAX_PERIOD_S
+    )
+    return Usage(**{name: min(getattr(came, name), _MOST) for name in COUNTERS}, budgets=budgets), came.waiting
 
 
 def pack_held(held: HeldSettings) -> wire.HeldSettings:

@@ -180,7 +180,7 @@ class ReportedEvents(_message.Message):
     def __init__(self, event_ids: _Optional[bytes] = ..., began: _Optional[_Iterable[int]] = ..., lasted: _Optional[_Iterable[int]] = ..., utc_offset: _Optional[_Iterable[int]] = ..., frames: _Optional[_Iterable[int]] = ..., label: _Optional[_Iterable[int]] = ..., confidence: _Optional[bytes] = ..., said: _Optional[_Iterable[int]] = ..., source: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class ReportedUsage(_message.Message):
-    __slots__ = ("frames", "exits", "offloads", "answers_cloud", "skipped_compute", "bytes_sent", "bytes_received", "macs_little", "macs_big", "waiting", "events", "events_offloaded")
+    __slots__ = ("frames", "exits", "offloads", "answers_cloud", "skipped_compute", "bytes_sent", "bytes_received", "macs_little", "macs_big", "waiting", "events", "events_offloaded", "budgets")
     FRAMES_FIELD_NUMBER: _ClassVar[int]
     EXITS_FIELD_NUMBER: _ClassVar[int]
     OFFLOADS_FIELD_NUMBER: _ClassVar[int]
@@ -193,6 +193,7 @@ class ReportedUsage(_message.Message):
     WAITING_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     EVENTS_OFFLOADED_FIELD_NUMBER: _ClassVar[int]
+    BUDGETS_FIELD_NUMBER: _ClassVar[int]
     frames: int
     exits: int
     offloads: int
@@ -205,7 +206,18 @@ class ReportedUsage(_message.Message):
     waiting: int
     events: int
     events_offloaded: int
-    def __init__(self, frames: _Optional[int] = ..., exits: _Optional[int] = ..., offloads: _Optional[int] = ..., answers_cloud: _Optional[int] = ..., skipped_compute: _Optional[int] = ..., bytes_sent: _Optional[int] = ..., bytes_received: _Optional[int] = ..., macs_little: _Optional[int] = ..., macs_big: _Optional[int] = ..., waiting: _Optional[int] = ..., events: _Optional[int] = ..., events_offloaded: _Optional[int] = ...) -> None: ...
+    budgets: _containers.RepeatedCompositeFieldContainer[ReportedBudget]
+    def __init__(self, frames: _Optional[int] = ..., exits: _Optional[int] = ..., offloads: _Optional[int] = ..., answers_cloud: _Optional[int] = ..., skipped_compute: _Optional[int] = ..., bytes_sent: _Optional[int] = ..., bytes_received: _Optional[int] = ..., macs_little: _Optional[int] = ..., macs_big: _Optional[int] = ..., waiting: _Optional[int] = ..., events: _Optional[int] = ..., events_offloaded: _Optional[int] = ..., budgets: _Optional[_Iterable[_Union[ReportedBudget, _Mapping]]] = ...) -> None: ...
+
+class ReportedBudget(_message.Message):
+    __slots__ = ("limit", "spent", "period_s")
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    SPENT_FIELD_NUMBER: _ClassVar[int]
+    PERIOD_S_FIELD_NUMBER: _ClassVar[int]
+    limit: int
+    spent: int
+    period_s: int
+    def __init__(self, limit: _Optional[int] = ..., spent: _Optional[int] = ..., period_s: _Optional[int] = ...) -> None: ...
 
 class ReportedHealth(_message.Message):
     __slots__ = ("sdk", "python", "bundle", "celsius", "throttled", "disk_free", "clock_unset", "own_names", "own_values")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,19 +11,22 @@ from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
 import grpc
+import pytest
 from gated_model import picture
 from prometheus_client import generate_latest
 
 from cloud_server.fleet.stats import Stats
-from cloud_server.http.metrics import Gauges, StatsCollector, registry_of
-from edge_sdk.budget.usage import Usage
+from cloud_server.http.metrics import MOST_LABELS, OTHER_LABELS, Gauges, StatsCollector, registry_of
+from edge_sdk.budget.limits import Budget
+from edge_sdk.budget.usage import BudgetState, Usage
 from edge_sdk.fleet.health import Health
-from edge_sdk.fleet.report_file import Status
+from edge_sdk.fleet.report_file import Status, Tally
 from edge_sdk.types import new_frame_id
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "guides" / "server.md"
+PROMTOOL = shutil.which("promtool")
 NO_GAUGES = Gauges(waiting=lambda: 2, streams=lambda: 3, cached=lambda: 4, archived_bytes=lambda: 5)
 
 
@@ -80,12 +84,45 @@ def test_each_device_that_reported_has_its_numbers() -> None:
 
 
 def test_the_docs_list_every_metric() -> None:
-    described = set(re.findall(r"^\| `(cloud_server_\w+)", DOCS.read_text(), re.M))
+    described = set(re.findall(r"^\| `((?:cloud_server|edge_sdk|rpc_server)_\w+)", DOCS.read_text(), re.M))
     stats = Stats()
     stats.count_failure("INTERNAL")
-    gauges = replace(NO_GAUGES, devices=list)
+    gauges = replace(NO_GAUGES, devices=list, tallies=dict)
     named = {line.split()[2] for line in lines_of(stats, gauges) if line.startswith("# TYPE")}
     assert described == named
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="no promtool: sudo apt install prometheus")
+def test_promtool_finds_nothing_to_complain_of() -> None:
+    assert PROMTOOL is not None
+    stats = Stats()
+    stats.count_answer(0.3)
+    stats.count_failure("OVERLOADED")
+    stats.measures.count_call("edge_sdk.v1.Offload/Stream", "OK", 60.0)
+    stats.measures.count_refusal("cam-1", True, "OVERLOADED")
+    told = Status(
+        usage=Usage(frames=10, exits=7, budgets=(BudgetState(Budget(100, 60.0), 40),)), health=Health(celsius=51.0)
+    )
+    tally = Tally(audits=3, answered=2, differ=1, events={"fox": 4})
+    gauges = replace(NO_GAUGES, devices=lambda: [("cam-1", 1.8e9, told)], tallies=lambda: {"cam-1": tally})
+    text = "\n".join(lines_of(stats, gauges)) + "\n"
+    for line in (
+        'edge_sdk_device_budget_spent_bytes{device="cam-1",period_seconds="60"} 40.0',
+        'edge_sdk_device_audits_differ{device="cam-1"} 1.0',
+        'edge_sdk_device_events{device="cam-1",label="fox"} 4.0',
+        'edge_sdk_refused_frames_total{device="cam-1",reason="OVERLOADED"} 1.0',
+    ):
+        assert line in text.splitlines()
+    checked = subprocess.run([PROMTOOL, "check", "metrics"], input=text, capture_output=True, text=True)
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+
+
+def test_labels_of_events_are_bounded() -> None:
+    tally = Tally(events={f"label {number}": number + 1 for number in range(2 * MOST_LABELS)})
+    gauges = replace(NO_GAUGES, devices=lambda: [("cam-1", 1.8e9, Status())], tallies=lambda: {"cam-1": tally})
+    lines = [line for line in lines_of(Stats(), gauges) if line.startswith("edge_sdk_device_events{")]
+    assert len(lines) == MOST_LABELS + 1
+    assert f'edge_sdk_device_events{{device="cam-1",label="{OTHER_LABELS}"}} 820.0' in lines
 
 
 def test_a_real_server_is_measured(checkpoint: Path, tmp_path: Path) -> None:

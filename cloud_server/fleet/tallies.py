@@ -1,0 +1,42 @@
+"""Counts of what devices reported, for the metrics and the page: read from the file of reports, seldom."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from edge_sdk.errors import StorageError
+from edge_sdk.fleet.report_file import ReportFile, Tally
+
+FRESH_S = 30.0
+"""Seconds for which counts are given again: counting a million rows takes a while."""
+DAY_S = 86_400.0
+
+
+class Tallies:
+    """Audits and events by device, from any thread.
+
+    Args:
+        folder: of the reports.
+        clock: seconds since 1970.
+    """
+
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
+        self._folder, self._clock = folder, clock
+        self._guard = threading.Lock()
+        self._read_s = float("-inf")
+        self._found: Mapping[str, Tally] = {}
+
+    def read(self) -> Mapping[str, Tally]:
+        """By device; events are those of the last day. What was read last, where the file cannot be read."""
+        with self._guard:
+            now_s = self._clock()
+            if not 0 <= now_s - self._read_s < FRESH_S:
+                try:
+                    self._found = ReportFile(self._folder).tallies(round((now_s - DAY_S) * 1000))
+                    self._read_s = now_s
+                except StorageError:
+                    pass
+            return self._found

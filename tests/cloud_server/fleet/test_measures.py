@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import pytest
+
+from cloud_server.fleet.measures import MOST_CALLS, MOST_DEVICES, OTHERS, UNPROVEN, Measures
+
+
+def test_refusals_are_counted_by_device_and_reason() -> None:
+    measures = Measures()
+    for _ in range(3):
+        measures.count_refusal("cam-1", True, "OVERLOADED")
+    measures.count_refusal("cam-1", True, "BAD_IMAGE")
+    measures.count_refusal("1.2.3.4", False, "BAD_IMAGE")
+    assert measures.refused() == [
+        ("cam-1", "BAD_IMAGE", 1),
+        ("cam-1", "OVERLOADED", 3),
+        (UNPROVEN, "BAD_IMAGE", 1),
+    ]
+
+
+def test_many_devices_and_calls_take_no_more_than_is_bounded() -> None:
+    measures = Measures()
+    for number in range(2 * MOST_DEVICES):
+        measures.count_refusal(f"cam-{number}", True, "OVERLOADED")
+        measures.count_call(f"service/Method{number}", "OK", 1.0)
+    counts = {device: count for device, _, count in measures.refused()}
+    assert (len(counts), counts[OTHERS]) == (MOST_DEVICES + 1, MOST_DEVICES)
+    assert len(measures.calls()) == MOST_CALLS + 1
+
+
+def test_work_that_fails_takes_time_too() -> None:
+    measures = Measures()
+    assert measures.timed("decode", lambda number: number + 1)(2) == 3
+    with pytest.raises(ZeroDivisionError):
+        measures.timed("decode", lambda: 1 // 0)()
+    assert measures.stages["decode"].read()[0][-1] == ("+Inf", 2)
