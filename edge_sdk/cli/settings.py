@@ -70,23 +70,17 @@ def sign(
 ) -> None:
     """Sign settings for one device or all. They replace those before: what is not named is the device's own again."""
     need("cryptography")
-    from edge_sdk.archive_rule import ArchiveRule
-    from edge_sdk.budget.limits import Resource, parse_budgets
     from edge_sdk.durable.files import write_whole
     from edge_sdk.fleet.signed import EVERY_DEVICE, Body
     from edge_sdk.fleet.signed import sign as signed
+    from edge_sdk.fleet.wanted import check_wanted
     from edge_sdk.security.tokens import check_device_name
 
     if device != EVERY_DEVICE:
         check_device_name(device)
-    parse_budgets(budget, Resource.UPLOAD, Resource.FRAMES)
-    parse_budgets(compute_budget, Resource.COMPUTE, Resource.ENERGY)
-    parse_budgets(cloud_budget, Resource.CLOUD)
-    if archive is not None:
-        ArchiveRule.parse(archive)
     budgets = _given(upload=budget, compute=compute_budget, cloud=cloud_budget)
     private = _given(never_upload=list(never_upload) or None, above=private_above)
-    wanted = _given(threshold=threshold, budget=budgets, private=private, audit=audit, archive=archive)
+    wanted = check_wanted(_given(threshold=threshold, budget=budgets, private=private, audit=audit, archive=archive))
     now = datetime.now(UTC)
     number = version or 1 + max((one.body.version for _, one in _signed(folder)), default=0)
     expires = None if days is None else now + timedelta(days=days)

@@ -1,10 +1,15 @@
-"""A tiny trained-looking checkpoint, made once."""
+"""A tiny trained-looking checkpoint, made once; databases of the fleet."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from postgres_server import Postgres, postgres
+from sqlalchemy import Engine
+
+from cloud_server.fleet.database.opening import open_database
 
 LABELS = ("empty", "fox", "deer", "boar")
 
@@ -27,3 +32,21 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         module.get_parameter("fc.weight").mul_(scale)
         module.get_parameter("fc.bias").sub_(logits.mean(dim=0)).mul_(scale)
     return save_checkpoint(tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors", module, info)
+
+
+@pytest.fixture(scope="session")
+def postgres_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A real PostgreSQL for the session; a test that kills it starts one of its own."""
+    with postgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """An empty database of the fleet, of both kinds in turn."""
+    if request.param == "sqlite":
+        opened = open_database(tmp_path / "fleet.db")
+    else:
+        opened = open_database(request.getfixturevalue("postgres_process").new_database())
+    yield opened
+    opened.dispose()

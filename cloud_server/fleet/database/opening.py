@@ -1,0 +1,163 @@
+"""Opening the fleet's database: its address, its tables brought up to date, and what may go wrong in words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_sdk.errors import ConfigError, StorageError
+from edge_sdk.terminal.line import one_line
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine, Table
+
+FILE = "fleet.db"
+"""In the state folder, where no other database is named."""
+VARIABLE = "EDGE_SDK_DATABASE"
+"""The environment variable that names a database, so that its password stands in no command line."""
+_LOCK = 0x65_64_67_65  # PostgreSQL's advisory lock while tables are made: "edge"
+_BUSY_S = 10.0
+_CONNECT_S = 5
+_POOL = 4
+_STALE_S = 300
+
+
+class Unavailable(StorageError):
+    """The database does not answer, or cannot write: the same may work a little later."""
+
+
+def open_database(where: str | Path) -> Engine:
+    """Open a database, and make the tables that it lacks.
+
+    Args:
+        where: a path (SQLite), or `postgresql://user@host/name`; without a password there, libpq's ways hold
+            (`~/.pgpass`, `PGPASSWORD`).
+
+    Raises:
+        ConfigError: it cannot be opened, a package for it is missing, or a newer version of this software made it.
+    """
+    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+    engine = _engine(where)
+    try:
+        with engine.begin() as connection:
+            _upgrade(connection)
+    except SQLAlchemyError as error:
+        engine.dispose()
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        raise ConfigError(f"cannot open the database {told(engine)}: {one_line(cause)}") from error
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def told(engine: Engine) -> str:
+    """The database's address for people, without its password."""
+    return engine.url.render_as_string(hide_password=True)
+
+
+def is_postgresql(engine: Engine) -> bool:
+    """Whether several servers can share it, and it has the tables of reports and replies."""
+    return engine.dialect.name == "postgresql"
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """One transaction, which is on the disk when the block has ended.
+
+    Raises:
+        Unavailable: the database does not answer or cannot write; nothing of the block holds.
+    """
+    from sqlalchemy.exc import DBAPIError, IntegrityError, TimeoutError
+
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except IntegrityError:
+        raise
+    except (DBAPIError, TimeoutError) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        raise Unavailable(f"the database {told(engine)} does not answer: {one_line(cause)}") from error
+
+
+def one_writer(connection: Connection, table: Table) -> None:
+    """Let no other transaction write to a table until this one ends; SQLite has one writer at a time anyway."""
+    from sqlalchemy import text
+
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE"))
+
+
+def _engine(where: str | Path) -> Engine:
+    try:
+        from sqlalchemy import create_engine, event
+        from sqlalchemy.exc import ArgumentError
+    except ImportError:
+        raise ConfigError("a database of the fleet needs the package sqlalchemy: pip install '.[cloud]'") from None
+    if isinstance(where, Path) or "://" not in where:
+        path = Path(where)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        except OSError as error:
+            raise ConfigError(f"cannot open the database {path}: {error.strerror}") from error
+        engine = create_engine(f"sqlite:///{path.absolute()}", connect_args={"timeout": _BUSY_S})
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    scheme, _, rest = where.partition("://")
+    if scheme not in ("postgresql", "postgres", "postgresql+psycopg"):
+        raise ConfigError(f"expected a path, or postgresql://user@host/name; got the scheme {one_line(scheme, 40)!r}")
+    try:
+        return create_engine(
+            f"postgresql+psycopg://{rest}",
+            pool_size=_POOL,
+            max_overflow=_POOL,
+            pool_timeout=_BUSY_S,
+            pool_pre_ping=True,  # a database that was started again costs no request
+            pool_recycle=_STALE_S,
+            connect_args={"connect_timeout": _CONNECT_S, "application_name": "cloud-server"},
+        )
+    except (ArgumentError, ValueError) as error:
+        raise ConfigError("expected postgresql://user@host/name; got an address of another form") from error
+    except ImportError:
+        raise ConfigError("PostgreSQL needs the package psycopg: pip install '.[postgres]'") from None
+
+
+def _set_up_sqlite(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # transactions begin as `_begin_sqlite` says
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")  # what people say is written seldom, and must stay
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")  # a transaction that reads first and writes then never fails as busy
+
+
+def _upgrade(connection: Connection) -> None:
+    """Run the steps that the database lacks; one server at a time."""
+    from alembic import command
+    from alembic.config import Config
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+    from sqlalchemy import text
+
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    steps = ScriptDirectory.from_config(config)
+    known = {step.revision for step in steps.walk_revisions()}
+    stands_at = MigrationContext.configure(connection).get_current_revision()
+    if stands_at is not None and stands_at not in known:
+        raise ConfigError(
+            f"a newer version of this software made this database (step {one_line(stands_at, 40)}): update this server"
+        )
+    if stands_at != steps.get_current_head():
+        command.upgrade(config, "head")

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from postgres_server import Postgres, postgres
+from sqlalchemy import Engine, insert, select, text
+
+from cloud_server.fleet.database.opening import Unavailable, is_postgresql, open_database, told, transaction
+from cloud_server.fleet.database.tables import METADATA, cards
+from edge_sdk.errors import ConfigError
+
+CARD = {"device": "cam-1", "changed_by": "ada", "changed_ms": 1}
+
+
+def test_the_steps_make_the_tables_as_they_are_described(engine: Engine) -> None:
+    shared = {name for name, table in METADATA.tables.items() if table.info.get("postgresql")}
+    with engine.connect() as connection:
+        steps = compare_metadata(MigrationContext.configure(connection), METADATA)
+    missing = [step for step in steps if not is_postgresql(engine) and getattr(step[1], "name", "") in shared]
+    indexes = [step for step in steps if not is_postgresql(engine) and step[0] == "add_index"]
+    assert [step for step in steps if step not in missing and step not in indexes] == []
+
+
+def test_what_was_written_is_there_when_it_is_opened_again(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "fleet.db"
+    for _ in range(2):
+        engine = open_database(path)
+        with transaction(engine) as connection:
+            if not connection.execute(select(cards)).all():
+                connection.execute(insert(cards).values(CARD))
+            assert len(connection.execute(select(cards)).all()) == 1
+        engine.dispose()
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_transaction_that_fails_leaves_nothing(engine: Engine) -> None:
+    with pytest.raises(RuntimeError), transaction(engine) as connection:
+        connection.execute(insert(cards).values(CARD))
+        raise RuntimeError
+    with transaction(engine) as connection:
+        assert connection.execute(select(cards)).all() == []
+
+
+def test_servers_that_start_together_make_the_tables_once(postgres_process: Postgres) -> None:
+    url = postgres_process.new_database()
+    with ThreadPoolExecutor(4) as pool:
+        for engine in pool.map(open_database, [url] * 4):
+            engine.dispose()
+
+
+def test_a_database_of_a_newer_version_is_refused(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    where = engine.url.render_as_string(hide_password=False)
+    with pytest.raises(ConfigError, match=r"newer version .* \(step 9999\): update this server"):
+        open_database(where.removeprefix("sqlite:///") if "sqlite" in where else where)
+
+
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [
+        ("mysql://a/b", "expected a path, or postgresql://user@host/name; got the scheme 'mysql'"),
+        ("postgresql://edge:s3cret@127.0.0.1:1/fleet", "cannot open the database"),
+        ("postgresql://edge@127.0.0.1:none/fleet", "expected postgresql://user@host/name"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_told_without_its_password(where: str, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        open_database(where)
+    assert words in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.db"
+    path.write_bytes(b"no database" * 1000)
+    with pytest.raises(ConfigError, match="cannot open the database"):
+        open_database(path)
+
+
+def test_a_postgresql_that_dies_is_an_outcome_and_one_that_comes_back_is_used_again(tmp_path: Path) -> None:
+    with postgres(tmp_path) as server:
+        engine = open_database(server.new_database())
+        with transaction(engine) as connection:
+            connection.execute(insert(cards).values(CARD))
+        server.kill()
+        with pytest.raises(Unavailable, match="does not answer"), transaction(engine) as connection:
+            connection.execute(select(cards)).all()
+        server.start()
+        with transaction(engine) as connection:
+            assert len(connection.execute(select(cards)).all()) == 1
+        assert told(engine).startswith("postgresql+psycopg://edge@127.0.0.1")
+        engine.dispose()

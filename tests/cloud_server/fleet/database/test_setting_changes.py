@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from settings_parts import Operator
+from sqlalchemy import Engine
+
+from cloud_server.fleet.database.cards import Card, Cards
+from cloud_server.fleet.database.setting_changes import Change, SettingChanges
+from edge_sdk.errors import ConfigError
+from edge_sdk.fleet.signed import Body, SettingsKey, read_signed
+
+
+@pytest.fixture
+def operator(tmp_path: Path) -> Operator:
+    return Operator(tmp_path / "keys")
+
+
+def body(operator: Operator, content: bytes | None) -> Body:
+    assert content is not None
+    signed = read_signed(content)
+    SettingsKey(operator.public).check(signed)
+    return signed.body
+
+
+def test_a_device_gets_its_own_over_its_groups_over_those_for_all(engine: Engine, operator: Operator) -> None:
+    now = [1_800_000_000.0]
+    changes = SettingChanges(engine, operator.key, clock=lambda: now[0])
+    cards = Cards(engine, clock=lambda: now[0])
+    assert changes.newest("cam-1", 0) is None
+    changes.put("*", {"threshold": 0.5, "audit": 0.1}, "ada")
+    changes.put("group:north", {"threshold": 0.6, "budget": {"upload": "1MB/day"}}, "ada")
+    changes.put("cam-1", {"budget": {"upload": "2MB/day"}}, "bob")
+    first = body(operator, changes.newest("cam-1", 0))
+    assert (first.device, first.settings) == (
+        "cam-1",
+        {"threshold": 0.5, "audit": 0.1, "budget": {"upload": "2MB/day"}},
+    )
+    assert body(operator, changes.newest("cam-2", 0)).settings == {"threshold": 0.5, "audit": 0.1}
+    assert changes.newest("cam-1", first.version) is None
+
+    now[0] += 1
+    cards.put(Card("cam-1", group="north"), "ada")
+    second = body(operator, changes.newest("cam-1", first.version))
+    assert second.settings == {"threshold": 0.6, "audit": 0.1, "budget": {"upload": "2MB/day"}}
+    now[0] += 1
+    cards.put(Card("cam-1", group="north", note="a note alone sends nothing"), "ada")
+    assert changes.newest("cam-1", second.version) is None
+
+    changes.put("cam-1", {}, "ada")
+    third = body(operator, changes.newest("cam-1", second.version))
+    assert third.settings["budget"] == {"upload": "1MB/day"} == changes.wanted("cam-1")["budget"]
+
+
+def test_versions_rise_though_the_clock_is_set_back(engine: Engine, operator: Operator) -> None:
+    now = [1_800_000_000.0]
+    changes = SettingChanges(engine, operator.key, clock=lambda: now[0])
+    versions = []
+    for back in (0, 1000, 5000):
+        now[0] -= back
+        changes.put("cam-1", {"threshold": 0.5}, "ada")
+        versions.append(body(operator, changes.newest("cam-1", 0)).version)
+    assert versions == sorted(set(versions))
+
+
+def test_who_changed_what_and_when_is_kept(engine: Engine, operator: Operator) -> None:
+    changes = SettingChanges(engine, operator.key, clock=lambda: 9.0)
+    changes.put("cam-1", {"threshold": 0.5}, "ada")
+    changes.put("*", {"audit": 0.1}, "bob")
+    assert changes.history() == [
+        Change("*", {"audit": 0.1}, "bob", 9001),
+        Change("cam-1", {"threshold": 0.5}, "ada", 9000),
+    ]
+    assert changes.history("cam-1") == changes.history("cam-1", 1) == [changes.history()[1]]
+    assert (changes.of("cam-1"), changes.of("cam-2")) == ({"threshold": 0.5}, {})
+
+
+@pytest.mark.parametrize(
+    ("target", "settings"),
+    [
+        ("cam-1", {"speed": 3}),
+        ("cam-1", {"threshold": 2}),
+        ("cam 1", {}),
+        ("group:", {}),
+        ("cam-1", {"budget": {"upload": "much"}}),
+    ],
+)
+def test_nonsense_is_refused(engine: Engine, operator: Operator, target: str, settings: dict[str, object]) -> None:
+    changes = SettingChanges(engine, operator.key)
+    with pytest.raises(ConfigError, match="expected"):
+        changes.put(target, settings, "ada")
+    assert changes.history() == []
+
+
+def test_without_a_key_nothing_is_changed_and_the_command_is_told(engine: Engine, tmp_path: Path) -> None:
+    changes = SettingChanges(engine)
+    with pytest.raises(ConfigError, match="edge-sdk settings sign"):
+        changes.put("cam-1", {}, "ada")
+    assert not changes.can_sign and changes.newest("cam-1", 0) is None
+    (tmp_path / "key").write_text("none")
+    (tmp_path / "key").chmod(0o600)
+    with pytest.raises(ConfigError, match="expected an Ed25519 key"):
+        SettingChanges(engine, tmp_path / "key")

@@ -1,0 +1,109 @@
+"""A real PostgreSQL for tests: its own folder, a free port, started, killed and started again as a test likes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+_FOLDERS = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
+_OPTIONS = {"fsync": "off", "full_page_writes": "off", "max_connections": "60", "shared_buffers": "16MB"}
+
+
+def _tool(name: str) -> Path:
+    found = next((str(one / name) for one in _FOLDERS if (one / name).is_file()), None) or shutil.which(name)
+    if found is None:
+        pytest.skip(f"PostgreSQL's {name} is not installed (Debian: apt install postgresql)")
+    return Path(found)
+
+
+def _user() -> list[str]:
+    """PostgreSQL does not run as root."""
+    return ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+
+
+class Postgres:
+    """One server process.
+
+    Attributes:
+        port: it listens there on 127.0.0.1, without passwords.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        folder.mkdir(mode=0o700)
+        if os.geteuid() == 0:
+            shutil.chown(folder, "postgres", "postgres")
+        made = [
+            str(_tool("initdb")),
+            "-D",
+            str(folder),
+            "-U",
+            "edge",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-sync",
+        ]
+        subprocess.run([*_user(), *made], check=True, capture_output=True, cwd="/")
+        self.start()
+
+    def start(self) -> None:
+        """Start it, and return once it answers."""
+        options = " ".join(f"-c {name}={value}" for name, value in _OPTIONS.items())
+        where = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self._folder} {options}"
+        self._pg_ctl("start", "-w", "-t", "60", "-l", self._folder / "log", "-o", where)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        pid = int((self._folder / "postmaster.pid").read_text().split()[0])
+        os.kill(pid, signal.SIGQUIT)
+        with suppress(ProcessLookupError):
+            while True:
+                os.kill(pid, 0)
+
+    def stop(self) -> None:
+        """End it, if it runs."""
+        with suppress(subprocess.CalledProcessError):
+            self._pg_ctl("stop", "-m", "immediate", "-w")
+
+    def new_database(self) -> str:
+        """The URL of an empty database."""
+        name = f"fleet_{uuid4().hex[:12]}"
+        command = [str(_tool("createdb")), "-h", "127.0.0.1", "-p", str(self.port), "-U", "edge", name]
+        subprocess.run(command, check=True, capture_output=True, cwd="/")
+        return f"postgresql://edge@127.0.0.1:{self.port}/{name}"
+
+    def _pg_ctl(self, *arguments: object) -> None:
+        command = [*_user(), str(_tool("pg_ctl")), "-D", str(self._folder), *map(str, arguments)]
+        # A server that inherits a pipe would hold it open.
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
+
+
+@contextmanager
+def postgres(parent: Path) -> Iterator[Postgres]:
+    """A server while the block lasts.
+
+    Args:
+        parent: a folder that every user may enter; those of pytest are the user's own, so root takes another.
+    """
+    folder = parent / "postgres" if os.geteuid() else Path("/tmp") / f"postgres-{uuid4().hex[:12]}"
+    server = Postgres(folder)
+    try:
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
