@@ -47,6 +47,12 @@ SETTINGS = (
 )
 GRACE = "Seconds that the model may hang or fail on everything before the process ends with code 70; inf: it stays."
 LIMITS = "TOML file of the four limits above, which goes before them; SIGHUP reads it again."
+DATABASE = (
+    "The fleet's database, which servers can share: postgresql://USER@HOST/NAME, or a SQLite file.  "
+    "[default: fleet.db in the state folder]"
+)
+SETTINGS_KEY = "The operator's settings key (edge-sdk settings key): what people want of devices is signed here."
+REQUIRE_TOKENS = "Each call needs a token: one that people issue (cloud-server admin token), or one of --tokens."
 OPEN_INFERENCE = "Answer standard clients (KServe v2, Triton) too, on --port, and over HTTP on --http-port."
 HTTP = "Serve /metrics and /healthz over HTTP there, in place of --http-host and --http-port.  [default: off]"
 HTTP_PORT = "Serve /metrics and /healthz over HTTP on this port; 0 takes a free one.  [default: off]"
@@ -150,6 +156,9 @@ def _place_of(ctx: click.Context, parameter: click.Parameter, text: str | None) 
 )
 @click.option("--reports", type=click.Path(file_okay=False, path_type=Path), help=REPORTS)
 @click.option("--settings", type=click.Path(file_okay=False, path_type=Path), help=SETTINGS)
+@click.option("--database", default="", envvar="EDGE_SDK_DATABASE", metavar="URL", help=DATABASE)
+@click.option("--settings-key", type=PATH, help=SETTINGS_KEY)
+@click.option("--require-tokens", is_flag=True, help=REQUIRE_TOKENS)
 @click.option("--open-inference", is_flag=True, help=OPEN_INFERENCE)
 @click.option("--http", callback=_place_of, metavar="HOST:PORT", help=HTTP)
 @click.option("--http-port", type=click.IntRange(0, 65535), help=HTTP_PORT)
@@ -191,6 +200,9 @@ def main(
     archive_fraction: float,
     reports: Path | None,
     settings: Path | None,
+    database: str,
+    settings_key: Path | None,
+    require_tokens: bool,
     open_inference: bool,
     http: tuple[str, int] | None,
     http_port: int | None,
@@ -262,6 +274,9 @@ def main(
             archive_fraction=archive_fraction,
             reports=reports,
             settings=settings,
+            database=database,
+            settings_key=settings_key,
+            require_tokens=require_tokens,
             open_inference=open_inference,
             http_port=http_port,
             http_host=http_host,

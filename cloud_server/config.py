@@ -54,6 +54,12 @@ class ServerConfig:
         archive_fraction: share of the frames that is archived, in (0, 1].
         reports: folder of what devices report of themselves; None: reports are not taken.
         settings: folder of signed settings that devices get with the reply to a report; None: they get none.
+        database: of the fleet: a path (SQLite) or `postgresql://user@host/name`, which servers can share and which then
+            has reports and replies too; "": `fleet.db` in the state folder, where something needs it.
+        settings_key: PEM file of the operator's settings key, with which the server signs what people want of devices;
+            None: it signs nothing.
+        require_tokens: calls need a token; those that people issued in the database are let in, beside those of
+            `tokens`.
         open_inference: answer the Open Inference Protocol (KServe v2) too: a gRPC service on the same port, behind the
             same tokens and limits, and its HTTP form on `http_port`. Off loopback that form needs tokens.
         http_port: port of `/metrics` and `/healthz`, 0 takes a free one; None: they are off.
@@ -91,9 +97,17 @@ class ServerConfig:
     archive_fraction: float = 1.0
     reports: Path | None = None
     settings: Path | None = None
+    database: str = ""
+    settings_key: Path | None = None
+    require_tokens: bool = False
     open_inference: bool = False
     http_port: int | None = None
     http_host: str = "127.0.0.1"
+
+    @property
+    def needs_fleet(self) -> bool:
+        """Whether something of these settings needs the fleet's database."""
+        return bool(self.database or self.http_port is not None or self.require_tokens or self.settings_key)
 
     def __post_init__(self) -> None:
         for name in (
@@ -119,10 +133,13 @@ class ServerConfig:
         _ = self.access_limits
         if not 0 < self.archive_fraction <= 1:
             raise ConfigError(f"expected archive_fraction above 0, up to 1; got {self.archive_fraction}")
-        if self.settings is not None and self.reports is None:
-            raise ConfigError("expected --reports FOLDER with --settings: settings go out with the reply to a report")
+        takes_reports = self.reports is not None or "://" in self.database
+        if (self.settings is not None or self.settings_key is not None) and not takes_reports:
+            raise ConfigError(
+                "expected --reports FOLDER with --settings, --settings-key: settings go out with the reply to a report"
+            )
         takes_pictures = self.open_inference and self.http_port is not None
-        is_guarded = self.tokens is not None and self.insecure
+        is_guarded = (self.tokens is not None or self.require_tokens) and self.insecure
         if takes_pictures and not is_guarded and not is_loopback(bare_host(self.http_host)):
             raise ConfigError(
                 f"expected --tokens and --insecure with --open-inference and --http-host {self.http_host}: other "

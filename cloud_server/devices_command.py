@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge_sdk.terminal.reports_option import ReportsPlace
+
 if TYPE_CHECKING:
     from edge_sdk.fleet.report_file import DeviceRow
 
-_FOLDER = "Folder of the server's reports (cloud-server --reports)."
+_FOLDER = "Folder of the server's reports (cloud-server --reports), or its database (--database postgresql://...)."
 _THROTTLED = {0: "under-voltage", 1: "frequency capped", 2: "throttled", 3: "hot"}
 
 
 @click.command()
-@click.option("--reports", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help=_FOLDER)
+@click.option("--reports", required=True, type=ReportsPlace(), metavar="FOLDER", help=_FOLDER)
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each device.")
-def devices(reports: Path, as_json: bool) -> None:
+def devices(reports: Path | str, as_json: bool) -> None:
     """List devices: last report, exit ratio, health, versions, settings; also while the server runs."""
     from edge_sdk.fleet.report_file import ReportFile
 

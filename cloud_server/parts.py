@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cloud_server.access.authenticator import Authenticator
 from cloud_server.access.limits import AccessLimits, read_limits
 from cloud_server.access.rates import RateLimiter
 from cloud_server.api.call_times import methods_of
@@ -18,6 +20,7 @@ from cloud_server.config import ServerConfig
 from cloud_server.fleet.frame_archive import ARCHIVED_VERSION, FrameArchive
 from cloud_server.fleet.reply_cache import ReplyCache, rows_within
 from cloud_server.fleet.report_store import ReportStore
+from cloud_server.fleet.seams import Replies, SettingsSource
 from cloud_server.fleet.settings_folder import SettingsFolder
 from cloud_server.fleet.stats import Stats
 from cloud_server.model.batching import Batcher, Looks
@@ -30,6 +33,7 @@ from edge_sdk.types import Image, Region
 from edge_sdk.wire import offload_pb2 as wire
 
 if TYPE_CHECKING:
+    from cloud_server.fleet.fleet import Fleet
     from cloud_server.open_inference.inference import Inference
 
 OFFLOAD = wire.DESCRIPTOR.services_by_name["Offload"].full_name
@@ -76,9 +80,13 @@ def cached_rows(config: ServerConfig, labels: LabelMap) -> int:
     return rows_within(len(labels.labels), rows=config.cached_replies)
 
 
-def reply_cache(config: ServerConfig, version: str, labels: LabelMap) -> ReplyCache:
-    """The reply cache, with its file where the settings name a state folder."""
+def reply_cache(config: ServerConfig, version: str, labels: LabelMap, fleet: Fleet | None = None) -> Replies:
+    """The reply cache: in a database that servers share, else a file where the settings name a state folder."""
     rows = cached_rows(config, labels)
+    if fleet is not None and fleet.is_shared:
+        from cloud_server.fleet.database.replies import SharedReplies
+
+        return SharedReplies(fleet.engine, version, rows=rows)
     if config.state is None:
         return ReplyCache(None, "", rows=rows)
     return ReplyCache(config.state / "answers.db", version, rows=rows)
@@ -98,12 +106,45 @@ def frame_archive(config: ServerConfig, model: BigModel, labels: LabelMap, versi
     )
 
 
-def report_desk(config: ServerConfig) -> ReportDesk | None:
-    """What takes reports, or None where the settings name no folder for them."""
-    if config.reports is None:
+def report_desk(config: ServerConfig, fleet: Fleet | None = None) -> ReportDesk | None:
+    """What takes reports, or None where the settings name neither a folder for them nor a database that has them."""
+    settings: list[SettingsSource] = [] if config.settings is None else [SettingsFolder(config.settings)]
+    if fleet is not None and fleet.settings.can_sign:
+        settings.append(fleet.settings)
+    if fleet is not None and fleet.is_shared:
+        from cloud_server.fleet.database.reports import SharedReports
+
+        return ReportDesk(SharedReports(fleet.engine), *settings)
+    return None if config.reports is None else ReportDesk(ReportStore(config.reports), *settings)
+
+
+def fleet(config: ServerConfig) -> Fleet | None:
+    """What people and programs ask of the fleet, or None where nothing of the settings needs it."""
+    if not config.needs_fleet:
         return None
-    settings = None if config.settings is None else SettingsFolder(config.settings)
-    return ReportDesk(ReportStore(config.reports), settings)
+    from cloud_server.fleet.fleet import open_fleet
+
+    return open_fleet(config)
+
+
+def reports_place(config: ServerConfig, fleet: Fleet | None) -> Path | str | None:
+    """Where reports are read: a folder, or a database's address; None: none are taken."""
+    return config.reports if fleet is None else fleet.reports
+
+
+def authenticator(config: ServerConfig, limits: AccessLimits, fleet: Fleet | None) -> Authenticator:
+    """What tells which device calls."""
+    issued = None
+    if config.require_tokens and fleet is not None:
+        from cloud_server.access.issued_tokens import IssuedTokens
+
+        issued = IssuedTokens(fleet.tokens.hashes)
+    return Authenticator(
+        config.tokens,
+        issued,
+        max_streams=limits.max_streams,
+        max_streams_per_device=limits.max_streams_per_device,
+    )
 
 
 def batcher(config: ServerConfig, model: BigModel, stats: Stats, thread: ThreadPoolExecutor | None = None) -> Batcher:

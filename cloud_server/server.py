@@ -40,6 +40,7 @@ from edge_sdk.security.place import authority
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
 
 if TYPE_CHECKING:
+    from cloud_server.fleet.fleet import Fleet
     from cloud_server.http.endpoint import Endpoint
     from cloud_server.open_inference.http_form import HttpForm
 
@@ -86,6 +87,7 @@ class CloudServer:
         self._endpoint: Endpoint | None = None
         self._form: HttpForm | None = None
         self._refusals = RefusalLog()
+        self._fleet: Fleet | None = None
         self._broken = asyncio.Event()
         self.stats = Stats()
         self.address = ""
@@ -109,11 +111,17 @@ class CloudServer:
         """
         return_large_blocks()
         limits = parts.access_limits(self._config)
-        authenticator = Authenticator(
-            self._config.tokens,
-            max_streams=limits.max_streams,
-            max_streams_per_device=limits.max_streams_per_device,
-        )
+        self._fleet = await asyncio.to_thread(parts.fleet, self._config)
+        try:
+            await self._begin(limits)
+        except BaseException:
+            if self._fleet is not None:
+                self._fleet.close()
+            raise
+
+    async def _begin(self, limits: AccessLimits) -> None:
+        authenticator = await asyncio.to_thread(parts.authenticator, self._config, limits, self._fleet)
+        self._issued = authenticator.issued
         self._certificate = None if self._config.tls is None else ServerCertificate(self._config.tls)
         self._tell_dates()
         if time.time() < RELEASED_S:
@@ -154,13 +162,14 @@ class CloudServer:
             raise
         limiter = RateLimiter(limits.max_frames_per_s, limits.burst)
         self._batcher = parts.batcher(config, model, self.stats, thread)
-        needs_version = config.state is not None or config.archive is not None
+        is_shared = self._fleet is not None and self._fleet.is_shared
+        needs_version = is_shared or config.state is not None or config.archive is not None
         version = await asyncio.to_thread(parts.version_of, model, labels) if needs_version else ""
         archive = await asyncio.to_thread(parts.frame_archive, config, model, labels, version)
         reports = None
         try:
-            reports = await asyncio.to_thread(parts.report_desk, config)
-            cache = await asyncio.to_thread(parts.reply_cache, config, version, labels)
+            reports = await asyncio.to_thread(parts.report_desk, config, self._fleet)
+            cache = await asyncio.to_thread(parts.reply_cache, config, version, labels, self._fleet)
         except BaseException:
             if archive is not None:
                 archive.close()
@@ -215,7 +224,9 @@ class CloudServer:
                     cached=lambda: len(cache),
                     archived_bytes=None if archive is None else lambda: archive.size,
                     devices=None if reports is None else reports.latest,
-                    tallies=None if config.reports is None else Tallies(config.reports).read,
+                    tallies=None
+                    if (place := parts.reports_place(config, self._fleet)) is None
+                    else Tallies(place).read,
                 )
                 registry = registry_of(StatsCollector(self.stats, gauges, model.name))
                 _, app = make_app(registry, lambda: self.is_serving, self._form)
@@ -277,6 +288,8 @@ class CloudServer:
         if self._endpoint is not None:
             await asyncio.to_thread(self._endpoint.close)
         self._reporter.cancel()
+        if self._fleet is not None:
+            await asyncio.to_thread(self._fleet.close)
         _log.info("ended; since the last summary: %s", self.stats.take())
         return drained
 
@@ -327,10 +340,13 @@ class CloudServer:
         """Let health follow the model: NOT_SERVING while it hangs or fails, then `broken`; trim memory."""
         dead_since_s: float | None = None
         check: asyncio.Task[None] | None = None
+        refresh: asyncio.Task[None] | None = None
         trimmer = Trimmer()
         while True:
             await asyncio.sleep(WATCH_EVERY_S)
             trimmer.look()
+            if self._issued is not None and (refresh is None or refresh.done()):
+                refresh = asyncio.create_task(asyncio.to_thread(self._issued.refresh), name="tokens")
             watch, now = self._batcher.watch, self._clock()
             if watch.wants_check and (check is None or check.done()):
                 check = asyncio.create_task(self._batcher.check(), name="check")

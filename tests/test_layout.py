@@ -36,6 +36,7 @@ ELSEWHERE = {
     "cloud_server/fleet/database/tables.py": "tests/cloud_server/fleet/database/test_opening.py",
     "cloud_server/fleet/database/migrations/env.py": "tests/cloud_server/fleet/database/test_opening.py",
     "cloud_server/fleet/database/migrations/versions/v0001_first.py": "fleet/database/test_opening.py runs the steps",
+    "cloud_server/fleet/seams.py": "a seam: protocols",
     "cloud_server/install_command.py": "tests/cli/test_install_service.py: both commands",
     "cloud_server/serving.py": "tests/cloud_server/test_server.py and test_cli.py: a process from start to end",
     "edge_sdk/workbench/sequence/make.py": "tests/cli/test_sequence.py: the command's work",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from cloud_server.access.issued_tokens import IssuedTokens
 from cloud_server.access.known_tokens import KnownTokens
 from edge_sdk.errors import EdgeError
 from edge_sdk.security.tokens import hash_token
@@ -60,8 +61,13 @@ class Caller:
 class Authenticator:
     """Tells which device a call comes from, and turns away calls without a known token.
 
+    Attributes:
+        issued: as it was given.
+
     Args:
-        tokens: the tokens file; None: calls need no token. It is read again whenever it changes.
+        tokens: the tokens file; None: there is none. It is read again whenever it changes.
+        issued: tokens that people issue while the server runs; None: there are none. Without either calls need no
+            token.
         max_streams: open streams of all devices together.
         max_streams_per_device: open streams of one device.
 
@@ -70,9 +76,16 @@ class Authenticator:
     """
 
     def __init__(
-        self, tokens: Path | None = None, *, max_streams: int = 1000, max_streams_per_device: int = 16
+        self,
+        tokens: Path | None = None,
+        issued: IssuedTokens | None = None,
+        *,
+        max_streams: int = 1000,
+        max_streams_per_device: int = 16,
     ) -> None:
         self._tokens = None if tokens is None else KnownTokens(tokens)
+        self.issued = issued
+        self._sources = [source for source in (self._tokens, issued) if source is not None]
         self._max_streams, self._max_streams_per_device = max_streams, max_streams_per_device
         self._streams: Counter[str] = Counter()
 
@@ -91,7 +104,7 @@ class Authenticator:
         Raises:
             Unauthenticated: calls need a token, and this one has no known one.
         """
-        if self._tokens is None:
+        if not self._sources:
             return None
         headers = [value for key, value in metadata or () if key == "authorization"]
         if len(headers) != 1 or not isinstance(headers[0], str) or headers[0][: len(_SCHEME)].lower() != _SCHEME:
@@ -101,20 +114,18 @@ class Authenticator:
                 shown="no token",
             )
         token_hash = hash_token(headers[0][len(_SCHEME) :].strip())
-        device = self._tokens.device_of(token_hash)
+        device = self._device_of(token_hash)
         if device is None:
             raise self._unknown(token_hash)
         return Caller(f"token {device}", is_proven=True, token_hash=token_hash)
 
     def check(self, caller: Caller) -> None:
-        """Refuse a caller whose token has been removed from the file since its call began; costs one `stat`.
+        """Refuse a caller whose token has been removed or revoked since its call began; costs one `stat`.
 
         Raises:
             Unauthenticated: its token was removed.
         """
-        if caller.token_hash is None or self._tokens is None:
-            return
-        if self._tokens.device_of(caller.token_hash) is None:
+        if caller.token_hash is not None and self._sources and self._device_of(caller.token_hash) is None:
             raise self._unknown(caller.token_hash)
 
     def reload(self) -> str:
@@ -151,9 +162,11 @@ class Authenticator:
         """Open streams of all devices; may be called from any thread."""
         return sum(tuple(self._streams.values()))
 
+    def _device_of(self, token_hash: str) -> str | None:
+        return next((one for source in self._sources if (one := source.device_of(token_hash)) is not None), None)
+
     def _unknown(self, token_hash: str) -> Unauthenticated:
-        assert self._tokens is not None
-        device = self._tokens.ended_device_of(token_hash) or ""
+        device = next((one for source in self._sources if (one := source.ended_device_of(token_hash))), "")
         return Unauthenticated(
             "expected a token that this server knows; got another, or one that was revoked: make a new one with "
             "`edge-sdk keys token`",

@@ -41,7 +41,8 @@ from cloud_server.api.request import ID_SHOWN, Frame, check_request
 from cloud_server.api.streams import OpenCalls, Unread, serve_stream
 from cloud_server.api.windows import Windows
 from cloud_server.fleet.frame_archive import ARCHIVED_VERSION, AnsweredFrame, FrameArchive
-from cloud_server.fleet.reply_cache import CachedReply, ReplyCache, key_of
+from cloud_server.fleet.reply_cache import CachedReply, key_of
+from cloud_server.fleet.seams import Replies
 from cloud_server.fleet.stats import Stats
 from cloud_server.model.batching import Batcher
 from edge_sdk.errors import EdgeError
@@ -84,7 +85,7 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         labels: LabelMap,
         description: wire.Description,
         *,
-        cache: ReplyCache,
+        cache: Replies,
         authenticator: Authenticator,
         limiter: RateLimiter,
         stats: Stats,

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 
 from cloud_server.api.request import BadRequest
-from cloud_server.fleet.report_store import Report, ReportStore
-from cloud_server.fleet.settings_folder import SettingsFolder
+from cloud_server.fleet.report_store import Report
+from cloud_server.fleet.seams import Reports, SettingsSource
+from edge_sdk.errors import StorageError
 from edge_sdk.fleet.answers import unpack_answers
 from edge_sdk.fleet.columns import MalformedReport
 from edge_sdk.fleet.events import unpack_events
 from edge_sdk.fleet.report_file import Status
+from edge_sdk.fleet.signed import read_signed
 from edge_sdk.fleet.status import unpack_health, unpack_held, unpack_usage
 from edge_sdk.fleet.words import LONGEST_WORD, MOST_WORDS
 from edge_sdk.terminal.line import one_line
 from edge_sdk.wire import offload_pb2 as wire
+
+_log = logging.getLogger(__name__)
 
 MOST_BYTES = 256 << 10
 """Bytes of one report."""
@@ -28,10 +33,10 @@ class ReportDesk:
 
     Args:
         store: keeps the reports.
-        settings: has the settings; None: none are handed out.
+        settings: have settings; of several, those of the highest version are handed out.
     """
 
-    def __init__(self, store: ReportStore, settings: SettingsFolder | None = None) -> None:
+    def __init__(self, store: Reports, *settings: SettingsSource) -> None:
         self._store, self._settings = store, settings
 
     async def take(self, request: wire.ReportRequest, device: str) -> wire.ReportReply:
@@ -49,9 +54,20 @@ class ReportDesk:
         report = _checked(request, words)
         await self._store.keep(device, report)
         held, settings = report.status.held, None
-        if self._settings is not None and held.takes:
-            settings = await self._store.apart(partial(self._settings.newest, device, held.version))
+        if self._settings and held.takes:
+            settings = await self._store.apart(partial(self._newest, device, held.version))
         return wire.ReportReply(taken=True, words_known=len(words), settings=settings or b"")
+
+    def _newest(self, device: str, above: int) -> bytes | None:
+        found = []
+        for source in self._settings:
+            try:
+                content = source.newest(device, above)
+            except StorageError as error:
+                _log.warning("settings for %s cannot be read now: %s", device, error)
+            else:
+                found += [] if content is None else [content]
+        return max(found, key=lambda content: read_signed(content).body.version, default=None)
 
     def latest(self) -> list[tuple[str, float, Status]]:
         """Devices that reported last, as `ReportStore.latest`."""

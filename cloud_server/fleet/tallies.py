@@ -19,12 +19,12 @@ class Tallies:
     """Audits and events by device, from any thread.
 
     Args:
-        folder: of the reports.
+        where: the folder of the reports, or the address of a database.
         clock: seconds since 1970.
     """
 
-    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
-        self._folder, self._clock = folder, clock
+    def __init__(self, where: Path | str, clock: Callable[[], float] = time.time) -> None:
+        self._where, self._clock = where, clock
         self._guard = threading.Lock()
         self._read_s = float("-inf")
         self._found: Mapping[str, Tally] = {}
@@ -35,7 +35,7 @@ class Tallies:
             now_s = self._clock()
             if not 0 <= now_s - self._read_s < FRESH_S:
                 try:
-                    self._found = ReportFile(self._folder).tallies(round((now_s - DAY_S) * 1000))
+                    self._found = ReportFile(self._where).tallies(round((now_s - DAY_S) * 1000))
                     self._read_s = now_s
                 except StorageError:
                     pass

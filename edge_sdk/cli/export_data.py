@@ -14,6 +14,7 @@ from edge_sdk.cli.device import device_options, open_journal, state_of
 from edge_sdk.cli.given import refuse_together, refuse_without
 from edge_sdk.cli.options import OLD_FILE, OLD_FOLDER, option, writable
 from edge_sdk.errors import ConfigError
+from edge_sdk.terminal.reports_option import ReportsPlace
 from edge_sdk.terminal.text import literal
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _PICTURES = (
     "Copy the pictures that the device keeps of live cameras into the folder media beside OUT (camtrap-dp: in it)."
 )
 _ARCHIVE = "Export what cloud-server --archive FOLDER has kept, in place of a device's state folder."
-_REPORTS = "Export what devices reported to cloud-server --reports FOLDER, in place of a device's state folder."
+_REPORTS = "Export what devices reported to cloud-server --reports FOLDER, or --database postgresql://..."
 _DEVICE = "With --archive or --reports: the device whose frames are exported."
 _PATH = click.Path(path_type=Path)
 
@@ -41,7 +42,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--format", "form", required=True, type=click.Choice(FORMATS), help="What to write.")
 @device_options()
 @click.option("--archive", type=OLD_FOLDER, metavar="FOLDER", help=_ARCHIVE)
-@click.option("--reports", type=OLD_FOLDER, metavar="FOLDER", help=_REPORTS)
+@click.option("--reports", type=ReportsPlace(), metavar="FOLDER", help=_REPORTS)
 @click.option("--device", default="", metavar="NAME", help=_DEVICE)
 @option("--out", required=True, type=_PATH, callback=writable, help="File to write; of camtrap-dp a folder.")
 @click.option("--since", type=TIME, metavar="TIME", help="Only frames captured at or after this time (UTC).")
@@ -72,7 +73,7 @@ def export_data(
     form: str,
     state: Path | None,
     archive: Path | None,
-    reports: Path | None,
+    reports: Path | str | None,
     device: str,
     out: Path,
     since: datetime | None,
@@ -125,7 +126,8 @@ def export_data(
     names = {name: node.scientific_name for name, node in nodes.items() if node.scientific_name}
     meaning = Taxa({**names, **({} if taxa is None else read_mapping(taxa))})
     copies = None if not pictures else out if form == "camtrap-dp" else out.parent
-    media = Media(archive or reports or state_of(state), base=base, copies=copies)
+    own = Path() if isinstance(reports, str) else reports  # a database has no pictures
+    media = Media(archive or own or state_of(state), base=base, copies=copies)
     event_of: Callable[[str], EventEntry | None] | None = None
     if reports is not None:
         entries = reported_entries(reports, device, since=_utc(since), until=_utc(until))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -16,7 +16,13 @@ ARCH = "timm name of a file of weights that does not say its architecture; ARCH=
 _ARCH_KEY = "edge_sdk.arch"
 
 
-class WeightsFile(click.ParamType[str]):
+if TYPE_CHECKING:
+    _Text = click.ParamType[str]
+else:
+    _Text = click.ParamType  # click 8.1's is not generic
+
+
+class WeightsFile(_Text):
     """A file of weights that exists; with its architecture before it, ARCH=FILE, where it does not say it."""
 
     name = "file"

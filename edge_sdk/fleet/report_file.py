@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -13,12 +11,12 @@ from typing import Any
 import msgspec
 
 from edge_sdk.budget.usage import Usage
-from edge_sdk.durable.database import readable
-from edge_sdk.errors import ConfigError, StorageError
+from edge_sdk.errors import ConfigError
 from edge_sdk.fleet.answers import ReportedAnswer, milliseconds, moment_of, offset_of
 from edge_sdk.fleet.events import ReportedEvent
 from edge_sdk.fleet.health import Health
 from edge_sdk.fleet.remote import HeldSettings
+from edge_sdk.fleet.report_rows import rows_of
 from edge_sdk.types import Origin, Reason
 
 FILE = "reports.db"
@@ -130,19 +128,18 @@ class Tally:
 
 
 class ReportFile:
-    """Reads the file, also while a server writes it.
+    """Reads the file, or the tables of servers that share a PostgreSQL, also while servers write.
 
     Args:
-        folder: that of `cloud-server --reports`.
+        where: the folder of `cloud-server --reports`, or the `postgresql://` address of `cloud-server --database`.
 
     Raises:
         StorageError: there is no such file.
+        ConfigError: the package for PostgreSQL is missing.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / FILE
-        if not self._path.is_file():
-            raise StorageError(f"expected a server's reports ({FILE}) in {folder}; there are none")
+    def __init__(self, where: Path | str) -> None:
+        self._rows = rows_of(where, FILE)
 
     def devices(self) -> list[DeviceRow]:
         """All devices, the one with the latest report first.
@@ -174,7 +171,7 @@ class ReportFile:
             known = [name for (name,) in self._rows("SELECT DISTINCT device FROM answers LIMIT 3")]
             if len(known) > 1:
                 raise ConfigError(
-                    f"expected the name of one device; {self._path} has {', '.join(known)} and perhaps more"
+                    f"expected the name of one device; {self._rows} has {', '.join(known)} and perhaps more"
                 )
             device = known[0] if known else ""
         conditions, values = ["device = ?"], list[object]([device])
@@ -208,8 +205,9 @@ class ReportFile:
             StorageError: the file cannot be read.
         """
         cloud = f"origin = '{Origin.CLOUD.value}'"
-        differs = f"{cloud} AND label IS NOT device_label"
-        sql = f"SELECT device, count(*), total({cloud}), total({differs}) FROM answers WHERE audit GROUP BY device"
+        differs = f"{cloud} AND (label <> device_label OR (label IS NULL) <> (device_label IS NULL))"
+        counts = ", ".join(f"sum(CASE WHEN {what} THEN 1 ELSE 0 END)" for what in (cloud, differs))
+        sql = f"SELECT device, count(*), {counts} FROM answers WHERE audit <> 0 GROUP BY device"
         found = {
             device: Tally(int(audits), int(answered), int(differ))
             for device, audits, answered, differ in self._rows(sql)
@@ -227,14 +225,6 @@ class ReportFile:
         if not (latest and before):
             return None
         return max(0, latest[0][0] - before[0][0]), max(0, latest[0][1] - before[0][1])
-
-    def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        try:
-            with closing(sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True)) as reader:
-                reader.text_factory = readable
-                return reader.execute(sql, values).fetchall()
-        except sqlite3.Error as error:
-            raise StorageError(f"cannot read {self._path}: {error}") from error
 
 
 def status_of(text: str) -> Status:
@@ -266,26 +256,28 @@ def answer_row(device: str, received_ms: int, one: ReportedAnswer) -> tuple[Any,
     )
 
 
-_COLUMNS = (
-    "device, frame_id, received_ms, captured_ms, utc_offset, source, model, event_id, label, confidence, origin, "
-    "reason, device_label, device_confidence, audit"
+ANSWER_COLUMNS = (
+    *("device", "frame_id", "received_ms", "captured_ms", "utc_offset", "source", "model", "event_id", "label"),
+    *("confidence", "origin", "reason", "device_label", "device_confidence", "audit"),
 )
-PUT_ANSWER = (
-    f"INSERT INTO answers ({_COLUMNS}) VALUES ({', '.join('?' * 15)}) ON CONFLICT (device, frame_id) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS.split(", ")[3:])
+"""Of `answer_row`."""
+EVENT_COLUMNS = (
+    *("device", "event_id", "received_ms", "began_ms", "ended_ms", "utc_offset", "source", "frames", "label"),
+    *("confidence", "origin", "reason", "audit"),
 )
-"""Keeps an answer; one that comes again takes the place of the earlier one."""
+"""Of `event_row`."""
 
 
-_EVENT_COLUMNS = (
-    "device, event_id, received_ms, began_ms, ended_ms, utc_offset, source, frames, label, confidence, origin, reason, "
-    "audit"
-)
-PUT_EVENT = (
-    f"INSERT INTO events ({_EVENT_COLUMNS}) VALUES ({', '.join('?' * 13)}) ON CONFLICT (device, event_id) "
-    "DO UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in _EVENT_COLUMNS.split(", ")[3:])
-)
-"""Keeps an event; one that comes again takes the place of the earlier one."""
+def _put(table: str, columns: Sequence[str]) -> str:
+    """Keeps a row; one that comes again takes the place of the earlier one, but for when it came first."""
+    newer = ", ".join(f"{name} = excluded.{name}" for name in columns[3:])
+    places = ", ".join("?" * len(columns))
+    own = ", ".join(columns[:2])
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places}) ON CONFLICT ({own}) DO UPDATE SET {newer}"
+
+
+PUT_ANSWER = _put("answers", ANSWER_COLUMNS)
+PUT_EVENT = _put("events", EVENT_COLUMNS)
 
 
 def event_row(device: str, received_ms: int, one: ReportedEvent) -> tuple[Any, ...]:

@@ -13,14 +13,14 @@ from edge_sdk.types import Answer, Origin, Reason
 
 
 def reported_entries(
-    folder: Path, device: str = "", *, since: datetime | None = None, until: datetime | None = None
+    place: Path | str, device: str = "", *, since: datetime | None = None, until: datetime | None = None
 ) -> Iterator[JournalEntry]:
     """The final answers of one device by time of capture, the oldest first.
 
     A report carries times to the millisecond, confidences in steps of 1/255, and of a file its folder alone.
 
     Args:
-        folder: the server's, with its reports.
+        place: the server's folder with its reports, or the address of the database that has them.
         device: the device's name; "": the only one that has answers there.
         since: captured at this time or later, with a time zone.
         until: captured before this time, with a time zone.
@@ -29,7 +29,7 @@ def reported_entries(
         StorageError: there are no reports, or they cannot be read.
         ConfigError: there are answers of several devices, and none was named.
     """
-    for one in ReportFile(folder).answers(device, since=since, until=until):
+    for one in ReportFile(place).answers(device, since=since, until=until):
         yield _entry(one)
 
 

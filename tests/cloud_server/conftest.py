@@ -50,3 +50,11 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
         opened = open_database(request.getfixturevalue("postgres_process").new_database())
     yield opened
     opened.dispose()
+
+
+@pytest.fixture
+def shared(postgres_process: Postgres) -> Iterator[Engine]:
+    """An empty PostgreSQL of the fleet."""
+    opened = open_database(postgres_process.new_database())
+    yield opened
+    opened.dispose()

@@ -73,6 +73,22 @@ class Labels:
             connection.execute(insert(labels).values(row))
         return made
 
+    def take_back(self, by: str) -> tuple[str, str] | None:
+        """Take back what a user said last of all that still counts; the device and the frame, or None.
+
+        Raises:
+            Unavailable: the database does not answer; nothing changed.
+        """
+        newest = select(func.max(labels.c.number)).group_by(labels.c.device, labels.c.frame_id)
+        wanted = select(labels).where(labels.c.number.in_(newest), labels.c.label.is_not(None), labels.c.made_by == by)
+        with transaction(self._engine) as connection:
+            row = connection.execute(wanted.order_by(labels.c.number.desc()).limit(1)).one_or_none()
+            if row is None:
+                return None
+            back = {"device": row.device, "frame_id": row.frame_id, "label": None, "made_by": by}
+            connection.execute(insert(labels).values(back | {"made_ms": round(self._clock() * 1000)}))
+        return row.device, row.frame_id
+
     def of(self, frames: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Label]:
         """What counts for these frames, by device and frame id; those without a label are left out."""
         wanted, found = list(dict.fromkeys(frames)), {}

@@ -169,6 +169,9 @@ history = Table(
     Column("frames", BigInteger, nullable=False),
     Column("exits", BigInteger, nullable=False),
     Column("bytes_sent", BigInteger, nullable=False),
+    Column("waiting", Integer),
+    Column("celsius", Float),
+    Column("battery", Float),
     Index("history_at", "device", "at_ms"),
     info=SHARED_INFO,
 )

@@ -36,6 +36,17 @@ def test_the_latest_word_counts_and_all_are_kept(
         assert [one.label for one in labels.history(*frame)] == [label for which, label in said if which == frame]
 
 
+def test_a_user_takes_back_their_latest_word_and_no_others(engine: Engine) -> None:
+    labels = Labels(engine)
+    labels.add("cam-1", "a", "fox", "ada")
+    labels.add("cam-1", "b", "deer", "bob")
+    labels.add("cam-1", "c", "boar", "ada")
+    labels.add("cam-1", "c", "fox", "bob")
+    assert labels.take_back("ada") == ("cam-1", "a")
+    assert labels.take_back("ada") is None
+    assert [(one.frame_id, one.label) for one in labels.all()] == [("b", "deer"), ("c", "fox")]
+
+
 def test_many_frames_are_asked_for_at_once(engine: Engine) -> None:
     labels = Labels(engine)
     labels.add("cam-1", "1200", "fox", "ada")

@@ -117,6 +117,7 @@ def _make_shared() -> None:
         "history",
         number(),
         *(text("device"), whole("at_ms"), whole("frames"), whole("exits"), whole("bytes_sent")),
+        *(sa.Column("waiting", sa.Integer), sa.Column("celsius", sa.Float), sa.Column("battery", sa.Float)),
     )
     op.create_index("history_at", "history", ["device", "at_ms"])
     op.create_table(
