@@ -38,6 +38,7 @@ MODEL = "A shipped model, a checkpoint or other weights (.pth), a bundle, or a t
 ARCH = "timm name of a file of weights that does not say its architecture; --model ARCH=FILE says it too."
 GROUP = "A label map that comes with the package: ImageNet's classes in a dozen groups."
 LOOK = "What the model looks at where a region came: the picture, the region's surroundings, or both, twice the work."
+QUEUE_S = "Frames whose answer would take longer are OVERLOADED; a device may say less of each frame. inf: no limit."
 RATE = "Frames a second from one device; further ones are OVERLOADED.  [default: no limit]"
 STATE = "Folder of the reply cache; none: memory only.  [default: the user's state folder, one for each port]"
 ARCHIVE = "Folder of the frame archive: frames with the model's answers, for training.  [default: no archive]"
@@ -116,6 +117,7 @@ def _place_of(ctx: click.Context, parameter: click.Parameter, text: str | None) 
 @click.option("--max-batch", type=click.IntRange(1), default=32, help="Most pictures in one run of the model.")
 @click.option("--max-wait-ms", type=click.FloatRange(0), default=0.0, help="How long a batch waits for more frames.")
 @click.option("--queue", type=click.IntRange(1), default=128, help="Frames that may wait; further ones are OVERLOADED.")
+@click.option("--max-queue-s", type=click.FloatRange(0), default=30.0, help=QUEUE_S)
 @click.option("--max-pixels", type=click.IntRange(1), default=32_000_000, help="Largest picture, width x height.")
 @click.option("--max-image-bytes", type=click.IntRange(1), default=8 << 20, help="Largest encoded picture.")
 @click.option("--label-map", type=PATH, help='JSON {"fine": "coarse", "*": "other"}.')
@@ -179,6 +181,7 @@ def main(
     max_batch: int,
     max_wait_ms: float,
     queue: int,
+    max_queue_s: float,
     max_pixels: int,
     max_image_bytes: int,
     label_map: Path | None,
@@ -256,6 +259,7 @@ def main(
             max_batch=max_batch,
             max_wait_ms=max_wait_ms,
             queue=queue,
+            max_queue_s=max_queue_s,
             limits=Limits(max_bytes=max_image_bytes, max_pixels=max_pixels),
             label_map=label_map,
             label_group=label_group or "",

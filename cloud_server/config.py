@@ -28,8 +28,10 @@ class ServerConfig:
         port: 0 takes a free one.
         look: what of a picture with a region the model looks at (`cloud_server.model.looks.Look`).
         max_batch: most inputs in one run of the model, one for each look; a CPU takes the quickest number up to it.
-        max_wait_ms: how long a batch that is not full waits for more; 0 dispatches at once.
+        max_wait_ms: how long a batch that is not full waits for more; 0: only for frames that are about to be ready,
+            and only where all are answered sooner by it.
         queue: frames that may wait; further ones are answered OVERLOADED.
+        max_queue_s: frames that would be answered later than that are answered OVERLOADED; infinity: no limit.
         stream_window: frames of one device in flight, over all its streams; fewer while many devices send.
         decoders: threads that decode pictures.
         limits: the largest picture that is decoded.
@@ -75,6 +77,7 @@ class ServerConfig:
     max_batch: int = 32
     max_wait_ms: float = 0.0
     queue: int = 128
+    max_queue_s: float = 30.0
     stream_window: int = 32
     decoders: int = 2
     limits: Limits = field(default_factory=Limits)
@@ -127,7 +130,7 @@ class ServerConfig:
         for port in (self.port, self.http_port or 0):
             if not 0 <= port <= 65535:
                 raise ConfigError(f"expected a port from 0 to 65535; got {port}")
-        for name in ("max_wait_ms", "drain_s", "model_grace_s"):
+        for name in ("max_wait_ms", "max_queue_s", "drain_s", "model_grace_s"):
             if not getattr(self, name) >= 0:  # NaN is refused too
                 raise ConfigError(f"expected {name} of at least 0; got {getattr(self, name)}")
         _ = self.access_limits

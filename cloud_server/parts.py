@@ -167,6 +167,7 @@ def batcher(config: ServerConfig, model: BigModel, stats: Stats, thread: ThreadP
         sample=sample,
         max_batch=config.max_batch,
         max_queue=config.queue,
+        max_queue_s=config.max_queue_s,
         max_wait_s=config.max_wait_ms / 1000,
         decoders=config.decoders,
         on_batch=stats.count_batch,

@@ -225,7 +225,7 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
             stages["queue"].count(started - began)
             on_start()
 
-        output = await self._batcher.submit(frame.image, frame.little, begin, caller.name, frame.region)
+        output = await self._batcher.submit(frame.image, frame.little, begin, caller.name, frame.region, frame.wait_s)
         stages["run"].count(self._clock() - started)
         probabilities = self._labels.apply(output.probabilities)
         self._stats.count_answer(self._clock() - began)

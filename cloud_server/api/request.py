@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from dataclasses import dataclass
 
@@ -38,6 +39,7 @@ class Frame:
         event: the event that it stands for, 32 hexadecimal digits, lower case; "": for itself alone.
         region: where in the picture something moved, at least 1 pixel wide and high; it may lie outside, which is not
             known before the picture is decoded. None: none came.
+        wait_s: how long its answer is worth waiting for, seconds from its arrival; infinity: no limit came.
     """
 
     frame_id: str
@@ -46,6 +48,7 @@ class Frame:
     digest: bytes
     event: str = ""
     region: Region | None = None
+    wait_s: float = math.inf
 
     def check_same(self, digest: bytes) -> None:
         """Compare with the picture that came before under this id.
@@ -80,7 +83,8 @@ def check_request(request: wire.ClassifyRequest, labels: int) -> Frame:
             raise BadRequest("expected the little model's probabilities, each from 0 to 1; got others")
     digest = hashlib.blake2b(request.image, digest_size=16).digest()
     event = request.event_id if _FRAME_ID.fullmatch(request.event_id) else ""  # nothing that is answered depends on it
-    return Frame(frame_id.lower(), request.image, little, digest, event.lower(), _region(request))
+    wait_s = request.wait_ms / 1000 or math.inf
+    return Frame(frame_id.lower(), request.image, little, digest, event.lower(), _region(request), wait_s)
 
 
 def _region(request: wire.ClassifyRequest) -> Region | None:

@@ -34,6 +34,11 @@ class Places(Generic[T]):
     def __len__(self) -> int:
         return len(self._owners)
 
+    def frames_ahead(self, caller: str) -> int:
+        """Items that are served before the caller's next one, where callers take turns."""
+        own = len(self._lanes.get(caller, ()))
+        return own + sum(min(len(lane), own + 1) for name, lane in self._lanes.items() if name != caller)
+
     @property
     def bytes(self) -> int:
         """Size of all items with a place."""

@@ -31,6 +31,7 @@ _CHANNEL_OPTIONS = [
     ("grpc.max_receive_message_length", 4 << 20),  # a description of 20,000 labels
 ]
 _CHANNEL_FILES = 16
+_MOST_WAIT_MS = 2**32 - 1
 REPORT = "/edge_sdk.v1.Offload/Report"
 Metadata = tuple[tuple[str, str], ...]
 _FINAL = frozenset({wire.Failure.BAD_IMAGE, wire.Failure.TOO_LARGE, wire.Failure.BAD_REQUEST})
@@ -54,7 +55,7 @@ class GrpcTransport:
         target: the server, `host:port`: its certificate must be for this host.
         security: certificates and token.
         connect_timeout_s: seconds that opening a connection may take.
-        reply_timeout_s: seconds that the server may take to describe itself.
+        reply_timeout_s: seconds that the server may take to describe itself, and to answer a frame: each tells it.
     """
 
     def __init__(self, target: str, security: Security, *, connect_timeout_s: float, reply_timeout_s: float) -> None:
@@ -76,7 +77,7 @@ class GrpcTransport:
 
     def frame_bytes(self, item: SpoolItem) -> int:
         """Bytes that sending one frame and acknowledging its reply costs, estimated from above."""
-        return frame_bytes(_request(item, self._sends_probabilities).ByteSize())
+        return frame_bytes(_request(item, self._sends_probabilities, self._reply_timeout_s).ByteSize())
 
     @asynccontextmanager
     async def connect(self, way: Way) -> AsyncIterator[Connection]:
@@ -96,7 +97,7 @@ class GrpcTransport:
             try:
                 server = ServerInfo(told.model, tuple(told.labels), told.macs, told.looks_twice)
                 reports = _GrpcReports(channel, token, way, self._reply_timeout_s)
-                yield _GrpcConnection(stream, server, way, told.reads_probabilities, reports)
+                yield _GrpcConnection(stream, server, way, told.reads_probabilities, reports, self._reply_timeout_s)
             finally:
                 stream.cancel()
 
@@ -153,17 +154,23 @@ class _GrpcReports:
 
 class _GrpcConnection:
     def __init__(
-        self, stream: Any, server: ServerInfo, way: Way, sends_probabilities: bool, reports: _GrpcReports
+        self,
+        stream: Any,
+        server: ServerInfo,
+        way: Way,
+        sends_probabilities: bool,
+        reports: _GrpcReports,
+        reply_timeout_s: float,
     ) -> None:
         self.report = reports.report
-        self._sends_probabilities = sends_probabilities
+        self._sends_probabilities, self._reply_timeout_s = sends_probabilities, reply_timeout_s
         self._stream = stream
         self._way = way
         self.server = server
 
     async def send(self, item: SpoolItem) -> None:
         try:
-            await self._stream.write(_request(item, self._sends_probabilities))
+            await self._stream.write(_request(item, self._sends_probabilities, self._reply_timeout_s))
         except asyncio.InvalidStateError:  # the call has ended meanwhile
             raise ConnectionError(self._way.trouble or "the server ended the stream") from None
         except grpc.aio.AioRpcError as error:
@@ -194,8 +201,9 @@ def is_retryable(failure: wire.Failure) -> bool:
     return failure.retryable if failure.HasField("retryable") else failure.code not in _FINAL
 
 
-def _request(item: SpoolItem, with_probabilities: bool) -> wire.ClassifyRequest:
-    request = wire.ClassifyRequest(frame_id=item.frame_id, image=item.image, event_id=item.event)
+def _request(item: SpoolItem, with_probabilities: bool, wait_s: float) -> wire.ClassifyRequest:
+    wait_ms = min(round(1000 * wait_s), _MOST_WAIT_MS)
+    request = wire.ClassifyRequest(frame_id=item.frame_id, image=item.image, event_id=item.event, wait_ms=wait_ms)
     if (region := item.region) is not None:
         request.region.CopyFrom(wire.Region(x=region.x, y=region.y, width=region.width, height=region.height))
     if with_probabilities:

@@ -32,18 +32,20 @@ class Description(_message.Message):
     def __init__(self, model: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., macs: _Optional[int] = ..., input_width: _Optional[int] = ..., input_height: _Optional[int] = ..., parameters: _Optional[int] = ..., reads_probabilities: bool = ..., looks_twice: bool = ...) -> None: ...
 
 class ClassifyRequest(_message.Message):
-    __slots__ = ("frame_id", "image", "probabilities", "event_id", "region")
+    __slots__ = ("frame_id", "image", "probabilities", "event_id", "region", "wait_ms")
     FRAME_ID_FIELD_NUMBER: _ClassVar[int]
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     PROBABILITIES_FIELD_NUMBER: _ClassVar[int]
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     REGION_FIELD_NUMBER: _ClassVar[int]
+    WAIT_MS_FIELD_NUMBER: _ClassVar[int]
     frame_id: str
     image: bytes
     probabilities: _containers.RepeatedScalarFieldContainer[float]
     event_id: str
     region: Region
-    def __init__(self, frame_id: _Optional[str] = ..., image: _Optional[bytes] = ..., probabilities: _Optional[_Iterable[float]] = ..., event_id: _Optional[str] = ..., region: _Optional[_Union[Region, _Mapping]] = ...) -> None: ...
+    wait_ms: int
+    def __init__(self, frame_id: _Optional[str] = ..., image: _Optional[bytes] = ..., probabilities: _Optional[_Iterable[float]] = ..., event_id: _Optional[str] = ..., region: _Optional[_Union[Region, _Mapping]] = ..., wait_ms: _Optional[int] = ...) -> None: ...
 
 class Region(_message.Message):
     __slots__ = ("x", "y", "width", "height")

@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -300,3 +302,38 @@ async def test_callers_beyond_what_a_connection_carries_wait_and_none_fails(tmp_
 
             results = await asyncio.gather(*(caller() for _ in range(400)))
     assert results == [["classification"] * 4] * 400
+
+
+async def test_under_overload_what_comes_too_late_is_told_so_and_the_rest_is_in_time() -> None:
+    """A model of 20 ms a frame; 60 frames at once, each worth waiting for half a second: about 25 are answered."""
+    model, most_s = SlowModel(), 0.5
+    loop = asyncio.get_running_loop()
+    async with (
+        CloudServer(dataclasses.replace(CONFIG, max_batch=1), model) as server,
+        grpc.aio.insecure_channel(server.address) as channel,
+    ):
+        stub, ids = wire_grpc.OffloadStub(channel), set[str]()
+        for _ in range(5):
+            assert (await stub.Classify(request(1))).HasField("classification")
+        stream, began = stub.Stream(), loop.time()
+        for _ in range(60):
+            asked = request(1)
+            asked.wait_ms = round(1000 * most_s)
+            ids.add(asked.frame_id)
+            await stream.write(asked)
+        await stream.done_writing()
+        told = [(reply, loop.time() - began) async for reply in stream]
+    assert {reply.frame_id for reply, _ in told} == ids
+    answered = [at_s for reply, at_s in told if reply.HasField("classification")]
+    refused = [reply.failure for reply, _ in told if reply.HasField("failure")]
+    assert answered and refused
+    assert all(failure.code == wire.Failure.OVERLOADED and failure.retryable for failure in refused)
+    assert all("longer than its device waits" in failure.message for failure in refused)
+
+
+class SlowModel(GatedModel):
+    """Takes 20 ms a frame."""
+
+    def run(self, images: Sequence[Any], little: Sequence[Any] = ()) -> Any:
+        time.sleep(0.02 * len(images))
+        return super().run(images, little)

@@ -58,6 +58,7 @@ async def test_a_reply_says_who_gave_it_and_a_refusal_whether_to_try_again() -> 
             await connection.send(bad)
             assert await connection.receive() == Refusal(bad.frame_id, "big", retryable=False)
         assert [request.image for request in server.requests] == [b"picture"] * 2
+        assert [request.wait_ms for request in server.requests] == [30_000] * 2
 
 
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "grpc_proxy", "all_proxy")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -30,6 +32,11 @@ def test_a_region_is_taken_as_it_comes_and_one_of_no_size_is_ignored() -> None:
     assert region_of(x=3, y=4, width=5, height=2**32 - 1) == Region(3, 4, 5, 2**32 - 1, 1.0)
     assert region_of(x=1, width=5) is None and region_of(height=5) is None and region_of() is None
     assert check_request(wire.ClassifyRequest(frame_id=new_frame_id()), 3).region is None
+
+
+def test_a_wait_is_taken_as_it_comes_and_older_devices_tell_none() -> None:
+    assert check_request(wire.ClassifyRequest(frame_id=new_frame_id(), wait_ms=1500), 3).wait_s == 1.5
+    assert check_request(wire.ClassifyRequest(frame_id=new_frame_id()), 3).wait_s == math.inf
 
 
 def test_millions_of_probabilities_are_refused_before_they_are_read() -> None:

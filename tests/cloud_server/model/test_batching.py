@@ -12,6 +12,7 @@ from gated_model import NAN, POISON, GatedModel
 
 from cloud_server.model.batching import HEAVY_BYTES, Answered, Batcher, Draining, ModelFailed
 from cloud_server.model.places import Overloaded
+from cloud_server.model.queue_time import TooLate
 from cloud_server.model.watch import CHECKS
 from edge_sdk.errors import ImageError
 from edge_sdk.types import Image, Region
@@ -400,3 +401,62 @@ async def test_a_start_is_told_when_the_batch_goes_to_the_model_and_not_before()
         model.gate.set()
         await asyncio.gather(first, second)
         assert started == [1, 2]
+
+
+async def test_a_frame_that_cannot_be_answered_in_time_is_refused_at_once() -> None:
+    model, now = GatedModel(), [0.0]
+    async with running(model, max_queue=100, max_queue_s=5.0, clock=lambda: now[0]) as batcher:
+        for size in (1, 4):  # a run takes a second, whatever its size
+            for _ in range(9):
+                batcher.pace.times.add(size, 1.0)
+        model.shut()
+        tasks = [submit(batcher, 0)]
+        await entered(model)
+        with pytest.raises(TooLate, match=r"take about 2.0 s, longer than its device waits for it \(1.5 s\)"):
+            await batcher.submit(b"\1", wait_s=1.5)
+        tasks.append(asyncio.create_task(batcher.submit(b"\1", wait_s=2.5)))
+        tasks += [submit(batcher, 2) for _ in range(15)]
+        await until(lambda: batcher.waiting == 16)
+        with pytest.raises(TooLate, match=r"about 6.0 s, longer than this server lets a frame wait \(5 s\)"):
+            await batcher.submit(b"\1")
+        tasks.append(asyncio.create_task(batcher.submit(b"\1", caller="another")))  # two are served before it
+        await until(lambda: batcher.waiting == 17)
+        model.gate.set()
+        await asyncio.gather(*tasks)
+
+
+async def test_a_frame_that_has_waited_too_long_costs_no_run() -> None:
+    model, now = GatedModel(), [0.0]
+    model.shut()
+    async with running(model, clock=lambda: now[0]) as batcher:
+        first = submit(batcher, 0)
+        await entered(model)
+        late, patient = asyncio.create_task(batcher.submit(b"\1", wait_s=1.0)), submit(batcher, 2)
+        await until(lambda: len(batcher._ready) == 2)
+        now[0] = 1.5
+        model.gate.set()
+        await asyncio.gather(first, patient)
+        with pytest.raises(TooLate, match="longer than its device waits"):
+            await late
+    assert model.batches == [[0], [2]]
+
+
+async def test_batches_of_a_model_that_is_slow_to_begin_stay_whole() -> None:
+    model, decoding = GatedModel(), threading.Semaphore(0)
+
+    def slow(data: bytes, region: Region | None) -> tuple[Image, ...]:
+        decoding.acquire()
+        return prepare(data)
+
+    batcher = Batcher(slow, model.run, max_batch=8, max_queue=20, decoders=1, clock=lambda: 0.0)
+    await batcher.start()
+    for size, took_s in ((1, 3600.0), (8, 3600.1)):
+        for _ in range(50):
+            batcher.pace.times.add(size, took_s)
+    batcher._decoders.one_s = 1.0
+    tasks = [submit(batcher, level) for level in range(4)]
+    for _ in range(4):
+        decoding.release()
+    await asyncio.gather(*tasks)
+    await batcher.stop()
+    assert [len(batch) for batch in model.batches] == [4]
