@@ -56,6 +56,8 @@ SETTINGS_KEY = "The operator's settings key (edge-sdk settings key): what people
 REQUIRE_TOKENS = "Each call needs a token: one that people issue (cloud-server admin token), or one of --tokens."
 OPEN_INFERENCE = "Answer standard clients (KServe v2, Triton) too, on --port, and over HTTP on --http-port."
 HTTP = "Serve /metrics and /healthz over HTTP there, in place of --http-host and --http-port.  [default: off]"
+PAGE = "Show people the fleet on --http: devices, events, labels, settings, tokens.  [default: off]"
+PROXY = "A proxy that signs people in, and the header by which it names them.  [default: passwords]"
 HTTP_PORT = "Serve /metrics and /healthz over HTTP on this port; 0 takes a free one.  [default: off]"
 
 
@@ -103,6 +105,15 @@ def _place_of(ctx: click.Context, parameter: click.Parameter, text: str | None) 
     if match is None or int(match[2]) > 65535:
         raise click.BadParameter(f"expected HOST:PORT, such as 127.0.0.1:8080 or [::]:8080; got {text!r}")
     return match[1], int(match[2])
+
+
+def _proxy_of(ctx: click.Context, parameter: click.Parameter, text: str | None) -> tuple[str, str] | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"([0-9a-fA-F.:]+)=([A-Za-z0-9-]+)", text)
+    if match is None:
+        raise click.BadParameter(f"expected ADDRESS=HEADER, such as 127.0.0.1=X-Forwarded-User; got {text!r}")
+    return match[1], match[2]
 
 
 @click.group(cls=_Command, invoke_without_command=True, context_settings={"show_default": True})
@@ -163,6 +174,8 @@ def _place_of(ctx: click.Context, parameter: click.Parameter, text: str | None) 
 @click.option("--require-tokens", is_flag=True, help=REQUIRE_TOKENS)
 @click.option("--open-inference", is_flag=True, help=OPEN_INFERENCE)
 @click.option("--http", callback=_place_of, metavar="HOST:PORT", help=HTTP)
+@click.option("--page", is_flag=True, help=PAGE)
+@click.option("--page-proxy", callback=_proxy_of, metavar="ADDRESS=HEADER", help=PROXY)
 @click.option("--http-port", type=click.IntRange(0, 65535), help=HTTP_PORT)
 @click.option("--http-host", default="127.0.0.1", help="Address of --http-port; it is not encrypted.")
 @click.option("--drain-s", type=click.FloatRange(0), default=10.0, help="Seconds for frames in flight at the end.")
@@ -208,6 +221,8 @@ def main(
     require_tokens: bool,
     open_inference: bool,
     http: tuple[str, int] | None,
+    page: bool,
+    page_proxy: tuple[str, str] | None,
     http_port: int | None,
     http_host: str,
     drain_s: float,
@@ -282,6 +297,8 @@ def main(
             settings_key=settings_key,
             require_tokens=require_tokens,
             open_inference=open_inference,
+            page=page,
+            page_proxy=page_proxy,
             http_port=http_port,
             http_host=http_host,
             drain_s=drain_s,

@@ -64,6 +64,8 @@ class ServerConfig:
             `tokens`.
         open_inference: answer the Open Inference Protocol (KServe v2) too: a gRPC service on the same port, behind the
             same tokens and limits, and its HTTP form on `http_port`. Off loopback that form needs tokens.
+        page: show the page for people on `http_port`: devices, events, labels, settings, tokens. Needs `reports`.
+        page_proxy: address and header of a proxy that signs people in; None: passwords do.
         http_port: port of `/metrics` and `/healthz`, 0 takes a free one; None: they are off.
         http_host: address of that port.
     """
@@ -104,6 +106,8 @@ class ServerConfig:
     settings_key: Path | None = None
     require_tokens: bool = False
     open_inference: bool = False
+    page: bool = False
+    page_proxy: tuple[str, str] | None = None
     http_port: int | None = None
     http_host: str = "127.0.0.1"
 
@@ -140,6 +144,13 @@ class ServerConfig:
         if (self.settings is not None or self.settings_key is not None) and not takes_reports:
             raise ConfigError(
                 "expected --reports FOLDER with --settings, --settings-key: settings go out with the reply to a report"
+            )
+        if self.page and (not takes_reports or self.http_port is None):
+            raise ConfigError("expected --reports FOLDER and --http HOST:PORT with --page: it shows what is reported")
+        if self.page and not self.insecure and not is_loopback(bare_host(self.http_host)):
+            raise ConfigError(
+                f"expected --page on 127.0.0.1, behind a proxy that encrypts; got {self.http_host}, where passwords "
+                "would travel in the clear: say --insecure inside a private network"
             )
         takes_pictures = self.open_inference and self.http_port is not None
         is_guarded = (self.tokens is not None or self.require_tokens) and self.insecure

@@ -34,6 +34,7 @@ from edge_sdk.wire import offload_pb2 as wire
 
 if TYPE_CHECKING:
     from cloud_server.fleet.fleet import Fleet
+    from cloud_server.http.page.page import PageParts
     from cloud_server.open_inference.inference import Inference
 
 OFFLOAD = wire.DESCRIPTOR.services_by_name["Offload"].full_name
@@ -130,6 +131,23 @@ def fleet(config: ServerConfig) -> Fleet | None:
 def reports_place(config: ServerConfig, fleet: Fleet | None) -> Path | str | None:
     """Where reports are read: a folder, or a database's address; None: none are taken."""
     return config.reports if fleet is None else fleet.reports
+
+
+def page(config: ServerConfig, fleet: Fleet) -> PageParts:
+    """What the page reads and changes."""
+    from cloud_server.fleet.tallies import Tallies
+    from cloud_server.http.page.access import Proxy
+    from cloud_server.http.page.page import PageParts
+
+    assert fleet.reports is not None, "checked with the settings"
+    return PageParts(
+        fleet=fleet,
+        tallies=Tallies(fleet.reports),
+        archive=config.archive,
+        tokens=config.tokens,
+        issues_tokens=config.require_tokens,
+        proxy=None if config.page_proxy is None else Proxy(*config.page_proxy),
+    )
 
 
 def authenticator(config: ServerConfig, limits: AccessLimits, fleet: Fleet | None) -> Authenticator:

@@ -229,9 +229,15 @@ class CloudServer:
                     else Tallies(place).read,
                 )
                 registry = registry_of(StatsCollector(self.stats, gauges, model.name))
-                _, app = make_app(registry, lambda: self.is_serving, self._form)
+                api, app = make_app(registry, lambda: self.is_serving, self._form)
+                if config.page and self._fleet is not None:
+                    from cloud_server.http.page.routes import add_page
+
+                    add_page(api, parts.page(config, self._fleet))
                 self._endpoint = Endpoint(config.http_host, config.http_port, app)
                 self.http_address = self._endpoint.address
+                if config.page:
+                    _log.info("the page on http://%s/", self.http_address)
                 _log.info("metrics on http://%s/metrics", self.http_address)
         except BaseException:
             await self._service.close()

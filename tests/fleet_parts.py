@@ -58,6 +58,7 @@ class Camera:
         waiting: int = 0,
         health: Health | None = None,
         sent_at: datetime | None = None,
+        held: wire.HeldSettings | None = None,
     ) -> wire.ReportReply:
         sent_at = sent_at or datetime.now(UTC)
         usage = usage or Usage(
@@ -76,6 +77,7 @@ class Camera:
             events=pack_events(events, self.words),
             usage=pack_usage(usage, waiting),
             health=pack_health(health, self.words),
+            settings=held,
         )
         request.word_list, request.first_word = self.words.number, self.words.known
         request.words.extend(self.words.news)

@@ -74,8 +74,8 @@ def open_fleet(config: ServerConfig) -> Fleet | None:
     """
     place = fleet_place(config.database, config.state)
     if place is None:
-        if config.require_tokens or config.settings_key:
-            raise ConfigError("expected --database, or --state FOLDER, with --require-tokens and --settings-key")
+        if config.require_tokens or config.settings_key or config.page:
+            raise ConfigError("expected --database, or --state FOLDER, with --require-tokens, --settings-key, --page")
         return None
     engine = open_database(place)
     try:

@@ -24,8 +24,10 @@ from edge_sdk.errors import ConfigError, StorageError
 from edge_sdk.fleet.answers import ReportedAnswer
 from edge_sdk.fleet.events import ReportedEvent
 from edge_sdk.fleet.report_file import (
+    BATTERY,
     EVENTS_ADDED,
     FILE,
+    HISTORY_ADDED,
     PUT_ANSWER,
     PUT_EVENT,
     SCHEMA,
@@ -91,7 +93,11 @@ class ReportStore:
             if not os.access(folder, os.W_OK | os.X_OK):
                 raise StorageError(f"the folder {folder} cannot be written by this user (uid {os.geteuid()})")
             self._database = Database(
-                folder / FILE, schema=SCHEMA, version=VERSION, added={"events": EVENTS_ADDED}, synchronous="NORMAL"
+                folder / FILE,
+                schema=SCHEMA,
+                version=VERSION,
+                added={"events": EVENTS_ADDED, "history": HISTORY_ADDED},
+                synchronous="NORMAL",
             )
         except (OSError, StorageError) as error:
             raise ConfigError(f"{error}: name another folder with --reports") from error
@@ -162,7 +168,7 @@ class ReportStore:
     def _keep(self, device: str, report: Report) -> None:
         now_s = self._clock()
         now_ms = round(now_s * 1000)
-        usage = report.status.usage
+        usage, health = report.status.usage, report.status.health
         with self._database.transaction() as connection:
             connection.execute(
                 "INSERT INTO devices VALUES (?, ?, ?, ?) ON CONFLICT (device) DO UPDATE SET "
@@ -172,8 +178,12 @@ class ReportStore:
             connection.executemany(PUT_ANSWER, [answer_row(device, now_ms, one) for one in report.answers])
             connection.executemany(PUT_EVENT, [event_row(device, now_ms, one) for one in report.events])
             connection.execute(
-                "INSERT INTO history (device, at_ms, frames, exits, bytes_sent) VALUES (?, ?, ?, ?, ?)",
-                [device, now_ms, usage.frames, usage.exits, usage.bytes_sent],
+                "INSERT INTO history (device, at_ms, frames, exits, bytes_sent, waiting, celsius, battery) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    *(device, now_ms, usage.frames, usage.exits, usage.bytes_sent),
+                    *(report.status.waiting, health.celsius, health.own.get(BATTERY)),
+                ],
             )
             for table in ("answers", "events", "history"):
                 newest = f"(SELECT max(number) FROM {table})"

@@ -20,7 +20,7 @@ from edge_sdk.fleet.report_rows import rows_of
 from edge_sdk.types import Origin, Reason
 
 FILE = "reports.db"
-VERSION = 3
+VERSION = 4
 SCHEMA = (
     # One row a device: what its latest report says, as JSON.
     """CREATE TABLE IF NOT EXISTS devices (
@@ -56,13 +56,17 @@ SCHEMA = (
     """CREATE TABLE IF NOT EXISTS history (
         number INTEGER PRIMARY KEY,
         device TEXT NOT NULL, at_ms INTEGER NOT NULL, frames INTEGER NOT NULL, exits INTEGER NOT NULL,
-        bytes_sent INTEGER NOT NULL
+        bytes_sent INTEGER NOT NULL, waiting INTEGER, celsius REAL, battery REAL
     )""",
     "CREATE INDEX IF NOT EXISTS history_at ON history (device, at_ms)",
 )
 
 EVENTS_ADDED = ("audit INTEGER NOT NULL DEFAULT 0",)
 """Columns of `events` that version 2 does not have."""
+HISTORY_ADDED = ("waiting INTEGER", "celsius REAL", "battery REAL")
+"""Columns of `history` that version 3 does not have."""
+BATTERY = "battery"
+"""What an application calls the charge of its battery among its measures."""
 
 _ANSWER = (
     "frame_id, captured_ms, utc_offset, source, model, label, confidence, origin, reason, device_label, "

@@ -1,0 +1,1 @@
+"""The page for people: devices, events, labels, settings, tokens."""

@@ -1,0 +1,189 @@
+"""Pictures of numbers as SVG: a curve over time, and a map of the devices. Colours are classes of the style sheet."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+
+from markupsafe import Markup, escape
+
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 480, 170, 52, 24, 10
+_STEPS = (1, 2, 5)
+DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """A device on the map.
+
+    Attributes:
+        name: its name.
+        latitude: degrees north.
+        longitude: degrees east.
+        state: "fresh", "late" or "silent".
+    """
+
+    name: str
+    latitude: float
+    longitude: float
+    state: str
+
+
+def curve(points: Sequence[tuple[int, float]], since_ms: int, until_ms: int, title: str, unit: str = "") -> Markup:
+    """A line of values over time; a gap of more than three times the usual pause is left open.
+
+    Args:
+        points: milliseconds since 1970 and values, by time.
+        since_ms: left end.
+        until_ms: right end.
+        title: what it shows, for those who hear the page.
+        unit: behind the numbers of the scale: "%", "B" or another.
+    """
+    values = [value for _, value in points]
+    low, high, step = _scale(min(values), max(values), floor=0.0 if unit in ("%", "B", "") else None)
+
+    def x(at_ms: float) -> float:
+        return _LEFT + (_WIDTH - _LEFT - 8) * (at_ms - since_ms) / max(1, until_ms - since_ms)
+
+    def y(value: float) -> float:
+        return _HEIGHT - _BOTTOM - (_HEIGHT - _BOTTOM - _TOP) * (value - low) / (high - low)
+
+    parts = []
+    for number in range(round((high - low) / step) + 1):
+        value = low + number * step
+        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - 8}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>')
+        said = str(escape(_number(value, unit)))
+        parts.append(f'<text x="{_LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{said}</text>')
+    for at_ms, text in _days(since_ms, until_ms):
+        anchor = "start" if x(at_ms) < _LEFT + 20 else "end" if x(at_ms) > _WIDTH - 30 else "middle"
+        parts.append(f'<text x="{x(at_ms):.1f}" y="{_HEIGHT - 6}" text-anchor="{anchor}">{text}</text>')
+    pauses = sorted(after[0] - before[0] for before, after in pairwise(points))
+    gap = 3 * pauses[len(pauses) // 2] if pauses else 0
+    path, before_ms = "", -math.inf
+    for at_ms, value in points:
+        path += f"{'M' if at_ms - before_ms > gap else 'L'}{x(at_ms):.1f} {y(value):.1f}"
+        before_ms = at_ms
+    parts.append(f'<path class="curve" d="{path}"/>')
+    last_ms, last = points[-1]
+    parts.append(f'<circle class="last" cx="{x(last_ms):.1f}" cy="{y(last):.1f}" r="3.5"/>')
+    told = escape(f"{title}: {_number(last, unit)} at last, between {_number(min(values), unit)} and "
+                  f"{_number(max(values), unit)}")  # fmt: skip
+    size = f'viewBox="0 0 {_WIDTH} {_HEIGHT}"'
+    return Markup(f'<svg class="chart" {size} role="img" aria-label="{told}">{"".join(parts)}</svg>')
+
+
+def fleet_map(dots: Sequence[Dot], links: Mapping[str, str]) -> Markup:
+    """The devices by their coordinates, north up, with a grid in degrees and a scale in kilometres.
+
+    Args:
+        dots: at least one.
+        links: by name, where a click leads to.
+    """
+    width, height, margin = 720.0, 360.0, 84.0
+    north, south = max(dot.latitude for dot in dots), min(dot.latitude for dot in dots)
+    east, west = max(dot.longitude for dot in dots), min(dot.longitude for dot in dots)
+    middle = (north + south) / 2, (east + west) / 2
+    shrink = max(0.05, math.cos(math.radians(middle[0])))
+    least = 0.01
+    across = max((east - west) * shrink / (width - 2 * margin), (north - south) / (height - 2 * margin), least / height)
+
+    def x(longitude: float) -> float:
+        return width / 2 + (longitude - middle[1]) * shrink / across
+
+    def y(latitude: float) -> float:
+        return height / 2 - (latitude - middle[0]) / across
+
+    parts = [f'<rect class="land" width="{width:.0f}" height="{height:.0f}"/>']
+    step = _nice(across * height / 4)
+    for number in range(math.ceil((middle[0] - across * height / 2) / step), 10_000):
+        degrees = number * step
+        if y(degrees) < 0:
+            break
+        parts.append(f'<line class="grid" x1="0" x2="{width:.0f}" y1="{y(degrees):.1f}" y2="{y(degrees):.1f}"/>')
+        if y(degrees) < height - 40:
+            parts.append(f'<text class="degrees" x="8" y="{y(degrees) - 4:.1f}">{_degrees(degrees, step, "NS")}</text>')
+    step_east = _nice(across * width / shrink / 5)
+    for number in range(math.ceil((middle[1] - across * width / 2 / shrink) / step_east), 100_000):
+        degrees = number * step_east
+        if x(degrees) > width:
+            break
+        parts.append(f'<line class="grid" y1="0" y2="{height:.0f}" x1="{x(degrees):.1f}" x2="{x(degrees):.1f}"/>')
+        if 60 < x(degrees) < width - 50:
+            text = _degrees(degrees, step_east, "EW")
+            parts.append(f'<text class="degrees" x="{x(degrees) + 4:.1f}" y="16">{text}</text>')
+    taken: list[tuple[float, float, float]] = []
+    for dot in sorted(dots, key=lambda one: (one.latitude, one.name), reverse=True):
+        at, up, name = x(dot.longitude), y(dot.latitude), str(escape(dot.name[:24]))
+        wide = 9.0 * len(dot.name[:24])
+        to_left = at > width - wide - 24
+        begin = at - 12 - wide if to_left else at + 12
+        beside = up + 5
+        while any(abs(beside - other) < 16 and begin < end and begin + wide > start for start, end, other in taken):
+            beside += 16
+        taken.append((begin, begin + wide, beside))
+        anchor, place = ("end", at - 12) if to_left else ("start", at + 12)
+        parts.append(
+            f'<a href="{escape(links[dot.name])}"><title>{name}: {dot.state}</title>'
+            f'<circle class="dot {dot.state}" cx="{at:.1f}" cy="{up:.1f}" r="8"/>'
+            f'<text class="name" x="{place:.1f}" y="{beside:.1f}" text-anchor="{anchor}">{name}</text></a>'
+        )
+    kilometres = _nice(across * 110.574 * 120)
+    long = kilometres / 110.574 / across
+    parts.append(
+        f'<path class="scale" d="M16 {height - 24:.0f}v6h{long:.1f}v-6"/>'
+        f'<text class="degrees" x="{16 + long / 2:.1f}" y="{height - 26:.0f}" text-anchor="middle">'
+        f"{_distance(kilometres)}</text>"
+    )
+    size = f'viewBox="0 0 {width:.0f} {height:.0f}"'
+    told = f"Map of {len(dots)} devices, north up"
+    return Markup(f'<svg class="map" {size} role="group" aria-label="{told}">{"".join(parts)}</svg>')
+
+
+def _scale(low: float, high: float, floor: float | None) -> tuple[float, float, float]:
+    """Ends and step of an axis that holds both values."""
+    if floor is not None and low >= floor:
+        low = floor
+    if high - low < 1e-9:
+        high = low + max(1.0, abs(low) / 10)
+    step = _nice((high - low) / 3)
+    return math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step, step
+
+
+def _nice(value: float) -> float:
+    """The next of 1, 2, 5, 10, ... times a power of ten that is not below `value`."""
+    power: float = 10.0 ** math.floor(math.log10(value))
+    return next((step * power for step in _STEPS if step * power >= value * 0.999), 10 * power)
+
+
+def _number(value: float, unit: str) -> str:
+    if unit == "B":
+        for size, prefix in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+            if abs(value) >= size:
+                return f"{value / size:.3g} {prefix}"
+        return f"{value:.0f} B"
+    text = f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    return f"{text}{' ' if unit and unit != '%' else ''}{unit}"
+
+
+def _degrees(value: float, step: float, names: str) -> str:
+    digits = max(0, -math.floor(math.log10(step) + 1e-9))
+    return f"{abs(value):.{digits}f}° {names[value < 0]}"
+
+
+def _distance(kilometres: float) -> str:
+    return f"{kilometres * 1000:.0f} m" if kilometres < 1 else f"{kilometres:,.0f} km"
+
+
+def _days(since_ms: int, until_ms: int) -> list[tuple[int, str]]:
+    """Up to five dates (UTC) between, or times of one day."""
+    span = until_ms - since_ms
+    every = next((days for days in (1, 2, 7, 14, 30, 90, 365) if span / (days * DAY_MS) <= 5), 1000) * DAY_MS
+    if span <= 2 * DAY_MS:
+        every, form = DAY_MS // 4, "%H:%M"
+    else:
+        form = "%-d %b"
+    first = -(-since_ms // every) * every
+    return [(at, f"{datetime.fromtimestamp(at / 1000, UTC):{form}}") for at in range(first, until_ms + 1, every)]

@@ -1,0 +1,69 @@
+"""The view for people who say what pictures show."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse, Response
+
+from cloud_server.fleet.database.users import Role
+from cloud_server.http.page import labelling
+from cloud_server.http.page.forms import Text, tried
+from cloud_server.http.page.page import Page
+
+_ASKED = 2000
+"""The latest frames that the cloud answered, of which people are asked about some."""
+
+
+def add_labelling(router: APIRouter, page: Page) -> None:
+    """Put these addresses into a router."""
+    access, kept = page.access, page.parts.fleet.labels
+
+    @router.get("/label")
+    def label(request: Request, device: str = "", said: str = "") -> Response:
+        person = access.need(request, Role.LABEL)
+        frames = page.frames(_ASKED, device=device)
+        labels = list(kept.all())
+        asked = labelling.waiting(frames, labels, page.index) if page.index is not None else []
+        frame = asked[0] if asked else None
+        mine = sum(one.made_by == person.name for one in labels)
+        values: dict[str, Any] = {"frame": frame, "left": len(asked), "mine": mine, "device": device, "said": said[:80]}
+        if frame is not None and page.index is not None:
+            values |= {
+                "picture": page.index.find(frame.frame_id, frame.device),
+                "why": labelling.why(frame),
+                "choices": labelling.choices(frame, frames, labels),
+                "next": asked[1] if len(asked) > 1 else None,
+            }
+        return page.render(request, "label.html", has_archive=page.index is not None, total=len(labels), **values)
+
+    @router.post("/label")
+    def labelled(
+        request: Request, key: Text, device: Text, frame_id: Text, answer: Text = "", other: Text = "", only: Text = ""
+    ) -> Response:
+        access.check_form(request, key)
+        person = access.need(request, Role.LABEL)
+        chosen = (other.strip() or answer).strip()[:200]
+        reports = page.reports()
+        if not chosen or not chosen.isprintable() or reports is None or reports.frame(device, frame_id) is None:
+            raise HTTPException(422, "expected a class for a frame that was reported; choose one, or type it")
+        tried(lambda: kept.add(device, frame_id, chosen, person.name))
+        said = "no class fits" if chosen == labelling.NO_CLASS else chosen
+        return RedirectResponse(f"/label?{urlencode({'device': only, 'said': said})}", 303)
+
+    @router.post("/label/undo")
+    def undo(request: Request, key: Text, only: Text = "") -> Response:
+        access.check_form(request, key)
+        person = access.need(request, Role.LABEL)
+        kept.take_back(person.name)
+        return RedirectResponse(f"/label?{urlencode({'device': only})}", 303)
+
+    @router.get("/labels.csv")
+    def table(request: Request) -> Response:
+        access.need(request, Role.LOOK)
+        text = labelling.table(list(kept.all()))
+        name = {"Content-Disposition": 'attachment; filename="labels.csv"'}
+        return Response(text, media_type="text/csv; charset=utf-8", headers=name)

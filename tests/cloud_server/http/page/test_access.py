@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from starlette.requests import Request
+
+from cloud_server.fleet.database.opening import open_database
+from cloud_server.fleet.database.users import Role, Users
+from cloud_server.http.page.access import TRIES, TRIES_S, Access, Proxy, Tries
+
+
+def test_tries_are_few_by_address_and_by_name() -> None:
+    now = [0.0]
+    tries = Tries(clock=lambda: now[0])
+    for number in range(TRIES):
+        assert tries.wait_s("address 1", "name ada") == 0
+        tries.failed("address 1", f"name {number}")
+    assert tries.wait_s("address 1") == TRIES_S
+    assert tries.wait_s("address 2", "name ada") == 0
+    now[0] = TRIES_S + 1
+    assert tries.wait_s("address 1") == 0
+
+
+def request(address: str, **headers: str) -> Request:
+    given = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    return Request({"type": "http", "headers": given, "client": (address, 1), "path": "/", "query_string": b""})
+
+
+def test_a_header_counts_from_the_proxy_alone(tmp_path: object) -> None:
+    users = Users(open_database(f"{tmp_path}/fleet.db"))
+    users.add("ada@example.org", Role.LABEL, None, "test")
+    access = Access(users, Proxy("10.0.0.1", "X-Forwarded-User"))
+    found = access.person(request("10.0.0.1", x_forwarded_user="ada@example.org"))
+    assert found is not None
+    assert found.role is Role.LABEL
+    assert access.person(request("10.0.0.2", x_forwarded_user="ada@example.org")) is None
+    assert access.person(request("10.0.0.1", x_forwarded_user="eve")) is None
+    assert access.person(request("10.0.0.1")) is None
+    assert access.address(request("10.0.0.1", x_forwarded_for="9.9.9.9, 1.2.3.4")) == "1.2.3.4"
+    assert access.address(request("10.0.0.2", x_forwarded_for="1.2.3.4")) == "10.0.0.2"

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloud_server.http.page.drawing import DAY_MS, Dot, curve, fleet_map
+
+NAMES = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_categories=["Cc", "Cn"]), min_size=1)
+POINTS = st.lists(st.tuples(st.integers(0, 30 * DAY_MS), st.floats(-1e6, 1e12, allow_nan=False)), min_size=1)
+PLACES = st.lists(
+    st.tuples(NAMES, st.floats(-85, 85), st.floats(-179, 179)), min_size=1, max_size=12, unique_by=lambda one: one[0]
+)
+
+
+@given(POINTS, st.sampled_from(["%", "B", "", "°C"]))
+def test_any_values_make_a_curve_within_its_picture(points: list[tuple[int, float]], unit: str) -> None:
+    points.sort()
+    drawn = ElementTree.fromstring(str(curve(points, 0, 30 * DAY_MS, "a <title>", unit)))
+    assert drawn.get("aria-label", "").startswith("a <title>: ")
+    path = next(one.get("d", "") for one in drawn if one.get("class") == "curve")
+    places = [tuple(map(float, place.split())) for place in re.split("[ML]", path)[1:]]
+    assert len(places) == len(points)
+    assert all(0 <= x <= 480 and -1 <= y <= 171 for x, y in places)
+
+
+@given(PLACES)
+def test_every_device_is_on_the_map(found: list[tuple[str, float, float]]) -> None:
+    dots = [Dot(name, north, east, "fresh") for name, north, east in found]
+    drawn = ElementTree.fromstring(str(fleet_map(dots, {dot.name: "/devices/x" for dot in dots})))
+    circles = list(drawn.iter("circle"))
+    assert len(circles) == len(dots)
+    for circle in circles:
+        assert 0 <= float(circle.get("cx", "")) <= 720
+        assert 0 <= float(circle.get("cy", "")) <= 360
+    assert {title.text for title in drawn.iter("title")} == {f"{dot.name[:24]}: fresh" for dot in dots}

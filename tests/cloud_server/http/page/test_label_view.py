@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+from fleet_parts import fleet_server
+from page_parts import Fleet, options_of, signed_in, tell
+
+
+def labels_of(fleet: Fleet) -> list[tuple[str, str]]:
+    with fleet.client("look-er") as client:
+        return [(row["id"], row["answer"]) for row in csv.DictReader(io.StringIO(client.get("/labels.csv").text))]
+
+
+def test_keys_label_and_what_was_confirmed_outlives_browser_and_server(
+    tmp_path: Path, checkpoint: Path, browser: Any
+) -> None:
+    """Server and browser are killed in the middle: each label whose confirmation was seen is there afterwards."""
+    options = options_of(tmp_path)
+    with fleet_server(tmp_path, str(checkpoint), *options) as server:
+        fleet = Fleet(server, {}, tell([server.camera("ridge")], 6))
+        tab = signed_in(browser, fleet, "label-er")
+        tab.goto("/label")
+        assert "an audit on which the models differ" in tab.locator("main").inner_text()
+        shown = []
+        for key, said in (("r", "fox"), ("n", "no class fits"), ("d", "deer")):
+            shown.append(tab.locator("[name=frame_id]").input_value())
+            tab.keyboard.press(key)
+            tab.get_by_role("status").get_by_text(said).wait_for()
+        tab.keyboard.press("u")
+        tab.wait_for_url("**/label?device=")
+        assert tab.locator("[name=frame_id]").input_value() == shown[2]
+        tab.keyboard.press("/")
+        tab.keyboard.type("wild r")  # keys within the field are letters
+        tab.keyboard.press("Enter")
+        tab.get_by_role("status").get_by_text("wild r").wait_for()
+        expected = list(zip(shown, ("fox", "-", "wild r"), strict=True))
+        assert labels_of(fleet) == expected
+        assert tab.faults == []
+        tab.keyboard.press("r", delay=0)
+        server.process.kill()
+        tab.context.close()
+    with fleet_server(tmp_path, str(checkpoint), *options) as server:
+        found = labels_of(Fleet(server, {}, []))
+        assert found[:3] == expected
+        assert len(found) <= 4
+
+
+def test_frames_that_were_not_reported_get_no_label(fleet: Fleet) -> None:
+    with fleet.client("label-er") as client:
+        for fields in ({"frame_id": "0" * 32, "answer": "fox"}, {"frame_id": fleet.frames[0], "answer": ""}):
+            assert fleet.post(client, "/label", "/label", device="ridge", **fields).status_code == 422
+
+
+def test_nothing_to_label(tmp_path: Path, checkpoint: Path) -> None:
+    with (
+        fleet_server(tmp_path, str(checkpoint), *options_of(tmp_path)) as server,
+        Fleet(server, {}, []).client("operate-er") as client,
+    ):
+        assert "Nothing to label yet" in client.get("/label").text
+        assert "Issue a token for the first device" in client.get("/").text
+        assert "No events yet" in client.get("/events").text
+        assert "Nothing was changed here yet" in client.get("/settings").text
