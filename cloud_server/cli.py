@@ -240,6 +240,8 @@ def main(
         return
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # a taken port is reported below, in words
+    # Threads that spin for the others of a run take the cores from decoding, and from whatever else the machine does.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if exit_with_parent:
         threading.Thread(target=end_with_stdin, daemon=True).start()
     if http is not None:

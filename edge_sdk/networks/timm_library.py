@@ -1,9 +1,14 @@
-"""The one place that imports timm, and repairs the torchvision that timm imports."""
+"""The one place that imports timm, repairs the torchvision that timm imports, and leaves torch's compiler aside."""
 
 from __future__ import annotations
 
+import functools
 import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -25,9 +30,57 @@ def import_timm() -> Any:
                 schema = f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
                 library.define(schema)  # type: ignore[no-untyped-call]
         _declared.append(library)  # the schemas live as long as this object
-    import timm
+    with _compiler_aside():
+        import timm
 
     return timm
+
+
+@contextmanager
+def _compiler_aside() -> Iterator[None]:
+    """Within the block, imports of torch's compiler get a stand-in that loads the real one at the first call.
+
+    timm and torchvision import it for two functions that a network which is not compiled never calls; it takes longer
+    to import than both together.
+    """
+    name = "torch._dynamo"
+    if name in sys.modules:
+        yield
+        return
+    package, utils = ModuleType(name), ModuleType(f"{name}.utils")
+    package.__path__ = []
+    vars(package).update(utils=utils, disable=_disable)
+    vars(utils).update(is_compile_supported=_is_compile_supported)
+    stand_ins = {name: package, f"{name}.utils": utils}
+    sys.modules.update(stand_ins)
+    try:
+        yield
+    finally:
+        for key, module in stand_ins.items():
+            if sys.modules.get(key) is module:
+                del sys.modules[key]
+        if vars(torch).get("_dynamo") is package:
+            del torch._dynamo
+
+
+def _disable(function: Callable[..., Any] | None = None, *settings: Any, **named: Any) -> Any:
+    """As `torch._dynamo.disable`, which is looked up when the function is called."""
+    if function is None:
+        return lambda later: _disable(later, *settings, **named)
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return _real("torch._dynamo").disable(function, *settings, **named)(*args, **kwargs)
+
+    return call
+
+
+def _is_compile_supported(device_type: str) -> bool:
+    return bool(_real("torch._dynamo.utils").is_compile_supported(device_type))
+
+
+def _real(name: str) -> Any:
+    return importlib.import_module(name)
 
 
 def _torchvision_loads() -> bool:
