@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from numbers import Real
 from pathlib import Path
@@ -30,6 +30,8 @@ class UplinkSettings:
         idle_s: a connection with nothing to send is closed after this time, so no keepalives are sent.
         backoff_s: first wait after a failure. It doubles, with jitter, up to `max_backoff_s`.
         max_backoff_s: longest wait between two tries, jitter apart; at least `backoff_s`.
+        return_s: where several servers are named, time after which one that failed is looked at again while another one
+            works. It doubles with each look in vain, up to eight times, and a share of half is drawn at random.
         window: most frames that are sent and not yet answered; at least 1.
         max_tries: most times that a frame is sent which the server fails on, or ends the connection at, each time; then
             the device's answer is final (`Reason.GIVEN_UP`). Where nothing is answered at all, which is an outage, a
@@ -54,9 +56,10 @@ class UplinkSettings:
     max_tries: int = 8
     interface: str | None = None
     proxy: str | None = field(default=None, repr=False)
+    return_s: float = 600.0
 
     def __post_init__(self) -> None:
-        for name in ("connect_timeout_s", "reply_timeout_s", "idle_s", "backoff_s", "max_backoff_s"):
+        for name in ("connect_timeout_s", "reply_timeout_s", "idle_s", "backoff_s", "max_backoff_s", "return_s"):
             value = getattr(self, name)
             if not _is_number(value) or value <= 0:
                 raise ConfigError(f"expected UplinkSettings.{name} as seconds above 0; got {value!r}")
@@ -265,6 +268,34 @@ def check_address(text: str) -> str:
             f"{error}"
         ) from None
     return text
+
+
+MOST_SERVERS = 8
+"""Most servers of one device."""
+
+
+def read_servers(named: str | Iterable[str] | None) -> tuple[str, ...]:
+    """The servers of a device, the one to be used first at the front; empty: none is named.
+
+    Args:
+        named: addresses, or one text with commas between them.
+
+    Raises:
+        ConfigError: one is no address, or is named twice, or there are more than eight.
+    """
+    if named is None:
+        return ()
+    if not isinstance(named, str | list | tuple) or not all(isinstance(one, str) for one in named):
+        raise ConfigError(
+            f"expected cloud as host:port, such as vm.example:50051, or a list of such texts; got {named!r}"
+        )
+    parts = [part.strip() for text in ([named] if isinstance(named, str) else named) for part in text.split(",")]
+    servers = tuple(check_address(part) for part in parts)
+    if len(set(servers)) < len(servers):
+        raise ConfigError(f"expected each server once; got {', '.join(servers)}")
+    if not 1 <= len(servers) <= MOST_SERVERS:
+        raise ConfigError(f"expected 1 to {MOST_SERVERS} servers; got {len(servers)}")
+    return servers
 
 
 def default_state_dir(bundle: str = "trailcam") -> Path:

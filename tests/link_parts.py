@@ -74,7 +74,7 @@ class Handler:
 class Device:
     """Spool, ledger, handler and uplink of one device."""
 
-    def __init__(self, folder: Path, target: str, **options: object) -> None:
+    def __init__(self, folder: Path, target: str | tuple[str, ...], **options: object) -> None:
         self.store = Store(folder)
         self.spool = self.store.spool
         self.handler = Handler(self.spool)

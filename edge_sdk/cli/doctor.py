@@ -17,7 +17,11 @@ from edge_sdk.terminal.command import NO
 @click.argument("camera", required=False, callback=from_file)
 @config_option()
 @click.option("--bundle", help="Bundle folder, or the name of a bundle that ships.  [default: trailcam]")
-@click.option("--cloud", metavar="HOST:PORT", help="The cloud server: the way there is checked step by step.")
+@click.option(
+    "--cloud",
+    metavar="HOST:PORT[,HOST:PORT]",
+    help="The cloud server, or several with commas between: the way to each is checked step by step.",
+)
 @click.option("--ca", type=FILE, help="PEM authority of the server's certificate.")
 @click.option("--cert", type=FILE, help="PEM certificate of this device, for a server that demands one.")
 @click.option("--key", type=FILE, help="PEM key of --cert.")
@@ -56,6 +60,7 @@ def doctor(
     address in its first line. Without it, and for options that are not given, the config file counts, where there is
     one; what neither names is not checked. Exit code 1: there is a fault.
     """
+    from edge_sdk.config import read_servers
     from edge_sdk.doctor.examination import examine, has_faults
     from edge_sdk.doctor.finding import Asked, Check
     from edge_sdk.doctor.machine import Machine
@@ -64,11 +69,13 @@ def doctor(
     from edge_sdk.security.credentials import Security
     from edge_sdk.terminal.text import open_console
 
+    servers = read_servers(cloud)
     asked = Asked(
         config=path,
         camera=camera,
         bundle=bundle,
-        cloud=cloud,
+        cloud=servers[0] if servers else None,
+        further=servers[1:],
         security=Security(ca=ca, cert=cert, key=key, token_file=token_file, insecure=insecure),
         proxy=proxy,
         interface=interface,

@@ -61,8 +61,8 @@ def _looks(config: DeviceConfig) -> Iterator[tuple[str, Callable[[], object]]]:
     if detector is not None:
         yield "bundle.detector", lambda: check_detector(open_bundle(detector))
     yield "cloud.proxy_file", config.classifier_options
-    if cloud.server is not None:
-        yield _security_key(security), partial(security.check, cloud.server)
+    for server in cloud.servers:
+        yield _security_key(security), partial(security.check, server)
     yield "alerts.mqtt" if config.part(AlertsSection).mqtt else "alerts.webhook", config.channels
     remote: RemoteSettings | None = config.part(RemoteSettings)
     if remote is not None:

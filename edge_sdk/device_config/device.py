@@ -126,7 +126,7 @@ class DeviceConfig:
             remote = replace(remote, device=self.part(Deployment).name)
         return {
             "bundle": bundle.path,
-            "cloud": cloud.server,
+            "cloud": cloud.servers or None,
             "budget": budgets.upload,
             "compute_budget": budgets.compute,
             "cloud_budget": budgets.cloud,
@@ -151,9 +151,9 @@ class DeviceConfig:
         }
 
     @property
-    def server(self) -> str | None:
-        """The server, "host:port"; None: none is named."""
-        return self.part(Cloud).server
+    def servers(self) -> tuple[str, ...]:
+        """The servers, "host:port", the one to be used first at the front; empty: none is named."""
+        return self.part(Cloud).servers
 
     @property
     def camera_address(self) -> str:

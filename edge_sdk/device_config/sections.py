@@ -21,7 +21,7 @@ from edge_sdk.config import (
     ReportSettings,
     StorageSettings,
     UplinkSettings,
-    check_address,
+    read_servers,
 )
 from edge_sdk.duty.settings import DutySettings
 from edge_sdk.errors import ConfigError
@@ -139,19 +139,24 @@ class Cloud:
     """The server.
 
     Attributes:
-        server: "host:port". None: unsure frames wait on the device.
+        server: "host:port". Several, with commas between or as a list: the first that works is used, and [security] is
+            the same for all. None: unsure frames wait on the device.
         proxy_file: file with the HTTP proxy's address in its first line, for one with a password.
     """
 
-    server: str | None = None
+    server: str | tuple[str, ...] | None = None
     proxy_file: str | None = None
 
     def __post_init__(self) -> None:
-        if self.server is not None:
-            try:
-                check_address(self.server)
-            except ConfigError as error:
-                raise ConfigError(f"server: {error}") from None
+        try:
+            read_servers(self.server)
+        except ConfigError as error:
+            raise ConfigError(f"server: {error}") from None
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The servers, the one to be used first at the front; empty: none is named."""
+        return read_servers(self.server)
 
 
 @dataclass(frozen=True, slots=True)

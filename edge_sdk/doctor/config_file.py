@@ -25,7 +25,7 @@ def read_config(given: dict[str, Any], tell: Tell) -> None:
     from edge_sdk.device_config.check import find_faults
     from edge_sdk.device_config.device import DeviceConfig
     from edge_sdk.device_config.reading import read
-    from edge_sdk.device_config.sections import Budgets, Cloud, LittleModelSection, StateFolder
+    from edge_sdk.device_config.sections import Budgets, LittleModelSection, StateFolder
 
     reading = read(Path(given["path"]))
     faults = find_faults(reading)
@@ -35,12 +35,13 @@ def read_config(given: dict[str, Any], tell: Tell) -> None:
     config = DeviceConfig(reading)
 
     def say(name: str, value: Callable[[], Any]) -> None:
-        with suppress(EdgeError, AttributeError):  # of a section with a fault there is no part
+        with suppress(EdgeError, AttributeError, IndexError):  # of a section with a fault there is no part
             tell(**{name: value()})
 
     say("camera", lambda: config.camera_address)
     say("bundle", lambda: config.part(LittleModelSection).path)
-    say("cloud", lambda: config.part(Cloud).server)
+    say("cloud", lambda: config.servers[0])
+    say("further", lambda: config.servers[1:])
     say("proxy", lambda: config.classifier_options()["uplink"].proxy)
     say("interface", lambda: config.classifier_options()["uplink"].interface)
     say("state", lambda: config.part(StateFolder).state_dir)
@@ -70,6 +71,7 @@ def over(asked: Asked, values: dict[str, Any]) -> Asked:
         said["state"] = Path(said["state"])
     if "security" in said:
         said["security"] = Security(**said["security"])
+    said["further"] = tuple(said.get("further", ())) if asked.cloud is None else ()
     bare = Asked()
     taken = {name: value for name, value in said.items() if getattr(asked, name) == getattr(bare, name)}
     return replace(asked, **taken)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edge_sdk.doctor import (
     board,
@@ -25,6 +25,8 @@ from edge_sdk.doctor.finding import Asked, Case, Check, Finding, Level, fault
 from edge_sdk.doctor.machine import Machine
 from edge_sdk.terminal.line import one_line
 
+OF_A_SERVER: tuple[Check, ...] = (*link.CHECKS, *tls.CHECKS, *server.CHECKS, link.PACKETS)
+"""Those that are run for each server."""
 CHECKS: tuple[Check, ...] = (
     *config_file.CHECKS,
     *board.CHECKS,
@@ -34,10 +36,7 @@ CHECKS: tuple[Check, ...] = (
     *camera.CHECKS,
     *model.CHECKS,
     *network.CHECKS,
-    *link.CHECKS,
-    *tls.CHECKS,
-    *server.CHECKS,
-    link.PACKETS,
+    *OF_A_SERVER,
     *state.CHECKS,
     *budgets.CHECKS,
 )
@@ -73,8 +72,18 @@ def examine(
         starting: called before each.
     """
     case = Case(machine, asked)
+    yield from _examine(case, checks, starting)
+    for place, target in enumerate(case.asked.further, 2):
+        there = Case(machine, replace(case.asked, cloud=target, further=()), dict(case.found))
+        for line in _examine(there, [check for check in checks if check in OF_A_SERVER], starting):
+            named = replace(line.check, name=f"{line.check.name}-{place}", subject=f"server {target}")
+            yield Line(named, line.finding)
+
+
+def _examine(case: Case, checks: Sequence[Check], starting: Callable[[Check], None]) -> Iterator[Line]:
     for check in checks:
         starting(check)
+        case.found.pop(check.name, None)
         finding = _look(check, case)
         if finding is not None:
             case.found[check.name] = finding

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from edge_sdk.config import check_address
+from edge_sdk.config import read_servers
 from edge_sdk.device_config.state import DEFAULT_BUNDLE
 from edge_sdk.doctor.machine import Machine
 from edge_sdk.security.credentials import Security
@@ -103,6 +103,7 @@ class Asked:
         camera: an address that `open_camera` takes; None: no camera is opened.
         bundle: a folder, or the name of a bundle that ships; None: `DEFAULT_BUNDLE`.
         cloud: "host:port" of the server; None: the link is not checked.
+        further: those that are used where it fails, checked after it.
         security: certificates and token of the link.
         proxy: HTTP proxy on the way to the server.
         interface: network interface that leads to the server, whose bytes count.
@@ -113,13 +114,14 @@ class Asked:
         watts: power of the device while its model runs, for budgets in joules.
 
     Raises:
-        ConfigError: `cloud` or `proxy` is not an address.
+        ConfigError: `cloud`, one of `further` or `proxy` is not an address.
     """
 
     config: Path | None = None
     camera: str | None = field(default=None, repr=False)
     bundle: str | None = None
     cloud: str | None = None
+    further: tuple[str, ...] = ()
     security: Security = field(default_factory=Security)
     proxy: str | None = field(default=None, repr=False)
     interface: str | None = None
@@ -135,8 +137,7 @@ class Asked:
         return self.bundle or DEFAULT_BUNDLE
 
     def __post_init__(self) -> None:
-        if self.cloud is not None:
-            check_address(self.cloud)
+        read_servers(None if self.cloud is None else (self.cloud, *self.further))
         if self.proxy is not None:
             HttpProxy.parse(self.proxy)
 

@@ -109,7 +109,8 @@ class RemoteStore:
         server: str,
         wall_s: Callable[[], float],
     ) -> None:
-        self._wants, self._path, self._server, self._wall_s = wants, state / FILE, server, wall_s
+        self._wants, self._path, self._wall_s = wants, state / FILE, wall_s
+        self._from: Callable[[], str] = lambda: server
         self._key = None if wants is None else SettingsKey(Path(wants.key))
         self._names = {EVERY_DEVICE, *_names(wants, security)}
         self._signed: SignedSettings | None = None
@@ -140,6 +141,10 @@ class RemoteStore:
         """Whether the device's own configuration lets the server set this kind."""
         return self._wants is not None and kind in self._wants.accept
 
+    def comes_from(self, server: Callable[[], str]) -> None:
+        """Have `server` called for who hands settings out, where several may."""
+        self._from = server
+
     def on_change(self, changed: Callable[[], None]) -> None:
         """Have `changed` called when other settings hold: at once, and whenever they change."""
         self._changed = changed
@@ -163,7 +168,7 @@ class RemoteStore:
         try:
             signed = read_signed(content)
             self._check(signed, self._key)
-            kept = Kept(content.decode(), self._server, self._now())
+            kept = Kept(content.decode(), self._from(), self._now())
             write_whole(self._path, msgspec.json.encode(kept), durable=True, mode=0o600)
         except (Untrusted, OSError, UnicodeDecodeError) as error:
             if (reason := one_line(error)) != self.reason:
@@ -171,7 +176,7 @@ class RemoteStore:
             self.reason = reason
             return False
         self._signed, self._kept, self.reason, self._was_expired = signed, kept, "", False
-        _log.info("settings of version %d, signed by %s, came from %s", self.version, self._key.key_id, self._server)
+        _log.info("settings of version %d, signed by %s, came from %s", self.version, self._key.key_id, kept.server)
         self._changed()
         return True
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 
 from edge_sdk.budget.ledger import Ledger
@@ -48,9 +48,12 @@ class Dispatch:
         spool: the frames that wait, in their order of worth.
         ledger: the budgets.
         account: knows what is on its way, and charges the bytes themselves.
-        transport: knows what a frame and a connection cost on the wire.
+        transport: that of the server in use; knows what a frame and a connection cost on the wire.
         worth: whether a frame is worth its price now.
         retries: which frames have failed, and rest.
+
+    Attributes:
+        transport: that of the server in use.
     """
 
     def __init__(
@@ -65,7 +68,7 @@ class Dispatch:
         self._spool = spool
         self._ledger = ledger
         self._account = account
-        self._transport = transport
+        self.transport = transport
         self._worth = worth
         self.retries = retries
         self._paid: set[str] = set()  # frames that were charged as frames and cloud compute, and are not settled yet
@@ -97,7 +100,12 @@ class Dispatch:
     def hold_opening(self, first: SpoolItem) -> Hold | None:
         """The budget that has no room for a new connection and its first frame; None: all have room."""
         self._account.forget_promises()
-        return self._hold_bytes(self._transport.opening_bytes + self._transport.frame_bytes(first))
+        return self.hold_openings(first, (self.transport,))
+
+    def hold_openings(self, first: SpoolItem | None, transports: Sequence[Transport]) -> Hold | None:
+        """As `hold_opening`, for connections of several transports one after the other, beside what is on its way."""
+        frames = (0 if first is None else one.frame_bytes(first) for one in transports)
+        return self._hold_bytes(sum(one.opening_bytes for one in transports) + max(frames))
 
     def pay(self, item: SpoolItem, macs: int) -> Hold | None:
         """Charge one frame that is about to leave. Its bytes are promised now and charged by the relay as they pass.
@@ -111,7 +119,7 @@ class Dispatch:
         Returns:
             the budget that has no room; nothing was charged then. None: the frame may leave.
         """
-        n_bytes = self._transport.frame_bytes(item)
+        n_bytes = self.transport.frame_bytes(item)
         if (hold := self._hold_bytes(n_bytes)) is not None:
             return hold
         if item.frame_id not in self._paid:
@@ -146,7 +154,7 @@ class Dispatch:
     @property
     def report_opening_bytes(self) -> int:
         """What opening a connection for reports alone costs, estimated from above."""
-        transport = self._transport
+        transport = self.transport
         return transport.report_opening_bytes if isinstance(transport, OpensForReports) else transport.opening_bytes
 
     def replied(self, frame_id: str) -> None:

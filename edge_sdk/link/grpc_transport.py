@@ -189,7 +189,8 @@ class _GrpcConnection:
             size = reply.ByteSize()
             return Reply(reply.frame_id, said.label, said.confidence, chances, said.macs, size, self.server)
         failure = reply.failure
-        return Refusal(reply.frame_id, failure.message, is_retryable(failure), failure.code in _BUSY)
+        leaving = failure.code == wire.Failure.DRAINING
+        return Refusal(reply.frame_id, failure.message, is_retryable(failure), failure.code in _BUSY, leaving)
 
 
 def is_retryable(failure: wire.Failure) -> bool:

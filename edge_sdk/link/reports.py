@@ -70,6 +70,12 @@ class Reports:
                 wait_s = hold.wait_s
         return min(wait_s, LONGEST_HOLD_S)
 
+    @property
+    def pays_twice(self) -> bool:
+        """Whether the budgets have room for two connections for reports, one after the other."""
+        n_bytes = 2 * self._opening_bytes + self._dispatch.report_bytes(0)
+        return self._source.pause_s(n_bytes) <= 0 and self._dispatch.hold_report(n_bytes, opening=True) is None
+
     async def ride(self, connection: object, wakeup: Wakeup) -> None:
         """Send what is due while a connection of frames is open, until cancelled; nothing where it carries none."""
         if not isinstance(connection, CarriesReports):

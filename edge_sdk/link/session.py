@@ -48,6 +48,8 @@ class Session:
         settings: window, time-outs, waits.
         wakeup: wakes it when the spool has changed.
         tell: called with the link's state and a message: online, a full budget, frames not worth their price.
+        leaves: whether the connection is to be left for another server, asked before a frame is sent; None: there is
+            no other.
 
     Attributes:
         answered: replies with a classification so far.
@@ -61,6 +63,7 @@ class Session:
         settings: UplinkSettings,
         wakeup: Wakeup,
         tell: Callable[[LinkState, str], None],
+        leaves: Callable[[SpoolItem], bool] | None = None,
     ) -> None:
         self._connection = connection
         self._dispatch = dispatch
@@ -68,6 +71,8 @@ class Session:
         self._settings = settings
         self._wakeup = wakeup
         self._tell = tell
+        self._leaves = leaves
+        self._leaving = self._put_off = False
         self._in_flight: dict[str, tuple[SpoolItem, float]] = {}
         self._retries = dispatch.retries
         self.answered = 0
@@ -76,8 +81,9 @@ class Session:
         """Exchange frames for replies.
 
         Returns:
-            True where the server has ended the stream; False where there was nothing to send for `settings.idle_s`, a
-            budget holds frames back for longer than that, or the uplink ends.
+            True where the server has ended the stream, or is about to end; False where there was nothing to send for
+            `settings.idle_s`, a budget holds frames back for longer than that, another server is to be tried, or the
+            uplink ends.
 
         Raises:
             ConnectionError: the connection has ended.
@@ -105,11 +111,11 @@ class Session:
             await asyncio.gather(*tasks, return_exceptions=True)
         if ended:
             self._all_failed("the server ended the stream", Cause.CONNECTION)
-        return ended
+        return ended or self._put_off
 
     async def _send(self) -> None:
         while True:
-            if self._wakeup.closing:
+            if self._wakeup.closing or self._leaving:
                 if not self._in_flight:
                     return
                 await self._wakeup.wait(None)
@@ -118,6 +124,9 @@ class Session:
             if item is None or (self._in_flight and self._retries.tried(item.frame_id)):
                 if not await self._wait_for_work():
                     return
+                continue
+            if self._leaves is not None and self._leaves(item):
+                self._leaving = True
                 continue
             hold = self._dispatch.pay(item, self._connection.server.macs_of(item))
             if hold is not None:
@@ -168,6 +177,10 @@ class Session:
     def _take(self, item: SpoolItem, word: Reply | Refusal) -> None:
         if isinstance(word, Reply) and word.flaw:
             word = Refusal(word.frame_id, word.flaw, retryable=True)
+        if isinstance(word, Refusal) and word.leaving and word.retryable and self._leaves is not None:
+            self._leaving = self._put_off = True
+            self._failed(item, word.message, Cause.BUSY)
+            return
         if isinstance(word, Refusal) and word.retryable:
             wait_s = self._retries.hold_all()
             _log.info("the server put a frame off (%s); the next one leaves in %.1f s", word.message, wait_s)

@@ -95,12 +95,14 @@ class Refusal:
         message: the server's reason.
         retryable: True: the same frame may be sent again later. False: never.
         busy: the server has no room at present, which says nothing of the frame.
+        leaving: the server takes no frames any more: it is about to end, or its model does not answer.
     """
 
     frame_id: str
     message: str
     retryable: bool
     busy: bool = False
+    leaving: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "message", one_line(self.message))

@@ -4,7 +4,8 @@ The uplink opens a connection when a frame waits that is worth its price and the
 `Session`, which sends frames and takes replies. Its bytes pass a `Relay`, which charges the ledger *before* they leave.
 A frame leaves the spool together with its answer, so a crash at any moment means a frame sent twice (the server knows
 its id), never a frame lost. Being offline is a state, not an error: the next try comes by itself, after a wait that
-doubles.
+doubles. Where several servers are named, `Servers` says which one is tried; each has a relay of its own, and all are
+charged to one account.
 """
 
 from __future__ import annotations
@@ -12,27 +13,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from edge_sdk.budget.ledger import Ledger
-from edge_sdk.config import UplinkSettings, check_address
+from edge_sdk.config import UplinkSettings
 from edge_sdk.durable.forks import Owner, keep
 from edge_sdk.errors import ConfigError
 from edge_sdk.link.descriptors import full_table
 from edge_sdk.link.dispatch import LONGEST_HOLD_S, SAVING, Dispatch
-from edge_sdk.link.grpc_transport import GrpcTransport
 from edge_sdk.link.relay import Relay
 from edge_sdk.link.reports import Reports, ReportSource
 from edge_sdk.link.retries import Retries
+from edge_sdk.link.routes import Routes, mismatch
 from edge_sdk.link.session import ReplyHandler, Session
-from edge_sdk.link.transport import LONGEST_NAME, Connection, OpensForReports, ServerInfo, Transport
+from edge_sdk.link.transport import Connection, OpensForReports, Transport
 from edge_sdk.link.wakeup import Wakeup
 from edge_sdk.link.wire_account import WireAccount
 from edge_sdk.security.credentials import Denied, Security
-from edge_sdk.security.proxy import HttpProxy
 from edge_sdk.store.spool import Spool, SpoolItem
 from edge_sdk.terminal.line import one_line
 from edge_sdk.types import LinkState
@@ -52,30 +52,30 @@ class Uplink:
     """Sends what waits in the spool, within the ledger's budgets.
 
     Args:
-        target: the server, `host:port`.
+        target: the server, `host:port`; or several, the one to be used first at the front.
         spool: the frames that wait.
         ledger: charged before anything leaves.
         labels: the little model's labels; a server that does not know them all is not used (`LinkState.MISMATCH`).
         handler: gets the replies.
         settings: time-outs, waits, window.
-        security: certificates and token; None: a token from the environment alone, and no encryption.
+        security: certificates and token, for all servers; None: a token from the environment alone, and no encryption.
         worth: True where a frame is worth its price now. None: all frames are.
         joules_per_byte: energy charged with each byte.
-        transport: carries the frames; None: gRPC.
+        transport: carries the frames, to each server; None: gRPC.
         on_state: called on each change of `state` or `message`, on the uplink's thread.
         reports: what is to be reported; None: nothing is.
 
     Attributes:
         state: of the way to the cloud.
-        message: the reason for `state`; empty while frames flow.
+        message: the reason for `state`; empty while frames flow to the first server.
 
     Raises:
-        ConfigError: `target` is not an address, or `security` is not sufficient for it.
+        ConfigError: a target is not an address, or `security` is not sufficient for it.
     """
 
     def __init__(
         self,
-        target: str,
+        target: str | Sequence[str],
         spool: Spool,
         ledger: Ledger,
         labels: tuple[str, ...],
@@ -89,24 +89,16 @@ class Uplink:
         on_state: Callable[[LinkState, str], None] | None = None,
         reports: ReportSource | None = None,
     ) -> None:
-        self.target = check_address(target)
         self.state = LinkState.CONNECTING
         self.message = ""
         self._settings = settings = settings or UplinkSettings()
-        security = security or Security()
-        security.check(self.target)
-        self._transport = transport or GrpcTransport(
-            self.target,
-            security,
-            connect_timeout_s=settings.connect_timeout_s,
-            reply_timeout_s=settings.reply_timeout_s,
-        )
+        self._account = WireAccount(ledger, interface=settings.interface, joules_per_byte=joules_per_byte)
+        self._routes = Routes(target, self._account, settings, security or Security(), transport)
         self._spool = spool
         self._ledger = ledger
         self._labels = labels
         self._handler = handler
         self._worth = worth or (lambda item: True)
-        self._joules_per_byte = joules_per_byte
         self._on_state = on_state
         self._source = reports
         self._owner = Owner("the link")
@@ -114,6 +106,11 @@ class Uplink:
         self._loop = asyncio.new_event_loop()
         self._wakeup, self._report_wakeup = Wakeup(self._loop), Wakeup(self._loop)
         self._thread = threading.Thread(target=self._run, name="edge-sdk uplink", daemon=True)
+
+    @property
+    def target(self) -> str:
+        """The server in use, or that was tried last."""
+        return self._routes.target
 
     def start(self) -> None:
         """Start the thread; returns at once."""
@@ -154,6 +151,8 @@ class Uplink:
             self._loop.close()
 
     def _set(self, state: LinkState, message: str = "") -> None:
+        if state is LinkState.ONLINE and not message:
+            message = self._routes.in_place_of()
         message = one_line(message, _LONGEST_MESSAGE)  # it may hold what the server says
         if (state, message) == (self.state, self.message):
             return
@@ -164,25 +163,23 @@ class Uplink:
             self._on_state(state, message)
 
     async def _serve(self) -> None:
-        settings = self._settings
-        account = WireAccount(self._ledger, interface=settings.interface, joules_per_byte=self._joules_per_byte)
-        proxy = None if settings.proxy is None else HttpProxy.parse(settings.proxy)
-        relay = Relay(self.target, account, timeout_s=settings.reply_timeout_s, proxy=proxy)
+        settings, routes = self._settings, self._routes
         retries = Retries(self._spool, settings)
-        dispatch = Dispatch(self._spool, self._ledger, account, self._transport, self._worth, retries)
+        dispatch = Dispatch(self._spool, self._ledger, self._account, routes.current.transport, self._worth, retries)
         reports = None if self._source is None else Reports(self._source, dispatch, self._ledger)
         while (full := full_table()) and not self._wakeup.closing:
             self._set(LinkState.OFFLINE, str(full))
             await self._wakeup.pause(settings.backoff_s)
-        async with relay:
-            backoff_s = settings.backoff_s
+        async with contextlib.AsyncExitStack() as relays:
+            await routes.open(relays)
             while not self._wakeup.closing:
-                if not await self._ready_to_connect(relay, dispatch, reports):
-                    continue
-                backoff_s = await self._connect(relay, dispatch, backoff_s, reports)
+                if await self._ready_to_connect(dispatch, reports):
+                    await self._connect(dispatch, reports)
+                if (wait_s := routes.servers.wait_s) > 0:
+                    await self._wakeup.pause(wait_s)
 
-    async def _ready_to_connect(self, relay: Relay, dispatch: Dispatch, reports: Reports | None) -> bool:
-        """True: a frame waits that is worth its price, and the budgets have room.
+    async def _ready_to_connect(self, dispatch: Dispatch, reports: Reports | None) -> bool:
+        """True: a frame waits that is worth its price, and the budgets have room for a way to the server now in use.
 
         Else wait a while, or report what is due, and return False.
         """
@@ -200,69 +197,87 @@ class Uplink:
             wait_s = rest_s if dispatch.waiting else None
             if reports is not None:
                 due_s = reports.wait_s
-                if due_s <= 0 and await self._report(relay, reports):
+                if due_s <= 0 and await self._report(dispatch, reports):
                     return False
                 wait_s = min(max(due_s, _LOOK_AGAIN_S), LONGEST_HOLD_S if wait_s is None else wait_s)
             await self._wakeup.wait(wait_s)
             return False
+        self._routes.choose(dispatch, first)
         if (hold := dispatch.hold_opening(first)) is not None:
             self._set(LinkState.BUDGET, hold.sentence())
             await self._wakeup.pause(min(hold.wait_s, LONGEST_HOLD_S))
             return False
         return True
 
-    async def _report(self, relay: Relay, reports: Reports) -> bool:
+    async def _report(self, dispatch: Dispatch, reports: Reports) -> bool:
         """Open a connection for a report alone; False: this transport does not, or there is nothing to tell."""
-        transport = self._transport
+        routes = self._routes
+        route = routes.choose(dispatch, None, pays_twice=reports.pays_twice)
+        transport, relay = route.transport, route.relay
         if not isinstance(transport, OpensForReports):
             return False
+        state, message = LinkState.OFFLINE, ""
         try:
             if not await reports.alone(lambda: transport.connect_for_reports(relay)):
                 return False
-            self._set(LinkState.ONLINE)
+            self._works()
         except (Denied, ConfigError) as error:
-            self._set(LinkState.DENIED, str(error))
+            state, message = LinkState.DENIED, str(error)
         except OSError as error:
             if isinstance(error, TimeoutError):
                 relay.unanswered()
-            self._set(LinkState.OFFLINE, str(error) or type(error).__name__)
+            message = str(error) or type(error).__name__
         except Exception as error:  # whatever fails of reports, frames go on
             _log.exception("a report could not be made")
             assert self._source is not None
             self._source.failed(f"{type(error).__name__}: {error}")
+        if message:
+            if not routes.alone:  # with one server, frames go by their own tries alone
+                routes.rest(for_long=state is LinkState.DENIED)
+            self._set(*routes.failed(state, message))
         return True
 
-    async def _connect(self, relay: Relay, dispatch: Dispatch, backoff_s: float, reports: Reports | None) -> float:
-        """Run one connection and, if it failed, wait `backoff_s`. Returns the next failure's wait in seconds."""
-        settings = replace(self._settings, idle_s=min(self._settings.idle_s, relay.longest_idle_s))
+    def _works(self) -> None:
+        self._routes.works()
+        self._set(LinkState.ONLINE)
+
+    async def _connect(self, dispatch: Dispatch, reports: Reports | None) -> None:
+        """Run one connection to the server in use, and tell `Servers` what came of it."""
+        routes = self._routes
+        route = routes.current
+        settings = replace(self._settings, idle_s=min(self._settings.idle_s, route.relay.longest_idle_s))
         self._set(LinkState.CONNECTING)
-        slow = self._loop.call_later(_PATIENCE_S, self._say_slow, relay)
+        slow = self._loop.call_later(_PATIENCE_S, self._say_slow, route.relay)
+        for_long = False
         try:
-            async with self._transport.connect(relay) as connection, self._riding(connection, reports):
+            async with route.transport.connect(route.relay) as connection, self._riding(connection, reports):
                 slow.cancel()
-                known = set(connection.server.labels)
-                if missing := [label for label in self._labels if one_line(label, LONGEST_NAME) not in known]:
-                    self._set(LinkState.MISMATCH, _mismatch(self.target, connection.server, missing))
-                    await self._wakeup.pause(settings.max_backoff_s)
+                if said := mismatch(route.target, connection.server, self._labels):
+                    self._set(*routes.failed(LinkState.MISMATCH, said))
+                    for_long = not routes.alone
+                    if routes.alone:  # its reports go on meanwhile
+                        await self._wakeup.pause(settings.max_backoff_s)
                 else:
-                    self._set(LinkState.ONLINE)
-                    session = Session(connection, dispatch, self._handler, settings, self._wakeup, self._set)
+                    self._works()
+                    leaves = None if routes.alone else partial(routes.leaves, dispatch)
+                    session = Session(connection, dispatch, self._handler, settings, self._wakeup, self._set, leaves)
                     try:
                         if not await session.run():
-                            return settings.backoff_s
+                            return routes.answered()
                     finally:
-                        backoff_s = settings.backoff_s if session.answered else backoff_s
+                        if session.answered:
+                            routes.answered()
+                    routes.failed(LinkState.OFFLINE, "the server ended the stream")
         except (Denied, ConfigError) as error:
-            self._set(LinkState.DENIED, str(error))
-            backoff_s = settings.max_backoff_s  # a person must act
+            self._set(*routes.failed(LinkState.DENIED, str(error)))
+            for_long = True  # a person must act
         except (TimeoutError, OSError) as error:
             if isinstance(error, TimeoutError):
-                relay.unanswered()
-            self._set(LinkState.OFFLINE, str(error) or type(error).__name__)
+                route.relay.unanswered()
+            self._set(*routes.failed(LinkState.OFFLINE, str(error) or type(error).__name__))
         finally:
             slow.cancel()
-        await self._wakeup.pause(backoff_s * random.uniform(0.75, 1.25))
-        return min(backoff_s * 2, settings.max_backoff_s)
+        routes.rest(for_long=for_long)
 
     @contextlib.asynccontextmanager
     async def _riding(self, connection: Connection, reports: Reports | None) -> AsyncIterator[None]:
@@ -283,11 +298,3 @@ class Uplink:
         """Give the state a reason while a try to connect takes longer than a person waits; the try goes on."""
         doing = relay.doing or f"waiting for {self.target}"
         self._set(LinkState.OFFLINE, relay.trouble or f"{doing} ({_PATIENCE_S:g} s so far)")
-
-
-def _mismatch(target: str, server: ServerInfo, missing: list[str]) -> str:
-    return (
-        f"the server at {target} ({server.model}) answers with {len(server.labels)} labels, but not with "
-        f"{', '.join(missing[:8])}{' ...' if len(missing) > 8 else ''}: start cloud-server with a --label-map that "
-        f"leads to the bundle's labels, or use the bundle that fits this server"
-    )

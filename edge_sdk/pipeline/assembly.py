@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -139,7 +140,7 @@ def assemble(settings: Settings) -> Parts:
         detector = _detector(settings)
         state = _state_folder(settings.state_dir, bundle.manifest.name)
         remote = RemoteLayer(
-            RemoteStore(settings.remote, state, settings.security, settings.cloud or "", clock.wall_s),
+            RemoteStore(settings.remote, state, settings.security, ", ".join(settings.servers), clock.wall_s),
             lambda wanted: new_exits(wanted, bundle),
         )
         settings = remote.over(settings)
@@ -209,7 +210,7 @@ def assemble(settings: Settings) -> Parts:
             model=version,
         )
         link, reporter = None, None
-        if settings.cloud is not None:
+        if settings.servers:
             without_grpc_handlers()
             if settings.reports is not None:
                 from edge_sdk.fleet.reporter import Reporter
@@ -219,7 +220,7 @@ def assemble(settings: Settings) -> Parts:
             from edge_sdk.link.uplink import Uplink
 
             link = Uplink(
-                settings.cloud,
+                settings.servers,
                 store.spool,
                 ledger,
                 labels,
@@ -231,6 +232,7 @@ def assemble(settings: Settings) -> Parts:
                 transport=settings.transport,
                 reports=reporter,
             )
+            remote.store.comes_from(partial(getattr, link, "target"))
             if reporter is not None:
                 reporter.on_ask(link.wake_for_report)
             link.start()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -52,7 +52,8 @@ class EdgeClassifier(Status):
 
     Args:
         bundle: a bundle, its folder, or the name of one that ships ("trailcam").
-        cloud: the server, `host:port`; None: unsure frames wait in the spool until a cloud is named.
+        cloud: the server, `host:port`; several, as a list or with commas between: the first that works is used, and
+            `security` is the same for all. None: unsure frames wait in the spool until a cloud is named.
         budget: hard caps on what is sent, such as "5MB/day" or "5MB/day, 100MB/month, 200 frames/day"; None: no cap.
         compute_budget: hard caps on the device's own work, such as "2GMAC/s" or "3kJ/h"; None: no cap.
         cloud_budget: hard cap on the big model's multiply-accumulates, such as "10TMAC/day"; None: no cap.
@@ -104,7 +105,7 @@ class EdgeClassifier(Status):
         self,
         bundle: Bundle | str | Path = "trailcam",
         *,
-        cloud: str | None = None,
+        cloud: str | Sequence[str] | None = None,
         budget: Budgets = None,
         compute_budget: Budgets = None,
         cloud_budget: Budgets = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 from edge_sdk.budget.limits import Budget, Resource, parse_budgets
 from edge_sdk.camera.detector import Detector
 from edge_sdk.camera.gate import MotionGate
-from edge_sdk.config import PowerModel, RemoteSettings, ReportSettings, StorageSettings, UplinkSettings, check_address
+from edge_sdk.config import PowerModel, RemoteSettings, ReportSettings, StorageSettings, UplinkSettings, read_servers
 from edge_sdk.durable.clock import Clock, SystemClock
 from edge_sdk.errors import ConfigError
 from edge_sdk.fleet.health import Measure
@@ -45,14 +45,15 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The arguments of `EdgeClassifier`, which describes them; `budgets` holds those of all three arguments.
+    """The arguments of `EdgeClassifier`, which describes them; `budgets` holds those of all three arguments,
+    `servers` what `cloud` names.
 
     Raises:
         ConfigError: a value cannot be used; the message says what was expected and what came.
     """
 
     bundle: Bundle | str | Path = "trailcam"
-    cloud: str | None = None
+    cloud: str | Sequence[str] | None = None
     budget: Budgets = None
     compute_budget: Budgets = None
     cloud_budget: Budgets = None
@@ -81,6 +82,7 @@ class Settings:
     transport: Transport | None = None
     clock: Clock = field(default_factory=SystemClock)
     budgets: tuple[Budget, ...] = field(init=False)
+    servers: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         budgets = (
@@ -116,10 +118,9 @@ class Settings:
             raise ConfigError(f"threads: expected 1 to 64; got {self.threads!r}")
         if not (_whole(self.spool_bytes) and self.spool_bytes >= 0):
             raise ConfigError(f"expected spool_bytes as a whole number of at least 0; got {self.spool_bytes!r}")
-        if self.cloud is not None:
-            if not isinstance(self.cloud, str):
-                raise ConfigError(f"expected cloud as host:port, such as vm.example:50051; got {self.cloud!r}")
-            self.security.check(check_address(self.cloud))
+        object.__setattr__(self, "servers", read_servers(self.cloud))
+        for server in self.servers:
+            self.security.check(server)
 
 
 class Keep(Enum):

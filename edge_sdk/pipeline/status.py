@@ -202,6 +202,11 @@ class Status:
         return self._parts.link.state if self._parts.link else LinkState.OFF
 
     @property
+    def server(self) -> str:
+        """The server in use, or that was tried last, `host:port`; empty where no cloud was named."""
+        return self._parts.link.target if self._parts.link else ""
+
+    @property
     def link_message(self) -> str:
-        """Why the link is as it is; empty when all is well."""
+        """Why the link is as it is; empty when all is well: frames flow to the first of the servers."""
         return self._parts.link.message if self._parts.link else ""

@@ -78,7 +78,9 @@ def meters(usage: Usage) -> list[Meter]:
     ]
 
 
-def gauges(health: Health, link: LinkState, link_message: str, waiting: int, zone: tzinfo | None) -> list[Gauge]:
+def gauges(
+    health: Health, link: LinkState, link_message: str, waiting: int, zone: tzinfo | None, server: str = ""
+) -> list[Gauge]:
     """The lines on health.
 
     Args:
@@ -87,9 +89,10 @@ def gauges(health: Health, link: LinkState, link_message: str, waiting: int, zon
         link_message: why it is so.
         waiting: frames that wait for the cloud.
         zone: in which times are told; None: the machine's.
+        server: the one in use; empty: it is not told.
     """
     machine = *_temperature(health), *_disk(health), *_memory(), _clock(health, zone)
-    return [*machine, *_link(link, link_message, waiting), *_own(health), *_versions(health)]
+    return [*machine, *_link(link, link_message, waiting, server), *_own(health), *_versions(health)]
 
 
 def _temperature(health: Health) -> Iterator[Gauge]:
@@ -129,11 +132,11 @@ def _clock(health: Health, zone: tzinfo | None) -> Gauge:
     return Gauge("Clock", f"{now:%Y-%m-%d %H:%M %Z}{', ' if held else ''}{held}")
 
 
-def _link(link: LinkState, message: str, waiting: int) -> Iterator[Gauge]:
+def _link(link: LinkState, message: str, waiting: int, server: str) -> Iterator[Gauge]:
     if link is LinkState.OFF:
         said = "no cloud is named"
     else:
-        said = f"{link}: {one_line(message, 160)}" if message else str(link)
+        said = f"{link}: {one_line(message, 160)}" if message else f"{link}, {server}" if server else str(link)
     waits = "1 frame waits" if waiting == 1 else f"{waiting} frames wait"
     yield Gauge("Link", f"{said}; {waits}" if waiting else said, link in _WRONG)
 

@@ -165,7 +165,7 @@ class Preview:
         except StorageError as error:
             _log.warning("the preview cannot tell of visits: %s", error)
             visits = []
-        found = gauges(self._health.read(), edge.link, edge.link_message, edge.waiting, zone)
+        found = gauges(self._health.read(), edge.link, edge.link_message, edge.waiting, zone, edge.server)
         return {
             "state": page.state(self._state(), looking=self._live.is_seen_by(viewer)),
             "said": page.said(self._live.answer, zone),

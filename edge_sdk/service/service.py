@@ -80,9 +80,8 @@ def run_service(
         if preview is not None:
             frames = stack.enter_context(preview).over(frames)
         tender = Tender(edge, camera, pulse, supervisor, signals, reload=current.reload, alerts=alerts)
-        what = (
-            f"{without_secrets(config.camera_address)} -> {edge.bundle.manifest.name} -> {config.server or 'no cloud'}"
-        )
+        where = ", ".join(config.servers) or "no cloud"
+        what = f"{without_secrets(config.camera_address)} -> {edge.bundle.manifest.name} -> {where}"
         _log.info("running: %s; state in %s, %d frames wait", what, edge.state_dir, edge.waiting)
         supervisor.ready(what)
         with tender:

@@ -83,6 +83,18 @@ def test_a_numpy_that_kills_every_process_leaves_a_whole_report(tmp_path: Path) 
     assert by_name["space"]["values"]["free_bytes"] > 0 and by_name["connection"]["level"] == "fault"
 
 
+def test_each_of_several_servers_is_looked_at(tmp_path: Path) -> None:
+    with ScriptedServer(labels=open_bundle("trailcam").manifest.labels) as second:
+        code, told = report("--cloud", f"127.0.0.1:1,{second.target}", "--state", str(tmp_path))
+    found = {line["check"]: line for line in told["findings"]}
+    assert code == 1
+    assert found["connection"]["level"] == "fault"
+    assert (found["connection-2"]["level"], found["server-2"]["level"]) == ("ok", "ok")
+    assert found["server-2"]["subject"] == f"server {second.target}"
+    assert found["server-2"]["values"]["model"] == "scripted"
+    assert "upload-budget-2" not in found
+
+
 def test_it_prints_lines_and_ends_with_the_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(cli, "edge-sdk", ["doctor", "/no/such/folder", "--state", str(tmp_path)]) == 1
     text = capsys.readouterr().out
