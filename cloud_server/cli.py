@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from platformdirs import user_state_path
 
+from cloud_server.admin_command import admin
 from cloud_server.devices_command import devices
 from cloud_server.install_command import install_service
 from cloud_server.local import PACKAGES as EXTRAS
@@ -343,6 +344,7 @@ def _require_extras(*, needs_http: bool) -> None:
         raise click.ClickException(f"it needs {', '.join(missing)}, which this Python lacks: {INSTALL}")
 
 
+main.add_command(admin)
 main.add_command(devices)
 main.add_command(install_service)
 

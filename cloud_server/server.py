@@ -234,6 +234,10 @@ class CloudServer:
                     from cloud_server.http.page.routes import add_page
 
                     add_page(api, parts.page(config, self._fleet))
+                if self._fleet is not None:
+                    from cloud_server.http.admin.routes import mount_admin
+
+                    mount_admin(api, self._fleet, lambda: self.is_serving)
                 self._endpoint = Endpoint(config.http_host, config.http_port, app)
                 self.http_address = self._endpoint.address
                 if config.page:

@@ -57,7 +57,7 @@ def open_database(where: str | Path) -> Engine:
 
 def told(engine: Engine) -> str:
     """The database's address for people, without its password."""
-    return engine.url.render_as_string(hide_password=True)
+    return engine.url.set(drivername=engine.dialect.name).render_as_string(hide_password=True)
 
 
 def is_postgresql(engine: Engine) -> bool:

@@ -76,8 +76,8 @@ class SettingChanges:
         """
         if self._key is None:
             raise ConfigError(
-                "this server has no settings key (--settings-key): sign settings with `edge-sdk settings sign`, and "
-                "put them into the folder of --settings"
+                "expected a settings key to sign with (--settings-key); without one sign them with `edge-sdk settings "
+                "sign`, and put them into the folder of --settings"
             )
         if target != EVERY_DEVICE:
             check_device_name(target.removeprefix(GROUP))

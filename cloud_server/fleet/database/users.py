@@ -188,7 +188,7 @@ class Users:
             raise ConfigError(f"expected a user of this database; got {name!r}")
         return self._new_pass(name, _KEY, note[:200], None)
 
-    def keys(self) -> list[Key]:
+    def all_keys(self) -> list[Key]:
         """All keys, the oldest first."""
         wanted = select(passes).where(passes.c.kind == _KEY).order_by(passes.c.made_ms)
         with transaction(self._engine) as connection:

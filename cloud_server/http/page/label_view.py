@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from cloud_server.fleet.database.users import Role
+from cloud_server.fleet.label_files import labels_table
 from cloud_server.http.page import labelling
 from cloud_server.http.page.forms import Text, tried
 from cloud_server.http.page.page import Page
@@ -64,6 +65,6 @@ def add_labelling(router: APIRouter, page: Page) -> None:
     @router.get("/labels.csv")
     def table(request: Request) -> Response:
         access.need(request, Role.LOOK)
-        text = labelling.table(list(kept.all()))
+        text = labels_table(kept.all())
         name = {"Content-Disposition": 'attachment; filename="labels.csv"'}
         return Response(text, media_type="text/csv; charset=utf-8", headers=name)

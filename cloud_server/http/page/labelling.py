@@ -1,18 +1,14 @@
-"""Which frames a person is asked about, and the labels as a CSV for `calibrate --answers` and `audit import`."""
+"""Which frames a person is asked about first, and which classes there are to choose from."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from cloud_server.fleet.archive_index import ArchiveIndex
 from cloud_server.fleet.database.labels import Label
 from cloud_server.fleet.report_queries import FrameRow
 
-COLUMNS = ("id", "frame_id", "answer", "label", "device", "made_by", "made_ms")
-"""`edge-sdk calibrate --answers` reads `id` and `answer`, `edge-sdk audit import` reads `frame_id` and `label`."""
 MOST_CHOICES = 24
 NO_CLASS = "-"
 """The label of a picture that no class fits, as in the sheets of `edge-sdk audit`."""
@@ -48,15 +44,3 @@ def choices(frame: FrameRow, frames: Iterable[FrameRow], labels: Iterable[Label]
     seen.update(one.label for one in labels if one.label and one.label != NO_CLASS)
     others = [label for label, _ in seen.most_common() if label not in (frame.label, frame.device_label)]
     return others[:MOST_CHOICES]
-
-
-def table(labels: Sequence[Label]) -> str:
-    """The labels as CSV."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    for one in labels:
-        said = one.label or ""
-        label = f"'{said}" if said[:1] in ("=", "+", "@") else said  # no formula for a spreadsheet
-        writer.writerow((one.frame_id, one.frame_id, label, label, one.device, one.made_by, one.made_ms))
-    return text.getvalue()

@@ -93,5 +93,5 @@ def test_a_postgresql_that_dies_is_an_outcome_and_one_that_comes_back_is_used_ag
         server.start()
         with transaction(engine) as connection:
             assert len(connection.execute(select(cards)).all()) == 1
-        assert told(engine).startswith("postgresql+psycopg://edge@127.0.0.1")
+        assert told(engine).startswith("postgresql://edge@127.0.0.1")
         engine.dispose()

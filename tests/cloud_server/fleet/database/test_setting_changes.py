@@ -95,7 +95,7 @@ def test_nonsense_is_refused(engine: Engine, operator: Operator, target: str, se
 
 def test_without_a_key_nothing_is_changed_and_the_command_is_told(engine: Engine, tmp_path: Path) -> None:
     changes = SettingChanges(engine)
-    with pytest.raises(ConfigError, match="edge-sdk settings sign"):
+    with pytest.raises(ConfigError, match="`edge-sdk settings sign`"):
         changes.put("cam-1", {}, "ada")
     assert not changes.can_sign and changes.newest("cam-1", 0) is None
     (tmp_path / "key").write_text("none")

@@ -67,7 +67,7 @@ def test_secrets_are_not_in_the_database(users: Users, engine: Engine) -> None:
 def test_keys_are_listed_and_ended_by_their_ids(users: Users) -> None:
     users.add("ada", Role.LOOK, None, "")
     secret = users.new_key("ada", "grafana")
-    (key,) = users.keys()
+    (key,) = users.all_keys()
     assert (key.user, key.note) == ("ada", "grafana")
     users.remove_key(key.key_id)
     assert users.by_key(secret) is None

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import csv
-import io
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
 from cloud_server.fleet.database.labels import Label
 from cloud_server.fleet.report_queries import FrameRow
-from cloud_server.http.page.labelling import choices, table, waiting, why
+from cloud_server.http.page.labelling import choices, waiting, why
 
 
 def frame(frame_id: str, label: str, device_label: str, *, audit: bool = False, confidence: float = 0.5) -> FrameRow:
@@ -33,14 +31,3 @@ def test_audits_and_differences_come_first() -> None:
     assert [one.frame_id for one in asked] == ["audit differs", "audit", "differs", "unsure", "sure"]
     assert [why(one) for one in asked[:3]] == ["an audit on which the models differ", "an audit", "the models differ"]
     assert choices(frames[2], [*frames, frame("x", "hare", "hare")], done) == ["hare"]
-
-
-def test_labels_as_a_table() -> None:
-    said = {"a": "fox, red", "b": "-", "d": "=1"}
-    labels = [Label("cam-1", frame_id, label, "ada", 5) for frame_id, label in said.items()]
-    rows = list(csv.DictReader(io.StringIO(table(labels))))
-    assert [(row["id"], row["answer"], row["frame_id"], row["label"]) for row in rows] == [
-        ("a", "fox, red", "a", "fox, red"),
-        ("b", "-", "b", "-"),
-        ("d", "'=1", "d", "'=1"),
-    ]

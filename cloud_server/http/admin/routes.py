@@ -1,0 +1,252 @@
+"""The routes of the admin API, each with the role that it needs: look, label or operate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Annotated, Any, ParamSpec, TypeVar
+
+from fastapi import APIRouter, FastAPI, HTTPException, Path, Query
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse
+
+from cloud_server.fleet.database.cards import Card
+from cloud_server.fleet.fleet import Fleet
+from cloud_server.fleet.report_pages import ReportPages
+from cloud_server.http.admin import forms
+from cloud_server.http.admin.access import Desk, Labeller, Looker, Operator, TheDesk
+from cloud_server.http.admin.problems import REFUSALS, ProblemRoute
+from edge_sdk import __version__
+from edge_sdk.errors import ConfigError
+from edge_sdk.fleet.report_file import DeviceRow, ReportFile
+
+P = ParamSpec("P")
+T = TypeVar("T")
+PREFIX = "/api/v1"
+After = Annotated[int, Query(ge=0, le=(1 << 62), description="The number of the last row that is known.")]
+Limit = Annotated[int, Query(ge=1, le=forms.MOST)]
+OfDevice = Annotated[str, Query(max_length=200, description="Of this device alone.")]
+Device = Annotated[str, Path(min_length=1, max_length=200)]
+FrameId = Annotated[str, Path(min_length=1, max_length=64)]
+Target = Annotated[str, Path(min_length=1, max_length=80, description='A device, "group:NAME", or "*" for all.')]
+UserName = Annotated[str, Path(min_length=1, max_length=64)]
+
+ROUTES = APIRouter(prefix=PREFIX, route_class=ProblemRoute, responses=REFUSALS)
+
+
+def mount_admin(app: FastAPI, fleet: Fleet, is_serving: Callable[[], bool]) -> None:
+    """Put the API into an application.
+
+    Args:
+        app: gets it, and its state `admin`.
+        fleet: what is asked and changed.
+        is_serving: whether the server answers devices.
+    """
+    app.state.admin = Desk(fleet, is_serving)
+    app.include_router(ROUTES)
+
+
+@ROUTES.get("/openapi.json", include_in_schema=False)
+def description() -> JSONResponse:
+    """The description of this API (OpenAPI 3.1); it needs no key."""
+    return JSONResponse(get_openapi(title="cloud-server", version=__version__, routes=ROUTES.routes))
+
+
+@ROUTES.get("/health")
+def health(desk: TheDesk, user: Looker) -> forms.HealthReply:
+    """Whether the server answers devices."""
+    return forms.HealthReply(serving=desk.is_serving(), database=desk.fleet.name)
+
+
+@ROUTES.get("/devices")
+def devices(desk: TheDesk, user: Looker) -> list[forms.DeviceReply]:
+    """All devices that reported, the one with the latest report first."""
+    if desk.fleet.reports is None:
+        return []
+    cards = desk.fleet.cards.all()
+    return [_device(row, cards.get(row.device)) for row in ReportFile(desk.fleet.reports).devices()]
+
+
+@ROUTES.get("/devices/{device}/card")
+def card(desk: TheDesk, user: Looker, device: Device) -> forms.CardReply:
+    """Where a device stands, its group and a note; empty where nobody said."""
+    return forms.CardReply.model_validate(desk.fleet.cards.get(device))
+
+
+@ROUTES.put("/devices/{device}/card")
+def put_card(desk: TheDesk, user: Operator, device: Device, form: forms.CardForm) -> forms.CardReply:
+    """Say where a device stands, its group and a note, in place of what was said before."""
+    said = Card(device, form.latitude, form.longitude, form.group, form.note)
+    return forms.CardReply.model_validate(desk.fleet.cards.put(said, user.name))
+
+
+@ROUTES.get("/answers")
+def answers(
+    desk: TheDesk, user: Looker, after: After = 0, limit: Limit = forms.PAGE, device: OfDevice = ""
+) -> list[forms.AnswerReply]:
+    """Final answers in the order in which they came; ask again with the last one's number for those that follow."""
+    pages = _pages(desk)
+    rows = [] if pages is None else pages.answers(after, limit, device)
+    people = desk.fleet.labels.of((row["device"], row["frame_id"]) for row in rows)
+    replies = []
+    for row in rows:
+        word = people.get((row["device"], row["frame_id"]))
+        replies.append(forms.AnswerReply(**_told(row), person_label=None if word is None else word.label))
+    return replies
+
+
+@ROUTES.get("/events")
+def events(
+    desk: TheDesk, user: Looker, after: After = 0, limit: Limit = forms.PAGE, device: OfDevice = ""
+) -> list[forms.EventReply]:
+    """Visits that have ended, as answers."""
+    pages = _pages(desk)
+    rows = [] if pages is None else pages.events(after, limit, device)
+    return [forms.EventReply(**_told(row)) for row in rows]
+
+
+@ROUTES.get("/labels")
+def labels(desk: TheDesk, user: Looker, device: OfDevice = "") -> list[forms.LabelReply]:
+    """What people say of frames; of each frame the latest word."""
+    return [forms.LabelReply.model_validate(one) for one in desk.fleet.labels.all(device)]
+
+
+@ROUTES.put("/labels/{device}/{frame_id}")
+def put_label(
+    desk: TheDesk, user: Labeller, device: Device, frame_id: FrameId, form: forms.LabelForm
+) -> forms.LabelReply:
+    """Say what a frame shows; null takes back what was said."""
+    return forms.LabelReply.model_validate(desk.fleet.labels.add(device, frame_id, form.label, user.name))
+
+
+@ROUTES.get("/settings")
+def changes(desk: TheDesk, user: Looker, limit: Limit = forms.PAGE) -> list[forms.ChangeReply]:
+    """Who changed which settings when, the latest first."""
+    return [forms.ChangeReply.model_validate(one) for one in desk.fleet.settings.history("", limit)]
+
+
+@ROUTES.get("/settings/{target}")
+def settings(desk: TheDesk, user: Looker, target: Target) -> forms.SettingsForm:
+    """What is wanted of a device, a group or all, by its own name."""
+    return forms.SettingsForm(settings=desk.fleet.settings.of(target))
+
+
+@ROUTES.put("/settings/{target}")
+def put_settings(desk: TheDesk, user: Operator, target: Target, form: forms.SettingsForm) -> forms.ChangeReply:
+    """Want these settings, in place of all that the target had; {}: none of its own."""
+    return forms.ChangeReply.model_validate(desk.fleet.settings.put(target, form.settings, user.name))
+
+
+@ROUTES.get("/tokens")
+def tokens(desk: TheDesk, user: Operator) -> list[forms.TokenReply]:
+    """Tokens of devices that were issued here, those that were revoked too."""
+    return [
+        forms.TokenReply(**{name: value for name, value in asdict(one).items() if name != "token_hash"})
+        for one in desk.fleet.tokens.all()
+    ]
+
+
+@ROUTES.post("/tokens", status_code=201)
+def issue_token(desk: TheDesk, user: Operator, form: forms.TokenForm) -> forms.NewToken:
+    """A new token for a device; it is shown this once."""
+    return forms.NewToken(
+        device=form.device, token=desk.fleet.tokens.issue(form.device, user.name, replace=form.replace)
+    )
+
+
+@ROUTES.delete("/tokens/{device}", status_code=204)
+def revoke_token(desk: TheDesk, user: Operator, device: Device) -> None:
+    """End a device's token: its next frame is refused."""
+    _or_404(desk.fleet.tokens.revoke, device, user.name)
+
+
+@ROUTES.get("/users")
+def users(desk: TheDesk, user: Operator) -> list[forms.UserReply]:
+    """All users."""
+    return [forms.UserReply.model_validate(one) for one in desk.fleet.users.all()]
+
+
+@ROUTES.post("/users", status_code=201)
+def add_user(desk: TheDesk, user: Operator, form: forms.UserForm) -> forms.UserReply:
+    """Make a user."""
+    return forms.UserReply.model_validate(desk.fleet.users.add(form.name, form.role, form.password, user.name))
+
+
+@ROUTES.patch("/users/{name}", status_code=204)
+def change_user(desk: TheDesk, user: Operator, name: UserName, form: forms.UserChange) -> None:
+    """Give a user another role or password."""
+    if desk.fleet.users.get(name) is None:
+        raise HTTPException(404, f"there is no user {name!r}")
+    if form.role is None and form.password is None:
+        raise ConfigError("expected a role or a password to change; got neither")
+    desk.fleet.users.change(name, role=form.role, password=form.password)
+
+
+@ROUTES.delete("/users/{name}", status_code=204)
+def remove_user(desk: TheDesk, user: Operator, name: UserName) -> None:
+    """Remove a user, its sessions and its keys; what it said stays."""
+    if desk.fleet.users.get(name) is None:
+        raise HTTPException(404, f"there is no user {name!r}")
+    desk.fleet.users.remove(name)
+
+
+@ROUTES.get("/keys")
+def keys(desk: TheDesk, user: Operator) -> list[forms.KeyReply]:
+    """Keys of programs."""
+    return [forms.KeyReply.model_validate(one) for one in desk.fleet.users.all_keys()]
+
+
+@ROUTES.post("/keys", status_code=201)
+def add_key(desk: TheDesk, user: Operator, form: forms.KeyForm) -> forms.NewKey:
+    """A key for a program that acts as a user; it is shown this once."""
+    return forms.NewKey(user=form.user, key=_or_404(desk.fleet.users.new_key, form.user, form.note))
+
+
+@ROUTES.delete("/keys/{key_id}", status_code=204)
+def remove_key(desk: TheDesk, user: Operator, key_id: Annotated[str, Path(max_length=64)]) -> None:
+    """End a key."""
+    _or_404(desk.fleet.users.remove_key, key_id)
+
+
+def _or_404(work: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
+    """What cannot be done here since there is no such thing is a 404."""
+    try:
+        return work(*args, **options)
+    except ConfigError as error:
+        raise HTTPException(404, str(error)) from None
+
+
+def _told(row: dict[str, Any]) -> dict[str, Any]:
+    """A row as it is told."""
+    told = {name: value for name, value in row.items() if name != "utc_offset"}
+    return {**told, "audit": bool(row["audit"]), "utc_offset_min": row["utc_offset"]}
+
+
+def _pages(desk: Desk) -> ReportPages | None:
+    return None if desk.fleet.reports is None else ReportPages(desk.fleet.reports)
+
+
+def _device(row: DeviceRow, its: Card | None) -> forms.DeviceReply:
+    usage, health = row.status.usage, row.status.health
+    return forms.DeviceReply(
+        device=row.device,
+        first_ms=row.first_ms,
+        last_ms=row.last_ms,
+        frames=usage.frames,
+        exits=usage.exits,
+        exit_ratio=usage.exit_ratio if usage.frames else None,
+        offloads=usage.offloads,
+        bytes_sent=usage.bytes_sent,
+        bytes_received=usage.bytes_received,
+        waiting=row.status.waiting,
+        answers=row.answers,
+        sdk=health.sdk,
+        bundle=health.bundle,
+        celsius=health.celsius,
+        throttled=health.throttled,
+        disk_free=health.disk_free,
+        clock_unset=health.clock_unset,
+        measures=dict(health.own),
+        settings_version=row.status.held.version,
+        card=None if its is None else forms.CardReply.model_validate(its),
+    )

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import pytest
+from admin_parts import Api
+
+from cloud_server.fleet.database.opening import Unavailable
+from cloud_server.fleet.database.users import Role
+
+
+def test_what_is_not_as_described_is_told_by_its_place(api: Api) -> None:
+    refused = api.ask("POST", "/tokens", json={"device": "", "more": 1})
+    assert refused.status_code == 422
+    assert refused.json()["title"] == "Unprocessable Content" or refused.json()["title"] == "Unprocessable Entity"
+    assert "body.device" in refused.json()["detail"] and "body.more" in refused.json()["detail"]
+    assert api.ask("POST", "/tokens", content=b"{").status_code == 422
+
+
+def test_a_database_that_does_not_answer_is_a_reply(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object) -> None:
+        raise Unavailable("the database does not answer")
+
+    monkeypatch.setattr(api.fleet.labels, "all", gone)
+    refused = api.ask("GET", "/labels", Role.LOOK)
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import pytest
+from admin_parts import V1, Api
+
+from cloud_server.fleet.database.users import Role
+from edge_sdk.fleet.signed import read_signed
+
+FRAME = f"{1:032x}"
+
+
+def test_devices_are_told_with_their_cards(api: Api) -> None:
+    card = {"latitude": 47.5, "longitude": 8.0, "group": "north", "note": "by the stream"}
+    assert api.ask("PUT", "/devices/cam-1/card", json=card).json()["changed_by"] == "operate"
+    found = {one["device"]: one for one in api.ask("GET", "/devices", Role.LOOK).json()}
+    one = found["cam-1"]
+    assert (one["frames"], one["exit_ratio"], one["bytes_sent"], one["answers"]) == (10, 0.8, 5000, 3)
+    assert {name: one["card"][name] for name in card} == card
+    assert (found["cam-2"]["exit_ratio"], found["cam-2"]["card"]) == (None, None)
+    assert api.ask("GET", "/devices/cam-2/card", Role.LOOK).json()["group"] == ""
+
+
+def test_answers_and_events_come_page_by_page(api: Api) -> None:
+    for what in ("answers", "events"):
+        seen, after = [], 0
+        while rows := api.ask("GET", f"/{what}?after={after}&limit=3", Role.LOOK).json():
+            seen += rows
+            after = rows[-1]["number"]
+        assert [row["device"] for row in seen] == ["cam-1"] * 3 + ["cam-2"]
+        assert seen[-1]["label"] is None
+        (only,) = api.ask("GET", f"/{what}?device=cam-2", Role.LOOK).json()
+        assert only == seen[-1]
+
+
+def test_a_label_is_said_told_with_its_frame_and_taken_back(api: Api) -> None:
+    path = f"/labels/cam-1/{FRAME}"
+    assert api.ask("PUT", path, Role.LABEL, json={"label": "deer"}).json()["made_by"] == "label"
+    assert [one["label"] for one in api.ask("GET", "/labels", Role.LOOK).json()] == ["deer"]
+    assert api.ask("GET", "/answers?limit=1", Role.LOOK).json()[0]["person_label"] == "deer"
+    api.ask("PUT", path, Role.LABEL, json={"label": None})
+    assert api.ask("GET", "/labels", Role.LOOK).json() == []
+
+
+def test_settings_are_wanted_and_their_history_is_told(api: Api) -> None:
+    reply = api.ask("PUT", "/settings/cam-1", json={"settings": {"threshold": 0.7}})
+    assert (reply.json()["target"], reply.json()["changed_by"]) == ("cam-1", "operate")
+    assert api.ask("GET", "/settings/cam-1", Role.LOOK).json() == {"settings": {"threshold": 0.7}}
+    assert [one["target"] for one in api.ask("GET", "/settings", Role.LOOK).json()] == ["cam-1"]
+    content = api.fleet.settings.newest("cam-1", 0)
+    assert content is not None and read_signed(content).body.settings == {"threshold": 0.7}
+    refused = api.ask("PUT", "/settings/cam-1", json={"settings": {"speed": 1}})
+    assert (refused.status_code, refused.headers["content-type"]) == (400, "application/problem+json")
+    assert "expected settings among threshold" in refused.json()["detail"]
+
+
+def test_a_token_is_shown_once_and_ends(api: Api) -> None:
+    made = api.ask("POST", "/tokens", json={"device": "cam-1"})
+    assert made.status_code == 201
+    assert len(api.fleet.tokens.hashes()) == 1
+    listed = api.ask("GET", "/tokens").text
+    assert made.json()["token"] not in listed and next(iter(api.fleet.tokens.hashes())) not in listed
+    assert api.ask("POST", "/tokens", json={"device": "cam-1"}).status_code == 400
+    assert api.ask("DELETE", "/tokens/cam-1").status_code == 204
+    assert api.ask("DELETE", "/tokens/cam-1").status_code == 404
+
+
+def test_users_and_keys_are_made_changed_and_removed(api: Api) -> None:
+    ada = {"name": "ada", "role": "look", "password": "a long password"}
+    assert api.ask("POST", "/users", json=ada).status_code == 201
+    assert api.ask("POST", "/users", json=ada).status_code == 400
+    assert api.ask("PATCH", "/users/ada", json={"role": "label"}).status_code == 204
+    assert {user["name"]: user["role"] for user in api.ask("GET", "/users").json()}["ada"] == "label"
+    key = api.ask("POST", "/keys", json={"user": "ada", "note": "grafana"}).json()["key"]
+    assert api.client.get(f"{V1}/devices", headers={"Authorization": f"Bearer {key}"}).status_code == 200
+    (listed,) = [one for one in api.ask("GET", "/keys").json() if one["user"] == "ada"]
+    assert api.ask("DELETE", f"/keys/{listed['key_id']}").status_code == 204
+    assert api.client.get(f"{V1}/devices", headers={"Authorization": f"Bearer {key}"}).status_code == 401
+    assert api.ask("DELETE", "/users/ada").status_code == 204
+    assert api.ask("DELETE", "/users/ada").status_code == api.ask("PATCH", "/users/ada", json={}).status_code == 404
+    last = api.ask("DELETE", "/users/operate")
+    assert (last.status_code, "to remain" in last.json()["detail"]) == (400, True)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "needs"),
+    [
+        ("GET", "/devices", Role.LOOK),
+        ("PUT", f"/labels/cam-1/{FRAME}", Role.LABEL),
+        ("PUT", "/settings/cam-1", Role.OPERATE),
+        ("PUT", "/devices/cam-1/card", Role.OPERATE),
+        ("POST", "/tokens", Role.OPERATE),
+        ("GET", "/users", Role.OPERATE),
+        ("GET", "/keys", Role.OPERATE),
+    ],
+)
+def test_each_route_needs_its_role(api: Api, method: str, path: str, needs: Role) -> None:
+    for role in Role:
+        status = api.ask(method, path, role, json={}).status_code
+        assert (status == 403) == (not role.allows(needs)), role
+    refused = api.ask(method, path, None, json={})
+    assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
+    assert refused.json()["detail"].startswith("expected `Authorization: Bearer KEY`")
+
+
+def test_the_description_needs_no_key_and_health_tells(api: Api) -> None:
+    described = api.ask("GET", "/openapi.json", None).json()
+    assert f"{V1}/devices" in described["paths"]
+    assert api.ask("GET", "/health", Role.LOOK).json()["serving"] is True
