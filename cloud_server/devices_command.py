@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge_sdk.fleet.health import throttle_words
 from edge_sdk.terminal.reports_option import ReportsPlace
 
 if TYPE_CHECKING:
     from edge_sdk.fleet.report_file import DeviceRow
 
 _FOLDER = "Folder of the server's reports (cloud-server --reports), or its database (--database postgresql://...)."
-_THROTTLED = {0: "under-voltage", 1: "frequency capped", 2: "throttled", 3: "hot"}
 
 
 @click.command()
@@ -78,9 +78,10 @@ def health_words(row: DeviceRow) -> str:
     elif (wrong_s := abs(row.status.sent_ms - row.last_ms) / 1000) > 300 and row.status.sent_ms:
         words.append(f"clock wrong by {_span(wrong_s)}")
     if health.throttled:
-        words += [name for bit, name in _THROTTLED.items() if health.throttled >> bit & 1]
-        if health.throttled >> 16:
-            words.append("was throttled")
+        now, before = throttle_words(health.throttled)
+        words += now
+        if before:
+            words.append(f"since the start {', '.join(before)}")
     if health.celsius is not None:
         words.append(f"{health.celsius:.0f} °C")
     if health.disk_free is not None:

@@ -10,7 +10,7 @@ import sysconfig
 from edge_sdk import __version__
 from edge_sdk.doctor.finding import Case, Check, Finding, fault, note, ok, together, warning
 from edge_sdk.doctor.machine import Machine
-from edge_sdk.fleet.health import hottest, throttled
+from edge_sdk.fleet.health import HOT_CELSIUS, UNDER_VOLTAGE, WARM_CELSIUS, hottest, memory, throttle_words, throttled
 
 _SUBJECT = "machine"
 _SIMD = {
@@ -27,8 +27,6 @@ _SIMD_NAMES = {
     "avx512f": "AVX-512",
 }
 _NEEDS_BYTES, _COMFORT_BYTES = 100_000_000, 150_000_000
-_HOT_C, _TOO_HOT_C = 70.0, 80.0  # a Raspberry Pi slows down from 80 on
-_BITS = ((0, "under-voltage"), (1, "frequency capped"), (2, "slowed down"), (3, "at its soft temperature limit"))
 _SUPPLY = (
     "use a supply that holds 5.1 V under load (Zero 2 W and Pi 3: 2.5 A; Pi 4: 3 A; Pi 5: 5 A) and a short, thick "
     "cable; from a battery, a converter of that current"
@@ -92,7 +90,7 @@ def _cores(machine: Machine) -> int:
 
 
 def _memory(case: Case) -> Finding:
-    table = dict(_meminfo(case.machine))
+    table = memory(case.machine.root)
     if "MemTotal" not in table:
         return note("the kernel does not tell how much memory there is (/proc/meminfo)")
     total, free = table["MemTotal"], table.get("MemAvailable", table.get("MemFree", 0))
@@ -111,11 +109,6 @@ def _memory(case: Case) -> Finding:
     return ok(said, **values)
 
 
-def _meminfo(machine: Machine) -> list[tuple[str, int]]:
-    rows = (line.split() for line in (machine.text("proc/meminfo") or "").splitlines())
-    return [(row[0].rstrip(":"), 1024 * int(row[1])) for row in rows if len(row) >= 2 and row[1].isdecimal()]
-
-
 def _group_limit(machine: Machine) -> int | None:
     """What the control group (a container, a service) may use; None: no limit is told."""
     limit = machine.number("sys/fs/cgroup/memory.max")
@@ -132,14 +125,15 @@ def _temperature(case: Case) -> Finding | None:
     if celsius is None:
         return None
     said, values = f"{celsius:.0f} °C", {"celsius": round(celsius, 1)}
-    if celsius >= _TOO_HOT_C:
+    if celsius >= HOT_CELSIUS:
         return warning(
             f"{said}: the processor slows down, or is about to",
             "give it a heat sink and air, shade the housing; `edge-sdk doctor` again in the afternoon sun",
             **values,
         )
-    if celsius >= _HOT_C:
-        return note(f"{said}: warm; a Raspberry Pi slows down from 80 °C on", "shade the housing", **values)
+    if celsius >= WARM_CELSIUS:
+        limit = f"a Raspberry Pi slows down from {HOT_CELSIUS:.0f} °C on"
+        return note(f"{said}: warm; {limit}", "shade the housing", **values)
     return ok(said, **values)
 
 
@@ -152,20 +146,19 @@ def _power(case: Case) -> Finding | None:
                 "sudo apt install raspi-utils; in a container, bind /sys and /dev/vcio",
             )
         return None
-    now = [name for bit, name in _BITS if bits >> bit & 1]
-    before = [name for bit, name in _BITS if bits >> (bit + 16) & 1 and name not in now]
+    now, before = throttle_words(bits)
     said = "; ".join(
         part for part in (f"now {', '.join(now)}" if now else "", f"since the start {', '.join(before)}") if part
     )
     if not now and not before:
         return ok("no under-voltage and no throttling since the start", bits=0)
-    voltage = "under-voltage" in (*now, *before)
+    voltage = UNDER_VOLTAGE in (*now, *before)
     if not before:
         said = f"now {', '.join(now)}"
     cure = _SUPPLY if voltage else "it is too warm: give it a heat sink and air, shade the housing"
     if voltage:
         said += ": pictures, answers and the card's content can be lost"
-    find = fault if "under-voltage" in now else warning
+    find = fault if UNDER_VOLTAGE in now else warning
     return find(said, cure, bits=bits)
 
 

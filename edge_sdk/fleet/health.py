@@ -18,6 +18,11 @@ Measure = Callable[[], Mapping[str, float]]
 """What the application measures of the device, such as {"battery": 0.81}: at most 8 numbers by name."""
 
 MOST_MEASURES = 8
+WARM_CELSIUS, HOT_CELSIUS = 70.0, 80.0
+"""A processor is warm from the first on; from the second on a Raspberry Pi slows down."""
+UNDER_VOLTAGE = "under-voltage"
+_THROTTLES = (UNDER_VOLTAGE, "frequency capped", "slowed down", "at its soft temperature limit")
+_BEFORE = 16  # the same bits, since the start
 _THERMAL = "sys/class/thermal"
 _THROTTLED = "sys/devices/platform/soc*/soc*firmware/get_throttled"  # soc:firmware, soc@107c000000:firmware
 _LONGEST_NAME = 40
@@ -119,6 +124,27 @@ def throttled(root: Path) -> int | None:
     """
     found = (_number(path, 16) for path in root.glob(_THROTTLED))
     return next((bits & 0xFFFFFFFF for bits in found if bits is not None), None)
+
+
+def throttle_words(bits: int) -> tuple[list[str], list[str]]:
+    """What the bits of `get_throttled` say: what is so now, and what was so since the start and is no more."""
+    now = [word for bit, word in enumerate(_THROTTLES) if bits >> bit & 1]
+    before = [word for bit, word in enumerate(_THROTTLES) if bits >> (bit + _BEFORE) & 1 and word not in now]
+    return now, before
+
+
+def memory(root: Path) -> dict[str, int]:
+    """The kernel's table of memory, bytes by name (`MemTotal`, `MemAvailable`); empty where there is none.
+
+    Args:
+        root: where the kernel's files stand.
+    """
+    try:
+        lines = (root / "proc/meminfo").read_text("ascii", errors="replace").splitlines()
+    except OSError:
+        return {}
+    rows = (line.split() for line in lines)
+    return {row[0].rstrip(":"): 1024 * int(row[1]) for row in rows if len(row) >= 2 and row[1].isdecimal()}
 
 
 def _number(path: Path, base: int) -> int | None:

@@ -14,15 +14,12 @@ from edge_sdk.budget.amounts import amount_text, budget_text
 from edge_sdk.budget.limits import Resource
 from edge_sdk.budget.usage import Usage
 from edge_sdk.durable.clock import clock_is_synchronised
-from edge_sdk.fleet.health import Health
+from edge_sdk.fleet.health import HOT_CELSIUS, UNDER_VOLTAGE, Health, memory, throttle_words
 from edge_sdk.terminal.line import one_line
 from edge_sdk.types import LinkState
 
-_HOT_CELSIUS = 80.0
 _LITTLE_DISK = 500_000_000
 _LITTLE_MEMORY = 0.1
-_UNDER_VOLTAGE, _SLOWED = 1 << 0, 1 << 1 | 1 << 2 | 1 << 3
-_BEFORE = 16
 _NAMES = {
     Resource.UPLOAD: "Sent",
     Resource.FRAMES: "Frames sent",
@@ -97,16 +94,14 @@ def gauges(
 
 def _temperature(health: Health) -> Iterator[Gauge]:
     if health.celsius is not None:
-        yield Gauge("Processor", f"{health.celsius:.0f} °C", health.celsius >= _HOT_CELSIUS)
-    bits = health.throttled
-    if bits is None:
-        return
-    if bits & _UNDER_VOLTAGE:
+        yield Gauge("Processor", f"{health.celsius:.0f} °C", health.celsius >= HOT_CELSIUS)
+    now, before = throttle_words(health.throttled or 0)
+    if UNDER_VOLTAGE in now:
         yield Gauge("Power", "too low a voltage now: use a stronger supply or a shorter cable", True)
-    elif bits & _UNDER_VOLTAGE << _BEFORE:
+    elif UNDER_VOLTAGE in before:
         yield Gauge("Power", "the voltage was too low since the start", True)
-    if bits & _SLOWED:
-        yield Gauge("Speed", "slowed down now, by heat or voltage", True)
+    if slow := [word for word in now if word != UNDER_VOLTAGE]:
+        yield Gauge("Speed", f"{', '.join(slow)} now, by heat or voltage", True)
 
 
 def _disk(health: Health) -> Iterator[Gauge]:
@@ -115,12 +110,13 @@ def _disk(health: Health) -> Iterator[Gauge]:
 
 
 def _memory() -> Iterator[Gauge]:
-    free, total = _kilobytes("/proc/meminfo", "MemAvailable"), _kilobytes("/proc/meminfo", "MemTotal")
+    table = memory(Path("/"))
+    free, total = table.get("MemAvailable"), table.get("MemTotal")
     if free is None or not total:
         return
     own = _kilobytes("/proc/self/status", "VmRSS")
     said = "" if own is None else f"; this program has {decimal(own * 1024)}"
-    text = f"{decimal(free * 1024)} of {decimal(total * 1024)} free{said}"
+    text = f"{decimal(free)} of {decimal(total)} free{said}"
     yield Gauge("Memory", text, free < _LITTLE_MEMORY * total)
 
 

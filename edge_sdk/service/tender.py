@@ -147,7 +147,8 @@ def event_line(event: Event) -> str:
     """What the log says of an event."""
     length_s = (event.ended_at - event.began_at).total_seconds()
     later = f", revision {event.revision}" if event.revision > 1 else "" if event.final else ", the cloud is asked"
+    frames = "1 frame" if event.frames == 1 else f"{event.frames} frames in {length_s:.0f} s"
     return (
         f"{event.began_at:%Y-%m-%d %H:%M:%S%z} {event.label} {event.confidence:.2f} "
-        f"({event.frames} frames in {length_s:.0f} s, {event.origin}: {event.reason}{later})"
+        f"({frames}, {event.origin}: {event.reason}{later})"
     )

@@ -43,7 +43,7 @@ def test_devices_are_listed(tmp_path: Path) -> None:
     for words in (
         "cam",
         "75.0%",
-        "throttled, was throttled, 61 °C, 5.0 GB free",
+        "slowed down, since the start under-voltage, 61 °C, 5.0 GB free",
         "sdk 0.1.0, trailcam 3",
         "takes none",
     ):

@@ -6,7 +6,7 @@ import pytest
 
 from edge_sdk.budget.usage import Usage
 from edge_sdk.fleet.columns import MalformedReport
-from edge_sdk.fleet.health import Health, HealthReader, throttled
+from edge_sdk.fleet.health import Health, HealthReader, memory, throttle_words, throttled
 from edge_sdk.fleet.status import pack_health, pack_usage, unpack_health, unpack_usage
 from edge_sdk.fleet.words import WordList
 from edge_sdk.wire import offload_pb2 as wire
@@ -86,3 +86,21 @@ def test_a_raspberry_pi_5_names_its_firmware_by_an_address(tmp_path: Path) -> No
     file.parent.mkdir(parents=True)
     file.write_text("50000\n")
     assert throttled(tmp_path) == 0x50000
+
+
+def test_bits_of_throttling_are_said_in_words_once() -> None:
+    assert throttle_words(0) == ([], [])
+    assert throttle_words(0x50005) == (["under-voltage", "slowed down"], [])
+    assert throttle_words(0xE0008) == (
+        ["at its soft temperature limit"],
+        ["frequency capped", "slowed down"],
+    )
+
+
+def test_the_table_of_memory_is_read_line_by_line(tmp_path: Path) -> None:
+    assert memory(tmp_path) == {}
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/meminfo").write_bytes(b"MemTotal:  3884340 kB\nOdd\nBad: x kB\n\xff: 3 kB\nHuge: 2 kB\n")
+    found = memory(tmp_path)
+    assert (found["MemTotal"], found["Huge"]) == (3_884_340 * 1024, 2048)
+    assert "Bad" not in found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -86,6 +87,7 @@ def test_a_fault_while_looking_after_the_device_ends_nothing(
 
 def test_the_line_of_an_event() -> None:
     assert event_line(EVENT) == "2026-11-27 04:05:06+0000 fox 0.93 (7 frames in 9 s, device: confident)"
+    assert "(1 frame, device: confident)" in event_line(replace(EVENT, frames=1, ended_at=EVENT.began_at))
     later = Event(
         **{name: getattr(EVENT, name) for name in EVENT.__slots__} | {"final": False, "reason": Reason.UNSURE}
     )
