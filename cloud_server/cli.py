@@ -23,6 +23,7 @@ from cloud_server.admin_command import admin
 from cloud_server.devices_command import devices
 from cloud_server.install_command import install_service
 from cloud_server.local import PACKAGES as EXTRAS
+from cloud_server.log_format import set_up
 from cloud_server.serving import end_with_stdin, say, serve
 from edge_sdk.errors import EdgeError
 
@@ -59,6 +60,8 @@ OPEN_INFERENCE = "Answer standard clients (KServe v2, Triton) too, on --port, an
 HTTP = "Serve /metrics and /healthz over HTTP there, in place of --http-host and --http-port.  [default: off]"
 PAGE = "Show people the fleet on --http: devices, events, labels, settings, tokens.  [default: off]"
 PROXY = "A proxy that signs people in, and the header by which it names them.  [default: passwords]"
+TRACES = "Send a trace of each frame to this OpenTelemetry collector (OTLP over gRPC), such as http://127.0.0.1:4317."
+LOG_FORMAT = "json: an object a line, with frame_id and device where a line is about a frame."
 HTTP_PORT = "Serve /metrics and /healthz over HTTP on this port; 0 takes a free one.  [default: off]"
 
 
@@ -182,6 +185,8 @@ def _proxy_of(ctx: click.Context, parameter: click.Parameter, text: str | None) 
 @click.option("--drain-s", type=click.FloatRange(0), default=10.0, help="Seconds for frames in flight at the end.")
 @click.option("--model-grace-s", type=click.FloatRange(0), default=30.0, help=GRACE)
 @click.option("--exit-with-parent", is_flag=True, help="Drain and end when standard input closes.")
+@click.option("--traces", default="", metavar="URL", help=TRACES)
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help=LOG_FORMAT)
 @click.option("--log-level", type=click.Choice(LEVELS), default="info", help="Lowest level of log lines.")
 def main(
     model: str,
@@ -229,6 +234,8 @@ def main(
     drain_s: float,
     model_grace_s: float,
     exit_with_parent: bool,
+    traces: str,
+    log_format: str,
     log_level: str,
 ) -> None:
     """Serve a big model to devices over gRPC.
@@ -239,7 +246,7 @@ def main(
     """
     if click.get_current_context().invoked_subcommand is not None:
         return
-    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    set_up(log_level, log_format)
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # a taken port is reported below, in words
     # Threads that spin for the others of a run take the cores from decoding, and from whatever else the machine does.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -300,6 +307,7 @@ def main(
             settings_key=settings_key,
             require_tokens=require_tokens,
             open_inference=open_inference,
+            traces=traces,
             page=page,
             page_proxy=page_proxy,
             http_port=http_port,

@@ -66,6 +66,7 @@ class ServerConfig:
             same tokens and limits, and its HTTP form on `http_port`. Off loopback that form needs tokens.
         page: show the page for people on `http_port`: devices, events, labels, settings, tokens. Needs `reports`.
         page_proxy: address and header of a proxy that signs people in; None: passwords do.
+        traces: OTLP collector of traces, such as http://127.0.0.1:4317; "": none are recorded.
         http_port: port of `/metrics` and `/healthz`, 0 takes a free one; None: they are off.
         http_host: address of that port.
     """
@@ -106,6 +107,7 @@ class ServerConfig:
     settings_key: Path | None = None
     require_tokens: bool = False
     open_inference: bool = False
+    traces: str = ""
     page: bool = False
     page_proxy: tuple[str, str] | None = None
     http_port: int | None = None

@@ -35,6 +35,7 @@ from cloud_server.model.big import BigModel, load_model
 from cloud_server.model.tuning import warm_up
 from cloud_server.reload import Reload
 from cloud_server.renewal import Renewal
+from cloud_server.tracing import open_traces
 from edge_sdk.durable.clock import RELEASED_S
 from edge_sdk.security.place import authority
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
@@ -110,6 +111,7 @@ class CloudServer:
             EdgeError: a bundle cannot be opened.
         """
         return_large_blocks()
+        self._traces = open_traces(self._config.traces)
         limits = parts.access_limits(self._config)
         self._fleet = await asyncio.to_thread(parts.fleet, self._config)
         try:
@@ -186,6 +188,7 @@ class CloudServer:
             stats=self.stats,
             refusals=self._refusals,
             tell_dates=self._certificate.tell_date_of if self._certificate is not None else lambda device, pem: None,
+            traces=self._traces,
             archive=archive,
             reports=reports,
             windows=Windows(config.stream_window, config.queue),
@@ -300,6 +303,7 @@ class CloudServer:
         self._reporter.cancel()
         if self._fleet is not None:
             await asyncio.to_thread(self._fleet.close)
+        await asyncio.to_thread(self._traces.close)
         _log.info("ended; since the last summary: %s", self.stats.take())
         return drained
 

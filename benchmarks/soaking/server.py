@@ -50,10 +50,10 @@ class SoakService(OffloadService):
         self.shuffles = False
         self.dies = False
 
-    async def answer(self, request: wire.ClassifyRequest, caller: Caller) -> wire.ClassifyReply:
+    async def answer(self, request: wire.ClassifyRequest, caller: Caller, parent: str = "") -> wire.ClassifyReply:
         """The reply, late by chance where replies are to be reordered."""
         _current.set(request.frame_id)
-        reply = await super().answer(request, caller)
+        reply = await super().answer(request, caller, parent)
         if self.shuffles:
             await asyncio.sleep(self._chance.uniform(0, 0.05))
         return reply

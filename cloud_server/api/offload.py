@@ -44,7 +44,9 @@ from cloud_server.fleet.frame_archive import ARCHIVED_VERSION, AnsweredFrame, Fr
 from cloud_server.fleet.reply_cache import CachedReply, key_of
 from cloud_server.fleet.seams import Replies
 from cloud_server.fleet.stats import Stats
+from cloud_server.log_format import about
 from cloud_server.model.batching import Batcher
+from cloud_server.tracing import NoTraces, Trace, Traces, parent_of
 from edge_sdk.errors import EdgeError
 from edge_sdk.networks.label_map import LabelMap
 from edge_sdk.wire import offload_pb2 as wire
@@ -73,6 +75,7 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         stats: counts what happens.
         refusals: logs who is refused.
         tell_dates: called with a device's name and its certificate (PEM) when it describes itself by one.
+        traces: records what happens to each frame.
         archive: keeps the frames that the model answered; None: no frame is kept.
         reports: takes what devices tell of themselves; None: `Report` is not implemented, as on older servers.
         windows: frames of one device in flight on streams; beyond them its streams are not read.
@@ -91,6 +94,7 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         stats: Stats,
         refusals: RefusalLog,
         tell_dates: Callable[[str, bytes], None] = lambda device, pem: None,
+        traces: Traces | None = None,
         archive: FrameArchive | None = None,
         reports: ReportDesk | None = None,
         windows: Windows | None = None,
@@ -99,6 +103,7 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         self._batcher, self._labels, self._description = batcher, labels, description
         self._cache, self._authenticator, self._limiter = cache, authenticator, limiter
         self._stats, self._archive, self._reports, self._clock = stats, archive, reports, clock
+        self._traces = traces or NoTraces()
         self._windows = windows or Windows(32, 128)
         self._refusals, self._on_certificate = refusals, tell_dates
         self._is_settled = asyncio.Event()  # not while the labels change
@@ -121,7 +126,7 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
     async def Classify(self, request: wire.ClassifyRequest, context: Any) -> wire.ClassifyReply:
         """One frame, one reply."""
         caller = await self._authenticate(context)
-        answering = self.answer(request, caller)
+        answering = self.answer(request, caller, parent_of(context.invocation_metadata()))
         del request  # the picture is held by who works on it
         with self._calls.one():
             return await answering
@@ -130,7 +135,11 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         """Many frames; replies are written as they are ready. Ends when the device ends it, or after `end_streams`."""
         caller = await self._authenticate(context)
         await self._is_settled.wait()
-        answer, check = partial(self.answer, caller=caller), partial(self._authenticator.check, caller)
+        parent = parent_of(context.invocation_metadata())
+        answer, check = (
+            partial(self.answer, caller=caller, parent=parent),
+            partial(self._authenticator.check, caller),
+        )
         refuse = partial(self._refused, caller=caller)
         refusal: Exception | None = None
         with self._calls.one():
@@ -169,19 +178,33 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         for pem in context.auth_context().get("x509_pem_cert", [])[:1]:
             self._on_certificate(caller.name, pem)
 
-    async def answer(self, request: wire.ClassifyRequest, caller: Caller) -> wire.ClassifyReply:
-        """The reply to one request; raises nothing but cancellation."""
+    async def answer(self, request: wire.ClassifyRequest, caller: Caller, parent: str = "") -> wire.ClassifyReply:
+        """The reply to one request; raises nothing but cancellation.
+
+        Args:
+            request: as it came.
+            caller: whose it is.
+            parent: the `traceparent` of its call; "": it has none.
+        """
         frame_id = request.frame_id[:ID_SHOWN]
-        try:
-            self._limiter.spend(caller.name)
-            classifying = self._classify(
-                check_request(request, max(self._labels.index.size, len(self._labels.labels))), caller
-            )
-            del request
-            classification = await classifying
-        except Exception as error:
-            return self._failed(frame_id, error, caller)
-        return wire.ClassifyReply(frame_id=frame_id, classification=classification)
+        trace = self._traces.begin(parent, frame_id, caller.device, len(request.image))
+        with about(frame_id, caller.device, trace.trace_id):
+            try:
+                self._limiter.spend(caller.name)
+                frame = check_request(request, max(self._labels.index.size, len(self._labels.labels)))
+                classifying = self._classify(frame, caller, trace)
+                del request, frame
+                classification = await classifying
+            except Exception as error:
+                reply = self._failed(frame_id, error, caller)
+                trace.end(wire.Failure.Code.Name(reply.failure.code))
+                return reply
+            except BaseException:
+                trace.end("CANCELLED")
+                raise
+            trace.end()
+            _log.debug("answered %s, %.3f", classification.label, classification.confidence)
+            return wire.ClassifyReply(frame_id=frame_id, classification=classification)
 
     def _refused(self, request: wire.ClassifyRequest, error: Exception, caller: Caller) -> wire.ClassifyReply:
         return self._failed(request.frame_id[:ID_SHOWN], error, caller)
@@ -196,7 +219,7 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         self._stats.measures.count_refusal(caller.device, caller.is_proven, reason)
         return wire.ClassifyReply(frame_id=frame_id, failure=failure)
 
-    async def _classify(self, frame: Frame, caller: Caller) -> wire.Classification:
+    async def _classify(self, frame: Frame, caller: Caller, trace: Trace) -> wire.Classification:
         """The cached reply, or that of the run under way, or of a new run."""
         self._stats.measures.picture_bytes += len(frame.image)
         key = key_of(caller.name if caller.is_proven else _ANYONE, frame.frame_id)
@@ -206,7 +229,7 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
             return wire.Classification.FromString(cached.classification)
         run = self._in_flight.get(key)
         if run is None:
-            run = self._in_flight.start(key, frame.digest, partial(self._run, key, frame, caller))
+            run = self._in_flight.start(key, frame.digest, partial(self._run, key, frame, caller, trace))
         else:
             frame.check_same(run.digest)
             self._stats.repeats += 1
@@ -214,7 +237,9 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         del frame, run  # a repeat holds no second copy of the picture
         return await answered
 
-    async def _run(self, key: bytes, frame: Frame, caller: Caller, on_start: Callable[[], None]) -> wire.Classification:
+    async def _run(
+        self, key: bytes, frame: Frame, caller: Caller, trace: Trace, on_start: Callable[[], None]
+    ) -> wire.Classification:
         """Decode the picture, run the model in a batch, translate its labels, and cache the reply before it leaves."""
         began, received_at = self._clock(), datetime.now(UTC)
         stages, started = self._stats.measures.stages, began
@@ -223,10 +248,23 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
             nonlocal started
             started = self._clock()
             stages["queue"].count(started - began)
+            now_s = time.time()
+            trace.stage("queue", now_s - (started - began), now_s)
             on_start()
 
-        output = await self._batcher.submit(frame.image, frame.little, begin, caller.name, frame.region, frame.wait_s)
-        stages["run"].count(self._clock() - started)
+        output = await self._batcher.submit(
+            frame.image,
+            frame.little,
+            begin,
+            caller.name,
+            frame.region,
+            frame.wait_s,
+            on_decoded=partial(trace.stage, "decode"),
+        )
+        ran_s = self._clock() - started
+        stages["run"].count(ran_s)
+        now_s = time.time()
+        trace.stage("model", now_s - ran_s, now_s)
         probabilities = self._labels.apply(output.probabilities)
         self._stats.count_answer(self._clock() - began)
         top = int(np.argmax(probabilities))

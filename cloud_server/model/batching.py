@@ -37,6 +37,7 @@ from cloud_server.model.ticket import (
     Probabilities,
     Run,
     Ticket,
+    timed,
 )
 from cloud_server.model.watch import ModelWatch
 from edge_sdk.errors import EdgeError
@@ -165,6 +166,7 @@ class Batcher:
         caller: str = "",
         region: Region | None = None,
         wait_s: float = math.inf,
+        on_decoded: Callable[[float, float], None] | None = None,
     ) -> Answered:
         """Decode and classify one picture; cancelling the caller frees its place.
 
@@ -175,6 +177,7 @@ class Batcher:
             caller: whose frame it is.
             region: where in the picture something moved, as the device says.
             wait_s: how long its answer is worth waiting for.
+            on_decoded: called in the decoder's thread with when decoding began and ended, seconds since 1970.
 
         Raises:
             Overloaded: too many frames wait.
@@ -191,10 +194,13 @@ class Batcher:
         if too_late := refusal(expected_s, wait_s, self._max_queue_s):
             raise TooLate(too_late)
         result: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
-        ticket = Ticket(partial(self._prepare_light, data, region), len(data), little, caller, result, on_start)
+        light, heavy = partial(self._prepare_light, data, region), partial(self._prepare, data, region)
+        if on_decoded is not None:
+            light, heavy = partial(timed, light, on_decoded), partial(timed, heavy, on_decoded)
+        ticket = Ticket(light, len(data), little, caller, result, on_start)
         ticket.deadline_s = now + wait_s
-        ticket.heavy_job = partial(self._prepare, data, region)
-        del data
+        ticket.heavy_job = heavy
+        del data, light, heavy
         return await self._pass_through(ticket)
 
     async def check(self) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from edge_sdk.errors import EdgeError
 from edge_sdk.types import Image, Region
 
+T = TypeVar("T")
 Probabilities = NDArray[np.float32]
 Looks = tuple[Image, ...]
 """What of one frame goes through the model: one or more inputs, `uint8 (h, w, 3)`."""
@@ -70,3 +72,11 @@ class Ticket:
     def drop(self) -> None:
         """Let go of the picture."""
         self.job = self.heavy_job = self.looks = None
+
+
+def timed(job: Callable[[], T], on_done: Callable[[float, float], None]) -> T:
+    """What a job gives; `on_done` is told when it began and ended, seconds since 1970."""
+    began_s = time.time()
+    found = job()
+    on_done(began_s, time.time())
+    return found

@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 
 from edge_sdk.errors import ConfigError
+from edge_sdk.link import trace_parent
 from edge_sdk.link.descriptors import full_table
 from edge_sdk.link.transport import CarriesReports, Connection, Refusal, Reply, ServerInfo, StreamFailed, Way
 from edge_sdk.security.credentials import Denied, Security, explain_failure, open_channel
@@ -56,19 +57,29 @@ class GrpcTransport:
         security: certificates and token.
         connect_timeout_s: seconds that opening a connection may take.
         reply_timeout_s: seconds that the server may take to describe itself, and to answer a frame: each tells it.
+        trace: name a new trace with each stream.
     """
 
-    def __init__(self, target: str, security: Security, *, connect_timeout_s: float, reply_timeout_s: float) -> None:
+    def __init__(
+        self,
+        target: str,
+        security: Security,
+        *,
+        connect_timeout_s: float,
+        reply_timeout_s: float,
+        trace: bool = False,
+    ) -> None:
         self._target = target
         self._security = security
         self._connect_timeout_s = connect_timeout_s
         self._reply_timeout_s = reply_timeout_s
+        self._trace = trace
         self._sends_probabilities = True  # until a server says that it does not read them: estimates are from above
 
     @property
     def opening_bytes(self) -> int:
         """Bytes that opening a connection sends, estimated from above."""
-        return CONNECTION_BYTES + self._security.handshake_bytes
+        return CONNECTION_BYTES + self._security.handshake_bytes + (trace_parent.BYTES if self._trace else 0)
 
     @property
     def report_opening_bytes(self) -> int:
@@ -93,7 +104,8 @@ class GrpcTransport:
                     ) from None
                 raise _connection_error(error, way, self._target) from error
             self._sends_probabilities = told.reads_probabilities
-            stream = stub.Stream(metadata=token)
+            named = ((trace_parent.HEADER, trace_parent.new_trace_parent()),) if self._trace else ()
+            stream = stub.Stream(metadata=(*(token or ()), *named) or None)
             try:
                 server = ServerInfo(told.model, tuple(told.labels), told.macs, told.looks_twice)
                 reports = _GrpcReports(channel, token, way, self._reply_timeout_s)

@@ -82,7 +82,8 @@ class Routes:
         for target in self._targets:
             security.check(target)
             relay = Relay(target, account, timeout_s=settings.reply_timeout_s, proxy=proxy)
-            self._all.append(Route(target, transport or GrpcTransport(target, security, **times), relay))
+            ours = transport or GrpcTransport(target, security, trace=settings.trace, **times)
+            self._all.append(Route(target, ours, relay))
         self._place = 0
         self.servers = Servers(len(self._all), settings)
 

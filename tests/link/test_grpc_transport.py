@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 
 from edge_sdk.budget.ledger import Ledger
 from edge_sdk.link.grpc_transport import GrpcTransport, is_retryable
 from edge_sdk.link.relay import Relay
+from edge_sdk.link.trace_parent import BYTES, HEADER, read_trace_parent
 from edge_sdk.link.transport import Refusal, Reply, ServerInfo
 from edge_sdk.link.wire_account import WireAccount
 from edge_sdk.security.credentials import Denied, Security
@@ -21,6 +25,7 @@ from edge_sdk.store.frames import SpoolItem
 from edge_sdk.testing.server import ScriptedServer, answer, failure
 from edge_sdk.types import Region, new_frame_id
 from edge_sdk.wire import offload_pb2 as wire
+from edge_sdk.wire import offload_pb2_grpc as wire_grpc
 
 
 @dataclass
@@ -161,3 +166,32 @@ async def test_probabilities_leave_only_for_a_server_that_reads_them(reads: bool
     (request,) = server.requests
     assert len(request.probabilities) == (1000 if reads else 0)
     assert (request.ByteSize() > 4000) == reads
+
+
+@pytest.mark.parametrize("trace", [False, True])
+async def test_a_stream_names_a_trace_where_it_is_wanted(trace: bool) -> None:
+    """The server gets the header with the stream, and its bytes are in the estimate."""
+    plain = GrpcTransport("127.0.0.1:1", Security(), connect_timeout_s=30, reply_timeout_s=30)
+    traced = GrpcTransport("127.0.0.1:1", Security(), connect_timeout_s=30, reply_timeout_s=30, trace=trace)
+    assert traced.opening_bytes - plain.opening_bytes == (BYTES if trace else 0)
+    seen: list[dict[str, str]] = []
+    begun = asyncio.Event()
+
+    class Server(wire_grpc.OffloadServicer):  # type: ignore[misc]
+        async def Describe(self, request: object, context: object) -> wire.Description:
+            return wire.Description(model="m", labels=["a"])
+
+        async def Stream(self, requests: object, context: Any) -> None:
+            seen.append(dict(context.invocation_metadata()))
+            begun.set()
+            await context.read()
+
+    server = grpc.aio.server()
+    wire_grpc.add_OffloadServicer_to_server(Server(), server)
+    target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    await server.start()
+    transport = GrpcTransport(target, Security(), connect_timeout_s=30, reply_timeout_s=30, trace=trace)
+    async with transport.connect(Direct(target)):
+        await begun.wait()
+    await server.stop(None)
+    assert (read_trace_parent(seen[0].get(HEADER, "")) is not None) == trace
