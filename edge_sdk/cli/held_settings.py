@@ -1,4 +1,4 @@
-"""What a device keeps of its servers, for people: the settings that came, and which server is in use."""
+"""What a device keeps of its server's settings, for people."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from pathlib import Path
 from edge_sdk.errors import ConfigError
 from edge_sdk.fleet.remote import FILE, Kept, read_kept
 from edge_sdk.fleet.signed import EVERY_DEVICE, SignedSettings, has_expired, read_signed
-from edge_sdk.link.in_use import read_in_use
-from edge_sdk.terminal.line import one_line
 from edge_sdk.terminal.tables import Facts
 
 
@@ -57,18 +55,6 @@ def held_facts(state: Path) -> Facts:
         facts.add("hold", "; ".join(kept.applied.values()) or "none: all is the device's own")
         facts.add("refused", "; ".join(f"{kind}: {why}" for kind, why in kept.refused.items()) or "none")
         facts.add("as of", _time(kept.judged_at))
-    return facts
-
-
-def server_facts(state: Path) -> Facts | None:
-    """Which of several servers the device of a state folder uses; None: it names one, or none has answered."""
-    if (found := read_in_use(state)) is None:
-        return None
-    facts = Facts("server in use")
-    facts.add("server", f"{one_line(found.server)}, since {_time(found.since)}")
-    if found.message:
-        facts.add("because", one_line(found.message))
-    facts.add("in order", one_line(", ".join(found.servers)))
     return facts
 
 

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("bundle", default="trailcam")
 @click.option(
-    "--state",
-    type=OLD_FOLDER,
-    help="State folder of a device: which settings of its server hold there, and which of several servers it uses.",
+    "--state", type=OLD_FOLDER, help="State folder of a device: which settings of its server hold there, too."
 )
 def info(bundle: str, state: Path | None) -> None:
     """Check a bundle and describe it.
@@ -30,7 +28,7 @@ def info(bundle: str, state: Path | None) -> None:
     BUNDLE is a folder, or the name of a bundle that ships with the SDK (default: trailcam). A state folder is only
     read, also beside a device that runs.
     """
-    from edge_sdk.cli.held_settings import held_facts, server_facts
+    from edge_sdk.cli.held_settings import held_facts
     from edge_sdk.model.little import LittleModel
     from edge_sdk.terminal.text import open_console
 
@@ -38,8 +36,6 @@ def info(bundle: str, state: Path | None) -> None:
         open_console().print(bundle_facts(model))
     if state is not None:
         open_console().print(held_facts(state))
-        if (used := server_facts(state)) is not None:
-            open_console().print(used)
 
 
 _ROWS = {"region": "of regions", "still": "at rest", "event": "of visits", "events": "of visits"}

@@ -217,11 +217,9 @@ def assemble(settings: Settings) -> Parts:
 
                 health = HealthReader(state, version, clock.wall_s, settings.health)
                 reporter = Reporter(settings.reports, store, ledger, answers.account, health, state, remote)
-            from edge_sdk.link.in_use import InUseFile
             from edge_sdk.link.uplink import Uplink
 
-            in_use = InUseFile(state, settings.servers, clock.wall_s)
-            uplink = Uplink(
+            link = Uplink(
                 settings.servers,
                 store.spool,
                 ledger,
@@ -233,9 +231,7 @@ def assemble(settings: Settings) -> Parts:
                 joules_per_byte=power.joules_per_byte,
                 transport=settings.transport,
                 reports=reporter,
-                on_state=lambda online, message: in_use.tell(uplink.target, online, message),
             )
-            link = uplink
             remote.store.comes_from(partial(getattr, link, "target"))
             if reporter is not None:
                 reporter.on_ask(link.wake_for_report)

@@ -13,7 +13,6 @@ import pytest
 from server_parts import Home, serving
 
 from edge_sdk import EdgeClassifier, UplinkSettings
-from edge_sdk.link.in_use import read_in_use
 from edge_sdk.types import LinkState, Origin
 
 LIMIT = 3_000_000
@@ -60,9 +59,6 @@ def test_killed_stopped_draining_and_back(tmp_path: Path) -> None:
         assert edge.server == b
         assert edge.link is LinkState.ONLINE
         assert edge.link_message.startswith(f"{b} is used: ")
-
-        noted = read_in_use(edge.state_dir)
-        assert noted is not None and (noted.server, noted.servers) == (b, (a, b, c))
 
         os.kill(processes[1].pid, signal.SIGSTOP)
         answered(edge, send(edge, 5, 5))

@@ -1,0 +1,1 @@
+"""Thousands of devices in simulated time against the cloud server's own code."""

@@ -1,0 +1,90 @@
+"""The server on Ray Serve: its options and shared replies here, and a real local Ray in a process of its own (slow)."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cloud_server.fleet.reply_cache import CachedReply
+from edge_sdk.errors import ConfigError
+
+TESTS = Path(__file__).resolve().parent.parent
+pytest.importorskip("ray", reason='needs Ray: pip install ".[cloud,ray]"')
+
+
+@pytest.mark.filterwarnings("ignore")  # of Ray's own code
+def test_options_become_the_settings_of_each_replica() -> None:
+    from cloud_server.ray_app import Options
+
+    config = Options(tokens="/t", cpus=3.5, max_frames_per_s=2).config()
+    assert (config.tokens, config.threads, config.max_frames_per_s) == (Path("/t"), 3, 2)
+    with pytest.raises(ConfigError, match="max_batch of at least 1"):
+        Options(max_batch=0).config()
+    with pytest.raises(ValueError, match="Extra inputs"):
+        Options.model_validate({"tokns": "x"})
+
+
+@pytest.mark.filterwarnings("ignore")
+async def test_the_first_reply_stays_and_counts_once() -> None:
+    from cloud_server.ray_app import KeptReplies
+
+    replies = KeptReplies(None)
+    assert await replies.get(b"1", "a") is None
+    await replies.use("a", 10)
+    await replies.put(b"1", CachedReply(b"d", b"first"), "a")
+    await replies.put(b"1", CachedReply(b"d", b"second"), "a")
+    found = await replies.get(b"1", "a")
+    assert found is not None and found.classification == b"first"
+    assert await replies.kept() == 1
+    await replies.use("b", 10)  # another model: its replicas never see the replies of the one before
+    assert await replies.get(b"1", "b") is None
+    await replies.put(b"2", CachedReply(b"d", b"late"), "a")
+    assert await replies.get(b"2", "b") is None
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_application_names_its_deployments() -> None:
+    from cloud_server.ray_app import Options, app
+
+    assert app(Options(gpus=0.5, accelerator="L4")) is not None
+    with pytest.raises(ConfigError):
+        app(Options(queue=0))
+    with pytest.raises(ConfigError, match="cannot share"):
+        app(Options(database="fleet.db"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("throughput_optimized", ["0", "1"])
+def test_a_killed_replica_loses_nothing_and_counts_nothing_twice(tmp_path: Path, throughput_optimized: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": f"{TESTS}:{TESTS.parent}",
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": throughput_optimized,
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+    with (tmp_path / "log").open("w") as log:
+        done = subprocess.run(
+            [sys.executable, str(TESTS / "ray_fleet.py"), str(tmp_path), str(port)],
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            timeout=560,
+        )
+    assert done.returncode == 0, (tmp_path / "log").read_text()[-3000:]
+    seen = json.loads((tmp_path / "seen.json").read_text())
+    assert seen["scales"] == [1, 2, 1]
+    assert seen["without a token"] == "UNAUTHENTICATED"
+    assert seen["broken"] >= 1  # a replica was killed with streams open
+    assert seen["answered"] == seen["kept"] == seen["kept after all came again"] >= 4 * 9
+    assert seen["answered otherwise"] == 0
+    assert seen["answered at the end"]

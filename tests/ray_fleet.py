@@ -1,0 +1,191 @@
+"""Run as a process: devices against replicas on a local Ray, one of which is killed; prints what came of it as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import grpc
+import numpy as np
+import ray
+from ray import serve
+from ray.serve.config import gRPCOptions
+
+from cloud_server.ray_app import Options, app
+from edge_sdk.security.tokens import add_token, new_token
+from edge_sdk.types import new_frame_id
+from edge_sdk.wire import offload_pb2 as wire
+from edge_sdk.wire import offload_pb2_grpc as wire_grpc
+
+NAME = "edge-sdk"
+ADDER = "edge_sdk.wire.offload_pb2_grpc.add_OffloadServicer_to_server"
+IMAGE = bytes(cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8))[1])
+
+
+class Device:
+    """Sends frames over a stream, opens it again when it breaks, and sends again what was not answered."""
+
+    def __init__(self, address: str, token: str) -> None:
+        self._address, self.metadata = address, (("authorization", f"Bearer {token}"),)
+        self.left: dict[str, None] = {}
+        self.answers: dict[str, bytes] = {}
+        self.otherwise = self.broken = 0
+        self._new = asyncio.Event()
+        self._ends = False
+
+    def add(self, ids: list[str]) -> None:
+        """Make frames."""
+        self.left.update(dict.fromkeys(ids))
+        self._new.set()
+
+    def begin(self) -> None:
+        """Stay until `end` is called."""
+        self._ends = False
+
+    def end(self) -> None:
+        """Let the device end once all is answered."""
+        self._ends = True
+        self._new.set()
+
+    async def run(self) -> None:
+        """Return once `end` was called and each frame is answered."""
+        while self.left or not self._ends:
+            try:
+                async with grpc.aio.insecure_channel(self._address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
+                    call: Any = wire_grpc.OffloadStub(channel).Stream(metadata=self.metadata)
+                    sending = asyncio.ensure_future(self._write(call))
+                    try:
+                        async for reply in call:
+                            if reply.HasField("classification"):
+                                self._take(reply.frame_id, reply.classification.SerializeToString())
+                    finally:
+                        sending.cancel()
+                        await asyncio.gather(sending, return_exceptions=True)
+            except grpc.aio.AioRpcError:
+                self.broken += 1
+                await asyncio.sleep(0.5)
+
+    def _take(self, frame_id: str, answer: bytes) -> None:
+        self.otherwise += self.answers.setdefault(frame_id, answer) != answer
+        self.left.pop(frame_id, None)
+
+    async def _write(self, call: Any) -> None:
+        sent: set[str] = set()
+        while self.left or not self._ends:
+            self._new.clear()
+            for frame_id in [one for one in self.left if one not in sent]:
+                sent.add(frame_id)
+                await call.write(wire.ClassifyRequest(frame_id=frame_id, image=IMAGE))
+            if self._ends:
+                break
+            await self._new.wait()
+        await call.done_writing()
+
+
+def replicas() -> list[str]:
+    """Names of the actors that answer."""
+    names = ray.util.list_named_actors(all_namespaces=True)
+    return [one["name"] for one in names if one["name"].startswith(f"SERVE_REPLICA::{NAME}#Offload#")]
+
+
+async def until(count: int) -> int:
+    """Wait for so many replicas that run."""
+    while True:
+        states = serve.status().applications[NAME].deployments["Offload"].replica_states
+        if int(states.get("RUNNING", 0)) == count and sum(states.values()) == count:
+            return count
+        await asyncio.sleep(0.5)
+
+
+async def story(address: str, tokens: list[str]) -> dict[str, Any]:
+    """One replica, two under load, one killed, one again; and what the devices saw."""
+    devices = [Device(address, token) for token in tokens]
+    seen: dict[str, Any] = {"scales": [await until(1)]}
+    async with grpc.aio.insecure_channel(address) as channel:
+        stub: Any = wire_grpc.OffloadStub(channel)
+        try:
+            await stub.Describe(wire.DescribeRequest())
+        except grpc.aio.AioRpcError as error:
+            seen["without a token"] = error.code().name
+        described = await stub.Describe(wire.DescribeRequest(), metadata=devices[0].metadata)
+        seen["model"] = described.model
+    running = [asyncio.ensure_future(device.run()) for device in devices]
+
+    async def make() -> None:
+        while True:
+            for device in devices:
+                device.add([new_frame_id()])
+            await asyncio.sleep(2)
+
+    making = asyncio.ensure_future(make())
+    seen["scales"].append(await until(2))
+    making.cancel()
+    for device in devices:
+        device.add([new_frame_id() for _ in range(8)])
+    ray.kill(ray.get_actor(replicas()[0], namespace="serve"), no_restart=True)
+    for device in devices:
+        device.end()
+    await asyncio.gather(*running)
+    made = {device: list(device.answers) for device in devices}
+    seen["broken"] = sum(device.broken for device in devices)
+    seen["answered"] = sum(len(ids) for ids in made.values())
+    kept = serve.get_deployment_handle("KeptReplies", NAME).kept
+    seen["kept"] = await kept.remote()
+    for device, ids in made.items():
+        device.add(ids)
+    await asyncio.gather(*(device.run() for device in devices))
+    seen["kept after all came again"] = await kept.remote()
+    seen["answered otherwise"] = sum(device.otherwise for device in devices)
+    async with asyncio.TaskGroup() as group:
+        devices[0].begin()
+        last = group.create_task(devices[0].run())
+        seen["scales"].append(await until(1))
+        devices[0].add(added := [new_frame_id()])
+        devices[0].end()
+        await last
+    seen["answered at the end"] = added[0] in devices[0].answers
+    return seen
+
+
+def main(folder: Path, port: int) -> None:
+    """Start Ray, run the story, and end Ray."""
+    tokens = [new_token() for _ in range(4)]
+    for number, token in enumerate(tokens):
+        add_token(folder / "tokens", f"cam-{number}", token)
+    ray.init(
+        "local",
+        num_cpus=2,
+        object_store_memory=100 << 20,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="error",
+    )
+    try:
+        serve.start(
+            http_options={"host": "127.0.0.1", "port": port + 1},
+            grpc_options=gRPCOptions(port=port, grpc_servicer_functions=[ADDER]),
+        )
+        options = Options(
+            tokens=str(folder / "tokens"),
+            state=str(folder / "state"),
+            cpus=0.5,
+            max_replicas=2,
+            streams_per_replica=2,
+            upscale_delay_s=1,
+            downscale_delay_s=3,
+            drain_s=5,
+        )
+        serve.run(app(options), name=NAME)
+        seen = asyncio.run(story(f"127.0.0.1:{port}", tokens))
+    finally:
+        serve.shutdown()
+        ray.shutdown()
+    (folder / "seen.json").write_text(json.dumps(seen))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

