@@ -71,14 +71,17 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 
     Raises:
         Unavailable: the database does not answer or cannot write; nothing of the block holds.
+        ConfigError: it cannot hold a value: a text with NUL, or half of a character; nothing of the block holds.
     """
-    from sqlalchemy.exc import DBAPIError, IntegrityError, TimeoutError
+    from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, TimeoutError
 
     try:
         with engine.begin() as connection:
             yield connection
     except IntegrityError:
         raise
+    except (DataError, UnicodeError, OverflowError) as error:
+        raise ConfigError(f"expected values that a database can hold; {one_line(error, 200)}") from error
     except (DBAPIError, TimeoutError) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
         raise Unavailable(f"the database {told(engine)} does not answer: {one_line(cause)}") from error

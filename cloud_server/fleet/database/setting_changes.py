@@ -18,6 +18,7 @@ from edge_sdk.errors import ConfigError
 from edge_sdk.fleet.signed import EVERY_DEVICE, Body, sign
 from edge_sdk.fleet.wanted import check_wanted
 from edge_sdk.security.tokens import check_device_name
+from edge_sdk.terminal.line import one_line
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -81,7 +82,10 @@ class SettingChanges:
             )
         if target != EVERY_DEVICE:
             check_device_name(target.removeprefix(GROUP))
-        wanted = msgspec.json.encode(check_wanted(settings)).decode()
+        try:
+            wanted = msgspec.json.encode(check_wanted(settings)).decode()
+        except UnicodeError as error:
+            raise ConfigError(f"expected settings of whole characters; {one_line(error)}") from None
         with transaction(self._engine) as connection:
             one_writer(connection, setting_changes)
             latest = connection.scalar(select(func.max(setting_changes.c.changed_ms))) or 0

@@ -25,9 +25,9 @@ T = TypeVar("T")
 PREFIX = "/api/v1"
 After = Annotated[int, Query(ge=0, le=(1 << 62), description="The number of the last row that is known.")]
 Limit = Annotated[int, Query(ge=1, le=forms.MOST)]
-OfDevice = Annotated[str, Query(max_length=200, description="Of this device alone.")]
-Device = Annotated[str, Path(min_length=1, max_length=200)]
-FrameId = Annotated[str, Path(min_length=1, max_length=64)]
+OfDevice = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$", description="Of this device alone.")]
+Device = Annotated[str, Path(max_length=200, pattern=r"^[^\x00]+$")]
+FrameId = Annotated[str, Path(max_length=64, pattern=r"^[^\x00]+$")]
 Target = Annotated[str, Path(min_length=1, max_length=80, description='A device, "group:NAME", or "*" for all.')]
 UserName = Annotated[str, Path(min_length=1, max_length=64)]
 

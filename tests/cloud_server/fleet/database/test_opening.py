@@ -45,6 +45,21 @@ def test_a_transaction_that_fails_leaves_nothing(engine: Engine) -> None:
         assert connection.execute(select(cards)).all() == []
 
 
+@pytest.mark.parametrize("value", ["half a character \ud800", 1 << 70])
+def test_a_value_that_no_database_holds_is_refused(engine: Engine, value: object) -> None:
+    row = CARD | ({"note": value} if isinstance(value, str) else {"changed_ms": value})
+    with (
+        pytest.raises(ConfigError, match="expected values that a database can hold"),
+        transaction(engine) as connection,
+    ):
+        connection.execute(insert(cards).values(row))
+
+
+def test_a_text_with_nul_is_refused_where_it_cannot_be_held(shared: Engine) -> None:
+    with pytest.raises(ConfigError, match="NUL"), transaction(shared) as connection:
+        connection.execute(insert(cards).values(CARD | {"note": "a\0b"}))
+
+
 def test_servers_that_start_together_make_the_tables_once(postgres_process: Postgres) -> None:
     url = postgres_process.new_database()
     with ThreadPoolExecutor(4) as pool:

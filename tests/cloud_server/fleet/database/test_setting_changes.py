@@ -84,6 +84,7 @@ def test_who_changed_what_and_when_is_kept(engine: Engine, operator: Operator) -
         ("cam 1", {}),
         ("group:", {}),
         ("cam-1", {"budget": {"upload": "much"}}),
+        ("cam-1", {"private": {"never_upload": ["half \ud800"]}}),
     ],
 )
 def test_nonsense_is_refused(engine: Engine, operator: Operator, target: str, settings: dict[str, object]) -> None:

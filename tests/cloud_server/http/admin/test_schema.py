@@ -14,7 +14,7 @@ from cloud_server.access.rates import RateLimiter
 from cloud_server.fleet.database.users import Role
 from cloud_server.http.admin.access import Desk
 
-QUICK, LONG = 8, 200
+QUICK, LONG = 8, 40
 
 
 def run(api: Api, examples: int) -> None:
@@ -30,6 +30,7 @@ def run(api: Api, examples: int) -> None:
             max_examples=examples,
             deadline=None,
             database=None,
+            derandomize=examples == QUICK,  # what CI asks is the same each time
             suppress_health_check=list(HealthCheck),
         )
         def ask(case: schemathesis.Case[Any]) -> None:
@@ -48,5 +49,6 @@ def test_the_api_does_as_its_description_says(api: Api) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_api_does_as_its_description_says_for_long(api: Api) -> None:
     run(api, LONG)
