@@ -33,8 +33,6 @@ ELSEWHERE = {
     "edge_sdk/pipeline/news.py": "tests/pipeline/test_late.py and test_event_news.py: the two queues",
     "edge_sdk/pipeline/status.py": "tests/pipeline/test_classifier.py: the classifier's questions",
     "edge_sdk/pipeline/word.py": "tests/pipeline/test_answers.py",
-    "cloud_server/fleet/archive_index.py": "tests/cloud_server/http/page/test_looking.py: the pictures that are shown",
-    "cloud_server/fleet/report_queries.py": "tests/cloud_server/http/page/test_looking.py: what is shown of reports",
     "cloud_server/http/page/forms.py": "a kind of field, and an error as a page",
     "cloud_server/http/page/page.py": "tests/cloud_server/http/page/test_looking.py: lists that are shown",
     "cloud_server/http/page/routes.py": "tests/cloud_server/http/page/test_sign_in.py: headers and refusals",

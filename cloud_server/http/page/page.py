@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,7 @@ class Page:
         self.parts = parts
         self.access = Access(parts.fleet.users, parts.proxy)
         self.view = FleetView()
+        self._reports: ReportQueries | None = None
         self.index = None if parts.archive is None else ArchiveIndex(parts.archive)
         self._templates = Environment(
             loader=FileSystemLoader(FOLDER / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
@@ -63,10 +65,10 @@ class Page:
 
     def reports(self) -> ReportQueries | None:
         """The file of reports; None before the first one."""
-        try:
-            return None if self.parts.fleet.reports is None else ReportQueries(self.parts.fleet.reports)
-        except EdgeError:
-            return None
+        if self._reports is None and self.parts.fleet.reports is not None:
+            with suppress(EdgeError):
+                self._reports = ReportQueries(self.parts.fleet.reports)
+        return self._reports
 
     def render(self, request: Request, name: str, /, *, status: int = 200, **values: Any) -> Response:
         """A template for whoever asks."""

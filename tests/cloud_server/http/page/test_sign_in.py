@@ -1,7 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import httpx
-from page_parts import PASSWORD, Fleet
+import pytest
+from fleet_parts import fleet_server
+from page_parts import PASSWORD, Fleet, options_of
+
+from cloud_server.config import ServerConfig
+from edge_sdk.errors import ConfigError
 
 
 def test_nothing_is_shown_without_signing_in(fleet: Fleet) -> None:
@@ -71,10 +78,38 @@ def test_roles(fleet: Fleet) -> None:
         assert "needs the role operate" in reply.text
 
 
-def test_wrong_passwords_are_few(fleet: Fleet) -> None:
-    with fleet.client() as client:
-        codes = [
-            fleet.post(client, "/sign-in", "/sign-in", name="eve", password="wrong password").status_code
-            for _ in range(11)
-        ]
-        assert codes == [401] * 10 + [429]
+def test_wrong_passwords_are_few(tmp_path: Path, checkpoint: Path) -> None:
+    with fleet_server(tmp_path, str(checkpoint), *options_of(tmp_path)) as server:
+        fleet = Fleet(server, {}, [])
+        with fleet.client() as client:
+            given = ("eve", "look-er") * 5 + ("look-er",)
+            codes = [
+                fleet.post(client, "/sign-in", "/sign-in", name=name, password="wrong password").status_code
+                for name in given
+            ]
+            assert codes == [401] * 10 + [429]
+            assert fleet.post(client, "/sign-in", "/sign-in", name="look-er", password=PASSWORD).status_code == 429
+
+
+def test_a_proxy_signs_people_in(tmp_path: Path, checkpoint: Path) -> None:
+    options = [*options_of(tmp_path), "--page-proxy", "127.0.0.1=X-Forwarded-User"]
+    with fleet_server(tmp_path, str(checkpoint), *options) as server:
+        fleet = Fleet(server, {}, [])
+        with fleet.client() as client:
+            assert client.get("/").status_code == 403
+            assert client.get("/", headers={"X-Forwarded-User": "eve"}).status_code == 403
+            assert client.get("/sign-in").headers["location"] == "/"
+            client.headers["X-Forwarded-User"] = "operate-er"
+            page = client.get("/").text
+            assert "operate-er" in page
+            assert "Sign out" not in page
+            reply = fleet.post(client, "/settings", "/settings", target="*", threshold="0.5")
+            assert reply.status_code == 303
+            assert client.post("/settings", data={"key": "0" * 64, "target": "*"}).status_code == 403
+
+
+def test_a_page_beyond_this_machine_is_asked_for_in_words(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="passwords would travel in the clear"):
+        ServerConfig(reports=tmp_path, page=True, http_port=0, http_host="0.0.0.0")
+    with pytest.raises(ConfigError, match="expected --reports FOLDER and --http"):
+        ServerConfig(page=True, http_port=0)
