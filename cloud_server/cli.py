@@ -20,6 +20,7 @@ import click
 from platformdirs import user_state_path
 
 from cloud_server.admin_command import admin
+from cloud_server.bench_command import bench
 from cloud_server.devices_command import devices
 from cloud_server.install_command import install_service
 from cloud_server.local import PACKAGES as EXTRAS
@@ -131,6 +132,7 @@ def _proxy_of(ctx: click.Context, parameter: click.Parameter, text: str | None) 
 @click.option("--look", type=click.Choice(LOOKS), default="auto", help=LOOK)
 @click.option("--max-batch", type=click.IntRange(1), default=32, help="Most pictures in one run of the model.")
 @click.option("--max-wait-ms", type=click.FloatRange(0), default=0.0, help="How long a batch waits for more frames.")
+@click.option("--decoders", type=click.IntRange(1), default=2, help="Threads that decode pictures.")
 @click.option("--queue", type=click.IntRange(1), default=128, help="Frames that may wait; further ones are OVERLOADED.")
 @click.option("--max-queue-s", type=click.FloatRange(0), default=30.0, help=QUEUE_S)
 @click.option("--max-pixels", type=click.IntRange(1), default=32_000_000, help="Largest picture, width x height.")
@@ -199,6 +201,7 @@ def main(
     look: str,
     max_batch: int,
     max_wait_ms: float,
+    decoders: int,
     queue: int,
     max_queue_s: float,
     max_pixels: int,
@@ -283,6 +286,7 @@ def main(
             look=look,
             max_batch=max_batch,
             max_wait_ms=max_wait_ms,
+            decoders=decoders,
             queue=queue,
             max_queue_s=max_queue_s,
             limits=Limits(max_bytes=max_image_bytes, max_pixels=max_pixels),
@@ -353,6 +357,7 @@ def _require_extras(*, needs_http: bool) -> None:
 
 
 main.add_command(admin)
+main.add_command(bench)
 main.add_command(devices)
 main.add_command(install_service)
 

@@ -110,6 +110,10 @@ class TorchModel:
             digest.update(tensor.cpu().contiguous().reshape(-1).view(self._torch.uint8).numpy())
         return digest.hexdigest()
 
+    def use_threads(self, threads: int) -> None:
+        """Run on so many threads of the CPU from now on."""
+        self._torch.set_num_threads(threads)
+
     def prepare(self, image: Image) -> Image:
         """Bring a picture to the input size, by the function that training used."""
         return prepare(image, self._spec)

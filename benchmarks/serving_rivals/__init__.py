@@ -1,0 +1,1 @@
+"""The servers that `benchmarks/serving.py` compares ours with; each is run in an environment that has it."""

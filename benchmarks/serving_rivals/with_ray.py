@@ -1,0 +1,41 @@
+"""Ray Serve: one replica, batches of up to 32."""
+
+# mypy: ignore-errors
+# ruff: noqa: D101, D102
+import os
+import signal
+import sys
+
+os.environ.setdefault("RAY_SERVE_THROUGHPUT_OPTIMIZED", "1")
+
+import ray
+from ray import serve
+from shared import BATCH, PORT, WAIT_S, Model
+from starlette.responses import Response
+
+
+@serve.deployment(num_replicas=1, max_ongoing_requests=512, ray_actor_options={"num_cpus": 1})
+class Classify:
+    def __init__(self):
+        self.model = Model()
+
+    @serve.batch(max_batch_size=BATCH, batch_wait_timeout_s=WAIT_S)
+    async def answer(self, datas):
+        return self.model.answer(datas)
+
+    async def __call__(self, request):
+        return Response(await self.answer(await request.body()))
+
+
+if __name__ == "__main__":
+    ray.init(
+        num_cpus=4,
+        include_dashboard=False,
+        log_to_driver=False,
+        object_store_memory=100 << 20,
+        runtime_env={"env_vars": {"PYTHONPATH": os.environ["PYTHONPATH"], "OMP_NUM_THREADS": "2"}},
+    )
+    serve.start(http_options={"host": "127.0.0.1", "port": PORT})
+    serve.run(Classify.bind(), route_prefix="/")
+    signal.signal(signal.SIGTERM, lambda *args: (serve.shutdown(), ray.shutdown(), sys.exit(0)))
+    signal.pause()

@@ -1,0 +1,138 @@
+"""`cloud-server bench`: what suits this machine and model, what to set, and what it would serve."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from cloud_server.local import PACKAGES
+from edge_sdk.errors import ConfigError
+
+if TYPE_CHECKING:
+    from cloud_server.model.big import BigModel
+    from cloud_server.model.sizing import Measured
+
+INSTALL = "pip install '.[cloud]'"
+RUNS_S = 0.5
+"""Seconds for which each way is run, at least twice."""
+
+
+def _seconds(ctx: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)\s*(ms|s)", text.strip(), re.ASCII)
+    if match is None or float(match[1]) <= 0:
+        raise click.BadParameter(f"expected a time such as 50ms or 1.5s; got {text!r}")
+    return float(match[1]) / (1000 if match[2] == "ms" else 1)
+
+
+@click.command()
+@click.option("--model", default="trailcam", show_default=True, help="As of cloud-server.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--latency-goal", metavar="TIME", callback=_seconds, help="Most a frame may take under full load: 50ms.")
+@click.option("--max-batch", type=click.IntRange(1, 1024), default=32, show_default=True, help="Largest batch to try.")
+def bench(model: str, device: str, latency_goal: float | None, max_batch: int) -> None:
+    """Measure the model on this machine, and say what to set and what it would serve.
+
+    It tries numbers of threads and of frames in a run, with nothing else to do; it takes about half a second for each.
+    Stop a server that runs here before, or both are measured too slow.
+    """
+    from importlib.util import find_spec
+
+    if missing := [name for name in PACKAGES if find_spec(name) is None]:
+        raise click.ClickException(f"it needs {', '.join(missing)}, which this Python lacks: {INSTALL}")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+    import cv2
+    from rich.console import Console
+    from rich.table import Table
+
+    from cloud_server.memory import MOST_KEPT_BYTES, return_large_blocks
+    from cloud_server.model.big import load_model
+    from cloud_server.model.sizing import best, expected
+
+    console = Console(width=max(100, Console().width), highlight=False)
+    cv2.setNumThreads(1)
+    big = load_model(model, device)
+    return_large_blocks(MOST_KEPT_BYTES)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    picture_s = _decode_s(big)
+    console.print(
+        f"{big.name} on {big.device}, {cores} cores; decoding a picture of 640x480 takes {1e3 * picture_s:.1f} ms"
+    )
+    ways = [expected(way, picture_s, cores) for way in _measured(big, cores, max_batch, console.print)]
+    chosen = best(ways, latency_goal)
+    table = Table("threads", "batch", "run ms", "frames/s", "latency ms", "", title="Under full load")
+    for way in ways:
+        mark = "<- best" if way is chosen else ""
+        row = way.measured.threads or "GPU", way.measured.batch, f"{1e3 * way.measured.run_s:.1f}"
+        table.add_row(*map(str, row), f"{way.frames_per_s:.0f}", f"{1e3 * way.latency_s:.0f}", mark)
+    console.print(table)
+    threads = f" --threads {chosen.measured.threads}" if chosen.measured.threads else ""
+    settings = (
+        f"--model {model} --device {device}{threads} --max-batch {chosen.measured.batch} --decoders {chosen.decoders}"
+    )
+    console.print(f"cloud-server {settings}", soft_wrap=True)
+    console.print(
+        f"would serve about {chosen.frames_per_s:.0f} frames a second, each within about {1e3 * chosen.latency_s:.0f} "
+        "ms; leave --max-wait-ms at 0: a model that gains by waiting waits by itself",
+        soft_wrap=True,
+    )
+    if latency_goal is not None and chosen.latency_s > latency_goal:
+        raise ConfigError(
+            f"expected a latency of at most {1e3 * latency_goal:g} ms under full load; the least here is about "
+            f"{1e3 * chosen.latency_s:.0f} ms: a smaller model, a GPU, or a later goal"
+        )
+
+
+def _decode_s(big: BigModel) -> float:
+    import cv2
+    import numpy as np
+
+    from cloud_server.model.decode import Limits, decode
+
+    grain = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+    data = cv2.imencode(".jpg", cv2.resize(grain, (640, 480), interpolation=cv2.INTER_CUBIC))[1].tobytes()
+    return _least(lambda: big.prepare(decode(data, Limits())))
+
+
+def _least(run: Callable[[], object]) -> float:
+    """Seconds of the quickest run, over `RUNS_S` and at least two."""
+    run()
+    taken: list[float] = []
+    until = time.perf_counter() + RUNS_S
+    while len(taken) < 2 or time.perf_counter() < until:
+        began = time.perf_counter()
+        run()
+        taken.append(time.perf_counter() - began)
+    return min(taken)
+
+
+def _measured(big: BigModel, cores: int, max_batch: int, tell: Callable[[str], None]) -> Iterator[Measured]:
+    import numpy as np
+
+    from cloud_server.model.big import TorchModel
+    from cloud_server.model.sizing import Measured
+
+    image = big.prepare(np.random.default_rng(0).integers(0, 256, (big.input_height, big.input_width, 3), np.uint8))
+    sizes = sorted({*(1 << power for power in range(max_batch.bit_length()) if 1 << power < max_batch), max_batch})
+    if not isinstance(big, TorchModel):
+        counts, sizes = [1], [1]
+    elif big.on_gpu:
+        counts = [0]
+    else:
+        counts = sorted({1, max(1, cores // 2), cores})
+    left = len(counts) * len(sizes)
+    for threads in counts:
+        if threads and isinstance(big, TorchModel):
+            big.use_threads(threads)
+        for size in sizes:
+            where = f"{threads} threads" if threads else "the GPU"
+            tell(f"{where}, {size} a run; about {left * RUNS_S * 1.5:.0f} s to go")
+            yield Measured(threads, size, _least(lambda size=size: big.run([image] * size, [None] * size)))  # type: ignore[misc]
+            left -= 1
