@@ -35,7 +35,6 @@ ELSEWHERE = {
     "edge_sdk/pipeline/word.py": "tests/pipeline/test_answers.py",
     "cloud_server/http/page/forms.py": "a kind of field, and an error as a page",
     "cloud_server/http/page/page.py": "tests/cloud_server/http/page/test_looking.py: lists that are shown",
-    "cloud_server/http/page/routes.py": "tests/cloud_server/http/page/test_sign_in.py: headers and refusals",
     "cloud_server/fleet/database/tables.py": "tests/cloud_server/fleet/database/test_opening.py",
     "cloud_server/fleet/database/migrations/env.py": "tests/cloud_server/fleet/database/test_opening.py",
     "cloud_server/fleet/database/migrations/versions/v0001_first.py": "fleet/database/test_opening.py runs the steps",

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from cloud_server.http.page.label_view import add_labelling
 from cloud_server.http.page.looking import add_looking
 from cloud_server.http.page.operating import add_operating
 from cloud_server.http.page.page import Page, PageParts
 from cloud_server.http.page.sign_in import add_sign_in
+from edge_sdk.errors import StorageError
+
+_log = logging.getLogger(__name__)
 
 POLICY = (
     "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; form-action 'self'; base-uri 'none'; "
@@ -47,22 +51,22 @@ def add_page(api: FastAPI, parts: PageParts) -> None:
         return response
 
     @api.exception_handler(HTTPException)
-    async def refused(request: Request, error: HTTPException) -> Response:
+    def refused(request: Request, error: HTTPException) -> Response:
         if 300 <= error.status_code < 400:
             return RedirectResponse((error.headers or {})["Location"], error.status_code)
         if request.url.path.startswith("/api/"):
-            from fastapi.exception_handlers import http_exception_handler
-
-            return await http_exception_handler(request, error)
+            return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
         return page.render(request, "refused.html", status=error.status_code, why=error.detail)
 
     @api.exception_handler(RequestValidationError)
-    async def malformed(request: Request, error: RequestValidationError) -> Response:
-        if request.url.path.startswith("/api/"):
-            from fastapi.exception_handlers import request_validation_exception_handler
-
-            return await request_validation_exception_handler(request, error)
+    def malformed(request: Request, error: RequestValidationError) -> Response:
         return page.render(request, "refused.html", status=422, why="a field of this form is missing or too long")
+
+    @api.exception_handler(StorageError)
+    def unavailable(request: Request, error: StorageError) -> Response:
+        _log.error("the page cannot answer %s: %s", request.url.path[:100], error)
+        text = "The server cannot read or keep this now. What it confirmed is kept; try again in a minute.\n"
+        return PlainTextResponse(text, 503, {"Retry-After": "60"})
 
     router = APIRouter(include_in_schema=False)
     add_sign_in(router, page)
