@@ -105,6 +105,7 @@ async def story(address: str, tokens: list[str]) -> dict[str, Any]:
     """One replica, two under load, one killed, one again; and what the devices saw."""
     devices = [Device(address, token) for token in tokens]
     seen: dict[str, Any] = {"scales": [await until(1)]}
+    (first,) = replicas()
     async with grpc.aio.insecure_channel(address) as channel:
         stub: Any = wire_grpc.OffloadStub(channel)
         try:
@@ -124,9 +125,9 @@ async def story(address: str, tokens: list[str]) -> dict[str, Any]:
     making = asyncio.ensure_future(make())
     seen["scales"].append(await until(2))
     making.cancel()
-    for device in devices:
+    for device in devices:  # their streams are at the first replica, which stays theirs
         device.add([new_frame_id() for _ in range(8)])
-    ray.kill(ray.get_actor(replicas()[0], namespace="serve"), no_restart=True)
+    ray.kill(ray.get_actor(first, namespace="serve"), no_restart=True)
     for device in devices:
         device.end()
     await asyncio.gather(*running)

@@ -7,17 +7,22 @@ starts and asks for its health runs here as it would there.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import socket
 import subprocess
 import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from postgres_server import postgres
 
 from cloud_server.cli import main as server_command
 
@@ -60,27 +65,46 @@ def test_the_server_takes_the_options_of_its_image(path: Path) -> None:
     assert "USER 10001" in text  # not root, and a number, which Kubernetes can check
 
 
-def test_an_image_starts_and_says_that_it_is_ready(tmp_path: Path) -> None:
+@contextmanager
+def started(command: list[str], state: Path, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The server of an image as it would start there, with a free port in place of 9464."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = str(taken.getsockname()[1])
-    path = DEPLOY / "Dockerfile.cpu"
-
-    def here(words: list[str]) -> list[str]:
-        return [word.replace("9464", port).replace("/var/lib/cloud-server", str(tmp_path)) for word in words]
-
-    command = [sys.executable, "-m", "cloud_server", "--port", "0", *here(instruction(path, "CMD"))]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as server:
+    here = [word.replace("9464", port).replace("/var/lib/cloud-server", str(state)) for word in command]
+    with subprocess.Popen(
+        [sys.executable, "-m", "cloud_server", "--port", "0", *here],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+    ) as server:
         try:
             assert server.stdout is not None
             assert server.stdout.readline().startswith("listening on ")
-            check = here(instruction(path, "HEALTHCHECK"))
-            assert subprocess.run([sys.executable, *check[1:]]).returncode == 0
-            server.terminate()
-            assert server.wait(30) == 0
-            assert subprocess.run([sys.executable, *check[1:]], stderr=subprocess.DEVNULL).returncode != 0
+            yield server, port
         finally:
             server.kill()
+
+
+def test_an_image_starts_and_says_that_it_is_ready(tmp_path: Path) -> None:
+    path = DEPLOY / "Dockerfile.cpu"
+    with started(instruction(path, "CMD"), tmp_path) as (server, port):
+        check = [word.replace("9464", port) for word in instruction(path, "HEALTHCHECK")[1:]]
+        assert subprocess.run([sys.executable, *check]).returncode == 0
+        server.terminate()
+        assert server.wait(30) == 0
+        assert subprocess.run([sys.executable, *check], stderr=subprocess.DEVNULL).returncode != 0
+
+
+def test_the_composed_server_starts_with_its_database_and_shows_its_page(tmp_path: Path) -> None:
+    composed = COMPOSE["services"]["server"]["command"]
+    with (
+        postgres(tmp_path) as database,
+        started(composed, tmp_path, EDGE_SDK_DATABASE=database.new_database()) as (_, port),
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as page,
+    ):
+        assert b"--database" in page.read()  # how to make the first user
 
 
 def test_the_compose_file_is_one() -> None:
@@ -113,7 +137,7 @@ def test_prometheus_asks_the_server_where_it_answers() -> None:
     targets = yaml.safe_load(path.read_text())["scrape_configs"][0]["static_configs"][0]["targets"]
     host, _, port = targets[0].partition(":")
     assert host in COMPOSE["services"]
-    assert f"0.0.0.0:{port}" in COMPOSE["services"]["server"]["command"]
+    assert f"--http=0.0.0.0:{port}" in COMPOSE["services"]["server"]["command"]
     if shutil.which("promtool") is None:
         pytest.skip("promtool is not installed: apt install prometheus")
     done = subprocess.run(["promtool", "check", "config", path], capture_output=True, text=True)

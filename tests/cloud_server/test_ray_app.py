@@ -71,6 +71,7 @@ def test_a_killed_replica_loses_nothing_and_counts_nothing_twice(tmp_path: Path,
         "PYTHONPATH": f"{TESTS}:{TESTS.parent}",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": throughput_optimized,
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",  # a busy machine: Ray kills a proxy that takes 5 s to start
     }
     with (tmp_path / "log").open("w") as log:
         done = subprocess.run(
