@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge_sdk.cli.given import refuse_together, refuse_without
 from edge_sdk.cli.options import (
     big_option,
     bundle_option,
@@ -16,8 +17,10 @@ from edge_sdk.cli.options import (
     label_map_option,
     option,
     picture_option,
+    regions_options,
     served_big,
 )
+from edge_sdk.cli.regions import TWO_FINDERS
 from edge_sdk.terminal.command import need, when_stopped
 
 if TYPE_CHECKING:
@@ -28,6 +31,10 @@ if TYPE_CHECKING:
 MIN_SIDE = 16
 FORMATS = ("jpeg", "webp")
 QUALITIES = (50, 75, 90)
+_REGIONS = (
+    "Measure pictures with a region, of which its surroundings travel (send: region); `region_upload` becomes the "
+    "cheapest encoding."
+)
 _OPEN = click.FloatRange(0, 1, min_open=True, max_open=True)
 _DELTA = click.FloatRange(0, 0.25, min_open=True)
 _DROP = "Tolerated loss of accuracy over all frames, against the pictures as they are."
@@ -70,6 +77,8 @@ def _formats(ctx: click.Context, parameter: click.Parameter, text: str) -> tuple
     "--keep-all", is_flag=True, help="Keep every encoding that looks better, noise or not.", old_names=("--raw-front",)
 )
 @click.option("--all", "every", is_flag=True, help="Measure on all pictures, also those that would exit.")
+@click.option("--regions", is_flag=True, help=_REGIONS)
+@regions_options()
 @click.option("--sides", callback=_numbers(MIN_SIDE, 65_535), metavar="N,...", help=_SIDES)
 @click.option(
     "--qualities",
@@ -93,6 +102,9 @@ def ladder(
     level: float,
     keep_all: bool,
     every: bool,
+    regions: bool,
+    detector: Path | None,
+    boxes: Path | None,
     sides: tuple[int, ...],
     qualities: tuple[int, ...],
     formats: tuple[Format, ...],
@@ -104,13 +116,17 @@ def ladder(
 
     Encodes the frames that would be offloaded at each size, quality and format, and runs the big model on them.
     `upload` becomes the cheapest encoding that loses at most --drop with confidence 1 - delta; `ladder` becomes the
-    encodings among which each frame chooses. If stopped, the same command continues.
+    encodings among which each frame chooses. With --regions the surroundings of regions are measured instead, and
+    `region_upload` becomes their encoding. If stopped, the same command continues.
     """
+    refuse_together(TWO_FINDERS)
+    refuse_without(("--detector", "--regions", "else whole frames travel"), ("--boxes", "--regions", "else they do"))
     need("torch", "timm", "scipy", *(("matplotlib",) if picture else ()))
     from edge_sdk.terminal.progress import progress_bars
     from edge_sdk.terminal.text import open_console, say
     from edge_sdk.workbench.data import measuring_split, open_source
     from edge_sdk.workbench.encoding_ladder import Rule, measure_ladder, write_ladder
+    from edge_sdk.workbench.looks import Finding, photo_regions
 
     console = open_console()
     at = [0, 0]
@@ -122,25 +138,29 @@ def ladder(
             at[:] = done, parts
             bars.update(task, completed=done, total=parts)
 
+        source = open_source(data, measuring_split(data))
         found = measure_ladder(
             bundle,
             served_big(big)[0],
-            open_source(data, measuring_split(data)),
+            photo_regions(source, Finding.given(detector, boxes)) if regions else source,
             Rule(drop=drop, delta=delta, level=level, raw=keep_all),
             sides=sides,
             qualities=qualities,
             formats=formats,
             every=every,
+            near=regions,
             folder=cache,
             label_map=label_map,
             on_step=lambda text: say(console, f"{text} ..."),
             on_part=on_part,
         )
     console.print(ladder_table(found))
+    of = " of which a region was looked at" if found.near else ""
     say(
         console,
-        f"{found.frames} frames, {found.offloaded} offloaded; of the offloaded ones that judge, the big model names "
-        f"{found.choice.original_accuracy:.1%} rightly as they are, the little one {found.choice.little_accuracy:.1%}",
+        f"{found.frames} frames, {found.offloaded} offloaded{of}; of the offloaded ones that judge, the big model "
+        f"names {found.choice.original_accuracy:.1%} rightly as they are, the little one "
+        f"{found.choice.little_accuracy:.1%}",
     )
     if not found.renditions:
         say(console, "The big model is no better than the little one on these frames: there is no ladder.")

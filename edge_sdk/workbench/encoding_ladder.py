@@ -29,6 +29,7 @@ from edge_sdk.model.big_reference import LABEL_MAP_CURE, label_difference
 from edge_sdk.model.bundle import MANIFEST_FILE, Bundle, open_bundle, shipped_bundles, write_policy
 from edge_sdk.model.policy import Policy
 from edge_sdk.networks.model_name import is_file_name, split_name
+from edge_sdk.types import View
 from edge_sdk.workbench.cascade.curve import Bools
 from edge_sdk.workbench.cascade.exits import exits_of
 from edge_sdk.workbench.cascade.group_split import selection_part
@@ -75,6 +76,7 @@ class Ladder:
         frames: all frames.
         offloaded: those that the big model saw.
         evaluation_frames: all frames of the part that evaluated.
+        near: the surroundings of regions were sent, and not whole frames.
     """
 
     big: str
@@ -86,6 +88,12 @@ class Ladder:
     frames: int
     offloaded: int
     evaluation_frames: int
+    near: bool = False
+
+    @property
+    def what(self) -> str:
+        """What travels, in a word."""
+        return "region" if self.near else "frame"
 
     @property
     def renditions(self) -> tuple[Rendition, ...]:
@@ -111,10 +119,10 @@ class Ladder:
                 f"These {self.evaluation_frames} evaluation frames cannot promise a loss of at most {points:.2f} "
                 f"points after any encoding; {100 * can:.2f} points can be promised of "
                 f"{self.uploads[self.choice.safest].name} (--drop {math.ceil(1e4 * can) / 1e4}), and more pictures "
-                f"promise more. Frames go on travelling as {usual}."
+                f"promise more. {self.what.capitalize()}s go on travelling as {usual}."
             )
         compared = ""
-        taken = f"{evaluated[safe].mean_bytes / 1e3:.1f} kB a frame"
+        taken = f"{evaluated[safe].mean_bytes / 1e3:.1f} kB a {self.what}"
         if safe != self.usual:
             taken += f" instead of {evaluated[self.usual].mean_bytes / 1e3:.1f} kB ({usual})"
             compared = f" instead of {self.encode_ms[self.usual]:.2f} ms"
@@ -135,6 +143,7 @@ def measure_ladder(
     qualities: Sequence[int] = QUALITIES,
     formats: Sequence[Format] = FORMATS,
     every: bool = False,
+    near: bool = False,
     folder: Path | None = None,
     label_map: Mapping[str, str] | None = None,
     on_step: Callable[[str], None] = lambda text: None,
@@ -152,6 +161,8 @@ def measure_ladder(
         qualities: see `grid`.
         formats: see `grid`.
         every: treat every picture as offloaded.
+        near: measure pictures with a region alone, of which its surroundings travel, as a device with `send` "region"
+            sends them; the little model must look at regions.
         folder: of the cached records; default: the user's cache folder.
         label_map: from the big model's labels to the bundle's, where `big` is a name.
         on_step: called with the name of each step that begins.
@@ -170,6 +181,13 @@ def measure_ladder(
         write_records([little], source, folder / _digest(little_key, _code(little_model)), on_part=on_part)[0]
     )
     offloaded = np.ones(len(said), np.bool_) if every else _offloaded(bundle, said)
+    if near:
+        offloaded = offloaded & said.with_region
+        if not said.with_region.any():
+            raise WorkbenchError(
+                f"expected pictures with a region, and a bundle that looks at it; {bundle.manifest.name} looks at the "
+                f"{bundle.manifest.view}, and 0 of {len(said)} pictures have one that it looked at"
+            )
     sources = said.ids if said.sources is None else said.sources
     selection = selection_part(sources.tolist(), fewest=_FEWEST)
     fewest = min(int((offloaded & selection).sum()), int((offloaded & ~selection).sum()))
@@ -189,11 +207,16 @@ def measure_ladder(
             f"expected a big model with the labels of {bundle.manifest.name}; {cloud.info.model} has others: "
             f"{missing}. {LABEL_MAP_CURE}"
         )
-    uploads = grid(cloud.input, bundle.policy.upload, sides=sides, qualities=qualities, formats=formats)
-    pictures = [picture.image for picture in islice(read_all(chosen), _TIMED_PICTURES)]
+    usual = (near and bundle.policy.region_upload) or bundle.policy.upload
+    if near:
+        cloud = cloud.looking_at(View.REGION)
+    uploads = grid(cloud.input, usual, sides=sides, qualities=qualities, formats=formats)
+    first = islice(read_all(chosen), _TIMED_PICTURES)
+    pictures = [np.ascontiguousarray(cloud.looks(picture.image, picture.region)[0][0]) for picture in first]
     cloud = cloud.timed(latency_ms(cloud, cloud.prepare(pictures[0])))
     on_step(f"the big model on {int(offloaded.sum())} pictures, as they are and after {len(uploads)} encodings")
-    place = folder / _digest(little_key, big_key, chosen.key, _code(little_model, encode, geometry), cv2.__version__)
+    code = _code(little_model, encode, geometry)
+    place = folder / _digest(little_key, big_key, chosen.key, code, cv2.__version__, *(("regions",) if near else ()))
     subjects = [cloud, *(_after(cloud, upload) for upload in uploads)]
     original, *renditions = [load_records(path) for path in write_records(subjects, chosen, place, on_part=on_part)]
     on_step("the time that each encoding takes")
@@ -211,16 +234,17 @@ def measure_ladder(
         uploads,
         encoding_ms(pictures, uploads),
         choose_ladder(trials, drop=rule.drop, delta=rule.delta, level=rule.level, raw=rule.raw),
-        uploads.index(bundle.policy.upload),
+        uploads.index(usual),
         rule,
         len(said),
         int(offloaded.sum()),
         trials.evaluation_frames,
+        near,
     )
 
 
 def write_ladder(path: str | Path, found: Ladder, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Policy:
-    """Write upload and ladder into a bundle's `policy.json`; all else in it stays.
+    """Write upload and ladder into a bundle's `policy.json`, or of regions `region_upload`; all else in it stays.
 
     Args:
         path: the bundle's folder, or the name of one that ships.
@@ -231,18 +255,18 @@ def write_ladder(path: str | Path, found: Ladder, *, now: Callable[[], datetime]
         BundleError: the bundle cannot be opened or written.
     """
     bundle = open_bundle(path)
+    of = "region_" if found.near else ""
     facts: dict[str, float | int | str] = {
-        "ladder_date": now().date().isoformat(),
-        "ladder_frames": found.frames,
-        "ladder_offloaded": found.offloaded,
-        "ladder_big": found.big,
+        f"{of}ladder_date": now().date().isoformat(),
+        f"{of}ladder_frames": found.frames,
+        f"{of}ladder_offloaded": found.offloaded,
+        f"{of}ladder_big": found.big,
     }
     if found.choice.safe is not None:
-        facts |= {"upload_promised_loss": found.rule.drop, "upload_promise_fails_with": found.rule.delta}
-    kept = {name: fact for name, fact in bundle.policy.calibration.items() if not name.startswith("upload_promise")}
-    policy = msgspec.structs.replace(
-        bundle.policy, upload=found.upload, ladder=found.renditions, calibration=kept | facts
-    )
+        facts |= {f"{of}upload_promised_loss": found.rule.drop, f"{of}upload_promise_fails_with": found.rule.delta}
+    kept = {name: fact for name, fact in bundle.policy.calibration.items() if not name.startswith(f"{of}upload_prom")}
+    sent = {"region_upload": found.upload} if found.near else {"upload": found.upload, "ladder": found.renditions}
+    policy = msgspec.structs.replace(bundle.policy, calibration=kept | facts, **sent)
     write_policy(bundle.path, policy)
     return policy
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +14,16 @@ import tiny_network
 from msgspec.structs import replace
 
 from edge_sdk.errors import WorkbenchError
-from edge_sdk.images.rendition import Upload
-from edge_sdk.model.bundle import InputSpec, open_bundle
+from edge_sdk.images.rendition import Rendition, Upload
+from edge_sdk.model.bundle import InputSpec, open_bundle, write_bundle
 from edge_sdk.model.little import LittleModel
 from edge_sdk.model.policy import Policy
-from edge_sdk.types import Image
+from edge_sdk.types import Image, Region
 from edge_sdk.workbench.data import open_source
 from edge_sdk.workbench.draw import draw_ladder
 from edge_sdk.workbench.encoding_ladder import Ladder, Rule, measure_ladder, write_ladder
-from edge_sdk.workbench.labelled import Split
+from edge_sdk.workbench.labelled import LabelledImage, Split
+from edge_sdk.workbench.mapped_source import MappedSource
 from edge_sdk.workbench.subjects import Subject, callable_subject
 
 LABELS = tiny_network.LABELS
@@ -101,6 +104,43 @@ def test_the_cheapest_encoding_that_keeps_the_detail_is_found_and_written(
     picture = tmp_path / "drawn" / "ladder.png"
     draw_ladder(picture, found, "stripes")
     assert picture.stat().st_size > 10_000
+
+
+def with_region(picture: LabelledImage) -> Iterator[LabelledImage]:
+    """The picture in the corner of a dark scene, where something moves; every fifth without a region."""
+    scene = np.zeros((192, 256, 3), np.uint8)
+    scene[:48, :64] = picture.image
+    region = None if picture.name.endswith(("0.png", "5.png")) else Region(12, 9, 40, 30, 1.0)
+    yield dataclasses.replace(picture, image=scene, region=region)
+
+
+def test_regions_are_measured_as_they_travel_and_written_as_their_encoding(
+    bundle: Path, photos: Path, tmp_path: Path
+) -> None:
+    """Whole scenes are four times as large as what surrounds the region, and lose its stripes sooner."""
+    opened = open_bundle(bundle)
+    source = MappedSource(open_source(str(photos), Split.ALL), with_region, "with regions")
+    given: dict[str, Any] = {"sides": (16, 64), "qualities": (60,), "every": True, "near": True}
+    with pytest.raises(WorkbenchError, match="looks at the frame, and 0 of 150"):
+        measure_ladder(bundle, Seer().subject(), source, Rule(drop=0.1), folder=tmp_path / "a", **given)
+    manifest = replace(opened.manifest, view="region")
+    near = write_bundle(
+        tmp_path / "near",
+        model=opened.path / "model.pte",
+        manifest=manifest,
+        golden=tiny_network.picture(),
+        policy=replace(opened.policy, send="region", ladder=(Rendition(USUAL, 900.0, 1.0),)),
+    ).path
+    found = measure_ladder(near, Seer().subject(), source, Rule(drop=0.1), folder=tmp_path / "b", **given)
+    assert found.near and found.offloaded == 120 and found.frames == 150
+    assert found.choice.original_accuracy > 0.95
+    assert found.upload.max_side == 64 and found.upload != USUAL
+    assert all(one.mean_bytes < 3_000 for one in found.choice.evaluated)
+    assert "kB a region" in found.sentence()
+    policy = write_ladder(near, found)
+    assert policy.region_upload == found.upload
+    assert (policy.upload, policy.ladder) == (USUAL, (Rendition(USUAL, 900.0, 1.0),))
+    assert policy.calibration["region_ladder_offloaded"] == 120
 
 
 def test_what_cannot_be_promised_leaves_the_encoding_as_it_is(bundle: Path, photos: Path, tmp_path: Path) -> None:
