@@ -30,6 +30,7 @@ from cloud_server.access.refusals import RefusalLog
 from cloud_server.api.offload import OffloadService
 from cloud_server.api.windows import Windows
 from cloud_server.config import ServerConfig
+from cloud_server.fleet.fleet import Fleet
 from cloud_server.fleet.reply_cache import ROWS, CachedReply, ReplyCache
 from cloud_server.fleet.seams import Replies
 from cloud_server.fleet.stats import Stats
@@ -222,10 +223,14 @@ class Offload:
     Args:
         options: of all replicas.
         replies: the handle of `KeptReplies`; None: the database has the replies.
+
+    Attributes:
+        stats: what this replica did.
     """
 
     def __init__(self, options: Options, replies: DeploymentHandle | None) -> None:
-        self._options, self._handle = options, replies
+        self._options, self._handle, self.stats = options, replies, Stats()
+        self._fleet: Fleet | None = None
         for handler in logging.getLogger("ray.serve").handlers:
             handler.addFilter(_NoTraces())
         self._starting: asyncio.Task[None] | None = None
@@ -236,9 +241,9 @@ class Offload:
         return_large_blocks()
         loop, thread = asyncio.get_running_loop(), model_thread()
         model = await loop.run_in_executor(thread, load_model, config.model, config.device, config.threads)
-        labels, stats = parts.label_map_of(config, model), Stats()
+        labels, stats = parts.label_map_of(config, model), self.stats
         version = await asyncio.to_thread(parts.version_of, model, labels)
-        fleet = await asyncio.to_thread(parts.fleet, config)
+        self._fleet = fleet = await asyncio.to_thread(parts.fleet, config)
         reports = await asyncio.to_thread(parts.report_desk, config, fleet)
         authenticator = await asyncio.to_thread(parts.authenticator, config, parts.access_limits(config), fleet)
         self._issued = authenticator.issued
@@ -284,6 +289,14 @@ class Offload:
             await self._batcher.check()
         if not watch.is_alive:
             raise Draining("the model does not answer")
+
+    async def stop(self) -> None:
+        """Let go of the model and the database; Ray ends the process of a replica without it."""
+        if self._service is not None:
+            await self._service.close()
+            await self._batcher.stop()
+        if self._fleet is not None:
+            self._fleet.close()
 
     async def Describe(self, request: wire.DescribeRequest, grpc_context: Any) -> wire.Description:
         """The model's name, size and labels."""
