@@ -6,13 +6,14 @@ import difflib
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cloud_server.model.batching import Little
 from cloud_server.model.folding import fold_batch_norms
+from cloud_server.model.gpu_memory import Staging, WithinMemory
 from edge_sdk.errors import ConfigError, WorkbenchError
 from edge_sdk.model.inputs import prepare
 from edge_sdk.model.little import LittleModel
@@ -93,6 +94,7 @@ class TorchModel:
         self._torch = torch
         self._device = torch.device(device)
         self.on_gpu = on_gpu = self._device.type == "cuda"
+        self._staging, self._within = Staging(self._device), WithinMemory()
         self._half = on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
         self.device = (torch.cuda.get_device_name(self._device) if on_gpu else "cpu") + (", bf16" if self._half else "")
         sample = torch.rand((1, 3, self.input_height, self.input_width), generator=torch.Generator().manual_seed(0))
@@ -119,7 +121,11 @@ class TorchModel:
         return prepare(image, self._spec)
 
     def run(self, images: Sequence[Image], little: Sequence[Little]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Classify N prepared pictures; the little model's probabilities are not used."""
+        """Classify N prepared pictures, in parts where a GPU's memory does not take them at once."""
+        return self._within.run(self._run, images, little)
+
+    def _run(self, images: Sequence[Image], little: Sequence[Any]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The little model's probabilities are not used."""
         torch = self._torch
         with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
             logits = self._module(self._inputs(images))
@@ -127,7 +133,7 @@ class TorchModel:
         return probabilities, np.full(len(images), self.macs, np.int64)
 
     def _inputs(self, images: Sequence[Image]) -> torch.Tensor:
-        pixels = self._torch.from_numpy(np.stack(images)).to(self._device)
+        pixels = self._staging.batch(images) if self.on_gpu else self._torch.from_numpy(np.stack(images))
         return pixels.permute(0, 3, 1, 2).float() * self._scale - self._shift  # NHWC seen as channels-last NCHW
 
 
@@ -147,8 +153,8 @@ class SequenceModel(TorchModel):
         self._info = repr(sequence.info)
         self._sequence = sequence
 
-    def run(self, images: Sequence[Image], little: Sequence[Little]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Classify N prepared pictures, each starting from the little model's probabilities."""
+    def _run(self, images: Sequence[Image], little: Sequence[Any]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Each picture starts from the little model's probabilities."""
         torch = self._torch
         classes = len(self.labels)
         knows = np.array([one is not None and len(one) == classes for one in little], np.bool_)

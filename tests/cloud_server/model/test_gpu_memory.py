@@ -1,0 +1,80 @@
+"""What a GPU would say is injected: none is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloud_server.model.big import TorchModel, load_model
+from cloud_server.model.gpu_memory import Rows, Staging, WithinMemory
+from edge_sdk.types import Image
+
+
+class SmallGpu:
+    """Takes so many frames at once."""
+
+    def __init__(self, room: int) -> None:
+        self.room, self.sizes = room, list[int]()
+
+    def run(self, images: Sequence[Image], little: Sequence[object]) -> Rows:
+        self.sizes.append(len(images))
+        if len(images) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        assert [int(image[0, 0, 0]) for image in images] == list(little)
+        levels = np.array([[image[0, 0, 0]] for image in images], np.float32)
+        return levels, np.arange(len(images), dtype=np.int64)
+
+
+def frames(count: int) -> list[Image]:
+    return [np.full((2, 2, 3), level, np.uint8) for level in range(count)]
+
+
+@given(st.integers(1, 40), st.lists(st.integers(1, 40), min_size=1, max_size=6))
+def test_all_are_answered_in_order_and_the_size_is_learned(room: int, batches: list[int]) -> None:
+    gpu, within = SmallGpu(room), WithinMemory()
+    for count in batches:
+        rows, macs = within.run(gpu.run, frames(count), list(range(count)))
+        assert rows[:, 0].tolist() == list(range(count)) and len(macs) == count
+    failed = [size for size in gpu.sizes if size > room]
+    assert len(failed) <= 6  # each halves what is tried from then on
+    assert within.most is None or within.most <= max(1, max(batches) // 2)
+
+
+def test_where_one_does_not_fit_it_says_what_to_do_and_goes_on_later() -> None:
+    gpu, within = SmallGpu(0), WithinMemory()
+    with pytest.raises(torch.OutOfMemoryError, match="end what else runs on this GPU, or serve a smaller model"):
+        within.run(gpu.run, frames(4), list(range(4)))
+    gpu.room = 1
+    assert len(within.run(gpu.run, frames(4), list(range(4)))[0]) == 4
+
+
+def test_a_batch_is_staged_as_it_is_and_the_memory_is_kept() -> None:
+    staging = Staging(torch.device("cpu"))
+    for count in (3, 1, 4, 9):
+        pixels = staging.batch(frames(count))
+        assert pixels.dtype == torch.uint8 and np.array_equal(pixels.numpy(), np.stack(frames(count)))
+    kept = staging._kept
+    staging.batch(frames(16))
+    assert staging._kept is kept  # room for the next power of two
+
+
+def test_a_served_network_survives_a_batch_that_does_not_fit(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load_model(str(checkpoint), "cpu", 1)
+    assert isinstance(model, TorchModel)
+    images = [model.prepare(np.full((16, 16, 3), level, np.uint8)) for level in (0, 90, 200)]
+    expected, _ = model.run(images, [None] * 3)
+    honest = model._run
+
+    def small(images: Sequence[Image], little: Sequence[object]) -> Rows:
+        if len(images) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return honest(images, little)
+
+    monkeypatch.setattr(model, "_run", small)
+    assert np.allclose(model.run(images, [None] * 3)[0], expected, atol=1e-5)
