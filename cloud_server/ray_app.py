@@ -319,12 +319,16 @@ class Offload:
         return await (await self._ready()).Report(request, RayCall(grpc_context))
 
 
-def app(options: Options) -> serve.Application:
+def app(args: Options | dict[str, Any]) -> serve.Application:
     """The application, for `serve run cloud_server.ray_app:app` and config files.
+
+    Args:
+        args: the options, or their names and values as Ray read them.
 
     Raises:
         ConfigError: a value is out of range, or the database is none that replicas can share.
     """
+    options = Options.model_validate(args)
     if options.database and "://" not in options.database:
         raise ConfigError(
             f"expected a database as postgresql://USER@HOST/NAME; got {options.database!r:.200}, which replicas on "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -182,10 +183,11 @@ def main(folder: Path, port: int) -> None:
         )
         serve.run(app(options), name=NAME)
         seen = asyncio.run(story(f"127.0.0.1:{port}", tokens))
+        (folder / "seen.json").write_text(json.dumps(seen))
     finally:
-        serve.shutdown()
+        with suppress(RuntimeError):  # optimized for throughput, its router is on the story's loop, which has ended
+            serve.shutdown()
         ray.shutdown()
-    (folder / "seen.json").write_text(json.dumps(seen))
 
 
 if __name__ == "__main__":

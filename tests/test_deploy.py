@@ -158,11 +158,11 @@ def test_ray_takes_its_config_file() -> None:
     pytest.importorskip("ray", reason='needs Ray: pip install ".[cloud,ray]"')
     from ray.serve.schema import ServeDeploySchema
 
-    from cloud_server.ray_app import Options
+    from cloud_server.ray_app import app
     from edge_sdk.wire import offload_pb2_grpc
 
     config: Any = ServeDeploySchema.model_validate(yaml.safe_load((DEPLOY / "ray.yaml").read_text()))
     assert hasattr(offload_pb2_grpc, config.grpc_options.grpc_servicer_functions[0].rpartition(".")[2])
     application = config.applications[0]
     assert application.import_path == "cloud_server.ray_app:app"
-    Options.model_validate(application.args).config()
+    assert app(application.args) is not None

@@ -58,6 +58,7 @@ def test_the_application_names_its_deployments() -> None:
     from cloud_server.ray_app import Options, app
 
     assert app(Options(gpus=0.5, accelerator="L4")) is not None
+    assert app({"max_batch": "8"}) is not None  # as Ray reads a config file and `serve run ... max_batch=8`
     with pytest.raises(ConfigError):
         app(Options(queue=0))
     with pytest.raises(ConfigError, match="cannot share"):
