@@ -19,10 +19,11 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from rich.table import Table
 
 from edge_sdk.images.encode import encode
 from edge_sdk.images.rendition import Upload
+from edge_sdk.security.tokens import add_token, new_token
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
 
@@ -82,8 +84,8 @@ def memory_mb(mark: str) -> float:
 
 
 @contextmanager
-def server(name: str, python: str, threads: int) -> Iterator[tuple[str, str]]:
-    """Start a server; its address and the mark of its processes."""
+def server(name: str, python: str, threads: int, *more: str) -> Iterator[tuple[str, str]]:
+    """Start a server, ours with `more` options; its address and the mark of its processes."""
     port, mark = free_port(), f"SERVING_MARK={uuid.uuid4().hex}"
     key, _, value = mark.partition("=")
     settings = {key: value, "SERVING_PORT": str(port), "SERVING_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
@@ -93,7 +95,7 @@ def server(name: str, python: str, threads: int) -> Iterator[tuple[str, str]]:
     if command is None:
         del environment["OMP_NUM_THREADS"]
         options = ["--port", str(port), "--state", "none", "--device", "cpu", "--threads", str(threads)]
-        command = [sys.executable, "-P", "-m", "cloud_server", *options, "--queue", "1024"]
+        command = [sys.executable, "-P", "-m", "cloud_server", *options, "--queue", "1024", *more]
     log = Path(f"/tmp/serving-{name}.log")
     with log.open("wb") as out:
         process = subprocess.Popen(command, env=environment, stdout=out, stderr=out, start_new_session=True)
@@ -294,35 +296,43 @@ async def measure(
 
 
 async def many_streams(count: int, images: list[bytes], threads: int) -> str:
-    """Each of `count` streams sends two frames, one after the other; what came of it in words."""
-    with server("ours", sys.executable, threads) as (address, mark):
-        await ready(over_ours(cloud.stream), address, images)
-        options = [("grpc.use_local_subchannel_pool", 1)]
-        channels = [grpc.aio.insecure_channel(address, options=options) for _ in range(-(-count // 16))]
-        answered = failed = 0
+    """Each of `count` streams, 16 of each device, sends two frames; what came of it in words."""
+    with ExitStack() as stack:
+        tokens = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "tokens"
+        known = [new_token() for _ in range(-(-count // 16))]
+        for number, token in enumerate(known):
+            add_token(tokens, f"device-{number}", token)
+        most = ["--tokens", str(tokens), "--max-streams", str(count)]
+        address, mark = stack.enter_context(server("ours", sys.executable, threads, *most))
+        channels = [grpc.aio.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)]) for _ in known]
+        await asyncio.wait_for(channels[0].channel_ready(), START_S)
+        answered, said = 0, list[str]()
 
-        async def device(number: int) -> None:
-            nonlocal answered, failed
-            stub = wire_grpc.OffloadStub(channels[number % len(channels)])
-            call = stub.Stream()
+        async def one(number: int) -> None:
+            nonlocal answered
+            device = number % len(channels)
+            stub = wire_grpc.OffloadStub(channels[device])
+            call = stub.Stream(metadata=(("authorization", f"Bearer {known[device]}"),))
             for request in cloud.requests(images, 2):
                 await call.write(request)
                 reply = await call.read()
-                if reply is not grpc.aio.EOF and reply.HasField("classification"):
-                    answered += 1
+                if reply is grpc.aio.EOF:
+                    said.append("the stream ended")
+                elif reply.HasField("failure"):
+                    said.append(reply.failure.message)
                 else:
-                    failed += 1
+                    answered += 1
             await call.done_writing()
 
         began = time.perf_counter()
-        results = await asyncio.gather(*map(device, range(count)), return_exceptions=True)
+        results = await asyncio.gather(*map(one, range(count)), return_exceptions=True)
         took_s = time.perf_counter() - began
-        errors = [one for one in results if isinstance(one, BaseException)]
+        errors = [result for result in results if isinstance(result, BaseException)]
         used = memory_mb(mark)
         await asyncio.gather(*(channel.close() for channel in channels))
-    first = f"; the first: {errors[0]!r}"[:300] if errors else ""
+    first = "".join(f"; the first: {what}"[:300] for what in (*said[:1], *map(repr, errors[:1])))
     return (
-        f"{count} streams over {len(channels)} connections: {answered} frames answered, {failed} failures, "
+        f"{count} streams of {len(channels)} devices: {answered} frames answered, {len(said)} failures, "
         f"{len(errors)} errors, {answered / took_s:.0f} frames a second, {used:.0f} MB{first}"
     )
 
