@@ -38,6 +38,7 @@ LEVELS = ("debug", "info", "warning", "error")
 INSTALL = "pip install '.[cloud]'"
 PATH = click.Path(path_type=Path)
 MODEL = "A shipped model, a checkpoint or other weights (.pth), a bundle, or a timm name."
+MODELS = "TOML file of several models, each with its weights and labels, in place of --model; SIGHUP reads it again."
 ARCH = "timm name of a file of weights that does not say its architecture; --model ARCH=FILE says it too."
 GROUP = "A label map that comes with the package: ImageNet's classes in a dozen groups."
 LOOK = "What the model looks at where a region came: the picture, the region's surroundings, or both, twice the work."
@@ -123,6 +124,7 @@ def _proxy_of(ctx: click.Context, parameter: click.Parameter, text: str | None) 
 
 @click.group(cls=_Command, invoke_without_command=True, context_settings={"show_default": True})
 @click.option("--model", default="trailcam", help=MODEL)
+@click.option("--models", type=PATH, help=MODELS)
 @click.option("--arch", metavar="NAME", help=ARCH)
 @click.option("--device", type=click.Choice(DEVICES), default="auto", help="Where the model runs.")
 @click.option("--host", default="127.0.0.1", help="Address or name to listen on; 0.0.0.0 or :: for all.")
@@ -192,6 +194,7 @@ def _proxy_of(ctx: click.Context, parameter: click.Parameter, text: str | None) 
 @click.option("--log-level", type=click.Choice(LEVELS), default="info", help="Lowest level of log lines.")
 def main(
     model: str,
+    models: Path | None,
     arch: str | None,
     device: str,
     host: str,
@@ -279,6 +282,7 @@ def main(
     try:
         config = ServerConfig(
             model=model,
+            models=models,
             device=device,
             threads=threads,
             host=host,

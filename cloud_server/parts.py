@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,6 @@ from cloud_server.access.authenticator import Authenticator
 from cloud_server.access.limits import AccessLimits, read_limits
 from cloud_server.access.rates import RateLimiter
 from cloud_server.api.call_times import methods_of
-from cloud_server.api.offload import OffloadService
 from cloud_server.api.reports import ReportDesk
 from cloud_server.config import ServerConfig
 from cloud_server.fleet.frame_archive import ARCHIVED_VERSION, FrameArchive
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from cloud_server.http.page.page import PageParts
     from cloud_server.open_inference.inference import Inference
 
+VERSION_SHOWN = 16
+"""Digits of a version that devices are told."""
 OFFLOAD = wire.DESCRIPTOR.services_by_name["Offload"].full_name
 
 
@@ -55,7 +57,7 @@ def version_of(model: BigModel, labels: LabelMap) -> str:
     return hashlib.sha256(source.encode()).hexdigest()
 
 
-def describe(config: ServerConfig, model: BigModel, labels: LabelMap) -> wire.Description:
+def describe(config: ServerConfig, model: BigModel, labels: LabelMap, version: str = "") -> wire.Description:
     """The reply to `Describe`."""
     return wire.Description(
         model=model.name,
@@ -66,6 +68,7 @@ def describe(config: ServerConfig, model: BigModel, labels: LabelMap) -> wire.De
         parameters=model.parameters,
         reads_probabilities=getattr(model, "reads_little", False),
         looks_twice=Look(config.look).may_be_twice,
+        version=version[:VERSION_SHOWN],
     )
 
 
@@ -218,8 +221,8 @@ def methods(config: ServerConfig) -> list[str]:
 def open_inference(
     config: ServerConfig,
     model: BigModel,
-    batcher: Batcher,
-    service: OffloadService,
+    batcher: Callable[[], Batcher],
+    labels: Callable[[], LabelMap],
     limiter: RateLimiter,
     stats: Stats,
 ) -> Inference:
@@ -227,8 +230,8 @@ def open_inference(
     from cloud_server.open_inference.inference import Inference
     from cloud_server.open_inference.served_model import ServedModel
 
-    served = ServedModel(model, lambda: service.labels, min(config.max_batch, config.queue))
-    return Inference(served, batcher, lambda: service.labels, limiter, stats)
+    served = ServedModel(model, labels, min(config.max_batch, config.queue))
+    return Inference(served, batcher, labels, limiter, stats)
 
 
 def max_message(config: ServerConfig) -> int:

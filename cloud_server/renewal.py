@@ -11,11 +11,9 @@ from cloud_server.access.authenticator import Authenticator
 from cloud_server.access.limits import AccessLimits
 from cloud_server.access.rates import RateLimiter
 from cloud_server.access.tls import ServerCertificate
-from cloud_server.api.offload import OffloadService
 from cloud_server.config import ServerConfig
-from cloud_server.model.big import BigModel
+from cloud_server.models import Models
 from cloud_server.reload import Part
-from edge_sdk.networks.label_map import LabelMap
 
 
 class Renewal:
@@ -27,9 +25,7 @@ class Renewal:
         limiter: knows the rates.
         limits: those that hold.
         certificate: of the server; None: the link is not encrypted.
-        service: answers by the label map.
-        model: the big model.
-        labels: the label map that holds.
+        models: those that answer; the label map of the settings is the first one's.
     """
 
     def __init__(
@@ -40,12 +36,10 @@ class Renewal:
         limiter: RateLimiter,
         limits: AccessLimits,
         certificate: ServerCertificate | None,
-        service: OffloadService,
-        model: BigModel,
-        labels: LabelMap,
+        models: Models,
     ) -> None:
         self._config, self._authenticator, self._limiter, self._limits = config, authenticator, limiter, limits
-        self._certificate, self._service, self._model, self._labels = certificate, service, model, labels
+        self._certificate, self._models = certificate, models
 
     def parts(self) -> list[Part]:
         """What the settings name a file for."""
@@ -54,6 +48,7 @@ class Renewal:
             ("tokens file", config.tokens, self._renew_tokens),
             ("certificate", None if config.tls is None else config.tls.cert, self._renew_certificate),
             ("label map", config.label_map, self._renew_labels),
+            ("models file", config.models, self._models.renew),
             ("limits file", config.limits_file, self._renew_limits),
         )
         return [Part(f"{name} {path}", renew) for name, path, renew in named if path is not None]
@@ -72,12 +67,12 @@ class Renewal:
         return old.difference(self._limits)
 
     async def _renew_labels(self) -> str:
-        labels = await asyncio.to_thread(parts.label_map_of, self._config, self._model)
-        old = self._labels
+        first = self._models.first
+        labels, old = await asyncio.to_thread(parts.label_map_of, self._config, first.model), first.labels
         if labels.labels == old.labels and np.array_equal(labels.index, old.index):
             return ""
-        version = await asyncio.to_thread(parts.version_of, self._model, labels)
-        description = parts.describe(self._config, self._model, labels)
-        await self._service.change_labels(labels, description, version, parts.cached_rows(self._config, labels))
-        self._labels = labels
+        version = await asyncio.to_thread(parts.version_of, first.model, labels)
+        description = parts.describe(self._config, first.model, labels, version)
+        await first.service.change_labels(labels, description, version, parts.cached_rows(self._config, labels))
+        first.labels = labels
         return f"{len(labels.labels)} labels in place of {len(old.labels)}; devices ask for them anew"

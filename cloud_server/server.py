@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -24,15 +23,16 @@ from cloud_server.access.tls import ServerCertificate
 from cloud_server.api.call_times import CallTimes
 from cloud_server.api.interceptor import TokenInterceptor
 from cloud_server.api.offload import OffloadService
+from cloud_server.api.routed import RoutedService
 from cloud_server.api.windows import Windows
 from cloud_server.config import ServerConfig
 from cloud_server.fleet.stats import Stats
 from cloud_server.fleet.tallies import Tallies
 from cloud_server.listening import bare_host, listen, warn_if_descriptors_run_out
 from cloud_server.memory import Trimmer, return_large_blocks
-from cloud_server.model.batching import Draining, model_thread
-from cloud_server.model.big import BigModel, load_model
-from cloud_server.model.tuning import warm_up
+from cloud_server.model.batching import Batcher, Draining
+from cloud_server.model.big import BigModel
+from cloud_server.models import Common, Models, Served
 from cloud_server.reload import Reload
 from cloud_server.renewal import Renewal
 from cloud_server.tracing import open_traces
@@ -59,6 +59,15 @@ _CLOCK = "the log, days of the archive and the dates of certificates go by it"
 DATES_EVERY_S = 86_400.0
 UNHEARD = 3
 """Encrypted connections within a minute that are told where none leads to a call."""
+
+
+def model_service(name: str) -> str:
+    """The name by which the health service knows a model of a models file."""
+    return f"model/{name}"
+
+
+def _tell_nobody(device: str, pem: bytes) -> None:
+    """Certificates are not used."""
 
 
 class CloudServer:
@@ -153,85 +162,75 @@ class CloudServer:
 
     async def _prepare(self, authenticator: Authenticator, limits: AccessLimits) -> None:
         config = self._config
-        model, thread = self._given, model_thread()
-        try:
-            if model is None:
-                load = partial(load_model, config.model, config.device, config.threads)
-                model = await asyncio.get_running_loop().run_in_executor(thread, load)
-            labels = parts.label_map_of(config, model)
-        except BaseException:
-            thread.shutdown(wait=False, cancel_futures=True)
-            raise
         limiter = RateLimiter(limits.max_frames_per_s, limits.burst)
-        self._batcher = parts.batcher(config, model, self.stats, thread)
-        is_shared = self._fleet is not None and self._fleet.is_shared
-        needs_version = is_shared or config.state is not None or config.archive is not None
-        version = await asyncio.to_thread(parts.version_of, model, labels) if needs_version else ""
-        archive = await asyncio.to_thread(parts.frame_archive, config, model, labels, version)
-        reports = None
+        self._reports = reports = await asyncio.to_thread(parts.report_desk, config, self._fleet)
+        self._models = Models(
+            Common(
+                config=config,
+                fleet=self._fleet,
+                authenticator=authenticator,
+                limiter=limiter,
+                stats=self.stats,
+                refusals=self._refusals,
+                traces=self._traces,
+                tell_dates=self._certificate.tell_date_of if self._certificate is not None else _tell_nobody,
+                reports=reports,
+                windows=Windows(config.stream_window, config.queue),
+            )
+        )
         try:
-            reports = await asyncio.to_thread(parts.report_desk, config, self._fleet)
-            cache = await asyncio.to_thread(parts.reply_cache, config, version, labels, self._fleet)
+            await self._models.load(self._given)
         except BaseException:
-            if archive is not None:
-                archive.close()
             if reports is not None:
                 await reports.close()
             raise
-        self._service = OffloadService(
-            self._batcher,
-            labels,
-            parts.describe(config, model, labels),
-            cache=cache,
-            authenticator=authenticator,
-            limiter=limiter,
-            stats=self.stats,
-            refusals=self._refusals,
-            tell_dates=self._certificate.tell_date_of if self._certificate is not None else lambda device, pem: None,
-            traces=self._traces,
-            archive=archive,
-            reports=reports,
-            windows=Windows(config.stream_window, config.queue),
-        )
         renewal = Renewal(
             config,
             authenticator=authenticator,
             limiter=limiter,
             limits=limits,
             certificate=self._certificate,
-            service=self._service,
-            model=model,
-            labels=labels,
+            models=self._models,
         )
         self._reload = Reload(renewal.parts())
-        wire_grpc.add_OffloadServicer_to_server(self._service, self._server)
+        service: wire_grpc.OffloadServicer = self._service
+        if config.models is not None:
+            service = RoutedService(lambda name, device: self._models.of(name, device).service, authenticator)
+        wire_grpc.add_OffloadServicer_to_server(service, self._server)
         if config.open_inference:
             from cloud_server.open_inference.grpc_service import OpenInferenceService, add_to_server
             from cloud_server.open_inference.http_form import HttpForm
 
-            inference = parts.open_inference(config, model, self._batcher, self._service, limiter, self.stats)
+            inference = parts.open_inference(
+                config,
+                self._models.first.model,
+                lambda: self._batcher,
+                lambda: self._service.labels,
+                limiter,
+                self.stats,
+            )
             who = authenticator, self.stats, self._refusals, lambda: self.is_serving
             add_to_server(OpenInferenceService(inference, *who), self._server)
             self._form = HttpForm(inference, *who, parts.max_message(config))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         try:
-            await self._batcher.start(partial(warm_up, model, config.max_batch))
+            await self._models.start()
             if config.http_port is not None:
                 from cloud_server.http.app import make_app
                 from cloud_server.http.endpoint import Endpoint
                 from cloud_server.http.metrics import Gauges, StatsCollector, registry_of
 
                 gauges = Gauges(
-                    waiting=lambda: self._batcher.waiting,
+                    waiting=lambda: sum(served.batcher.waiting for served in self._models),
                     streams=authenticator.open_streams,
-                    cached=lambda: len(cache),
-                    archived_bytes=None if archive is None else lambda: archive.size,
+                    cached=lambda: sum(len(served.cache) for served in self._models),
+                    archived_bytes=self._archived_bytes if any(served.archive for served in self._models) else None,
                     devices=None if reports is None else reports.latest,
                     tallies=None
                     if (place := parts.reports_place(config, self._fleet)) is None
                     else Tallies(place).read,
                 )
-                registry = registry_of(StatsCollector(self.stats, gauges, model.name))
+                registry = registry_of(StatsCollector(self.stats, gauges, self._models.first.model.name))
                 api, app = make_app(registry, lambda: self.is_serving, self._form)
                 if config.page and self._fleet is not None:
                     from cloud_server.http.page.routes import add_page
@@ -247,14 +246,27 @@ class CloudServer:
                     _log.info("the page on http://%s/", self.http_address)
                 _log.info("metrics on http://%s/metrics", self.http_address)
         except BaseException:
-            await self._service.close()
-            await self._batcher.stop()
+            await self._end_models()
             raise
         await self._set_health(health_pb2.HealthCheckResponse.SERVING)
-        size = (
-            f"{model.input_width}x{model.input_height}, {model.macs / 1e6:.0f} M MACs, {model.parameters / 1e6:.1f} M"
-        )
-        _log.info("%s on %s: %s parameters, %d labels", model.name, model.device, size, len(labels.labels))
+
+    @property
+    def _service(self) -> OffloadService:
+        return self._models.first.service
+
+    @property
+    def _batcher(self) -> Batcher:
+        return self._models.first.batcher
+
+    def _archived_bytes(self) -> int:
+        return sum(served.archive.size for served in self._models if served.archive is not None)
+
+    async def _end_models(self) -> None:
+        await self._models.finished()
+        for served in self._models:
+            await served.stop()
+        if self._reports is not None:
+            await self._reports.close()
 
     @property
     def is_serving(self) -> bool:
@@ -278,26 +290,26 @@ class CloudServer:
         self._watcher.cancel()
         self._calendar.cancel()
         await self._health.enter_graceful_shutdown()
-        self._batcher.close()
-        if self._broken.is_set():
-            self._batcher.give_up(Draining(_DEAD))
+        for served in self._models:
+            served.batcher.close()
+            if self._broken.is_set():
+                served.batcher.give_up(Draining(_DEAD))
         try:
             async with asyncio.timeout(self._config.drain_s):
-                await self._batcher.drained()
-                await self._service.end_streams()
+                for served in self._models:
+                    await served.batcher.drained()
+                    await served.service.end_streams()
         except TimeoutError:
             drained = False
-            _log.warning(
-                "%d frames were not answered within %g s of draining", self._batcher.pending, self._config.drain_s
-            )
+            pending = sum(served.batcher.pending for served in self._models)
+            _log.warning("%d frames were not answered within %g s of draining", pending, self._config.drain_s)
         # A call that has just returned still has its status to send; a health watcher would wait for ever.
         await self._server.stop(grace=_WRITE_S if drained else None)
         if self._form is not None and drained:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_WRITE_S):
                     await self._form.finished()
-        await self._service.close()
-        await self._batcher.stop()
+        await self._end_models()
         if self._endpoint is not None:
             await asyncio.to_thread(self._endpoint.close)
         self._reporter.cancel()
@@ -347,13 +359,13 @@ class CloudServer:
         return listen(bare_host(self._config.host), self._config.port, take)
 
     async def _set_health(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
-        for service in ("", SERVICE):
+        for service in ("", SERVICE, *(model_service(served.name) for served in self._models if served.name)):
             await self._health.set(service, status)
 
     async def _watch(self) -> None:
         """Let health follow the model: NOT_SERVING while it hangs or fails, then `broken`; trim memory."""
-        dead_since_s: float | None = None
-        check: asyncio.Task[None] | None = None
+        dead: dict[Served, float] = {}
+        checks: dict[Served, asyncio.Task[None]] = {}
         refresh: asyncio.Task[None] | None = None
         trimmer = Trimmer()
         while True:
@@ -361,20 +373,31 @@ class CloudServer:
             trimmer.look()
             if self._issued is not None and (refresh is None or refresh.done()):
                 refresh = asyncio.create_task(asyncio.to_thread(self._issued.refresh), name="tokens")
-            watch, now = self._batcher.watch, self._clock()
-            if watch.wants_check and (check is None or check.done()):
-                check = asyncio.create_task(self._batcher.check(), name="check")
-            if watch.is_alive != (dead_since_s is None):
-                dead_since_s = None if watch.is_alive else now
-                await self._offer(watch.is_alive)
-            if dead_since_s is not None and now - dead_since_s >= self._config.model_grace_s:
-                self._broken.set()
+            all_of_them, now = list(self._models), self._clock()
+            for served in all_of_them:
+                watch = served.batcher.watch
+                if watch.wants_check and (served not in checks or checks[served].done()):
+                    checks[served] = asyncio.create_task(served.batcher.check(), name="check")
+                if watch.is_alive == (served in dead):
+                    if watch.is_alive:
+                        del dead[served]
+                    else:
+                        dead[served] = now
+                    await self._offer(served, watch.is_alive)
+                if served in dead and now - dead[served] >= self._config.model_grace_s:
+                    self._broken.set()
+            dead = {served: since for served, since in dead.items() if served in all_of_them}
+            checks = {served: check for served, check in checks.items() if served in all_of_them}
 
-    async def _offer(self, is_alive: bool) -> None:
-        """Tell health, the log and new frames whether the model answers."""
+    async def _offer(self, served: Served, is_alive: bool) -> None:
+        """Tell health, the log and new frames whether a model answers."""
         status = health_pb2.HealthCheckResponse
-        await self._set_health(status.SERVING if is_alive else status.NOT_SERVING)
-        self._batcher.refuse(None if is_alive else Draining(_DEAD))
+        told = status.SERVING if is_alive else status.NOT_SERVING
+        if served is self._models.first:
+            await self._set_health(told)
+        elif served.name:
+            await self._health.set(model_service(served.name), told)
+        served.batcher.refuse(None if is_alive else Draining(_DEAD))
         if is_alive:
             _log.info("the model is offered again: health says SERVING")
         else:

@@ -15,11 +15,11 @@ from edge_sdk.security.tokens import add_token, new_token
 
 TESTS = Path(__file__).resolve().parent
 GATED = """
-import sys, cloud_server.server as server
+import sys, cloud_server.models as models
 from gated_model import GatedModel
 from edge_sdk.model.bundle import open_bundle
 GatedModel.labels = open_bundle("trailcam").manifest.labels
-server.load_model = lambda *args: GatedModel()
+models.load_model = lambda *args: GatedModel()
 from cloud_server.cli import main
 main(sys.argv[1:])
 """

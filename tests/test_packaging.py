@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -64,8 +63,8 @@ def test_the_source_distribution_holds_all_that_its_tests_need(tmp_path: Path, m
 
 def test_without_a_compiler_a_pure_wheel_is_built(tmp_path: Path) -> None:
     pytest.importorskip("scikit_build_core.build")
-    if shutil.which("cmake") is None and importlib.util.find_spec("cmake") is None:
-        pytest.skip("cmake is not installed")
+    if importlib.util.find_spec("cmake") is None:  # the system's may be too old
+        pytest.skip("the package cmake is not installed")
     build = "import sys; from scikit_build_core.build import build_wheel; build_wheel(sys.argv[1])"
     environment = {**os.environ, "CC": "/nonexistent", "CXX": "/nonexistent"}
     done = subprocess.run([sys.executable, "-c", build, str(tmp_path)], cwd=ROOT, env=environment, capture_output=True)

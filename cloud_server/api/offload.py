@@ -308,6 +308,10 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         finally:
             self._is_settled.set()
 
+    async def renew(self) -> None:
+        """End the streams that are open, so that their devices come again and ask anew what the labels are."""
+        await self._calls.renew(_RENEW_S)
+
     async def end_streams(self) -> None:
         """Stop reading the streams, write what is ready, and return when no call is left and all replies are cached."""
         await self._calls.end()
@@ -318,6 +322,4 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         await self._in_flight.cancel()
         if self._archive is not None:
             await asyncio.to_thread(self._archive.close)
-        if self._reports is not None:
-            await self._reports.close()
         await self._cache.close()

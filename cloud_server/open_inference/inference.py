@@ -34,7 +34,7 @@ class Inference:
 
     Args:
         served: the model's name, version and limits.
-        batcher: decodes and classifies.
+        batcher: gives what decodes and classifies now.
         labels: gives the label map that holds now.
         limiter: how fast one caller may send.
         stats: counts what happens, with the devices' frames.
@@ -44,7 +44,7 @@ class Inference:
     def __init__(
         self,
         served: ServedModel,
-        batcher: Batcher,
+        batcher: Callable[[], Batcher],
         labels: Callable[[], LabelMap],
         limiter: RateLimiter,
         stats: Stats,
@@ -100,7 +100,7 @@ class Inference:
 
     async def _one(self, picture: Picture, caller: Caller) -> Answered:
         began = self._clock()
-        answered = await self._batcher.submit(picture, caller=caller.name)
+        answered = await self._batcher().submit(picture, caller=caller.name)
         self._stats.count_answer(self._clock() - began)
         return answered
 

@@ -23,9 +23,9 @@ from edge_sdk.camera.address import parse_address
 from edge_sdk.device_config.keys import REQUIRED, Key, all_keys, keys_of, nearest
 from edge_sdk.device_config.secrets import secret_fault, shown
 from edge_sdk.device_config.sections import SECTIONS, Section
-from edge_sdk.device_config.toml_lines import key_lines
 from edge_sdk.errors import ConfigError
 from edge_sdk.security.files import read_given_text
+from edge_sdk.terminal.toml_lines import key_lines
 
 MAX_BYTES = 1 << 20
 _VARIABLE = re.compile(r"EDGE_SDK_([A-Z]+)__([A-Z0-9_]+)", re.ASCII)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,6 +19,7 @@ from edge_sdk.store.spool import SpoolItem
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
 from edge_sdk.wire.cost import CONNECTION_BYTES, REPORT_CONNECTION_BYTES, frame_bytes
+from edge_sdk.wire.names import MODEL_HEADER
 
 # A thin link carries frames, not probes: dead connections show as missing replies, so neither keepalives nor bandwidth
 # probes are sent, and retries are the uplink's own, each of them charged. The relay is the only way out: gRPC obeys the
@@ -46,6 +48,7 @@ _FAILURES = frozenset(
         grpc.StatusCode.DATA_LOSS,
     }
 )
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DENIALS = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 
 
@@ -58,6 +61,7 @@ class GrpcTransport:
         connect_timeout_s: seconds that opening a connection may take.
         reply_timeout_s: seconds that the server may take to describe itself, and to answer a frame: each tells it.
         trace: name a new trace with each stream.
+        model: the bundle's name, by which a server with several models chooses; "": none is named.
     """
 
     def __init__(
@@ -68,18 +72,22 @@ class GrpcTransport:
         connect_timeout_s: float,
         reply_timeout_s: float,
         trace: bool = False,
+        model: str = "",
     ) -> None:
         self._target = target
         self._security = security
         self._connect_timeout_s = connect_timeout_s
         self._reply_timeout_s = reply_timeout_s
         self._trace = trace
+        self._named = ((MODEL_HEADER, model),) if _NAME.fullmatch(model) else ()
         self._sends_probabilities = True  # until a server says that it does not read them: estimates are from above
 
     @property
     def opening_bytes(self) -> int:
         """Bytes that opening a connection sends, estimated from above."""
-        return CONNECTION_BYTES + self._security.handshake_bytes + (trace_parent.BYTES if self._trace else 0)
+        named = sum(2 * (len(name) + len(value)) for name, value in self._named)  # with the description and the stream
+        trace = trace_parent.BYTES if self._trace else 0
+        return CONNECTION_BYTES + self._security.handshake_bytes + named + trace
 
     @property
     def report_opening_bytes(self) -> int:
@@ -96,7 +104,8 @@ class GrpcTransport:
         async with self._dial(way) as (channel, token):
             stub = wire_grpc.OffloadStub(channel)
             try:
-                told = await stub.Describe(wire.DescribeRequest(), timeout=self._reply_timeout_s, metadata=token)
+                metadata = (*(token or ()), *self._named) or None
+                told = await stub.Describe(wire.DescribeRequest(), timeout=self._reply_timeout_s, metadata=metadata)
             except grpc.aio.AioRpcError as error:
                 if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and not way.trouble:
                     raise TimeoutError(
@@ -105,7 +114,7 @@ class GrpcTransport:
                 raise _connection_error(error, way, self._target) from error
             self._sends_probabilities = told.reads_probabilities
             named = ((trace_parent.HEADER, trace_parent.new_trace_parent()),) if self._trace else ()
-            stream = stub.Stream(metadata=(*(token or ()), *named) or None)
+            stream = stub.Stream(metadata=(*(token or ()), *self._named, *named) or None)
             try:
                 server = ServerInfo(told.model, tuple(told.labels), told.macs, told.looks_twice)
                 reports = _GrpcReports(channel, token, way, self._reply_timeout_s)

@@ -57,6 +57,7 @@ class Routes:
         settings: times, and the proxy.
         security: certificates and token, the same for all.
         transport: carries frames to each, dialling what its `Way` says; None: gRPC.
+        model: that a server with several is asked for; "": none is named.
 
     Attributes:
         servers: says which is tried next; what came of a try of frames is told there.
@@ -72,6 +73,7 @@ class Routes:
         settings: UplinkSettings,
         security: Security,
         transport: Transport | None = None,
+        model: str = "",
     ) -> None:
         self._targets = read_servers(targets)
         if not self._targets:
@@ -82,7 +84,7 @@ class Routes:
         for target in self._targets:
             security.check(target)
             relay = Relay(target, account, timeout_s=settings.reply_timeout_s, proxy=proxy)
-            ours = transport or GrpcTransport(target, security, trace=settings.trace, **times)
+            ours = transport or GrpcTransport(target, security, trace=settings.trace, model=model, **times)
             self._all.append(Route(target, ours, relay))
         self._place = 0
         self.servers = Servers(len(self._all), settings)

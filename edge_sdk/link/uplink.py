@@ -64,6 +64,7 @@ class Uplink:
         transport: carries the frames, to each server; None: gRPC.
         on_state: called on each change of `state` or `message`, on the uplink's thread.
         reports: what is to be reported; None: nothing is.
+        model: the bundle's name, by which a server with several models chooses; "": none is named.
 
     Attributes:
         state: of the way to the cloud.
@@ -88,12 +89,13 @@ class Uplink:
         transport: Transport | None = None,
         on_state: Callable[[LinkState, str], None] | None = None,
         reports: ReportSource | None = None,
+        model: str = "",
     ) -> None:
         self.state = LinkState.CONNECTING
         self.message = ""
         self._settings = settings = settings or UplinkSettings()
         self._account = WireAccount(ledger, interface=settings.interface, joules_per_byte=joules_per_byte)
-        self._routes = Routes(target, self._account, settings, security or Security(), transport)
+        self._routes = Routes(target, self._account, settings, security or Security(), transport, model)
         self._spool = spool
         self._ledger = ledger
         self._labels = labels

@@ -231,6 +231,7 @@ def assemble(settings: Settings) -> Parts:
                 joules_per_byte=power.joules_per_byte,
                 transport=settings.transport,
                 reports=reporter,
+                model=bundle.manifest.name,
             )
             remote.store.comes_from(partial(getattr, link, "target"))
             if reporter is not None:

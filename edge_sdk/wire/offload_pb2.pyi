@@ -12,7 +12,7 @@ class DescribeRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class Description(_message.Message):
-    __slots__ = ("model", "labels", "macs", "input_width", "input_height", "parameters", "reads_probabilities", "looks_twice")
+    __slots__ = ("model", "labels", "macs", "input_width", "input_height", "parameters", "reads_probabilities", "looks_twice", "version")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     MACS_FIELD_NUMBER: _ClassVar[int]
@@ -21,6 +21,7 @@ class Description(_message.Message):
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     READS_PROBABILITIES_FIELD_NUMBER: _ClassVar[int]
     LOOKS_TWICE_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
     model: str
     labels: _containers.RepeatedScalarFieldContainer[str]
     macs: int
@@ -29,7 +30,8 @@ class Description(_message.Message):
     parameters: int
     reads_probabilities: bool
     looks_twice: bool
-    def __init__(self, model: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., macs: _Optional[int] = ..., input_width: _Optional[int] = ..., input_height: _Optional[int] = ..., parameters: _Optional[int] = ..., reads_probabilities: bool = ..., looks_twice: bool = ...) -> None: ...
+    version: str
+    def __init__(self, model: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., macs: _Optional[int] = ..., input_width: _Optional[int] = ..., input_height: _Optional[int] = ..., parameters: _Optional[int] = ..., reads_probabilities: bool = ..., looks_twice: bool = ..., version: _Optional[str] = ...) -> None: ...
 
 class ClassifyRequest(_message.Message):
     __slots__ = ("frame_id", "image", "probabilities", "event_id", "region", "wait_ms")

@@ -25,17 +25,17 @@ from edge_sdk.wire import offload_pb2_grpc as wire_grpc
 TESTS = Path(__file__).resolve().parent.parent
 
 HANGING = """
-import sys, cloud_server.server as server
+import sys, cloud_server.models as models
 from gated_model import GatedModel
 model = GatedModel()
-server.load_model = lambda *args: model
-warm_up = server.warm_up
+models.load_model = lambda *args: model
+warm_up = models.warm_up
 def warm_up_and_shut(*args):
     warm_up(*args)
     model.shut()
     import threading
     threading.Thread(target=lambda: (model.entered.acquire(), print("entered", flush=True)), daemon=True).start()
-server.warm_up = warm_up_and_shut
+models.warm_up = warm_up_and_shut
 from cloud_server.cli import main
 main(["--port", "0"])
 """
@@ -86,13 +86,13 @@ def test_ctrl_c_drains_and_ends_well() -> None:
 
 
 BREAKS = """
-import cloud_server.server as server, cloud_server.model.watch as watch
+import cloud_server.models as models, cloud_server.server as server, cloud_server.model.watch as watch
 from gated_model import GatedModel
 class Broken(GatedModel):
     def run(self, images, little=()):
         raise RuntimeError("CUDA error")
-server.load_model = lambda *args: Broken()
-server.warm_up = lambda *args: None
+models.load_model = lambda *args: Broken()
+models.warm_up = lambda *args: None
 server.WATCH_EVERY_S = 0.01
 watch.CHECK_EVERY_S = watch.IDLE_CHECK_S = 0
 from cloud_server.cli import main
@@ -228,12 +228,12 @@ def test_earlier_option_names_still_work(checkpoint: Path, tmp_path: Path) -> No
 
 LOADING = """
 import os, signal, threading
-import cloud_server.server as server
+import cloud_server.models as models
 never = threading.Event()
 def load(*args):
     print("loading", flush=True)
     never.wait()
-server.load_model = load
+models.load_model = load
 from cloud_server.cli import main
 main(["--port", "0"])
 """

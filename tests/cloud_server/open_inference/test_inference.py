@@ -28,7 +28,7 @@ async def inference(model: GatedModel, limiter: RateLimiter | None = None) -> As
     await batcher.start()
     try:
         served = ServedModel(model, lambda: labels, 4)
-        yield Inference(served, batcher, lambda: labels, limiter or RateLimiter(None, 1), stats), stats
+        yield Inference(served, lambda: batcher, lambda: labels, limiter or RateLimiter(None, 1), stats), stats
     finally:
         await batcher.stop()
 
@@ -73,9 +73,9 @@ async def test_requests_of_two_callers_share_a_batch() -> None:
         first = asyncio.create_task(it.infer(one, LAB))
         await asyncio.to_thread(model.entered.acquire)
         others = [asyncio.create_task(it.infer(one, Caller(f"token {name}", is_proven=True))) for name in "ab"]
-        while it._batcher.waiting < 2:  # noqa: ASYNC110 - it happens in another task, without an event
+        while it._batcher().waiting < 2:  # noqa: ASYNC110 - it happens in another task, without an event
             await asyncio.sleep(0)
-        while len(it._batcher._ready) < 2:  # noqa: ASYNC110
+        while len(it._batcher()._ready) < 2:  # noqa: ASYNC110
             await asyncio.sleep(0)
         model.gate.set()
         await asyncio.gather(first, *others)

@@ -30,9 +30,9 @@ TRITON = ("tritonclient[grpc,http]==2.73.0", "protobuf<7")
 KSERVE = ("kserve==0.21.0",)
 ANALYZER = ("tritonclient==2.41.0", "nvidia-cuda-runtime-cu12==12.9.79")
 SERVER = """
-import sys, cloud_server.server as server
+import sys, cloud_server.models as models
 from gated_model import GatedModel
-server.load_model = lambda *args: GatedModel()
+models.load_model = lambda *args: GatedModel()
 from cloud_server.cli import main
 main(sys.argv[1:])
 """

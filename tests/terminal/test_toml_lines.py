@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_sdk.device_config.toml_lines import key_lines
+from edge_sdk.terminal.toml_lines import key_lines
 
 NAMES = st.text(alphabet="ab1_-.# \"'=[]é", min_size=1, max_size=4)
 BLANKS = st.sampled_from(["", " ", "\t", "  "])

@@ -1,0 +1,300 @@
+"""The models of a server: loaded, each with its batches, labels and replies; changed for others while frames come."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cloud_server import parts
+from cloud_server.access.authenticator import Authenticator
+from cloud_server.access.rates import RateLimiter
+from cloud_server.access.refusals import RefusalLog
+from cloud_server.api.offload import OffloadService
+from cloud_server.api.reports import ReportDesk
+from cloud_server.api.windows import Windows
+from cloud_server.config import ServerConfig
+from cloud_server.fleet.frame_archive import FrameArchive
+from cloud_server.fleet.seams import Replies
+from cloud_server.fleet.stats import Stats
+from cloud_server.model.batching import Batcher, Little, model_thread
+from cloud_server.model.big import BigModel, load_model
+from cloud_server.model.registry import Entry, Registry
+from cloud_server.model.tuning import warm_up
+from cloud_server.models_file import ModelEntry, read_models
+from cloud_server.tracing import Traces
+from edge_sdk.durable.files import file_version
+from edge_sdk.networks.label_map import LabelMap
+from edge_sdk.types import Image
+
+if TYPE_CHECKING:
+    from cloud_server.fleet.fleet import Fleet
+
+_log = logging.getLogger(__name__)
+
+FOLDER = "models"
+"""In the state folder: the replies of each model of a models file, in a folder of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What the models of a server share.
+
+    Attributes:
+        config: the server's settings.
+        fleet: its database; None: there is none.
+        authenticator: lets calls in.
+        limiter: how fast a device may send.
+        stats: counts what happens.
+        refusals: logs who is refused.
+        traces: records what happens to each frame.
+        tell_dates: called with a device's name and its certificate.
+        reports: takes what devices tell of themselves; None: nothing does.
+        windows: frames of one device in flight.
+    """
+
+    config: ServerConfig
+    fleet: Fleet | None
+    authenticator: Authenticator
+    limiter: RateLimiter
+    stats: Stats
+    refusals: RefusalLog
+    traces: Traces
+    tell_dates: Callable[[str, bytes], None]
+    reports: ReportDesk | None
+    windows: Windows
+
+
+@dataclass(slots=True, eq=False)
+class Served:
+    """A model that answers.
+
+    Attributes:
+        name: that devices ask for.
+        model: the big model.
+        batcher: decodes, and runs it.
+        service: answers frames by it.
+        labels: the label map.
+        cache: the replies given so far.
+        archive: keeps its frames; None: nothing does.
+        source: changes whenever its files or its entry do.
+    """
+
+    name: str
+    model: BigModel
+    batcher: Batcher
+    service: OffloadService
+    labels: LabelMap
+    cache: Replies
+    archive: FrameArchive | None
+    source: object = None
+
+    async def start(self, max_batch: int) -> None:
+        """Warm the model up, and take frames."""
+        await self.batcher.start(partial(warm_up, self.model, max_batch))
+
+    async def stop(self) -> None:
+        """End: what still runs is cancelled, the replies that were given are on the disk."""
+        await self.service.close()
+        await self.batcher.stop()
+
+
+class Models:
+    """The models of a server, the first of which answers who asks for none; used on one event loop.
+
+    Args:
+        common: what they share.
+    """
+
+    def __init__(self, common: Common) -> None:
+        self._common = common
+        self._registry: Registry[Served] = Registry(())
+        self._turn = threading.Lock()
+        self._retiring: set[asyncio.Task[None]] = set()
+
+    def __iter__(self) -> Iterator[Served]:
+        return (entry.value for entry in self._registry)
+
+    @property
+    def first(self) -> Served:
+        """The one that answers devices that ask for none."""
+        return self._registry.first
+
+    def of(self, name: str, device: str) -> Served:
+        """What answers a device that asks for this name."""
+        return self._registry.of(name, device)
+
+    async def load(self, given: BigModel | None) -> None:
+        """Load all models.
+
+        Args:
+            given: a model in place of the one that the settings name.
+
+        Raises:
+            ConfigError: one of them cannot be used.
+        """
+        file = self._common.config.models
+        if file is None:
+            entry = ModelEntry("", self._common.config.model)
+            self._registry = Registry([Entry("", None, await self._make(self._common.config, entry, given))])
+            return
+        entries = await asyncio.to_thread(read_models, file)
+        found: list[Entry[Served]] = []
+        try:
+            for one in entries:
+                found.append(Entry(one.name, one.share, await self._make(self._config_of(one), one)))
+        except BaseException:
+            for loaded in found:
+                await loaded.value.stop()
+            raise
+        self._registry = Registry(found)
+
+    async def start(self) -> None:
+        """Warm all models up, and take frames."""
+        for served in self:
+            await served.start(self._common.config.max_batch)
+
+    async def renew(self) -> str:
+        """Read the models file again: what changed is loaded and warmed up beside the old, which then leaves.
+
+        Returns:
+            What changed, empty where nothing did.
+
+        Raises:
+            ConfigError: the file or a model cannot be used; all is as before.
+        """
+        assert self._common.config.models is not None
+        entries = await asyncio.to_thread(read_models, self._common.config.models)
+        left = {entry.value.source: entry.value for entry in self._registry}
+        fresh: list[Served] = []
+        found: list[Entry[Served]] = []
+        try:
+            for one in entries:
+                served = left.pop(_source_of(one), None)
+                if served is None:
+                    served = await self._make(self._config_of(one), one)
+                    fresh.append(served)
+                    await served.start(self._common.config.max_batch)
+                found.append(Entry(one.name, one.share, served))
+        except BaseException:
+            for served in fresh:
+                await served.stop()
+            raise
+        shares = [(entry.name, entry.share) for entry in self._registry] != [(one.name, one.share) for one in entries]
+        self._registry = Registry(found)
+        for served in left.values():
+            task = asyncio.create_task(self._retire(served), name="retire")
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
+        if not (fresh or left or shares):
+            return ""
+        await asyncio.gather(*(served.service.renew() for served in self if shares and served not in fresh))
+        return f"{len(found)} models, {len(fresh)} of them loaded, {len(left)} leave"
+
+    async def _retire(self, served: Served) -> None:
+        """Let a model answer what it has, and end it."""
+        await served.service.renew()
+        served.batcher.close()
+        try:
+            async with asyncio.timeout(self._common.config.drain_s):
+                await served.batcher.drained()
+        except TimeoutError:
+            _log.warning("%s left with %d frames unanswered", served.model.name, served.batcher.pending)
+        await served.stop()
+        _log.info("%s was unloaded", served.model.name)
+
+    async def finished(self) -> None:
+        """Return when no model is on its way out."""
+        await asyncio.gather(*self._retiring, return_exceptions=True)
+
+    def _config_of(self, entry: ModelEntry) -> ServerConfig:
+        config = self._common.config
+        return replace(
+            config,
+            model=entry.weights,
+            label_map=entry.label_map,
+            label_group=entry.label_group,
+            look=entry.look or config.look,
+            max_batch=entry.max_batch or config.max_batch,
+            archive=entry.archive,
+        )
+
+    async def _make(self, config: ServerConfig, entry: ModelEntry, given: BigModel | None = None) -> Served:
+        common, model, thread, source = self._common, given, model_thread(), _source_of(entry)
+        try:
+            if model is None:
+                load = partial(load_model, config.model, config.device, config.threads)
+                model = await asyncio.get_running_loop().run_in_executor(thread, load)
+            labels = await asyncio.to_thread(parts.label_map_of, config, model)
+        except BaseException:
+            thread.shutdown(wait=False, cancel_futures=True)
+            raise
+        if entry.name and model.device == "cpu":
+            model = _InTurn(model, self._turn)
+        is_shared = common.fleet is not None and common.fleet.is_shared
+        needs_version = is_shared or bool(entry.name) or config.state is not None or config.archive is not None
+        version = await asyncio.to_thread(parts.version_of, model, labels) if needs_version else ""
+        if entry.name and config.state is not None:
+            config = replace(config, state=config.state / FOLDER / f"{entry.name}-{version[:16]}")
+        batcher = parts.batcher(config, model, common.stats, thread)
+        archive = await asyncio.to_thread(parts.frame_archive, config, model, labels, version)
+        try:
+            cache = await asyncio.to_thread(parts.reply_cache, config, version, labels, common.fleet)
+        except BaseException:
+            if archive is not None:
+                archive.close()
+            thread.shutdown(wait=False, cancel_futures=True)
+            raise
+        service = OffloadService(
+            batcher,
+            labels,
+            parts.describe(config, model, labels, version),
+            cache=cache,
+            authenticator=common.authenticator,
+            limiter=common.limiter,
+            stats=common.stats,
+            refusals=common.refusals,
+            tell_dates=common.tell_dates,
+            traces=common.traces,
+            archive=archive,
+            reports=common.reports,
+            windows=common.windows,
+        )
+        size = (
+            f"{model.input_width}x{model.input_height}, {model.macs / 1e6:.0f} M MACs, {model.parameters / 1e6:.1f} M"
+        )
+        _log.info("%s on %s: %s parameters, %d labels", model.name, model.device, size, len(labels.labels))
+        return Served(entry.name, model, batcher, service, labels, cache, archive, source)
+
+
+def _source_of(entry: ModelEntry) -> object:
+    """Changes whenever the files of an entry, or the entry but for its share, change."""
+    files = [file_version(path) for path in (entry.label_map,) if path is not None]
+    return replace(entry, share=None), file_version(_path_of(entry.weights)), *files
+
+
+def _path_of(weights: str) -> Any:
+    from pathlib import Path
+
+    return Path(weights.rpartition("=")[2])
+
+
+class _InTurn:
+    """A model that shares the processor with others: one runs at a time."""
+
+    def __init__(self, model: BigModel, turn: threading.Lock) -> None:
+        self._model, self._turn = model, turn
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def run(self, images: Sequence[Image], little: Sequence[Little]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        with self._turn:
+            return self._model.run(images, little)

@@ -1,0 +1,179 @@
+"""A real server process with several models: chosen by name, by shares, and changed while frames come."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from gated_model import picture
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from server_parts import serving
+
+from edge_sdk.security.tokens import add_token, new_token
+from edge_sdk.types import new_frame_id
+from edge_sdk.wire import offload_pb2 as wire
+from edge_sdk.wire import offload_pb2_grpc as wire_grpc
+from edge_sdk.wire.names import MODEL_HEADER
+
+PROGRAM = """
+import sys, cloud_server.models as models
+from gated_model import GatedModel
+class Named(GatedModel):
+    def __init__(self, weights):
+        super().__init__()
+        self.name = self.labels_from = weights.rpartition("/")[2]
+        self.fingerprint = weights
+models.load_model = lambda weights, *args: Named(weights)
+from cloud_server.cli import main
+main(sys.argv[1:])
+"""
+DEVICES = [f"cam-{number}" for number in range(40)]
+
+
+class Server:
+    """A process, its models file and its devices' tokens."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file, self.log, self.tokens = folder / "models.toml", folder / "log", folder / "tokens"
+        self.token = {device: new_token() for device in DEVICES}
+        for device, token in self.token.items():
+            add_token(self.tokens, device, token)
+        self.process: subprocess.Popen[str]
+        self.address = ""
+
+    def write(self, *entries: tuple[str, str, float | None]) -> None:
+        text = ""
+        for name, weights, share in entries:
+            text += f'[[models]]\nname = "{name}"\nweights = "{weights}"\n'
+            text += "" if share is None else f"share = {share}\n"
+        self.file.write_text(text)
+
+    def metadata(self, device: str, model: str = "") -> tuple[tuple[str, str], ...]:
+        token = ("authorization", f"Bearer {self.token[device]}")
+        return (token, (MODEL_HEADER, model)) if model else (token,)
+
+    async def reload(self, words: str) -> None:
+        """Send SIGHUP, and return once the log has these words anew."""
+        before = self.log.read_text().count(words)
+        self.process.send_signal(signal.SIGHUP)
+        async with asyncio.timeout(60):
+            while self.log.read_text().count(words) == before:  # noqa: ASYNC110 - the log of another process
+                await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    made = Server(tmp_path)
+    made.write(("trailcam", "a.pth", None), ("birds", "b.pth", None))
+    options = "--models", made.file, "--tokens", made.tokens, "--state", tmp_path / "state"
+    with serving(made.log, *options, program=PROGRAM) as (made.process, made.address):
+        yield made
+
+
+async def model_of(server: Server, stub: Any, device: str, model: str = "") -> str:
+    told = await stub.Describe(wire.DescribeRequest(), metadata=server.metadata(device, model))
+    assert told.version
+    return str(told.model)
+
+
+def frame() -> wire.ClassifyRequest:
+    return wire.ClassifyRequest(frame_id=new_frame_id(), image=picture(1))
+
+
+async def test_a_device_gets_the_model_that_it_asks_for(server: Server) -> None:
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        stub, health = wire_grpc.OffloadStub(channel), health_pb2_grpc.HealthStub(channel)
+        asked = ["", "trailcam", "birds", "fish", "x" * 500]
+        got = [await model_of(server, stub, "cam-1", name) for name in asked]
+        assert got == ["a.pth", "a.pth", "b.pth", "a.pth", "a.pth"]
+        for name in ("", "model/trailcam", "model/birds"):
+            state = await health.Check(health_pb2.HealthCheckRequest(service=name))
+            assert state.status == health_pb2.HealthCheckResponse.SERVING
+        request = frame()
+        for name in ("trailcam", "birds"):  # the same id: an answer of one model is none of the other's
+            reply = await stub.Classify(request, metadata=server.metadata("cam-1", name))
+            assert reply.HasField("classification")
+        with pytest.raises(grpc.aio.AioRpcError, match="UNAUTHENTICATED"):
+            await stub.Classify(request, metadata=((MODEL_HEADER, "birds"),))
+
+
+async def test_a_swap_under_a_stream_drops_no_frame_and_answers_none_twice(server: Server) -> None:
+    answers: Counter[str] = Counter()
+    done = asyncio.Event()
+
+    async def device() -> None:
+        """As the SDK does: what was not answered when the stream ends is sent again on the next."""
+        async with grpc.aio.insecure_channel(server.address) as channel:
+            stub = wire_grpc.OffloadStub(channel)
+            waiting = {(request := frame()).frame_id: request for _ in range(300)}
+            while waiting:
+                stream = stub.Stream(metadata=server.metadata("cam-1", "trailcam"))
+                try:
+                    for request in list(waiting.values())[:20]:
+                        await stream.write(request)
+                except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                    continue  # it has ended: the device comes again
+                for _ in range(min(20, len(waiting))):
+                    reply = await stream.read()
+                    if reply is grpc.aio.EOF:
+                        break
+                    if reply.HasField("classification"):
+                        answers[reply.frame_id] += 1
+                        waiting.pop(reply.frame_id)
+                stream.cancel()
+            done.set()
+
+    running = asyncio.create_task(device())
+    for number in range(3):
+        server.write(("trailcam", f"a{number}.pth", None), ("birds", "b.pth", None))
+        await server.reload("2 models, 1 of them loaded, 1 leave")
+    await asyncio.wait_for(running, 60)
+    assert len(answers) == 300 and set(answers.values()) == {1}
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        stub = wire_grpc.OffloadStub(channel)
+        assert await model_of(server, stub, "cam-1", "trailcam") == "a2.pth"
+        assert await model_of(server, stub, "cam-1", "birds") == "b.pth"
+    assert server.log.read_text().count("a0.pth was unloaded") <= 1
+
+
+async def test_a_canary_takes_its_share_of_devices_and_leaves_again(server: Server) -> None:
+    server.write(("trailcam", "a.pth", None), ("trailcam", "new.pth", 0.3), ("birds", "b.pth", None))
+    await server.reload("3 models, 1 of them loaded, 0 leave")
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        stub = wire_grpc.OffloadStub(channel)
+        got = {device: await model_of(server, stub, device, "trailcam") for device in DEVICES}
+        assert 3 <= list(got.values()).count("new.pth") <= 24
+        assert got == {device: await model_of(server, stub, device, "trailcam") for device in DEVICES}
+        server.write(("trailcam", "a.pth", None), ("trailcam", "new.pth", 0.9), ("birds", "b.pth", None))
+        await server.reload("3 models, 0 of them loaded, 0 leave")
+        more = {device: await model_of(server, stub, device, "trailcam") for device in DEVICES}
+        assert all(more[device] == "new.pth" for device in DEVICES if got[device] == "new.pth")
+        server.write(("trailcam", "a.pth", None), ("birds", "b.pth", None))
+        await server.reload("new.pth was unloaded")
+        assert await model_of(server, stub, "cam-1", "trailcam") == "a.pth"
+
+
+async def test_a_file_with_a_fault_changes_nothing(server: Server) -> None:
+    server.file.write_text('[[models]]\nname = "trailcam"\n')
+    await server.reload("could not be reloaded, the old one stays")
+    assert f"{server.file}:1: expected weights" in server.log.read_text()
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        assert await model_of(server, wire_grpc.OffloadStub(channel), "cam-1", "birds") == "b.pth"
+
+
+def test_a_server_does_not_start_with_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "models.toml").write_text("[[models]]\n")
+    import sys
+
+    command = [sys.executable, "-m", "cloud_server", "--port", "0", "--models", str(tmp_path / "models.toml")]
+    ended = subprocess.run(command, capture_output=True, text=True, env=os.environ)
+    assert ended.returncode == 2
+    assert "models.toml:1: expected name in each [[models]]" in ended.stderr
