@@ -28,6 +28,7 @@ from cloud_server import parts
 from cloud_server.access.rates import RateLimiter
 from cloud_server.access.refusals import RefusalLog
 from cloud_server.api.offload import OffloadService
+from cloud_server.api.reports import ReportDesk
 from cloud_server.api.windows import Windows
 from cloud_server.config import ServerConfig
 from cloud_server.fleet.fleet import Fleet
@@ -235,6 +236,7 @@ class Offload:
             handler.addFilter(_NoTraces())
         self._starting: asyncio.Task[None] | None = None
         self._service: OffloadService | None = None
+        self._reports: ReportDesk | None = None
 
     async def _start(self) -> None:
         config = self._options.config()
@@ -244,7 +246,7 @@ class Offload:
         labels, stats = parts.label_map_of(config, model), self.stats
         version = await asyncio.to_thread(parts.version_of, model, labels)
         self._fleet = fleet = await asyncio.to_thread(parts.fleet, config)
-        reports = await asyncio.to_thread(parts.report_desk, config, fleet)
+        self._reports = reports = await asyncio.to_thread(parts.report_desk, config, fleet)
         authenticator = await asyncio.to_thread(parts.authenticator, config, parts.access_limits(config), fleet)
         self._issued = authenticator.issued
         if self._handle is None:
@@ -257,7 +259,7 @@ class Offload:
         self._service = OffloadService(
             self._batcher,
             labels,
-            parts.describe(config, model, labels),
+            parts.describe(config, model, labels, version),
             cache=cache,
             authenticator=authenticator,
             limiter=RateLimiter(config.max_frames_per_s, config.burst),
@@ -295,6 +297,8 @@ class Offload:
         if self._service is not None:
             await self._service.close()
             await self._batcher.stop()
+        if self._reports is not None:
+            await self._reports.close()
         if self._fleet is not None:
             self._fleet.close()
 
