@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import itertools
 import logging
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +35,7 @@ from cloud_server.model.tuning import warm_up
 from cloud_server.models_file import ModelEntry, read_models
 from cloud_server.tracing import Traces
 from edge_sdk.durable.files import file_version
+from edge_sdk.errors import ConfigError, EdgeError
 from edge_sdk.networks.label_map import LabelMap
 from edge_sdk.types import Image
 
@@ -118,6 +123,7 @@ class Models:
         self._registry: Registry[Served] = Registry(())
         self._turn = threading.Lock()
         self._retiring: set[asyncio.Task[None]] = set()
+        self._folders: set[Path] = set()  # once taken, a folder stays so until the process ends
 
     def __iter__(self) -> Iterator[Served]:
         return (entry.value for entry in self._registry)
@@ -155,6 +161,14 @@ class Models:
                 await loaded.value.stop()
             raise
         self._registry = Registry(found)
+        if self._common.config.state is not None:
+            await asyncio.to_thread(self._forget_others, self._common.config.state / FOLDER)
+
+    def _forget_others(self, parent: Path) -> None:
+        """Remove the replies of models that are no longer there."""
+        for folder in parent.iterdir() if parent.is_dir() else ():
+            if folder not in self._folders:
+                shutil.rmtree(folder, ignore_errors=True)
 
     async def start(self) -> None:
         """Warm all models up, and take frames."""
@@ -214,6 +228,14 @@ class Models:
         """Return when no model is on its way out."""
         await asyncio.gather(*self._retiring, return_exceptions=True)
 
+    def _folder(self, parent: Path, name: str, version: str, look: str) -> Path:
+        """A folder for the replies of a model, which no other has; the same one after a restart."""
+        digest = hashlib.sha256(f"{version} {look}".encode()).hexdigest()[:16]
+        names = (f"{name}-{digest}" + (f"-{number}" if number else "") for number in itertools.count())
+        folder = next(found for one in names if (found := parent / one) not in self._folders)
+        self._folders.add(folder)
+        return folder
+
     def _config_of(self, entry: ModelEntry) -> ServerConfig:
         config = self._common.config
         return replace(
@@ -233,8 +255,10 @@ class Models:
                 load = partial(load_model, config.model, config.device, config.threads)
                 model = await asyncio.get_running_loop().run_in_executor(thread, load)
             labels = await asyncio.to_thread(parts.label_map_of, config, model)
-        except BaseException:
+        except BaseException as error:
             thread.shutdown(wait=False, cancel_futures=True)
+            if entry.name and isinstance(error, EdgeError):
+                raise ConfigError(f"{common.config.models}: {entry.name} of {entry.weights}: {error}") from error
             raise
         if entry.name and model.device == "cpu":
             model = _InTurn(model, self._turn)
@@ -242,7 +266,7 @@ class Models:
         needs_version = is_shared or bool(entry.name) or config.state is not None or config.archive is not None
         version = await asyncio.to_thread(parts.version_of, model, labels) if needs_version else ""
         if entry.name and config.state is not None:
-            config = replace(config, state=config.state / FOLDER / f"{entry.name}-{version[:16]}")
+            config = replace(config, state=self._folder(config.state / FOLDER, entry.name, version, config.look))
         batcher = parts.batcher(config, model, common.stats, thread)
         archive = await asyncio.to_thread(parts.frame_archive, config, model, labels, version)
         try:
@@ -280,9 +304,7 @@ def _source_of(entry: ModelEntry) -> object:
     return replace(entry, share=None), file_version(_path_of(entry.weights)), *files
 
 
-def _path_of(weights: str) -> Any:
-    from pathlib import Path
-
+def _path_of(weights: str) -> Path:
     return Path(weights.rpartition("=")[2])
 
 

@@ -161,6 +161,18 @@ async def test_a_canary_takes_its_share_of_devices_and_leaves_again(server: Serv
         assert await model_of(server, stub, "cam-1", "trailcam") == "a.pth"
 
 
+async def test_a_model_whose_settings_alone_change_is_swapped_too(server: Server, tmp_path: Path) -> None:
+    server.write(("trailcam", "a.pth", None), ("twin", "a.pth", None), ("birds", "b.pth", None))
+    await server.reload("3 models, 1 of them loaded, 0 leave")
+    text = server.file.read_text()
+    for look in ("frame", "region", "frame"):
+        server.file.write_text(text.replace('weights = "a.pth"', f'weights = "a.pth"\nlook = "{look}"'))
+        await server.reload("3 models, 2 of them loaded, 2 leave")
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        assert await model_of(server, wire_grpc.OffloadStub(channel), "cam-1", "twin") == "a.pth"
+    assert len(list((tmp_path / "state" / "models").iterdir())) > 3
+
+
 async def test_a_file_with_a_fault_changes_nothing(server: Server) -> None:
     server.file.write_text('[[models]]\nname = "trailcam"\n')
     await server.reload("could not be reloaded, the old one stays")
