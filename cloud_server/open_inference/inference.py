@@ -54,6 +54,7 @@ class Inference:
         self._batcher, self._labels, self._limiter, self._stats, self._clock = batcher, labels, limiter, stats, clock
         self._answered = self._pictures = self._failed = self._last_ms = 0
         self._answered_s = self._failed_s = 0.0
+        self._stages_s = dict.fromkeys(("queue", "decode", "run", "output"), 0.0)  # of the requests that were answered
 
     async def infer(self, request: oip.ModelInferRequest, caller: Caller) -> oip.ModelInferResponse:
         """The response to one request.
@@ -92,25 +93,42 @@ class Inference:
                 del pictures
         except ExceptionGroup as failed:  # the others are cancelled: they leave the queue
             raise failed.exceptions[0] from None
+        answered_s = self._clock()
         labels = self._labels()
-        rows = np.stack([labels.apply(task.result().probabilities) for task in tasks])
+        rows = np.stack([labels.apply(task.result()[0].probabilities) for task in tasks])
         self._pictures += len(rows)
         add_outputs(response, wanted, rows, labels.labels, raw=is_raw)
+        # A request lasts as long as its slowest picture: of each stage the longest counts, as one duration a request.
+        for stage in ("queue", "decode", "run"):
+            self._stages_s[stage] += max(task.result()[1][stage] for task in tasks)
+        self._stages_s["output"] += self._clock() - answered_s
         return response
 
-    async def _one(self, picture: Picture, caller: Caller) -> Answered:
+    async def _one(self, picture: Picture, caller: Caller) -> tuple[Answered, dict[str, float]]:
+        """The model's answer on a picture, and the seconds of each stage."""
         began = self._clock()
-        answered = await self._batcher().submit(picture, caller=caller.name)
-        self._stats.count_answer(self._clock() - began)
-        return answered
+        started, decoding = began, 0.0
+
+        def begin() -> None:
+            nonlocal started
+            started = self._clock()
+
+        def decoded(began_s: float, ended_s: float) -> None:
+            nonlocal decoding
+            decoding = max(0.0, ended_s - began_s)
+
+        answered = await self._batcher().submit(picture, on_start=begin, caller=caller.name, on_decoded=decoded)
+        ended = self._clock()
+        self._stats.count_answer(ended - began)
+        waited = max(0.0, started - began - decoding)
+        return answered, {"queue": waited, "decode": decoding, "run": ended - started}
 
     def statistics(self) -> oip.ModelStatistics:
-        """Counts since the start; durations of single stages are not measured, and 0."""
+        """Counts since the start. Of a stage the durations are those of each request's slowest picture."""
 
         def told(count: int, seconds: float) -> oip.StatisticDuration:
             return oip.StatisticDuration(count=count, ns=int(seconds * 1e9))
 
-        none = oip.StatisticDuration(count=self._answered)
         return oip.ModelStatistics(
             name=self.served.name,
             version=VERSION,
@@ -120,9 +138,9 @@ class Inference:
             inference_stats=oip.InferStatistics(
                 success=told(self._answered, self._answered_s),
                 fail=told(self._failed, self._failed_s),
-                queue=none,
-                compute_input=none,
-                compute_infer=none,
-                compute_output=none,
+                queue=told(self._answered, self._stages_s["queue"]),
+                compute_input=told(self._answered, self._stages_s["decode"]),
+                compute_infer=told(self._answered, self._stages_s["run"]),
+                compute_output=told(self._answered, self._stages_s["output"]),
             ),
         )

@@ -40,7 +40,12 @@ async def test_answers_go_through_the_label_map_and_are_counted() -> None:
         assert np.frombuffer(reply.raw_output_contents[0], "<f4").reshape(3, 2).argmax(axis=1).tolist() == [0, 0, 1]
         told = it.statistics()
         assert (stats.frames, told.inference_count, told.inference_stats.success.count) == (3, 3, 1)
-        assert told.inference_stats.success.ns > 0
+        stats_of = told.inference_stats
+        assert stats_of.success.ns > 0
+        stages = [stats_of.queue, stats_of.compute_input, stats_of.compute_infer, stats_of.compute_output]
+        assert [stage.count for stage in stages] == [1] * 4
+        assert stats_of.compute_input.ns > 0 and stats_of.compute_infer.ns > 0
+        assert stats_of.compute_infer.ns < stats_of.success.ns
 
 
 async def test_the_first_picture_that_fails_ends_the_request() -> None:
