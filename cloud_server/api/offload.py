@@ -267,6 +267,7 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         trace.stage("model", now_s - ran_s, now_s)
         probabilities = self._labels.apply(output.probabilities)
         self._stats.count_answer(self._clock() - began)
+        self._stats.measures.count_answer(self._description.model, self._description.version)
         top = int(np.argmax(probabilities))
         classification = wire.Classification(
             label=self._labels.labels[top],

@@ -19,6 +19,9 @@ MOST_DEVICES = 500
 MOST_CALLS = 200
 """Methods and statuses of calls that are counted apart."""
 OTHERS, UNPROVEN = "other devices", "no token or certificate"
+MOST_MODELS = 50
+"""Models and versions whose answers are counted apart."""
+OTHER_MODELS = "other models"
 _OTHER_CALL = ("_OTHER", "UNKNOWN")
 
 
@@ -39,6 +42,7 @@ class Measures:
         self._calls: dict[tuple[str, str], Histogram] = {}
         self._refused: Counter[tuple[str, str]] = Counter()
         self._devices: set[str] = set()
+        self._answered: Counter[tuple[str, str]] = Counter()
         self._guard = threading.Lock()
 
     def count_call(self, method: str, status: str, seconds: float) -> None:
@@ -71,6 +75,19 @@ class Measures:
             else:
                 self._devices.add(device)
             self._refused[device, reason] += 1
+
+    def count_answer(self, model: str, version: str) -> None:
+        """Count a frame that a model answered; versions beyond `MOST_MODELS` are counted together."""
+        with self._guard:
+            key = (model, version)
+            if key not in self._answered and len(self._answered) >= MOST_MODELS:
+                key = (OTHER_MODELS, "")
+            self._answered[key] += 1
+
+    def answered(self) -> list[tuple[str, str, int]]:
+        """Model, version and number of the frames that it answered."""
+        with self._guard:
+            return [(*key, count) for key, count in sorted(self._answered.items())]
 
     def refused(self) -> list[tuple[str, str, int]]:
         """Device, reason and number of the frames that were refused."""

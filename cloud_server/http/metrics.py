@@ -110,6 +110,10 @@ def _of_measures(measures: Measures) -> Iterator[Metric]:
     yield HistogramMetricFamily("edge_sdk_batch_frames", text, buckets=buckets, sum_value=total)
     text = "Bytes of the pictures that came from devices."
     yield CounterMetricFamily("edge_sdk_picture_bytes", text, measures.picture_bytes)
+    answered = CounterMetricFamily("edge_sdk_model_frames", "Frames answered.", labels=["model", "version"])
+    for model, version, count in measures.answered():
+        answered.add_metric([model, version], count)
+    yield answered
     refused = CounterMetricFamily("edge_sdk_refused_frames", "Frames refused.", labels=["device", "reason"])
     for device, reason, count in measures.refused():
         refused.add_metric([device, reason], count)

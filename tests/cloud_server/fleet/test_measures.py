@@ -2,7 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from cloud_server.fleet.measures import MOST_CALLS, MOST_DEVICES, OTHERS, UNPROVEN, Measures
+from cloud_server.fleet.measures import (
+    MOST_CALLS,
+    MOST_DEVICES,
+    MOST_MODELS,
+    OTHER_MODELS,
+    OTHERS,
+    UNPROVEN,
+    Measures,
+)
 
 
 def test_refusals_are_counted_by_device_and_reason() -> None:
@@ -16,6 +24,15 @@ def test_refusals_are_counted_by_device_and_reason() -> None:
         ("cam-1", "OVERLOADED", 3),
         (UNPROVEN, "BAD_IMAGE", 1),
     ]
+
+
+def test_answers_are_counted_by_model_and_version_within_bounds() -> None:
+    measures = Measures()
+    for number in range(MOST_MODELS + 5):
+        measures.count_answer("trailcam", f"{number:03}")
+    measures.count_answer("trailcam", "000")
+    told = {(model, version): count for model, version, count in measures.answered()}
+    assert (told["trailcam", "000"], told[OTHER_MODELS, ""], len(told)) == (2, 5, MOST_MODELS + 1)
 
 
 def test_many_devices_and_calls_take_no_more_than_is_bounded() -> None:
