@@ -95,6 +95,7 @@ class Server:
             max_wait_s=config.max_wait_ms / 1000,
             decoders=service_time.decoders,
             on_batch=self.runs.append,
+            clock=loop.time,
         )
         self.service = OffloadService(
             self.batcher,

@@ -127,7 +127,7 @@ class Batcher:
         self._model = model_thread() if thread is None else thread
         self._places: Places[Ticket] = Places(max_queue, max_bytes)
         self._ready: FairQueue[Ticket] = FairQueue()
-        self._decoders = Decoders(decoders, self._has_room, self._on_ready)
+        self._decoders = Decoders(decoders, self._has_room, self._on_ready, clock)
         self._arrived = asyncio.Event()
         self._tickets: set[Ticket] = set()
         self._nothing_pending = asyncio.Event()

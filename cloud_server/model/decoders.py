@@ -24,10 +24,17 @@ class Decoders:
         threads: that decode.
         has_room: given the pictures in decode, whether one more may be begun.
         on_ready: called with each ticket whose `looks` are there.
+        clock: seconds, monotonic; read in the threads.
     """
 
-    def __init__(self, threads: int, has_room: Callable[[int], bool], on_ready: Callable[[Ticket], None]) -> None:
-        self.threads = threads
+    def __init__(
+        self,
+        threads: int,
+        has_room: Callable[[int], bool],
+        on_ready: Callable[[Ticket], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.threads, self._clock = threads, clock
         self._has_room, self._on_ready = has_room, on_ready
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
         self._encoded: FairQueue[Ticket] = FairQueue(QUANTUM)
@@ -69,7 +76,7 @@ class Decoders:
             ticket.job = None
             self._decoding += 1
             self._decoding_heavy += is_heavy
-            decoded = asyncio.get_running_loop().run_in_executor(self._pool, _timed, job)
+            decoded = asyncio.get_running_loop().run_in_executor(self._pool, _timed, self._clock, job)
             decoded.add_done_callback(partial(self._on_decoded, ticket, is_heavy))
 
     def shutdown(self) -> None:
@@ -96,7 +103,7 @@ class Decoders:
             self.go_on()
 
 
-def _timed(job: Callable[[], Looks | None]) -> tuple[Looks | None, float]:
-    began = time.monotonic()
+def _timed(clock: Callable[[], float], job: Callable[[], Looks | None]) -> tuple[Looks | None, float]:
+    began = clock()
     looks = job()
-    return looks, time.monotonic() - began
+    return looks, clock() - began
