@@ -14,7 +14,7 @@ from cloud_server.model.big import BigModel, TorchModel
 _log = logging.getLogger(__name__)
 GOOD_ENOUGH = 1.05
 """A smaller batch is taken where its time for a frame is at most this times the best one's."""
-_LONGEST_S = 0.8
+_LONGEST_S = 0.45
 """Seconds after which no further run is tried, once each size had one; no larger size after as long again."""
 _TURNS = 3
 """Most runs of each size."""
