@@ -11,7 +11,7 @@ import os
 import sqlite3
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +63,31 @@ class Report:
     events: Sequence[ReportedEvent] = ()
 
 
+class Latest:
+    """The latest reports of the devices that reported last, at most `SHOWN`; changed on one thread, read from any.
+
+    Args:
+        rows: device, when (milliseconds since 1970) and status as JSON, the latest first.
+    """
+
+    def __init__(self, rows: Iterable[tuple[str, int, str]]) -> None:
+        self._found: OrderedDict[str, tuple[float, Status]] = OrderedDict()
+        for device, last_ms, status in rows:
+            self._found[device] = last_ms / 1000, status_of(status)
+            self._found.move_to_end(device, last=False)
+
+    def put(self, device: str, at_s: float, status: Status) -> None:
+        """A device has reported."""
+        self._found[device] = at_s, status
+        self._found.move_to_end(device)
+        while len(self._found) > SHOWN:
+            self._found.popitem(last=False)
+
+    def all(self) -> list[tuple[str, float, Status]]:
+        """Name, when (seconds since 1970), what."""
+        return [(device, at_s, status) for device, (at_s, status) in self._found.copy().items()]
+
+
 class ReportStore:
     """Keeps reports. Used on one event loop.
 
@@ -101,16 +126,13 @@ class ReportStore:
             )
         except (OSError, StorageError) as error:
             raise ConfigError(f"{error}: name another folder with --reports") from error
-        self._latest: OrderedDict[str, tuple[float, Status]] = OrderedDict()
         sql = "SELECT device, last_ms, status FROM devices ORDER BY last_ms DESC LIMIT ?"
-        for device, last_ms, status in self._database.connection.execute(sql, [SHOWN]).fetchall():
-            self._latest[device] = last_ms / 1000, status_of(status)
-            self._latest.move_to_end(device, last=False)
+        self._latest = Latest(self._database.connection.execute(sql, [SHOWN]).fetchall())
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="reports")
 
     def latest(self) -> list[tuple[str, float, Status]]:
         """Devices that reported last, at most `SHOWN`: name, when (seconds since 1970), what. From any thread."""
-        return [(device, at_s, status) for device, (at_s, status) in self._latest.copy().items()]
+        return self._latest.all()
 
     async def words(self, device: str, word_list: int, first: int, news: Sequence[str]) -> list[str]:
         """A device's list of words, with the new ones put to its end where they belong there.
@@ -130,10 +152,7 @@ class ReportStore:
             StorageError: it cannot be written.
         """
         await self._run(lambda: self._keep(device, report))
-        self._latest[device] = self._clock(), report.status
-        self._latest.move_to_end(device)
-        while len(self._latest) > SHOWN:
-            self._latest.popitem(last=False)
+        self._latest.put(device, self._clock(), report.status)
 
     async def close(self) -> None:
         """Release the file."""

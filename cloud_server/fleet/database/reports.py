@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -17,8 +16,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from cloud_server.fleet.database.opening import transaction
 from cloud_server.fleet.database.tables import answers, devices, events, history, words
-from cloud_server.fleet.report_store import DAYS, DEVICES, ROWS, SHOWN, Report
-from edge_sdk.fleet.report_file import ANSWER_COLUMNS, EVENT_COLUMNS, Status, answer_row, event_row, status_of
+from cloud_server.fleet.report_store import DAYS, DEVICES, ROWS, SHOWN, Latest, Report
+from edge_sdk.fleet.report_file import ANSWER_COLUMNS, EVENT_COLUMNS, Status, answer_row, event_row
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Table
@@ -52,17 +51,15 @@ class SharedReports:
         self._engine, self._clock = engine, clock
         self._rows, self._days, self._device_limit = rows, days, device_limit
         self._trimmed_s = clock() - _TRIM_EVERY_S
-        self._latest: OrderedDict[str, tuple[float, Status]] = OrderedDict()
         wanted = select(devices.c.device, devices.c.last_ms, devices.c.status)
         with transaction(engine) as connection:
-            for row in connection.execute(wanted.order_by(devices.c.last_ms.desc()).limit(SHOWN)):
-                self._latest[row.device] = row.last_ms / 1000, status_of(row.status)
-                self._latest.move_to_end(row.device, last=False)
+            known = connection.execute(wanted.order_by(devices.c.last_ms.desc()).limit(SHOWN)).all()
+        self._latest = Latest((row.device, row.last_ms, row.status) for row in known)
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="reports")
 
     def latest(self) -> list[tuple[str, float, Status]]:
         """Devices that reported last to this server, or to any before it started. From any thread."""
-        return [(device, at_s, status) for device, (at_s, status) in self._latest.copy().items()]
+        return self._latest.all()
 
     async def words(self, device: str, word_list: int, first: int, news: Sequence[str]) -> list[str]:
         """A device's list of words, with the new ones put to its end where they belong there.
@@ -85,10 +82,7 @@ class SharedReports:
             Unavailable: the database does not answer; nothing of it is kept.
         """
         await self.apart(partial(self._keep, device, report))
-        self._latest[device] = self._clock(), report.status
-        self._latest.move_to_end(device)
-        while len(self._latest) > SHOWN:
-            self._latest.popitem(last=False)
+        self._latest.put(device, self._clock(), report.status)
 
     async def apart(self, work: Callable[[], T]) -> T:
         """Do a little work with files or the database on a thread of the reports'."""
