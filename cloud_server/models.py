@@ -186,13 +186,16 @@ class Models:
         """
         assert self._common.config.models is not None
         entries = await asyncio.to_thread(read_models, self._common.config.models)
-        left = {entry.value.source: entry.value for entry in self._registry}
+        left = list(self)  # entries that differ in their share alone have the same source
         fresh: list[Served] = []
         found: list[Entry[Served]] = []
         try:
             for one in entries:
-                served = left.pop(_source_of(one), None)
-                if served is None:
+                source = _source_of(one)
+                served = next((known for known in left if known.source == source), None)
+                if served is not None:
+                    left.remove(served)
+                else:
                     served = await self._make(self._config_of(one), one)
                     fresh.append(served)
                     await served.start(self._common.config.max_batch)
@@ -203,7 +206,7 @@ class Models:
             raise
         shares = [(entry.name, entry.share) for entry in self._registry] != [(one.name, one.share) for one in entries]
         self._registry = Registry(found)
-        for served in left.values():
+        for served in left:
             task = asyncio.create_task(self._retire(served), name="retire")
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)

@@ -173,6 +173,15 @@ async def test_a_model_whose_settings_alone_change_is_swapped_too(server: Server
     assert len(list((tmp_path / "state" / "models").iterdir())) > 3
 
 
+async def test_two_entries_that_differ_in_their_share_alone_are_both_kept_and_both_leave(server: Server) -> None:
+    server.write(("trailcam", "a.pth", None), ("trailcam", "a.pth", 0.3), ("birds", "b.pth", None))
+    await server.reload("3 models, 1 of them loaded, 0 leave")
+    server.write(("trailcam", "a.pth", None), ("trailcam", "a.pth", 0.4), ("birds", "b.pth", None))
+    await server.reload("3 models, 0 of them loaded, 0 leave")
+    server.write(("birds", "b.pth", None))
+    await server.reload("1 models, 0 of them loaded, 2 leave")
+
+
 async def test_a_file_with_a_fault_changes_nothing(server: Server) -> None:
     server.file.write_text('[[models]]\nname = "trailcam"\n')
     await server.reload("could not be reloaded, the old one stays")
