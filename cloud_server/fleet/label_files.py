@@ -13,10 +13,13 @@ from cloud_server.fleet.archive_folder import safe_name
 from cloud_server.fleet.database.labels import Label
 from edge_sdk.durable.files import write_whole
 from edge_sdk.errors import ConfigError, StorageError
+from edge_sdk.formats.text import guarded
 
 COLUMNS = ("id", "answer", "frame_id", "file", "label", "place", "labelled_by", "labelled_at")
 """`edge-sdk calibrate --answers` reads `id` and `answer`, `audit import` `frame_id` and `label`, `train` and `records`
 file, label and place."""
+_NONE_FITS = "-"
+"""The label of a picture that no class fits, which the workbench reads as it is."""
 _SUFFIXES = (".jpg", ".png", ".webp")
 
 
@@ -102,8 +105,7 @@ def _pictures(archive: Path) -> dict[str, Path]:
 
 
 def _cell(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in "=+-@" and text != "-" else text
+    return text if text == _NONE_FITS else guarded(text)
 
 
 def _write(out: Path, text: str) -> None:
