@@ -13,7 +13,7 @@ from cloud_server.fleet.archive_folder import safe_name
 from cloud_server.fleet.database.labels import Label
 from edge_sdk.durable.files import write_whole
 from edge_sdk.errors import ConfigError, StorageError
-from edge_sdk.formats.text import guarded
+from edge_sdk.terminal.cell import guarded
 
 COLUMNS = ("id", "answer", "frame_id", "file", "label", "place", "labelled_by", "labelled_at")
 """`edge-sdk calibrate --answers` reads `id` and `answer`, `audit import` `frame_id` and `label`, `train` and `records`

@@ -20,7 +20,8 @@ from edge_sdk.formats.deployment import Deployment
 from edge_sdk.formats.kinds import Kind
 from edge_sdk.formats.open_groups import OpenGroups
 from edge_sdk.formats.sighting import Sighting, Summary
-from edge_sdk.formats.text import csv_rows, guarded, iso_time
+from edge_sdk.formats.text import csv_rows, iso_time
+from edge_sdk.terminal.cell import guarded
 
 VERSION = "1.0.2"
 DESCRIPTOR = "datapackage.json"

@@ -8,7 +8,8 @@ from pathlib import Path
 from edge_sdk.durable.files import write_whole
 from edge_sdk.formats.deployment import Deployment
 from edge_sdk.formats.sighting import Sighting
-from edge_sdk.formats.text import csv_rows, guarded, iso_time
+from edge_sdk.formats.text import csv_rows, iso_time
+from edge_sdk.terminal.cell import guarded
 
 COLUMNS = (
     "frame_id",

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?", re.ASCII)
 
 
 def iso_time(moment: datetime, *, timespec: str = "seconds") -> str:
@@ -19,11 +15,6 @@ def iso_time(moment: datetime, *, timespec: str = "seconds") -> str:
     if offset % timedelta(minutes=1):
         moment = moment.astimezone(UTC)
     return moment.isoformat(timespec=timespec)
-
-
-def guarded(text: str) -> str:
-    """Text of others as a cell: where a spreadsheet would run it as a formula, an apostrophe stands before it."""
-    return f"'{text}" if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from edge_sdk.formats.deployment import Deployment
 from edge_sdk.formats.media import Medium
 from edge_sdk.formats.sighting import Sighting
 from edge_sdk.formats.table import COLUMNS, write_table
-from edge_sdk.formats.text import guarded
+from edge_sdk.terminal.cell import guarded
 
 
 def rows(path: Path) -> list[dict[str, str]]:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_sdk.formats.text import guarded, iso_time
+from edge_sdk.formats.text import iso_time
+from edge_sdk.terminal.cell import guarded
 
 
 @given(
