@@ -14,9 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from cloud_server import parts
 from cloud_server.access.authenticator import Authenticator
 from cloud_server.access.rates import RateLimiter
@@ -31,6 +28,7 @@ from cloud_server.fleet.stats import Stats
 from cloud_server.model.batching import Batcher, Little, model_thread
 from cloud_server.model.big import BigModel, load_model
 from cloud_server.model.registry import Entry, Registry
+from cloud_server.model.ticket import Rows
 from cloud_server.model.tuning import warm_up
 from cloud_server.models_file import ModelEntry, read_models
 from cloud_server.tracing import Traces
@@ -320,6 +318,6 @@ class _InTurn:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
 
-    def run(self, images: Sequence[Image], little: Sequence[Little]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def run(self, images: Sequence[Image], little: Sequence[Little]) -> Rows:
         with self._turn:
             return self._model.run(images, little)

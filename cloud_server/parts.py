@@ -69,6 +69,7 @@ def describe(config: ServerConfig, model: BigModel, labels: LabelMap, version: s
         reads_probabilities=getattr(model, "reads_little", False),
         looks_twice=Look(config.look).may_be_twice,
         version=version[:VERSION_SHOWN],
+        exits=getattr(model, "exits", ()),
     )
 
 

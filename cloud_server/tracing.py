@@ -32,6 +32,10 @@ class Trace(Protocol):
         """A stage of the frame: times on the clock of `time.time`. From any thread."""
         ...
 
+    def tell(self, name: str, value: str) -> None:
+        """What became known of the frame."""
+        ...
+
     def end(self, failure: str = "") -> None:
         """The frame was answered, or refused with this code."""
         ...
@@ -43,6 +47,9 @@ class NoTrace:
     trace_id = ""
 
     def stage(self, name: str, began_s: float, ended_s: float) -> None:
+        """Nothing."""
+
+    def tell(self, name: str, value: str) -> None:
         """Nothing."""
 
     def end(self, failure: str = "") -> None:
@@ -132,6 +139,9 @@ class _OtlpTrace:
     def stage(self, name: str, began_s: float, ended_s: float) -> None:
         span = self._tracer.start_span(name, context=self._context, start_time=round(began_s * _NANO))
         span.end(end_time=round(ended_s * _NANO))
+
+    def tell(self, name: str, value: str) -> None:
+        self._span.set_attribute(name, value)
 
     def end(self, failure: str = "") -> None:
         from opentelemetry.trace import StatusCode

@@ -383,6 +383,7 @@ class Answer:
         level: "" of a class; of a group its rank in the bundle's taxonomy; "root" where no group is sure enough.
         event: the frame's event as it stands, where events are answered as a whole; the journal gives it by the event's
             id instead.
+        exit: of the cloud's answer, the exit of its big model at which the frame left; "" where that has no exits.
     """
 
     frame_id: str
@@ -395,6 +396,7 @@ class Answer:
     reason: Reason
     level: str = ""
     event: Event | None = None
+    exit: str = ""
 
     @property
     def stands(self) -> bool:

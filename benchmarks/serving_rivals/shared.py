@@ -34,5 +34,5 @@ class Model:
     def answer(self, datas: list[bytes]) -> list[bytes]:
         """The probabilities of each, `float32`."""
         images = list(self.pool.map(self.decode, datas))
-        rows, _ = self.model.run(images, [None] * len(images))
+        rows = self.model.run(images, [None] * len(images))[0]
         return [row.tobytes() for row in rows]

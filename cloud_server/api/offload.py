@@ -202,9 +202,16 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
             except BaseException:
                 trace.end("CANCELLED")
                 raise
+            if name := self._exit_name(classification.exit):
+                trace.tell("edge_sdk.exit", name)
             trace.end()
             _log.debug("answered %s, %.3f", classification.label, classification.confidence)
             return wire.ClassifyReply(frame_id=frame_id, classification=classification)
+
+    def _exit_name(self, place: int) -> str:
+        """The name of `Classification.exit`; "": the model has no exits."""
+        exits = self._description.exits
+        return exits[place - 1] if 0 < place <= len(exits) else ""
 
     def _refused(self, request: wire.ClassifyRequest, error: Exception, caller: Caller) -> wire.ClassifyReply:
         return self._failed(request.frame_id[:ID_SHOWN], error, caller)
@@ -267,13 +274,17 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         trace.stage("model", now_s - ran_s, now_s)
         probabilities = self._labels.apply(output.probabilities)
         self._stats.count_answer(self._clock() - began)
+        exit_place = 0 if output.exit is None else output.exit + 1
         self._stats.measures.count_answer(self._description.model, self._description.version)
+        if name := self._exit_name(exit_place):
+            self._stats.measures.count_exit(self._description.model, name)
         top = int(np.argmax(probabilities))
         classification = wire.Classification(
             label=self._labels.labels[top],
             confidence=float(probabilities[top]),
             probabilities=probabilities.tolist(),
             macs=output.macs,
+            exit=exit_place,
         )
         if self._archive is not None:  # before the labels could change
             self._archive.offer(

@@ -22,6 +22,9 @@ OTHERS, UNPROVEN = "other devices", "no token or certificate"
 MOST_MODELS = 50
 """Models and versions whose answers are counted apart."""
 OTHER_MODELS = "other models"
+MOST_EXITS = 500
+"""Models and exits that are counted apart."""
+OTHER_EXITS = "other exits"
 _OTHER_CALL = ("_OTHER", "UNKNOWN")
 
 
@@ -43,6 +46,7 @@ class Measures:
         self._refused: Counter[tuple[str, str]] = Counter()
         self._devices: set[str] = set()
         self._answered: Counter[tuple[str, str]] = Counter()
+        self._exits: Counter[tuple[str, str]] = Counter()
         self._guard = threading.Lock()
 
     def count_call(self, method: str, status: str, seconds: float) -> None:
@@ -83,6 +87,19 @@ class Measures:
             if key not in self._answered and len(self._answered) >= MOST_MODELS:
                 key = (OTHER_MODELS, "")
             self._answered[key] += 1
+
+    def count_exit(self, model: str, name: str) -> None:
+        """Count a frame that left a model at an exit; exits beyond `MOST_EXITS` are counted together."""
+        with self._guard:
+            key = (model, name)
+            if key not in self._exits and len(self._exits) >= MOST_EXITS:
+                key = (OTHER_MODELS, OTHER_EXITS)
+            self._exits[key] += 1
+
+    def exits(self) -> list[tuple[str, str, int]]:
+        """Model, exit and number of the frames that left there."""
+        with self._guard:
+            return [(*key, count) for key, count in sorted(self._exits.items())]
 
     def answered(self) -> list[tuple[str, str, int]]:
         """Model, version and number of the frames that it answered."""

@@ -114,6 +114,11 @@ def _of_measures(measures: Measures) -> Iterator[Metric]:
     for model, version, count in measures.answered():
         answered.add_metric([model, version], count)
     yield answered
+    text = "Frames that left an exit sequence there, the big model's own end included."
+    exits = CounterMetricFamily("edge_sdk_model_exit_frames", text, labels=["model", "exit"])
+    for model, name, count in measures.exits():
+        exits.add_metric([model, name], count)
+    yield exits
     refused = CounterMetricFamily("edge_sdk_refused_frames", "Frames refused.", labels=["device", "reason"])
     for device, reason, count in measures.refused():
         refused.add_metric([device, reason], count)

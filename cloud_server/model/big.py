@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cloud_server.model.batching import Little
 from cloud_server.model.folding import fold_batch_norms
 from cloud_server.model.gpu_memory import Staging, WithinMemory
+from cloud_server.model.ticket import Ran, Rows
 from edge_sdk.errors import ConfigError, WorkbenchError
 from edge_sdk.model.inputs import prepare
 from edge_sdk.model.little import LittleModel
@@ -33,7 +34,7 @@ class BigModel(Protocol):
     """What the server needs of a model.
 
     One that reads the little model's probabilities has an attribute `reads_little = True` as well; without it devices
-    send none.
+    send none. One with exits has their names in `exits`, and its `run` tells at which each picture left (`Ran`).
 
     Attributes:
         name: shown to devices.
@@ -62,7 +63,7 @@ class BigModel(Protocol):
         """Bring a picture to the model's input size; called from many threads."""
         ...
 
-    def run(self, images: Sequence[Image], little: Sequence[Little]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def run(self, images: Sequence[Image], little: Sequence[Little]) -> Rows:
         """Classify N prepared pictures; called from one thread.
 
         Args:
@@ -70,7 +71,8 @@ class BigModel(Protocol):
             little: the little model's probabilities for each, `float32 (C,)` in its own order of labels, or None.
 
         Returns:
-            Probabilities, `float32 (N, C)`, and multiply-accumulates spent, `int64 (N,)`.
+            Probabilities, `float32 (N, C)`, and multiply-accumulates spent, `int64 (N,)`; of a model with exits, at
+            which of them each picture left, too.
         """
         ...
 
@@ -120,11 +122,11 @@ class TorchModel:
         """Bring a picture to the input size, by the function that training used."""
         return prepare(image, self._spec)
 
-    def run(self, images: Sequence[Image], little: Sequence[Little]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def run(self, images: Sequence[Image], little: Sequence[Little]) -> Rows:
         """Classify N prepared pictures, in parts where a GPU's memory does not take them at once."""
         return self._within.run(self._run, images, little)
 
-    def _run(self, images: Sequence[Image], little: Sequence[Any]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def _run(self, images: Sequence[Image], little: Sequence[Any]) -> Rows:
         """The little model's probabilities are not used."""
         torch = self._torch
         with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
@@ -144,6 +146,7 @@ class SequenceModel(TorchModel):
 
     Attributes:
         reads_little: true: devices are asked for the little model's probabilities.
+        exits: names of the exits, the last of which is the network's end.
     """
 
     reads_little = True
@@ -151,9 +154,10 @@ class SequenceModel(TorchModel):
     def __init__(self, sequence: ExitSequence, *, name: str, device: str) -> None:
         super().__init__(sequence, sequence.info.big, name=name, device=device)
         self._info = repr(sequence.info)
+        self.exits = sequence.info.exit_names
         self._sequence = sequence
 
-    def _run(self, images: Sequence[Image], little: Sequence[Any]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def _run(self, images: Sequence[Image], little: Sequence[Any]) -> Rows:
         """Each picture starts from the little model's probabilities."""
         torch = self._torch
         classes = len(self.labels)
@@ -166,7 +170,7 @@ class SequenceModel(TorchModel):
             said = self._sequence.run(
                 self._inputs(images), torch.from_numpy(told).to(self._device), torch.from_numpy(knows).to(self._device)
             )
-        return said.probabilities.float().cpu().numpy(), said.macs.cpu().numpy()
+        return Ran(said.probabilities.float().cpu().numpy(), said.macs.cpu().numpy(), said.exits.cpu().numpy())
 
 
 class BundleModel:

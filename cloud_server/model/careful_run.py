@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cloud_server.model.ticket import Answered, Little, Looks, ModelFailed, Run
+from cloud_server.model.ticket import Answered, Little, Looks, ModelFailed, Ran, Run
 
 _log = logging.getLogger(__name__)
 
@@ -24,9 +24,9 @@ def run_carefully(
     """
     inputs = [image for looks, _ in frames for image in looks]
     try:
-        rows, macs = run(inputs, [little for looks, little in frames for _ in looks])
-        if len(rows) != len(inputs) or len(macs) != len(inputs):
-            raise ValueError(f"expected {len(inputs)} rows from the model; got {len(rows)}")
+        ran = Ran(*run(inputs, [little for looks, little in frames for _ in looks]))
+        if any(len(part) != len(inputs) for part in ran if part is not None):
+            raise ValueError(f"expected {len(inputs)} rows from the model; got {len(ran.rows)}")
     except Exception as error:
         why = type(error).__name__
         if len(frames) > 1:
@@ -36,10 +36,12 @@ def run_carefully(
         _log.log(logging.DEBUG if is_suspect else logging.ERROR, "the model failed on a frame", exc_info=True)
         return [ModelFailed(f"the model failed on this frame ({why})")]
     ends = np.cumsum([len(looks) for looks, _ in frames])
-    parts = zip(np.split(rows, ends[:-1]), np.split(macs, ends[:-1]), strict=True)
-    return [
-        Answered(one.mean(axis=0, dtype=np.float32), int(spent.sum()))
-        if np.isfinite(one).all()
-        else ModelFailed("the model's output for this frame is not finite")
-        for one, spent in parts
-    ]
+    found: list[Answered | ModelFailed] = []
+    for begin, end in zip((0, *ends[:-1]), ends, strict=True):
+        one = ran.rows[begin:end]
+        if not np.isfinite(one).all():
+            found.append(ModelFailed("the model's output for this frame is not finite"))
+            continue
+        left_at = None if ran.exits is None else int(ran.exits[begin:end].max())
+        found.append(Answered(one.mean(axis=0, dtype=np.float32), int(ran.macs[begin:end].sum()), left_at))
+    return found

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cloud_server.model.ticket import Ran, Rows
 from edge_sdk.types import Image
 
 if TYPE_CHECKING:
     import torch
 
 _log = logging.getLogger(__name__)
-Rows = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 
 class Staging:
@@ -57,9 +56,9 @@ class WithinMemory:
 
     def run(
         self,
-        run: Callable[[Sequence[Image], Sequence[object]], Rows],
+        run: Callable[[Sequence[Image], Sequence[Any]], Rows],
         images: Sequence[Image],
-        little: Sequence[object],
+        little: Sequence[Any],
     ) -> Rows:
         """As `run`, in parts where the whole does not fit.
 
@@ -88,4 +87,5 @@ class WithinMemory:
             torch.cuda.empty_cache()  # outside the handler, whose traceback holds what was allocated
         if len(done) == 1:
             return done[0]
-        return np.concatenate([rows for rows, _ in done]), np.concatenate([macs for _, macs in done])
+        columns = [np.concatenate(parts) for parts in zip(*done, strict=True)]
+        return Ran(*columns) if len(columns) == 3 else (columns[0], columns[1])

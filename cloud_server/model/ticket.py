@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,25 @@ Looks = tuple[Image, ...]
 Prepare = Callable[[Any, Region | None], Looks]  # `Any`: what `submit` takes, which the batcher hands on unread
 Little = NDArray[np.float32] | None
 """The little model's probabilities that came with a frame, `float32 (C,)`, or None."""
-Run = Callable[[Sequence[Image], Sequence[Little]], tuple[Probabilities, NDArray[np.int64]]]
+
+
+class Ran(NamedTuple):
+    """What a model gives for N inputs.
+
+    Attributes:
+        rows: probabilities, `float32 (N, C)`.
+        macs: multiply-accumulates spent, `int64 (N,)`.
+        exits: at which of the model's exits each left, `int64 (N,)`; None: it has none.
+    """
+
+    rows: Probabilities
+    macs: NDArray[np.int64]
+    exits: NDArray[np.int64] | None = None
+
+
+Rows = Ran | tuple[Probabilities, NDArray[np.int64]]
+"""What a model's `run` gives; one without exits gives the first two of `Ran` alone."""
+Run = Callable[[Sequence[Image], Sequence[Little]], Rows]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,10 +50,12 @@ class Answered:
     Attributes:
         probabilities: `float32 (C,)`, the mean over its looks.
         macs: multiply-accumulates spent on all of them.
+        exit: the latest of the exits at which its looks left, an index into the model's; None: it has none.
     """
 
     probabilities: Probabilities
     macs: int
+    exit: int | None = None
 
 
 class Draining(EdgeError):

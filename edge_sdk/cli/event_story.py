@@ -53,7 +53,7 @@ def told(entry: EventEntry, frames: Iterable[JournalEntry]) -> tuple[Facts, Rows
             _region_text(frame.region),
             answer_text(frame.device),
             _sent_text(frame),
-            "" if frame.cloud is None else f"{frame.cloud.label} {frame.cloud.confidence:.2f}",
+            _cloud_text(frame),
             frame.answer.frame_id,
         )
     return facts, rows
@@ -63,6 +63,13 @@ def _region_text(region: Region | None) -> str:
     if region is None:
         return "none"
     return f"{region.width}x{region.height} at {region.x},{region.y}{', held' if region.held else ''}"
+
+
+def _cloud_text(frame: JournalEntry) -> str:
+    if frame.cloud is None:
+        return ""
+    left_at = f", exit {frame.cloud.exit}" if frame.cloud.exit else ""
+    return f"{frame.cloud.label} {frame.cloud.confidence:.2f}{left_at}"
 
 
 def _sent_text(frame: JournalEntry) -> str:

@@ -41,6 +41,7 @@ COLUMNS = (
     "box_width",
     "box_height",
     "note",
+    "cloud_exit",
 )
 
 
@@ -95,4 +96,5 @@ def _cells(sighting: Sighting, deployment: Deployment) -> tuple[str, ...]:
         "" if entry.gain is None else f"{entry.gain:.6f}",
         *box,
         entry.note,
+        "" if cloud is None else cloud.exit,
     )

@@ -116,7 +116,7 @@ class GrpcTransport:
             named = ((trace_parent.HEADER, trace_parent.new_trace_parent()),) if self._trace else ()
             stream = stub.Stream(metadata=(*(token or ()), *self._named, *named) or None)
             try:
-                server = ServerInfo(told.model, tuple(told.labels), told.macs, told.looks_twice)
+                server = ServerInfo(told.model, tuple(told.labels), told.macs, told.looks_twice, tuple(told.exits))
                 reports = _GrpcReports(channel, token, way, self._reply_timeout_s)
                 yield _GrpcConnection(stream, server, way, told.reads_probabilities, reports, self._reply_timeout_s)
             finally:
@@ -208,7 +208,8 @@ class _GrpcConnection:
             said = reply.classification
             chances = tuple(said.probabilities)
             size = reply.ByteSize()
-            return Reply(reply.frame_id, said.label, said.confidence, chances, said.macs, size, self.server)
+            left_at = self.server.exit_name(said.exit)
+            return Reply(reply.frame_id, said.label, said.confidence, chances, said.macs, size, self.server, left_at)
         failure = reply.failure
         leaving = failure.code == wire.Failure.DRAINING
         return Refusal(reply.frame_id, failure.message, is_retryable(failure), failure.code in _BUSY, leaving)

@@ -32,17 +32,24 @@ class ServerInfo:
         labels: its C class names, in the order of `Reply.probabilities`.
         macs: multiply-accumulates of the big model for one frame; what is no such number is bounded.
         looks_twice: it looks at a frame with a region twice.
+        exits: names of the big model's exits, the last its own end; empty where it has none.
     """
 
     model: str
     labels: tuple[str, ...]
     macs: int
     looks_twice: bool = False
+    exits: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "model", one_line(self.model, LONGEST_NAME))
         object.__setattr__(self, "macs", _bounded(self.macs))
-        object.__setattr__(self, "labels", tuple(one_line(label, LONGEST_NAME) for label in self.labels))
+        for names in ("labels", "exits"):
+            object.__setattr__(self, names, tuple(one_line(name, LONGEST_NAME) for name in getattr(self, names)))
+
+    def exit_name(self, place: int) -> str:
+        """The name of an exit by its place in `exits` and 1; "" for 0, and for one that was not described."""
+        return self.exits[place - 1] if 0 < place <= len(self.exits) else ""
 
     def macs_of(self, item: SpoolItem) -> int:
         """Multiply-accumulates of the big model for a frame, estimated from above."""
@@ -63,6 +70,7 @@ class Reply:
         macs: multiply-accumulates spent on this frame.
         received_bytes: size of the reply message.
         server: the server that answered.
+        exit: the exit of the big model at which the frame left, one of `server.exits`; "" where it has none.
     """
 
     frame_id: str
@@ -72,10 +80,12 @@ class Reply:
     macs: int
     received_bytes: int
     server: ServerInfo
+    exit: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "label", one_line(self.label, LONGEST_NAME))
         object.__setattr__(self, "macs", _bounded(self.macs))
+        object.__setattr__(self, "exit", one_line(self.exit, LONGEST_NAME))
 
     @property
     def flaw(self) -> str:

@@ -22,6 +22,8 @@ from edge_sdk.errors import WorkbenchError
 from edge_sdk.networks.checkpoint import CheckpointInfo
 from edge_sdk.networks.taps import Stop, Tap, pooled, tapped
 
+BIG = "big model"
+"""The name of the last exit: the big model's own end."""
 _SMALLEST = 1e-6
 
 
@@ -56,6 +58,11 @@ class SequenceInfo(msgspec.Struct, frozen=True, kw_only=True):
     thresholds: tuple[float, ...] = ()
     temperatures: tuple[float, ...] = ()
     facts: dict[str, Any] = {}
+
+    @property
+    def exit_names(self) -> tuple[str, ...]:
+        """Where a frame may leave, in the order of `Answered.exits`: the last is the big model's own end."""
+        return (*self.modules, BIG)
 
 
 class Exits(nn.Module):

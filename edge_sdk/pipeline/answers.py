@@ -151,7 +151,9 @@ class Answers:
         word = weighted(weight, by_label(self._labels, item.probabilities), reply, self._naming, placed)
         on_event = self._events.combined(item, reply, placed)
         known = item.frame_id, item.captured_at, item.source
-        answer = Answer(*known, word.label, word.confidence, Origin.CLOUD, True, Reason.CLOUD, word.level)
+        answer = Answer(
+            *known, word.label, word.confidence, Origin.CLOUD, True, Reason.CLOUD, word.level, exit=reply.exit
+        )
         self._settles = True
         try:
             with self._counting:

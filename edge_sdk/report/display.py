@@ -55,8 +55,10 @@ def compute_text(account: Usage) -> str:
 
 
 def answer_text(answer: Answer) -> str:
-    """One answer for people: "deer 0.97 (device, confident)"."""
-    why = answer.origin if answer.origin is Origin.CLOUD else f"{answer.origin}, {answer.reason}"
+    """One answer for people: "deer 0.97 (device, confident)", or "deer 0.97 (cloud, exit blocks.3)"."""
+    why = f"{answer.origin}, {answer.reason}"
+    if answer.origin is Origin.CLOUD:
+        why = f"{answer.origin}, exit {answer.exit}" if answer.exit else answer.origin
     return f"{answer.label or 'no answer'} {answer.confidence:.2f} ({why})"
 
 

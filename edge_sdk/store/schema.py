@@ -17,7 +17,7 @@ from typing import Any
 from edge_sdk.durable.database import storable
 from edge_sdk.types import Answer, Origin, Reason, Region
 
-VERSION = 10
+VERSION = 11
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS frames (
         number INTEGER PRIMARY KEY,
@@ -32,7 +32,7 @@ SCHEMA = (
         picture TEXT, bytes INTEGER NOT NULL, rank REAL NOT NULL,
         cloud_model TEXT, cloud_label TEXT, cloud_confidence REAL, cloud_top_k TEXT,
         truth TEXT, audit INTEGER NOT NULL, reported INTEGER NOT NULL DEFAULT 0,
-        region TEXT, audit_chance REAL, level TEXT, cloud_level TEXT, event_class TEXT
+        region TEXT, audit_chance REAL, level TEXT, cloud_level TEXT, event_class TEXT, cloud_exit TEXT
     )""",
     "CREATE INDEX IF NOT EXISTS frames_captured ON frames (captured_us, number)",
     "CREATE INDEX IF NOT EXISTS frames_pictured ON frames (rank, state) WHERE picture IS NOT NULL",
@@ -74,7 +74,7 @@ SCHEMA = (
     "CREATE TABLE IF NOT EXISTS done_files (number INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE)",
 )
 
-ADDED = ("region TEXT", "audit_chance REAL", "level TEXT", "cloud_level TEXT", "event_class TEXT")
+ADDED = ("region TEXT", "audit_chance REAL", "level TEXT", "cloud_level TEXT", "event_class TEXT", "cloud_exit TEXT")
 """Columns of `frames` that version 3 does not have, in their order."""
 EVENTS_ADDED = (
     "revision INTEGER NOT NULL DEFAULT 0",
@@ -131,7 +131,7 @@ answer counted travels for its event."""
 SENT = f"UPDATE frames SET state = '{State.SENT}' WHERE frame_id = ? AND state = '{State.WAITING}'"
 ANSWER = (
     f"UPDATE frames SET state = '{State.ANSWERED}', cloud_label = ?, cloud_confidence = ?, cloud_top_k = ?, "
-    f"cloud_model = ?, cloud_level = ?, picture = ?, rank = ? WHERE frame_id = ? AND {OPEN}"
+    f"cloud_model = ?, cloud_level = ?, cloud_exit = ?, picture = ?, rank = ? WHERE frame_id = ? AND {OPEN}"
 )
 FINISH = (
     f"UPDATE frames SET state = ?, reason = ?, note = iif(? = '', note, ?), picture = ?, rank = ? "
@@ -144,7 +144,7 @@ RERANK = f"UPDATE frames SET state = '{State.SENT}', rank = ? WHERE frame_id = ?
 TRIED = "INSERT INTO tries VALUES (?, ?) ON CONFLICT (frame_id) DO UPDATE SET spent = excluded.spent"
 UNTRIED = "DELETE FROM tries WHERE frame_id = ?"
 NO_MORE_TRIES = f"DELETE FROM tries WHERE frame_id NOT IN (SELECT frame_id FROM frames WHERE {OPEN})"
-COLUMNS = f"{_FIRST}, cloud_model, cloud_label, cloud_confidence, cloud_top_k, reported, cloud_level"
+COLUMNS = f"{_FIRST}, cloud_model, cloud_label, cloud_confidence, cloud_top_k, reported, cloud_level, cloud_exit"
 LAST_LABEL = f"iif(state = '{State.ANSWERED}', cloud_label, label)"
 
 TopK = tuple[tuple[str, float], ...]
@@ -311,13 +311,16 @@ def entry_of(row: tuple[Any, ...]) -> JournalEntry:
 def _whole_entry(row: tuple[Any, ...]) -> JournalEntry:
     frame_id, state, us, offset_s, _, source, trigger, event, model, label, confidence, top_k, gain = row[:13]
     reason, note, picture, size, _, truth, audit, region, audit_chance, level, event_class = row[13:24]
-    cloud_model, cloud_label, cloud_confidence, cloud_top_k, reported, cloud_level = row[24:30]
+    cloud_model, cloud_label, cloud_confidence, cloud_top_k, reported, cloud_level, cloud_exit = row[24:31]
     captured_at = moment(us, offset_s)
     known, said = (str(frame_id), captured_at, source), State(state)
     final = said not in (State.WAITING, State.SENT)
     cloud = None
     if said is State.ANSWERED:
-        cloud = Answer(*known, cloud_label, cloud_confidence, Origin.CLOUD, True, Reason.CLOUD, cloud_level or "")
+        level_there, left_at = cloud_level or "", cloud_exit or ""
+        cloud = Answer(
+            *known, cloud_label, cloud_confidence, Origin.CLOUD, True, Reason.CLOUD, level_there, exit=left_at
+        )
     last = final and cloud is None
     device = Answer(*known, label, confidence, Origin.DEVICE, last, Reason(reason), level or "")
     return JournalEntry(

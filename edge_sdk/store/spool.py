@@ -305,7 +305,7 @@ class Spool:
         Returns:
             False if the frame does not wait (any more): nothing is changed.
         """
-        values = (answer.label, float(answer.confidence), top_k_text(top_k), model, answer.level or None)
+        values = (answer.label, float(answer.confidence), top_k_text(top_k), model, answer.level or None, answer.exit)
         return self._leave(answer.frame_id, ANSWER, values, kept=not private, disagreed=disagreed, then=then, also=also)
 
     def finish(self, frame_id: str, reason: Reason, note: str = "", *, state: State = State.FINAL) -> bool:

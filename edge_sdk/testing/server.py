@@ -44,6 +44,7 @@ class ScriptedServer(wire_grpc.OffloadServicer):  # type: ignore[misc]
         reads_probabilities: ask devices for the little model's probabilities.
         reports: gives the reply to a report; None: the server takes none, as an older one.
         looks_twice: say that frames with a region are looked at twice.
+        exits: names of the big model's exits.
 
     Attributes:
         requests: those that came over streams, in their order.
@@ -63,11 +64,13 @@ class ScriptedServer(wire_grpc.OffloadServicer):  # type: ignore[misc]
         reads_probabilities: bool = False,
         reports: ReportScript | None = None,
         looks_twice: bool = False,
+        exits: tuple[str, ...] = (),
     ) -> None:
         self.reports = reports
         self.reported: list[wire.ReportRequest] = []
         self.reads_probabilities = reads_probabilities
         self.looks_twice = looks_twice
+        self.exits = exits
         self.script = script
         self.credentials = credentials
         self.token = token
@@ -124,6 +127,7 @@ class ScriptedServer(wire_grpc.OffloadServicer):  # type: ignore[misc]
             input_height=32,
             reads_probabilities=self.reads_probabilities,
             looks_twice=self.looks_twice,
+            exits=self.exits,
         )
 
     def Classify(self, request: wire.ClassifyRequest, context: grpc.ServicerContext) -> wire.ClassifyReply:

@@ -12,7 +12,7 @@ class DescribeRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class Description(_message.Message):
-    __slots__ = ("model", "labels", "macs", "input_width", "input_height", "parameters", "reads_probabilities", "looks_twice", "version")
+    __slots__ = ("model", "labels", "macs", "input_width", "input_height", "parameters", "reads_probabilities", "looks_twice", "version", "exits")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     MACS_FIELD_NUMBER: _ClassVar[int]
@@ -22,6 +22,7 @@ class Description(_message.Message):
     READS_PROBABILITIES_FIELD_NUMBER: _ClassVar[int]
     LOOKS_TWICE_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    EXITS_FIELD_NUMBER: _ClassVar[int]
     model: str
     labels: _containers.RepeatedScalarFieldContainer[str]
     macs: int
@@ -31,7 +32,8 @@ class Description(_message.Message):
     reads_probabilities: bool
     looks_twice: bool
     version: str
-    def __init__(self, model: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., macs: _Optional[int] = ..., input_width: _Optional[int] = ..., input_height: _Optional[int] = ..., parameters: _Optional[int] = ..., reads_probabilities: bool = ..., looks_twice: bool = ..., version: _Optional[str] = ...) -> None: ...
+    exits: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, model: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., macs: _Optional[int] = ..., input_width: _Optional[int] = ..., input_height: _Optional[int] = ..., parameters: _Optional[int] = ..., reads_probabilities: bool = ..., looks_twice: bool = ..., version: _Optional[str] = ..., exits: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ClassifyRequest(_message.Message):
     __slots__ = ("frame_id", "image", "probabilities", "event_id", "region", "wait_ms")
@@ -72,16 +74,18 @@ class ClassifyReply(_message.Message):
     def __init__(self, frame_id: _Optional[str] = ..., classification: _Optional[_Union[Classification, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ...) -> None: ...
 
 class Classification(_message.Message):
-    __slots__ = ("label", "confidence", "probabilities", "macs")
+    __slots__ = ("label", "confidence", "probabilities", "macs", "exit")
     LABEL_FIELD_NUMBER: _ClassVar[int]
     CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     PROBABILITIES_FIELD_NUMBER: _ClassVar[int]
     MACS_FIELD_NUMBER: _ClassVar[int]
+    EXIT_FIELD_NUMBER: _ClassVar[int]
     label: str
     confidence: float
     probabilities: _containers.RepeatedScalarFieldContainer[float]
     macs: int
-    def __init__(self, label: _Optional[str] = ..., confidence: _Optional[float] = ..., probabilities: _Optional[_Iterable[float]] = ..., macs: _Optional[int] = ...) -> None: ...
+    exit: int
+    def __init__(self, label: _Optional[str] = ..., confidence: _Optional[float] = ..., probabilities: _Optional[_Iterable[float]] = ..., macs: _Optional[int] = ..., exit: _Optional[int] = ...) -> None: ...
 
 class Failure(_message.Message):
     __slots__ = ("code", "message", "retryable")

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import grpc
+import numpy as np
 import pytest
 from gated_model import GatedModel, picture
 from open_inference_parts import CONFIG
@@ -75,6 +76,21 @@ async def test_a_frame_has_its_stages_below_the_devices_span() -> None:
         assert good.start_time_unix_nano - slack <= span.start_time_unix_nano <= span.end_time_unix_nano
         assert span.end_time_unix_nano <= good.end_time_unix_nano + slack
     assert stages["decode"].end_time_unix_nano <= stages["model"].end_time_unix_nano
+
+
+async def test_a_frame_s_span_names_the_exit_also_where_the_reply_was_known() -> None:
+    model = GatedModel()
+    model.exits = ("blocks.1", "big model")  # type: ignore[attr-defined]
+    run = model.run
+    model.run = lambda images, little: (*run(images, little), np.ones(len(images), np.int64))  # type: ignore
+    with collector() as (url, spans):
+        config = dataclasses.replace(CONFIG, http_port=None, open_inference=False, traces=url)
+        asked = wire.ClassifyRequest(frame_id=new_frame_id(), image=picture(1))
+        async with CloudServer(config, model) as server, grpc.aio.insecure_channel(server.address) as channel:
+            for _ in range(2):
+                await wire_grpc.OffloadStub(channel).Classify(asked)
+    told = [attributes(span)["edge_sdk.exit"] for span in spans if span.name == "frame"]
+    assert told == ["big model"] * 2
 
 
 async def test_a_collector_that_is_away_costs_no_answer() -> None:

@@ -66,6 +66,30 @@ async def test_a_reply_says_who_gave_it_and_a_refusal_whether_to_try_again() -> 
         assert [request.wait_ms for request in server.requests] == [30_000] * 2
 
 
+@pytest.mark.parametrize(
+    ("exits", "place", "name"),
+    [
+        ((), 0, ""),  # a server without exits, and an older one
+        (("blocks.1", "big model"), 1, "blocks.1"),
+        (("blocks.1", "big model"), 2, "big model"),
+        (("blocks.1", "big model"), 0, ""),
+        (("blocks.1", "big model"), 3, ""),  # was not described
+        (("blocks\n.1",), 1, r"blocks\n.1"),
+    ],
+)
+async def test_a_reply_names_the_exit(exits: tuple[str, ...], place: int, name: str) -> None:
+    def script(request: wire.ClassifyRequest, _: object) -> wire.ClassifyReply:
+        reply = answer(request)
+        reply.classification.exit = place
+        return reply
+
+    with ScriptedServer(script, exits=exits) as server:
+        async with transport(server.target).connect(Direct(server.target)) as connection:
+            await connection.send(item())
+            reply = await connection.receive()
+    assert isinstance(reply, Reply) and (reply.label, reply.exit) == ("b", name)
+
+
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "grpc_proxy", "all_proxy")
 
 

@@ -10,7 +10,9 @@ import pytest
 import torch
 from sequence_parts import LABELS, SPEC, features, made
 
+from cloud_server.model.big import SequenceModel as ServedSequence
 from cloud_server.model.big import load_model
+from cloud_server.model.ticket import Ran
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.networks.checkpoint import create_model
 from edge_sdk.networks.sequence import SequenceModel, attach_exits
@@ -32,9 +34,12 @@ def test_a_sequence_is_one_file_that_a_server_runs(tmp_path: Path) -> None:
     served = load_model(str(path), "cpu")
     pictures = [served.prepare(np.full((48, 64, 3), level, np.uint8)) for level in (0, 90, 200)]
     little = np.array([0.05, 0.05, 0.9], np.float32)
-    rows, macs = served.run(pictures, [little, None, np.ones(2, np.float32)])
+    assert isinstance(served, ServedSequence) and served.exits == (*info.modules, "big model")
+    rows, macs, exits = Ran(*served.run(pictures, [little, None, np.ones(2, np.float32)]))
     assert rows.sum(axis=1) == pytest.approx(np.ones(3), abs=1e-5)
     assert macs[0] < sum(info.way_macs) <= macs[1] == macs[2]
+    assert exits is not None
+    assert [served.exits[left_at] for left_at in exits] == [info.modules[0], "big model", "big model"]
     assert served.labels == LABELS
 
 

@@ -47,7 +47,7 @@ def put(
     table.execute(schema.INSERT, first_row(replace(said, audit=audit), state, number))
     if big:
         reply = cloud(said.answer.frame_id, "mixed")
-        values = (reply.label, 0.9, f'[["{big}", 0.9]]', "big", "", None, 0.0, reply.frame_id)
+        values = (reply.label, 0.9, f'[["{big}", 0.9]]', "big", "", "", None, 0.0, reply.frame_id)
         table.execute(schema.ANSWER, values)
 
 
@@ -161,7 +161,7 @@ def put_event(
     travels = replace(travels, audit_chance=chance, event_class=says)
     table.execute(schema.WAIT, first_row(travels, State.WAITING, number + 1))
     if big:
-        values = ("mixed", 0.9, f'[["{big}", 0.9]]', "big", "", None, 0.0, said.answer.frame_id)
+        values = ("mixed", 0.9, f'[["{big}", 0.9]]', "big", "", "", None, 0.0, said.answer.frame_id)
         table.execute(schema.ANSWER, values)
 
 

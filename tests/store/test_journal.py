@@ -85,6 +85,28 @@ def test_a_frame_s_whole_story_stands_in_one_row(store: Store) -> None:
     )
 
 
+def test_the_exit_of_the_cloud_s_answer_is_kept(store: Store, tmp_path: Path) -> None:
+    store.spool.put(item("a"), record("a"))
+    said = replace(cloud("a"), exit="blocks.3")
+    store.spool.answer(said, model="eva02")
+    entry = only(store)
+    assert entry.answer == entry.cloud == said and entry.device.exit == ""
+
+
+def test_a_table_from_before_there_were_exits_goes_on(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.spool.put(item("a"), record("a"))
+        store.spool.answer(cloud("a"), model="eva02")
+        store.spool.put(item("b"), record("b"))
+    with closing(sqlite3.connect(tmp_path / "state.db")) as connection:
+        connection.execute("ALTER TABLE frames DROP COLUMN cloud_exit")
+        connection.execute("PRAGMA user_version = 10")
+    said = replace(cloud("b"), exit="big model")
+    with Store(tmp_path) as store:
+        store.spool.answer(said, model="eva02")
+        assert [store.journal.get(frame_id) for frame_id in "ab"] == [cloud("a"), said]
+
+
 def test_a_refusal_makes_the_device_s_answer_final_and_keeps_the_truth(store: Store) -> None:
     store.spool.put(item("a"), record("a", truth="fox"))
     store.spool.finish("a", Reason.REFUSED, "no JPEG")

@@ -121,4 +121,4 @@ def make_sequence(
             conservative=conservative,
         )
     save_sequence(out, with_exits(model, found))
-    return Made(info.arch, ("device", *model.info.modules, "big model"), found, len(test))
+    return Made(info.arch, ("device", *model.info.exit_names), found, len(test))

@@ -2,17 +2,20 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import grpc
+import numpy as np
 import pytest
 from gated_model import POISON, GatedModel, picture
 
 from cloud_server.fleet.reply_cache import key_of
 from cloud_server.model.decode import Limits
+from cloud_server.model.ticket import Little, Ran
 from cloud_server.server import CloudServer, ServerConfig
-from edge_sdk.types import new_frame_id
+from edge_sdk.types import Image, new_frame_id
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
 
@@ -71,6 +74,44 @@ async def test_a_frame_gets_its_classification(stub: Any) -> None:
     reply = await stub.Classify(asked)
     expected = wire.Classification(label="deer", confidence=1.0, probabilities=[0, 0, 1], macs=1000)
     assert reply == wire.ClassifyReply(frame_id=asked.frame_id, classification=expected)
+
+
+class Exiting(GatedModel):
+    """A picture of level L leaves at exit `L % 3`."""
+
+    exits = ("blocks.1", "blocks.3", "big model")
+
+    def run(self, images: Sequence[Image], little: Sequence[Little] = ()) -> Ran:  # type: ignore[override]
+        rows, macs = super().run(images, little)
+        return Ran(rows, macs, np.array([int(image[0, 0, 0]) % 3 for image in images]))
+
+
+async def test_a_reply_says_at_which_exit_its_frame_left_and_so_does_its_repeat(tmp_path: Path) -> None:
+    config = dataclasses.replace(CONFIG, state=tmp_path)
+    asked = [request(level) for level in (0, 1, 2, 2)]
+    told: list[wire.ClassifyReply] = []
+    for _ in range(2):  # the second server has the replies of the first
+        async with CloudServer(config, Exiting()) as server:
+            async with grpc.aio.insecure_channel(server.address) as channel:
+                stub = wire_grpc.OffloadStub(channel)
+                assert (await stub.Describe(wire.DescribeRequest())).exits == list(Exiting.exits)
+                told += [await stub.Classify(one) for one in asked]
+            counted = server.stats.measures.exits()
+    assert told[:4] == told[4:] and server.stats.repeats == 4 and counted == []
+    assert [Exiting.exits[reply.classification.exit - 1] for reply in told[:4]] == [
+        "blocks.1",
+        "blocks.3",
+        "big model",
+        "big model",
+    ]
+
+
+async def test_exits_are_counted_by_model() -> None:
+    async with CloudServer(CONFIG, Exiting()) as server:
+        async with grpc.aio.insecure_channel(server.address) as channel:
+            for level in (0, 2, 2):
+                await wire_grpc.OffloadStub(channel).Classify(request(level))
+        assert server.stats.measures.exits() == [("gated", "big model", 2), ("gated", "blocks.1", 1)]
 
 
 BAD = [

@@ -5,7 +5,9 @@ import pytest
 from cloud_server.fleet.measures import (
     MOST_CALLS,
     MOST_DEVICES,
+    MOST_EXITS,
     MOST_MODELS,
+    OTHER_EXITS,
     OTHER_MODELS,
     OTHERS,
     UNPROVEN,
@@ -33,6 +35,15 @@ def test_answers_are_counted_by_model_and_version_within_bounds() -> None:
     measures.count_answer("trailcam", "000")
     told = {(model, version): count for model, version, count in measures.answered()}
     assert (told["trailcam", "000"], told[OTHER_MODELS, ""], len(told)) == (2, 5, MOST_MODELS + 1)
+
+
+def test_exits_are_counted_by_model_within_bounds() -> None:
+    measures = Measures()
+    for number in range(MOST_EXITS + 3):
+        measures.count_exit("trailcam", f"blocks.{number:04}")
+    measures.count_exit("trailcam", "blocks.0000")
+    told = {(model, name): count for model, name, count in measures.exits()}
+    assert (told["trailcam", "blocks.0000"], told[OTHER_MODELS, OTHER_EXITS], len(told)) == (2, 3, MOST_EXITS + 1)
 
 
 def test_many_devices_and_calls_take_no_more_than_is_bounded() -> None:

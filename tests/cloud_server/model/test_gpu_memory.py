@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud_server.model.big import TorchModel, load_model
-from cloud_server.model.gpu_memory import Rows, Staging, WithinMemory
+from cloud_server.model.gpu_memory import Staging, WithinMemory
+from cloud_server.model.ticket import Ran, Rows
 from edge_sdk.types import Image
 
 
@@ -39,11 +40,23 @@ def frames(count: int) -> list[Image]:
 def test_all_are_answered_in_order_and_the_size_is_learned(room: int, batches: list[int]) -> None:
     gpu, within = SmallGpu(room), WithinMemory()
     for count in batches:
-        rows, macs = within.run(gpu.run, frames(count), list(range(count)))
+        rows, macs, *_ = within.run(gpu.run, frames(count), list(range(count)))
         assert rows[:, 0].tolist() == list(range(count)) and len(macs) == count
     failed = [size for size in gpu.sizes if size > room]
     assert len(failed) <= 6  # each halves what is tried from then on
     assert within.most is None or within.most <= max(1, max(batches) // 2)
+
+
+@given(st.integers(1, 9), st.lists(st.integers(0, 3), min_size=1, max_size=30))
+def test_exits_stay_with_their_frames(room: int, exits: list[int]) -> None:
+    gpu = SmallGpu(room)
+
+    def run(images: Sequence[Image], little: Sequence[object]) -> Rows:
+        rows, macs, *_ = gpu.run(images, little)
+        return Ran(rows, macs, np.array([exits[int(image[0, 0, 0])] for image in images]))
+
+    ran = Ran(*WithinMemory().run(run, frames(len(exits)), list(range(len(exits)))))
+    assert ran.exits is not None and ran.exits.tolist() == exits
 
 
 def test_where_one_does_not_fit_it_says_what_to_do_and_goes_on_later() -> None:
@@ -68,7 +81,7 @@ def test_a_served_network_survives_a_batch_that_does_not_fit(checkpoint: Path, m
     model = load_model(str(checkpoint), "cpu", 1)
     assert isinstance(model, TorchModel)
     images = [model.prepare(np.full((16, 16, 3), level, np.uint8)) for level in (0, 90, 200)]
-    expected, _ = model.run(images, [None] * 3)
+    expected, *_ = model.run(images, [None] * 3)
     honest = model._run
 
     def small(images: Sequence[Image], little: Sequence[object]) -> Rows:
