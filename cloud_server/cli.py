@@ -14,22 +14,20 @@ import threading
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-from platformdirs import user_state_path
 
 from cloud_server.admin_command import admin
 from cloud_server.bench_command import bench
+from cloud_server.check_command import check_config
+from cloud_server.command_settings import Settings, settings_of
 from cloud_server.devices_command import devices
 from cloud_server.install_command import install_service
 from cloud_server.local import PACKAGES as EXTRAS
 from cloud_server.log_format import set_up
 from cloud_server.serving import end_with_stdin, say, serve
-from edge_sdk.errors import EdgeError
-
-if TYPE_CHECKING:
-    from cloud_server.access.tls import TlsFiles
+from edge_sdk.errors import ConfigError, EdgeError
 
 HTTP_EXTRAS = ("prometheus_client", "fastapi", "uvicorn")
 DEVICES = ("auto", "cpu", "cuda")
@@ -37,6 +35,8 @@ LOOKS = ("auto", "frame", "region", "both")
 LEVELS = ("debug", "info", "warning", "error")
 INSTALL = "pip install '.[cloud]'"
 PATH = click.Path(path_type=Path)
+_ARGUMENTS = "cloud_server.arguments"
+CONFIG = "TOML file of all these options, and of the models; the command line goes over it. SIGHUP reads it again."
 MODEL = "A shipped model, a checkpoint or other weights (.pth), a bundle, or a timm name."
 MODELS = "TOML file of several models, each with its weights and labels, in place of --model; SIGHUP reads it again."
 ARCH = "timm name of a file of weights that does not say its architecture; --model ARCH=FILE says it too."
@@ -70,6 +70,15 @@ HTTP_PORT = "Serve /metrics and /healthz over HTTP on this port; 0 takes a free 
 class _Command(click.Group):
     """Serves, or runs a sub-command. Reports every error in one line, `cloud-server: ...`, without a traceback."""
 
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """As click's; the words of the command line are kept, to be read again."""
+        given = tuple(args)
+        context = super().make_context(info_name, args, parent, **extra)
+        context.meta[_ARGUMENTS] = given
+        return context
+
     def main(
         self,
         args: Sequence[str] | None = None,
@@ -94,6 +103,17 @@ class _Command(click.Group):
         except (OSError, EdgeError) as error:
             say(str(error))
         sys.exit(2)
+
+
+def _use_config(ctx: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
+    """Let the file's values stand for those that the command line does not give."""
+    if path is not None:
+        from cloud_server.config_file import read_config
+
+        file, values = read_config(path, ctx.command)
+        file.refuse()
+        ctx.default_map = values
+    return path
 
 
 def _bytes_of(ctx: click.Context, parameter: click.Parameter, text: str) -> int:
@@ -123,6 +143,7 @@ def _proxy_of(ctx: click.Context, parameter: click.Parameter, text: str | None) 
 
 
 @click.group(cls=_Command, invoke_without_command=True, context_settings={"show_default": True})
+@click.option("--config", type=PATH, is_eager=True, callback=_use_config, metavar="FILE", help=CONFIG)
 @click.option("--model", default="trailcam", help=MODEL)
 @click.option("--models", type=PATH, help=MODELS)
 @click.option("--arch", metavar="NAME", help=ARCH)
@@ -192,138 +213,36 @@ def _proxy_of(ctx: click.Context, parameter: click.Parameter, text: str | None) 
 @click.option("--traces", default="", metavar="URL", help=TRACES)
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help=LOG_FORMAT)
 @click.option("--log-level", type=click.Choice(LEVELS), default="info", help="Lowest level of log lines.")
-def main(
-    model: str,
-    models: Path | None,
-    arch: str | None,
-    device: str,
-    host: str,
-    port: int,
-    port_file: Path | None,
-    threads: int | None,
-    look: str,
-    max_batch: int,
-    max_wait_ms: float,
-    decoders: int,
-    queue: int,
-    max_queue_s: float,
-    max_pixels: int,
-    max_image_bytes: int,
-    label_map: Path | None,
-    label_group: str | None,
-    tls_cert: Path | None,
-    tls_key: Path | None,
-    client_ca: Path | None,
-    tokens: Path | None,
-    insecure: bool,
-    max_frames_per_s: float | None,
-    burst: int,
-    max_streams: int,
-    max_streams_per_device: int,
-    limits: Path | None,
-    state: str | None,
-    cached_replies: int,
-    archive: Path | None,
-    archive_limit: int,
-    archive_fraction: float,
-    reports: Path | None,
-    settings: Path | None,
-    database: str,
-    settings_key: Path | None,
-    require_tokens: bool,
-    open_inference: bool,
-    http: tuple[str, int] | None,
-    page: bool,
-    page_proxy: tuple[str, str] | None,
-    http_port: int | None,
-    http_host: str,
-    drain_s: float,
-    model_grace_s: float,
-    exit_with_parent: bool,
-    traces: str,
-    log_format: str,
-    log_level: str,
-) -> None:
+@click.pass_context
+def main(context: click.Context, /, **options: Any) -> None:
     """Serve a big model to devices over gRPC.
 
     Once ready it prints "listening on HOST:PORT". SIGTERM or Ctrl-C drains: frames in flight are answered, then it
-    ends with a line of what was done. A second signal ends it at once. SIGHUP reads tokens, certificates, label map and
-    limits again. Exit codes: 0 it was asked to end, 2 an error, 70 the model hung or failed on everything.
+    ends with a line of what was done. A second signal ends it at once. SIGHUP reads the config file, tokens,
+    certificates, label map and limits again. Exit codes: 0 it was asked to end, 2 an error, 70 the model hung or failed
+    on everything.
     """
-    if click.get_current_context().invoked_subcommand is not None:
+    if context.invoked_subcommand is not None:
         return
-    set_up(log_level, log_format)
+    set_up(options["log_level"], options["log_format"])
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # a taken port is reported below, in words
     # Threads that spin for the others of a run take the cores from decoding, and from whatever else the machine does.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if exit_with_parent:
+    if options["exit_with_parent"]:
         threading.Thread(target=end_with_stdin, daemon=True).start()
-    if http is not None:
-        if http_port is not None:
-            raise click.UsageError("expected --http HOST:PORT or --http-port; got both")
-        http_host, http_port = http
-    _require_extras(needs_http=http_port is not None)
+    _require_extras(needs_http=options["http"] is not None or options["http_port"] is not None)
 
     import cv2
 
-    from cloud_server.config import ServerConfig
     from cloud_server.listening import raise_descriptor_limit
-    from cloud_server.model.decode import Limits
-    from edge_sdk.networks.model_name import name_with
+    from cloud_server.reread import Reread
 
-    try:
-        model = name_with(arch, model)
-    except ValueError as error:
-        raise click.UsageError(f"--arch: {error}") from error
-    if label_map is not None and label_group is not None:
-        raise click.UsageError("expected --label-map or --label-group, not both")
-    raise_descriptor_limit(max_streams)
     cv2.setNumThreads(1)  # pictures are decoded side by side; the cores are the model's
     try:
-        config = ServerConfig(
-            model=model,
-            models=models,
-            device=device,
-            threads=threads,
-            host=host,
-            port=port,
-            look=look,
-            max_batch=max_batch,
-            max_wait_ms=max_wait_ms,
-            decoders=decoders,
-            queue=queue,
-            max_queue_s=max_queue_s,
-            limits=Limits(max_bytes=max_image_bytes, max_pixels=max_pixels),
-            label_map=label_map,
-            label_group=label_group or "",
-            tls=_tls(tls_cert, tls_key, client_ca),
-            tokens=tokens,
-            insecure=insecure,
-            max_frames_per_s=max_frames_per_s,
-            burst=burst,
-            max_streams=max_streams,
-            max_streams_per_device=max_streams_per_device,
-            limits_file=limits,
-            state=_state_folder(state, port),
-            cached_replies=cached_replies,
-            archive=archive,
-            archive_limit_bytes=archive_limit,
-            archive_fraction=archive_fraction,
-            reports=reports,
-            settings=settings,
-            database=database,
-            settings_key=settings_key,
-            require_tokens=require_tokens,
-            open_inference=open_inference,
-            traces=traces,
-            page=page,
-            page_proxy=page_proxy,
-            http_port=http_port,
-            http_host=http_host,
-            drain_s=drain_s,
-            model_grace_s=model_grace_s,
-        )
-        code = asyncio.run(serve(config, port_file))
+        settings, path = settings_of(context), options["config"]
+        raise_descriptor_limit(settings.config.max_streams)
+        reread = None if path is None else Reread(path, settings, partial(_read_again, context))
+        code = asyncio.run(serve(settings.config, options["port_file"], reread))
     except EdgeError as error:
         raise click.ClickException(str(error)) from error
     if code is not None:  # the interpreter would wait for the model's thread
@@ -331,25 +250,17 @@ def main(
         os._exit(code)
 
 
-def _tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> TlsFiles | None:
-    from cloud_server.access.tls import TlsFiles
-    from edge_sdk.errors import ConfigError
+def _read_again(context: click.Context) -> Settings:
+    """The settings of the same command line, and of its config file as it is now.
 
-    if cert is not None and key is not None:
-        return TlsFiles(cert, key, client_ca)
-    if cert is None and key is None and client_ca is None:
-        return None
-    raise ConfigError(
-        f"expected --tls-cert and --tls-key together, and --client-ca with them; got --tls-cert {cert}, "
-        f"--tls-key {key}, --client-ca {client_ca}"
-    )
-
-
-def _state_folder(state: str | None, port: int) -> Path | None:
-    """The reply cache's folder: servers on two ports never share one; a free port is another each time, so has none."""
-    if state is not None:
-        return None if state == "none" else Path(state)
-    return user_state_path("cloud-server", appauthor=False) / str(port) if port else None
+    Raises:
+        ConfigError: they cannot be used.
+    """
+    try:
+        with context.command.make_context("cloud-server", list(context.meta[_ARGUMENTS])) as fresh:
+            return settings_of(fresh)
+    except click.ClickException as error:
+        raise ConfigError(error.format_message()) from error
 
 
 def _require_extras(*, needs_http: bool) -> None:
@@ -362,6 +273,7 @@ def _require_extras(*, needs_http: bool) -> None:
 
 main.add_command(admin)
 main.add_command(bench)
+main.add_command(check_config)
 main.add_command(devices)
 main.add_command(install_service)
 

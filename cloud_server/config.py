@@ -24,6 +24,7 @@ class ServerConfig:
         model: a shipped model's name, the path of a checkpoint or a bundle, or a timm name.
         models: TOML file of several models (`cloud_server.models_file`), in place of `model`, its label map and its
             archive; read again at a reload. None: there is one.
+        config_file: TOML file that these settings are of; `models` may be the same. None: there is none.
         device: "auto", "cpu" or "cuda".
         threads: CPU threads of the model; None: torch's choice.
         host: address to listen on.
@@ -75,6 +76,7 @@ class ServerConfig:
 
     model: str = "trailcam"
     models: Path | None = None
+    config_file: Path | None = None
     device: str = "auto"
     threads: int | None = None
     host: str = "127.0.0.1"

@@ -149,7 +149,7 @@ class Models:
             entry = ModelEntry("", self._common.config.model)
             self._registry = Registry([Entry("", None, await self._make(self._common.config, entry, given))])
             return
-        entries = await asyncio.to_thread(read_models, file)
+        entries = await asyncio.to_thread(self._read_entries, file)
         found: list[Entry[Served]] = []
         try:
             for one in entries:
@@ -161,6 +161,10 @@ class Models:
         self._registry = Registry(found)
         if self._common.config.state is not None:
             await asyncio.to_thread(self._forget_others, self._common.config.state / FOLDER)
+
+    def _read_entries(self, file: Path) -> list[ModelEntry]:
+        config_file = self._common.config.config_file
+        return read_models(file, alone=config_file is None or file.absolute() != config_file.absolute())
 
     def _forget_others(self, parent: Path) -> None:
         """Remove the replies of models that are no longer there."""
@@ -183,7 +187,7 @@ class Models:
             ConfigError: the file or a model cannot be used; all is as before.
         """
         assert self._common.config.models is not None
-        entries = await asyncio.to_thread(read_models, self._common.config.models)
+        entries = await asyncio.to_thread(self._read_entries, self._common.config.models)
         left = list(self)  # entries that differ in their share alone have the same source
         fresh: list[Served] = []
         found: list[Entry[Served]] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from edge_sdk.errors import EdgeError
@@ -30,22 +30,22 @@ class Reload:
     """Renews parts one after another; used on the event loop.
 
     Args:
-        parts: in this order.
+        parts: gives them, in their order; each is renewed before the next is asked for.
     """
 
-    def __init__(self, parts: list[Part]) -> None:
+    def __init__(self, parts: Callable[[], Iterable[Part]]) -> None:
         self._parts = parts
         self._turn = asyncio.Lock()
 
     async def __call__(self) -> bool:
         """Renew all parts; returns whether all could be."""
         async with self._turn:
-            if not self._parts:
-                _log.info("nothing to reload: there are no --tokens, --tls-cert, --label-map or --limits")
-            outcomes = [await self._renew(part) for part in self._parts]
-        if same := [part.name for part, came in zip(self._parts, outcomes, strict=True) if came == ""]:
+            outcomes = [(part.name, await self._renew(part)) for part in self._parts()]
+        if not outcomes:
+            _log.info("nothing to reload: there are no --config, --tokens, --tls-cert, --label-map or --limits")
+        if same := [name for name, came in outcomes if came == ""]:
             _log.info("reloaded, unchanged: %s", ", ".join(same))
-        return None not in outcomes
+        return all(came is not None for _, came in outcomes)
 
     async def _renew(self, part: Part) -> str | None:
         try:

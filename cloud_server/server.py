@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2_grpc
 
 from cloud_server import parts
 from cloud_server.access.authenticator import Authenticator
@@ -28,6 +28,7 @@ from cloud_server.api.windows import Windows
 from cloud_server.config import ServerConfig
 from cloud_server.fleet.stats import Stats
 from cloud_server.fleet.tallies import Tallies
+from cloud_server.health import Health
 from cloud_server.listening import bare_host, listen, warn_if_descriptors_run_out
 from cloud_server.memory import Trimmer, return_large_blocks
 from cloud_server.model.batching import Batcher, Draining
@@ -35,6 +36,7 @@ from cloud_server.model.big import BigModel
 from cloud_server.models import Common, Models, Served
 from cloud_server.reload import Reload
 from cloud_server.renewal import Renewal
+from cloud_server.reread import Reread
 from cloud_server.tracing import open_traces
 from edge_sdk.durable.clock import RELEASED_S
 from edge_sdk.security.place import authority
@@ -61,11 +63,6 @@ UNHEARD = 3
 """Encrypted connections within a minute that are told where none leads to a call."""
 
 
-def model_service(name: str) -> str:
-    """The name by which the health service knows a model of a models file."""
-    return f"model/{name}"
-
-
 def _tell_nobody(device: str, pem: bytes) -> None:
     """Certificates are not used."""
 
@@ -77,6 +74,7 @@ class CloudServer:
         config: its settings.
         model: a model to serve in place of the one that `config.model` names.
         clock: seconds, monotonic.
+        reread: reads the config file again at a reload; None: there is none.
 
     Attributes:
         address: "host:port", once it has started.
@@ -89,10 +87,11 @@ class CloudServer:
         config: ServerConfig,
         model: BigModel | None = None,
         clock: Callable[[], float] = time.monotonic,
+        reread: Reread | None = None,
     ) -> None:
-        self._config, self._clock = config, clock
+        self._config, self._clock, self._reread = config, clock, reread
         self._given = model
-        self._health = health.aio.HealthServicer()
+        self._health = Health()
         self._serving = False
         self._endpoint: Endpoint | None = None
         self._form: HttpForm | None = None
@@ -191,8 +190,9 @@ class CloudServer:
             limits=limits,
             certificate=self._certificate,
             models=self._models,
+            reread=self._reread,
         )
-        self._reload = Reload(renewal.parts())
+        self._reload = Reload(renewal.parts)
         service: wire_grpc.OffloadServicer = self._service
         if config.models is not None:
             service = RoutedService(lambda name, device: self._models.of(name, device).service, authenticator)
@@ -212,7 +212,7 @@ class CloudServer:
             who = authenticator, self.stats, self._refusals, lambda: self.is_serving
             add_to_server(OpenInferenceService(inference, *who), self._server)
             self._form = HttpForm(inference, *who, parts.max_message(config))
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._server)
         try:
             await self._models.start()
             if config.http_port is not None:
@@ -248,7 +248,7 @@ class CloudServer:
         except BaseException:
             await self._end_models()
             raise
-        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        await self._tell_health()
 
     @property
     def _service(self) -> OffloadService:
@@ -289,7 +289,7 @@ class CloudServer:
         self._serving = False
         self._watcher.cancel()
         self._calendar.cancel()
-        await self._health.enter_graceful_shutdown()
+        await self._health.end()
         for served in self._models:
             served.batcher.close()
             if self._broken.is_set():
@@ -320,12 +320,13 @@ class CloudServer:
         return drained
 
     async def reload(self) -> bool:
-        """Read tokens, certificates, label map and limits again, as SIGHUP asks; the log says what came of each.
+        """Read config file, tokens, certificates, label map and limits again, as SIGHUP asks; the log says what came.
 
         Returns:
             Whether all could be used. What could not is as before.
         """
         outcome = await self._reload()
+        await self._tell_health()
         self._tell_dates()
         return outcome
 
@@ -358,9 +359,10 @@ class CloudServer:
 
         return listen(bare_host(self._config.host), self._config.port, take)
 
-    async def _set_health(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
-        for service in ("", SERVICE, *(model_service(served.name) for served in self._models if served.name)):
-            await self._health.set(service, status)
+    async def _tell_health(self) -> None:
+        first = self._models.first
+        in_order = sorted(self._models, key=lambda served: served is not first)
+        await self._health.tell((served.name, served.batcher.watch.is_alive) for served in in_order)
 
     async def _watch(self) -> None:
         """Let health follow the model: NOT_SERVING while it hangs or fails, then `broken`; trim memory."""
@@ -391,17 +393,13 @@ class CloudServer:
 
     async def _offer(self, served: Served, is_alive: bool) -> None:
         """Tell health, the log and new frames whether a model answers."""
-        status = health_pb2.HealthCheckResponse
-        told = status.SERVING if is_alive else status.NOT_SERVING
-        if served is self._models.first:
-            await self._set_health(told)
-        elif served.name:
-            await self._health.set(model_service(served.name), told)
+        await self._tell_health()
+        what = f"the model {served.name}" if served.name else "the model"
         served.batcher.refuse(None if is_alive else Draining(_DEAD))
         if is_alive:
-            _log.info("the model is offered again: health says SERVING")
+            _log.info("%s is offered again: health says SERVING", what)
         else:
-            _log.error("the model hangs or fails on everything: health says NOT_SERVING; a restart may help")
+            _log.error("%s hangs or fails on everything: health says NOT_SERVING; a restart may help", what)
 
     async def _report(self) -> None:
         while True:

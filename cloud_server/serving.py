@@ -15,6 +15,7 @@ import click
 
 if TYPE_CHECKING:
     from cloud_server.config import ServerConfig
+    from cloud_server.reread import Reread
     from cloud_server.server import CloudServer
     from edge_sdk.systemd.supervisor import Supervisor
 
@@ -22,14 +23,20 @@ BROKEN = 70
 """Exit code of a server whose model hangs or fails on everything."""
 
 
-async def serve(config: ServerConfig, port_file: Path | None) -> int | None:
-    """Serve until a signal comes or the model breaks; returns the code to end with at once, None: nothing is left."""
+async def serve(config: ServerConfig, port_file: Path | None, reread: Reread | None = None) -> int | None:
+    """Serve until a signal comes or the model breaks; returns the code to end with at once, None: nothing is left.
+
+    Args:
+        config: the settings.
+        port_file: the port is written there; None: nowhere.
+        reread: reads the config file again; None: there is none.
+    """
     from cloud_server.server import CloudServer
     from edge_sdk.durable.files import write_whole
     from edge_sdk.errors import ConfigError
     from edge_sdk.systemd.supervisor import Supervisor
 
-    server, supervisor = CloudServer(config), Supervisor()
+    server, supervisor = CloudServer(config, reread=reread), Supervisor()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 

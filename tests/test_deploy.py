@@ -16,6 +16,8 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
+from functools import reduce
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -25,10 +27,15 @@ import yaml
 from postgres_server import postgres
 
 from cloud_server.cli import main as server_command
+from cloud_server.config_check import check
+from cloud_server.config_file import options_of, read_config
+from cloud_server.models_file import ModelEntry, read_models
+from cloud_server.toml_file import read_toml
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "deploy"
 DOCKERFILES = sorted(DEPLOY.glob("Dockerfile.*"))
+CONFIG = "/etc/cloud-server/cloud-server.toml"
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 
 
@@ -71,7 +78,10 @@ def started(command: list[str], state: Path, **environment: str) -> Iterator[tup
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = str(taken.getsockname()[1])
-    here = [word.replace("9464", port).replace("/var/lib/cloud-server", str(state)) for word in command]
+    config = state / "cloud-server.toml"
+    config.write_text((DEPLOY / "cloud-server.toml").read_text().replace("/var/lib/cloud-server", str(state)))
+    places = {"9464": port, "/var/lib/cloud-server": str(state), CONFIG: str(config)}
+    here = [reduce(lambda word, place: word.replace(*place), places.items(), word) for word in command]
     with subprocess.Popen(
         [sys.executable, "-m", "cloud_server", "--port", "0", *here],
         stdout=subprocess.PIPE,
@@ -128,8 +138,40 @@ def test_what_the_compose_file_names_is_there() -> None:
 def test_the_server_takes_the_options_of_the_compose_file(monkeypatch: pytest.MonkeyPatch) -> None:
     server = COMPOSE["services"]["server"]
     monkeypatch.setenv("EDGE_SDK_DATABASE", server["environment"]["EDGE_SDK_DATABASE"])
-    context = server_command.make_context("cloud-server", list(server["command"]))
+    assert f"./cloud-server.toml:{CONFIG}:ro" in server["volumes"]
+    command = [word.replace(CONFIG, str(DEPLOY / "cloud-server.toml")) for word in server["command"]]
+    context = server_command.make_context("cloud-server", command)
     assert context.params["database"] == "postgresql://cloud_server@postgres/cloud_server"
+    assert (context.params["page"], context.params["require_tokens"], context.params["insecure"]) == (True,) * 3
+    assert (context.params["host"], context.params["http"]) == ("0.0.0.0", ("0.0.0.0", 9464))
+
+
+def test_the_example_of_a_config_file_has_no_fault() -> None:
+    assert check(DEPLOY / "cloud-server.toml", server_command).faults == []
+
+
+def test_the_example_names_every_key_with_a_value_that_may_be_set(tmp_path: Path) -> None:
+    text = (DEPLOY / "cloud-server.toml").read_text()
+    path = tmp_path / "cloud-server.toml"
+    settings, *models = re.sub(r"^# (?=\w+ = |\[\[)", "", text, flags=re.MULTILINE).partition("\n[[models]]")
+    path.write_text(settings)
+    file, _ = read_config(path, server_command)
+    assert file.faults == []
+    assert file.data.keys() == options_of(server_command).keys()
+    path.write_text("".join(models))
+    shown = read_models(path)
+    keys = {key for table in read_toml(path, "models file").data["models"] for key in table}
+    assert len(shown) == 3 and keys | {"label_group"} == {one.name for one in fields(ModelEntry)}
+
+
+def test_the_values_that_the_example_leaves_out_are_the_defaults(tmp_path: Path) -> None:
+    """Where a comment shows a number or a switch that is off, and the option has a default, it is that."""
+    with server_command.make_context("cloud-server", []) as context:
+        defaults = context.params
+    text = (DEPLOY / "cloud-server.toml").read_text().partition("\n# [[models]]")[0]
+    for name, value in re.findall(r"^# (\w+) = ([\d_.]+)(?:\s|$)", text, re.MULTILINE):
+        if name in defaults and defaults[name] is not None:
+            assert float(value.replace("_", "")) == defaults[name], name
 
 
 def test_prometheus_asks_the_server_where_it_answers() -> None:

@@ -152,13 +152,16 @@ def device_unit(python: str, config: str, *, user: str = "edge-sdk") -> Unit:
     return Unit("edge-sdk", "Camera of edge-sdk", command, user, groups=("video",), devices=_CAMERA_DEVICES)
 
 
-def server_unit(python: str, arguments: Sequence[str], *, user: str = "cloud-server") -> Unit:
+def server_unit(
+    python: str, arguments: Sequence[str], *, user: str = "cloud-server", writes: Sequence[Path] = ()
+) -> Unit:
     """The service of a server, `cloud-server`.
 
     Args:
         python: the interpreter, absolute.
         arguments: of cloud-server.
         user: who it runs as.
+        writes: folders beside its state folder that it writes, absolute.
     """
     return Unit(
         "cloud-server",
@@ -166,7 +169,7 @@ def server_unit(python: str, arguments: Sequence[str], *, user: str = "cloud-ser
         (python, "-m", "cloud_server", *arguments),
         user,
         devices=_GPU_DEVICES,
-        writable=tuple(_folders(arguments)),
+        writable=tuple(str(path) for path in writes if not path.is_relative_to("/var/lib/cloud-server")),
         start_s=600,  # a large model takes a while to load
         watchdog_s=60,
         needs_network=True,
@@ -196,15 +199,3 @@ def quoted(word: str) -> str:
 def in_a_home(path: str) -> bool:
     """Whether a path, or what it links to, lies in what `ProtectHome=` hides."""
     return any(found.startswith(("/home/", "/root/", "/run/user/")) for found in (path, os.path.realpath(path)))
-
-
-def _folders(arguments: Sequence[str]) -> Iterator[str]:
-    """Folders that the server writes and that do not lie in its state folder."""
-    named = ("--state", "--archive", "--keep", "--reports", "--port-file")
-    for number, word in enumerate(arguments):
-        name, equals, value = word.partition("=")
-        if name not in named:
-            continue
-        path = Path(value if equals else next(iter(arguments[number + 1 : number + 2]), ""))
-        if path.is_absolute() and not path.is_relative_to("/var/lib/cloud-server"):
-            yield str(path.parent if name == "--port-file" else path)

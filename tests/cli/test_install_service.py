@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from click.testing import CliRunner
 
 from cloud_server.cli import main as cloud_server
@@ -21,6 +24,32 @@ def test_the_options_of_the_server_stand_in_its_unit() -> None:
     assert done.exit_code == 0
     assert " -m cloud_server --host 0.0.0.0 --tokens /etc/edge/tokens\n" in done.output
     assert "User=big\n" in done.output
+
+
+def test_what_the_server_writes_by_options_and_config_file_it_may(tmp_path: Path) -> None:
+    path = tmp_path / "cloud-server.toml"
+    path.write_text(
+        'archive = "/srv/archive"\nstate = "/var/lib/cloud-server/x"\n'
+        '[[models]]\nname = "a"\nweights = "trailcam"\narchive = "/srv/a"\n'
+    )
+    given = ["install-service", "--print", "--", "--config", str(path), "--reports=/srv/my reports"]
+    done = CliRunner().invoke(cloud_server, given)
+    assert done.exit_code == 0
+    may = [line.partition("=-")[2] for line in done.output.splitlines() if line.startswith("ReadWritePaths")]
+    assert may == ["/srv/archive", '"/srv/my reports"', "/srv/a"]
+    assert f" -m cloud_server --config {path} " in done.output
+
+
+def test_a_config_file_of_a_service_has_an_absolute_path_and_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("server.toml").write_text("port = 1\n")
+    done = CliRunner().invoke(cloud_server, ["install-service", "--print", "--", "--config", "server.toml"])
+    assert done.exit_code == 2 and "expected an absolute path of --config" in done.output
+    Path("server.toml").write_text("prot = 1\n")
+    done = CliRunner().invoke(cloud_server, ["install-service", "--print", "--", "--config", f"{tmp_path}/server.toml"])
+    assert done.exit_code == 2 and "did you mean port?" in done.output
 
 
 def test_options_that_the_server_would_refuse_are_refused() -> None:

@@ -175,14 +175,6 @@ def test_a_link_that_cannot_be_made_safe_is_explained(arguments: list[str], mess
     assert message in result.output
 
 
-def test_answers_are_kept_for_each_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    assert command._state_folder(None, 50051) == tmp_path / "cloud-server" / "50051"
-    assert command._state_folder(None, 0) is None
-    assert command._state_folder("none", 50051) is None
-    assert command._state_folder("/var/lib/cloud", 0) == Path("/var/lib/cloud")
-
-
 def test_help_works_without_the_extra() -> None:
     code = (
         "import sys\n"
@@ -276,6 +268,30 @@ def test_sighup_reads_tokens_again_and_goes_on(checkpoint: Path, tmp_path: Path)
         with grpc.insecure_channel(address) as channel:
             metadata = [("authorization", f"Bearer {token}")]
             assert wire_grpc.OffloadStub(channel).Describe(wire.DescribeRequest(), metadata=metadata).labels
+        process.terminate()
+        process.communicate()
+    assert process.returncode == 0
+
+
+def test_sighup_reads_the_config_file_again_and_swaps_its_models(checkpoint: Path, tmp_path: Path) -> None:
+    path = tmp_path / "cloud-server.toml"
+    text = f'port = 0\nthreads = 1\nstate = "none"\n[[models]]\nname = "a"\nweights = "{checkpoint}"\n'
+    path.write_text(text)
+    with running("-m", "cloud_server", "--config", str(path), "--log-level", "info") as (process, address):
+        path.write_text(
+            text.replace("threads = 1", "queue = 9") + f'[[models]]\nname = "b"\nweights = "{checkpoint}"\n'
+        )
+        process.send_signal(signal.SIGHUP)
+        assert process.stderr
+        log = ""
+        for line in process.stderr:
+            log += line
+            if "2 models, 1 of them loaded" in line:
+                break
+        assert f"{path}: these changes wait for a restart: threads, queue" in log
+        with grpc.insecure_channel(address) as channel:
+            watched = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service="model/b"))
+            assert any(said.status == health_pb2.HealthCheckResponse.SERVING for said in watched)
         process.terminate()
         process.communicate()
     assert process.returncode == 0

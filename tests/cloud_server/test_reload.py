@@ -23,7 +23,7 @@ async def test_each_part_is_renewed_though_others_fail(caplog: pytest.LogCapture
     async def odd() -> str:
         raise KeyError("x")
 
-    reload = Reload([Part("map", bad), Part("rates", odd), Part("tokens", new), Part("limits", same)])
+    reload = Reload(lambda: [Part("map", bad), Part("rates", odd), Part("tokens", new), Part("limits", same)])
     assert not await reload()
     assert caplog.messages == [
         "the map could not be reloaded, the old one stays: no such file",
@@ -32,5 +32,5 @@ async def test_each_part_is_renewed_though_others_fail(caplog: pytest.LogCapture
         "reloaded, unchanged: limits",
     ]
     caplog.clear()
-    assert await Reload([])()
+    assert await Reload(list)()
     assert "nothing to reload" in caplog.text

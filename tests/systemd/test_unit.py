@@ -15,7 +15,9 @@ from edge_sdk.systemd.unit import Unit, device_unit, in_a_home, quoted, server_u
 UNITS = (
     device_unit("/usr/bin/python3", "/etc/edge-sdk/edge-sdk.toml"),
     server_unit(
-        "/usr/bin/python3", ("--host", "0.0.0.0", "--reports", "/srv/a b", "--archive=/var/lib/cloud-server/a")
+        "/usr/bin/python3",
+        ("--host", "0.0.0.0", "--reports", "/srv/a b", "--archive=/var/lib/cloud-server/a"),
+        writes=(Path("/srv/a b"), Path("/var/lib/cloud-server/a")),
     ),
 )
 
