@@ -39,6 +39,8 @@ from edge_sdk.types import Image
 
 if TYPE_CHECKING:
     from cloud_server.fleet.fleet import Fleet
+    from cloud_server.open_inference.inference import Inference
+    from cloud_server.open_inference.repository import Offer
 
 _log = logging.getLogger(__name__)
 
@@ -88,6 +90,7 @@ class Served:
         cache: the replies given so far.
         archive: keeps its frames; None: nothing does.
         source: changes whenever its files or its entry do.
+        inference: answers standard clients; None: nothing does.
     """
 
     name: str
@@ -98,6 +101,7 @@ class Served:
     cache: Replies
     archive: FrameArchive | None
     source: object = None
+    inference: Inference | None = None
 
     async def start(self, max_batch: int) -> None:
         """Warm the model up, and take frames."""
@@ -134,6 +138,16 @@ class Models:
     def of(self, name: str, device: str) -> Served:
         """What answers a device that asks for this name."""
         return self._registry.of(name, device)
+
+    def offers(self) -> list[Offer]:
+        """The models as standard clients may ask for them."""
+        from cloud_server.open_inference.repository import Offer
+
+        return [
+            Offer(served.inference, entry.share is None, served.service.version, served.batcher.watch.is_alive)
+            for entry in self._registry
+            if (served := entry.value).inference is not None
+        ]
 
     async def load(self, given: BigModel | None) -> None:
         """Load all models.
@@ -220,9 +234,11 @@ class Models:
     async def _retire(self, served: Served) -> None:
         """Let a model answer what it has, and end it."""
         await served.service.renew()
-        served.batcher.close()
         try:
             async with asyncio.timeout(self._common.config.drain_s):
+                if served.inference is not None:  # requests that have found this model, and go to no other
+                    await served.inference.finished()
+                served.batcher.close()
                 await served.batcher.drained()
         except TimeoutError:
             _log.warning("%s left with %d frames unanswered", served.model.name, served.batcher.pending)
@@ -272,7 +288,13 @@ class Models:
         version = await asyncio.to_thread(parts.version_of, model, labels) if needs_version else ""
         if entry.name and config.state is not None:
             config = replace(config, state=self._folder(config.state / FOLDER, entry.name, version, config.look))
-        batcher = parts.batcher(config, model, common.stats, thread)
+        runs = 0
+
+        def ran(size: int) -> None:
+            nonlocal runs
+            runs += 1
+
+        batcher = parts.batcher(config, model, common.stats, thread, ran)
         archive = await asyncio.to_thread(parts.frame_archive, config, model, labels, version)
         try:
             cache = await asyncio.to_thread(parts.reply_cache, config, version, labels, common.fleet)
@@ -300,7 +322,12 @@ class Models:
             f"{model.input_width}x{model.input_height}, {model.macs / 1e6:.0f} M MACs, {model.parameters / 1e6:.1f} M"
         )
         _log.info("%s on %s: %s parameters, %d labels", model.name, model.device, size, len(labels.labels))
-        return Served(entry.name, model, batcher, service, labels, cache, archive, source)
+        served = Served(entry.name, model, batcher, service, labels, cache, archive, source)
+        if config.open_inference:
+            served.inference = parts.open_inference(
+                config, entry.name, model, batcher, service, common.limiter, common.stats, lambda: runs
+            )
+        return served
 
 
 def _source_of(entry: ModelEntry) -> object:

@@ -33,6 +33,7 @@ from edge_sdk.types import Image, Region
 from edge_sdk.wire import offload_pb2 as wire
 
 if TYPE_CHECKING:
+    from cloud_server.api.offload import OffloadService
     from cloud_server.fleet.fleet import Fleet
     from cloud_server.http.page.page import PageParts
     from cloud_server.open_inference.inference import Inference
@@ -169,8 +170,19 @@ def authenticator(config: ServerConfig, limits: AccessLimits, fleet: Fleet | Non
     )
 
 
-def batcher(config: ServerConfig, model: BigModel, stats: Stats, thread: ThreadPoolExecutor | None = None) -> Batcher:
-    """The batcher, which decodes and prepares pictures and runs `model` on `thread`."""
+def batcher(
+    config: ServerConfig,
+    model: BigModel,
+    stats: Stats,
+    thread: ThreadPoolExecutor | None = None,
+    on_batch: Callable[[int], None] = lambda size: None,
+) -> Batcher:
+    """The batcher, which decodes and prepares pictures and runs `model` on `thread`; it tells each run's size."""
+
+    def count(size: int) -> None:
+        stats.count_batch(size)
+        on_batch(size)
+
     look = Look(config.look)
 
     def prepare(data: Picture, region: Region | None) -> Looks:
@@ -192,7 +204,7 @@ def batcher(config: ServerConfig, model: BigModel, stats: Stats, thread: ThreadP
         max_queue_s=config.max_queue_s,
         max_wait_s=config.max_wait_ms / 1000,
         decoders=config.decoders,
-        on_batch=stats.count_batch,
+        on_batch=count,
         thread=thread,
     )
 
@@ -221,18 +233,39 @@ def methods(config: ServerConfig) -> list[str]:
 
 def open_inference(
     config: ServerConfig,
+    name: str,
     model: BigModel,
-    batcher: Callable[[], Batcher],
-    labels: Callable[[], LabelMap],
+    batcher: Batcher,
+    service: OffloadService,
     limiter: RateLimiter,
     stats: Stats,
+    batches: Callable[[], int],
 ) -> Inference:
-    """What answers the Open Inference Protocol, from the parts that answer devices."""
+    """What answers the Open Inference Protocol for one model, from the parts that answer devices.
+
+    Args:
+        config: its settings.
+        name: by which devices ask for it; "": none.
+        model: the big model.
+        batcher: decodes, and runs it.
+        service: has the label map that holds, and counts answers.
+        limiter: how fast one caller may send.
+        stats: counts what happens.
+        batches: gives the runs of the model so far.
+    """
     from cloud_server.open_inference.inference import Inference
     from cloud_server.open_inference.served_model import ServedModel
 
-    served = ServedModel(model, labels, min(config.max_batch, config.queue))
-    return Inference(served, batcher, labels, limiter, stats)
+    served = ServedModel(model, lambda: service.labels, min(config.max_batch, config.queue), name)
+    return Inference(
+        served,
+        lambda: batcher,
+        lambda: service.labels,
+        limiter,
+        stats,
+        batches=batches,
+        on_answer=service.count,
+    )
 
 
 def max_message(config: ServerConfig) -> int:

@@ -200,18 +200,12 @@ class CloudServer:
         if config.open_inference:
             from cloud_server.open_inference.grpc_service import OpenInferenceService, add_to_server
             from cloud_server.open_inference.http_form import HttpForm
+            from cloud_server.open_inference.repository import Repository
 
-            inference = parts.open_inference(
-                config,
-                self._models.first.model,
-                lambda: self._batcher,
-                lambda: self._service.labels,
-                limiter,
-                self.stats,
-            )
-            who = authenticator, self.stats, self._refusals, lambda: self.is_serving
-            add_to_server(OpenInferenceService(inference, *who), self._server)
-            self._form = HttpForm(inference, *who, parts.max_message(config))
+            repository = Repository(self._models.offers)
+            who = authenticator, self.stats, self._refusals, lambda: self.is_serving, lambda: self._serving
+            add_to_server(OpenInferenceService(repository, *who), self._server)
+            self._form = HttpForm(repository, *who, parts.max_message(config))
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._server)
         try:
             await self._models.start()

@@ -45,7 +45,7 @@ from cloud_server.fleet.reply_cache import CachedReply, key_of
 from cloud_server.fleet.seams import Replies
 from cloud_server.fleet.stats import Stats
 from cloud_server.log_format import about
-from cloud_server.model.batching import Batcher
+from cloud_server.model.batching import Answered, Batcher
 from cloud_server.tracing import NoTraces, Trace, Traces, parent_of
 from edge_sdk.errors import EdgeError
 from edge_sdk.networks.label_map import LabelMap
@@ -115,6 +115,11 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
     def labels(self) -> LabelMap:
         """The label map that holds now."""
         return self._labels
+
+    @property
+    def version(self) -> str:
+        """Of model and label map, as devices are told; "": they are told none."""
+        return self._description.version
 
     async def Describe(self, request: wire.DescribeRequest, context: Any) -> wire.Description:
         """The model's name, size and labels."""
@@ -208,6 +213,14 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
             _log.debug("answered %s, %.3f", classification.label, classification.confidence)
             return wire.ClassifyReply(frame_id=frame_id, classification=classification)
 
+    def count(self, output: Answered) -> int:
+        """Count an answer of the model; returns its exit as `Classification.exit` has it."""
+        place = 0 if output.exit is None else output.exit + 1
+        self._stats.measures.count_answer(self._description.model, self._description.version)
+        if name := self._exit_name(place):
+            self._stats.measures.count_exit(self._description.model, name)
+        return place
+
     def _exit_name(self, place: int) -> str:
         """The name of `Classification.exit`; "": the model has no exits."""
         exits = self._description.exits
@@ -274,10 +287,7 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         trace.stage("model", now_s - ran_s, now_s)
         probabilities = self._labels.apply(output.probabilities)
         self._stats.count_answer(self._clock() - began)
-        exit_place = 0 if output.exit is None else output.exit + 1
-        self._stats.measures.count_answer(self._description.model, self._description.version)
-        if name := self._exit_name(exit_place):
-            self._stats.measures.count_exit(self._description.model, name)
+        exit_place = self.count(output)
         top = int(np.argmax(probabilities))
         classification = wire.Classification(
             label=self._labels.labels[top],

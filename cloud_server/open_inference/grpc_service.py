@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.message import Message
@@ -17,9 +17,11 @@ from cloud_server.fleet.stats import Stats
 from cloud_server.open_inference import open_inference_pb2 as oip
 from cloud_server.open_inference import open_inference_pb2_grpc as oip_grpc
 from cloud_server.open_inference.bounds import read_request
-from cloud_server.open_inference.inference import Inference
+from cloud_server.open_inference.repository import Repository
 from cloud_server.open_inference.served_model import EXTENSIONS, SERVER
 from edge_sdk import __version__
+
+T = TypeVar("T")
 
 SERVICE = oip.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
 
@@ -43,24 +45,26 @@ class OpenInferenceService(oip_grpc.GRPCInferenceServiceServicer):  # type: igno
     """Its calls pass the token interceptor before this; `ModelInfer` is bounded as a device's frames are.
 
     Args:
-        inference: answers requests.
+        repository: has the models.
         authenticator: tells who calls.
         stats: counts refusals.
         refusals: logs who is refused.
-        is_serving: whether the server and its model answer.
+        is_serving: whether the server as a whole answers.
+        is_open: whether it takes requests, whichever models answer.
     """
 
     def __init__(
         self,
-        inference: Inference,
+        repository: Repository,
         authenticator: Authenticator,
         stats: Stats,
         refusals: RefusalLog,
         is_serving: Callable[[], bool],
+        is_open: Callable[[], bool],
     ) -> None:
-        self._inference, self._served = inference, inference.served
+        self._repository = repository
         self._authenticator, self._stats, self._refusals = authenticator, stats, refusals
-        self._is_serving = is_serving
+        self._is_serving, self._is_open = is_serving, is_open
 
     async def ServerLive(self, request: oip.ServerLiveRequest, context: Any) -> oip.ServerLiveResponse:
         """True: the server answers."""
@@ -71,9 +75,9 @@ class OpenInferenceService(oip_grpc.GRPCInferenceServiceServicer):  # type: igno
         return oip.ServerReadyResponse(ready=self._is_serving())
 
     async def ModelReady(self, request: oip.ModelReadyRequest, context: Any) -> oip.ModelReadyResponse:
-        """As health says, of the served model."""
-        await self._check(request.name, request.version, context)
-        return oip.ModelReadyResponse(ready=self._is_serving())
+        """Whether this version of the model answers."""
+        offer = await _of(lambda: self._repository.find(request.name, request.version), context)
+        return oip.ModelReadyResponse(ready=offer.is_ready and self._is_open())
 
     async def ServerMetadata(self, request: oip.ServerMetadataRequest, context: Any) -> oip.ServerMetadataResponse:
         """Name, version and extensions."""
@@ -81,26 +85,22 @@ class OpenInferenceService(oip_grpc.GRPCInferenceServiceServicer):  # type: igno
 
     async def ModelMetadata(self, request: oip.ModelMetadataRequest, context: Any) -> oip.ModelMetadataResponse:
         """Inputs, outputs and labels."""
-        await self._check(request.name, request.version, context)
-        return self._served.metadata()
+        return await _of(lambda: self._repository.metadata(request.name, request.version), context)
 
     async def ModelConfig(self, request: oip.ModelConfigRequest, context: Any) -> oip.ModelConfigResponse:
         """The same in Triton's form."""
-        await self._check(request.name, request.version, context)
-        return oip.ModelConfigResponse(config=self._served.config())
+        config = await _of(lambda: self._repository.config(request.name, request.version), context)
+        return oip.ModelConfigResponse(config=config)
 
     async def ModelStatistics(self, request: oip.ModelStatisticsRequest, context: Any) -> oip.ModelStatisticsResponse:
-        """Counts of requests and pictures."""
-        if request.name:
-            await self._check(request.name, request.version, context)
-        return oip.ModelStatisticsResponse(model_stats=[self._inference.statistics()])
+        """Counts of requests and pictures, by model and version."""
+        counts = await _of(lambda: self._repository.statistics(request.name, request.version), context)
+        return oip.ModelStatisticsResponse(model_stats=counts)
 
     async def RepositoryIndex(self, request: oip.RepositoryIndexRequest, context: Any) -> oip.RepositoryIndexResponse:
-        """The one model."""
-        is_ready = self._is_serving()
-        return oip.RepositoryIndexResponse(
-            models=[] if request.ready and not is_ready else self._served.index(is_ready)
-        )
+        """The models and their versions."""
+        models = self._repository.index(is_open=self._is_open(), ready_alone=request.ready)
+        return oip.RepositoryIndexResponse(models=models)
 
     async def ModelInfer(self, request: oip.ModelInferRequest | BadRequest, context: Any) -> oip.ModelInferResponse:
         """Pictures in, probabilities out."""
@@ -109,7 +109,7 @@ class OpenInferenceService(oip_grpc.GRPCInferenceServiceServicer):  # type: igno
             tell_failure(self._refusals, caller, request)
             await context.abort(outcome_of(request).status, str(request))
             raise request  # not reached: `abort` raises
-        answering = self._inference.infer(request, caller)
+        answering = self._repository.infer(request, caller)
         del request  # its pictures are held by who works on them
         try:
             return await answering
@@ -118,8 +118,11 @@ class OpenInferenceService(oip_grpc.GRPCInferenceServiceServicer):  # type: igno
             await context.abort(outcome_of(error).status, failure_of(error).message)
             raise  # not reached: `abort` raises
 
-    async def _check(self, name: str, version: str, context: Any) -> None:
-        try:
-            self._served.check(name, version)
-        except NotServed as error:
-            await context.abort(outcome_of(error).status, str(error))
+
+async def _of(ask: Callable[[], T], context: Any) -> T:
+    """What the repository says; a model that it does not have ends the call."""
+    try:
+        return ask()
+    except NotServed as error:
+        await context.abort(outcome_of(error).status, str(error))
+        raise  # not reached: `abort` raises

@@ -22,8 +22,8 @@ from cloud_server.api.failures import failure_of, outcome_of, tell_failure
 from cloud_server.api.request import BadRequest, NotServed
 from cloud_server.fleet.stats import Stats
 from cloud_server.http.body import drop_body
-from cloud_server.open_inference.inference import Inference
 from cloud_server.open_inference.json_form import plain, read_request, write_response
+from cloud_server.open_inference.repository import Repository
 from cloud_server.open_inference.served_model import EXTENSIONS, SERVER
 from edge_sdk import __version__
 from edge_sdk.errors import EdgeError
@@ -68,24 +68,26 @@ class HttpForm:
     """An ASGI application for the paths below `/v2`; made on the devices' event loop, called on that of HTTP.
 
     Args:
-        inference: answers requests.
+        repository: has the models.
         authenticator: knows the tokens.
         stats: counts refusals.
         refusals: logs who is refused.
-        is_serving: whether the server and its model answer.
+        is_serving: whether the server as a whole answers.
+        is_open: whether it takes requests, whichever models answer.
         max_bytes: of a body.
     """
 
     def __init__(
         self,
-        inference: Inference,
+        repository: Repository,
         authenticator: Authenticator,
         stats: Stats,
         refusals: RefusalLog,
         is_serving: Callable[[], bool],
+        is_open: Callable[[], bool],
         max_bytes: int,
     ) -> None:
-        self._inference, self._served = inference, inference.served
+        self._repository, self._is_open = repository, is_open
         self._authenticator, self._stats, self._refusals = authenticator, stats, refusals
         self._is_serving, self._max_bytes = is_serving, max_bytes
         self._loop = asyncio.get_running_loop()
@@ -193,37 +195,37 @@ class HttpForm:
         elif path == "/v2/health/live":
             told = {"live": True}
         elif path == "/v2/health/ready":
-            told, status = {"ready": self._is_serving()}, self._readiness()
+            is_ready = self._is_serving()
+            told, status = {"ready": is_ready}, _readiness(is_ready)
         elif path == "/v2/models/stats":
-            told = {"model_stats": [plain(self._inference.statistics())]}
+            told = {"model_stats": [plain(one) for one in self._repository.statistics()]}
         elif path == "/v2/repository/index":
-            told = [plain(one) for one in self._served.index(self._is_serving())]
+            told = [plain(one) for one in self._repository.index(is_open=self._is_open())]
         else:
             raise NotServed("expected a path of the protocol, such as /v2/models/NAME/infer; got another")
         return status, json.dumps(told).encode(), None
 
     async def _tell_model(self, name: str, version: str, what: str | None) -> Reply:
-        self._served.check(name, version)
-        status = HTTPStatus.OK
-        told: Any = plain(self._served.metadata())
+        repository, status = self._repository, HTTPStatus.OK
+        told: Any
         if what == "ready":
-            told, status = {"name": name, "ready": self._is_serving()}, self._readiness()
+            is_ready = repository.find(name, version).is_ready and self._is_open()
+            told, status = {"name": name, "ready": is_ready}, _readiness(is_ready)
         elif what == "config":
-            told = plain(self._served.config())
+            told = plain(repository.config(name, version))
         elif what == "stats":
-            told = {"model_stats": [plain(self._inference.statistics())]}
+            told = {"model_stats": [plain(one) for one in repository.statistics(name, version)]}
+        else:
+            told = plain(repository.metadata(name, version))
         return status, json.dumps(told).encode(), None
-
-    def _readiness(self) -> HTTPStatus:
-        return HTTPStatus.OK if self._is_serving() else HTTPStatus.SERVICE_UNAVAILABLE
 
     async def _infer(self, name: str, version: str, body: bytes, json_size: int | None, caller: Caller) -> Reply:
         try:
-            self._served.check(name, version)
+            self._repository.find(name, version)  # before its body is parsed
             request, binary = await asyncio.to_thread(read_request, body, json_size)
             del body
             request.model_name, request.model_version = name, version
-            response = await self._inference.infer(request, caller)
+            response = await self._repository.infer(request, caller)
         except Exception as error:
             tell_failure(self._refusals, caller, error)
             raise
@@ -251,6 +253,10 @@ class HttpForm:
                 parts += message.get("body", b"")
                 has_more = message.get("more_body", False)
         return bytes(parts), json_size
+
+
+def _readiness(is_ready: bool) -> HTTPStatus:
+    return HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE
 
 
 def _told(error: Exception) -> Reply:

@@ -1,13 +1,12 @@
-"""The served model as the Open Inference Protocol describes it: one name, one version, its inputs and outputs."""
+"""A served model as the Open Inference Protocol describes it: its name, its inputs and outputs."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from cloud_server.api.request import NotServed
 from cloud_server.model.big import BigModel
 from cloud_server.open_inference import open_inference_pb2 as oip
 from edge_sdk.networks.label_map import LabelMap
@@ -15,6 +14,7 @@ from edge_sdk.networks.label_map import LabelMap
 SERVER = "edge-sdk cloud-server"
 EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "model_repository", "statistics")
 VERSION = "1"
+"""Of each model, the version that no share of devices is set for."""
 PLATFORM = "edge_sdk"
 SHOWN = 80
 """Characters of what a client sent that come back in a message."""
@@ -64,38 +64,32 @@ class ServedModel:
         model: the big model.
         labels: gives the label map that holds now.
         max_batch: pictures in one request.
+        name: by which devices ask for it; "": it has none, and goes by the big model's.
 
     Attributes:
-        name: the model's, without what does not fit into a URL.
+        name: its name, without what does not fit into a URL.
         max_batch: pictures in one request.
     """
 
-    def __init__(self, model: BigModel, labels: Callable[[], LabelMap], max_batch: int) -> None:
-        self.name = re.sub(r"[^\w.-]+", "-", model.name.partition(" (")[0], flags=re.ASCII).strip("-.") or "model"
+    def __init__(self, model: BigModel, labels: Callable[[], LabelMap], max_batch: int, name: str = "") -> None:
+        of_model = re.sub(r"[^\w.-]+", "-", model.name.partition(" (")[0], flags=re.ASCII).strip("-.") or "model"
+        self.name = name or of_model
         self.max_batch = max_batch
         self._model, self._labels = model, labels
-
-    def check(self, name: str, version: str) -> None:
-        """Compare with the model that a client asks for; no version is any version.
-
-        Raises:
-            NotServed: it is another.
-        """
-        if name != self.name:
-            raise NotServed(f"expected the model {self.name!r}, which this server has; got {name[:SHOWN]!r}")
-        if version not in ("", VERSION):
-            raise NotServed(f"expected version {VERSION!r} of {name!r}, or none; got {version[:SHOWN]!r}")
 
     @property
     def outputs(self) -> tuple[Tensor, ...]:
         """Those of the label map that holds now."""
         return (Tensor(PROBABILITIES, "FP32", (-1, len(self._labels().labels))), Tensor(LABEL, "BYTES", (-1, 1)))
 
-    @property
-    def properties(self) -> dict[str, str]:
-        """What the shapes do not say."""
+    def properties(self, version: str = "") -> dict[str, str]:
+        """What the shapes do not say.
+
+        Args:
+            version: of weights and label map; "": not told.
+        """
         model = self._model
-        return {
+        return ({"version": version} if version else {}) | {
             "model": model.name,
             "labels": json.dumps(self._labels().labels, ensure_ascii=False),
             "max_batch_size": str(self.max_batch),
@@ -104,25 +98,29 @@ class ServedModel:
             "inputs": "one of: " + "; ".join(f"{name}: {form}" for name, form in _FORMS.items()),
         }
 
-    def metadata(self) -> oip.ModelMetadataResponse:
-        """The reply to `ModelMetadata`."""
+    def metadata(self, versions: Sequence[str], version: str = "") -> oip.ModelMetadataResponse:
+        """The reply to `ModelMetadata`.
+
+        Args:
+            versions: of the model, by which clients may ask for it.
+            version: of weights and label map; "": not told.
+        """
         told = oip.ModelMetadataResponse.TensorMetadata
         return oip.ModelMetadataResponse(
             name=self.name,
-            versions=[VERSION],
+            versions=versions,
             platform=PLATFORM,
             inputs=[told(name=one.name, datatype=one.datatype, shape=one.shape) for one in INPUTS.values()],
             outputs=[told(name=one.name, datatype=one.datatype, shape=one.shape) for one in self.outputs],
-            properties=self.properties,
+            properties=self.properties(version),
         )
 
-    def index(self, is_ready: bool) -> list[oip.RepositoryIndexResponse.ModelIndex]:
-        """The models that this server has."""
-        state = "READY" if is_ready else "UNAVAILABLE"
-        return [oip.RepositoryIndexResponse.ModelIndex(name=self.name, version=VERSION, state=state)]
+    def config(self, version: str = "") -> oip.ModelConfig:
+        """The reply to `ModelConfig`: shapes without the batch, as Triton has them.
 
-    def config(self) -> oip.ModelConfig:
-        """The reply to `ModelConfig`: shapes without the batch, as Triton has them."""
+        Args:
+            version: of weights and label map; "": not told.
+        """
         inputs = [
             oip.ModelInput(name=one.name, data_type=_TYPES[one.datatype], dims=one.shape[1:], optional=True)
             for one in INPUTS.values()
@@ -137,5 +135,5 @@ class ServedModel:
             max_batch_size=self.max_batch,
             input=inputs,
             output=outputs,
-            parameters={key: oip.ModelParameter(string_value=value) for key, value in self.properties.items()},
+            parameters={key: oip.ModelParameter(string_value=value) for key, value in self.properties(version).items()},
         )

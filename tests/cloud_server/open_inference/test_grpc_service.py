@@ -3,18 +3,23 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
 import pytest
 from gated_model import GatedModel, picture
-from open_inference_parts import CONFIG, framed, request
+from open_inference_parts import CONFIG, framed, request, several, write
 
+from cloud_server.model.watch import ModelWatch
+from cloud_server.open_inference import inference
 from cloud_server.open_inference import open_inference_pb2 as oip
 from cloud_server.open_inference import open_inference_pb2_grpc as oip_grpc
+from cloud_server.open_inference.pictures import pictures_of
 from cloud_server.server import CloudServer, ServerConfig
 from edge_sdk.errors import ConfigError
 from edge_sdk.security.tokens import add_token, new_token
@@ -105,6 +110,135 @@ async def test_model_and_server_say_what_they_are(tmp_path: Path) -> None:
         await server.reload()
         reply = await stub.ModelInfer(ONE)
         assert list(reply.outputs[0].shape) == [1, 1]
+
+
+async def test_every_model_is_asked_by_name_and_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, loaded = several(tmp_path, monkeypatch)
+    write(path, ("trailcam", "a", None), ("trailcam", "canary", 0.1), ("birds", "b", None))
+    config = dataclasses.replace(CONFIG, models=path)
+    async with CloudServer(config) as server, grpc.aio.insecure_channel(server.address) as channel:
+        stub = oip_grpc.GRPCInferenceServiceStub(channel)
+        listed = (await stub.RepositoryIndex(oip.RepositoryIndexRequest())).models
+        canary = listed[1].version
+        assert [(one.name, one.version) for one in listed] == [("trailcam", "1"), ("trailcam", canary), ("birds", "1")]
+        assert len(canary) == 16
+        for name, version, weights in (
+            ("trailcam", "", "a"),
+            ("trailcam", "1", "a"),
+            ("trailcam", canary, "canary"),
+            ("birds", "", "b"),
+        ):
+            before = len(loaded[weights].batches)
+            asked = request(model_name=name, model_version=version, raw_input_contents=[framed(picture(1))])
+            reply = await stub.ModelInfer(asked)
+            assert (reply.model_name, reply.model_version) == (name, version or "1")
+            assert len(loaded[weights].batches) == before + 1
+            told = await stub.ModelMetadata(oip.ModelMetadataRequest(name=name, version=version))
+            assert told.properties["model"] == weights
+            assert list(told.versions) == (["1", canary] if name == "trailcam" else ["1"])
+            assert (await stub.ModelReady(oip.ModelReadyRequest(name=name, version=version))).ready
+            shown = (await stub.ModelConfig(oip.ModelConfigRequest(name=name, version=version))).config
+            assert (shown.name, shown.parameters["model"].string_value) == (name, weights)
+        counts = (await stub.ModelStatistics(oip.ModelStatisticsRequest())).model_stats
+        assert [(one.name, one.version, one.inference_count) for one in counts] == [
+            ("trailcam", "1", 2),
+            ("trailcam", canary, 1),
+            ("birds", "1", 1),
+        ]
+        assert all(one.execution_count >= one.inference_count for one in counts)
+        counts = (await stub.ModelStatistics(oip.ModelStatisticsRequest(name="birds"))).model_stats
+        assert [one.name for one in counts] == ["birds"]
+        assert {(model, count) for model, _, count in server.stats.measures.answered()} == {
+            ("a", 2),
+            ("canary", 1),
+            ("b", 1),
+        }
+        code, text = await refused(stub.ModelInfer(request(model_name="fish")))
+        assert code is Code.NOT_FOUND
+        assert text == "expected the model 'trailcam' or 'birds', which this server has; got 'fish'"
+        code, text = await refused(stub.ModelMetadata(oip.ModelMetadataRequest(name="birds", version=canary)))
+        assert (code, text) == (Code.NOT_FOUND, f"expected version '1' of 'birds', or none; got '{canary}'")
+
+
+async def test_a_model_that_does_not_answer_is_not_ready_and_the_others_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, _ = several(tmp_path, monkeypatch)
+    write(path, ("trailcam", "a", None), ("birds", "b", None))
+    config = dataclasses.replace(CONFIG, models=path)
+    async with CloudServer(config) as server, grpc.aio.insecure_channel(server.address) as channel:
+        stub = oip_grpc.GRPCInferenceServiceStub(channel)
+        _, birds = server._models
+        birds.batcher.watch = dead = ModelWatch()
+        monkeypatch.setattr(ModelWatch, "is_alive", property(lambda watch: watch is not dead))
+        ready = [(await stub.ModelReady(oip.ModelReadyRequest(name=name))).ready for name in ("trailcam", "birds")]
+        assert ready == [True, False] and (await stub.ServerReady(oip.ServerReadyRequest())).ready
+        listed = (await stub.RepositoryIndex(oip.RepositoryIndexRequest(ready=True))).models
+        assert [one.name for one in listed] == ["trailcam"]
+
+
+async def test_a_request_that_has_found_its_model_is_answered_by_it_though_that_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, loaded = several(tmp_path, monkeypatch)
+    write(path, ("birds", "b0", None))
+    came, goes_on = threading.Event(), threading.Event()
+
+    def slow(*args: Any) -> Any:
+        came.set()
+        goes_on.wait()
+        return pictures_of(*args)
+
+    monkeypatch.setattr(inference, "pictures_of", slow)
+    async with (
+        CloudServer(dataclasses.replace(CONFIG, models=path)) as server,
+        grpc.aio.insecure_channel(server.address) as channel,
+    ):
+        stub = oip_grpc.GRPCInferenceServiceStub(channel)
+        asked = request(model_name="birds", raw_input_contents=[framed(picture(1))])
+        call = asyncio.ensure_future(stub.ModelInfer(asked))
+        await asyncio.to_thread(came.wait)
+        (old,) = server._models
+        write(path, ("birds", "b1", None))
+        assert await server.reload()
+        for _ in range(20):  # the old one is on its way out
+            await asyncio.sleep(0)
+        goes_on.set()
+        assert (await call).outputs
+        assert loaded["b0"].batches[-1] == [1] and old not in list(server._models)
+
+
+async def test_models_are_swapped_under_requests_and_none_is_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, loaded = several(tmp_path, monkeypatch)
+    write(path, ("birds", "b0", None))
+    config = dataclasses.replace(CONFIG, models=path, queue=64)
+    ended = asyncio.Event()
+
+    async def client(stub: oip_grpc.GRPCInferenceServiceStub) -> int:
+        count = 0
+        while not ended.is_set():
+            reply = await stub.ModelInfer(request(model_name="birds", raw_input_contents=[framed(picture(1))]))
+            assert reply.outputs
+            count += 1
+        return count
+
+    async with CloudServer(config) as server, grpc.aio.insecure_channel(server.address) as channel:
+        stub = oip_grpc.GRPCInferenceServiceStub(channel)
+        clients = [asyncio.create_task(client(stub)) for _ in range(4)]
+        for number in range(1, 5):
+            write(path, ("birds", f"b{number}", None))
+            assert await server.reload()
+            before = len(loaded[f"b{number}"].batches)
+            while len(loaded[f"b{number}"].batches) < before + 3:  # noqa: ASYNC110 - the clients' requests
+                await asyncio.sleep(0)
+        ended.set()
+        counts = await asyncio.gather(*clients)
+        write(path, ("fish", "f", None))
+        assert await server.reload()
+        assert (await refused(stub.ModelReady(oip.ModelReadyRequest(name="birds"))))[0] is Code.NOT_FOUND
+    assert min(counts) > 0 and server.stats.failures == {}
 
 
 async def test_errors_have_a_code_and_say_what_came() -> None:

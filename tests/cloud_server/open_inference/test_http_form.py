@@ -15,7 +15,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 import numpy as np
 import pytest
 from gated_model import GatedModel, picture
-from open_inference_parts import CONFIG, framed
+from open_inference_parts import CONFIG, framed, several, write
 
 from cloud_server.open_inference.http_form import REQUESTS_OF_ONE
 from cloud_server.server import CloudServer, ServerConfig
@@ -114,6 +114,41 @@ async def test_what_the_server_tells() -> None:
         for path in ("/v2/models/stats", "/v2/models/gated/stats"):
             assert (await asked(server, path))[1]["model_stats"][0]["inference_count"] == 0
         assert (await asked(server, "/v2/repository/index", b"{}"))[1][0]["state"] == "READY"
+
+
+async def test_every_model_is_asked_by_name_and_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, _ = several(tmp_path, monkeypatch)
+    write(path, ("trailcam", "a", None), ("trailcam", "canary", 0.1), ("birds", "b", None))
+    async with CloudServer(dataclasses.replace(CONFIG, models=path)) as server:
+        canary = (await asked(server, "/v2/repository/index", b"{}"))[1][1]["version"]
+        body = tensor([base64.b64encode(picture(1)).decode()])
+        for place, weights, version in (
+            ("trailcam", "a", "1"),
+            ("trailcam/versions/1", "a", "1"),
+            (f"trailcam/versions/{canary}", "canary", canary),
+            ("birds", "b", "1"),
+        ):
+            status, told, _ = await asked(server, f"/v2/models/{place}/infer", body)
+            assert (status, told["model_name"], told["model_version"]) == (200, place.partition("/")[0], version)
+            assert (await asked(server, f"/v2/models/{place}"))[1]["properties"]["model"] == weights
+            assert (await asked(server, f"/v2/models/{place}/ready"))[:2] == (
+                200,
+                {"name": place.partition("/")[0], "ready": True},
+            )
+            assert (await asked(server, f"/v2/models/{place}/config"))[1]["parameters"]["model"][
+                "string_value"
+            ] == weights
+        for path_of, counts in (
+            ("/v2/models/stats", [2, 1, 1]),
+            ("/v2/models/trailcam/stats", [2, 1]),
+            (f"/v2/models/trailcam/versions/{canary}/stats", [1]),
+            ("/v2/models/birds/stats", [1]),
+        ):
+            told = (await asked(server, path_of))[1]["model_stats"]
+            assert [one["inference_count"] for one in told] == counts
+        for wrong in ("fish", "birds/versions/2", f"birds/versions/{canary}"):
+            assert (await asked(server, f"/v2/models/{wrong}/ready"))[0] == 404
+            assert (await asked(server, f"/v2/models/{wrong}/infer", body))[0] == 404
 
 
 FAULTS: dict[str, tuple[bytes, dict[str, str], int, str]] = {

@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 from gated_model import LABELS, GatedModel
 
-from cloud_server.api.request import NotServed
 from cloud_server.open_inference.served_model import ServedModel
 from edge_sdk.networks.label_map import make_label_map
 
@@ -26,19 +25,16 @@ def served(name: str = "gated") -> ServedModel:
 )
 def test_the_name_fits_into_an_address(name: str, short: str) -> None:
     assert served(name).name == short
-    served(name).check(short, "1")
-    served(name).check(short, "")
 
 
-def test_another_model_or_version_is_not_served() -> None:
-    with pytest.raises(NotServed, match=r"expected the model 'gated', .* got ''"):
-        served().check("", "")
-    with pytest.raises(NotServed, match="expected version '1' of 'gated', or none; got '01'"):
-        served().check("gated", "01")
+def test_a_name_that_devices_ask_for_goes_over_the_big_models() -> None:
+    model, labels = GatedModel(), make_label_map(LABELS, {})
+    assert ServedModel(model, lambda: labels, 4, "birds").name == "birds"
 
 
 def test_metadata_and_config_say_the_same() -> None:
-    told, config = served().metadata(), served().config()
+    told, config = served().metadata(["1", "abc"], "def"), served().config("def")
+    assert (list(told.versions), told.properties["version"]) == (["1", "abc"], "def")
     assert [one.name for one in told.inputs] == [one.name for one in config.input]
     assert [list(one.shape[1:]) for one in told.outputs] == [list(one.dims) for one in config.output]
     assert dict(told.properties) == {key: one.string_value for key, one in config.parameters.items()}

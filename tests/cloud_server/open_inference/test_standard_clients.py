@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from gated_model import picture
+from open_inference_parts import write
 from platformdirs import user_cache_path
 
 from edge_sdk.security.tokens import add_token, new_token
@@ -32,7 +33,12 @@ ANALYZER = ("tritonclient==2.41.0", "nvidia-cuda-runtime-cu12==12.9.79")
 SERVER = """
 import sys, cloud_server.models as models
 from gated_model import GatedModel
-models.load_model = lambda *args: GatedModel()
+def load(weights, *args):
+    model = GatedModel()
+    model.name = "gated" if weights == "trailcam" else weights
+    model.fingerprint = weights
+    return model
+models.load_model = load
 from cloud_server.cli import main
 main(sys.argv[1:])
 """
@@ -154,6 +160,50 @@ def test_tritons_client(kind: str, tmp_path: Path) -> None:
         told = said(environment(*TRITON), TRITON_CODE, kind, addresses[kind == "http"], token, str(photo))
     assert "expected the data type UINT8 for pixels; got 'FP16'" in told
     assert "expected at most 32 pictures in one request; got 9,999" in told
+
+
+SEVERAL_CODE = """
+import sys
+import numpy as np
+kind, address = sys.argv[1:]
+if kind == "grpc":
+    import tritonclient.grpc as triton
+else:
+    import tritonclient.http as triton
+from tritonclient.utils import InferenceServerException
+as_json = {"as_json": True} if kind == "grpc" else {}
+client = triton.InferenceServerClient(address)
+index = client.get_model_repository_index(**as_json)
+listed = [(one["name"], one["version"]) for one in (index["models"] if kind == "grpc" else index)]
+canary = listed[1][1]
+assert listed == [("trailcam", "1"), ("trailcam", canary), ("birds", "1")], listed
+for name, version, weights in (("trailcam", "", "a"), ("trailcam", canary, "canary"), ("birds", "1", "b")):
+    assert client.is_model_ready(name, version)
+    told = client.get_model_metadata(name, version, **as_json)
+    assert told["properties"]["model"] == weights, told
+    given = triton.InferInput("pixels", [1, 20, 30, 3], "UINT8")
+    given.set_data_from_numpy(np.full((1, 20, 30, 3), 1, np.uint8))
+    result = client.infer(name, [given], model_version=version)
+    assert result.as_numpy("label").tolist() == [[b"grey fox"]]
+    answered = result.get_response(**as_json)
+    assert (answered["model_name"], answered["model_version"]) == (name, version or "1")
+    (counts,) = client.get_inference_statistics(name, version or "1", **as_json)["model_stats"]
+    assert int(counts["inference_count"]) == 1, counts
+try:
+    client.get_model_metadata("fish")
+    raise SystemExit("it was answered")
+except InferenceServerException as error:
+    print(error.message())
+"""
+
+
+@pytest.mark.parametrize("kind", ["grpc", "http"])
+def test_tritons_client_asks_every_model(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "models.toml"
+    write(path, ("trailcam", "a", None), ("trailcam", "canary", 0.5), ("birds", "b", None))
+    with serving("--models", str(path)) as addresses:
+        told = said(environment(*TRITON), SEVERAL_CODE, kind, addresses[kind == "http"])
+    assert "expected the model 'trailcam' or 'birds', which this server has; got 'fish'" in told
 
 
 def test_the_guides_example(tmp_path: Path) -> None:
