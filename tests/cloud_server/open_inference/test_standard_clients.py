@@ -179,8 +179,10 @@ canary = listed[1][1]
 assert listed == [("trailcam", "1"), ("trailcam", canary), ("birds", "1")], listed
 for name, version, weights in (("trailcam", "", "a"), ("trailcam", canary, "canary"), ("birds", "1", "b")):
     assert client.is_model_ready(name, version)
-    told = client.get_model_metadata(name, version, **as_json)
-    assert told["properties"]["model"] == weights, told
+    assert client.get_model_metadata(name, version, **as_json)["name"] == name
+    config = client.get_model_config(name, version, **as_json)
+    config = config["config"] if kind == "grpc" else config
+    assert config["parameters"]["model"]["string_value"] == weights, config
     given = triton.InferInput("pixels", [1, 20, 30, 3], "UINT8")
     given.set_data_from_numpy(np.full((1, 20, 30, 3), 1, np.uint8))
     result = client.infer(name, [given], model_version=version)
