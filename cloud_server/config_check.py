@@ -73,12 +73,14 @@ def _check_together(file: TomlFile, command: click.Command) -> None:
 
 
 def _mentioned(message: str, file: TomlFile, command: click.Command) -> tuple[str, ...]:
-    """The first key of the file whose option a message names; none where it names no such."""
+    """The first key of the file that a message names, else whose value it names; () where it names none."""
     options = options_of(command)
-    for key in file.data:
-        words = {key, *(options[key].opts if key in options else ())}
-        if any(re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", message) for word in words):
-            return (key,)
+    words = {key: {key, *options[key].opts} for key in file.data if key in options}
+    values = {key: {value} for key, value in file.data.items() if isinstance(value, str) and key in options}
+    for told in (words, values):
+        for key, some in told.items():
+            if any(re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", message) for word in some):
+                return (key,)
     return ()
 
 

@@ -8,37 +8,28 @@ import itertools
 import logging
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cloud_server import parts
-from cloud_server.access.authenticator import Authenticator
-from cloud_server.access.rates import RateLimiter
-from cloud_server.access.refusals import RefusalLog
 from cloud_server.api.offload import OffloadService
-from cloud_server.api.reports import ReportDesk
-from cloud_server.api.windows import Windows
+from cloud_server.common import Common, InTurn
 from cloud_server.config import ServerConfig
 from cloud_server.fleet.frame_archive import FrameArchive
 from cloud_server.fleet.seams import Replies
-from cloud_server.fleet.stats import Stats
-from cloud_server.model.batching import Batcher, Little, model_thread
+from cloud_server.model.batching import Batcher, model_thread
 from cloud_server.model.big import BigModel, load_model
 from cloud_server.model.registry import Entry, Registry
-from cloud_server.model.ticket import Rows
 from cloud_server.model.tuning import warm_up
 from cloud_server.models_file import ModelEntry, read_models
-from cloud_server.tracing import Traces
 from edge_sdk.durable.files import file_version
 from edge_sdk.errors import ConfigError, EdgeError
 from edge_sdk.networks.label_map import LabelMap
-from edge_sdk.types import Image
 
 if TYPE_CHECKING:
-    from cloud_server.fleet.fleet import Fleet
     from cloud_server.open_inference.inference import Inference
     from cloud_server.open_inference.repository import Offer
 
@@ -46,35 +37,6 @@ _log = logging.getLogger(__name__)
 
 FOLDER = "models"
 """In the state folder: the replies of each model of a models file, in a folder of its own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Common:
-    """What the models of a server share.
-
-    Attributes:
-        config: the server's settings.
-        fleet: its database; None: there is none.
-        authenticator: lets calls in.
-        limiter: how fast a device may send.
-        stats: counts what happens.
-        refusals: logs who is refused.
-        traces: records what happens to each frame.
-        tell_dates: called with a device's name and its certificate.
-        reports: takes what devices tell of themselves; None: nothing does.
-        windows: frames of one device in flight.
-    """
-
-    config: ServerConfig
-    fleet: Fleet | None
-    authenticator: Authenticator
-    limiter: RateLimiter
-    stats: Stats
-    refusals: RefusalLog
-    traces: Traces
-    tell_dates: Callable[[str, bytes], None]
-    reports: ReportDesk | None
-    windows: Windows
 
 
 @dataclass(slots=True, eq=False)
@@ -282,7 +244,7 @@ class Models:
                 raise ConfigError(f"{common.config.models}: {entry.name} of {entry.weights}: {error}") from error
             raise
         if entry.name and model.device == "cpu":
-            model = _InTurn(model, self._turn)
+            model = InTurn(model, self._turn)
         is_shared = common.fleet is not None and common.fleet.is_shared
         needs_version = is_shared or bool(entry.name) or config.state is not None or config.archive is not None
         version = await asyncio.to_thread(parts.version_of, model, labels) if needs_version else ""
@@ -338,17 +300,3 @@ def _source_of(entry: ModelEntry) -> object:
 
 def _path_of(weights: str) -> Path:
     return Path(weights.rpartition("=")[2])
-
-
-class _InTurn:
-    """A model that shares the processor with others: one runs at a time."""
-
-    def __init__(self, model: BigModel, turn: threading.Lock) -> None:
-        self._model, self._turn = model, turn
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._model, name)
-
-    def run(self, images: Sequence[Image], little: Sequence[Little]) -> Rows:
-        with self._turn:
-            return self._model.run(images, little)

@@ -25,6 +25,7 @@ from cloud_server.api.interceptor import TokenInterceptor
 from cloud_server.api.offload import OffloadService
 from cloud_server.api.routed import RoutedService
 from cloud_server.api.windows import Windows
+from cloud_server.common import Common
 from cloud_server.config import ServerConfig
 from cloud_server.fleet.stats import Stats
 from cloud_server.fleet.tallies import Tallies
@@ -33,7 +34,7 @@ from cloud_server.listening import bare_host, listen, warn_if_descriptors_run_ou
 from cloud_server.memory import Trimmer, return_large_blocks
 from cloud_server.model.batching import Batcher, Draining
 from cloud_server.model.big import BigModel
-from cloud_server.models import Common, Models, Served
+from cloud_server.models import Models, Served
 from cloud_server.reload import Reload
 from cloud_server.renewal import Renewal
 from cloud_server.reread import Reread

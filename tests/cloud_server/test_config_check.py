@@ -17,7 +17,7 @@ MODELS = '\n[[models]]\nname = "a"\nweights = "trailcam"\n'
         ("port = 0\n" + MODELS, []),
         ("a = \n", ["1: expected TOML"]),
         ('tokens = "none"\nport = "x"\n', ["1: cannot read the tokens file", "2: expected port"]),
-        ('host = "0.0.0.0"\n', ["1: expected an encrypted link on 0.0.0.0"]),
+        ('port = 0\nhost = "0.0.0.0"\n', ["2: expected an encrypted link on 0.0.0.0"]),
         ('port = 0\ntls_cert = "a"\n', ["2: expected --tls-cert and --tls-key together"]),
         ('port = 0\nhttp_port = 1\nhttp = "[::]:2"\n', ["2: expected --http HOST:PORT or --http-port; got both"]),
         ("port = 0\npage = true\n", ["2: expected --reports FOLDER and --http HOST:PORT with --page"]),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import grpc
 import numpy as np
 import pytest
 from gated_model import POISON, GatedModel, picture
+from postgres_server import postgres
 
 from cloud_server.fleet.reply_cache import key_of
 from cloud_server.model.decode import Limits
@@ -86,8 +88,18 @@ class Exiting(GatedModel):
         return Ran(rows, macs, np.array([int(image[0, 0, 0]) % 3 for image in images]))
 
 
-async def test_a_reply_says_at_which_exit_its_frame_left_and_so_does_its_repeat(tmp_path: Path) -> None:
-    config = dataclasses.replace(CONFIG, state=tmp_path)
+@pytest.mark.parametrize("where", ["a file", "a shared database"])
+async def test_a_reply_says_at_which_exit_its_frame_left_and_so_does_its_repeat(where: str, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        if where == "a file":
+            config = dataclasses.replace(CONFIG, state=tmp_path)
+        else:
+            database = stack.enter_context(postgres(tmp_path))
+            config = dataclasses.replace(CONFIG, database=database.new_database())
+        await _exits_are_told_twice(config)
+
+
+async def _exits_are_told_twice(config: ServerConfig) -> None:
     asked = [request(level) for level in (0, 1, 2, 2)]
     told: list[wire.ClassifyReply] = []
     for _ in range(2):  # the second server has the replies of the first

@@ -1,0 +1,73 @@
+"""What the models of a server share: its settings and parts, and the processor."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cloud_server.access.authenticator import Authenticator
+from cloud_server.access.rates import RateLimiter
+from cloud_server.access.refusals import RefusalLog
+from cloud_server.api.reports import ReportDesk
+from cloud_server.api.windows import Windows
+from cloud_server.config import ServerConfig
+from cloud_server.fleet.stats import Stats
+from cloud_server.model.batching import Little
+from cloud_server.model.big import BigModel
+from cloud_server.model.ticket import Rows
+from cloud_server.tracing import Traces
+from edge_sdk.types import Image
+
+if TYPE_CHECKING:
+    from cloud_server.fleet.fleet import Fleet
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What the models of a server share.
+
+    Attributes:
+        config: the server's settings.
+        fleet: its database; None: there is none.
+        authenticator: lets calls in.
+        limiter: how fast a device may send.
+        stats: counts what happens.
+        refusals: logs who is refused.
+        traces: records what happens to each frame.
+        tell_dates: called with a device's name and its certificate.
+        reports: takes what devices tell of themselves; None: nothing does.
+        windows: frames of one device in flight.
+    """
+
+    config: ServerConfig
+    fleet: Fleet | None
+    authenticator: Authenticator
+    limiter: RateLimiter
+    stats: Stats
+    refusals: RefusalLog
+    traces: Traces
+    tell_dates: Callable[[str, bytes], None]
+    reports: ReportDesk | None
+    windows: Windows
+
+
+class InTurn:
+    """A model that shares the processor with others: one runs at a time.
+
+    Args:
+        model: the model.
+        turn: held by the one that runs.
+    """
+
+    def __init__(self, model: BigModel, turn: threading.Lock) -> None:
+        self._model, self._turn = model, turn
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def run(self, images: Sequence[Image], little: Sequence[Little]) -> Rows:
+        """As the model's, in turn."""
+        with self._turn:
+            return self._model.run(images, little)
