@@ -144,3 +144,38 @@ def test_models_stand_in_the_same_file_or_in_one_of_their_own(tmp_path: Path) ->
     assert read_config(path, command)[1] == {"models": str(tmp_path / "models.toml")}
     path.write_text('prot = 0\n[[models]]\nname = "a"\n')
     assert [line.partition(": ")[0] for line in read_config(path, command)[0].told()] == [f"{path}:1", f"{path}:2"]
+
+
+ANY = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats()
+    | st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size=12)
+    | st.sampled_from(["none", "trailcam", "127.0.0.1:1", "2GB", "a=b"]),
+    lambda some: st.lists(some, max_size=3) | st.dictionaries(st.sampled_from(["name", "weights", "x"]), some),
+    max_leaves=5,
+)
+
+
+def anything(value: Any) -> str:
+    """A value as TOML has it; there is no null."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {anything(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(anything, value)) + "]"
+    return repr(value) if isinstance(value, float) else json.dumps("" if value is None else value, ensure_ascii=False)
+
+
+@given(st.dictionaries(st.sampled_from(["prot", "x", *OPTIONS]), ANY, max_size=6))
+def test_whatever_stands_in_a_file_is_a_value_or_a_fault(
+    tmp_path_factory: pytest.TempPathFactory, given_values: dict[str, Any]
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.toml"
+    path.write_text("".join(f"{key} = {anything(value)}\n" for key, value in given_values.items()))
+    file, values = read_config(path, command)
+    blamed = {list(given_values)[line - 1] for line, _ in file.faults}
+    assert values.keys() | blamed == given_values.keys() and not values.keys() & blamed
+    path.write_text("".join(f"{key} = {anything(given_values[key])}\n" for key in values))
+    with command.make_context("cloud-server", ["--config", str(path)]) as context:  # what is no fault is taken
+        assert context.params["config"] == path
