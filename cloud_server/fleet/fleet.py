@@ -12,6 +12,8 @@ from cloud_server.fleet.database.opening import FILE, is_postgresql, open_databa
 from cloud_server.fleet.database.setting_changes import SettingChanges
 from cloud_server.fleet.database.users import Users
 from edge_sdk.errors import ConfigError
+from edge_sdk.fleet import report_file
+from edge_sdk.fleet.report_rows import Rows, rows_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -48,14 +50,26 @@ class Fleet:
         self.reports: Path | str | None = reports
         if is_postgresql(engine):
             self.reports = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        self._rows: Rows | None = None
 
     @property
     def is_shared(self) -> bool:
         """Whether servers can share it: reports and replies are in it too."""
         return is_postgresql(self.engine)
 
+    def rows(self) -> Rows | None:
+        """What reads the reports, the same each time, so that readings share one connection; None: there are none.
+
+        Raises:
+            StorageError: the folder has no file of reports yet.
+        """
+        if self._rows is None and self.reports is not None:
+            self._rows = rows_of(self.reports, report_file.FILE)
+        return self._rows
+
     def close(self) -> None:
         """Close the database's connections."""
+        self._rows = None
         self.engine.dispose()
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from edge_sdk.fleet.report_file import FILE
-from edge_sdk.fleet.report_rows import rows_of
+from edge_sdk.fleet.report_rows import Rows
 
 _ANSWERS = (
     "number, device, frame_id, event_id, captured_ms, utc_offset, source, model, label, confidence, origin, reason, "
@@ -23,10 +21,10 @@ class ReportPages:
     """Reads pages; from any thread.
 
     Attributes:
-        place: the reports' folder, or the address of the database that has them.
+        rows: reads the reports' file, or the database that has them.
     """
 
-    place: Path | str
+    rows: Rows
 
     def answers(self, after: int, limit: int, device: str = "") -> list[dict[str, Any]]:
         """Answers by column name, those that came first at first.
@@ -49,5 +47,4 @@ class ReportPages:
         of_device, values = (" AND device = ?", [device]) if device else ("", [])
         sql = f"SELECT {columns} FROM {table} WHERE number > ?{of_device} ORDER BY number LIMIT ?"
         names = columns.split(", ")
-        rows = rows_of(self.place, FILE)(sql, after, *values, limit)
-        return [dict(zip(names, row, strict=True)) for row in rows]
+        return [dict(zip(names, row, strict=True)) for row in self.rows(sql, after, *values, limit)]

@@ -26,6 +26,7 @@ class Tallies:
     def __init__(self, where: Path | str, clock: Callable[[], float] = time.time) -> None:
         self._where, self._clock = where, clock
         self._guard = threading.Lock()
+        self._file: ReportFile | None = None
         self._read_s = float("-inf")
         self._found: Mapping[str, Tally] = {}
 
@@ -35,7 +36,8 @@ class Tallies:
             now_s = self._clock()
             if not 0 <= now_s - self._read_s < FRESH_S:
                 try:
-                    self._found = ReportFile(self._where).tallies(round((now_s - DAY_S) * 1000))
+                    self._file = self._file or ReportFile(self._where)
+                    self._found = self._file.tallies(round((now_s - DAY_S) * 1000))
                     self._read_s = now_s
                 except StorageError:
                     pass

@@ -16,7 +16,7 @@ from edge_sdk.fleet.answers import ReportedAnswer, milliseconds, moment_of, offs
 from edge_sdk.fleet.events import ReportedEvent
 from edge_sdk.fleet.health import Health
 from edge_sdk.fleet.remote import HeldSettings
-from edge_sdk.fleet.report_rows import rows_of
+from edge_sdk.fleet.report_rows import Rows, rows_of
 from edge_sdk.types import Origin, Reason
 
 FILE = "reports.db"
@@ -72,6 +72,20 @@ _ANSWER = (
     "frame_id, captured_ms, utc_offset, source, model, label, confidence, origin, reason, device_label, "
     "device_confidence, event_id, audit"
 )
+_AT = (
+    "(SELECT number FROM history WHERE history.device = devices.device AND at_ms <= {} "
+    "ORDER BY at_ms DESC, number DESC LIMIT 1)"
+)
+_DEVICES = f"""SELECT known.device, first_ms, last_ms, status, answers,
+    latest.frames, latest.exits, before.frames, before.exits
+    FROM (
+        SELECT devices.*, (SELECT count(*) FROM answers WHERE answers.device = devices.device) AS answers,
+            {_AT.format("last_ms")} AS latest, {_AT.format("last_ms - 86400000")} AS before
+        FROM devices
+    ) AS known
+    LEFT JOIN history AS latest ON latest.number = known.latest
+    LEFT JOIN history AS before ON before.number = known.before
+    ORDER BY last_ms DESC, known.device"""
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,15 +149,16 @@ class ReportFile:
     """Reads the file, or the tables of servers that share a PostgreSQL, also while servers write.
 
     Args:
-        where: the folder of `cloud-server --reports`, or the `postgresql://` address of `cloud-server --database`.
+        where: the folder of `cloud-server --reports`, or the `postgresql://` address of `cloud-server --database`; or
+            what reads there (`rows_of`), which several may share.
 
     Raises:
         StorageError: there is no such file.
         ConfigError: the package for PostgreSQL is missing.
     """
 
-    def __init__(self, where: Path | str) -> None:
-        self._rows = rows_of(where, FILE)
+    def __init__(self, where: Path | str | Rows) -> None:
+        self._rows = rows_of(where, FILE) if isinstance(where, Path | str) else where
 
     def devices(self) -> list[DeviceRow]:
         """All devices, the one with the latest report first.
@@ -151,11 +166,7 @@ class ReportFile:
         Raises:
             StorageError: the file cannot be read.
         """
-        found = []
-        for device, first_ms, last_ms, status in self._rows("SELECT * FROM devices ORDER BY last_ms DESC, device"):
-            ((answers,),) = self._rows("SELECT count(*) FROM answers WHERE device = ?", device)
-            found.append(DeviceRow(device, first_ms, last_ms, status_of(status), answers, self._day(device, last_ms)))
-        return found
+        return [_device(*row) for row in self._rows(_DEVICES)]
 
     def answers(
         self, device: str = "", *, since: datetime | None = None, until: datetime | None = None
@@ -221,15 +232,6 @@ class ReportFile:
             found.setdefault(device, Tally()).events[label or ""] = count
         return found
 
-    def _day(self, device: str, last_ms: int) -> tuple[int, int] | None:
-        sql = (
-            "SELECT frames, exits FROM history WHERE device = ? AND at_ms <= ? ORDER BY at_ms DESC, number DESC LIMIT 1"
-        )
-        latest, before = (self._rows(sql, device, at_ms) for at_ms in (last_ms, last_ms - 86_400_000))
-        if not (latest and before):
-            return None
-        return max(0, latest[0][0] - before[0][0]), max(0, latest[0][1] - before[0][1])
-
 
 def status_of(text: str) -> Status:
     """The status in a row; of a damaged one, nothing."""
@@ -237,6 +239,23 @@ def status_of(text: str) -> Status:
         return msgspec.json.decode(text, type=Status)
     except msgspec.MsgspecError:
         return Status()
+
+
+def _device(
+    device: str,
+    first_ms: int,
+    last_ms: int,
+    status: str,
+    answers: int,
+    frames: int | None,
+    exits: int | None,
+    frames_before: int | None,
+    exits_before: int | None,
+) -> DeviceRow:
+    day = None
+    if frames is not None and exits is not None and frames_before is not None and exits_before is not None:
+        day = max(0, frames - frames_before), max(0, exits - exits_before)
+    return DeviceRow(device, first_ms, last_ms, status_of(status), answers, day)
 
 
 def answer_row(device: str, received_ms: int, one: ReportedAnswer) -> tuple[Any, ...]:

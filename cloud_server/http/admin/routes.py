@@ -61,10 +61,11 @@ def health(desk: TheDesk, user: Looker) -> forms.HealthReply:
 @ROUTES.get("/devices")
 def devices(desk: TheDesk, user: Looker) -> list[forms.DeviceReply]:
     """All devices that reported, the one with the latest report first."""
-    if desk.fleet.reports is None:
+    rows = desk.fleet.rows()
+    if rows is None:
         return []
     cards = desk.fleet.cards.all()
-    return [_device(row, cards.get(row.device)) for row in ReportFile(desk.fleet.reports).devices()]
+    return [_device(row, cards.get(row.device)) for row in ReportFile(rows).devices()]
 
 
 @ROUTES.get("/devices/{device}/card")
@@ -223,7 +224,8 @@ def _told(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _pages(desk: Desk) -> ReportPages | None:
-    return None if desk.fleet.reports is None else ReportPages(desk.fleet.reports)
+    rows = desk.fleet.rows()
+    return None if rows is None else ReportPages(rows)
 
 
 def _device(row: DeviceRow, its: Card | None) -> forms.DeviceReply:

@@ -65,9 +65,10 @@ class Page:
 
     def reports(self) -> ReportQueries | None:
         """The file of reports; None before the first one."""
-        if self._reports is None and self.parts.fleet.reports is not None:
+        if self._reports is None:
             with suppress(EdgeError):
-                self._reports = ReportQueries(self.parts.fleet.reports)
+                rows = self.parts.fleet.rows()
+                self._reports = None if rows is None else ReportQueries(rows)
         return self._reports
 
     def render(self, request: Request, name: str, /, *, status: int = 200, **values: Any) -> Response:

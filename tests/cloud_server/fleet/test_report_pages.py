@@ -6,6 +6,8 @@ from report_parts import report_of
 
 from cloud_server.fleet.report_pages import ReportPages
 from cloud_server.fleet.report_store import ReportStore
+from edge_sdk.fleet.report_file import FILE
+from edge_sdk.fleet.report_rows import rows_of
 
 
 async def test_pages_go_on_after_a_number(tmp_path: Path) -> None:
@@ -13,7 +15,7 @@ async def test_pages_go_on_after_a_number(tmp_path: Path) -> None:
     await store.keep("cam-1", report_of(1, 2, 3))
     await store.keep("cam-2", report_of(1))
     await store.close()
-    pages = ReportPages(tmp_path)
+    pages = ReportPages(rows_of(tmp_path, FILE))
     first = pages.answers(0, 2)
     rest = pages.answers(first[-1]["number"], 10)
     assert [(row["device"], row["frame_id"][-1]) for row in (*first, *rest)] == [

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from admin_parts import V1, Api
 
@@ -18,6 +20,20 @@ def test_devices_are_told_with_their_cards(api: Api) -> None:
     assert {name: one["card"][name] for name in card} == card
     assert (found["cam-2"]["exit_ratio"], found["cam-2"]["card"]) == (None, None)
     assert api.ask("GET", "/devices/cam-2/card", Role.LOOK).json()["group"] == ""
+
+
+def test_readings_share_their_connection(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    psycopg, opened = pytest.importorskip("psycopg"), []
+    connect = psycopg.connect
+
+    def counted(*args: Any, **options: Any) -> Any:
+        opened.append(args)
+        return connect(*args, **options)
+
+    monkeypatch.setattr(psycopg, "connect", counted)
+    for path in ("/devices", "/answers", "/events") * 4:
+        assert api.ask("GET", path, Role.LOOK).json()
+    assert len(opened) <= 1  # of PostgreSQL; SQLite has none
 
 
 def test_answers_and_events_come_page_by_page(api: Api) -> None:
