@@ -1,4 +1,4 @@
-"""Five servers side by side: ours, mosec, LitServe, plain gRPC and Ray Serve, with the same model on the same cores.
+"""Servers side by side: ours, mosec, LitServe, plain gRPC, Ray Serve and ours on it, with one model on the same cores.
 
     python benchmarks/serving.py                       # makes an environment with the others under build/rivals
     python benchmarks/serving.py --python VENV/bin/python --turns 3 --only ours,mosec
@@ -44,7 +44,14 @@ from edge_sdk.wire import offload_pb2_grpc as wire_grpc
 HERE = Path(__file__).resolve().parent
 RIVALS = HERE / "serving_rivals"
 LOADS = (1, 8, 32, 128)
-OTHERS = {"mosec": "with_mosec.py", "litserve": "with_litserve.py", "grpc": "with_grpc.py", "ray": "with_ray.py"}
+OTHERS = {
+    "mosec": "with_mosec.py",
+    "litserve": "with_litserve.py",
+    "grpc": "with_grpc.py",
+    "ray": "with_ray.py",
+    "ours-on-ray": "with_our_ray.py",
+}
+ON_RAY = {"ray", "ours-on-ray"}
 PACKAGES = ("mosec", "litserve", "ray[serve]")
 START_S = 300.0
 Ask = Callable[[str, list[bytes], int, int], Awaitable[float]]
@@ -65,12 +72,16 @@ def free_port() -> int:
 
 
 def marked(mark: str) -> list[int]:
-    """The processes whose environment has the mark."""
-    found = []
+    """The processes whose environment has the mark, and all that these began: Ray's write their names over it."""
+    found, children = list[int](), dict[int, list[int]]()
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
+            parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(process.name))
             if mark.encode() in (process / "environ").read_bytes():
                 found.append(int(process.name))
+    for one in found:  # grows while it is walked
+        found.extend(child for child in children.get(one, ()) if child not in found)
     return found
 
 
@@ -102,15 +113,34 @@ def server(name: str, python: str, threads: int, *more: str) -> Iterator[tuple[s
     try:
         yield f"127.0.0.1:{port}", mark
     finally:
+        known = set(marked(mark))
         process.terminate()
         try:
-            process.wait(20)
+            process.wait(60 if name in ON_RAY else 20)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        for left in marked(mark):  # Ray's own processes outlive it at times
+        end_all(mark, known)
+
+
+def end_all(mark: str, known: set[int]) -> None:
+    """End what is left of a server's processes: Ray's outlive it at times, and begin others while they end."""
+    until = time.monotonic() + 20
+    while left := set(marked(mark)) | {one for one in known if runs(one)}:
+        if time.monotonic() > until:
+            raise TimeoutError(f"expected all processes of the server to end; {sorted(left)} still run: kill them")
+        for one in left:
             with suppress(ProcessLookupError):
-                os.kill(left, signal.SIGKILL)
+                os.kill(one, signal.SIGKILL)
+        time.sleep(0.1)
+
+
+def runs(process: int) -> bool:
+    """Whether there is such a process, other than one that has ended and waits for its parent."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def over_http(path: str, as_json: bool) -> Ask:
@@ -186,6 +216,8 @@ WAYS: dict[str, tuple[str, Ask]] = {
     "LitServe": ("litserve", over_http("/predict", as_json=True)),
     "plain gRPC": ("grpc", over_grpc),
     "Ray Serve": ("ray", over_http("/", as_json=False)),
+    "ours on Ray Serve, stream": ("ours-on-ray", over_ours(streams)),
+    "ours on Ray Serve, single calls": ("ours-on-ray", over_ours(cloud.unary)),
 }
 
 
@@ -248,7 +280,7 @@ def rivals_python() -> str:
 @click.option("--threads", default=2, show_default=True, help="CPU threads of each server's model.")
 @click.option("--turns", default=3, show_default=True)
 @click.option("--seconds", default=4.0, show_default=True, help="About how long each measurement takes.")
-@click.option("--only", help="Comma-separated: ours, mosec, litserve, grpc, ray.")
+@click.option("--only", help="Comma-separated: ours, mosec, litserve, grpc, ray, ours-on-ray.")
 @click.option("--streams", "many", type=int, help="Ours alone: so many streams at once.")
 def main(python: str | None, threads: int, turns: int, seconds: float, only: str | None, many: int | None) -> None:
     """Print frames a second and memory of each server as a table."""
@@ -257,7 +289,7 @@ def main(python: str | None, threads: int, turns: int, seconds: float, only: str
         console.print(asyncio.run(many_streams(many, images, threads)))
         return
     names = only.split(",") if only else ["ours", *OTHERS]
-    if python is None and set(names) & {"mosec", "litserve", "ray"}:
+    if python is None and set(names) & {"mosec", "litserve", *ON_RAY}:
         python = rivals_python()
     rates: dict[tuple[str, int], list[float]] = {}
     memory: dict[str, list[float]] = {}

@@ -1,15 +1,13 @@
 """Ray Serve: one replica, batches of up to 32."""
 
 # mypy: ignore-errors
-# ruff: noqa: D101, D102
+# ruff: noqa: D101, D102, D103
 import os
-import signal
-import sys
 
 os.environ.setdefault("RAY_SERVE_THROUGHPUT_OPTIMIZED", "1")
 
-import ray
 from ray import serve
+from ray_cluster import run_until_told
 from shared import BATCH, PORT, WAIT_S, Model
 from starlette.responses import Response
 
@@ -27,15 +25,10 @@ class Classify:
         return Response(await self.answer(await request.body()))
 
 
-if __name__ == "__main__":
-    ray.init(
-        num_cpus=4,
-        include_dashboard=False,
-        log_to_driver=False,
-        object_store_memory=100 << 20,
-        runtime_env={"env_vars": {"PYTHONPATH": os.environ["PYTHONPATH"], "OMP_NUM_THREADS": "2"}},
-    )
+def start():
     serve.start(http_options={"host": "127.0.0.1", "port": PORT})
     serve.run(Classify.bind(), route_prefix="/")
-    signal.signal(signal.SIGTERM, lambda *args: (serve.shutdown(), ray.shutdown(), sys.exit(0)))
-    signal.pause()
+
+
+if __name__ == "__main__":
+    run_until_told(start)
