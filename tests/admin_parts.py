@@ -15,8 +15,11 @@ from cloud_server.fleet.database.users import Role
 from cloud_server.fleet.fleet import Fleet
 from cloud_server.fleet.report_store import ReportStore
 from edge_sdk.budget.usage import Usage
+from edge_sdk.fleet.audits import ReportedAudits
+from edge_sdk.store.audits import AuditCounts
 
 V1 = "/api/v1"
+AUDITS = ReportedAudits("trailcam 3", (AuditCounts(0.5, 100, 50, 50, differ=5),))
 
 
 @dataclass
@@ -38,6 +41,7 @@ async def fill(fleet: Fleet) -> None:
     """Two devices, with three answers and events, and one."""
     reports = fleet.reports
     store = ReportStore(reports) if isinstance(reports, Path) else SharedReports(fleet.engine)
-    await store.keep("cam-1", report_of(1, 2, 3, usage=Usage(frames=10, exits=8, offloads=2, bytes_sent=5000)))
+    usage = Usage(frames=10, exits=8, offloads=2, bytes_sent=5000)
+    await store.keep("cam-1", report_of(1, 2, 3, usage=usage, audits=AUDITS))
     await store.keep("cam-2", report_of(4, label=None))
     await store.close()

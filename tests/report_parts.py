@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from cloud_server.fleet.report_store import Report
 from edge_sdk.budget.usage import Usage
 from edge_sdk.fleet.answers import ReportedAnswer
+from edge_sdk.fleet.audits import ReportedAudits
 from edge_sdk.fleet.events import ReportedEvent
 from edge_sdk.fleet.report_file import Status
 from edge_sdk.types import Origin, Reason
@@ -28,7 +29,10 @@ def reported_event(number: int, label: str | None = "fox") -> ReportedEvent:
     return ReportedEvent(f"{number:032x}", "cam", began, began + timedelta(minutes=1), 5, *said)
 
 
-def report_of(*numbers: int, label: str | None = "fox", usage: Usage | None = None) -> Report:
+def report_of(
+    *numbers: int, label: str | None = "fox", usage: Usage | None = None, audits: ReportedAudits | None = None
+) -> Report:
     """A report of an answer and an event for each number."""
     answers = [reported_answer(number, label) for number in numbers]
-    return Report(Status(usage=usage or Usage()), answers, [reported_event(number, label) for number in numbers])
+    status = Status(usage=usage or Usage(), audits=audits)
+    return Report(status, answers, [reported_event(number, label) for number in numbers])

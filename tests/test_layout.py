@@ -24,7 +24,6 @@ ELSEWHERE = {
     "edge_sdk/store/table.py": "tests/store/test_journal.py and test_spool.py: the table is what its views show",
     "edge_sdk/camera/detector.py": "a seam: a protocol",
     "edge_sdk/cli/tables.py": "tests/workbench/test_calibrate_priors.py and tests/cli/test_priors.py",
-    "edge_sdk/fleet/report_file.py": "tests/cloud_server/fleet/test_report_store.py: the store writes the file",
     "edge_sdk/fleet/status.py": "tests/fleet/test_health.py",
     "edge_sdk/formats/server_reports.py": "tests/cli/test_export_data.py: `--reports`",
     "edge_sdk/model/network.py": "tests/model/test_little.py and test_bundle_detector.py: what they run",

@@ -11,6 +11,7 @@ from cloud_server.fleet.report_store import Report
 from cloud_server.fleet.seams import Reports, SettingsSource
 from edge_sdk.errors import StorageError
 from edge_sdk.fleet.answers import unpack_answers
+from edge_sdk.fleet.audits import unpack_audits
 from edge_sdk.fleet.columns import MalformedReport
 from edge_sdk.fleet.events import unpack_events
 from edge_sdk.fleet.report_file import Status
@@ -94,6 +95,7 @@ def _checked(request: wire.ReportRequest, words: Sequence[str]) -> Report:
             waiting=waiting,
             health=unpack_health(request.health, words),
             held=unpack_held(request.settings),
+            audits=unpack_audits(request.audits, words) if request.HasField("audits") else None,
         )
         return Report(status, unpack_answers(request.answers, words), unpack_events(request.events, words))
     except MalformedReport as error:

@@ -151,8 +151,8 @@ class ReportStore:
         Raises:
             StorageError: it cannot be written.
         """
-        await self._run(lambda: self._keep(device, report))
-        self._latest.put(device, self._clock(), report.status)
+        status = await self._run(lambda: self._keep(device, report))
+        self._latest.put(device, self._clock(), status)
 
     async def close(self) -> None:
         """Release the file."""
@@ -184,15 +184,17 @@ class ReportStore:
             connection.executemany("INSERT INTO words (device, place, list, word) VALUES (?, ?, ?, ?)", rows)
         return [*known, *fresh]
 
-    def _keep(self, device: str, report: Report) -> None:
+    def _keep(self, device: str, report: Report) -> Status:
         now_s = self._clock()
         now_ms = round(now_s * 1000)
         usage, health = report.status.usage, report.status.health
         with self._database.transaction() as connection:
+            before = connection.execute("SELECT status FROM devices WHERE device = ?", [device]).fetchone()
+            status = report.status.after(before and before[0])
             connection.execute(
                 "INSERT INTO devices VALUES (?, ?, ?, ?) ON CONFLICT (device) DO UPDATE SET "
                 "last_ms = excluded.last_ms, status = excluded.status",
-                [device, now_ms, now_ms, msgspec.json.encode(report.status).decode()],
+                [device, now_ms, now_ms, msgspec.json.encode(status).decode()],
             )
             connection.executemany(PUT_ANSWER, [answer_row(device, now_ms, one) for one in report.answers])
             connection.executemany(PUT_EVENT, [event_row(device, now_ms, one) for one in report.events])
@@ -210,6 +212,7 @@ class ReportStore:
             if not 0 <= now_s - self._trimmed_s < _TRIM_EVERY_S:
                 self._trimmed_s = now_s
                 self._trim(connection, now_ms)
+        return status
 
     def _trim(self, connection: sqlite3.Connection, now_ms: int) -> None:
         """Let go of what is too old, and of devices beyond the number that is kept."""

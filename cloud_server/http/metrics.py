@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from cloud_server.fleet.exit_accuracy import exit_accuracy
 from cloud_server.fleet.measures import Measures
 from cloud_server.fleet.stats import BUCKETS_S, Stats
 from edge_sdk.fleet.report_file import Status, Tally
@@ -138,6 +139,7 @@ def _of_devices(latest: list[tuple[str, float, Status]]) -> Iterator[Metric]:
         "settings_version": ("Version of the signed settings it holds.", lambda _, status: status.held.version),
     }
     yield from _of_budgets(latest)
+    yield from _of_accuracy(latest)
     ratio = GaugeMetricFamily(
         "edge_sdk_device_exit_ratio", "Its exits by its frames, since its first day.", labels=["device"]
     )
@@ -151,6 +153,22 @@ def _of_devices(latest: list[tuple[str, float, Status]]) -> Iterator[Metric]:
             if (number := value(at_s, status)) is not None:
                 metric.add_metric([device], number)
         yield metric
+
+
+def _of_accuracy(latest: list[tuple[str, float, Status]]) -> Iterator[Metric]:
+    """The accuracy of devices' exits, where their audits say something of it."""
+    name, labels = "edge_sdk_device_exit_agreement", ["device"]
+    shares = (
+        GaugeMetricFamily(f"{name}_ratio", "Its exits on which the cloud agrees, by its audits.", labels=labels),
+        GaugeMetricFamily(f"{name}_low_ratio", "The lower end of that estimate's interval of 95%.", labels=labels),
+        GaugeMetricFamily(f"{name}_high_ratio", "The upper end of it.", labels=labels),
+    )
+    for device, _, status in latest:
+        agree = None if status.audits is None else exit_accuracy(status.audits).agree
+        if agree is not None:
+            for metric, value in zip(shares, (agree.share, agree.low, agree.high), strict=True):
+                metric.add_metric([device], value)
+    yield from shares
 
 
 def _of_budgets(latest: list[tuple[str, float, Status]]) -> Iterator[Metric]:

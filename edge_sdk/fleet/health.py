@@ -63,6 +63,10 @@ class HealthReader:
         wall_s: this machine's clock, seconds since 1970.
         measure: what the application measures; None: nothing. An exception of its is logged.
         root: where the kernel's files stand.
+
+    Attributes:
+        bundle: as given.
+        wall_s: as given.
     """
 
     def __init__(
@@ -73,7 +77,7 @@ class HealthReader:
         measure: Measure | None = None,
         root: Path = Path("/"),
     ) -> None:
-        self._state, self._bundle, self.wall_s = state, bundle, wall_s
+        self._state, self.bundle, self.wall_s = state, bundle, wall_s
         self._measure, self._root = measure, root
 
     def read(self) -> Health:
@@ -83,7 +87,7 @@ class HealthReader:
         return Health(
             sdk=__version__,
             python=platform.python_version(),
-            bundle=self._bundle,
+            bundle=self.bundle,
             celsius=hottest(self._root / _THERMAL),
             throttled=throttled(self._root),
             disk_free=self._disk_free(),

@@ -13,6 +13,7 @@ import msgspec
 from edge_sdk.budget.usage import Usage
 from edge_sdk.errors import ConfigError
 from edge_sdk.fleet.answers import ReportedAnswer, milliseconds, moment_of, offset_of
+from edge_sdk.fleet.audits import ReportedAudits
 from edge_sdk.fleet.events import ReportedEvent
 from edge_sdk.fleet.health import Health
 from edge_sdk.fleet.remote import HeldSettings
@@ -97,6 +98,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
         waiting: frames that wait for the cloud.
         health: how it is.
         held: which signed settings hold there.
+        audits: what its audits have shown so far, by their chances; None: it does not tell (yet).
     """
 
     sent_ms: int = 0
@@ -104,6 +106,13 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int = 0
     health: Health = Health()
     held: HeldSettings = HeldSettings()
+    audits: ReportedAudits | None = None
+
+    def after(self, before: str | None) -> Status:
+        """This status, with what an earlier one, as JSON, said of audits where this one says nothing of them."""
+        if self.audits is not None or before is None or (audits := status_of(before).audits) is None:
+            return self
+        return msgspec.structs.replace(self, audits=audits)
 
 
 @dataclass(frozen=True, slots=True)

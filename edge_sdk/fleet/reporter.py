@@ -8,7 +8,7 @@ the server keeps each once. What the day's reports cost is on the disk before a 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -22,11 +22,14 @@ from edge_sdk.durable.files import write_whole
 from edge_sdk.errors import StorageError
 from edge_sdk.fleet.allowance import DAY_S, SHARE, Allowance, daily_bytes
 from edge_sdk.fleet.answers import ReportedAnswer, pack_answers
+from edge_sdk.fleet.audit_news import AuditNews
+from edge_sdk.fleet.audits import ReportedAudits, pack_audits
 from edge_sdk.fleet.events import ReportedEvent, pack_events
 from edge_sdk.fleet.health import HealthReader
 from edge_sdk.fleet.remote import HeldSettings, RemoteStore
 from edge_sdk.fleet.status import pack_health, pack_held, pack_usage
 from edge_sdk.fleet.words import WordList
+from edge_sdk.store.audits import AuditCounts
 from edge_sdk.store.events import EventEntry
 from edge_sdk.store.schema import JournalEntry
 from edge_sdk.terminal.line import one_line
@@ -81,6 +84,7 @@ class Reporter:
         health: reads the device's health.
         state: the state folder.
         remote: takes the settings that come back; None: none are taken.
+        audits: counts the audits of the model in service, by chance, which may take seconds; None: there are none.
     """
 
     def __init__(
@@ -92,9 +96,11 @@ class Reporter:
         health: HealthReader,
         state: Path,
         remote: RemoteTaker | None = None,
+        audits: Callable[[], Sequence[AuditCounts]] | None = None,
     ) -> None:
         self._settings, self._store, self._ledger = settings, store, ledger
         self._remote = remote
+        self._audits = None if audits is None else AuditNews(audits, ledger.elapsed_s)
         self._usage, self._health, self._path = usage, health, state / FILE
         known = _read(self._path)
         self._words = WordList(known.word_list, known.words, known.known)
@@ -143,6 +149,16 @@ class Reporter:
         self._bound()
         return self._allowance.wait_s(n_bytes, self._ledger.elapsed_s())
 
+    @property
+    def counts_due(self) -> bool:
+        """Whether `count` is to be called before the next report is made: once a day, and where one is asked for."""
+        return self._audits is not None and self._settings.answers and (self._asked or self._audits.due)
+
+    def count(self) -> None:
+        """Count the audits; on any thread, while no other method runs."""
+        if self._audits is not None:
+            self._audits.count()
+
     def next(self, *, riding: bool, overhead: int) -> bytes:
         """The next report; empty: there is nothing to tell now.
 
@@ -153,12 +169,14 @@ class Reporter:
         now_s = self._ledger.elapsed_s()
         self._bound()
         room = self._allowance.room(now_s) - overhead - _BARE_BYTES
+        audits, size = (None, 0) if self._audits is None else self._audits.next(room)
+        room -= size
         most = max(0, min(MOST_ROWS, room // ROW_BYTES)) if self._settings.answers else 0
         events = self._newest_events(most)
         found = self._newest(most - len(events))
         self._looked_s, self._goes_on = now_s, False
         overdue = self._tried_s is None or now_s - self._tried_s >= self._settings.every_s
-        if riding and not (events or found or self._asked or self._has_settings or overdue):
+        if riding and not (events or found or audits or self._asked or self._has_settings or overdue):
             return b""
         if self._words.is_full:
             self._words = WordList()
@@ -173,6 +191,8 @@ class Reporter:
         request.usage.CopyFrom(pack_usage(self._usage(), len(self._store.spool)))
         if self._settings.health:
             request.health.CopyFrom(pack_health(self._health.read(), words))
+        if audits is not None:
+            request.audits.CopyFrom(pack_audits(ReportedAudits(self._health.bundle, audits), words))
         if self._remote is not None:
             request.settings.CopyFrom(pack_held(self._remote.held))
         request.word_list, request.first_word = words.number, words.known
@@ -223,6 +243,8 @@ class Reporter:
         self._words.server_knows(reply.words_known)
         if reply.taken:
             self._failures = 0
+            if self._audits is not None:
+                self._audits.taken()
             self._store.unreported.mark(self._rows)
             self._store.unreported.mark_events(self._events)
             self._has_settings = self._takes(reply.settings)  # what came of them is told at once

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
@@ -22,6 +23,13 @@ class ReportSource(Protocol):
 
     def pause_s(self, n_bytes: int) -> float:
         """Seconds until reports may cost `n_bytes` more; 0: now, infinity: never."""
+
+    @property
+    def counts_due(self) -> bool:
+        """Whether `count` is to be called before the next report is made."""
+
+    def count(self) -> None:
+        """Count what takes long, for the next report; on any thread."""
 
     def next(self, *, riding: bool, overhead: int) -> bytes:
         """The next report; empty: there is nothing to tell.
@@ -98,6 +106,7 @@ class Reports:
         """
         source, dispatch = self._source, self._dispatch
         opening_bytes = self._opening_bytes
+        await self._count()
         content = source.next(riding=False, overhead=opening_bytes + dispatch.report_bytes(0))
         estimate = opening_bytes + dispatch.report_bytes(len(content))
         if not content or source.pause_s(estimate) > 0 or not source.begins(estimate):
@@ -118,6 +127,7 @@ class Reports:
     async def _send(self, connection: CarriesReports) -> float:
         """Send a report on an open connection; seconds to wait before the next is looked for, 0: none."""
         dispatch, source = self._dispatch, self._source
+        await self._count()
         content = source.next(riding=True, overhead=dispatch.report_bytes(0))
         if not content:
             return source.wait_s(riding=True) or LONGEST_HOLD_S
@@ -130,6 +140,10 @@ class Reports:
             return LONGEST_HOLD_S
         await self._exchange(connection, content)
         return 0.0
+
+    async def _count(self) -> None:
+        if self._source.counts_due:
+            await asyncio.to_thread(self._source.count)
 
     async def _exchange(self, connection: CarriesReports, content: bytes) -> None:
         """Send a report that is paid for, and take the reply; a failure is the report's alone."""

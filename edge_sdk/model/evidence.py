@@ -165,18 +165,36 @@ def weigh(audits: Audits, policy: Policy, *, delta: float = DELTA) -> Evidence:
         drawn=sum(one.drawn for one in covered),
         answered=sum(one.answered for one in covered),
         waiting=sum(one.waiting for one in covered),
-        differs=_estimate(covered, lambda one: one.differ, lambda one: one.answered, delta),
+        differs=differing(covered, delta),
         promised=promised,
         unpromised=unpromised,
         e_value=math.exp(min(float(path.log_e[-1]), 700.0)),
         delta=delta,
         alarm=None if alarm is None else alarm.captured_at,
-        wrong=_estimate(covered, lambda one: one.wrong, lambda one: one.labelled, delta),
+        wrong=wrong(covered, delta),
         loss=_loss(covered, delta),
         exit_share=(exits + private) / max(1, exits + private + others),
         promised_loss=promised_loss,
         counts=audits.counts,
     )
+
+
+def differing(counts: Sequence[AuditCounts], delta: float = DELTA) -> Estimate | None:
+    """The share of the exits on which the big model says another label, as counts of audits estimate it.
+
+    Args:
+        counts: by rising chance, all above 0, frames before events.
+        delta: level of the interval, in (0, 1).
+
+    Returns:
+        None where no audit was answered yet.
+    """
+    return _estimate(counts, lambda one: one.differ, lambda one: one.answered, delta)
+
+
+def wrong(counts: Sequence[AuditCounts], delta: float = DELTA) -> Estimate | None:
+    """As `differing`: the share of the exits on which the device is wrong, by people's labels; None: there are none."""
+    return _estimate(counts, lambda one: one.wrong, lambda one: one.labelled, delta)
 
 
 def evidence_path(audits: Audits, policy: Policy) -> AlarmPath:

@@ -26,6 +26,7 @@ from edge_sdk.model.priors import PRIORS_FILE, PlacePrior
 from edge_sdk.model.taxonomy import Naming
 from edge_sdk.pipeline.admission import Admission
 from edge_sdk.pipeline.answers import Answers
+from edge_sdk.pipeline.audit import FILE as AUDIT_KEY
 from edge_sdk.pipeline.audit import AuditDraw, audit_key
 from edge_sdk.pipeline.event_desk import EventDesk
 from edge_sdk.pipeline.event_news import EventNews
@@ -35,6 +36,7 @@ from edge_sdk.pipeline.late import LateAnswers
 from edge_sdk.pipeline.remote import RemoteLayer
 from edge_sdk.pipeline.settings import Settings
 from edge_sdk.pipeline.throttle import Throttle
+from edge_sdk.store.audits import AuditCounts
 from edge_sdk.store.store import Store
 from edge_sdk.types import View
 
@@ -215,8 +217,11 @@ def assemble(settings: Settings) -> Parts:
             if settings.reports is not None:
                 from edge_sdk.fleet.reporter import Reporter
 
+                def audits() -> tuple[AuditCounts, ...]:
+                    return store.journal.audit_counts(version) if (state / AUDIT_KEY).exists() else ()
+
                 health = HealthReader(state, version, clock.wall_s, settings.health)
-                reporter = Reporter(settings.reports, store, ledger, answers.account, health, state, remote)
+                reporter = Reporter(settings.reports, store, ledger, answers.account, health, state, remote, audits)
             from edge_sdk.link.uplink import Uplink
 
             link = Uplink(

@@ -209,6 +209,24 @@ def read_audits(connection: sqlite3.Connection, model: str) -> Audits:
     )
 
 
+def read_counts(connection: sqlite3.Connection, model: str) -> tuple[AuditCounts, ...]:
+    """As `Audits.covered` of `read_audits`, and nothing else of it: one pass over the rows, which stay on the disk.
+
+    Args:
+        connection: for reading.
+        model: name, version and label set, as the rows have them.
+
+    Raises:
+        sqlite3.Error: the file cannot be read.
+    """
+    gone = connection.execute(f"SELECT {_NAMES} FROM audit_counts WHERE model = ? AND chance > 0", [model])
+    found = [_counts(row) for row in gone]
+    there = _COUNTS.replace("count(DISTINCT causes.last)", "0")
+    sql = f"SELECT {there} FROM frames WHERE audit_chance > 0 AND label IS NOT NULL AND model = ? GROUP BY 1, 2, 3"
+    found += [_counts(row) for row in connection.execute(sql, [model])]
+    return _sum(found)
+
+
 def take_over_counts(connection: sqlite3.Connection) -> None:
     """The counts of a table of version 8 or older, which are of frames; within the caller's transaction."""
     if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'audits'").fetchone():

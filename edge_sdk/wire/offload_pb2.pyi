@@ -114,7 +114,7 @@ class Failure(_message.Message):
     def __init__(self, code: _Optional[_Union[Failure.Code, str]] = ..., message: _Optional[str] = ..., retryable: bool = ...) -> None: ...
 
 class ReportRequest(_message.Message):
-    __slots__ = ("sent_ms", "word_list", "first_word", "words", "answers", "usage", "health", "events", "settings")
+    __slots__ = ("sent_ms", "word_list", "first_word", "words", "answers", "usage", "health", "events", "settings", "audits")
     SENT_MS_FIELD_NUMBER: _ClassVar[int]
     WORD_LIST_FIELD_NUMBER: _ClassVar[int]
     FIRST_WORD_FIELD_NUMBER: _ClassVar[int]
@@ -124,6 +124,7 @@ class ReportRequest(_message.Message):
     HEALTH_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    AUDITS_FIELD_NUMBER: _ClassVar[int]
     sent_ms: int
     word_list: int
     first_word: int
@@ -133,7 +134,8 @@ class ReportRequest(_message.Message):
     health: ReportedHealth
     events: ReportedEvents
     settings: HeldSettings
-    def __init__(self, sent_ms: _Optional[int] = ..., word_list: _Optional[int] = ..., first_word: _Optional[int] = ..., words: _Optional[_Iterable[str]] = ..., answers: _Optional[_Union[ReportedAnswers, _Mapping]] = ..., usage: _Optional[_Union[ReportedUsage, _Mapping]] = ..., health: _Optional[_Union[ReportedHealth, _Mapping]] = ..., events: _Optional[_Union[ReportedEvents, _Mapping]] = ..., settings: _Optional[_Union[HeldSettings, _Mapping]] = ...) -> None: ...
+    audits: ReportedAudits
+    def __init__(self, sent_ms: _Optional[int] = ..., word_list: _Optional[int] = ..., first_word: _Optional[int] = ..., words: _Optional[_Iterable[str]] = ..., answers: _Optional[_Union[ReportedAnswers, _Mapping]] = ..., usage: _Optional[_Union[ReportedUsage, _Mapping]] = ..., health: _Optional[_Union[ReportedHealth, _Mapping]] = ..., events: _Optional[_Union[ReportedEvents, _Mapping]] = ..., settings: _Optional[_Union[HeldSettings, _Mapping]] = ..., audits: _Optional[_Union[ReportedAudits, _Mapping]] = ...) -> None: ...
 
 class ReportedAnswers(_message.Message):
     __slots__ = ("id_rest", "id_time", "captured", "utc_offset", "label", "confidence", "said", "device_label", "device_confidence", "source", "model", "event", "event_ids")
@@ -186,6 +188,30 @@ class ReportedEvents(_message.Message):
     said: _containers.RepeatedScalarFieldContainer[int]
     source: _containers.RepeatedScalarFieldContainer[int]
     def __init__(self, event_ids: _Optional[bytes] = ..., began: _Optional[_Iterable[int]] = ..., lasted: _Optional[_Iterable[int]] = ..., utc_offset: _Optional[_Iterable[int]] = ..., frames: _Optional[_Iterable[int]] = ..., label: _Optional[_Iterable[int]] = ..., confidence: _Optional[bytes] = ..., said: _Optional[_Iterable[int]] = ..., source: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class ReportedAudits(_message.Message):
+    __slots__ = ("model", "chance", "is_event", "exits", "drawn", "answered", "waiting", "differ", "labelled", "wrong")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    CHANCE_FIELD_NUMBER: _ClassVar[int]
+    IS_EVENT_FIELD_NUMBER: _ClassVar[int]
+    EXITS_FIELD_NUMBER: _ClassVar[int]
+    DRAWN_FIELD_NUMBER: _ClassVar[int]
+    ANSWERED_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    DIFFER_FIELD_NUMBER: _ClassVar[int]
+    LABELLED_FIELD_NUMBER: _ClassVar[int]
+    WRONG_FIELD_NUMBER: _ClassVar[int]
+    model: int
+    chance: _containers.RepeatedScalarFieldContainer[float]
+    is_event: _containers.RepeatedScalarFieldContainer[int]
+    exits: _containers.RepeatedScalarFieldContainer[int]
+    drawn: _containers.RepeatedScalarFieldContainer[int]
+    answered: _containers.RepeatedScalarFieldContainer[int]
+    waiting: _containers.RepeatedScalarFieldContainer[int]
+    differ: _containers.RepeatedScalarFieldContainer[int]
+    labelled: _containers.RepeatedScalarFieldContainer[int]
+    wrong: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, model: _Optional[int] = ..., chance: _Optional[_Iterable[float]] = ..., is_event: _Optional[_Iterable[int]] = ..., exits: _Optional[_Iterable[int]] = ..., drawn: _Optional[_Iterable[int]] = ..., answered: _Optional[_Iterable[int]] = ..., waiting: _Optional[_Iterable[int]] = ..., differ: _Optional[_Iterable[int]] = ..., labelled: _Optional[_Iterable[int]] = ..., wrong: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class ReportedUsage(_message.Message):
     __slots__ = ("frames", "exits", "offloads", "answers_cloud", "skipped_compute", "bytes_sent", "bytes_received", "macs_little", "macs_big", "waiting", "events", "events_offloaded", "budgets")

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from classifier_parts import LABELS
 from server_parts import GATED, Home, serving
 from settings_parts import Operator
 
-from edge_sdk import EdgeClassifier, RemoteSettings, ReportSettings
+from cloud_server.fleet.exit_accuracy import exit_accuracy
+from edge_sdk import EdgeClassifier, Preferences, RemoteSettings, ReportSettings
 from edge_sdk.errors import StorageError
 from edge_sdk.fleet.remote import HeldSettings, read_kept
 from edge_sdk.fleet.report_file import DeviceRow, ReportFile
@@ -77,6 +79,40 @@ def test_exits_reach_the_server_over_a_connection_of_their_own(tmp_path: Path) -
         assert (there.label, there.origin, there.reason) == (one.label, Origin.DEVICE, one.reason)
         assert abs(there.confidence - one.confidence) < 0.003
         assert abs((there.captured_at - one.captured_at).total_seconds()) < 0.001
+
+
+def test_audits_reach_the_server_with_their_chances(tmp_path: Path) -> None:
+    home, reports = Home(tmp_path), tmp_path / "reports"
+    with (
+        serving(tmp_path / "log", *home.options, "--reports", reports) as (_, target),
+        EdgeClassifier(
+            cloud=target,
+            state_dir=tmp_path / "state",
+            threshold=0.0,
+            preferences=Preferences(audit=0.5),
+            security=home.security(),
+            reports=BIG,
+        ) as edge,
+    ):
+        for seed in range(30):
+            edge.classify(picture(seed))
+        until(lambda: edge.waiting == 0)
+        until(lambda: edge.evidence().answered == edge.evidence().drawn > 0)
+        edge.report()
+        until(lambda: told_audits(reports) == edge.evidence().answered)
+        evidence = edge.evidence()
+    (row,) = ReportFile(reports).devices()
+    assert row.status.audits is not None and row.status.audits.model == row.status.health.bundle
+    found = exit_accuracy(row.status.audits)
+    assert (found.exits, found.audits) == (evidence.exits, evidence.drawn)
+    assert found.agree is not None and evidence.differs is not None
+    assert found.agree.share == pytest.approx(1 - evidence.differs.share)
+    assert found.agree.low == pytest.approx(1 - evidence.differs.high, abs=1e-4)
+
+
+def told_audits(folder: Path) -> int:
+    row = device_row(folder)
+    return 0 if row is None or row.status.audits is None else sum(one.answered for one in row.status.audits.counts)
 
 
 def test_reports_ride_on_a_connection_of_frames(tmp_path: Path) -> None:

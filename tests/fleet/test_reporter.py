@@ -12,9 +12,11 @@ from edge_sdk.budget.limits import parse_budgets
 from edge_sdk.budget.usage import Usage
 from edge_sdk.config import ReportSettings
 from edge_sdk.fleet.answers import ReportedAnswer, unpack_answers
+from edge_sdk.fleet.audits import ReportedAudits, unpack_audits
 from edge_sdk.fleet.events import unpack_events
 from edge_sdk.fleet.health import HealthReader
 from edge_sdk.fleet.reporter import FILE, MOST_ROWS, Reporter
+from edge_sdk.store.audits import AuditCounts
 from edge_sdk.store.events import put
 from edge_sdk.store.schema import FrameRecord, State
 from edge_sdk.store.store import Store
@@ -40,7 +42,9 @@ class Home:
             lambda: Usage(frames=5, exits=4),
             HealthReader(folder, "trailcam 3", clock.wall_s, root=folder),
             folder,
+            audits=lambda: self.audits,
         )
+        self.audits: tuple[AuditCounts, ...] = ()
         self.words: list[str] = []
 
     def __enter__(self) -> Home:
@@ -285,3 +289,25 @@ def test_answers_and_health_can_be_left_out(tmp_path: Path) -> None:
         assert request is not None
         assert not request.answers.id_rest and not request.HasField("health")
         assert request.usage.frames == 5
+
+
+def test_audits_are_told_when_they_are_new_and_again_where_no_reply_came(tmp_path: Path) -> None:
+    with Home(tmp_path, FakeClock()) as home:
+        home.audits = (AuditCounts(0.5, 9, 4, 3, 1, 1),)
+        assert home.reporter.counts_due
+        home.reporter.count()
+        assert not home.reporter.counts_due
+        first = home.next()
+        assert first is not None
+        home.reporter.failed("no reply")
+        home.answered(1)
+        second = home.next()
+        assert second is not None and first.audits == second.audits
+        home.taken(second)
+        assert unpack_audits(second.audits, home.words) == ReportedAudits("trailcam 3", home.audits)
+        home.answered(2)
+        home.reporter.ask()
+        assert home.reporter.counts_due
+        home.reporter.count()
+        third = home.next()
+        assert third is not None and not third.HasField("audits")

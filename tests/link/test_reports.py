@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,7 +29,8 @@ class Source:
     def __init__(self, *reports: bytes) -> None:
         self.pending = list(reports)
         self.due_s = self.paused_s = 0.0
-        self.writes = True
+        self.writes, self.due = True, False
+        self.counted: list[bool] = []
         self.begun: list[int] = []
         self.costs: list[int] = []
         self.replies: list[bytes | None] = []
@@ -39,6 +41,14 @@ class Source:
 
     def pause_s(self, n_bytes: int) -> float:
         return self.paused_s
+
+    @property
+    def counts_due(self) -> bool:
+        return self.due
+
+    def count(self) -> None:
+        self.counted.append(threading.current_thread() is threading.main_thread())
+        self.due = False
 
     def next(self, *, riding: bool, overhead: int) -> bytes:
         return self.pending[0] if self.pending else b""
@@ -107,6 +117,13 @@ async def test_a_connection_of_its_own_tells_all_and_its_cost_is_corrected(ledge
     assert source.costs == [4_000 + END_BYTES]
     assert source.begun[0] == dispatch.report_opening_bytes + dispatch.report_bytes(3)
     assert source.begun[1] == dispatch.report_bytes(3)
+
+
+async def test_what_takes_long_is_counted_off_the_loop_before_a_report(ledger: Ledger, dispatch: Dispatch) -> None:
+    source, line = Source(b"one", b"two"), Line(ledger)
+    source.due = True
+    assert await alone(Reports(source, dispatch, ledger), line)
+    assert source.counted == [False] and line.sent == [b"one", b"two"]
 
 
 async def test_a_connection_that_fails_is_the_reports_failure_and_is_told(ledger: Ledger, dispatch: Dispatch) -> None:

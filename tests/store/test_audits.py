@@ -10,7 +10,7 @@ import pytest
 from store_parts import cloud, record
 
 from edge_sdk.store import schema
-from edge_sdk.store.audits import OTHERS, AuditCounts, read_audits, take_over_counts
+from edge_sdk.store.audits import OTHERS, AuditCounts, count_leaving, read_audits, read_counts, take_over_counts
 from edge_sdk.store.events import stands_for
 from edge_sdk.store.limits import RowLimits
 from edge_sdk.store.schema import State, first_row
@@ -124,6 +124,16 @@ def test_one_cause_of_a_day_counts_once_for_the_alarm_while_rows_leave(
         here = [(one.captured_at, one.device) for one in after.differences if not one.repeats]
         assert sum(one.causes for one in after.gone) + len(here) == 6
         assert [one.differ for one in after.counts] == [16]
+
+
+def test_the_counts_alone_are_those_of_all_that_is_known(table: sqlite3.Connection) -> None:
+    fill(table)
+    assert read_counts(table, MODEL) == read_audits(table, MODEL).covered != ()
+    for number in (2, 3):
+        count_leaving(table, "SELECT ?1", number)
+        table.execute("DELETE FROM frames WHERE number = ?", [number])
+        assert read_counts(table, MODEL) == read_audits(table, MODEL).covered
+    assert read_counts(table, "another") == ()
 
 
 def test_a_table_without_audits_counts_nothing(table: sqlite3.Connection) -> None:

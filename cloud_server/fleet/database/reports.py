@@ -81,8 +81,8 @@ class SharedReports:
         Raises:
             Unavailable: the database does not answer; nothing of it is kept.
         """
-        await self.apart(partial(self._keep, device, report))
-        self._latest.put(device, self._clock(), report.status)
+        status = await self.apart(partial(self._keep, device, report))
+        self._latest.put(device, self._clock(), status)
 
     async def apart(self, work: Callable[[], T]) -> T:
         """Do a little work with files or the database on a thread of the reports'."""
@@ -112,14 +112,16 @@ class SharedReports:
                 connection.execute(plain_insert(words), rows)
         return [*known, *fresh]
 
-    def _keep(self, device: str, report: Report) -> None:
+    def _keep(self, device: str, report: Report) -> Status:
         now_s = self._clock()
         now_ms = round(now_s * 1000)
         usage, health = report.status.usage, report.status.health
-        status = msgspec.json.encode(report.status).decode()
-        row = {"device": device, "first_ms": now_ms, "last_ms": now_ms, "status": status}
         with transaction(self._engine) as connection:
             _take_turn(connection, device)
+            known = select(devices.c.status).where(devices.c.device == device)
+            status = report.status.after(connection.execute(known).scalar_one_or_none())
+            row = {"device": device, "first_ms": now_ms, "last_ms": now_ms}
+            row |= {"status": msgspec.json.encode(status).decode()}
             came = insert(devices).values(row)
             newer = {"last_ms": came.excluded.last_ms, "status": came.excluded.status}
             connection.execute(came.on_conflict_do_update(index_elements=["device"], set_=newer))
@@ -135,6 +137,7 @@ class SharedReports:
             if not 0 <= now_s - self._trimmed_s < _TRIM_EVERY_S:
                 self._trimmed_s = now_s
                 self._trim(connection, now_ms)
+        return status
 
     def _trim(self, connection: Connection, now_ms: int) -> None:
         """Let go of what is too old or too much, and of devices beyond the number that is kept."""

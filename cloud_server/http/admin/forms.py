@@ -46,6 +46,26 @@ class CardReply(CardForm):
     changed_ms: int
 
 
+class ShareReply(Form):
+    """A share of the exits: the estimate, and an interval of 95% that holds at all times together."""
+
+    share: float
+    low: float
+    high: float
+    frames: int
+
+
+class AuditsReply(Form):
+    """What audits say of a device's exits: on how many the cloud agrees, and people's labels say that it is right."""
+
+    model: str
+    exits: int
+    audits: int
+    answered: int
+    agree: ShareReply | None
+    right: ShareReply | None
+
+
 class DeviceReply(Form):
     """A device, by its latest report."""
 
@@ -68,6 +88,7 @@ class DeviceReply(Form):
     clock_unset: bool
     measures: dict[str, float]
     settings_version: int
+    audits: AuditsReply | None
     card: CardReply | None
 
 

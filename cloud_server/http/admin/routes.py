@@ -11,6 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 
 from cloud_server.fleet.database.cards import Card
+from cloud_server.fleet.exit_accuracy import exit_accuracy
 from cloud_server.fleet.fleet import Fleet
 from cloud_server.fleet.report_pages import ReportPages
 from cloud_server.http.admin import forms
@@ -229,7 +230,7 @@ def _pages(desk: Desk) -> ReportPages | None:
 
 
 def _device(row: DeviceRow, its: Card | None) -> forms.DeviceReply:
-    usage, health = row.status.usage, row.status.health
+    usage, health, audits = row.status.usage, row.status.health, row.status.audits
     return forms.DeviceReply(
         device=row.device,
         first_ms=row.first_ms,
@@ -250,5 +251,6 @@ def _device(row: DeviceRow, its: Card | None) -> forms.DeviceReply:
         clock_unset=health.clock_unset,
         measures=dict(health.own),
         settings_version=row.status.held.version,
+        audits=None if audits is None else forms.AuditsReply.model_validate(exit_accuracy(audits)),
         card=None if its is None else forms.CardReply.model_validate(its),
     )

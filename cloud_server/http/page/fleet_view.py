@@ -11,10 +11,12 @@ import numpy as np
 
 from cloud_server.devices_command import health_words, settings_words
 from cloud_server.fleet.database.cards import Card
+from cloud_server.fleet.exit_accuracy import exit_accuracy
 from cloud_server.fleet.report_queries import HistoryRow
 from cloud_server.http.page.drawing import DAY_MS, Dot
-from edge_sdk.fleet.report_file import BATTERY, DeviceRow, Tally
+from edge_sdk.fleet.report_file import BATTERY, DeviceRow, Status, Tally
 from edge_sdk.model.betting import bounds
+from edge_sdk.model.evidence import Estimate
 
 FRESH_S, SILENT_S = 26 * 3_600.0, 3 * 86_400.0
 """Seconds since the last report up to which a device is fresh, and from which on it is silent: one a day is due."""
@@ -63,7 +65,7 @@ class DeviceView:
         seen: how long ago it reported.
         cells: what is shown, by name.
         budgets: of its upload.
-        agreement: what audits say of its exits.
+        audits: what audits say of its exits.
         place: latitude and longitude; None: not known.
     """
 
@@ -73,7 +75,7 @@ class DeviceView:
     seen: str
     cells: Mapping[str, Cell]
     budgets: tuple[BudgetView, ...]
-    agreement: str
+    audits: str
     place: tuple[float, float] | None
 
     @property
@@ -118,9 +120,8 @@ class FleetView:
             for one in row.status.usage.budgets
         )
         cells = {cell.name: cell for cell in self._cells(row)}
-        return DeviceView(
-            row.device, state, _STATES[state], ago(silent_s), cells, budgets, agreement(tally or Tally()), place
-        )
+        audits = audits_words(row.status, tally or Tally())
+        return DeviceView(row.device, state, _STATES[state], ago(silent_s), cells, budgets, audits, place)
 
     def _cells(self, row: DeviceRow) -> list[Cell]:
         usage, health, status = row.status.usage, row.status.health, row.status
@@ -170,8 +171,33 @@ def dots_of(views: list[DeviceView]) -> list[Dot]:
     return [Dot(one.name, *one.place, one.state) for one in views if one.place is not None]
 
 
-def agreement(tally: Tally) -> str:
-    """How often the cloud agrees with audited exits, with an interval of 95% that holds at all times together."""
+def audits_words(status: Status, tally: Tally) -> str:
+    """How accurate all exits are, with an interval of 95% that holds at all times together.
+
+    Of a device that does not tell the chances of its audits, how often the cloud agrees with those that it audited.
+    """
+    if status.audits is None:
+        said = _agreement(tally)
+        unsaid = "; of all its exits nothing can be said: it does not tell its audits' chances"
+        return said + unsaid if tally.audits else said
+    found = exit_accuracy(status.audits)
+    of = _count(found.exits, "exit", "exits")
+    if found.agree is None:
+        waits = _count(found.audits, "audit", "audits")
+        said = f"of {of} {waits} and no answer yet" if found.audits else f"no audits yet of {of}"
+    else:
+        said = f"the cloud agrees on {_share(found.agree)} of {of}, by {_count(found.answered, 'audit', 'audits')}"
+    if found.right is not None:
+        said += f"; right by people's labels: {_share(found.right)}, by {found.right.frames:,}"
+    model = status.health.bundle
+    return f"{said} (of {found.model}, before {model})" if model and found.model and model != found.model else said
+
+
+def _share(one: Estimate) -> str:
+    return f"{one.share:.1%} ({one.low:.1%} to {one.high:.1%})"
+
+
+def _agreement(tally: Tally) -> str:
     if not tally.answered:
         return (
             f"{_count(tally.audits, 'audit waits', 'audits wait')} for the cloud" if tally.audits else "no audits yet"

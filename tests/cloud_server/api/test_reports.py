@@ -12,8 +12,10 @@ from gated_model import GatedModel
 from cloud_server.api.reports import MOST_BYTES
 from cloud_server.server import CloudServer, ServerConfig
 from edge_sdk.fleet.answers import ReportedAnswer, pack_answers
+from edge_sdk.fleet.audits import ReportedAudits, pack_audits
 from edge_sdk.fleet.report_file import ReportFile
 from edge_sdk.fleet.words import WordList
+from edge_sdk.store.audits import AuditCounts
 from edge_sdk.types import Origin, Reason, new_frame_id
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
@@ -54,6 +56,20 @@ async def test_a_report_is_kept_under_the_callers_name(stub: Any, tmp_path: Path
     (row,) = ReportFile(tmp_path).devices()
     assert (row.device, row.status.usage.exits) == ("127.0.0.1", 6)
     assert list(ReportFile(tmp_path).answers()) == [one]
+
+
+async def test_audits_stay_until_others_are_told(stub: Any, tmp_path: Path) -> None:
+    words = WordList()
+    told = ReportedAudits("trailcam 3", (AuditCounts(0.5, 9, 4, 3, 1, 1),))
+    packed = pack_audits(told, words)
+    assert (await stub.Report(request(words, answer(), audits=packed))).taken
+    words.server_knows(len(words.words))
+    assert (await stub.Report(request(words, answer(), usage=wire.ReportedUsage(frames=9)))).taken
+    (row,) = ReportFile(tmp_path).devices()
+    assert (row.status.audits, row.status.usage.frames) == (told, 9)
+    packed.drawn[:] = [10]
+    error = await refused(stub.Report(request(words, answer(), audits=packed)))
+    assert "expected counts of audits that are parts of one another" in (error.details() or "")
 
 
 async def test_words_are_sent_once_and_asked_for_where_they_are_not_known(stub: Any, tmp_path: Path) -> None:

@@ -19,8 +19,10 @@ from cloud_server.fleet.stats import Stats
 from cloud_server.http.metrics import MOST_LABELS, OTHER_LABELS, Gauges, StatsCollector, registry_of
 from edge_sdk.budget.limits import Budget
 from edge_sdk.budget.usage import BudgetState, Usage
+from edge_sdk.fleet.audits import ReportedAudits
 from edge_sdk.fleet.health import Health
 from edge_sdk.fleet.report_file import Status, Tally
+from edge_sdk.store.audits import AuditCounts
 from edge_sdk.types import new_frame_id
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
@@ -101,13 +103,16 @@ def test_promtool_finds_nothing_to_complain_of() -> None:
     stats.measures.count_call("edge_sdk.v1.Offload/Stream", "OK", 60.0)
     stats.measures.count_refusal("cam-1", True, "OVERLOADED")
     told = Status(
-        usage=Usage(frames=10, exits=7, budgets=(BudgetState(Budget(100, 60.0), 40),)), health=Health(celsius=51.0)
+        usage=Usage(frames=10, exits=7, budgets=(BudgetState(Budget(100, 60.0), 40),)),
+        health=Health(celsius=51.0),
+        audits=ReportedAudits("trailcam 3", (AuditCounts(0.5, 100, 50, 50, differ=5),)),
     )
     tally = Tally(audits=3, answered=2, differ=1, events={"fox": 4})
     gauges = replace(NO_GAUGES, devices=lambda: [("cam-1", 1.8e9, told)], tallies=lambda: {"cam-1": tally})
     text = "\n".join(lines_of(stats, gauges)) + "\n"
     for line in (
         'edge_sdk_device_budget_spent_bytes{device="cam-1",period_seconds="60"} 40.0',
+        'edge_sdk_device_exit_agreement_ratio{device="cam-1"} 0.9',
         'edge_sdk_device_audits_differ{device="cam-1"} 1.0',
         'edge_sdk_device_events{device="cam-1",label="fox"} 4.0',
         'edge_sdk_refused_frames_total{device="cam-1",reason="OVERLOADED"} 1.0',

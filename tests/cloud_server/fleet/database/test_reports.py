@@ -11,10 +11,12 @@ from sqlalchemy import Engine
 
 from cloud_server.fleet.database.opening import Unavailable, open_database
 from cloud_server.fleet.database.reports import SharedReports
-from cloud_server.fleet.report_store import ReportStore
+from cloud_server.fleet.report_store import Report, ReportStore
 from edge_sdk.budget.usage import Usage
 from edge_sdk.errors import ConfigError, StorageError
-from edge_sdk.fleet.report_file import ReportFile
+from edge_sdk.fleet.audits import ReportedAudits
+from edge_sdk.fleet.report_file import ReportFile, Status
+from edge_sdk.store.audits import AuditCounts
 
 
 def reader(engine: Engine) -> ReportFile:
@@ -58,6 +60,17 @@ async def test_it_reads_as_the_file_does(shared: Engine, tmp_path: Path) -> None
         list(ours.answers())
     for store in stores:
         await store.close()
+
+
+async def test_audits_stay_until_others_are_told(shared: Engine) -> None:
+    one, two = SharedReports(shared), SharedReports(shared)
+    audits = ReportedAudits("trailcam 3", (AuditCounts(0.5, 9, 4, 3, 1, 1),))
+    await one.keep("cam-1", Report(Status(audits=audits), []))
+    await two.keep("cam-1", report_of(1, usage=Usage(frames=7)))
+    (row,) = reader(shared).devices()
+    ((_, _, latest),) = two.latest()
+    assert row.status == latest == Status(audits=audits, usage=Usage(frames=7))
+    await asyncio.gather(one.close(), two.close())
 
 
 async def test_words_are_one_list_though_two_servers_take_them(shared: Engine) -> None:
