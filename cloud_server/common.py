@@ -7,17 +7,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cloud_server import parts
 from cloud_server.access.authenticator import Authenticator
 from cloud_server.access.rates import RateLimiter
 from cloud_server.access.refusals import RefusalLog
+from cloud_server.api.offload import OffloadService
 from cloud_server.api.reports import ReportDesk
 from cloud_server.api.windows import Windows
 from cloud_server.config import ServerConfig
+from cloud_server.fleet.frame_archive import FrameArchive
+from cloud_server.fleet.seams import Replies
 from cloud_server.fleet.stats import Stats
-from cloud_server.model.batching import Little
+from cloud_server.model.batching import Batcher, Little
 from cloud_server.model.big import BigModel
 from cloud_server.model.ticket import Rows
 from cloud_server.tracing import Traces
+from edge_sdk.networks.label_map import LabelMap
 from edge_sdk.types import Image
 
 if TYPE_CHECKING:
@@ -51,6 +56,44 @@ class Common:
     tell_dates: Callable[[str, bytes], None]
     reports: ReportDesk | None
     windows: Windows
+
+    def service(
+        self,
+        config: ServerConfig,
+        model: BigModel,
+        batcher: Batcher,
+        labels: LabelMap,
+        version: str,
+        *,
+        cache: Replies,
+        archive: FrameArchive | None = None,
+    ) -> OffloadService:
+        """What answers frames by one model.
+
+        Args:
+            config: the settings of this model.
+            model: the big model.
+            batcher: runs it.
+            labels: its label map.
+            version: changes whenever the model or the label map changes; "": devices are told none.
+            cache: the replies given so far.
+            archive: keeps its frames; None: nothing does.
+        """
+        return OffloadService(
+            batcher,
+            labels,
+            parts.describe(config, model, labels, version),
+            cache=cache,
+            authenticator=self.authenticator,
+            limiter=self.limiter,
+            stats=self.stats,
+            refusals=self.refusals,
+            tell_dates=self.tell_dates,
+            traces=self.traces,
+            archive=archive,
+            reports=self.reports,
+            windows=self.windows,
+        )
 
 
 class InTurn:

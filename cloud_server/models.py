@@ -265,21 +265,7 @@ class Models:
                 archive.close()
             thread.shutdown(wait=False, cancel_futures=True)
             raise
-        service = OffloadService(
-            batcher,
-            labels,
-            parts.describe(config, model, labels, version),
-            cache=cache,
-            authenticator=common.authenticator,
-            limiter=common.limiter,
-            stats=common.stats,
-            refusals=common.refusals,
-            tell_dates=common.tell_dates,
-            traces=common.traces,
-            archive=archive,
-            reports=common.reports,
-            windows=common.windows,
-        )
+        service = common.service(config, model, batcher, labels, version, cache=cache, archive=archive)
         size = (
             f"{model.input_width}x{model.input_height}, {model.macs / 1e6:.0f} M MACs, {model.parameters / 1e6:.1f} M"
         )

@@ -30,16 +30,20 @@ from cloud_server.access.refusals import RefusalLog
 from cloud_server.api.offload import OffloadService
 from cloud_server.api.reports import ReportDesk
 from cloud_server.api.windows import Windows
+from cloud_server.common import Common
 from cloud_server.config import ServerConfig
 from cloud_server.fleet.fleet import Fleet
 from cloud_server.fleet.reply_cache import ROWS, CachedReply, ReplyCache
 from cloud_server.fleet.seams import Replies
 from cloud_server.fleet.stats import Stats
+from cloud_server.http.metrics import Gauges, StatsCollector
 from cloud_server.memory import return_large_blocks
 from cloud_server.model.batching import Draining, model_thread
 from cloud_server.model.big import load_model
 from cloud_server.model.tuning import warm_up
 from cloud_server.ray_call import Ended, RayCall
+from cloud_server.ray_metrics import RayMetrics
+from cloud_server.tracing import NoTraces
 from edge_sdk.errors import ConfigError
 from edge_sdk.wire import offload_pb2 as wire
 
@@ -256,18 +260,23 @@ class Offload:
             await asked.start()
         self._batcher = parts.batcher(config, model, stats, thread)
         await self._batcher.start(partial(warm_up, model, config.max_batch))
-        self._service = OffloadService(
-            self._batcher,
-            labels,
-            parts.describe(config, model, labels, version),
-            cache=cache,
+        common = Common(
+            config=config,
+            fleet=fleet,
             authenticator=authenticator,
             limiter=RateLimiter(config.max_frames_per_s, config.burst),
             stats=stats,
             refusals=RefusalLog(),
+            traces=NoTraces(),
+            tell_dates=lambda device, pem: None,
             reports=reports,
             windows=Windows(config.stream_window, config.queue),
         )
+        self._service = common.service(config, model, self._batcher, labels, version, cache=cache)
+        gauges = Gauges(
+            waiting=lambda: self._batcher.waiting, streams=authenticator.open_streams, cached=lambda: len(cache)
+        )
+        self._metrics = RayMetrics(StatsCollector(stats, gauges, model.name))
         _log.info("%s on %s is ready", model.name, model.device)
 
     async def _ready(self) -> OffloadService:
@@ -278,12 +287,13 @@ class Offload:
         return self._service
 
     async def check_health(self) -> None:
-        """Asked by Ray again and again; a replica that fails three times is replaced.
+        """Asked by Ray again and again; a replica that fails three times is replaced. Ray is told the counts each time.
 
         Raises:
             Draining: the model hangs, or fails on everything.
         """
         await self._ready()
+        await asyncio.to_thread(self._metrics.publish)
         if self._issued is not None:
             await asyncio.to_thread(self._issued.refresh)
         watch = self._batcher.watch

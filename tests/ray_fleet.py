@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
+import urllib.request
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -102,7 +104,27 @@ async def until(count: int) -> int:
         await asyncio.sleep(0.5)
 
 
-async def story(address: str, tokens: list[str]) -> dict[str, Any]:
+def scraped(address: str) -> dict[str, float]:
+    """Ray's metrics of our service, as Prometheus reads them; summed over replicas and labels."""
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"http://{address}/metrics") as page:
+        text = page.read().decode()
+    found: dict[str, float] = {}
+    for name, value in re.findall(r"^ray_((?:edge_sdk|cloud_server)_\w+)(?:{.*})? (\S+)$", text, re.MULTILINE):
+        found[name] = found.get(name, 0.0) + float(value)
+    return found
+
+
+async def metrics(address: str, name: str, least: float) -> dict[str, float]:
+    """Ray's metrics of our service, once one of them has come to a number."""
+    while True:
+        with suppress(OSError):
+            found = await asyncio.to_thread(scraped, address)
+            if found.get(name, 0.0) >= least:
+                return found
+        await asyncio.sleep(0.5)
+
+
+async def story(address: str, told: str, tokens: list[str]) -> dict[str, Any]:
     """One replica, two under load, one killed, one again; and what the devices saw."""
     devices = [Device(address, token) for token in tokens]
     seen: dict[str, Any] = {"scales": [await until(1)]}
@@ -150,10 +172,12 @@ async def story(address: str, tokens: list[str]) -> dict[str, Any]:
         devices[0].end()
         await last
     seen["answered at the end"] = added[0] in devices[0].answers
+    # The replica that was killed took the counts of its last seconds with it; the other one answered all the rest.
+    seen["metrics"] = await metrics(told, "cloud_server_repeats_total", len(devices) * 9)
     return seen
 
 
-def main(folder: Path, port: int) -> None:
+def main(folder: Path, port: int, metrics_port: int) -> None:
     """Start Ray, run the story, and end Ray."""
     tokens = [new_token() for _ in range(4)]
     for number, token in enumerate(tokens):
@@ -165,6 +189,7 @@ def main(folder: Path, port: int) -> None:
         include_dashboard=False,
         log_to_driver=False,
         logging_level="error",
+        _metrics_export_port=metrics_port,
     )
     try:
         serve.start(
@@ -182,7 +207,7 @@ def main(folder: Path, port: int) -> None:
             drain_s=5,
         )
         serve.run(app(options), name=NAME)
-        seen = asyncio.run(story(f"127.0.0.1:{port}", tokens))
+        seen = asyncio.run(story(f"127.0.0.1:{port}", f"127.0.0.1:{metrics_port}", tokens))
         (folder / "seen.json").write_text(json.dumps(seen))
     finally:
         with suppress(RuntimeError):  # optimized for throughput, its router is on the story's loop, which has ended
@@ -191,4 +216,4 @@ def main(folder: Path, port: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))

@@ -101,9 +101,10 @@ async def test_replicas_share_replies_in_the_database_and_take_reports(
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("throughput_optimized", ["0", "1"])
 def test_a_killed_replica_loses_nothing_and_counts_nothing_twice(tmp_path: Path, throughput_optimized: str) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
+    with socket.socket() as first, socket.socket() as second:
+        for taken in (first, second):
+            taken.bind(("127.0.0.1", 0))
+        ports = [str(taken.getsockname()[1]) for taken in (first, second)]
     environment = {
         **os.environ,
         "PYTHONPATH": f"{TESTS}:{TESTS.parent}",
@@ -113,7 +114,7 @@ def test_a_killed_replica_loses_nothing_and_counts_nothing_twice(tmp_path: Path,
     }
     with (tmp_path / "log").open("w") as log:
         done = subprocess.run(
-            [sys.executable, str(TESTS / "ray_fleet.py"), str(tmp_path), str(port)],
+            [sys.executable, str(TESTS / "ray_fleet.py"), str(tmp_path), *ports],
             env=environment,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -127,3 +128,7 @@ def test_a_killed_replica_loses_nothing_and_counts_nothing_twice(tmp_path: Path,
     assert seen["answered"] == seen["kept"] == seen["kept after all came again"] >= 4 * 9
     assert seen["answered otherwise"] == 0
     assert seen["answered at the end"]
+    told = seen["metrics"]  # by the names of `cloud-server --http`
+    assert told["cloud_server_frames_total"] > 0
+    assert told["edge_sdk_model_frames_total"] >= told["cloud_server_frames_total"]
+    assert told["edge_sdk_stage_seconds_count"] >= told["cloud_server_latency_seconds_count"] > 0
