@@ -111,6 +111,7 @@ def draw(path: Path, runs: dict[str, Measured], cameras: int) -> None:
     hours = np.arange(0, 24, 0.1)
     day.plot(hours, [rhythm(hour) for hour in hours], color="tab:green")
     day.set(title="Frames that need the cloud, relative to the day's mean", xlim=(0, 24), xlabel="hour", ylim=(0, None))
+    day.set_xticks(range(0, 25, 3))
     for name, run in runs.items():
         at = [18.5 + when / 3600 for when, *_ in run.looks]
         backlog.plot(at, [max(1, waiting) for _, waiting, _, _ in run.looks], label=name, lw=1)
@@ -122,7 +123,10 @@ def draw(path: Path, runs: dict[str, Measured], cameras: int) -> None:
         waits.plot(edges, p95, label=name, lw=1)
     backlog.set(title=f"Frames that wait at {cameras:,} cameras", yscale="log", xlim=(18.5, 20.5))
     backlog.legend(fontsize=8)
-    waits.set(title="p95 from arrival to answer, ms", yscale="log", xlim=(18.5, 20.5), xlabel="hour")
+    waits.set(title="p95 from arrival to answer, ms", yscale="log", xlim=(18.5, 20.5), xlabel="time of day")
+    halves = np.arange(18.5, 20.6, 0.5)
+    for axes in (backlog, waits):
+        axes.set_xticks(halves, [f"{int(hour)}:{round(60 * (hour % 1)):02d}" for hour in halves])
     for axes in (day, backlog, waits):
         axes.grid(alpha=0.3)
     figure.savefig(path, dpi=100)
