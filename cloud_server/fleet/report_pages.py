@@ -1,11 +1,16 @@
-"""Answers and events in the order in which they came, page by page: a page has the rows after a number."""
+"""Answers and events page by page: in the order in which they came, or the newest first, by their time."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
+from edge_sdk.errors import ConfigError
 from edge_sdk.fleet.report_rows import Rows
+from edge_sdk.terminal.line import one_line
+
+_PLACE = re.compile(r"(-?[0-9]{1,16})\.([0-9]{1,18})", re.ASCII)
 
 _ANSWERS = (
     "number, device, frame_id, event_id, captured_ms, utc_offset, source, model, label, confidence, origin, reason, "
@@ -14,6 +19,33 @@ _ANSWERS = (
 _EVENTS = (
     "number, device, event_id, began_ms, ended_ms, utc_offset, source, frames, label, confidence, origin, reason, audit"
 )
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where a page ends: a row by its time, and its number among those of that time.
+
+    Attributes:
+        at_ms: milliseconds since 1970.
+        number: of the row.
+    """
+
+    at_ms: int
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.at_ms}.{self.number}"
+
+    @classmethod
+    def parse(cls, text: str) -> Place:
+        """Of which `str` made the text.
+
+        Raises:
+            ConfigError: it is none.
+        """
+        if not (found := _PLACE.fullmatch(text)):
+            raise ConfigError(f"expected a page's place, as a reply has named it; got {one_line(text, 60)!r}")
+        return cls(int(found[1]), int(found[2]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +74,38 @@ class ReportPages:
     def events(self, after: int, limit: int, device: str = "") -> list[dict[str, Any]]:
         """Events, as `answers`."""
         return self._page("events", _EVENTS, after, limit, device)
+
+    def newest_answers(self, limit: int, device: str = "", before: Place | None = None) -> list[dict[str, Any]]:
+        """Answers by column name, those that were captured last at first.
+
+        Args:
+            limit: most rows.
+            device: of this device alone; "": of all.
+            before: where the page before this one ended; None: there is none.
+
+        Raises:
+            StorageError: they cannot be read.
+        """
+        return self._newest("answers", _ANSWERS, "captured_ms", limit, device, before)
+
+    def newest_events(self, limit: int, device: str = "", before: Place | None = None) -> list[dict[str, Any]]:
+        """Events, as `newest_answers`, by the time they began."""
+        return self._newest("events", _EVENTS, "began_ms", limit, device, before)
+
+    def _newest(
+        self, table: str, columns: str, at: str, limit: int, device: str, before: Place | None
+    ) -> list[dict[str, Any]]:
+        conditions, values = ["1 = 1"], list[object]()
+        if device:
+            conditions.append("device = ?")
+            values.append(device)
+        if before is not None:
+            conditions.append(f"({at}, number) < (?, ?)")
+            values += [before.at_ms, before.number]
+        where = " AND ".join(conditions)
+        sql = f"SELECT {columns} FROM {table} WHERE {where} ORDER BY {at} DESC, number DESC LIMIT ?"
+        names = columns.split(", ")
+        return [dict(zip(names, row, strict=True)) for row in self.rows(sql, *values, limit)]
 
     def _page(self, table: str, columns: str, after: int, limit: int, device: str) -> list[dict[str, Any]]:
         of_device, values = (" AND device = ?", [device]) if device else ("", [])

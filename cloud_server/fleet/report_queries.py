@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from edge_sdk.fleet.answers import moment_of
+from cloud_server.fleet.report_pages import Place
+from edge_sdk.fleet.answers import milliseconds, moment_of
 from edge_sdk.fleet.report_file import ReportFile
 from edge_sdk.types import Origin
 
 _COLUMNS = (
     "device, frame_id, captured_ms, utc_offset, source, event_id, label, confidence, origin, reason, device_label, "
-    "device_confidence, audit"
+    "device_confidence, audit, number"
 )
-RECENT = 20_000
-"""The latest answers, among which those for a person are sought."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +33,7 @@ class FrameRow:
         device_label: what the device says; None: nothing.
         device_confidence: of that.
         audit: a confident frame that was sent all the same.
+        number: of its row.
     """
 
     device: str
@@ -48,6 +48,12 @@ class FrameRow:
     device_label: str | None
     device_confidence: float
     audit: bool
+    number: int = 0
+
+    @property
+    def place(self) -> Place:
+        """Where a page of frames ends with it."""
+        return Place(milliseconds(self.captured_at), self.number)
 
     @property
     def differs(self) -> bool:
@@ -81,19 +87,39 @@ class HistoryRow:
 class ReportQueries(ReportFile):
     """Reads the file for the page."""
 
-    def latest(self, limit: int, *, device: str = "", only_cloud: bool = False) -> list[FrameRow]:
-        """The frames that were reported last, the latest first.
+    def latest(
+        self,
+        limit: int,
+        *,
+        device: str = "",
+        only_cloud: bool = False,
+        before: Place | None = None,
+        after: Place | None = None,
+    ) -> list[FrameRow]:
+        """The frames that were captured last, the latest first.
 
         Args:
             limit: of frames.
             device: of this device alone; "": of all.
             only_cloud: those that the cloud answered.
+            before: earlier ones than this.
+            after: the next later ones than this.
         """
-        newest = f"number > (SELECT max(number) FROM answers) - {RECENT}" if not device else "device = ?"
-        cloud = f" AND origin = '{Origin.CLOUD.value}'" if only_cloud else ""
-        order = "number" if not device else "captured_ms"
-        sql = f"SELECT {_COLUMNS} FROM answers WHERE {newest}{cloud} ORDER BY {order} DESC LIMIT ?"
-        return [_frame(*row) for row in self._rows(sql, *([device] if device else []), limit)]
+        conditions, values = ["1 = 1"], list[object]()
+        if device:
+            conditions.append("device = ?")
+            values.append(device)
+        if only_cloud:
+            conditions.append(f"origin = '{Origin.CLOUD.value}'")
+        for sign, place in (("<", before), (">", after)):
+            if place is not None:
+                conditions.append(f"(captured_ms, number) {sign} (?, ?)")
+                values += [place.at_ms, place.number]
+        order = "DESC" if after is None else "ASC"
+        where = " AND ".join(conditions)
+        sql = f"SELECT {_COLUMNS} FROM answers WHERE {where} ORDER BY captured_ms {order}, number {order} LIMIT ?"
+        found = [_frame(*row) for row in self._rows(sql, *values, limit)]
+        return found if after is None else found[::-1]
 
     def frame(self, device: str, frame_id: str) -> FrameRow | None:
         """One frame; None: it was not reported."""
@@ -123,8 +149,9 @@ def _frame(
     device_label: str | None,
     device_confidence: float,
     audit: int,
+    number: int,
 ) -> FrameRow:
     moment = moment_of(captured_ms, offset)
     is_cloud = origin == Origin.CLOUD.value
     said = label, confidence, is_cloud, reason, device_label, device_confidence, bool(audit)
-    return FrameRow(device, frame_id, moment, source, event_id, *said)
+    return FrameRow(device, frame_id, moment, source, event_id, *said, number)

@@ -43,6 +43,7 @@ SCHEMA = (
         UNIQUE (device, frame_id)
     )""",
     "CREATE INDEX IF NOT EXISTS answers_captured ON answers (device, captured_ms)",
+    "CREATE INDEX IF NOT EXISTS answers_time ON answers (captured_ms, number)",
     """CREATE TABLE IF NOT EXISTS events (
         number INTEGER PRIMARY KEY,
         device TEXT NOT NULL, event_id TEXT NOT NULL, received_ms INTEGER NOT NULL,
@@ -53,6 +54,7 @@ SCHEMA = (
         UNIQUE (device, event_id)
     )""",
     "CREATE INDEX IF NOT EXISTS events_began ON events (device, began_ms)",
+    "CREATE INDEX IF NOT EXISTS events_time ON events (began_ms, number)",
     # Counters as they were at each report, for what was done in a stretch of time.
     """CREATE TABLE IF NOT EXISTS history (
         number INTEGER PRIMARY KEY,
@@ -82,7 +84,7 @@ _DEVICES = f"""SELECT known.device, first_ms, last_ms, status, answers,
     FROM (
         SELECT devices.*, (SELECT count(*) FROM answers WHERE answers.device = devices.device) AS answers,
             {_AT.format("last_ms")} AS latest, {_AT.format("last_ms - 86400000")} AS before
-        FROM devices
+        FROM devices {{}}
     ) AS known
     LEFT JOIN history AS latest ON latest.number = known.latest
     LEFT JOIN history AS before ON before.number = known.before
@@ -169,13 +171,30 @@ class ReportFile:
     def __init__(self, where: Path | str | Rows) -> None:
         self._rows = rows_of(where, FILE) if isinstance(where, Path | str) else where
 
-    def devices(self) -> list[DeviceRow]:
-        """All devices, the one with the latest report first.
+    def devices(self, limit: int | None = None, *, after: tuple[int, str] | None = None) -> list[DeviceRow]:
+        """Devices, the one with the latest report first.
+
+        Args:
+            limit: at most so many; None: all.
+            after: `last_ms` and name of a device: those that follow it, as the next page of it.
 
         Raises:
             StorageError: the file cannot be read.
         """
-        return [_device(*row) for row in self._rows(_DEVICES)]
+        values: list[object] = [] if after is None else [after[0], *after]
+        which = "" if after is None else "WHERE last_ms < ? OR (last_ms = ? AND device > ?) "
+        if limit is not None:
+            which += "ORDER BY last_ms DESC, device LIMIT ?"
+            values.append(limit)
+        return [_device(*row) for row in self._rows(_DEVICES.format(which), *values)]
+
+    def device(self, name: str) -> DeviceRow | None:
+        """One device; None: it has not reported."""
+        return next((_device(*row) for row in self._rows(_DEVICES.format("WHERE device = ?"), name)), None)
+
+    def names(self) -> list[str]:
+        """Of all devices, in their order."""
+        return [name for (name,) in self._rows("SELECT device FROM devices ORDER BY device")]
 
     def answers(
         self, device: str = "", *, since: datetime | None = None, until: datetime | None = None

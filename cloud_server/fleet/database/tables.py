@@ -137,6 +137,7 @@ answers = Table(
     Column("audit", Integer, nullable=False),
     UniqueConstraint("device", "frame_id", name="answers_frame"),
     Index("answers_captured", "device", "captured_ms"),
+    Index("answers_time", "captured_ms", "number"),
     info=SHARED_INFO,
 )
 events = Table(
@@ -158,6 +159,7 @@ events = Table(
     Column("audit", Integer, nullable=False),
     UniqueConstraint("device", "event_id", name="events_event"),
     Index("events_began", "device", "began_ms"),
+    Index("events_time", "began_ms", "number"),
     info=SHARED_INFO,
 )
 history = Table(

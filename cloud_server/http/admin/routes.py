@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated, Any, ParamSpec, TypeVar
 
-from fastapi import APIRouter, FastAPI, HTTPException, Path, Query
+from fastapi import APIRouter, FastAPI, HTTPException, Path, Query, Request, Response
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 
 from cloud_server.fleet.database.cards import Card
 from cloud_server.fleet.exit_accuracy import exit_accuracy
 from cloud_server.fleet.fleet import Fleet
-from cloud_server.fleet.report_pages import ReportPages
+from cloud_server.fleet.report_pages import Place, ReportPages
 from cloud_server.http.admin import forms
 from cloud_server.http.admin.access import Desk, Labeller, Looker, Operator, TheDesk
 from cloud_server.http.admin.problems import REFUSALS, ProblemRoute
@@ -27,6 +27,17 @@ PREFIX = "/api/v1"
 After = Annotated[int, Query(ge=0, le=(1 << 62), description="The number of the last row that is known.")]
 Limit = Annotated[int, Query(ge=1, le=forms.MOST)]
 OfDevice = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$", description="Of this device alone.")]
+Newest = Annotated[bool, Query(description="The newest first, by their time; the header Link names the next page.")]
+Before = Annotated[
+    str,
+    Query(max_length=40, pattern=r"^(-?[0-9]{1,16}\.[0-9]{1,18})?$", description="Where a page ended, by its Link."),
+]
+BeforeDevice = Annotated[
+    str, Query(max_length=240, pattern=r"^([0-9]{1,16}\.[^\x00]+)?$", description="Where a page ended, by its Link.")
+]
+SomeDevices = Annotated[
+    int | None, Query(ge=1, le=forms.MOST, description="At most so many; the header Link names the next page.")
+]
 Device = Annotated[str, Path(max_length=200, pattern=r"^[^\x00]+$")]
 FrameId = Annotated[str, Path(max_length=64, pattern=r"^[^\x00]+$")]
 Target = Annotated[str, Path(min_length=1, max_length=80, description='A device, "group:NAME", or "*" for all.')]
@@ -60,13 +71,24 @@ def health(desk: TheDesk, user: Looker) -> forms.HealthReply:
 
 
 @ROUTES.get("/devices")
-def devices(desk: TheDesk, user: Looker) -> list[forms.DeviceReply]:
-    """All devices that reported, the one with the latest report first."""
+def devices(
+    request: Request,
+    response: Response,
+    desk: TheDesk,
+    user: Looker,
+    limit: SomeDevices = None,
+    before: BeforeDevice = "",
+) -> list[forms.DeviceReply]:
+    """Devices that reported, the one with the latest report first: all, or page by page."""
     rows = desk.fleet.rows()
     if rows is None:
         return []
     cards = desk.fleet.cards.all()
-    return [_device(row, cards.get(row.device)) for row in ReportFile(rows).devices()]
+    at_ms, _, name = before.partition(".")
+    found = ReportFile(rows).devices(limit, after=(int(at_ms), name) if before else None)
+    if limit is not None and len(found) == limit:
+        _link(request, response, f"{found[-1].last_ms}.{found[-1].device}")
+    return [_device(row, cards.get(row.device)) for row in found]
 
 
 @ROUTES.get("/devices/{device}/card")
@@ -84,11 +106,27 @@ def put_card(desk: TheDesk, user: Operator, device: Device, form: forms.CardForm
 
 @ROUTES.get("/answers")
 def answers(
-    desk: TheDesk, user: Looker, after: After = 0, limit: Limit = forms.PAGE, device: OfDevice = ""
+    request: Request,
+    response: Response,
+    desk: TheDesk,
+    user: Looker,
+    after: After = 0,
+    limit: Limit = forms.PAGE,
+    device: OfDevice = "",
+    newest: Newest = False,
+    before: Before = "",
 ) -> list[forms.AnswerReply]:
-    """Final answers in the order in which they came; ask again with the last one's number for those that follow."""
-    pages = _pages(desk)
-    rows = [] if pages is None else pages.answers(after, limit, device)
+    """Final answers in the order in which they came; ask again with the last one's number for those that follow.
+
+    With `newest` or `before` by the time of capture, the newest first: the header `Link` names the next page.
+    """
+    pages, rows = _pages(desk), list[dict[str, Any]]()
+    if pages is not None and (newest or before):
+        rows = pages.newest_answers(limit, device, Place.parse(before) if before else None)
+        if len(rows) == limit:
+            _link(request, response, f"{rows[-1]['captured_ms']}.{rows[-1]['number']}")
+    elif pages is not None:
+        rows = pages.answers(after, limit, device)
     people = desk.fleet.labels.of((row["device"], row["frame_id"]) for row in rows)
     replies = []
     for row in rows:
@@ -99,11 +137,24 @@ def answers(
 
 @ROUTES.get("/events")
 def events(
-    desk: TheDesk, user: Looker, after: After = 0, limit: Limit = forms.PAGE, device: OfDevice = ""
+    request: Request,
+    response: Response,
+    desk: TheDesk,
+    user: Looker,
+    after: After = 0,
+    limit: Limit = forms.PAGE,
+    device: OfDevice = "",
+    newest: Newest = False,
+    before: Before = "",
 ) -> list[forms.EventReply]:
-    """Visits that have ended, as answers."""
-    pages = _pages(desk)
-    rows = [] if pages is None else pages.events(after, limit, device)
+    """Visits that have ended, as answers; with `newest` or `before` by the time they began."""
+    pages, rows = _pages(desk), list[dict[str, Any]]()
+    if pages is not None and (newest or before):
+        rows = pages.newest_events(limit, device, Place.parse(before) if before else None)
+        if len(rows) == limit:
+            _link(request, response, f"{rows[-1]['began_ms']}.{rows[-1]['number']}")
+    elif pages is not None:
+        rows = pages.events(after, limit, device)
     return [forms.EventReply(**_told(row)) for row in rows]
 
 
@@ -216,6 +267,12 @@ def _or_404(work: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
         return work(*args, **options)
     except ConfigError as error:
         raise HTTPException(404, str(error)) from None
+
+
+def _link(request: Request, response: Response, before: str) -> None:
+    """Name the page that follows (RFC 8288)."""
+    there = request.url.include_query_params(before=before)
+    response.headers["Link"] = f'<{there.path}?{there.query}>; rel="next"'
 
 
 def _told(row: dict[str, Any]) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class DeviceView:
         seen: how long ago it reported.
         cells: what is shown, by name.
         budgets: of its upload.
-        audits: what audits say of its exits.
+        said: its latest report, and the counts of its audits and events.
         place: latitude and longitude; None: not known.
     """
 
@@ -75,8 +75,18 @@ class DeviceView:
     seen: str
     cells: Mapping[str, Cell]
     budgets: tuple[BudgetView, ...]
-    audits: str
+    said: tuple[Status, Tally]
     place: tuple[float, float] | None
+
+    @property
+    def audits(self) -> str:
+        """What audits say of its exits; weighed where it is shown, since it takes milliseconds."""
+        return audits_words(*self.said)
+
+    @property
+    def rank(self) -> tuple[bool, str]:
+        """Its place in the list: those in trouble first."""
+        return self.state == "fresh" and not self.troubles, self.name
 
     @property
     def troubles(self) -> list[Cell]:
@@ -89,10 +99,13 @@ class FleetView:
 
     Args:
         clock: seconds since 1970.
+
+    Attributes:
+        now_s: the same.
     """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        self._clock = clock
+        self.now_s = clock
 
     def of(self, row: DeviceRow, tally: Tally | None, card: Card | None) -> DeviceView:
         """A device's view.
@@ -105,7 +118,7 @@ class FleetView:
         place = None
         if card is not None and card.latitude is not None and card.longitude is not None:
             place = card.latitude, card.longitude
-        now_s = self._clock()
+        now_s = self.now_s()
         silent_s = max(0.0, now_s - row.last_ms / 1000)
         state = "fresh" if silent_s < FRESH_S else "late" if silent_s < SILENT_S else "silent"
         health = row.status.health
@@ -120,8 +133,8 @@ class FleetView:
             for one in row.status.usage.budgets
         )
         cells = {cell.name: cell for cell in self._cells(row)}
-        audits = audits_words(row.status, tally or Tally())
-        return DeviceView(row.device, state, _STATES[state], ago(silent_s), cells, budgets, audits, place)
+        said = row.status, tally or Tally()
+        return DeviceView(row.device, state, _STATES[state], ago(silent_s), cells, budgets, said, place)
 
     def _cells(self, row: DeviceRow) -> list[Cell]:
         usage, health, status = row.status.usage, row.status.health, row.status

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -11,6 +12,7 @@ from starlette.responses import FileResponse, RedirectResponse, Response
 
 from cloud_server.fleet.database.cards import Card
 from cloud_server.fleet.database.users import Role
+from cloud_server.fleet.report_pages import Place
 from cloud_server.http.page.drawing import DAY_MS, curve, fleet_map
 from cloud_server.http.page.fleet_view import curves_of, dots_of
 from cloud_server.http.page.forms import Text, tried
@@ -18,6 +20,8 @@ from cloud_server.http.page.page import Page
 
 _EVENTS = 60
 """Frames of which the latest visits are shown."""
+_DEVICES = 100
+"""Devices on one page of the list."""
 _SPANS = {"day": 1, "week": 7, "month": 31, "year": 366}
 
 
@@ -26,22 +30,34 @@ def add_looking(router: APIRouter, page: Page) -> None:
     access, cards = page.access, page.parts.fleet.cards
 
     @router.get("/")
-    def devices(request: Request) -> Response:
+    def devices(request: Request, after: str = "") -> Response:
         access.need(request, Role.LOOK)
         views = page.devices()
+        known = next((one.rank for one in views if one.name == after), (False, ""))
+        shown = [one for one in views if one.rank > known][: _DEVICES + 1]
+        is_last, shown = len(shown) <= _DEVICES, shown[:_DEVICES]
         dots = dots_of(views)
         links = {dot.name: f"/devices/{quote(dot.name, safe='')}" for dot in dots}
         drawn = fleet_map(dots, links) if dots else None
-        return page.render(request, "devices.html", devices=views, map=drawn, placed=len(dots))
+        return page.render(
+            request,
+            "devices.html",
+            devices=shown,
+            count=len(views),
+            map=drawn,
+            placed=len(dots),
+            after=after,
+            is_last=is_last,
+        )
 
     @router.get("/devices/{name:path}")
     def device(request: Request, name: str, span: str = "week") -> Response:
         access.need(request, Role.LOOK)
-        view = next((one for one in page.devices() if one.name == name), None)
+        view = page.device(name)
         reports = page.reports()
         if view is None or reports is None:
             raise HTTPException(404, f"no device {name[:80]} has reported")
-        until_ms = round(page.view._clock() * 1000)
+        until_ms = round(page.view.now_s() * 1000)
         since_ms = until_ms - _SPANS.get(span, 7) * DAY_MS
         curves = [
             (title, curve([(max(at, since_ms), value) for at, value in points], since_ms, until_ms, title, unit))
@@ -83,11 +99,19 @@ def add_looking(router: APIRouter, page: Page) -> None:
         return RedirectResponse(f"/devices/{quote(device, safe='')}", 303)
 
     @router.get("/events")
-    def events(request: Request, device: str = "", which: str = "cloud") -> Response:
+    def events(
+        request: Request, device: str = "", which: str = "cloud", before: str = "", after: str = "", until: str = ""
+    ) -> Response:
         access.need(request, Role.LOOK)
-        found = page.shown(page.frames(_EVENTS, device=device, only_cloud=which != "all"))
+        earlier = tried(lambda: Place.parse(before)) if before else _end_of(until) if until else None
+        later = tried(lambda: Place.parse(after)) if after else None
+        if earlier is None and later is None:  # a clock that runs far ahead does not stand before all others
+            earlier = Place(round(page.view.now_s() * 1000) + DAY_MS, 0)
+        frames = page.frames(_EVENTS + 1, device=device, only_cloud=which != "all", before=earlier, after=later)
+        has_more, frames = len(frames) > _EVENTS, frames[-_EVENTS:] if later else frames[:_EVENTS]
+        found = page.shown(frames)
         reports = page.reports()
-        names = [row.device for row in reports.devices()] if reports else []
+        names = reports.names() if reports else []
         has_archive = page.index is not None
         values: dict[str, Any] = {
             "events": found,
@@ -95,6 +119,9 @@ def add_looking(router: APIRouter, page: Page) -> None:
             "which": which,
             "names": names,
             "has_archive": has_archive,
+            "older": frames[-1].place if frames and (has_more or later) else None,
+            "newer": frames[0].place if frames and (has_more if later else before or until) else None,
+            "until": until,
         }
         return page.render(request, "events.html", **values)
 
@@ -105,3 +132,12 @@ def add_looking(router: APIRouter, page: Page) -> None:
         if found is None:
             raise HTTPException(404, "the archive has no such picture")
         return FileResponse(found.path, headers={"Cache-Control": "private, max-age=3600"})
+
+
+def _end_of(day: str) -> Place:
+    """Before which the frames of a day (UTC) and of all before it stand."""
+    try:
+        after = datetime.combine(date.fromisoformat(day) + timedelta(days=1), datetime.min.time(), UTC)
+    except (ValueError, OverflowError):
+        raise HTTPException(422, "expected a day, such as 2026-11-28") from None
+    return Place(round(after.timestamp() * 1000), 0)

@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, Response
 from cloud_server.fleet.archive_index import ArchiveIndex
 from cloud_server.fleet.database.users import Role
 from cloud_server.fleet.fleet import Fleet
+from cloud_server.fleet.report_pages import Place
 from cloud_server.fleet.report_queries import FrameRow, ReportQueries
 from cloud_server.fleet.tallies import Tallies
 from cloud_server.http.page.access import Access, Proxy
@@ -91,14 +92,34 @@ class Page:
             return []
         tallies, cards = self.parts.tallies.read(), self.parts.fleet.cards.all()
         views = [self.view.of(row, tallies.get(row.device), cards.get(row.device)) for row in reports.devices()]
-        return sorted(views, key=lambda one: (one.state == "fresh" and not one.troubles, one.name))
+        return sorted(views, key=lambda one: one.rank)
 
-    def frames(self, limit: int, *, device: str = "", only_cloud: bool = True) -> list[FrameRow]:
-        """The latest frames."""
+    def device(self, name: str) -> DeviceView | None:
+        """One device; None: it has not reported."""
+        reports = self.reports()
+        row = None if reports is None else reports.device(name)
+        return (
+            None
+            if row is None
+            else self.view.of(row, self.parts.tallies.read().get(name), self.parts.fleet.cards.get(name))
+        )
+
+    def frames(
+        self,
+        limit: int,
+        *,
+        device: str = "",
+        only_cloud: bool = True,
+        before: Place | None = None,
+        after: Place | None = None,
+    ) -> list[FrameRow]:
+        """The latest frames, as `ReportQueries.latest`."""
         reports = self.reports()
         if self.index is not None:
             self.index.look()
-        return [] if reports is None else reports.latest(limit, device=device, only_cloud=only_cloud)
+        if reports is None:
+            return []
+        return reports.latest(limit, device=device, only_cloud=only_cloud, before=before, after=after)
 
     def shown(self, frames: list[FrameRow]) -> list[dict[str, Any]]:
         """Frames with their pictures and people's labels, those of one visit once: the one with a picture first."""

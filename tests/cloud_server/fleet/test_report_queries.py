@@ -30,16 +30,21 @@ async def asked_of(store: Reports, queries: ReportQueries, now: list[float]) -> 
         status = Status(usage=Usage(frames=10 * hours, exits=9 * hours, bytes_sent=hours), waiting=hours, health=health)
         await store.keep(device, Report(status, rows[:2] if hours == 0 else rows[2:] if hours == 10 else []))
     latest = queries.latest(10)
-    assert [one.frame_id for one in latest] == [frames[2], frames[1], frames[0]]
+    assert [one.frame_id for one in latest] == frames
     assert [(one.device, one.differs, one.audit) for one in latest] == [
-        ("cam-2", True, True),
-        ("cam-1", True, False),
         ("cam-1", False, False),
+        ("cam-1", True, False),
+        ("cam-2", True, True),
     ]
-    assert latest[2].captured_at == NOON
+    assert latest[0].captured_at == NOON
+    assert queries.latest(1, before=latest[0].place) == [latest[1]]
+    assert queries.latest(9, before=latest[1].place) == [latest[2]]
+    assert queries.latest(1, after=latest[2].place) == [latest[1]]
+    assert queries.latest(9, after=latest[2].place) == latest[:2]
+    assert queries.latest(9, device="cam-1", before=latest[0].place) == [latest[1]]
     assert [one.frame_id for one in queries.latest(1, device="cam-1")] == [frames[0]]
     assert queries.latest(10, only_cloud=True) == latest
-    assert queries.frame("cam-1", frames[0]) == latest[2]
+    assert queries.frame("cam-1", frames[0]) == latest[0]
     assert queries.frame("cam-2", frames[0]) is None
     since_ms = round((NOON.timestamp() + 25 * 3600) * 1000)
     history = queries.history("cam-1", since_ms)  # with the one before, for the difference

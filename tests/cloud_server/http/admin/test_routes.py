@@ -52,6 +52,29 @@ def test_answers_and_events_come_page_by_page(api: Api) -> None:
         assert only == seen[-1]
 
 
+def test_the_newest_come_first_page_by_page(api: Api) -> None:
+    for what in ("answers", "events"):
+        path, seen = f"/{what}?newest=true&limit=3", []
+        while path:
+            reply = api.ask("GET", path, Role.LOOK)
+            seen += reply.json()
+            path = reply.headers.get("Link", "").partition(">")[0].removeprefix(f"<{V1}")
+        times = [row["captured_ms" if what == "answers" else "began_ms"] for row in seen]
+        assert len(times) == 4 and times == sorted(times, reverse=True)
+        rows = api.ask("GET", f"/{what}?newest=true&device=cam-2", Role.LOOK).json()
+        assert [row["device"] for row in rows] == ["cam-2"]
+    assert api.ask("GET", "/answers?before=here", Role.LOOK).status_code == 422
+
+
+def test_devices_come_page_by_page_too(api: Api) -> None:
+    path, seen = "/devices?limit=1", []
+    while path:
+        reply = api.ask("GET", path, Role.LOOK)
+        seen += [one["device"] for one in reply.json()]
+        path = reply.headers.get("Link", "").partition(">")[0].removeprefix(f"<{V1}")
+    assert seen == ["cam-2", "cam-1"]
+
+
 def test_a_label_is_said_told_with_its_frame_and_taken_back(api: Api) -> None:
     path = f"/labels/cam-1/{FRAME}"
     assert api.ask("PUT", path, Role.LABEL, json={"label": "deer"}).json()["made_by"] == "label"

@@ -1,9 +1,28 @@
 from __future__ import annotations
 
+import asyncio
+import html
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from page_parts import Fleet, signed_in
+from report_parts import report_of
+from sqlalchemy import Engine
+from starlette.testclient import TestClient
+
+from cloud_server.fleet.database.reports import SharedReports
+from cloud_server.fleet.database.users import Role
+from cloud_server.fleet.fleet import Fleet as Reported
+from cloud_server.fleet.report_store import ReportStore
+from cloud_server.fleet.tallies import Tallies
+from cloud_server.http.page.access import Proxy
+from cloud_server.http.page.page import PageParts
+from cloud_server.http.page.routes import add_page
 
 LOOKS = [
     {"viewport": {"width": width, "height": 844}, "color_scheme": scheme}
@@ -82,3 +101,58 @@ def test_a_place_is_typed_and_drawn(fleet: Fleet) -> None:
         for latitude in ("north", "95", ""):
             wrong = fleet.post(client, "/devices/ridge", "/card", device="ridge", latitude=latitude, longitude="1")
             assert wrong.status_code == 422
+
+
+def test_events_go_on_page_by_page_and_back(tmp_path: Path, engine: Engine) -> None:
+    reports = tmp_path / "reports"
+    asyncio.run(many(Reported(engine, reports=reports), reports))
+    with looker(engine, reports, tmp_path) as client:
+        seen, pages, path = [], [], "/events?which=all"
+        while path:
+            text = client.get(path).text
+            seen += re.findall(r'<span class="soft">(2026-[0-9: -]+),', text)
+            pages.append(path)
+            path = "/events" + html.unescape(found[1]) if (found := OLDER.search(text)) else ""
+        assert len(pages) == 3 and len(seen) == 150 and seen == sorted(seen, reverse=True)
+        back = NEWER.search(client.get(pages[-1]).text)
+        assert back is not None
+        again = client.get("/events" + html.unescape(back[1])).text
+        assert re.findall(r'<span class="soft">(2026-[0-9: -]+),', again) == seen[60:120] or NEWER.search(again)
+        assert len(re.findall("<li>", client.get("/events?which=all&until=2026-05-31").text)) == 0
+        assert len(re.findall("<li>", client.get("/events?which=all&until=2026-06-01").text)) == 60
+        for wrong in ("before=here", "after=1", "until=today"):
+            assert client.get(f"/events?{wrong}").status_code == 422
+
+
+def test_devices_go_on_page_by_page(tmp_path: Path, engine: Engine) -> None:
+    reports = tmp_path / "reports"
+    asyncio.run(many(Reported(engine, reports=reports), reports, devices=205))
+    with looker(engine, reports, tmp_path) as client:
+        names, path = [], "/"
+        while path:
+            text = client.get(path).text
+            names += re.findall(r'<a class="name" href="/devices/([^"]+)"', text)
+            path = html.unescape(found[1]) if (found := OLDER.search(text)) else ""
+        assert names == sorted({f"cam-{number:03}" for number in range(205)})
+
+
+OLDER, NEWER = (re.compile(rf'<a rel="{way}" href="([^"]+)"') for way in ("next", "prev"))
+
+
+async def many(fleet: Reported, folder: Path, devices: int = 1) -> None:
+    """Reports of 150 frames, a minute apart, of one device; of others, of one frame."""
+    store = ReportStore(folder) if isinstance(fleet.reports, Path) else SharedReports(fleet.engine)
+    for number in range(devices):
+        await store.keep(f"cam-{number:03}", report_of(*range(1 if number else 150)))
+    await store.close()
+
+
+@contextmanager
+def looker(engine: Engine, reports: Path, folder: Path) -> Iterator[TestClient]:
+    """A browser of somebody whom a proxy signs in, at a page without a server of devices."""
+    fleet, api = Reported(engine, reports=reports), FastAPI()
+    fleet.users.add("ada", Role.LOOK, None, "a test")
+    proxy = Proxy("testclient", "x-user")
+    add_page(api, PageParts(fleet, Tallies(reports if fleet.reports == reports else str(fleet.reports)), proxy=proxy))
+    with TestClient(api, headers={"x-user": "ada"}) as client:
+        yield client
