@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,7 +16,7 @@ from sqlalchemy import delete, func, select, text
 from sqlalchemy import insert as plain_insert
 from sqlalchemy.dialects.postgresql import insert
 
-from cloud_server.fleet.database.opening import transaction
+from cloud_server.fleet.database.opening import Unavailable, transaction
 from cloud_server.fleet.database.tables import answers, devices, events, history, words
 from cloud_server.fleet.report_store import DAYS, DEVICES, ROWS, SHOWN, Latest, Report
 from edge_sdk.fleet.report_file import ANSWER_COLUMNS, EVENT_COLUMNS, Status, answer_row, event_row
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+FRESH_S = 10.0
+"""Seconds for which the devices that reported last are given again, but for those that report here."""
 _THREADS = 4
 _TRIM_EVERY_S = 3_600.0
 
@@ -51,15 +55,25 @@ class SharedReports:
         self._engine, self._clock = engine, clock
         self._rows, self._days, self._device_limit = rows, days, device_limit
         self._trimmed_s = clock() - _TRIM_EVERY_S
-        wanted = select(devices.c.device, devices.c.last_ms, devices.c.status)
-        with transaction(engine) as connection:
-            known = connection.execute(wanted.order_by(devices.c.last_ms.desc()).limit(SHOWN)).all()
-        self._latest = Latest((row.device, row.last_ms, row.status) for row in known)
+        self._guard = threading.Lock()
+        self._read_s, self._latest = clock(), self._read()
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="reports")
 
     def latest(self) -> list[tuple[str, float, Status]]:
-        """Devices that reported last to this server, or to any before it started. From any thread."""
+        """Devices that reported last, to whichever server; without the database, those known before. Any thread."""
+        with self._guard:
+            now_s = self._clock()
+            if not 0 <= now_s - self._read_s < FRESH_S:
+                self._read_s = now_s
+                with suppress(Unavailable):
+                    self._latest = self._read()
         return self._latest.all()
+
+    def _read(self) -> Latest:
+        wanted = select(devices.c.device, devices.c.last_ms, devices.c.status)
+        with transaction(self._engine) as connection:
+            known = connection.execute(wanted.order_by(devices.c.last_ms.desc()).limit(SHOWN)).all()
+        return Latest((row.device, row.last_ms, row.status) for row in known)
 
     async def words(self, device: str, word_list: int, first: int, news: Sequence[str]) -> list[str]:
         """A device's list of words, with the new ones put to its end where they belong there.

@@ -10,7 +10,7 @@ from report_parts import NOON, report_of, reported_answer, reported_event
 from sqlalchemy import Engine
 
 from cloud_server.fleet.database.opening import Unavailable, open_database
-from cloud_server.fleet.database.reports import SharedReports
+from cloud_server.fleet.database.reports import FRESH_S, SharedReports
 from cloud_server.fleet.report_store import Report, ReportStore
 from edge_sdk.budget.usage import Usage
 from edge_sdk.errors import ConfigError, StorageError
@@ -60,6 +60,23 @@ async def test_it_reads_as_the_file_does(shared: Engine, tmp_path: Path) -> None
         list(ours.answers())
     for store in stores:
         await store.close()
+
+
+async def test_devices_that_report_elsewhere_are_known_here_too(tmp_path: Path) -> None:
+    now = [1_800_000_000.0]
+    with postgres(tmp_path) as database:
+        engine = open_database(database.new_database())
+        one, two = SharedReports(engine, clock=lambda: now[0]), SharedReports(engine, clock=lambda: now[0])
+        assert two.latest() == []
+        await one.keep("cam-1", report_of(1, usage=Usage(frames=7)))
+        assert two.latest() == []
+        now[0] += FRESH_S
+        assert two.latest() == one.latest() == [("cam-1", 1_800_000_000.0, Status(usage=Usage(frames=7)))]
+        await asyncio.to_thread(database.kill)
+        now[0] += FRESH_S
+        assert two.latest() == one.latest()  # what was known before
+        await asyncio.gather(one.close(), two.close())
+        engine.dispose()
 
 
 async def test_audits_stay_until_others_are_told(shared: Engine) -> None:
