@@ -2,6 +2,7 @@
 
     python benchmarks/serving.py                       # makes an environment with the others under build/rivals
     python benchmarks/serving.py --python VENV/bin/python --turns 3 --only ours,mosec
+    python benchmarks/serving.py --engine openvino     # all of them with OpenVINO in place of torch
     python benchmarks/serving.py --streams 1000        # ours alone: so many streams at once, one frame after the other
 
 All serve the shipped big model as our server loads it, with the same decoder. The servers take turns; the table has the
@@ -95,17 +96,19 @@ def memory_mb(mark: str) -> float:
 
 
 @contextmanager
-def server(name: str, python: str, threads: int, *more: str) -> Iterator[tuple[str, str]]:
+def server(name: str, python: str, threads: int, *more: str, engine: str = "torch") -> Iterator[tuple[str, str]]:
     """Start a server, ours with `more` options; its address and the mark of its processes."""
     port, mark = free_port(), f"SERVING_MARK={uuid.uuid4().hex}"
     key, _, value = mark.partition("=")
     settings = {key: value, "SERVING_PORT": str(port), "SERVING_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
+    settings["SERVING_ENGINE"] = engine
     paths = [str(HERE.parent), str(RIVALS), str(HERE)]
     environment = {**os.environ, **settings, "PYTHONPATH": os.pathsep.join(paths)}
     command = [python, str(RIVALS / OTHERS[name])] if name in OTHERS else None
     if command is None:
         del environment["OMP_NUM_THREADS"]
         options = ["--port", str(port), "--state", "none", "--device", "cpu", "--threads", str(threads)]
+        options += ["--engine", engine]
         command = [sys.executable, "-P", "-m", "cloud_server", *options, "--queue", "1024", *more]
     log = Path(f"/tmp/serving-{name}.log")
     with log.open("wb") as out:
@@ -249,10 +252,11 @@ print(sorted(best)[len(best) // 2])
 """
 
 
-def ceiling(size: int, image: bytes, threads: int) -> float:
+def ceiling(size: int, image: bytes, threads: int, engine: str) -> float:
     """Frames a second of decoding and the model alone, without a server."""
     paths = os.pathsep.join([str(HERE.parent), str(RIVALS)])
     settings = {"SERVING_THREADS": str(threads), "PYTHONPATH": paths, "OMP_WAIT_POLICY": "PASSIVE"}
+    settings["SERVING_ENGINE"] = engine
     done = subprocess.run(
         [sys.executable, "-c", CEILING, str(size)],
         input=image,
@@ -278,11 +282,14 @@ def rivals_python() -> str:
 @click.command()
 @click.option("--python", help="Python of an environment with mosec, LitServe and Ray Serve.  [default: one is made]")
 @click.option("--threads", default=2, show_default=True, help="CPU threads of each server's model.")
+@click.option("--engine", type=click.Choice(["torch", "openvino"]), default="torch", show_default=True)
 @click.option("--turns", default=3, show_default=True)
 @click.option("--seconds", default=4.0, show_default=True, help="About how long each measurement takes.")
 @click.option("--only", help="Comma-separated: ours, mosec, litserve, grpc, ray, ours-on-ray.")
 @click.option("--streams", "many", type=int, help="Ours alone: so many streams at once.")
-def main(python: str | None, threads: int, turns: int, seconds: float, only: str | None, many: int | None) -> None:
+def main(
+    python: str | None, threads: int, engine: str, turns: int, seconds: float, only: str | None, many: int | None
+) -> None:
     """Print frames a second and memory of each server as a table."""
     images, console = pictures(), Console(width=120)
     if many is not None:
@@ -296,15 +303,15 @@ def main(python: str | None, threads: int, turns: int, seconds: float, only: str
     bare: dict[int, list[float]] = {8: [], 32: []}
     for turn in range(turns):
         for size, found in bare.items():
-            found.append(ceiling(size, images[0], threads))
+            found.append(ceiling(size, images[0], threads, engine))
         for name in names:
-            with server(name, python or sys.executable, threads) as (address, mark):
+            with server(name, python or sys.executable, threads, engine=engine) as (address, mark):
                 for way, (whose, ask) in WAYS.items():
                     if whose == name:
                         asyncio.run(measure(way, ask, address, images, seconds, rates))
                 memory.setdefault(name, []).append(memory_mb(mark))
         console.print(f"turn {turn + 1} of {turns} is done", highlight=False)
-    table = Table("server", *(f"{load} in flight" for load in LOADS), "memory MB", title="Frames a second")
+    table = Table("server", *(f"{load} in flight" for load in LOADS), "memory MB", title=f"Frames a second, {engine}")
     for way, (whose, _) in WAYS.items():
         if whose in names:
             cells = [f"{statistics.median(rates[way, load]):.0f}" for load in LOADS]

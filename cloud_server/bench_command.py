@@ -39,7 +39,8 @@ def _seconds(ctx: click.Context, parameter: click.Parameter, text: str | None) -
 def bench(model: str, device: str, latency_goal: float | None, max_batch: int) -> None:
     """Measure the model on this machine, and say what to set and what it would serve.
 
-    It tries numbers of threads and of frames in a run, with nothing else to do; it takes about half a second for each.
+    It tries torch, and OpenVINO where that is installed, with numbers of threads and of frames in a run, with nothing
+    else to do; it takes about half a second for each.
     Stop a server that runs here before, or both are measured too slow.
     """
     from importlib.util import find_spec
@@ -53,7 +54,9 @@ def bench(model: str, device: str, latency_goal: float | None, max_batch: int) -
     from rich.table import Table
 
     from cloud_server.memory import MOST_KEPT_BYTES, return_large_blocks
-    from cloud_server.model.big import load_model
+    from cloud_server.model.big import ThreadedModel, load_model
+    from cloud_server.model.openvino_model import INSTALL as OPENVINO
+    from cloud_server.model.openvino_model import is_installed
     from cloud_server.model.sizing import best, expected
 
     console = Console(width=max(100, Console().width), highlight=False)
@@ -65,18 +68,28 @@ def bench(model: str, device: str, latency_goal: float | None, max_batch: int) -
     console.print(
         f"{big.name} on {big.device}, {cores} cores; decoding a picture of 640x480 takes {1e3 * picture_s:.1f} ms"
     )
-    ways = [expected(way, picture_s, cores) for way in _measured(big, cores, max_batch, console.print)]
+    measured = list(_measured(big, "torch", cores, max_batch, console.print))
+    if isinstance(big, ThreadedModel) and not big.on_gpu:
+        if not is_installed():
+            console.print(f"OpenVINO, which is often quicker on the CPU, is not installed: {OPENVINO}", soft_wrap=True)
+        else:
+            try:
+                other = load_model(model, "cpu", engine="openvino")
+                measured += _measured(other, "openvino", cores, max_batch, console.print)
+            except ConfigError as error:
+                console.print(f"without OpenVINO: {error}", soft_wrap=True)
+    ways = [expected(way, picture_s, cores) for way in measured]
     chosen = best(ways, latency_goal)
-    table = Table("threads", "batch", "run ms", "frames/s", "latency ms", "", title="Under full load")
+    table = Table("engine", "threads", "batch", "run ms", "frames/s", "latency ms", "", title="Under full load")
     for way in ways:
         mark = "<- best" if way is chosen else ""
-        row = way.measured.threads or "GPU", way.measured.batch, f"{1e3 * way.measured.run_s:.1f}"
+        row = way.measured.engine, way.measured.threads or "GPU", way.measured.batch, f"{1e3 * way.measured.run_s:.1f}"
         table.add_row(*map(str, row), f"{way.frames_per_s:.0f}", f"{1e3 * way.latency_s:.0f}", mark)
     console.print(table)
     threads = f" --threads {chosen.measured.threads}" if chosen.measured.threads else ""
-    settings = (
-        f"--model {model} --device {device}{threads} --max-batch {chosen.measured.batch} --decoders {chosen.decoders}"
-    )
+    engine = " --engine openvino" if chosen.measured.engine == "openvino" else ""
+    batch = f" --max-batch {chosen.measured.batch} --decoders {chosen.decoders}"
+    settings = f"--model {model} --device {device}{engine}{threads}{batch}"
     console.print(f"cloud-server {settings}", soft_wrap=True)
     console.print(
         f"would serve about {chosen.frames_per_s:.0f} frames a second, each within about {1e3 * chosen.latency_s:.0f} "
@@ -113,15 +126,17 @@ def _least(run: Callable[[], object]) -> float:
     return min(taken)
 
 
-def _measured(big: BigModel, cores: int, max_batch: int, tell: Callable[[str], None]) -> Iterator[Measured]:
+def _measured(
+    big: BigModel, engine: str, cores: int, max_batch: int, tell: Callable[[str], None]
+) -> Iterator[Measured]:
     import numpy as np
 
-    from cloud_server.model.big import TorchModel
+    from cloud_server.model.big import ThreadedModel
     from cloud_server.model.sizing import Measured
 
     image = big.prepare(np.random.default_rng(0).integers(0, 256, (big.input_height, big.input_width, 3), np.uint8))
     sizes = sorted({*(1 << power for power in range(max_batch.bit_length()) if 1 << power < max_batch), max_batch})
-    if not isinstance(big, TorchModel):
+    if not isinstance(big, ThreadedModel):
         counts, sizes = [1], [1]
     elif big.on_gpu:
         counts = [0]
@@ -129,10 +144,11 @@ def _measured(big: BigModel, cores: int, max_batch: int, tell: Callable[[str], N
         counts = sorted({1, max(1, cores // 2), cores})
     left = len(counts) * len(sizes)
     for threads in counts:
-        if threads and isinstance(big, TorchModel):
+        if threads and isinstance(big, ThreadedModel):
             big.use_threads(threads)
         for size in sizes:
             where = f"{threads} threads" if threads else "the GPU"
-            tell(f"{where}, {size} a run; about {left * RUNS_S * 1.5:.0f} s to go")
-            yield Measured(threads, size, _least(lambda size=size: big.run([image] * size, [None] * size)))  # type: ignore[misc]
+            tell(f"{engine}, {where}, {size} a run; about {left * RUNS_S * 1.5:.0f} s to go")
+            took_s = _least(lambda size=size: big.run([image] * size, [None] * size))  # type: ignore[misc]
+            yield Measured(threads, size, took_s, engine)
             left -= 1

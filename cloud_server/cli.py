@@ -31,6 +31,7 @@ from edge_sdk.errors import ConfigError, EdgeError
 
 HTTP_EXTRAS = ("prometheus_client", "fastapi", "uvicorn")
 DEVICES = ("auto", "cpu", "cuda")
+ENGINES = ("torch", "openvino")
 LOOKS = ("auto", "frame", "region", "both")
 LEVELS = ("debug", "info", "warning", "error")
 INSTALL = "pip install '.[cloud]'"
@@ -39,6 +40,7 @@ _ARGUMENTS = "cloud_server.arguments"
 CONFIG = "TOML file of all these options, and of the models; the command line goes over it. SIGHUP reads it again."
 MODEL = "A shipped model, a checkpoint or other weights (.pth), a bundle, or a timm name."
 MODELS = "TOML file of several models, each with its weights and labels, in place of --model; SIGHUP reads it again."
+ENGINE = "What runs the model; OpenVINO, on the CPU, is often quicker: cloud-server bench tells."
 ARCH = "timm name of a file of weights that does not say its architecture; --model ARCH=FILE says it too."
 GROUP = "A label map that comes with the package: ImageNet's classes in a dozen groups."
 LOOK = "What the model looks at where a region came: the picture, the region's surroundings, or both, twice the work."
@@ -148,10 +150,11 @@ def _proxy_of(ctx: click.Context, parameter: click.Parameter, text: str | None) 
 @click.option("--models", type=PATH, help=MODELS)
 @click.option("--arch", metavar="NAME", help=ARCH)
 @click.option("--device", type=click.Choice(DEVICES), default="auto", help="Where the model runs.")
+@click.option("--engine", type=click.Choice(ENGINES), default="torch", help=ENGINE)
 @click.option("--host", default="127.0.0.1", help="Address or name to listen on; 0.0.0.0 or :: for all.")
 @click.option("--port", type=click.IntRange(0, 65535), default=50051, help="0 takes a free one.")
 @click.option("--port-file", type=click.Path(path_type=Path), help="Write the port here once ready.")
-@click.option("--threads", type=click.IntRange(1), help="CPU threads of the model.  [default: torch's choice]")
+@click.option("--threads", type=click.IntRange(1), help="CPU threads of the model.  [default: the engine's choice]")
 @click.option("--look", type=click.Choice(LOOKS), default="auto", help=LOOK)
 @click.option("--max-batch", type=click.IntRange(1), default=32, help="Most pictures in one run of the model.")
 @click.option("--max-wait-ms", type=click.FloatRange(0), default=0.0, help="How long a batch waits for more frames.")

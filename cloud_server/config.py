@@ -26,7 +26,8 @@ class ServerConfig:
             archive; read again at a reload. None: there is one.
         config_file: TOML file that these settings are of; `models` may be the same. None: there is none.
         device: "auto", "cpu" or "cuda".
-        threads: CPU threads of the model; None: torch's choice.
+        engine: what runs the model: "torch", or "openvino" on the CPU.
+        threads: CPU threads of the model; None: the engine's choice.
         host: address to listen on.
         port: 0 takes a free one.
         look: what of a picture with a region the model looks at (`cloud_server.model.looks.Look`).
@@ -78,6 +79,7 @@ class ServerConfig:
     models: Path | None = None
     config_file: Path | None = None
     device: str = "auto"
+    engine: str = "torch"
     threads: int | None = None
     host: str = "127.0.0.1"
     port: int = 50051

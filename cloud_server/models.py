@@ -227,6 +227,7 @@ class Models:
             label_map=entry.label_map,
             label_group=entry.label_group,
             look=entry.look or config.look,
+            engine=entry.engine or config.engine,
             max_batch=entry.max_batch or config.max_batch,
             archive=entry.archive,
         )
@@ -235,7 +236,7 @@ class Models:
         common, model, thread, source = self._common, given, model_thread(), _source_of(entry)
         try:
             if model is None:
-                load = partial(load_model, config.model, config.device, config.threads)
+                load = partial(load_model, config.model, config.device, config.threads, config.engine)
                 model = await asyncio.get_running_loop().run_in_executor(thread, load)
             labels = await asyncio.to_thread(parts.label_map_of, config, model)
         except BaseException as error:

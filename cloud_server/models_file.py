@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cloud_server.model.big import ENGINES
 from cloud_server.model.looks import Look
 from cloud_server.toml_file import TomlFile, meant, read_toml
 from edge_sdk.networks.model_name import join_name, split_name
@@ -19,6 +20,7 @@ _KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "label_map": (str, "a JSON file"),
     "label_group": (str, "animals or coarse"),
     "look": (str, f"one of {', '.join(Look)}"),
+    "engine": (str, f"one of {', '.join(ENGINES)}"),
     "max_batch": (int, "a number of at least 1"),
     "archive": (str, "a folder"),
     "share": ((int, float), "a share of devices above 0 and below 1"),
@@ -36,6 +38,7 @@ class ModelEntry:
         label_map: as there.
         label_group: as there.
         look: as there; "": the server's.
+        engine: as there; "": the server's.
         max_batch: as there; 0: the server's.
         archive: folder of its frame archive; None: it has none.
         share: of the devices that ask for this name; None: all that no share takes.
@@ -46,6 +49,7 @@ class ModelEntry:
     label_map: Path | None = None
     label_group: str = ""
     look: str = ""
+    engine: str = ""
     max_batch: int = 0
     archive: Path | None = None
     share: float | None = None
@@ -102,7 +106,7 @@ def _check(file: TomlFile, number: int, table: dict[str, Any]) -> None:
         if key not in _KINDS:
             file.blame(f"expected one of {', '.join(_KINDS)}; got {key!r}{meant(key, _KINDS)}", *where, key)
         elif not _fits(key, value):
-            near = meant(value, {"look": tuple(Look), "label_group": _GROUPS}.get(key, ()))
+            near = meant(value, {"look": tuple(Look), "engine": ENGINES, "label_group": _GROUPS}.get(key, ()))
             file.blame(f"expected {key} as {_KINDS[key][1]}; got {value!r:.80}{near}", *where, key)
     if "label_map" in table and "label_group" in table:
         file.blame("expected label_map or label_group, not both", *where, "label_group")
@@ -124,6 +128,8 @@ def _fits(key: str, value: Any) -> bool:
         return bool(_NAME.fullmatch(given))
     if key == "look":
         return given in tuple(Look)
+    if key == "engine":
+        return given in ENGINES
     if key == "label_group":
         return given in _GROUPS
     if key == "max_batch":

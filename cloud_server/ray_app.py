@@ -86,6 +86,7 @@ class Options(BaseModel):
 
     model: str = "trailcam"
     device: str = "auto"
+    engine: str = "torch"
     threads: int | None = None
     tokens: str | None = None
     database: str = ""
@@ -116,6 +117,7 @@ class Options(BaseModel):
         return ServerConfig(
             model=self.model,
             device=self.device,
+            engine=self.engine,
             threads=self.threads or max(1, int(self.cpus)),
             tokens=None if self.tokens is None else Path(self.tokens),
             database=self.database,
@@ -246,7 +248,8 @@ class Offload:
         config = self._options.config()
         return_large_blocks()
         loop, thread = asyncio.get_running_loop(), model_thread()
-        model = await loop.run_in_executor(thread, load_model, config.model, config.device, config.threads)
+        load = partial(load_model, config.model, config.device, config.threads, config.engine)
+        model = await loop.run_in_executor(thread, load)
         labels, stats = parts.label_map_of(config, model), self.stats
         version = await asyncio.to_thread(parts.version_of, model, labels)
         self._fleet = fleet = await asyncio.to_thread(parts.fleet, config)

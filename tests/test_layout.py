@@ -32,6 +32,8 @@ ELSEWHERE = {
     "edge_sdk/pipeline/news.py": "tests/pipeline/test_late.py and test_event_news.py: the two queues",
     "edge_sdk/pipeline/status.py": "tests/pipeline/test_classifier.py: the classifier's questions",
     "edge_sdk/pipeline/word.py": "tests/pipeline/test_answers.py",
+    "cloud_server/model/bundle_model.py": "tests/cloud_server/model/test_big.py: what `load_model` gives",
+    "cloud_server/model/torch_model.py": "tests/cloud_server/model/test_big.py: what `load_model` gives",
     "cloud_server/http/page/forms.py": "a kind of field, and an error as a page",
     "cloud_server/http/page/page.py": "tests/cloud_server/http/page/test_looking.py: lists that are shown",
     "cloud_server/fleet/database/tables.py": "tests/cloud_server/fleet/database/test_opening.py",

@@ -7,11 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from cloud_server.model.big import TorchModel, load_model
+from cloud_server.model.big import load_model
 from cloud_server.model.decode import Limits, decode
 from edge_sdk.types import Image
 
 PORT, THREADS = int(os.environ.get("SERVING_PORT", "0")), int(os.environ.get("SERVING_THREADS", "2"))
+ENGINE = os.environ.get("SERVING_ENGINE", "torch")
 BATCH, WAIT_S = 32, 0.005
 
 
@@ -19,9 +20,7 @@ class Model:
     """Decodes in a pool of two threads, as ours does, and runs batches."""
 
     def __init__(self) -> None:
-        model = load_model("trailcam", "cpu", THREADS)
-        assert isinstance(model, TorchModel)
-        self.model = model
+        self.model = load_model("trailcam", "cpu", THREADS, ENGINE)
         self.pool = ThreadPoolExecutor(2)
         blank = np.zeros((480, 640, 3), np.uint8)
         for size in (1, 8, 32):

@@ -14,11 +14,13 @@ class Measured:
         threads: CPU threads of the model; 0: it runs on a GPU.
         batch: frames in one run.
         run_s: seconds of one run.
+        engine: what ran it.
     """
 
     threads: int
     batch: int
     run_s: float
+    engine: str = "torch"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,13 @@ import time
 import numpy as np
 
 from cloud_server.memory import MOST_KEPT_BYTES, keep_blocks_of, return_large_blocks
-from cloud_server.model.big import BigModel, TorchModel
+from cloud_server.model.big import BigModel, ThreadedModel
 
 _log = logging.getLogger(__name__)
 GOOD_ENOUGH = 1.05
 """A smaller batch is taken where its time for a frame is at most this times the best one's."""
+_TURN_S = 0.0015
+"""What each run costs the server beside the model's own time: a batch is taken, answers are handed out."""
 _LONGEST_S = 0.45
 """Seconds after which no further run is tried, once each size had one; no larger size after as long again."""
 _TURNS = 3
@@ -40,7 +42,7 @@ def warm_up(model: BigModel, most: int) -> int:
         model.run([blank] * size, [None] * size)
         return time.perf_counter() - began
 
-    if not isinstance(model, TorchModel) or model.on_gpu:
+    if not isinstance(model, ThreadedModel) or model.on_gpu:
         for size in {1, most}:
             run(size)
         return most
@@ -53,7 +55,7 @@ def warm_up(model: BigModel, most: int) -> int:
         for size in sizes:
             if time.monotonic() - began > _LONGEST_S * (1 if turn else 2) and (turn or size > 1):
                 break
-            taken[size] = min(taken.get(size, math.inf), run(size) / size)
+            taken[size] = min(taken.get(size, math.inf), (run(size) + _TURN_S) / size)
     best = min(taken.values())
     batch = min(size for size, one in taken.items() if one <= GOOD_ENOUGH * best)
     block = keep_blocks_of(lambda: run(batch))

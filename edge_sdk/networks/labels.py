@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from edge_sdk.errors import ConfigError
-from edge_sdk.networks.timm_library import import_timm
 from edge_sdk.security.files import read_given_text
 
 FORMS = 'one name a line, a JSON list, JSON {"0": "name"} or {"name": 0}, or a CSV table of index and name'
@@ -78,6 +77,8 @@ def imagenet_wnids() -> tuple[str, ...]:
 
 
 def _imagenet() -> Any:
+    from edge_sdk.networks.timm_library import import_timm  # late: it loads torch
+
     import_timm()
     from timm.data.imagenet_info import ImageNetInfo
 

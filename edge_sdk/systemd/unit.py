@@ -173,7 +173,7 @@ def server_unit(
         start_s=600,  # a large model takes a while to load
         watchdog_s=60,
         needs_network=True,
-        extra=("LimitNOFILE=65536",),
+        extra=("LimitNOFILE=65536", "CacheDirectory=cloud-server", "Environment=XDG_CACHE_HOME=%C"),
     )
 
 

@@ -27,7 +27,9 @@ def test_it_says_what_to_set_and_what_that_would_serve(checkpoint: Path) -> None
     assert "<- best" in result.output and "s to go" in result.output
     (settings,) = re.findall(r"^cloud-server --model (.*)$", result.output, re.MULTILINE)
     options = settings.removeprefix(str(checkpoint)).split()
-    assert options[:2] == ["--device", "cpu"] and options[2::2] == ["--threads", "--max-batch", "--decoders"]
+    names = [name for name in options[::2] if name != "--engine"]
+    assert options[:2] == ["--device", "cpu"] and names[1:] == ["--threads", "--max-batch", "--decoders"]
+    assert {"torch", "openvino"} <= set(re.findall(r"\w+", result.output)), "both engines are tried"
     assert re.search(r"would serve about \d+ frames a second", result.output)
     parsed = command.main.make_context("cloud-server", ["--model", str(checkpoint), *options], resilient_parsing=True)
     assert parsed.params["max_batch"] <= 4

@@ -10,9 +10,9 @@ import pytest
 import torch
 from sequence_parts import LABELS, SPEC, features, made
 
-from cloud_server.model.big import SequenceModel as ServedSequence
 from cloud_server.model.big import load_model
 from cloud_server.model.ticket import Ran
+from cloud_server.model.torch_model import SequenceModel as ServedSequence
 from edge_sdk.errors import WorkbenchError
 from edge_sdk.networks.checkpoint import create_model
 from edge_sdk.networks.sequence import SequenceModel, attach_exits

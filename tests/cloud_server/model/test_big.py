@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from cloud_server.model.big import BundleModel, load_model
+from cloud_server.model.big import load_model
+from cloud_server.model.bundle_model import BundleModel
 from edge_sdk.errors import ConfigError
 from edge_sdk.model.bundle import InputSpec
 from edge_sdk.model.inputs import prepare

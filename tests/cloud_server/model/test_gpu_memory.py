@@ -11,9 +11,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud_server.model.big import TorchModel, load_model
+from cloud_server.model.big import load_model
 from cloud_server.model.gpu_memory import Staging, WithinMemory
 from cloud_server.model.ticket import Ran, Rows
+from cloud_server.model.torch_model import TorchModel
 from edge_sdk.types import Image
 
 

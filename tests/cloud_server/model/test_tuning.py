@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cloud_server.model.big import TorchModel, load_model
+from cloud_server.model.big import load_model
+from cloud_server.model.torch_model import TorchModel
 from cloud_server.model.tuning import warm_up
 from edge_sdk.types import Image
 

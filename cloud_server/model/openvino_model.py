@@ -1,0 +1,132 @@
+"""The big model in OpenVINO: float32 on the CPU, often much quicker than torch there, and without torch's memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cloud_server.model.conversion_store import About
+from cloud_server.model.ticket import Little
+from edge_sdk.errors import ConfigError
+from edge_sdk.model.inputs import prepare
+from edge_sdk.types import Image
+
+_PARTS = 4
+"""Of a batch for each lane: few enough that a part is worth its beginning, many enough that lanes end together."""
+INSTALL = "pip install '.[cloud,openvino]'"
+
+
+def is_installed() -> bool:
+    """Whether this Python has OpenVINO."""
+    return find_spec("openvino") is not None
+
+
+class OpenVinoModel:
+    """A converted network (`cloud_server.model.conversion`), float32, on the CPU.
+
+    Args:
+        network: the converted network's file.
+        about: what is known of it.
+        name: shown to devices.
+        threads: CPU threads; None: all cores.
+
+    Attributes:
+        on_gpu: false.
+
+    Raises:
+        ConfigError: OpenVINO cannot read the network, or run it here.
+    """
+
+    def __init__(self, network: Path, about: About, *, name: str, threads: int | None) -> None:
+        self.name, self.device, self.on_gpu = name, "cpu, OpenVINO", False
+        self.labels = about.labels
+        self.input_width, self.input_height = about.input.width, about.input.height
+        self.macs, self.parameters, self.fingerprint = about.macs, about.parameters, about.fingerprint
+        self._spec, self._network = about.input, network
+        self.use_threads(threads)
+
+    def use_threads(self, threads: int | None) -> None:
+        """Run on so many threads of the CPU from now on; None: as many as there are cores."""
+        threads = threads or usable_cores()
+        self._whole = compiled(self._network, threads, at_once=1).create_infer_request()
+        self._lanes = Lanes(self._network, threads) if threads > 1 else None
+
+    def prepare(self, image: Image) -> Image:
+        """Bring a picture to the input size, by the function that training used."""
+        return prepare(image, self._spec)
+
+    def run(self, images: Sequence[Image], little: Sequence[Little]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Classify N prepared pictures; the little model's probabilities are not used."""
+        if self._lanes is not None and len(images) >= self._lanes.count:
+            rows = self._lanes.run(images, len(self.labels))
+        else:
+            rows = np.array(self._whole.infer([np.stack(images)], share_inputs=True)[0], np.float32)
+        return rows, np.full(len(images), self.macs, np.int64)
+
+
+class Lanes:
+    """Runs of one thread each, side by side: a core waits for no other until a batch ends.
+
+    Threads that share a picture wait for the slowest of them after each layer, which costs most where decoding takes a
+    core now and then. So a batch goes in small parts to whichever lane is free.
+
+    Args:
+        network: the converted network's file.
+        count: lanes.
+    """
+
+    def __init__(self, network: Path, count: int) -> None:
+        import openvino
+
+        self.count = count
+        self._queue = openvino.AsyncInferQueue(compiled(network, count, at_once=count), count)
+        self._queue.set_callback(_take)
+
+    def run(self, images: Sequence[Image], classes: int) -> NDArray[np.float32]:
+        """Probabilities of N pictures, `float32 (N, classes)`."""
+        rows = np.empty((len(images), classes), np.float32)
+        size = max(1, len(images) // (_PARTS * self.count))
+        try:
+            for at in range(0, len(images), size):
+                pixels = np.stack(images[at : at + size])  # goes with the run, which reads it where it is
+                self._queue.start_async([pixels], (pixels, rows[at : at + size]), share_inputs=True)
+        finally:
+            self._queue.wait_all()
+        return rows
+
+
+def _take(request: Any, given: tuple[Image, NDArray[np.float32]]) -> None:
+    """Put what a run said where it belongs; called by its lane."""
+    given[1][:] = request.get_output_tensor(0).data
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def compiled(network: Path | Any, threads: int, *, at_once: int) -> Any:
+    """A network ready to run.
+
+    Args:
+        network: its file, or OpenVINO's own form of it.
+        threads: of the CPU.
+        at_once: runs side by side, which share the threads.
+
+    Raises:
+        ConfigError: OpenVINO cannot read it, or run it here.
+    """
+    import openvino
+
+    # float32: the answers are torch's.
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": at_once, "INFERENCE_NUM_THREADS": threads}
+    try:
+        return openvino.Core().compile_model(network, "CPU", settings)
+    except RuntimeError as error:
+        raise ConfigError(f"OpenVINO cannot run the network: {error}") from error

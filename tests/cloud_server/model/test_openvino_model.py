@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cloud_server.model import conversion
+from cloud_server.model.big import ThreadedModel, load_model
+from cloud_server.model.conversion_store import ConversionStore
+from cloud_server.model.openvino_model import OpenVinoModel, compiled, is_installed, usable_cores
+from cloud_server.model.tuning import warm_up
+from edge_sdk.errors import ConfigError
+
+pytest.importorskip("openvino", reason='no openvino: pip install ".[openvino]" brings it')
+
+
+@pytest.fixture
+def model(checkpoint: Path, tmp_path: Path) -> OpenVinoModel:
+    network, about = conversion.converted(str(checkpoint), ConversionStore(tmp_path))
+    return OpenVinoModel(network, about, name="tiny", threads=3)
+
+
+def test_each_picture_gets_its_own_answer_whatever_the_batch_and_the_threads(model: OpenVinoModel) -> None:
+    coarse = np.random.default_rng(1).integers(0, 256, (29, 8, 8, 3), np.uint8)
+    pictures = list(coarse.repeat(model.input_height // 8, axis=1).repeat(model.input_width // 8, axis=2))
+    alone = np.concatenate([model.run([picture], [None])[0] for picture in pictures])
+    assert np.ptp(alone, axis=0).max() > 1e-4, "they differ"
+    for threads in (1, 2, 3, 5):
+        model.use_threads(threads)
+        for count in (1, 2, 3, 4, 12, 29):
+            for _ in range(3):
+                got = model.run(pictures[:count], [None] * count)[0]
+                assert np.abs(got - alone[:count]).max() < 1e-5
+
+
+def test_a_batch_that_fails_leaves_the_model_able_to_answer(model: OpenVinoModel) -> None:
+    good = np.zeros((model.input_height, model.input_width, 3), np.uint8)
+    expected = model.run([good], [None])[0]
+    odd = np.zeros((model.input_height, model.input_width, 5), np.uint8)
+    with pytest.raises((RuntimeError, ValueError)):
+        model.run([odd] * 6, [None] * 6)
+    got = model.run([good] * 6, [None] * 6)[0]
+    assert np.abs(got - expected).max() < 1e-5
+
+
+def test_its_batch_is_found_as_torch_s_is(model: OpenVinoModel) -> None:
+    assert isinstance(model, ThreadedModel) and not model.on_gpu
+    assert 1 <= warm_up(model, 8) <= 8
+    assert usable_cores() >= 1
+
+
+def test_what_it_cannot_run_is_told(tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "network.xml").write_text("<net/>")
+    with pytest.raises(ConfigError, match="OpenVINO cannot run the network"):
+        compiled(tmp_path / "network.xml", 1, at_once=1)
+    with pytest.raises(ConfigError, match=r"expected --device cpu or auto with --engine openvino.*got cuda"):
+        load_model(str(checkpoint), "cuda", None, "openvino")
+    with pytest.raises(ConfigError, match=r"expected an engine of torch, openvino; got 'onnx'"):
+        load_model(str(checkpoint), "cpu", None, "onnx")
+    assert is_installed()
+    monkeypatch.setattr(conversion, "is_installed", lambda: False)
+    with pytest.raises(ConfigError, match=r"this Python lacks it: pip install '\.\[cloud,openvino\]'"):
+        load_model(str(checkpoint), "cpu", None, "openvino")
