@@ -66,6 +66,7 @@ PAGE = "Show people the fleet on --http: devices, events, labels, settings, toke
 PROXY = "A proxy that signs people in, and the header by which it names them.  [default: passwords]"
 TRACES = "Send a trace of each frame to this OpenTelemetry collector (OTLP over gRPC), such as http://127.0.0.1:4317."
 LOG_FORMAT = "json: an object a line, with frame_id and device where a line is about a frame."
+HTTP_TLS = "Encrypt what --http serves, with --tls-cert and --tls-key; they are renewed as for devices."
 HTTP_PORT = "Serve /metrics and /healthz over HTTP on this port; 0 takes a free one.  [default: off]"
 
 
@@ -209,7 +210,8 @@ def _proxy_of(ctx: click.Context, parameter: click.Parameter, text: str | None) 
 @click.option("--page", is_flag=True, help=PAGE)
 @click.option("--page-proxy", callback=_proxy_of, metavar="ADDRESS=HEADER", help=PROXY)
 @click.option("--http-port", type=click.IntRange(0, 65535), help=HTTP_PORT)
-@click.option("--http-host", default="127.0.0.1", help="Address of --http-port; it is not encrypted.")
+@click.option("--http-host", default="127.0.0.1", help="Address of --http-port.")
+@click.option("--http-tls", is_flag=True, help=HTTP_TLS)
 @click.option("--drain-s", type=click.FloatRange(0), default=10.0, help="Seconds for frames in flight at the end.")
 @click.option("--model-grace-s", type=click.FloatRange(0), default=30.0, help=GRACE)
 @click.option("--exit-with-parent", is_flag=True, help="Drain and end when standard input closes.")

@@ -73,6 +73,7 @@ class ServerConfig:
         traces: OTLP collector of traces, such as http://127.0.0.1:4317; "": none are recorded.
         http_port: port of `/metrics` and `/healthz`, 0 takes a free one; None: they are off.
         http_host: address of that port.
+        http_tls: what is served there is encrypted, with the certificate and key of `tls`.
     """
 
     model: str = "trailcam"
@@ -119,6 +120,7 @@ class ServerConfig:
     page_proxy: tuple[str, str] | None = None
     http_port: int | None = None
     http_host: str = "127.0.0.1"
+    http_tls: bool = False
 
     @property
     def needs_fleet(self) -> bool:
@@ -156,18 +158,22 @@ class ServerConfig:
             )
         if self.page and (not takes_reports or self.http_port is None):
             raise ConfigError("expected --reports FOLDER and --http HOST:PORT with --page: it shows what is reported")
-        if self.page and not self.insecure and not is_loopback(bare_host(self.http_host)):
+        if self.http_tls and (self.tls is None or self.http_port is None):
+            raise ConfigError("expected --tls-cert, --tls-key and --http HOST:PORT with --http-tls")
+        is_clear = not self.http_tls and not is_loopback(bare_host(self.http_host))
+        if self.page and not self.insecure and is_clear:
             raise ConfigError(
                 f"expected --page on 127.0.0.1, behind a proxy that encrypts; got {self.http_host}, where passwords "
-                "would travel in the clear: say --insecure inside a private network"
+                "would travel in the clear: say --http-tls, or --insecure inside a private network"
             )
         takes_pictures = self.open_inference and self.http_port is not None
-        is_guarded = (self.tokens is not None or self.require_tokens) and self.insecure
+        has_tokens = self.tokens is not None or self.require_tokens
+        is_guarded = has_tokens and (self.insecure or self.http_tls)
         if takes_pictures and not is_guarded and not is_loopback(bare_host(self.http_host)):
             raise ConfigError(
-                f"expected --tokens and --insecure with --open-inference and --http-host {self.http_host}: other "
-                "machines may send pictures there, and their tokens are not encrypted; give both, or keep "
-                "--http-host on 127.0.0.1 behind a proxy that encrypts"
+                f"expected --tokens, and --http-tls or --insecure, with --open-inference and --http-host "
+                f"{self.http_host}: other machines may send pictures there, and with --insecure their tokens are not "
+                "encrypted; give both, or keep --http-host on 127.0.0.1 behind a proxy that encrypts"
             )
         if self.tls is None and not self.insecure and not is_loopback(bare_host(self.host)):
             raise ConfigError(

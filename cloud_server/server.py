@@ -235,11 +235,14 @@ class CloudServer:
                     from cloud_server.http.admin.routes import mount_admin
 
                     mount_admin(api, self._fleet, lambda: self.is_serving)
-                self._endpoint = Endpoint(config.http_host, config.http_port, app)
+                encrypts = self._certificate if config.http_tls else None
+                tls = None if encrypts is None else encrypts.for_browsers()
+                self._endpoint = Endpoint(config.http_host, config.http_port, app, tls)
                 self.http_address = self._endpoint.address
+                scheme = "http" if tls is None else "https"
                 if config.page:
-                    _log.info("the page on http://%s/", self.http_address)
-                _log.info("metrics on http://%s/metrics", self.http_address)
+                    _log.info("the page on %s://%s/", scheme, self.http_address)
+                _log.info("metrics on %s://%s/metrics", scheme, self.http_address)
         except BaseException:
             await self._end_models()
             raise

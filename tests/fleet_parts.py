@@ -125,7 +125,7 @@ def fleet_server(folder: Path, model: str, *options: str, http: str = "127.0.0.1
         log = ""
         while "metrics on" not in log and (line := process.stderr.readline()):
             log += line
-        found = re.search(r"http://(\S+:\d+)/metrics", log)
+        found = re.search(r"https?://(\S+:\d+)/metrics", log)
         said = process.stdout.readline().split()
         assert found and said, log
         yield FleetServer(said[-1], found[1], folder, process)

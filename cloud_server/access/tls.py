@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import logging
+import ssl
 import stat
 import threading
 from collections.abc import Callable, Iterator
@@ -104,6 +105,38 @@ class ServerCertificate:
         return grpc.dynamic_ssl_server_credentials(
             content.configuration(), fetch, require_client_authentication=content.client_ca is not None
         )
+
+    def for_browsers(self) -> ssl.SSLContext:
+        """For HTTP, where nobody needs a certificate; each connection gets the certificate that holds when it begins.
+
+        Raises:
+            ConfigError: the files cannot be used.
+        """
+        first = self._context()
+        with self._guard:
+            newest, number = first, self._number
+
+        def renew(connection: ssl.SSLObject | ssl.SSLSocket, _: str | None, __: ssl.SSLContext) -> None:
+            nonlocal newest, number
+            with self._guard, suppress(ConfigError):  # which is logged
+                if _versions_of(self._files) != self._versions:
+                    self._read_again()
+                if number != self._number:
+                    newest, number = self._context(), self._number
+            connection.context = newest
+
+        first.sni_callback = renew
+        return first
+
+    def _context(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_alpn_protocols(["http/1.1"])
+        try:
+            context.load_cert_chain(self._files.cert, self._files.key)
+        except (OSError, ssl.SSLError) as error:  # they are being renewed just now
+            raise ConfigError(f"cannot use {self._files.cert} with {self._files.key}: {error}") from error
+        return context
 
     def reload(self) -> str:
         """Read the files now; returns what is new, empty where nothing is.

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
-from cloud_server.http.connection import HEAD_BYTES, Connection
+from cloud_server.http.connection import HEAD_BYTES, HEAD_S, Connection
 from cloud_server.listening import addresses_of, bare_host, explain
 from edge_sdk.errors import ConfigError
 from edge_sdk.security.place import authority
 
 if TYPE_CHECKING:
+    import ssl
+
     from starlette.types import ASGIApp
 
 _IDLE_S = 15
@@ -29,6 +32,7 @@ class Endpoint:
         host: address to listen on.
         port: 0 takes a free one.
         app: answers requests.
+        tls: encrypts; None: requests and replies travel in the clear.
 
     Attributes:
         address: "host:port", in brackets where the host is IPv6.
@@ -37,7 +41,7 @@ class Endpoint:
         ConfigError: it cannot listen there; the message says why.
     """
 
-    def __init__(self, host: str, port: int, app: ASGIApp) -> None:
+    def __init__(self, host: str, port: int, app: ASGIApp, tls: ssl.SSLContext | None = None) -> None:
         import uvicorn
 
         host = bare_host(host)
@@ -60,12 +64,20 @@ class Endpoint:
             timeout_keep_alive=_IDLE_S,
             timeout_graceful_shutdown=_END_S,
         )
+        config.load()
+        config.ssl = tls
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
-        asyncio.run(self._server.serve(sockets=[self._socket]))
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._server.config.ssl is not None:  # uvicorn has no option for how long a handshake may take
+            loop.create_server = partial(loop.create_server, ssl_handshake_timeout=HEAD_S)  # type: ignore[method-assign]
+        await self._server.serve(sockets=[self._socket])
 
     def close(self) -> None:
         """Stop listening; a reply that takes longer than a second to write is cut off."""

@@ -1,16 +1,22 @@
 from __future__ import annotations
 
+import shutil
 import socket
+import ssl
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
+from cloud_server.access.tls import ServerCertificate, TlsFiles
 from cloud_server.http.app import make_app
 from cloud_server.http.endpoint import Endpoint
 from edge_sdk.errors import ConfigError
+from edge_sdk.security.certificates import Authority
 
 _open = build_opener(ProxyHandler({})).open
 
@@ -84,4 +90,39 @@ def test_it_ends_while_a_client_is_silent(endpoint: Endpoint) -> None:
     host, _, port = endpoint.address.partition(":")
     with socket.create_connection((host, int(port))) as silent:
         silent.sendall(b"POST /none HTTP/1.1\r\nContent-Length: 10\r\n\r\n")
+        endpoint.close()
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")
+def test_over_tls_a_real_client_is_served_and_gets_the_renewed_certificate(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "keys")
+    pair = authority.issue_server(["127.0.0.1"])
+    first = pair.cert.read_text().strip()
+    files = TlsFiles(tmp_path / "cert.pem", tmp_path / "key.pem", authority.files.cert)
+    shutil.copy(pair.cert, files.cert)
+    shutil.copy(pair.key, files.key)
+    app = make_app(CollectorRegistry(), lambda: True)[1]
+    endpoint = Endpoint("127.0.0.1", 0, app, ServerCertificate(files).for_browsers())
+    host, _, port = endpoint.address.partition(":")
+    try:
+        asked = ["curl", "-sS", "--noproxy", "*", "--cacert", str(authority.files.cert)]
+        said = subprocess.run([*asked, f"https://{endpoint.address}/healthz"], capture_output=True, text=True)
+        assert (said.returncode, said.stdout, said.stderr) == (0, "serving\n", "")
+        plain = subprocess.run([*asked, f"http://{endpoint.address}/healthz"], capture_output=True, text=True)
+        assert plain.returncode != 0
+
+        def shown() -> str:
+            return ssl.get_server_certificate((host, int(port))).strip()
+
+        assert shown() == first
+        files.cert.write_text("in the middle of a renewal")
+        assert shown() == first
+        other = authority.issue_server(["127.0.0.1"], replace=True)
+        shutil.copy(other.cert, files.cert)
+        shutil.copy(other.key, files.key)
+        assert shown() == other.cert.read_text().strip()
+        with socket.create_connection((host, int(port))) as silent:
+            assert silent.fileno() > 0
+            assert shown() == other.cert.read_text().strip()
+    finally:
         endpoint.close()

@@ -332,5 +332,5 @@ async def test_it_is_off_unless_asked_for() -> None:
 
 
 def test_http_off_loopback_needs_tokens() -> None:
-    with pytest.raises(ConfigError, match="expected --tokens and --insecure with --open-inference"):
+    with pytest.raises(ConfigError, match="expected --tokens, and --http-tls or --insecure, with --open-inference"):
         dataclasses.replace(CONFIG, http_host="0.0.0.0", insecure=True)

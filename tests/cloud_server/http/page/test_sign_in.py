@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from fleet_parts import fleet_server
 from page_parts import PASSWORD, Fleet, options_of
 
+from cloud_server.access.tls import TlsFiles
 from cloud_server.config import ServerConfig
 from edge_sdk.errors import ConfigError
+from edge_sdk.security.certificates import Authority
 
 
 def test_nothing_is_shown_without_signing_in(fleet: Fleet) -> None:
@@ -108,8 +112,35 @@ def test_a_proxy_signs_people_in(tmp_path: Path, checkpoint: Path) -> None:
             assert client.post("/settings", data={"key": "0" * 64, "target": "*"}).status_code == 403
 
 
+def test_over_tls_cookies_are_for_encrypted_links_alone(tmp_path: Path, checkpoint: Path, browser: Any) -> None:
+    authority = Authority(tmp_path / "keys")
+    pair = authority.issue_server(["localhost", "127.0.0.1"])
+    tls = ("--tls-cert", str(pair.cert), "--tls-key", str(pair.key), "--http-tls")
+    with fleet_server(tmp_path, str(checkpoint), *options_of(tmp_path), *tls) as server:
+        address = f"https://{server.http}"
+        trusted = ssl.create_default_context(cafile=str(authority.files.cert))
+        with httpx.Client(base_url=address, verify=trusted, trust_env=False) as client:
+            assert Fleet.post(client, "/sign-in", "/sign-in", name="look-er", password=PASSWORD).status_code == 303
+            assert client.get("/").status_code == 200
+            assert len(client.cookies.jar) == 2 and all(cookie.secure for cookie in client.cookies.jar)
+            assert client.get("/readyz").text == "serving\n"
+        context = browser.new_context(base_url=address, ignore_https_errors=True)
+        tab = context.new_page()
+        tab.goto("/sign-in")
+        tab.get_by_label("Name").fill("look-er")
+        tab.get_by_label("Password").fill(PASSWORD)
+        tab.keyboard.press("Enter")
+        tab.wait_for_url(f"{address}/")
+        assert {(cookie["secure"], cookie["httpOnly"]) for cookie in context.cookies()} == {(True, True)}
+        context.close()
+
+
 def test_a_page_beyond_this_machine_is_asked_for_in_words(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="passwords would travel in the clear"):
         ServerConfig(reports=tmp_path, page=True, http_port=0, http_host="0.0.0.0")
     with pytest.raises(ConfigError, match="expected --reports FOLDER and --http"):
         ServerConfig(page=True, http_port=0)
+    with pytest.raises(ConfigError, match="expected --tls-cert, --tls-key and --http"):
+        ServerConfig(reports=tmp_path, page=True, http_port=0, http_tls=True)
+    tls = TlsFiles(tmp_path / "cert", tmp_path / "key")
+    assert ServerConfig(reports=tmp_path, page=True, http_port=0, http_host="0.0.0.0", tls=tls, http_tls=True).page
