@@ -31,7 +31,7 @@ from edge_sdk.errors import ConfigError, EdgeError
 
 HTTP_EXTRAS = ("prometheus_client", "fastapi", "uvicorn")
 DEVICES = ("auto", "cpu", "cuda")
-ENGINES = ("torch", "openvino")
+ENGINES = ("torch", "compile", "openvino")
 LOOKS = ("auto", "frame", "region", "both")
 LEVELS = ("debug", "info", "warning", "error")
 INSTALL = "pip install '.[cloud]'"

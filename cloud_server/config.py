@@ -26,7 +26,7 @@ class ServerConfig:
             archive; read again at a reload. None: there is one.
         config_file: TOML file that these settings are of; `models` may be the same. None: there is none.
         device: "auto", "cpu" or "cuda".
-        engine: what runs the model: "torch", or "openvino" on the CPU.
+        engine: what runs the model: "torch", "compile" (`torch.compile`), or "openvino" on the CPU.
         threads: CPU threads of the model; None: the engine's choice.
         host: address to listen on.
         port: 0 takes a free one.

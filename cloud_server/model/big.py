@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SHIPPED = Path(__file__).parent.parent / "models"
 DEVICES = ("auto", "cpu", "cuda")
-ENGINES = ("torch", "openvino")
+ENGINES = ("torch", "compile", "openvino")
 
 
 class BigModel(Protocol):
@@ -83,6 +83,15 @@ class ThreadedModel(Protocol):
         ...
 
 
+@runtime_checkable
+class PreparedModel(Protocol):
+    """A model that has something to do before it serves."""
+
+    def make_ready(self, most: int) -> None:
+        """Do it, for batches of up to `most` pictures; on the thread that will run the model."""
+        ...
+
+
 def load_model(model: str, device: str = "auto", threads: int | None = None, engine: str = "torch") -> BigModel:
     """Load the model that `--model` names.
 
@@ -92,7 +101,8 @@ def load_model(model: str, device: str = "auto", threads: int | None = None, eng
             are fetched.
         device: "cpu", "cuda" or "auto" (a GPU where there is one).
         threads: CPU threads of the model; None: the engine's own choice, or one for a bundle.
-        engine: "torch", or "openvino" (on the CPU), which torch's network is converted for once on each machine.
+        engine: "torch"; "compile" (`torch.compile`); or "openvino" (on the CPU), for which the network is converted
+            once on each machine.
 
     Raises:
         ConfigError: nothing has that name, the checkpoint cannot be used, there is no GPU, or the engine cannot run it.
@@ -107,14 +117,14 @@ def load_model(model: str, device: str = "auto", threads: int | None = None, eng
     if (path / "manifest.json").is_file():
         if device == "cuda":
             raise ConfigError(f"expected --device cpu or auto: a bundle runs on the CPU alone; got cuda for {path}")
-        if engine == "openvino":
+        if engine != "torch":
             raise ConfigError(f"expected --engine torch: a bundle runs on the device's own runtime; got {path}")
         from cloud_server.model.bundle_model import BundleModel
 
         return BundleModel(path, threads=threads or 1)
     if engine == "openvino":
         return _load_openvino(model, threads)
-    return load_torch(model, device, threads)
+    return load_torch(model, device, threads, compiled=engine == "compile")
 
 
 def shipped_models() -> list[str]:
@@ -130,14 +140,15 @@ def _load_openvino(model: str, threads: int | None) -> OpenVinoModel:
     return OpenVinoModel(network, about, name=_name(model, about.arch), threads=threads)
 
 
-def load_torch(model: str, device: str, threads: int | None) -> TorchModel:
-    """As `load_model`, of a network in torch.
+def load_torch(model: str, device: str, threads: int | None, *, compiled: bool = False) -> TorchModel:
+    """As `load_model`, of a network in torch; `compiled` by `torch.compile`, or run as it is.
 
     Raises:
         ConfigError: as `load_model`.
     """
     import torch
 
+    from cloud_server.model.compiled_model import CompiledModel
     from cloud_server.model.torch_model import SequenceModel, TorchModel
     from edge_sdk.networks.checkpoint import create_model
     from edge_sdk.networks.sequence_file import is_sequence, load_sequence
@@ -166,6 +177,8 @@ def load_torch(model: str, device: str, threads: int | None) -> TorchModel:
     if path.is_dir():
         raise ConfigError(f"expected a checkpoint or a bundle; {path} is a folder without manifest.json")
     if is_file and is_sequence(path):
+        if compiled:
+            raise ConfigError(f"expected --engine torch: an exit sequence runs as it is; got {path}")
         return SequenceModel(load_sequence(path), name=path.stem, device=place)
     try:
         name = join_name(arch, path.resolve()) if is_file else weights
@@ -174,7 +187,8 @@ def load_torch(model: str, device: str, threads: int | None) -> TorchModel:
         raise ConfigError(f"cannot load the model {weights!r}: {error}") from error
     if not info.labels:
         raise ConfigError(f"expected a model with labels; {weights!r} ({info.arch}) has none")
-    return TorchModel(module, info, name=_name(weights, info.arch), device=place)
+    kind = CompiledModel if compiled else TorchModel
+    return kind(module, info, name=_name(weights, info.arch), device=place)
 
 
 def _weights(model: str) -> str:

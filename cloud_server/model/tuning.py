@@ -9,7 +9,7 @@ import time
 import numpy as np
 
 from cloud_server.memory import MOST_KEPT_BYTES, keep_blocks_of, return_large_blocks
-from cloud_server.model.big import BigModel, ThreadedModel
+from cloud_server.model.big import BigModel, PreparedModel, ThreadedModel
 
 _log = logging.getLogger(__name__)
 GOOD_ENOUGH = 1.05
@@ -42,6 +42,8 @@ def warm_up(model: BigModel, most: int) -> int:
         model.run([blank] * size, [None] * size)
         return time.perf_counter() - began
 
+    if isinstance(model, PreparedModel):
+        model.make_ready(most)
     if not isinstance(model, ThreadedModel) or model.on_gpu:
         for size in {1, most}:
             run(size)
