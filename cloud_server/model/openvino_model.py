@@ -74,7 +74,8 @@ class Lanes:
     """Runs of one thread each, side by side: a core waits for no other until a batch ends.
 
     Threads that share a picture wait for the slowest of them after each layer, which costs most where decoding takes a
-    core now and then. So a batch goes in small parts to whichever lane is free.
+    core now and then. So a batch goes in small parts to whichever lane is free. All parts are handed over at once: no
+    lane waits for Python between two of them.
 
     Args:
         network: the converted network's file.
@@ -82,28 +83,28 @@ class Lanes:
     """
 
     def __init__(self, network: Path, count: int) -> None:
-        import openvino
-
         self.count = count
-        self._queue = openvino.AsyncInferQueue(compiled(network, count, at_once=count), count)
-        self._queue.set_callback(_take)
+        self._network = compiled(network, count, at_once=count)
+        self._runs: list[Any] = []
 
     def run(self, images: Sequence[Image], classes: int) -> NDArray[np.float32]:
         """Probabilities of N pictures, `float32 (N, classes)`."""
-        rows = np.empty((len(images), classes), np.float32)
         size = max(1, len(images) // (_PARTS * self.count))
+        parts = [np.stack(images[at : at + size]) for at in range(0, len(images), size)]
+        while len(self._runs) < len(parts):
+            self._runs.append(self._network.create_infer_request())
+        runs = self._runs[: len(parts)]
+        rows = np.empty((len(images), classes), np.float32)
         try:
-            for at in range(0, len(images), size):
-                pixels = np.stack(images[at : at + size])  # goes with the run, which reads it where it is
-                self._queue.start_async([pixels], (pixels, rows[at : at + size]), share_inputs=True)
-        finally:
-            self._queue.wait_all()
+            for run, pixels in zip(runs, parts, strict=True):
+                run.start_async([pixels], share_inputs=True)  # it reads the pixels where they are
+            for at, run in enumerate(runs):
+                run.wait()
+                rows[at * size : (at + 1) * size] = run.get_output_tensor(0).data
+        except BaseException:
+            self._runs = []  # some of them may still run
+            raise
         return rows
-
-
-def _take(request: Any, given: tuple[Image, NDArray[np.float32]]) -> None:
-    """Put what a run said where it belongs; called by its lane."""
-    given[1][:] = request.get_output_tensor(0).data
 
 
 def usable_cores() -> int:
