@@ -56,7 +56,7 @@ def test_what_it_cannot_run_is_told(tmp_path: Path, checkpoint: Path, monkeypatc
         compiled(tmp_path / "network.xml", 1, at_once=1)
     with pytest.raises(ConfigError, match=r"expected --device cpu or auto with --engine openvino.*got cuda"):
         load_model(str(checkpoint), "cuda", None, "openvino")
-    with pytest.raises(ConfigError, match=r"expected an engine of torch, openvino; got 'onnx'"):
+    with pytest.raises(ConfigError, match=r"expected an engine of torch, compile, openvino; got 'onnx'"):
         load_model(str(checkpoint), "cpu", None, "onnx")
     assert is_installed()
     monkeypatch.setattr(conversion, "is_installed", lambda: False)
