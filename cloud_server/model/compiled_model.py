@@ -40,7 +40,12 @@ class CompiledModel(TorchModel):
         name: as there.
         device: as there.
         backend: of `torch.compile`.
+
+    Attributes:
+        overlaps: false: a run of a CUDA graph writes over what the run before it said.
     """
+
+    overlaps = False
 
     def __init__(self, module: Any, info: CheckpointInfo, *, name: str, device: str, backend: str = "inductor") -> None:
         import torch

@@ -29,7 +29,10 @@ class TorchModel:
         on_gpu: whether it runs on a GPU.
         arch: timm's name of the architecture.
         spec: its input.
+        overlaps: a large batch goes to a GPU in two parts, the second while the first is computed.
     """
+
+    overlaps = True
 
     def __init__(self, module: torch.nn.Module, info: CheckpointInfo, *, name: str, device: str) -> None:
         import torch
@@ -94,12 +97,19 @@ class TorchModel:
         """The little model's probabilities are not used."""
         torch = self._torch
         with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
-            logits = self._module(self._inputs(images))
+            if self.on_gpu and self.overlaps:  # what runs there is waited for at the end alone
+                said = [self._module(self._normal(part)) for part in self._staging.parts(images)]
+                logits = said[0] if len(said) == 1 else torch.cat(said)
+            else:
+                logits = self._module(self._inputs(images))
             probabilities: NDArray[np.float32] = logits.float().softmax(dim=1).cpu().numpy()
         return probabilities, np.full(len(images), self.macs, np.int64)
 
     def _inputs(self, images: Sequence[Image]) -> torch.Tensor:
         pixels = self._staging.batch(images) if self.on_gpu else self._torch.from_numpy(np.stack(images))
+        return self._normal(pixels)
+
+    def _normal(self, pixels: torch.Tensor) -> torch.Tensor:
         return pixels.permute(0, 3, 1, 2).float() * self._scale - self._shift  # NHWC seen as channels-last NCHW
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud_server.model.big import load_model
-from cloud_server.model.gpu_memory import Staging, WithinMemory
+from cloud_server.model.gpu_memory import PART, Staging, WithinMemory
 from cloud_server.model.ticket import Ran, Rows
 from cloud_server.model.torch_model import TorchModel
 from edge_sdk.types import Image
@@ -76,6 +76,27 @@ def test_a_batch_is_staged_as_it_is_and_the_memory_is_kept() -> None:
     kept = staging._kept
     staging.batch(frames(16))
     assert staging._kept is kept  # room for the next power of two
+
+
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=4))
+def test_parts_are_the_batch_in_order_and_none_is_small(sizes: list[int]) -> None:
+    staging = Staging(torch.device("cpu"))
+    for count in sizes:
+        parts = list(staging.parts(frames(count)))
+        assert np.array_equal(torch.cat(parts).numpy(), np.stack(frames(count)))
+        assert len(parts) == (1 if count < 2 * PART else 2) and (len(parts) == 1 or min(map(len, parts)) >= PART)
+
+
+@pytest.mark.parametrize("count", [1, PART, 2 * PART, 2 * PART + 7])
+def test_a_batch_in_parts_is_answered_as_one(count: int, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load_model(str(checkpoint), "cpu", 1)
+    assert isinstance(model, TorchModel)
+    coarse = np.random.default_rng(count).integers(0, 256, (count, 8, 8, 3), np.uint8)
+    images = list(coarse.repeat(8, axis=1).repeat(8, axis=2))
+    expected, *_ = model.run(images, [None] * count)
+    monkeypatch.setattr(model, "on_gpu", True)  # the way of a GPU, on the CPU
+    got, macs, *_ = model.run(images, [None] * count)
+    assert np.allclose(got, expected, atol=1e-5) and len(macs) == count
 
 
 def test_a_served_network_survives_a_batch_that_does_not_fit(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
