@@ -127,7 +127,7 @@ class Batcher:
         self._model = model_thread() if thread is None else thread
         self._places: Places[Ticket] = Places(max_queue, max_bytes)
         self._ready: FairQueue[Ticket] = FairQueue()
-        self._decoders = Decoders(decoders, self._has_room, self._on_ready, clock)
+        self._decoders = Decoders(decoders, self._has_room, self._on_ready, clock, self._is_late)
         self._arrived = asyncio.Event()
         self._tickets: set[Ticket] = set()
         self._nothing_pending = asyncio.Event()
@@ -284,15 +284,21 @@ class Batcher:
     def _take(self) -> list[Ticket]:
         """The next batch: callers in turn, the frames of each in order of arrival; what is too late is told so."""
         batch: list[Ticket] = []
-        inputs, now = 0, self._clock()
+        inputs = 0
         while inputs < self._max_batch and (ticket := self._ready.take()) is not None:
-            if ticket.deadline_s <= now:
-                self._forget(ticket)
-                ticket.fail(TooLate("it has waited for longer than its device waits: send it again later"))
+            if self._is_late(ticket):
                 continue
             batch.append(ticket)
             inputs += len(ticket.looks or ())
         return batch
+
+    def _is_late(self, ticket: Ticket) -> bool:
+        """Whether an answer is worth nothing any more; such a frame is told so, and costs no more work."""
+        if ticket.deadline_s > self._clock():
+            return False
+        self._forget(ticket)
+        ticket.fail(TooLate("it has waited for longer than its device waits: send it again later"))
+        return True
 
     async def _work(self) -> None:
         while True:

@@ -25,6 +25,7 @@ class Decoders:
         has_room: given the pictures in decode, whether one more may be begun.
         on_ready: called with each ticket whose `looks` are there.
         clock: seconds, monotonic; read in the threads.
+        is_late: given a ticket, whether it is no longer worth decoding, and has been told so.
     """
 
     def __init__(
@@ -33,8 +34,9 @@ class Decoders:
         has_room: Callable[[int], bool],
         on_ready: Callable[[Ticket], None],
         clock: Callable[[], float] = time.monotonic,
+        is_late: Callable[[Ticket], bool] = lambda ticket: False,
     ) -> None:
-        self.threads, self._clock = threads, clock
+        self.threads, self._clock, self._is_late = threads, clock, is_late
         self._has_room, self._on_ready = has_room, on_ready
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
         self._encoded: FairQueue[Ticket] = FairQueue(QUANTUM)
@@ -68,6 +70,8 @@ class Decoders:
                     ticket, is_heavy = queue.take(), queue is self._heavy
             if ticket is None:
                 return
+            if self._is_late(ticket):
+                continue
             self._had_heavy = is_heavy
             job = ticket.heavy_job if is_heavy else ticket.job
             assert job is not None

@@ -28,3 +28,26 @@ async def test_no_more_is_begun_than_there_is_room_for_and_heavy_jobs_come_secon
     decoders.add(made[2])
     assert len(decoders) == 1
     decoders.shutdown()
+
+
+async def test_what_has_waited_too_long_is_not_decoded() -> None:
+    ready: asyncio.Queue[Ticket] = asyncio.Queue()
+    room, late, begun = 0, list[Ticket](), list[str]()
+
+    def is_late(ticket: Ticket) -> bool:
+        if ticket.caller == "late":
+            late.append(ticket)
+        return ticket.caller == "late"
+
+    def job(name: str) -> Looks:
+        begun.append(name)
+        return LOOKS
+
+    decoders = Decoders(1, lambda decoding: decoding < room, ready.put_nowait, is_late=is_late)
+    for name in ("late", "late", "in time"):
+        decoders.add(Ticket(lambda name=name: job(name), 1, None, name, asyncio.Future(), lambda: None))  # type: ignore[misc]
+    room = 1
+    decoders.go_on()
+    assert (await ready.get()).caller == "in time"
+    assert begun == ["in time"] and len(late) == 2 and len(decoders) == 0
+    decoders.shutdown()
