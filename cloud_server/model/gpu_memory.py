@@ -65,7 +65,7 @@ class Staging:
         if self._device.type != "cuda":
             return staged.clone()
         if self._copies is None:
-            self._copies = torch.cuda.Stream(self._device)
+            self._copies = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
         with torch.cuda.stream(self._copies):
             pixels = staged.to(self._device, non_blocking=True)
         computes = torch.cuda.current_stream(self._device)
