@@ -56,14 +56,14 @@ def bench(model: str, device: str, latency_goal: float | None, max_batch: int) -
     from cloud_server.memory import MOST_KEPT_BYTES, return_large_blocks
     from cloud_server.model.big import ThreadedModel, load_model
     from cloud_server.model.openvino_model import INSTALL as OPENVINO
-    from cloud_server.model.openvino_model import is_installed
+    from cloud_server.model.openvino_model import is_installed, usable_cores
     from cloud_server.model.sizing import best, expected
 
     console = Console(width=max(100, Console().width), highlight=False)
     cv2.setNumThreads(1)
     big = load_model(model, device)
     return_large_blocks(MOST_KEPT_BYTES)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     picture_s = _decode_s(big)
     console.print(
         f"{big.name} on {big.device}, {cores} cores; decoding a picture of 640x480 takes {1e3 * picture_s:.1f} ms"
@@ -132,10 +132,10 @@ def _measured(
     import numpy as np
 
     from cloud_server.model.big import ThreadedModel
-    from cloud_server.model.sizing import Measured
+    from cloud_server.model.sizing import Measured, sizes_up_to
 
     image = big.prepare(np.random.default_rng(0).integers(0, 256, (big.input_height, big.input_width, 3), np.uint8))
-    sizes = sorted({*(1 << power for power in range(max_batch.bit_length()) if 1 << power < max_batch), max_batch})
+    sizes = sizes_up_to(max_batch)
     if not isinstance(big, ThreadedModel):
         counts, sizes = [1], [1]
     elif big.on_gpu:

@@ -48,6 +48,28 @@ class Place:
         return cls(int(found[1]), int(found[2]))
 
 
+def conditions_of(
+    at: str, device: str = "", before: Place | None = None, after: Place | None = None
+) -> tuple[list[str], list[object]]:
+    """Conditions of SQL, and their values, for the rows of one page.
+
+    Args:
+        at: the column of the rows' time.
+        device: of this device alone; "": of all.
+        before: earlier ones than this.
+        after: later ones than this.
+    """
+    conditions, values = ["1 = 1"], list[object]()
+    if device:
+        conditions.append("device = ?")
+        values.append(device)
+    for sign, place in (("<", before), (">", after)):
+        if place is not None:
+            conditions.append(f"({at}, number) {sign} (?, ?)")
+            values += [place.at_ms, place.number]
+    return conditions, values
+
+
 @dataclass(frozen=True, slots=True)
 class ReportPages:
     """Reads pages; from any thread.
@@ -95,13 +117,7 @@ class ReportPages:
     def _newest(
         self, table: str, columns: str, at: str, limit: int, device: str, before: Place | None
     ) -> list[dict[str, Any]]:
-        conditions, values = ["1 = 1"], list[object]()
-        if device:
-            conditions.append("device = ?")
-            values.append(device)
-        if before is not None:
-            conditions.append(f"({at}, number) < (?, ?)")
-            values += [before.at_ms, before.number]
+        conditions, values = conditions_of(at, device, before)
         where = " AND ".join(conditions)
         sql = f"SELECT {columns} FROM {table} WHERE {where} ORDER BY {at} DESC, number DESC LIMIT ?"
         names = columns.split(", ")

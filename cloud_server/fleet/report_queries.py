@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from cloud_server.fleet.report_pages import Place
+from cloud_server.fleet.report_pages import Place, conditions_of
 from edge_sdk.fleet.answers import milliseconds, moment_of
 from edge_sdk.fleet.report_file import ReportFile
 from edge_sdk.types import Origin
@@ -105,16 +105,9 @@ class ReportQueries(ReportFile):
             before: earlier ones than this.
             after: the next later ones than this.
         """
-        conditions, values = ["1 = 1"], list[object]()
-        if device:
-            conditions.append("device = ?")
-            values.append(device)
+        conditions, values = conditions_of("captured_ms", device, before, after)
         if only_cloud:
             conditions.append(f"origin = '{Origin.CLOUD.value}'")
-        for sign, place in (("<", before), (">", after)):
-            if place is not None:
-                conditions.append(f"(captured_ms, number) {sign} (?, ?)")
-                values += [place.at_ms, place.number]
         order = "DESC" if after is None else "ASC"
         where = " AND ".join(conditions)
         sql = f"SELECT {_COLUMNS} FROM answers WHERE {where} ORDER BY captured_ms {order}, number {order} LIMIT ?"

@@ -136,8 +136,9 @@ def _load_openvino(model: str, threads: int | None) -> OpenVinoModel:
     from cloud_server.model.conversion import converted
     from cloud_server.model.openvino_model import OpenVinoModel
 
-    network, about = converted(_weights(model))
-    return OpenVinoModel(network, about, name=_name(model, about.arch), threads=threads)
+    weights = _weights(model)
+    network, about = converted(weights)
+    return OpenVinoModel(network, about, name=_name(weights, about.arch), threads=threads)
 
 
 def load_torch(model: str, device: str, threads: int | None, *, compiled: bool = False) -> TorchModel:
@@ -196,11 +197,10 @@ def _weights(model: str) -> str:
     return str(SHIPPED / model / "model.safetensors") if model in shipped_models() else model
 
 
-def _name(model: str, arch: str) -> str:
-    """The checkpoint's own name, or its folder's where it is just called "model", and its architecture."""
-    weights = _weights(model)
+def _name(weights: str, arch: str) -> str:
+    """Timm's name; of a file its own, or its folder's where it is just called "model", and its architecture."""
     path = Path(split_name(weights)[1])
     if not is_file_name(weights) and not path.exists():
-        return model
+        return weights
     name = path.parent.name if path.stem == "model" else path.stem
     return name if name == arch else f"{name} ({arch})"

@@ -53,19 +53,8 @@ class CompiledModel(TorchModel):
         super().__init__(module, info, name=name, device=device)
         self.device += ", compiled"
         options: dict[str, Any] = {"mode": "reduce-overhead"} if self.on_gpu and backend == "inductor" else {}
-        self._eager: Any = self._module
-        run: Any = torch.compile(self._eager, backend=backend, dynamic=False, **options)
-        self._module = run
+        self._call = torch.compile(self._module, backend=backend, dynamic=False, **options)
         self._buckets = buckets_up_to(1)
-
-    @property
-    def fingerprint(self) -> str:
-        """That of the network, which is the same however it is run."""
-        compiled, self._module = self._module, self._eager
-        try:
-            return super().fingerprint
-        finally:
-            self._module = compiled
 
     def make_ready(self, most: int) -> None:
         """Compile and run each size up to `most`, on the thread that will run the model.

@@ -40,6 +40,11 @@ class Expected:
     latency_s: float
 
 
+def sizes_up_to(most: int) -> list[int]:
+    """Frames in one run that are worth trying: 1, 2, 4, ... and `most`, which is at least 1."""
+    return [*(1 << power for power in range(most.bit_length()) if 1 << power < most), most]
+
+
 def expected(measured: Measured, decode_s: float, cores: int) -> Expected:
     """What to expect of one way to run the model.
 

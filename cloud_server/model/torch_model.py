@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,6 +52,7 @@ class TorchModel:
         sample = torch.rand((1, 3, self.input_height, self.input_width), generator=torch.Generator().manual_seed(0))
         self._module, _ = fold_batch_norms(module.eval().to(self._device), sample.to(self._device))
         self._module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._call: Callable[[torch.Tensor], torch.Tensor] = self._module
         self._scale = 1 / (255 * torch.tensor(info.input.std, device=self._device))[:, None, None]
         self._shift = (torch.tensor(info.input.mean) / torch.tensor(info.input.std)).to(self._device)[:, None, None]
 
@@ -98,10 +99,10 @@ class TorchModel:
         torch = self._torch
         with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
             if self.on_gpu and self.overlaps:  # what runs there is waited for at the end alone
-                said = [self._module(self._normal(part)) for part in self._staging.parts(images)]
+                said = [self._call(self._normal(part)) for part in self._staging.parts(images)]
                 logits = said[0] if len(said) == 1 else torch.cat(said)
             else:
-                logits = self._module(self._inputs(images))
+                logits = self._call(self._inputs(images))
             probabilities: NDArray[np.float32] = logits.float().softmax(dim=1).cpu().numpy()
         return probabilities, np.full(len(images), self.macs, np.int64)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from cloud_server.memory import MOST_KEPT_BYTES, keep_blocks_of, return_large_blocks
 from cloud_server.model.big import BigModel, PreparedModel, ThreadedModel
+from cloud_server.model.sizing import sizes_up_to
 
 _log = logging.getLogger(__name__)
 GOOD_ENOUGH = 1.05
@@ -51,15 +52,14 @@ def warm_up(model: BigModel, most: int) -> int:
     began = time.monotonic()
     run(1)
     return_large_blocks(MOST_KEPT_BYTES)
-    sizes = [*(1 << power for power in range(most.bit_length()) if 1 << power < most), most]
     taken: dict[int, float] = {}
     for turn in range(_TURNS):  # in turns: what disturbs one moment, such as a busy neighbour, disturbs no size alone
-        for size in sizes:
+        for size in sizes_up_to(most):
             if time.monotonic() - began > _LONGEST_S * (1 if turn else 2) and (turn or size > 1):
                 break
-            taken[size] = min(taken.get(size, math.inf), (run(size) + _TURN_S) / size)
-    best = min(taken.values())
-    batch = min(size for size, one in taken.items() if one <= GOOD_ENOUGH * best)
+            taken[size] = min(taken.get(size, math.inf), run(size) / size)
+    costs = {size: one + _TURN_S / size for size, one in taken.items()}
+    batch = min(size for size, one in costs.items() if one <= GOOD_ENOUGH * min(costs.values()))
     block = keep_blocks_of(lambda: run(batch))
     _log.info(
         "%d frames a run, %.1f ms each (one alone: %.1f ms); memory is kept in blocks below %d MiB",

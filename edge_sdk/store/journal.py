@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from edge_sdk.durable.database import readable
 from edge_sdk.errors import ConfigError, StorageError
@@ -30,6 +30,7 @@ from edge_sdk.store.schema import (
 from edge_sdk.store.table import FILE
 from edge_sdk.types import Answer, Origin, Reason
 
+T = TypeVar("T")
 __all__ = ["EventEntry", "Journal", "JournalEntry"]
 
 
@@ -216,12 +217,7 @@ class Journal:
         Raises:
             StorageError: the file cannot be read.
         """
-        self.flush()
-        try:
-            with closing(self._reader()) as reader:
-                return read_audits(reader, model)
-        except (sqlite3.Error, ValueError, TypeError, OverflowError) as error:
-            raise self._unreadable(error) from error
+        return self._read_by(read_audits, model)
 
     def audit_counts(self, model: str) -> tuple[AuditCounts, ...]:
         """Of the confident frames and events that could be audited, the counts by chance; quicker than `audits`.
@@ -232,10 +228,13 @@ class Journal:
         Raises:
             StorageError: the file cannot be read.
         """
+        return self._read_by(read_counts, model)
+
+    def _read_by(self, read: Callable[[sqlite3.Connection, str], T], model: str) -> T:
         self.flush()
         try:
             with closing(self._reader()) as reader:
-                return read_counts(reader, model)
+                return read(reader, model)
         except (sqlite3.Error, ValueError, TypeError, OverflowError) as error:
             raise self._unreadable(error) from error
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, ParamSpec, TypeVar
 
-from fastapi import APIRouter, FastAPI, HTTPException, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Path, Query, Request, Response
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 
@@ -44,6 +44,64 @@ Target = Annotated[str, Path(min_length=1, max_length=80, description='A device,
 UserName = Annotated[str, Path(min_length=1, max_length=64)]
 
 ROUTES = APIRouter(prefix=PREFIX, route_class=ProblemRoute, responses=REFUSALS)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which rows a caller asks for.
+
+    Attributes:
+        request: the call.
+        response: gets the header `Link`.
+        after: the number of the last row that is known.
+        limit: most rows.
+        device: of this device alone; "": of all.
+        newest: the newest first, by their time.
+        before: where the page before ended; "": there is none.
+    """
+
+    request: Request
+    response: Response
+    after: int
+    limit: int
+    device: str
+    newest: bool
+    before: str
+
+    def of(
+        self,
+        in_order: Callable[[int, int, str], list[dict[str, Any]]],
+        newest: Callable[[int, str, Place | None], list[dict[str, Any]]],
+        at: str,
+    ) -> list[dict[str, Any]]:
+        """The rows; of a page by time the header names the one that follows.
+
+        Args:
+            in_order: gives them as they came, as `ReportPages.answers`.
+            newest: gives them by their time, as `ReportPages.newest_answers`.
+            at: the column of their time.
+        """
+        if not (self.newest or self.before):
+            return in_order(self.after, self.limit, self.device)
+        rows = newest(self.limit, self.device, Place.parse(self.before) if self.before else None)
+        if len(rows) == self.limit:
+            _link(self.request, self.response, str(Place(rows[-1][at], rows[-1]["number"])))
+        return rows
+
+
+def _page(
+    request: Request,
+    response: Response,
+    after: After = 0,
+    limit: Limit = forms.PAGE,
+    device: OfDevice = "",
+    newest: Newest = False,
+    before: Before = "",
+) -> Page:
+    return Page(request, response, after, limit, device, newest, before)
+
+
+ThePage = Annotated[Page, Depends(_page)]
 
 
 def mount_admin(app: FastAPI, fleet: Fleet, is_serving: Callable[[], bool]) -> None:
@@ -105,28 +163,13 @@ def put_card(desk: TheDesk, user: Operator, device: Device, form: forms.CardForm
 
 
 @ROUTES.get("/answers")
-def answers(
-    request: Request,
-    response: Response,
-    desk: TheDesk,
-    user: Looker,
-    after: After = 0,
-    limit: Limit = forms.PAGE,
-    device: OfDevice = "",
-    newest: Newest = False,
-    before: Before = "",
-) -> list[forms.AnswerReply]:
+def answers(desk: TheDesk, user: Looker, page: ThePage) -> list[forms.AnswerReply]:
     """Final answers in the order in which they came; ask again with the last one's number for those that follow.
 
     With `newest` or `before` by the time of capture, the newest first: the header `Link` names the next page.
     """
-    pages, rows = _pages(desk), list[dict[str, Any]]()
-    if pages is not None and (newest or before):
-        rows = pages.newest_answers(limit, device, Place.parse(before) if before else None)
-        if len(rows) == limit:
-            _link(request, response, f"{rows[-1]['captured_ms']}.{rows[-1]['number']}")
-    elif pages is not None:
-        rows = pages.answers(after, limit, device)
+    pages = _pages(desk)
+    rows = [] if pages is None else page.of(pages.answers, pages.newest_answers, "captured_ms")
     people = desk.fleet.labels.of((row["device"], row["frame_id"]) for row in rows)
     replies = []
     for row in rows:
@@ -136,25 +179,10 @@ def answers(
 
 
 @ROUTES.get("/events")
-def events(
-    request: Request,
-    response: Response,
-    desk: TheDesk,
-    user: Looker,
-    after: After = 0,
-    limit: Limit = forms.PAGE,
-    device: OfDevice = "",
-    newest: Newest = False,
-    before: Before = "",
-) -> list[forms.EventReply]:
+def events(desk: TheDesk, user: Looker, page: ThePage) -> list[forms.EventReply]:
     """Visits that have ended, as answers; with `newest` or `before` by the time they began."""
-    pages, rows = _pages(desk), list[dict[str, Any]]()
-    if pages is not None and (newest or before):
-        rows = pages.newest_events(limit, device, Place.parse(before) if before else None)
-        if len(rows) == limit:
-            _link(request, response, f"{rows[-1]['began_ms']}.{rows[-1]['number']}")
-    elif pages is not None:
-        rows = pages.events(after, limit, device)
+    pages = _pages(desk)
+    rows = [] if pages is None else page.of(pages.events, pages.newest_events, "began_ms")
     return [forms.EventReply(**_told(row)) for row in rows]
 
 
