@@ -3,6 +3,7 @@
     python benchmarks/serving.py                       # makes an environment with the others under build/rivals
     python benchmarks/serving.py --python VENV/bin/python --turns 3 --only ours,mosec
     python benchmarks/serving.py --engine openvino     # all of them with OpenVINO in place of torch
+    python benchmarks/serving.py --ours-engine openvino  # ours alone with it, the others with torch
     python benchmarks/serving.py --streams 1000        # ours alone: so many streams at once, one frame after the other
 
 All serve the shipped big model as our server loads it, with the same decoder. The servers take turns; the table has the
@@ -283,12 +284,20 @@ def rivals_python() -> str:
 @click.option("--python", help="Python of an environment with mosec, LitServe and Ray Serve.  [default: one is made]")
 @click.option("--threads", default=2, show_default=True, help="CPU threads of each server's model.")
 @click.option("--engine", type=click.Choice(["torch", "openvino"]), default="torch", show_default=True)
+@click.option("--ours-engine", type=click.Choice(["torch", "openvino"]), help="Of ours.  [default: as --engine]")
 @click.option("--turns", default=3, show_default=True)
 @click.option("--seconds", default=4.0, show_default=True, help="About how long each measurement takes.")
 @click.option("--only", help="Comma-separated: ours, mosec, litserve, grpc, ray, ours-on-ray.")
 @click.option("--streams", "many", type=int, help="Ours alone: so many streams at once.")
 def main(
-    python: str | None, threads: int, engine: str, turns: int, seconds: float, only: str | None, many: int | None
+    python: str | None,
+    threads: int,
+    engine: str,
+    ours_engine: str | None,
+    turns: int,
+    seconds: float,
+    only: str | None,
+    many: int | None,
 ) -> None:
     """Print frames a second and memory of each server as a table."""
     images, console = pictures(), Console(width=120)
@@ -305,13 +314,15 @@ def main(
         for size, found in bare.items():
             found.append(ceiling(size, images[0], threads, engine))
         for name in names:
-            with server(name, python or sys.executable, threads, engine=engine) as (address, mark):
+            of_this = ours_engine or engine if name == "ours" else engine
+            with server(name, python or sys.executable, threads, engine=of_this) as (address, mark):
                 for way, (whose, ask) in WAYS.items():
                     if whose == name:
                         asyncio.run(measure(way, ask, address, images, seconds, rates))
                 memory.setdefault(name, []).append(memory_mb(mark))
         console.print(f"turn {turn + 1} of {turns} is done", highlight=False)
-    table = Table("server", *(f"{load} in flight" for load in LOADS), "memory MB", title=f"Frames a second, {engine}")
+    words = engine if ours_engine is None else f"{engine}, ours {ours_engine}"
+    table = Table("server", *(f"{load} in flight" for load in LOADS), "memory MB", title=f"Frames a second, {words}")
     for way, (whose, _) in WAYS.items():
         if whose in names:
             cells = [f"{statistics.median(rates[way, load]):.0f}" for load in LOADS]
