@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from edge_sdk.types import Image
 
 _PARTS = 4
 """Of a batch for each lane: few enough that a part is worth its beginning, many enough that lanes end together."""
+_one_core = Lock()
 INSTALL = "pip install '.[cloud,openvino]'"
 
 
@@ -123,11 +126,24 @@ def compiled(network: Path | Any, threads: int, *, at_once: int) -> Any:
     Raises:
         ConfigError: OpenVINO cannot read it, or run it here.
     """
-    import openvino
-
     # float32: the answers are torch's.
     settings = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": at_once, "INFERENCE_NUM_THREADS": threads}
     try:
-        return openvino.Core().compile_model(network, "CPU", settings)
+        with _one_core:
+            core = _core()
+        return core.compile_model(network, "CPU", settings)
     except RuntimeError as error:
         raise ConfigError(f"OpenVINO cannot run the network: {error}") from error
+
+
+@cache
+def _core() -> Any:
+    """OpenVINO's one core, kept until the process ends.
+
+    Each core gives the thread that compiles a stack of its own for signals, and takes it away with its last network;
+    with several cores that end in another order than they began in, a thread is left with a stack that is gone, and the
+    next signal kills the process.
+    """
+    import openvino
+
+    return openvino.Core()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -62,3 +64,42 @@ def test_what_it_cannot_run_is_told(tmp_path: Path, checkpoint: Path, monkeypatc
     monkeypatch.setattr(conversion, "is_installed", lambda: False)
     with pytest.raises(ConfigError, match=r"this Python lacks it: pip install '\.\[cloud,openvino\]'"):
         load_model(str(checkpoint), "cpu", None, "openvino")
+
+
+DROPPED = """
+import faulthandler, itertools, os, signal, sys, threading
+from pathlib import Path
+from cloud_server.model.openvino_model import compiled
+
+def heard():
+    came = []
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: came.append(number))
+        os.kill(os.getpid(), number)
+    assert came == [signal.SIGHUP, signal.SIGTERM]
+
+def with_order(order):
+    runs = {place: compiled(Path(sys.argv[1]), 1 + place, at_once=1).create_infer_request() for place in order}
+    heard()
+    for place in order:
+        del runs[place]
+        heard()
+
+faulthandler.enable()
+for order in itertools.permutations(range(3)):
+    with_order(order)
+    kept = []
+    thread = threading.Thread(target=lambda: kept.append(compiled(Path(sys.argv[1]), 1, at_once=1)))
+    thread.start()
+    thread.join()
+    kept.clear()
+    heard()
+print("alive")
+"""
+"""Networks that end in every order, on the main thread and on others; signals after each."""
+
+
+def test_signals_are_heard_after_networks_have_come_and_gone(checkpoint: Path, tmp_path: Path) -> None:
+    network, _ = conversion.converted(str(checkpoint), ConversionStore(tmp_path))
+    done = subprocess.run([sys.executable, "-c", DROPPED, str(network)], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr
