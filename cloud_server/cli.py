@@ -44,6 +44,7 @@ ENGINE = "What runs the model; OpenVINO, on the CPU, is often quicker: cloud-ser
 ARCH = "timm name of a file of weights that does not say its architecture; --model ARCH=FILE says it too."
 GROUP = "A label map that comes with the package: ImageNet's classes in a dozen groups."
 LOOK = "What the model looks at where a region came: the picture, the region's surroundings, or both, twice the work."
+QUEUE = "Frames that may wait; further ones are OVERLOADED."
 QUEUE_S = "Frames whose answer would take longer are OVERLOADED; a device may say less of each frame. inf: no limit."
 RATE = "Frames a second from one device; further ones are OVERLOADED.  [default: no limit]"
 STATE = "Folder of the reply cache; none: memory only.  [default: the user's state folder, one for each port]"
@@ -155,15 +156,17 @@ def _proxy_of(ctx: click.Context, parameter: click.Parameter, text: str | None) 
 @click.option("--host", default="127.0.0.1", help="Address or name to listen on; 0.0.0.0 or :: for all.")
 @click.option("--port", type=click.IntRange(0, 65535), default=50051, help="0 takes a free one.")
 @click.option("--port-file", type=click.Path(path_type=Path), help="Write the port here once ready.")
-@click.option("--threads", type=click.IntRange(1), help="CPU threads of the model.  [default: the engine's choice]")
+@click.option(
+    "--threads", type=click.IntRange(1, 1024), help="CPU threads of the model.  [default: the engine's choice]"
+)
 @click.option("--look", type=click.Choice(LOOKS), default="auto", help=LOOK)
-@click.option("--max-batch", type=click.IntRange(1), default=32, help="Most pictures in one run of the model.")
+@click.option("--max-batch", type=click.IntRange(1, 65_536), default=32, help="Most pictures in one run of the model.")
 @click.option("--max-wait-ms", type=click.FloatRange(0), default=0.0, help="How long a batch waits for more frames.")
-@click.option("--decoders", type=click.IntRange(1), default=2, help="Threads that decode pictures.")
-@click.option("--queue", type=click.IntRange(1), default=128, help="Frames that may wait; further ones are OVERLOADED.")
+@click.option("--decoders", type=click.IntRange(1, 1024), default=2, help="Threads that decode pictures.")
+@click.option("--queue", type=click.IntRange(1, 1_000_000), default=128, help=QUEUE)
 @click.option("--max-queue-s", type=click.FloatRange(0), default=30.0, help=QUEUE_S)
 @click.option("--max-pixels", type=click.IntRange(1), default=32_000_000, help="Largest picture, width x height.")
-@click.option("--max-image-bytes", type=click.IntRange(1), default=8 << 20, help="Largest encoded picture.")
+@click.option("--max-image-bytes", type=click.IntRange(1, 1 << 30), default=8 << 20, help="Largest encoded picture.")
 @click.option("--label-map", type=PATH, help='JSON {"fine": "coarse", "*": "other"}.')
 @click.option("--label-group", type=click.Choice(["animals", "coarse"]), help=GROUP)
 @click.option("--tls-cert", type=PATH, help="PEM certificate of this server: the link is encrypted.")
@@ -180,7 +183,7 @@ def _proxy_of(ctx: click.Context, parameter: click.Parameter, text: str | None) 
 @click.option(
     "--cached-replies",
     "--remember",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 1_000_000_000),
     default=65_536,
     help="Replies that the cache holds.",
 )

@@ -15,6 +15,17 @@ from cloud_server.model.looks import Look
 from edge_sdk.errors import ConfigError
 from edge_sdk.security.credentials import is_loopback
 
+MOST = {
+    "threads": 1024,
+    "decoders": 1024,
+    "max_batch": 65_536,
+    "queue": 1_000_000,
+    "cached_replies": 1_000_000_000,
+}
+"""Upper bounds: thread pools crash, and memory ends, far below what an integer may be."""
+MOST_IMAGE_BYTES = 1 << 30
+"""A message of gRPC is smaller than 2 GiB."""
+
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
@@ -128,16 +139,14 @@ class ServerConfig:
         return bool(self.database or self.http_port is not None or self.require_tokens or self.settings_key)
 
     def __post_init__(self) -> None:
-        for name in (
-            "max_batch",
-            "queue",
-            "stream_window",
-            "decoders",
-            "cached_replies",
-            "archive_limit_bytes",
-        ):
+        for name in ("stream_window", "archive_limit_bytes"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"expected {name} of at least 1; got {getattr(self, name)}")
+        for name, most in MOST.items():
+            if (value := getattr(self, name)) is not None and not 1 <= value <= most:
+                raise ConfigError(f"expected {name} from 1 to {most}; got {value}")
+        if self.limits.max_bytes > MOST_IMAGE_BYTES:
+            raise ConfigError(f"expected max_image_bytes of at most {MOST_IMAGE_BYTES}; got {self.limits.max_bytes}")
         if self.look not in tuple(Look):
             raise ConfigError(f"expected look as one of {', '.join(Look)}; got {self.look!r}")
         for host in (self.host, self.http_host):

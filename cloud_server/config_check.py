@@ -5,20 +5,23 @@ Nothing is opened that a running server holds, no model is loaded, and nothing i
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from cloud_server.config_file import options_of, read_config
-from cloud_server.models_file import TABLE, ModelEntry, entries_of, read_models
+from cloud_server.models_file import TABLE, beside, entries_of, read_models
 from cloud_server.toml_file import TomlFile, meant
 from edge_sdk.errors import ConfigError, EdgeError
 
-_ANYWHERE = re.compile(r"^\S+:\d+: ")
+_LINE = re.compile(r"; line (\d+) ")
+_Look = tuple[str | tuple[str | int, ...], Callable[[], object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +49,13 @@ def check(path: Path, command: click.Command) -> Checked:
     try:
         file, values = read_config(path, command)
     except ConfigError as error:
-        return Checked([str(error) if _ANYWHERE.match(str(error)) else f"{path}:1: {error}"])
+        at = _LINE.search(str(error))
+        is_placed = re.match(rf"{re.escape(str(path))}:\d+: ", str(error))
+        return Checked([str(error) if is_placed else f"{path}:{at[1] if at else 1}: {error}"])
     if not file.faults:
         _check_together(file, command)
     models = entries_of(file) if isinstance(file.data.get(TABLE), list) and not file.faults else []
-    for key, look in _named(values, models):
+    for key, look in itertools.chain(_named(values), _named_by_models(file)):
         try:
             look()
         except (EdgeError, OSError) as error:
@@ -84,11 +89,11 @@ def _mentioned(message: str, file: TomlFile, command: click.Command) -> tuple[st
     return ()
 
 
-def _named(
-    values: dict[str, Any], models: Sequence[ModelEntry]
-) -> Iterator[tuple[str | tuple[str | int, ...], Callable[[], object]]]:
+def _named(values: dict[str, Any]) -> Iterator[_Look]:
     """What the file names: the key, and a look that raises an error where that cannot be used."""
     from cloud_server.access.limits import AccessLimits, read_limits
+    from cloud_server.fleet.database.opening import check_address
+    from cloud_server.tracing import check_collector
     from edge_sdk.networks.label_map import read_mapping
     from edge_sdk.security.files import read_given
     from edge_sdk.security.pem import check_authority, check_pair
@@ -102,18 +107,29 @@ def _named(
         "label_map": lambda: read_mapping(path_of("label_map")),
         "settings_key": lambda: read_given(path_of("settings_key"), "settings key"),
         "model": lambda: _find_model(values["model"]),
+        "database": lambda: check_address(values["database"]),
+        "traces": lambda: check_collector(values["traces"]),
     }
     yield from ((key, look) for key, look in looks.items() if key in values)
     if {"tls_cert", "tls_key"} <= values.keys():
         yield "tls_cert", lambda: check_pair(path_of("tls_cert"), path_of("tls_key"))
     if "client_ca" in values:
         yield "client_ca", lambda: check_authority(path_of("client_ca"))
-    if TABLE in values and not models:
-        yield TABLE, lambda: read_models(path_of(TABLE))
-    for number, entry in enumerate(models):
-        yield (TABLE, number, "weights"), lambda entry=entry: _find_model(entry.weights)  # type: ignore[misc]
-        if entry.label_map is not None:
-            yield (TABLE, number, "label_map"), lambda entry=entry: read_mapping(entry.label_map)  # type: ignore[misc]
+
+
+def _named_by_models(file: TomlFile) -> Iterator[_Look]:
+    """Likewise for what the models name, of tables that have another fault too; a models file is read as a whole."""
+    from edge_sdk.networks.label_map import read_mapping
+
+    tables = file.data.get(TABLE)
+    if isinstance(tables, str):
+        yield TABLE, lambda: read_models(file.folder / tables)
+    for number, table in enumerate(tables if isinstance(tables, list) else ()):
+        for key, look in (("weights", _find_model), ("label_map", lambda name: read_mapping(Path(name)))):
+            value = table.get(key) if isinstance(table, dict) else None
+            if isinstance(value, str) and value and "\0" not in value:
+                place = beside(file.folder, value) if key == "weights" else str(file.folder / value)
+                yield (TABLE, number, key), partial(look, place)
 
 
 def _find_model(name: str) -> None:

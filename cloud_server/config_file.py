@@ -66,7 +66,7 @@ def _fault(option: click.Option, value: object) -> str:
     got = f"got {_shown(value)}{meant(value, _choices(option))}"
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         return f"expected {name} as {expected}; {got}"
-    if isinstance(value, str) and (not value or "\0" in value):
+    if (isinstance(value, str) and (not value or "\0" in value)) or value != value:  # NaN
         return f"expected {name} as {expected}; {got}"
     try:
         context = click.Context(click.Command("cloud-server"))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cloud_server.config import MOST
 from cloud_server.model.big import ENGINES
 from cloud_server.model.looks import Look
 from cloud_server.toml_file import TomlFile, meant, read_toml
@@ -21,7 +22,7 @@ _KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "label_group": (str, "animals or coarse"),
     "look": (str, f"one of {', '.join(Look)}"),
     "engine": (str, f"one of {', '.join(ENGINES)}"),
-    "max_batch": (int, "a number of at least 1"),
+    "max_batch": (int, f"a number from 1 to {MOST['max_batch']}"),
     "archive": (str, "a folder"),
     "share": ((int, float), "a share of devices above 0 and below 1"),
 }
@@ -87,6 +88,7 @@ def entries_of(file: TomlFile) -> list[ModelEntry]:
         return []
     found = [_entry(file.folder, table) for table in tables]
     _check_shares(file, found)
+    _check_archives(file, found)
     return found if len(file.faults) == before else []
 
 
@@ -133,7 +135,7 @@ def _fits(key: str, value: Any) -> bool:
     if key == "label_group":
         return given in _GROUPS
     if key == "max_batch":
-        return bool(given >= 1)
+        return bool(1 <= given <= MOST["max_batch"])
     return bool(0 < given < 1) if key == "share" else bool(given)
 
 
@@ -149,3 +151,17 @@ def _check_shares(file: TomlFile, found: list[ModelEntry]) -> None:
             )
         elif shares >= 1:
             file.blame(f"expected shares of {name!r} below 1 in all; got {shares:g}", *(TABLE, places[-1]))
+
+
+def _check_archives(file: TomlFile, found: list[ModelEntry]) -> None:
+    """A frame archive has one writer, and counts all that lies in its folder."""
+    taken: list[tuple[Path, str]] = []
+    for number, one in enumerate(found):
+        if one.archive is None:
+            continue
+        folder = one.archive.resolve()
+        for other, name in taken:
+            if folder == other or folder in other.parents or other in folder.parents:
+                words = f"expected a folder of its own as archive of {one.name!r}, outside that of {name!r}"
+                file.blame(f"{words}; got {one.archive} beside {other}", TABLE, number, "archive")
+        taken.append((folder, one.name))

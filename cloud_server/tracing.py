@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable
 from time import time
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 from edge_sdk.errors import ConfigError
 from edge_sdk.link.trace_parent import HEADER, read_trace_parent
@@ -152,6 +153,21 @@ class _OtlpTrace:
         self._span.end(end_time=round(time() * _NANO))
 
 
+def check_collector(url: str) -> None:
+    """Check the form of a collector's address.
+
+    Raises:
+        ConfigError: it is no such address.
+    """
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, or too large
+        is_address = False
+    if not is_address:
+        raise ConfigError(f"expected an OTLP collector as http://HOST:PORT or https://HOST:PORT; got {url[:100]!r}")
+
+
 def open_traces(url: str) -> Traces:
     """What records traces and sends them to an OTLP collector over gRPC; nothing where `url` is empty.
 
@@ -163,15 +179,13 @@ def open_traces(url: str) -> Traces:
     """
     if not url:
         return NoTraces()
-    scheme, _, rest = url.partition("://")
-    if scheme not in ("http", "https") or not rest.strip("/"):
-        raise ConfigError(f"expected an OTLP collector as http://HOST:PORT or https://HOST:PORT; got {url[:100]!r}")
+    check_collector(url)
     try:
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
     except ImportError:
         raise ConfigError("traces need OpenTelemetry: pip install '.[traces]'") from None
     logging.getLogger("opentelemetry").setLevel(logging.ERROR)  # a collector that is away for a while is no news
-    return OtlpTraces(OTLPSpanExporter(endpoint=url, insecure=scheme == "http", timeout=3))
+    return OtlpTraces(OTLPSpanExporter(endpoint=url, insecure=urlsplit(url).scheme == "http", timeout=3))
 
 
 def parent_of(metadata: Iterable[tuple[str, str | bytes]] | None) -> str:

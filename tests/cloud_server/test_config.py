@@ -6,14 +6,18 @@ from typing import Any
 import pytest
 
 from cloud_server.access.tls import TlsFiles
-from cloud_server.config import ServerConfig
+from cloud_server.cli import main as command
+from cloud_server.config import MOST, MOST_IMAGE_BYTES, ServerConfig
+from cloud_server.model.decode import Limits
 from edge_sdk.errors import ConfigError
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"max_batch": 0}, "max_batch of at least 1; got 0"),
+        ({"max_batch": 0}, "max_batch from 1 to 65536; got 0"),
+        ({"threads": 100_000}, "threads from 1 to 1024; got 100000"),
+        ({"limits": Limits(max_bytes=2 << 30)}, "max_image_bytes of at most 1073741824; got 2147483648"),
         ({"queue": 0}, "queue"),
         ({"stream_window": 0}, "stream_window"),
         ({"decoders": 0}, "decoders"),
@@ -43,3 +47,9 @@ def test_other_machines_are_served_with_encryption_or_on_request() -> None:
         ServerConfig(host=host, tls=TlsFiles(Path("cert"), Path("key")))
     for host in ("127.0.0.1", "::1", "localhost"):
         ServerConfig(host=host)
+
+
+def test_the_command_has_the_same_bounds() -> None:
+    options = {one.name: one for one in command.params}
+    for name, most in (MOST | {"max_image_bytes": MOST_IMAGE_BYTES}).items():
+        assert getattr(options[name].type, "max", None) == most, name

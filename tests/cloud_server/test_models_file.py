@@ -39,7 +39,7 @@ def test_models_are_read_and_paths_are_beside_the_file(tmp_path: Path) -> None:
         (GOOD.replace('weights = "trailcam"', ""), r":2: expected weights in each"),
         (GOOD + "speed = 1\n", r":12: expected one of name, weights, .*; got 'speed'"),
         (GOOD.replace("0.1", "1.5"), r":10: expected share as a share of devices above 0 and below 1; got 1.5"),
-        (GOOD.replace("8", "true"), r":11: expected max_batch as a number of at least 1; got True"),
+        (GOOD.replace("8", "true"), r":11: expected max_batch as a number from 1 to 65536; got True"),
         (GOOD.replace("share = 0.1\n", ""), r":6: expected exactly one 'trailcam' without a share, .*; got 2"),
         (GOOD.replace('"trailcam"', '"a b"', 1), r":3: expected name as a name of letters"),
         (GOOD + 'label_group = "animals"\n', r":12: expected label_map or label_group, not both"),

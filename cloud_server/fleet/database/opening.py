@@ -55,6 +55,16 @@ def open_database(where: str | Path) -> Engine:
     return engine
 
 
+def check_address(where: str | Path) -> None:
+    """Check the form of an address, without a connection, and making nothing.
+
+    Raises:
+        ConfigError: it is neither a path nor `postgresql://user@host/name`, or a package for it is missing.
+    """
+    if isinstance(where, str) and "://" in where:
+        _engine(where).dispose()
+
+
 def told(engine: Engine) -> str:
     """The database's address for people, without its password."""
     return engine.url.set(drivername=engine.dialect.name).render_as_string(hide_password=True)
