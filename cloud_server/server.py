@@ -28,13 +28,13 @@ from cloud_server.api.windows import Windows
 from cloud_server.common import Common
 from cloud_server.config import ServerConfig
 from cloud_server.fleet.stats import Stats
-from cloud_server.fleet.tallies import Tallies
 from cloud_server.health import Health
 from cloud_server.listening import bare_host, listen, warn_if_descriptors_run_out
-from cloud_server.memory import Trimmer, return_large_blocks
+from cloud_server.lookout import DEAD, Lookout
+from cloud_server.memory import return_large_blocks
 from cloud_server.model.batching import Batcher, Draining
 from cloud_server.model.big import BigModel
-from cloud_server.models import Models, Served
+from cloud_server.models import Models
 from cloud_server.reload import Reload
 from cloud_server.renewal import Renewal
 from cloud_server.reread import Reread
@@ -54,10 +54,8 @@ _log = logging.getLogger(__name__)
 
 SERVICE = parts.OFFLOAD
 SUMMARY_EVERY_S = 60.0
-WATCH_EVERY_S = 1.0
 _WRITE_S = 0.5
 """Seconds for the last replies to leave."""
-_DEAD = "the model does not answer, and this server may be started again: send this frame again later, or elsewhere"
 _CLOCK = "the log, days of the archive and the dates of certificates go by it"
 DATES_EVERY_S = 86_400.0
 UNHEARD = 3
@@ -98,7 +96,6 @@ class CloudServer:
         self._form: HttpForm | None = None
         self._refusals = RefusalLog()
         self._fleet: Fleet | None = None
-        self._broken = asyncio.Event()
         self.stats = Stats()
         self.address = ""
         self.http_address = ""
@@ -132,7 +129,6 @@ class CloudServer:
 
     async def _begin(self, limits: AccessLimits) -> None:
         authenticator = await asyncio.to_thread(parts.authenticator, self._config, limits, self._fleet)
-        self._issued = authenticator.issued
         self._certificate = None if self._config.tls is None else ServerCertificate(self._config.tls)
         self._tell_dates()
         if time.time() < RELEASED_S:
@@ -156,7 +152,7 @@ class CloudServer:
         self.address = authority(bare_host(self._config.host), port)
         self._serving = True
         self._reporter = asyncio.create_task(self._report(), name="summary")
-        self._watcher = asyncio.create_task(self._watch(), name="watch")
+        self._watcher = asyncio.create_task(self._lookout.run(), name="watch")
         self._calendar = asyncio.create_task(self._tell_dates_daily(), name="dates")
         _log.info("listening on %s", self.address)
 
@@ -184,6 +180,10 @@ class CloudServer:
             if reports is not None:
                 await reports.close()
             raise
+        refresh = None if authenticator.issued is None else authenticator.issued.refresh
+        self._lookout = Lookout(
+            self._models, self._health, grace_s=config.model_grace_s, refresh=refresh, clock=self._clock
+        )
         renewal = Renewal(
             config,
             authenticator=authenticator,
@@ -211,42 +211,25 @@ class CloudServer:
         try:
             await self._models.start()
             if config.http_port is not None:
-                from cloud_server.http.app import make_app
-                from cloud_server.http.endpoint import Endpoint
-                from cloud_server.http.metrics import Gauges, StatsCollector, registry_of
+                from cloud_server.http.opening import open_endpoint
 
-                gauges = Gauges(
-                    waiting=lambda: sum(served.batcher.waiting for served in self._models),
-                    streams=authenticator.open_streams,
-                    cached=lambda: sum(len(served.cache) for served in self._models),
-                    archived_bytes=self._archived_bytes if any(served.archive for served in self._models) else None,
-                    devices=None if reports is None else reports.latest,
-                    tallies=None
-                    if (place := parts.reports_place(config, self._fleet)) is None
-                    else Tallies(place).read,
+                self._endpoint = open_endpoint(
+                    config,
+                    config.http_port,
+                    self._models,
+                    authenticator=authenticator,
+                    stats=self.stats,
+                    is_serving=lambda: self.is_serving,
+                    fleet=self._fleet,
+                    reports=reports,
+                    certificate=self._certificate,
+                    open_inference=self._form,
                 )
-                registry = registry_of(StatsCollector(self.stats, gauges, self._models.first.model.name))
-                api, app = make_app(registry, lambda: self.is_serving, self._form)
-                if config.page and self._fleet is not None:
-                    from cloud_server.http.page.routes import add_page
-
-                    add_page(api, parts.page(config, self._fleet))
-                if self._fleet is not None:
-                    from cloud_server.http.admin.routes import mount_admin
-
-                    mount_admin(api, self._fleet, lambda: self.is_serving)
-                encrypts = self._certificate if config.http_tls else None
-                tls = None if encrypts is None else encrypts.for_browsers()
-                self._endpoint = Endpoint(config.http_host, config.http_port, app, tls)
                 self.http_address = self._endpoint.address
-                scheme = "http" if tls is None else "https"
-                if config.page:
-                    _log.info("the page on %s://%s/", scheme, self.http_address)
-                _log.info("metrics on %s://%s/metrics", scheme, self.http_address)
         except BaseException:
             await self._end_models()
             raise
-        await self._tell_health()
+        await self._lookout.tell_health()
 
     @property
     def _service(self) -> OffloadService:
@@ -255,9 +238,6 @@ class CloudServer:
     @property
     def _batcher(self) -> Batcher:
         return self._models.first.batcher
-
-    def _archived_bytes(self) -> int:
-        return sum(served.archive.size for served in self._models if served.archive is not None)
 
     async def _end_models(self) -> None:
         await self._models.finished()
@@ -273,7 +253,7 @@ class CloudServer:
 
     async def broken(self) -> None:
         """Return once the model has hung, or failed on everything, for `model_grace_s`: only a restart may help."""
-        await self._broken.wait()
+        await self._lookout.broken.wait()
 
     async def stop(self) -> bool:
         """Drain and end: new frames are answered DRAINING, those in flight get their answer, within `drain_s`.
@@ -290,8 +270,8 @@ class CloudServer:
         await self._health.end()
         for served in self._models:
             served.batcher.close()
-            if self._broken.is_set():
-                served.batcher.give_up(Draining(_DEAD))
+            if self._lookout.broken.is_set():
+                served.batcher.give_up(Draining(DEAD))
         try:
             async with asyncio.timeout(self._config.drain_s):
                 for served in self._models:
@@ -324,7 +304,7 @@ class CloudServer:
             Whether all could be used. What could not is as before.
         """
         outcome = await self._reload()
-        await self._tell_health()
+        await self._lookout.tell_health()
         self._tell_dates()
         return outcome
 
@@ -356,48 +336,6 @@ class CloudServer:
             return int(self._server.add_secure_port(where, certificate.credentials()))
 
         return listen(bare_host(self._config.host), self._config.port, take)
-
-    async def _tell_health(self) -> None:
-        first = self._models.first
-        in_order = sorted(self._models, key=lambda served: served is not first)
-        await self._health.tell((served.name, served.batcher.watch.is_alive) for served in in_order)
-
-    async def _watch(self) -> None:
-        """Let health follow the model: NOT_SERVING while it hangs or fails, then `broken`; trim memory."""
-        dead: dict[Served, float] = {}
-        checks: dict[Served, asyncio.Task[None]] = {}
-        refresh: asyncio.Task[None] | None = None
-        trimmer = Trimmer()
-        while True:
-            await asyncio.sleep(WATCH_EVERY_S)
-            trimmer.look()
-            if self._issued is not None and (refresh is None or refresh.done()):
-                refresh = asyncio.create_task(asyncio.to_thread(self._issued.refresh), name="tokens")
-            all_of_them, now = list(self._models), self._clock()
-            for served in all_of_them:
-                watch = served.batcher.watch
-                if watch.wants_check and (served not in checks or checks[served].done()):
-                    checks[served] = asyncio.create_task(served.batcher.check(), name="check")
-                if watch.is_alive == (served in dead):
-                    if watch.is_alive:
-                        del dead[served]
-                    else:
-                        dead[served] = now
-                    await self._offer(served, watch.is_alive)
-                if served in dead and now - dead[served] >= self._config.model_grace_s:
-                    self._broken.set()
-            dead = {served: since for served, since in dead.items() if served in all_of_them}
-            checks = {served: check for served, check in checks.items() if served in all_of_them}
-
-    async def _offer(self, served: Served, is_alive: bool) -> None:
-        """Tell health, the log and new frames whether a model answers."""
-        await self._tell_health()
-        what = f"the model {served.name}" if served.name else "the model"
-        served.batcher.refuse(None if is_alive else Draining(_DEAD))
-        if is_alive:
-            _log.info("%s is offered again: health says SERVING", what)
-        else:
-            _log.error("%s hangs or fails on everything: health says NOT_SERVING; a restart may help", what)
 
     async def _report(self) -> None:
         while True:

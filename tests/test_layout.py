@@ -34,6 +34,7 @@ ELSEWHERE = {
     "edge_sdk/pipeline/word.py": "tests/pipeline/test_answers.py",
     "cloud_server/model/bundle_model.py": "tests/cloud_server/model/test_big.py: what `load_model` gives",
     "cloud_server/model/torch_model.py": "tests/cloud_server/model/test_big.py: what `load_model` gives",
+    "cloud_server/http/opening.py": "tests/cloud_server/test_server.py and http/page: servers with a page",
     "cloud_server/http/page/forms.py": "a kind of field, and an error as a page",
     "cloud_server/http/page/page.py": "tests/cloud_server/http/page/test_looking.py: lists that are shown",
     "cloud_server/fleet/database/tables.py": "tests/cloud_server/fleet/database/test_opening.py",

@@ -86,14 +86,14 @@ def test_ctrl_c_drains_and_ends_well() -> None:
 
 
 BREAKS = """
-import cloud_server.models as models, cloud_server.server as server, cloud_server.model.watch as watch
+import cloud_server.lookout as lookout, cloud_server.models as models, cloud_server.model.watch as watch
 from gated_model import GatedModel
 class Broken(GatedModel):
     def run(self, images, little=()):
         raise RuntimeError("CUDA error")
 models.load_model = lambda *args: Broken()
 models.warm_up = lambda *args: None
-server.WATCH_EVERY_S = 0.01
+lookout.WATCH_EVERY_S = 0.01
 watch.CHECK_EVERY_S = watch.IDLE_CHECK_S = 0
 from cloud_server.cli import main
 main(["--port", "0", "--model-grace-s", "0"])
