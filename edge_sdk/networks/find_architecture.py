@@ -122,7 +122,7 @@ class _Search:
             return self._same_as_twin(self.twin, fitting)
         same_padding = [arch for arch in fitting if arch.startswith("tf_")]
         if len(fitting) > 1 and len(same_padding) == 1 and any(_LUKEMELAS.search(name) for name in self.tensors):
-            return self.attempt(
+            return self._near(
                 same_padding[0], f"names as in EfficientNet-PyTorch, which pads as {same_padding[0]} does"
             )
         if len(fitting) > 1:
@@ -131,7 +131,16 @@ class _Search:
                 f"which differ in what weights do not tell (padding, epsilon, activation): {_listed(fitting)}. "
                 "Name the right one with --arch"
             )
-        return self.attempt(fitting[0], f"the file does not name its network; its tensors fit {fitting[0]} alone")
+        return self._near(fitting[0], f"the file does not name its network; its tensors fit {fitting[0]} alone")
+
+    def _near(self, arch: str, note: str) -> Found:
+        """An architecture that the tensors come near to; they may still lack one, or have one of another shape."""
+        try:
+            return self.attempt(arch, note)
+        except DoesNotFit as error:
+            raise WorkbenchError(
+                f"expected weights of an architecture of timm; {self.weights.path} comes nearest to {arch}, and {error}"
+            ) from error
 
     def attempt(self, arch: str, note: str = "", *, is_told: bool = False) -> Found:
         """This architecture with the file's weights; `is_told`: names that are timm's too need no proof.

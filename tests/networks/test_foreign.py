@@ -1,6 +1,7 @@
 """Also tests `edge_sdk.networks.find_architecture`: a file's way to a network."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -170,3 +171,27 @@ def test_a_transformer_of_another_size_is_made_in_its_size(tmp_path: Path) -> No
     network = trained(make_network("vit_tiny_patch16_224", num_classes=3, input=spec))
     found = import_weights(saved(network.state_dict(), tmp_path / "w.pth"), arch="vit_tiny_patch16_224")
     assert (found.info.input.width, found.info.input.height) == (192, 192)
+
+
+def _lacks(key: str) -> Callable[[dict[str, Any]], object]:
+    return lambda state: state.pop(key)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        *map(_lacks, ("classifier.bias", "classifier.weight", "conv_stem.weight", "bn1.running_mean", "bn1.weight")),
+        lambda state: state.update({"classifier.bias": torch.zeros(7)}),
+        lambda state: state.update({"classifier.weight": torch.zeros(3, 5)}),
+        lambda state: state.update({"extra.weight": torch.zeros(3, 5)}),
+        lambda state: state.update({"bn1.weight": torch.zeros(())}),
+    ],
+)
+@pytest.mark.parametrize("arch", ["", ARCH])
+def test_a_file_that_lacks_one_tensor_or_has_another_is_refused_in_words(
+    arch: str, spoil: Callable[[dict[str, Any]], object], network: torch.nn.Module, tmp_path: Path
+) -> None:
+    state = dict(network.state_dict())
+    spoil(state)
+    with pytest.raises(WorkbenchError, match=r"w\.pth"):
+        import_weights(saved(state, tmp_path / "w.pth"), arch=arch)
