@@ -28,6 +28,7 @@ from cloud_server.models_file import ModelEntry, read_models
 from edge_sdk.durable.files import file_version
 from edge_sdk.errors import ConfigError, EdgeError
 from edge_sdk.networks.label_map import LabelMap
+from edge_sdk.networks.model_name import files_of
 
 if TYPE_CHECKING:
     from cloud_server.open_inference.inference import Inference
@@ -87,6 +88,7 @@ class Models:
         self._registry: Registry[Served] = Registry(())
         self._turn = threading.Lock()
         self._retiring: set[asyncio.Task[None]] = set()
+        self._archives: dict[Path, FrameArchive] = {}  # the latest of each folder: a model's successor keeps there too
         self._folders: set[Path] = set()  # once taken, a folder stays so until the process ends
 
     def __iter__(self) -> Iterator[Served]:
@@ -258,7 +260,10 @@ class Models:
             runs += 1
 
         batcher = parts.batcher(config, model, common.stats, thread, ran)
-        archive = await asyncio.to_thread(parts.frame_archive, config, model, labels, version)
+        before = None if config.archive is None else self._archives.get(config.archive.resolve())
+        archive = await asyncio.to_thread(parts.frame_archive, config, model, labels, version, before)
+        if archive is not None and config.archive is not None:
+            self._archives[config.archive.resolve()] = archive
         try:
             cache = await asyncio.to_thread(parts.reply_cache, config, version, labels, common.fleet)
         except BaseException:
@@ -281,9 +286,5 @@ class Models:
 
 def _source_of(entry: ModelEntry) -> object:
     """Changes whenever the files of an entry, or the entry but for its share, change."""
-    files = [file_version(path) for path in (entry.label_map,) if path is not None]
-    return replace(entry, share=None), file_version(_path_of(entry.weights)), *files
-
-
-def _path_of(weights: str) -> Path:
-    return Path(weights.rpartition("=")[2])
+    paths = [*files_of(entry.weights), *([] if entry.label_map is None else [entry.label_map])]
+    return replace(entry, share=None), *((path, file_version(path)) for path in paths)

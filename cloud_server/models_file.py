@@ -11,7 +11,7 @@ from cloud_server.config import MOST
 from cloud_server.model.big import ENGINES
 from cloud_server.model.looks import Look
 from cloud_server.toml_file import TomlFile, meant, read_toml
-from edge_sdk.networks.model_name import join_name, split_name
+from edge_sdk.networks.model_name import is_file_name, join_name, split_name
 
 TABLE = "models"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -93,10 +93,11 @@ def entries_of(file: TomlFile) -> list[ModelEntry]:
 
 
 def beside(folder: Path, weights: str) -> str:
-    """A model's name as a file has it: of weights or a bundle that stand beside the file, the path."""
+    """A model's name as a file has it: of weights or a bundle beside the file, or nowhere at all, the path there."""
     arch, name = split_name(weights)
     path = folder / name
-    return join_name(arch, path) if not Path(name).is_absolute() and path.exists() else weights
+    is_missing = is_file_name(weights) and not Path(name).exists()
+    return join_name(arch, path) if not Path(name).is_absolute() and (path.exists() or is_missing) else weights
 
 
 def _check(file: TomlFile, number: int, table: dict[str, Any]) -> None:

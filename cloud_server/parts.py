@@ -98,10 +98,16 @@ def reply_cache(config: ServerConfig, version: str, labels: LabelMap, fleet: Fle
     return ReplyCache(config.state / "answers.db", version, rows=rows)
 
 
-def frame_archive(config: ServerConfig, model: BigModel, labels: LabelMap, version: str) -> FrameArchive | None:
-    """The frame archive, or None where the settings name no folder."""
+def frame_archive(
+    config: ServerConfig, model: BigModel, labels: LabelMap, version: str, before: FrameArchive | None = None
+) -> FrameArchive | None:
+    """The frame archive, beside the one `before` in the same folder; None where the settings name no folder."""
     if config.archive is None:
         return None
+    if before is not None:
+        shared = before.beside(labels=labels.labels, model=model.name, version=version[:ARCHIVED_VERSION])
+        if shared is not None:
+            return shared
     return FrameArchive(
         config.archive,
         labels=labels.labels,

@@ -20,11 +20,10 @@ from edge_sdk.networks.find_architecture import Found, find_architecture
 from edge_sdk.networks.fit_weights import Fitted
 from edge_sdk.networks.labels import imagenet_labels, read_labels
 from edge_sdk.networks.macs import count_macs, count_parameters
+from edge_sdk.networks.model_name import TIMM_CONFIG, labels_beside
 from edge_sdk.networks.timm_networks import IMAGENET_MEAN, IMAGENET_STD, classifiers_of, make_network, usual_input
 from edge_sdk.networks.weights_file import WeightsFile, read_weights
 
-LABELS_BESIDE = (".labels.txt", ".labels.json", ".labels.csv")
-"""Files beside a file of weights that give its classes' names: `net.labels.txt` beside `net.pth`."""
 _TWO = "one output, a sigmoid's: the same network with two, whose softmax is that sigmoid (first class: below one half)"
 _IMAGENET = 1000
 
@@ -136,8 +135,7 @@ def _labels(
                 f"expected as many labels as classes; {path} has {outputs} classes and there are {len(labels)} labels"
             )
         return tuple(labels), f"{outputs} classes, named as given"
-    for suffix in LABELS_BESIDE:
-        file = path.with_name(f"{path.stem}{suffix}")
+    for file in labels_beside(path):
         if file.is_file():
             return _labels(weights, beside, read_labels(file), outputs)[0], f"{outputs} classes, named by {file.name}"
     for names, whose in ((weights.labels, "as the file says"), (beside.get("label_names", ()), "as config.json says")):
@@ -172,7 +170,7 @@ def _with(spec: InputSpec, **changes: Any) -> InputSpec:
 def _config_beside(path: Path) -> dict[str, Any]:
     """What timm wrote into `config.json` beside a file of weights, as its models on hubs have it; {}: nothing."""
     try:
-        content = json.loads((path.parent / "config.json").read_text(encoding="utf-8"))
+        content = json.loads((path.parent / TIMM_CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     fits = isinstance(content, dict) and isinstance(content.get("architecture"), str)

@@ -11,6 +11,9 @@ from pathlib import Path
 
 WEIGHTS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar")
 """How names of files of weights end. What they hold is told by their content."""
+TIMM_CONFIG = "config.json"
+"""Beside a file of weights: what timm writes about it, as its models on hubs have it."""
+_LABELS_BESIDE = (".labels.txt", ".labels.json", ".labels.csv")
 _PAIR = re.compile(r"([A-Za-z0-9_.]+)=(.+)", re.DOTALL)
 
 
@@ -55,3 +58,16 @@ def name_with(arch: str | None, model: str) -> str:
     if told not in ("", arch):
         raise ValueError(f"expected one architecture; got {told} and {arch}")
     return join_name(arch, path)
+
+
+def labels_beside(path: Path) -> list[Path]:
+    """Where names of a file's classes may stand, first ones first: `net.labels.txt` beside `net.pth`."""
+    return [path.with_name(f"{path.stem}{suffix}") for suffix in _LABELS_BESIDE]
+
+
+def files_of(name: str) -> list[Path]:
+    """The files that a model's name stands for, and those beside them that are read with them; some may be missing."""
+    path = Path(split_name(name)[1])
+    if path.is_dir():
+        return sorted(path.iterdir())
+    return [path, *labels_beside(path), path.parent / TIMM_CONFIG] if is_file_name(name) else []

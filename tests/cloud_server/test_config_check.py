@@ -24,7 +24,7 @@ MODELS = '\n[[models]]\nname = "a"\nweights = "trailcam"\n'
         ('model = "trailcm"\n', ["1: expected a shipped model (trailcam)"]),
         (
             '\nmodel = "big.safetensors"\n',
-            ["2: expected a file of weights or a bundle as big.safetensors; there is none"],
+            ["2: expected a file of weights or a bundle as /"],
         ),
         ('label_map = "list.json"\n', ["1: expected {"]),
         ('limits = "limits.toml"\n', ["1: expected max_frames_per_s, burst"]),

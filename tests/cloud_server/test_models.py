@@ -173,6 +173,31 @@ async def test_a_model_whose_settings_alone_change_is_swapped_too(server: Server
     assert len(list((tmp_path / "state" / "models").iterdir())) > 3
 
 
+async def test_a_model_whose_files_change_goes_on_with_the_same_archive(server: Server, tmp_path: Path) -> None:
+    def write(folder: str) -> None:
+        archive = f'archive = "{folder}"\n' if folder else ""
+        server.file.write_text(f'[[models]]\nname = "trailcam"\nweights = "own.pth"\n{archive}')
+
+    weights, answers = tmp_path / "own.pth", tmp_path / "frames" / "answers.jsonl"
+    weights.write_bytes(b"1")
+    write("frames")
+    await server.reload("1 models, 1 of them loaded, 2 leave")
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        stub = wire_grpc.OffloadStub(channel)
+        for change in (weights, tmp_path / "own.labels.txt", tmp_path / "config.json", weights):
+            assert (await stub.Classify(frame(), metadata=server.metadata("cam-1"))).HasField("classification")
+            change.write_bytes(change.read_bytes() + b"1" if change.exists() else b"1")
+            await server.reload("1 models, 1 of them loaded, 1 leave")
+        write("")  # the folder is left, and taken again
+        await server.reload("1 models, 1 of them loaded, 1 leave")
+        write("frames")
+        await server.reload("1 models, 1 of them loaded, 1 leave")
+        assert (await stub.Classify(frame(), metadata=server.metadata("cam-1"))).HasField("classification")
+        async with asyncio.timeout(30):
+            while len(answers.read_text().splitlines()) < 5:  # noqa: ASYNC110 - the file of another process
+                await asyncio.sleep(0.02)
+
+
 async def test_two_entries_that_differ_in_their_share_alone_are_both_kept_and_both_leave(server: Server) -> None:
     server.write(("trailcam", "a.pth", None), ("trailcam", "a.pth", 0.3), ("birds", "b.pth", None))
     await server.reload("3 models, 1 of them loaded, 0 leave")

@@ -26,7 +26,7 @@ def test_models_are_read_and_paths_are_beside_the_file(tmp_path: Path) -> None:
     path.write_text(GOOD)
     assert read_models(path) == [
         ModelEntry("trailcam", "trailcam"),
-        ModelEntry("trailcam", "new.safetensors", tmp_path / "map.json", share=0.1, max_batch=8),
+        ModelEntry("trailcam", str(tmp_path / "new.safetensors"), tmp_path / "map.json", share=0.1, max_batch=8),
     ]
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_sdk.networks.model_name import is_file_name, join_name, name_with, plain_name, split_name
+from edge_sdk.networks.model_name import files_of, is_file_name, join_name, name_with, plain_name, split_name
 
 
 @pytest.mark.parametrize("name", ["a.pth", "a.PTH", "x/a", "a.safetensors", "a.pth.tar", "resnet18=a.pt", "r=dir/a"])
@@ -36,3 +36,12 @@ def test_an_architecture_told_beside_it() -> None:
 def test_names_for_people() -> None:
     assert plain_name("resnet18=x/net.pth") == "net" and plain_name("mine/model.safetensors") == "mine"
     assert plain_name("lcnet_050.ra2_in1k") == "lcnet_050.ra2_in1k"
+
+
+def test_the_files_of_a_name(tmp_path: Path) -> None:
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "manifest.json").touch()
+    assert files_of(str(tmp_path / "bundle")) == [tmp_path / "bundle" / "manifest.json"]
+    beside = [tmp_path / "a.labels.txt", tmp_path / "config.json"]
+    assert set(beside) < set(files_of(f"resnet18={tmp_path}/a.pth"))
+    assert files_of("resnet18") == []

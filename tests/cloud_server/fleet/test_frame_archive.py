@@ -45,7 +45,7 @@ def keeping(folder: Path, **options: Any) -> Iterator[FrameArchive]:
 
 def settle(it: FrameArchive) -> None:
     """Wait until what was offered is written."""
-    it._thread.submit(lambda: None).result()
+    it._keeper._thread.submit(lambda: None).result()
 
 
 def test_a_line_and_the_bytes_as_they_came(tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ def test_a_slow_disk_delays_no_one(
     monkeypatch.setattr(frame_archive, "WAITING_BYTES", 3 * len(picture()))
     gate = threading.Event()
     with keeping(tmp_path) as it:
-        it._thread.submit(gate.wait)
+        it._keeper._thread.submit(gate.wait)
         for _ in range(10):
             it.offer(frame())
         gate.set()
