@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -13,6 +14,19 @@ from edge_sdk.wire import offload_pb2 as wire
 
 class Ended(Exception):
     """A call was ended with a status; Ray sends the status that is set in its context."""
+
+
+class NoTracebacks(logging.Filter):
+    """Drops Ray's traceback of each call that was ended with a status: who is refused stands in the refusals' lines."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a record is to be logged."""
+        error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+        while error is not None:
+            if isinstance(error, Ended):
+                return False
+            error = error.__cause__
+        return True
 
 
 class RayCall:

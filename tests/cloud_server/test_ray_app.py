@@ -1,4 +1,4 @@
-"""The server on Ray Serve: its options and shared replies here, and a real local Ray in a process of its own (slow)."""
+"""The application on Ray Serve: what Ray is told of it, and a real local Ray in a process of its own (slow)."""
 
 from __future__ import annotations
 
@@ -9,51 +9,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
-from postgres_server import Postgres
 
-from cloud_server.fleet.reply_cache import CachedReply
 from edge_sdk.errors import ConfigError
-from edge_sdk.types import new_frame_id
-from edge_sdk.wire import offload_pb2 as wire
 
 TESTS = Path(__file__).resolve().parent.parent
 pytest.importorskip("ray", reason='needs Ray: pip install ".[cloud,ray]"')
 
 
 @pytest.mark.filterwarnings("ignore")  # of Ray's own code
-def test_options_become_the_settings_of_each_replica() -> None:
-    from cloud_server.ray_app import Options
-
-    config = Options(tokens="/t", cpus=3.5, max_frames_per_s=2).config()
-    assert (config.tokens, config.threads, config.max_frames_per_s) == (Path("/t"), 3, 2)
-    with pytest.raises(ConfigError, match="max_batch of at least 1"):
-        Options(max_batch=0).config()
-    with pytest.raises(ValueError, match="Extra inputs"):
-        Options.model_validate({"tokns": "x"})
-
-
-@pytest.mark.filterwarnings("ignore")
-async def test_the_first_reply_stays_and_counts_once() -> None:
-    from cloud_server.ray_app import KeptReplies
-
-    replies = KeptReplies(None)
-    assert await replies.get(b"1", "a") is None
-    await replies.use("a", 10)
-    await replies.put(b"1", CachedReply(b"d", b"first"), "a")
-    await replies.put(b"1", CachedReply(b"d", b"second"), "a")
-    found = await replies.get(b"1", "a")
-    assert found is not None and found.classification == b"first"
-    assert await replies.kept() == 1
-    await replies.use("b", 10)  # another model: its replicas never see the replies of the one before
-    assert await replies.get(b"1", "b") is None
-    await replies.put(b"2", CachedReply(b"d", b"late"), "a")
-    assert await replies.get(b"2", "b") is None
-
-
-@pytest.mark.filterwarnings("ignore")
 def test_the_application_names_its_deployments() -> None:
     from cloud_server.ray_app import Options, app
 
@@ -63,38 +27,6 @@ def test_the_application_names_its_deployments() -> None:
         app(Options(queue=0))
     with pytest.raises(ConfigError, match="cannot share"):
         app(Options(database="fleet.db"))
-
-
-class _Call:
-    """What Ray hands to a replica with a call."""
-
-    def invocation_metadata(self) -> list[tuple[str, str]]:
-        return []
-
-    def peer(self) -> str:
-        return "ipv4:192.0.2.7:5"
-
-
-@pytest.mark.filterwarnings("ignore")
-async def test_replicas_share_replies_in_the_database_and_take_reports(
-    checkpoint: Path, postgres_process: Postgres
-) -> None:
-    from cloud_server.ray_app import Offload, Options
-
-    options = Options(model=str(checkpoint), database=postgres_process.new_database(), max_batch=2)
-    first, second = Offload(options, None), Offload(options, None)
-    image = bytes(cv2.imencode(".png", np.zeros((64, 64, 3), np.uint8))[1])
-    request = wire.ClassifyRequest(frame_id=new_frame_id(), image=image)
-    try:
-        await first.check_health()
-        reply = await first.Classify(request, _Call())
-        assert reply.classification.label
-        assert await second.Classify(request, _Call()) == reply
-        assert second.stats.repeats == 1 and second.stats.frames == 0  # the model did not run again
-        assert (await second.Report(wire.ReportRequest(sent_ms=1), _Call())).taken
-    finally:
-        await first.stop()
-        await second.stop()
 
 
 @pytest.mark.slow

@@ -42,7 +42,8 @@ class _Call:
 def test_the_page_issues_tokens_for_replicas_and_shows_what_they_were_told(
     checkpoint: Path, postgres_process: Postgres, tmp_path: Path
 ) -> None:
-    from cloud_server.ray_app import Offload, Options
+    from cloud_server.ray_options import Options
+    from cloud_server.ray_replica import Offload
 
     url, log = postgres_process.new_database(), tmp_path / "log"
     engine = open_database(url)

@@ -1,0 +1,87 @@
+"""The options of the cloud server on Ray Serve, and the settings of a replica that come of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from cloud_server.config import ServerConfig
+
+
+class Options(BaseModel):
+    """What `serve run cloud_server.ray_app:app NAME=VALUE` and the `args` of a config file take.
+
+    Attributes:
+        model: a shipped model's name, the path of a checkpoint or a bundle, or a timm name; the same on all machines.
+        device: "auto", "cpu" or "cuda".
+        threads: CPU threads of the model; as many as `cpus` where it is left out.
+        tokens: file of the devices' token hashes, on each machine; left out: calls need no token.
+        database: `postgresql://user@host/name`, which keeps replies, reports and issued tokens of all replicas; left
+            out: replies are with one actor, and no reports are taken.
+        require_tokens: calls need a token; those issued in the database are let in.
+        label_map: JSON file from the model's labels to the devices'.
+        label_group: in its place, a map that comes with the package.
+        state: without a database: folder of the replies, on the machine of their actor; left out: in memory.
+        max_batch: most inputs in one run of the model.
+        queue: frames that may wait at one replica.
+        max_frames_per_s: how fast one device may send to one replica; left out: no limit.
+        max_streams: open calls of one replica.
+        min_replicas: replicas that are always there.
+        max_replicas: replicas at the most.
+        streams_per_replica: open calls of one replica that Ray aims at.
+        upscale_delay_s: seconds of more calls until a replica is added.
+        downscale_delay_s: seconds of fewer calls until one is taken away.
+        drain_s: seconds that a replica which is taken away may take to answer what it has.
+        cpus: processor cores of one replica.
+        gpus: GPUs of one replica, also a part of one; 0: none.
+        accelerator: kind of GPU, as Ray names it ("L4", "H100"); empty: any.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str = "trailcam"
+    device: str = "auto"
+    engine: str = "torch"
+    threads: int | None = None
+    tokens: str | None = None
+    database: str = ""
+    require_tokens: bool = False
+    label_map: str | None = None
+    label_group: str = ""
+    state: str | None = None
+    max_batch: int = 32
+    queue: int = 128
+    max_frames_per_s: float | None = None
+    max_streams: int = 1000
+    min_replicas: int = 1
+    max_replicas: int = 8
+    streams_per_replica: float = 100.0
+    upscale_delay_s: float = 30.0
+    downscale_delay_s: float = 600.0
+    drain_s: float = 20.0
+    cpus: float = 1.0
+    gpus: float = 0.0
+    accelerator: str = ""
+
+    def config(self) -> ServerConfig:
+        """The settings of one replica.
+
+        Raises:
+            ConfigError: a value is out of range.
+        """
+        return ServerConfig(
+            model=self.model,
+            device=self.device,
+            engine=self.engine,
+            threads=self.threads or max(1, int(self.cpus)),
+            tokens=None if self.tokens is None else Path(self.tokens),
+            database=self.database,
+            require_tokens=self.require_tokens,
+            label_map=None if self.label_map is None else Path(self.label_map),
+            label_group=self.label_group,
+            max_batch=self.max_batch,
+            queue=self.queue,
+            max_frames_per_s=self.max_frames_per_s,
+            max_streams=self.max_streams,
+        )
