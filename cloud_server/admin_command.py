@@ -7,6 +7,7 @@ elsewhere use the admin API with a user's key.
 from __future__ import annotations
 
 import getpass
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -73,7 +74,11 @@ def with_fleet(work: Callable[P, R]) -> Callable[..., R]:
 
 def _who() -> str:
     """Whoever runs the command, as the history names them."""
-    return f"{getpass.getuser()} (command)"
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a user of a container that has no name; OSError from Python 3.13 on
+        name = f"uid {os.getuid()}"
+    return f"{name} (command)"
 
 
 def _password(from_stdin: bool) -> str:

@@ -1,7 +1,7 @@
 """deploy/: the Dockerfiles, the compose file and what it mounts, and the config of Ray Serve.
 
-No image is built here. The Dockerfiles are linted, their commands are those that the server takes, and what an image
-starts and asks for its health runs here as it would there.
+No image is built here; test_images.py tests one. The Dockerfiles are linted, their commands are those that
+the server takes, and what an image starts and asks for its health runs here as it would there.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tomllib
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,8 +28,10 @@ import yaml
 from postgres_server import postgres
 
 from cloud_server.cli import main as server_command
+from cloud_server.command_settings import state_folder
 from cloud_server.config_check import check
 from cloud_server.config_file import options_of, read_config
+from cloud_server.model.conversion_store import ConversionStore
 from cloud_server.models_file import ModelEntry, read_models
 from cloud_server.toml_file import read_toml
 
@@ -72,6 +75,46 @@ def test_the_server_takes_the_options_of_its_image(path: Path) -> None:
     assert "USER 10001" in text  # not root, and a number, which Kubernetes can check
 
 
+def environment_of(path: Path) -> dict[str, str]:
+    """What the last stage of a Dockerfile sets."""
+    stage = path.read_text().rpartition("\nFROM ")[2].replace("\\\n", " ")
+    lines = re.findall(r"^ENV (.*)$", stage, re.MULTILINE)
+    return dict(word.split("=", 1) for line in lines for word in line.split())
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
+def test_an_image_writes_below_its_volume_alone(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The root may be read-only; and `admin`, run in the container, opens the database that the server opens."""
+    volume = Path(re.findall(r"^VOLUME (.*)$", path.read_text(), re.MULTILINE)[-1])
+    for name, value in environment_of(path).items():
+        if name.startswith("XDG_"):
+            monkeypatch.setenv(name, value)
+    with server_command.make_context("cloud-server", instruction(path, "CMD")) as context:
+        state = state_folder(context.params["state"], context.params["port"])
+    assert state is not None and state.is_relative_to(volume)
+    assert state == state_folder(None, context.params["port"])
+    assert ConversionStore().folder.is_relative_to(volume)
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
+def test_an_image_installs_what_the_project_asks_for(path: Path) -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    asked = re.findall(r"^ARG EXTRAS=(.*)$", path.read_text(), re.MULTILINE)[0].split(",")
+    assert "cloud" in asked and extras.keys() >= set(asked)
+    pins = re.findall(r"\btorch\w*==\S+", path.read_text())
+    assert set(pins) <= set(extras["cloud"])
+
+
+def test_the_build_gets_what_the_wheel_is_made_of_and_nothing_else() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and line[0] != "#"]
+    taken = {rule[1:] for rule in rules if rule[0] == "!"}
+    licences = {name.partition("/")[0] for name in project["project"]["license-files"]}
+    packages = set(project["tool"]["scikit-build"]["wheel"]["packages"])
+    assert taken == {"pyproject.toml", "CMakeLists.txt", project["project"]["readme"], *licences, *packages}
+    assert rules[0] == "*" and {"**/*.so", "**/__pycache__"} <= set(rules)  # what a build in the checkout left there
+
+
 @contextmanager
 def started(command: list[str], state: Path, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The server of an image as it would start there, with a free port in place of 9464."""
@@ -99,7 +142,8 @@ def started(command: list[str], state: Path, **environment: str) -> Iterator[tup
 
 def test_an_image_starts_and_says_that_it_is_ready(tmp_path: Path) -> None:
     path = DEPLOY / "Dockerfile.cpu"
-    with started(instruction(path, "CMD"), tmp_path) as (server, port):
+    homes = {name: str(tmp_path) for name in environment_of(path) if name.startswith("XDG_")}
+    with started(instruction(path, "CMD"), tmp_path, **homes) as (server, port):
         check = [word.replace("9464", port) for word in instruction(path, "HEALTHCHECK")[1:]]
         assert subprocess.run([sys.executable, *check]).returncode == 0
         server.terminate()

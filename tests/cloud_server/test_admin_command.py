@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,17 @@ def test_tokens_are_issued_and_revoked(run: Any, fleet: Fleet) -> None:
     assert said(run("token", "issue", "cam-1", "--replace")).strip() != token
     said(run("token", "revoke", "cam-1"))
     assert fleet.tokens.hashes() == {}
+
+
+def test_a_user_without_a_name_is_a_number_in_the_history(
+    run: Any, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container that runs as a user of the caller's choice."""
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 987_654)
+    said(run("token", "issue", "cam-1"))
+    assert "uid 987654 (command)" in {one.issued_by for one in fleet.tokens.all()}
 
 
 def test_settings_are_set_with_the_key_alone(run: Any, fleet: Fleet, tmp_path: Path) -> None:
