@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -33,6 +33,7 @@ _DATABASE = (
 )
 _STATE = "The server's state folder.  [default: that of a server on --port]"
 _PASSWORD = "Read the password from the first line of standard input; otherwise it is asked for twice."
+_NAME_IT = "name it as for the server (--database, --state or --port of `cloud-server admin`, or EDGE_SDK_DATABASE)"
 _MOST_CHANGES = 50
 
 
@@ -49,27 +50,35 @@ def admin(ctx: click.Context, database: str, state: Path | None, port: int, sett
 
 
 @contextmanager
-def _opened(place: str | Path, key: Path | None) -> Iterator[Fleet]:
+def _opened(place: str | Path, key: Path | None, *, makes: bool) -> Iterator[Fleet]:
     from cloud_server.fleet.database.opening import open_database
     from cloud_server.fleet.fleet import Fleet
 
+    is_missing = "://" not in str(place) and not Path(place).exists()
+    if is_missing and not makes:
+        raise ConfigError(f"expected the server's database as {place}; there is none: {_NAME_IT}")
     fleet = Fleet(open_database(place), settings_key=key)
+    if is_missing:
+        click.echo(f"made the database {place}; if your server has another: {_NAME_IT}", err=True)
     try:
         yield fleet
     finally:
         fleet.close()
 
 
-def with_fleet(work: Callable[P, R]) -> Callable[..., R]:
-    """Give a command the fleet as its first argument."""
+def with_fleet(work: Callable[P, R], *, makes: bool = False) -> Callable[..., R]:
+    """Give a command the fleet as its first argument; with `makes` also where its database is yet to be made."""
 
     @click.pass_obj
     @wraps(work)
     def command(given: tuple[str | Path, Path | None], *args: Any, **options: Any) -> R:
-        with _opened(*given) as fleet:
+        with _opened(*given, makes=makes) as fleet:
             return work(fleet, *args, **options)  # type: ignore[arg-type]
 
     return command
+
+
+with_new_fleet = partial(with_fleet, makes=True)
 
 
 def _who() -> str:
@@ -111,7 +120,7 @@ def user() -> None:
 @click.option("--role", type=click.Choice(ROLES), default="look", show_default=True, help="What the user may do.")
 @click.option("--password-stdin", is_flag=True, help=_PASSWORD)
 @click.option("--no-password", is_flag=True, help="Only a key, or a proxy that signs people in, lets this user in.")
-@with_fleet
+@with_new_fleet
 def add_user(fleet: Fleet, name: str, role: str, password_stdin: bool, no_password: bool) -> None:
     """Make a user."""
     from cloud_server.fleet.database.users import Role
@@ -206,7 +215,7 @@ def token() -> None:
 @token.command("issue")
 @click.argument("device")
 @click.option("--replace", is_flag=True, help="End the token that the device has.")
-@with_fleet
+@with_new_fleet
 def issue_token(fleet: Fleet, device: str, replace: bool) -> None:
     """Make a device's token, and print it this once."""
     click.echo(fleet.tokens.issue(device, _who(), replace=replace))
@@ -241,7 +250,7 @@ def settings() -> None:
 @settings.command("set")
 @click.argument("target")
 @click.argument("wanted", metavar="JSON")
-@with_fleet
+@with_new_fleet
 def set_settings(fleet: Fleet, target: str, wanted: str) -> None:
     """Want these settings, in place of all that the target had, such as '{"threshold": 0.8}'; {}: none of its own."""
     import msgspec

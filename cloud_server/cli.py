@@ -101,7 +101,8 @@ class _Command(click.Group):
             say("ended before it was ready: 0 frames answered")
             sys.exit(0)
         except click.UsageError as error:
-            say(f"{error.format_message()} (`cloud-server --help` lists the options)")
+            command = "cloud-server" if error.ctx is None else error.ctx.command_path
+            say(f"{error.format_message()} (`{command} --help` lists the options)")
         except click.ClickException as error:
             say(error.format_message())
         except (OSError, EdgeError) as error:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +100,29 @@ def test_labels_are_exported(run: Any, fleet: Fleet, tmp_path: Path) -> None:
     asked = tmp_path / "asked.csv"
     asked.write_text("id,answer\na,\nb,\n")
     assert "1 of 2 questions" in said(run("labels", "export", str(tmp_path / "answers.csv"), "--asked", str(asked)))
+
+
+def test_a_database_that_is_not_there_is_made_by_the_first_word_alone_and_that_is_said(
+    run: Any, tmp_path: Path
+) -> None:
+    place = tmp_path / "elsewhere" / "fleet.db"
+    for words in (
+        ("user", "list"),
+        ("user", "remove", "ada"),
+        ("key", "list"),
+        ("token", "list"),
+        ("settings", "show"),
+    ):
+        result = run(*words, database=str(place))
+        assert result.exit_code == 2
+        assert f"expected the server's database as {place}; there is none" in result.output
+    assert not place.parent.exists()
+    assert f"made the database {place}" in said(run("user", "add", "ada", "--no-password", database=str(place)))
+    assert "made the database" not in said(run("user", "add", "bob", "--no-password", database=str(place)))
+
+
+@pytest.mark.parametrize("words", [("user",), ("user", "add"), ("user", "add", "bob", "--role", "king")])
+def test_a_wrong_word_names_the_help_of_its_command(words: tuple[str, ...]) -> None:
+    result = subprocess.run([sys.executable, "-m", "cloud_server", "admin", *words], capture_output=True, text=True)
+    told = " ".join(("cloud_server admin", *words[:2]))
+    assert result.returncode == 2 and f"{told} --help` lists the options)" in result.stderr

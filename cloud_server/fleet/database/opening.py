@@ -66,7 +66,9 @@ def check_address(where: str | Path) -> None:
 
 
 def told(engine: Engine) -> str:
-    """The database's address for people, without its password."""
+    """The database's address for people, without its password; of SQLite the path."""
+    if not is_postgresql(engine):
+        return str(engine.url.database)
     return engine.url.set(drivername=engine.dialect.name).render_as_string(hide_password=True)
 
 
