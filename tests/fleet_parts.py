@@ -17,6 +17,7 @@ import grpc
 from edge_sdk.budget.limits import Budget
 from edge_sdk.budget.usage import BudgetState, Usage
 from edge_sdk.fleet.answers import ReportedAnswer, pack_answers
+from edge_sdk.fleet.audits import ReportedAudits, pack_audits
 from edge_sdk.fleet.events import ReportedEvent, pack_events
 from edge_sdk.fleet.health import Health
 from edge_sdk.fleet.status import pack_health, pack_usage
@@ -59,6 +60,7 @@ class Camera:
         health: Health | None = None,
         sent_at: datetime | None = None,
         held: wire.HeldSettings | None = None,
+        audits: ReportedAudits | None = None,
     ) -> wire.ReportReply:
         sent_at = sent_at or datetime.now(UTC)
         usage = usage or Usage(
@@ -78,6 +80,7 @@ class Camera:
             usage=pack_usage(usage, waiting),
             health=pack_health(health, self.words),
             settings=held,
+            audits=None if audits is None else pack_audits(audits, self.words),
         )
         request.word_list, request.first_word = self.words.number, self.words.known
         request.words.extend(self.words.news)

@@ -11,6 +11,7 @@ from cloud_server.fleet.database.labels import Labels
 from cloud_server.fleet.database.opening import FILE, is_postgresql, open_database, told
 from cloud_server.fleet.database.setting_changes import SettingChanges
 from cloud_server.fleet.database.users import Users
+from cloud_server.fleet.labelled_audits import LabelledAudits
 from edge_sdk.errors import ConfigError
 from edge_sdk.fleet import report_file
 from edge_sdk.fleet.report_rows import Rows, rows_of
@@ -33,6 +34,7 @@ class Fleet:
         engine: of the database.
         users: who may see and change what.
         labels: what people say of frames.
+        labelled_audits: audits among these, for the estimate of a device's accuracy.
         cards: where devices stand, and their groups.
         tokens: of devices, issued here.
         settings: wanted of devices.
@@ -51,6 +53,7 @@ class Fleet:
         if is_postgresql(engine):
             self.reports = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
         self._rows: Rows | None = None
+        self.labelled_audits = LabelledAudits(self.labels, self.rows)
 
     @property
     def is_shared(self) -> bool:

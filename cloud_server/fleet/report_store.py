@@ -24,6 +24,7 @@ from edge_sdk.errors import ConfigError, StorageError
 from edge_sdk.fleet.answers import ReportedAnswer
 from edge_sdk.fleet.events import ReportedEvent
 from edge_sdk.fleet.report_file import (
+    ANSWERS_ADDED,
     BATTERY,
     EVENTS_ADDED,
     FILE,
@@ -121,7 +122,7 @@ class ReportStore:
                 folder / FILE,
                 schema=SCHEMA,
                 version=VERSION,
-                added={"events": EVENTS_ADDED, "history": HISTORY_ADDED},
+                added={"answers": ANSWERS_ADDED, "events": EVENTS_ADDED, "history": HISTORY_ADDED},
                 synchronous="NORMAL",
             )
         except (OSError, StorageError) as error:

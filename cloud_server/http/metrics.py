@@ -13,6 +13,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from cloud_server.fleet.exit_accuracy import exit_accuracy
+from cloud_server.fleet.labelled_audits import LabelledAudit
 from cloud_server.fleet.measures import Measures
 from cloud_server.fleet.stats import BUCKETS_S, Stats
 from edge_sdk.fleet.report_file import Status, Tally
@@ -32,6 +33,7 @@ class Gauges:
         cached: replies in the reply cache.
         archived_bytes: of the frame archive; None: there is none.
         tallies: audits and events of the last day, by device; None: reports are not taken.
+        labelled: audits that people labelled here, by device; None: nobody can.
         devices: those that reported last: name, when in seconds since 1970, what; None: reports are not taken.
     """
 
@@ -41,6 +43,7 @@ class Gauges:
     archived_bytes: Callable[[], int] | None = None
     devices: Callable[[], list[tuple[str, float, Status]]] | None = None
     tallies: Callable[[], Mapping[str, Tally]] | None = None
+    labelled: Callable[[], Mapping[str, tuple[LabelledAudit, ...]]] | None = None
 
 
 class StatsCollector(Collector):
@@ -85,6 +88,7 @@ class StatsCollector(Collector):
         if gauges.devices is not None:
             latest = gauges.devices()
             yield from _of_devices(latest)
+            yield from _of_accuracy(latest, {} if gauges.labelled is None else gauges.labelled())
             if gauges.tallies is not None:
                 yield from _of_tallies([device for device, *_ in latest], gauges.tallies())
 
@@ -139,7 +143,6 @@ def _of_devices(latest: list[tuple[str, float, Status]]) -> Iterator[Metric]:
         "settings_version": ("Version of the signed settings it holds.", lambda _, status: status.held.version),
     }
     yield from _of_budgets(latest)
-    yield from _of_accuracy(latest)
     ratio = GaugeMetricFamily(
         "edge_sdk_device_exit_ratio", "Its exits by its frames, since its first day.", labels=["device"]
     )
@@ -155,20 +158,34 @@ def _of_devices(latest: list[tuple[str, float, Status]]) -> Iterator[Metric]:
         yield metric
 
 
-def _of_accuracy(latest: list[tuple[str, float, Status]]) -> Iterator[Metric]:
-    """The accuracy of devices' exits, where their audits say something of it."""
-    name, labels = "edge_sdk_device_exit_agreement", ["device"]
-    shares = (
-        GaugeMetricFamily(f"{name}_ratio", "Its exits on which the cloud agrees, by its audits.", labels=labels),
-        GaugeMetricFamily(f"{name}_low_ratio", "The lower end of that estimate's interval of 95%.", labels=labels),
-        GaugeMetricFamily(f"{name}_high_ratio", "The upper end of it.", labels=labels),
+def _of_accuracy(
+    latest: list[tuple[str, float, Status]], labelled: Mapping[str, tuple[LabelledAudit, ...]]
+) -> Iterator[Metric]:
+    """The accuracy of devices' exits, where their audits, and people's labels of these, say something of it."""
+    agreement = _shares("edge_sdk_device_exit_agreement", "Its exits on which the cloud agrees, by its audits.")
+    right = _shares("edge_sdk_device_exit_right", "Its exits on which it is right, by people's labels of its audits.")
+    counted = GaugeMetricFamily(
+        "edge_sdk_device_audits_labelled", "Its audits with a person's label.", labels=["device"]
     )
     for device, _, status in latest:
-        agree = None if status.audits is None else exit_accuracy(status.audits).agree
-        if agree is not None:
-            for metric, value in zip(shares, (agree.share, agree.low, agree.high), strict=True):
-                metric.add_metric([device], value)
-    yield from shares
+        if status.audits is not None:
+            found = exit_accuracy(status.audits, labelled.get(device, ()))
+            counted.add_metric([device], found.labelled)
+            for metrics, share in ((agreement, found.agree), (right, found.right)):
+                if share is not None:
+                    for metric, value in zip(metrics, (share.share, share.low, share.high), strict=True):
+                        metric.add_metric([device], value)
+    yield from (*agreement, *right, counted)
+
+
+def _shares(name: str, text: str) -> tuple[GaugeMetricFamily, ...]:
+    """An estimated share by device, and the ends of its interval."""
+    texts = {
+        "ratio": text,
+        "low_ratio": "The lower end of that estimate's interval of 95%.",
+        "high_ratio": "The upper end of it.",
+    }
+    return tuple(GaugeMetricFamily(f"{name}_{end}", said, labels=["device"]) for end, said in texts.items())
 
 
 def _of_budgets(latest: list[tuple[str, float, Status]]) -> Iterator[Metric]:

@@ -63,6 +63,7 @@ def open_endpoint(
         archived_bytes=(lambda: _archived_bytes(models)) if any(served.archive for served in models) else None,
         devices=None if reports is None else reports.latest,
         tallies=None if place is None else Tallies(place).read,
+        labelled=None if fleet is None else fleet.labelled_audits.read,
     )
     registry = registry_of(StatsCollector(stats, gauges, models.first.model.name))
     api, app = make_app(registry, is_serving, open_inference)

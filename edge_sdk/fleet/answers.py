@@ -53,6 +53,23 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
+class AuditedAs:
+    """What an audit counts for, where its device tells it.
+
+    Attributes:
+        chance: with which it was drawn, a float of 32 bits in (0, 1].
+        device_class: the device's class, of an event that of the event; "": as its label.
+        cloud_class: the cloud's; "": as its label, or it did not answer.
+        is_event: the frame stands for an event that was answered as a whole.
+    """
+
+    chance: float
+    device_class: str = ""
+    cloud_class: str = ""
+    is_event: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ReportedAnswer:
     """A final answer, as it travels.
 
@@ -69,6 +86,7 @@ class ReportedAnswer:
         device_confidence: of `device_label`.
         event_id: the event of the frame.
         audit: a confident frame that was sent all the same.
+        audited: what it counts for as an audit; None: it is none, or that is not known.
     """
 
     frame_id: str
@@ -83,6 +101,7 @@ class ReportedAnswer:
     device_confidence: float
     event_id: str
     audit: bool = False
+    audited: AuditedAs | None = None
 
 
 def pack_answers(answers: Sequence[ReportedAnswer], words: WordList) -> wire.ReportedAnswers:
@@ -107,6 +126,7 @@ def pack_answers(answers: Sequence[ReportedAnswer], words: WordList) -> wire.Rep
         model=packed([words.number_of(one.model) for one in answers]),
         event=packed([places.get(one.event_id, 0) for one in answers]),
         event_ids=bytes.fromhex("".join(events)),
+        audited=_pack_audited(answers, words),
     )
 
 
@@ -131,11 +151,13 @@ def unpack_answers(rows: wire.ReportedAnswers, words: Sequence[str]) -> list[Rep
     )
     confidence = unpacked("confidence", rows.confidence, count)
     device_confidence = unpacked("device_confidence", rows.device_confidence, count)
+    meanings = [meaning_of(one) for one in said]
+    audited = iter(_unpack_audited(rows.audited, words, sum(audit for *_, audit in meanings)))
     found = []
     for n in range(count):
         if event[n] > len(events):
             raise MalformedReport(f"expected numbers of at most {len(events)} events; got {event[n]}")
-        origin, reason, audit = meaning_of(said[n])
+        origin, reason, audit = meanings[n]
         last = word_of(words, label[n]) or None
         is_device = origin is Origin.DEVICE
         found.append(
@@ -152,9 +174,38 @@ def unpack_answers(rows: wire.ReportedAnswers, words: Sequence[str]) -> list[Rep
                 share_of(confidence[n] if is_device else device_confidence[n]),
                 events[event[n] - 1] if event[n] else ids[n],
                 audit,
+                next(audited) if audit else None,
             )
         )
     return found
+
+
+def _pack_audited(answers: Sequence[ReportedAnswer], words: WordList) -> wire.AuditedAnswers | None:
+    audits = [one for one in answers if one.audit]
+    if not any(one.audited for one in audits):
+        return None
+    told = [one.audited or AuditedAs(0.0) for one in audits]
+    return wire.AuditedAnswers(
+        chance=[one.chance for one in told],
+        is_event=packed([int(one.is_event) for one in told]),
+        device_class=packed([words.number_of(one.device_class) for one in told]),
+        cloud_class=packed([words.number_of(one.cloud_class) for one in told]),
+    )
+
+
+def _unpack_audited(came: wire.AuditedAnswers, words: Sequence[str], audits: int) -> list[AuditedAs | None]:
+    """What each of so many audits counts for; nothing where an older device does not tell."""
+    if not came.chance:
+        return [None] * audits
+    if len(came.chance) != audits or not all(0 <= chance <= 1 for chance in came.chance):
+        raise MalformedReport(f"expected {audits} chances of audits from 0 to 1; got others")
+    device, cloud, event = (
+        unpacked(name, getattr(came, name), audits) for name in ("device_class", "cloud_class", "is_event")
+    )
+    return [
+        AuditedAs(chance, word_of(words, device[n]), word_of(words, cloud[n]), bool(event[n])) if chance else None
+        for n, chance in enumerate(came.chance)
+    ]
 
 
 def said_of(origin: Origin, reason: Reason | None, audit: bool = False) -> int:

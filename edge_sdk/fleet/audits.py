@@ -12,7 +12,7 @@ from edge_sdk.wire import offload_pb2 as wire
 
 MOST_CHANCES = 128
 """Rows of one message; there is one for each chance, of frames and of events."""
-_COUNTS = ("drawn", "answered", "waiting", "differ", "labelled", "wrong")
+_COUNTS = ("drawn", "answered", "waiting", "differ", "labelled", "wrong", "open", "lost", "won")
 _MOST = (1 << 53) - 1
 
 
@@ -23,7 +23,7 @@ class ReportedAudits:
     Attributes:
         model: its name, version and label set.
         counts: by chance, the rising, frames before events; of confident frames and events that could be audited.
-            `lost`, `won`, `open` and `causes` do not travel.
+            `causes` does not travel; older devices do not tell `open`, `lost` and `won`.
     """
 
     model: str
@@ -73,4 +73,5 @@ def _is_possible(one: AuditCounts) -> bool:
         one.answered + one.waiting <= one.drawn <= one.frames <= _MOST
         and one.differ <= one.answered
         and one.wrong <= one.labelled <= one.drawn
+        and one.open + one.lost + one.won <= one.differ
     )

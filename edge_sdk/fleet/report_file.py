@@ -21,7 +21,7 @@ from edge_sdk.fleet.report_rows import Rows, rows_of
 from edge_sdk.types import Origin, Reason
 
 FILE = "reports.db"
-VERSION = 4
+VERSION = 5
 SCHEMA = (
     # One row a device: what its latest report says, as JSON.
     """CREATE TABLE IF NOT EXISTS devices (
@@ -40,6 +40,7 @@ SCHEMA = (
         source TEXT NOT NULL, model TEXT NOT NULL, event_id TEXT NOT NULL,
         label TEXT, confidence REAL NOT NULL, origin TEXT NOT NULL, reason TEXT NOT NULL,
         device_label TEXT, device_confidence REAL NOT NULL, audit INTEGER NOT NULL,
+        audit_chance REAL, audit_event INTEGER, device_class TEXT, cloud_class TEXT,
         UNIQUE (device, frame_id)
     )""",
     "CREATE INDEX IF NOT EXISTS answers_captured ON answers (device, captured_ms)",
@@ -64,6 +65,8 @@ SCHEMA = (
     "CREATE INDEX IF NOT EXISTS history_at ON history (device, at_ms)",
 )
 
+ANSWERS_ADDED = ("audit_chance REAL", "audit_event INTEGER", "device_class TEXT", "cloud_class TEXT")
+"""Columns of `answers` that version 4 does not have: what an audit counts for; null where that is not known."""
 EVENTS_ADDED = ("audit INTEGER NOT NULL DEFAULT 0",)
 """Columns of `events` that version 2 does not have."""
 HISTORY_ADDED = ("waiting INTEGER", "celsius REAL", "battery REAL")
@@ -304,12 +307,22 @@ def answer_row(device: str, received_ms: int, one: ReportedAnswer) -> tuple[Any,
         one.device_label,
         one.device_confidence,
         int(one.audit),
+        *_audited(one),
     )
+
+
+def _audited(one: ReportedAnswer) -> tuple[Any, ...]:
+    """Of an audit its chance, whether it stands for an event, and both classes; null where they are not known."""
+    if (told := one.audited) is None:
+        return None, None, None, None
+    cloud = (told.cloud_class or one.label) if one.origin is Origin.CLOUD else None
+    return told.chance, int(told.is_event), told.device_class or one.device_label, cloud
 
 
 ANSWER_COLUMNS = (
     *("device", "frame_id", "received_ms", "captured_ms", "utc_offset", "source", "model", "event_id", "label"),
     *("confidence", "origin", "reason", "device_label", "device_confidence", "audit"),
+    *("audit_chance", "audit_event", "device_class", "cloud_class"),
 )
 """Of `answer_row`."""
 EVENT_COLUMNS = (

@@ -21,7 +21,7 @@ from edge_sdk.config import ReportSettings
 from edge_sdk.durable.files import write_whole
 from edge_sdk.errors import StorageError
 from edge_sdk.fleet.allowance import DAY_S, SHARE, Allowance, daily_bytes
-from edge_sdk.fleet.answers import ReportedAnswer, pack_answers
+from edge_sdk.fleet.answers import AuditedAs, ReportedAnswer, pack_answers
 from edge_sdk.fleet.audit_news import AuditNews
 from edge_sdk.fleet.audits import ReportedAudits, pack_audits
 from edge_sdk.fleet.events import ReportedEvent, pack_events
@@ -334,6 +334,21 @@ def _reported(entry: JournalEntry) -> ReportedAnswer:
         device_confidence=device.confidence,
         event_id=entry.event if is_frame_id(entry.event) else last.frame_id,
         audit=entry.audit,
+        audited=_audited(entry),
+    )
+
+
+def _audited(entry: JournalEntry) -> AuditedAs | None:
+    """What an audit counts for, classes only where they are not the labels."""
+    if not (entry.audit and entry.audit_chance):
+        return None
+    device = entry.event_class or (entry.top_k[0][0] if entry.top_k else "")
+    cloud = entry.cloud_top_k[0][0] if entry.cloud is not None and entry.cloud_top_k else ""
+    return AuditedAs(
+        entry.audit_chance,
+        "" if device == entry.device.label else device,
+        "" if entry.cloud is None or cloud == entry.cloud.label else cloud,
+        entry.event_class is not None,
     )
 
 

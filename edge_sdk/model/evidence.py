@@ -193,8 +193,41 @@ def differing(counts: Sequence[AuditCounts], delta: float = DELTA) -> Estimate |
 
 
 def wrong(counts: Sequence[AuditCounts], delta: float = DELTA) -> Estimate | None:
-    """As `differing`: the share of the exits on which the device is wrong, by people's labels; None: there are none."""
-    return _estimate(counts, lambda one: one.wrong, lambda one: one.labelled, delta)
+    """The share of the exits on which the device is wrong, by people's labels; None: there are none.
+
+    People look first where the models differ, so audits with a label do not stand for all. The share is that of the
+    exits on which the models differ times what the labelled ones among these say, and the same of the others; of a kind
+    that nobody has looked at the big model's answer is taken as the truth. The interval takes nothing for granted: an
+    audit without a label may be either.
+    """
+    if not (labelled := sum(one.labelled for one in counts)):
+        return None
+    differ = stratified(counts, lambda one: one.differ, lambda one: one.answered)
+    if differ is None or not all(map(_is_split, counts)):
+        share = stratified(counts, lambda one: one.wrong, lambda one: one.labelled) or 0.0
+    else:
+        looked = _weighted(counts, _looked)
+        among_differing = _weighted(counts, lambda one: _looked(one) - one.won) / looked if looked else 1.0
+        others = _weighted(counts, lambda one: one.labelled - _looked(one))
+        wrong_others = _weighted(counts, lambda one: one.wrong - _looked(one) + one.won)
+        share = differ * among_differing + (1 - differ) * (wrong_others / others if others else 0.0)
+    doubts = [one.drawn - one.labelled for one in counts]
+    return Estimate(share, *_bounds(counts, [one.wrong for one in counts], doubts, delta), labelled)
+
+
+def _looked(one: AuditCounts) -> int:
+    """Audits on which the models differ and that have a person's label."""
+    return one.differ - one.open
+
+
+def _is_split(one: AuditCounts) -> bool:
+    """Whether the counts say on which of the labelled audits the models differ; some that were reported do not."""
+    looked = _looked(one)
+    return one.lost + one.won <= looked <= one.labelled and looked - one.won <= one.wrong
+
+
+def _weighted(counts: Sequence[AuditCounts], known: _Counted) -> float:
+    return sum(known(one) / one.chance for one in counts)
 
 
 def evidence_path(audits: Audits, policy: Policy) -> AlarmPath:
@@ -262,14 +295,14 @@ def _loss(counts: Sequence[AuditCounts], delta: float) -> Estimate | None:
     The interval is that of two which hold together; a frame without a label may be either.
     """
     differ = stratified(counts, lambda one: one.differ, lambda one: one.answered)
-    labelled = sum((one.differ - one.open) / one.chance for one in counts)
+    labelled = _weighted(counts, _looked)
     if differ is None or not labelled:
         return None
-    gained = sum((one.lost - one.won) / one.chance for one in counts)
+    gained = _weighted(counts, lambda one: one.lost - one.won)
     doubts = [one.drawn - one.answered + one.open for one in counts]
     lost_low, lost_high = _bounds(counts, [one.lost for one in counts], doubts, delta / 2)
     won_low, won_high = _bounds(counts, [one.won for one in counts], doubts, delta / 2)
-    frames = sum(one.differ - one.open for one in counts)
+    frames = sum(map(_looked, counts))
     return Estimate(differ * gained / labelled, lost_low - won_high, lost_high - won_low, frames)
 
 

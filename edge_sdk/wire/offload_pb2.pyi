@@ -138,7 +138,7 @@ class ReportRequest(_message.Message):
     def __init__(self, sent_ms: _Optional[int] = ..., word_list: _Optional[int] = ..., first_word: _Optional[int] = ..., words: _Optional[_Iterable[str]] = ..., answers: _Optional[_Union[ReportedAnswers, _Mapping]] = ..., usage: _Optional[_Union[ReportedUsage, _Mapping]] = ..., health: _Optional[_Union[ReportedHealth, _Mapping]] = ..., events: _Optional[_Union[ReportedEvents, _Mapping]] = ..., settings: _Optional[_Union[HeldSettings, _Mapping]] = ..., audits: _Optional[_Union[ReportedAudits, _Mapping]] = ...) -> None: ...
 
 class ReportedAnswers(_message.Message):
-    __slots__ = ("id_rest", "id_time", "captured", "utc_offset", "label", "confidence", "said", "device_label", "device_confidence", "source", "model", "event", "event_ids")
+    __slots__ = ("id_rest", "id_time", "captured", "utc_offset", "label", "confidence", "said", "device_label", "device_confidence", "source", "model", "event", "event_ids", "audited")
     ID_REST_FIELD_NUMBER: _ClassVar[int]
     ID_TIME_FIELD_NUMBER: _ClassVar[int]
     CAPTURED_FIELD_NUMBER: _ClassVar[int]
@@ -152,6 +152,7 @@ class ReportedAnswers(_message.Message):
     MODEL_FIELD_NUMBER: _ClassVar[int]
     EVENT_FIELD_NUMBER: _ClassVar[int]
     EVENT_IDS_FIELD_NUMBER: _ClassVar[int]
+    AUDITED_FIELD_NUMBER: _ClassVar[int]
     id_rest: bytes
     id_time: _containers.RepeatedScalarFieldContainer[int]
     captured: _containers.RepeatedScalarFieldContainer[int]
@@ -165,7 +166,8 @@ class ReportedAnswers(_message.Message):
     model: _containers.RepeatedScalarFieldContainer[int]
     event: _containers.RepeatedScalarFieldContainer[int]
     event_ids: bytes
-    def __init__(self, id_rest: _Optional[bytes] = ..., id_time: _Optional[_Iterable[int]] = ..., captured: _Optional[_Iterable[int]] = ..., utc_offset: _Optional[_Iterable[int]] = ..., label: _Optional[_Iterable[int]] = ..., confidence: _Optional[bytes] = ..., said: _Optional[_Iterable[int]] = ..., device_label: _Optional[_Iterable[int]] = ..., device_confidence: _Optional[bytes] = ..., source: _Optional[_Iterable[int]] = ..., model: _Optional[_Iterable[int]] = ..., event: _Optional[_Iterable[int]] = ..., event_ids: _Optional[bytes] = ...) -> None: ...
+    audited: AuditedAnswers
+    def __init__(self, id_rest: _Optional[bytes] = ..., id_time: _Optional[_Iterable[int]] = ..., captured: _Optional[_Iterable[int]] = ..., utc_offset: _Optional[_Iterable[int]] = ..., label: _Optional[_Iterable[int]] = ..., confidence: _Optional[bytes] = ..., said: _Optional[_Iterable[int]] = ..., device_label: _Optional[_Iterable[int]] = ..., device_confidence: _Optional[bytes] = ..., source: _Optional[_Iterable[int]] = ..., model: _Optional[_Iterable[int]] = ..., event: _Optional[_Iterable[int]] = ..., event_ids: _Optional[bytes] = ..., audited: _Optional[_Union[AuditedAnswers, _Mapping]] = ...) -> None: ...
 
 class ReportedEvents(_message.Message):
     __slots__ = ("event_ids", "began", "lasted", "utc_offset", "frames", "label", "confidence", "said", "source")
@@ -190,7 +192,7 @@ class ReportedEvents(_message.Message):
     def __init__(self, event_ids: _Optional[bytes] = ..., began: _Optional[_Iterable[int]] = ..., lasted: _Optional[_Iterable[int]] = ..., utc_offset: _Optional[_Iterable[int]] = ..., frames: _Optional[_Iterable[int]] = ..., label: _Optional[_Iterable[int]] = ..., confidence: _Optional[bytes] = ..., said: _Optional[_Iterable[int]] = ..., source: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class ReportedAudits(_message.Message):
-    __slots__ = ("model", "chance", "is_event", "exits", "drawn", "answered", "waiting", "differ", "labelled", "wrong")
+    __slots__ = ("model", "chance", "is_event", "exits", "drawn", "answered", "waiting", "differ", "labelled", "wrong", "open", "lost", "won")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     CHANCE_FIELD_NUMBER: _ClassVar[int]
     IS_EVENT_FIELD_NUMBER: _ClassVar[int]
@@ -201,6 +203,9 @@ class ReportedAudits(_message.Message):
     DIFFER_FIELD_NUMBER: _ClassVar[int]
     LABELLED_FIELD_NUMBER: _ClassVar[int]
     WRONG_FIELD_NUMBER: _ClassVar[int]
+    OPEN_FIELD_NUMBER: _ClassVar[int]
+    LOST_FIELD_NUMBER: _ClassVar[int]
+    WON_FIELD_NUMBER: _ClassVar[int]
     model: int
     chance: _containers.RepeatedScalarFieldContainer[float]
     is_event: _containers.RepeatedScalarFieldContainer[int]
@@ -211,7 +216,22 @@ class ReportedAudits(_message.Message):
     differ: _containers.RepeatedScalarFieldContainer[int]
     labelled: _containers.RepeatedScalarFieldContainer[int]
     wrong: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, model: _Optional[int] = ..., chance: _Optional[_Iterable[float]] = ..., is_event: _Optional[_Iterable[int]] = ..., exits: _Optional[_Iterable[int]] = ..., drawn: _Optional[_Iterable[int]] = ..., answered: _Optional[_Iterable[int]] = ..., waiting: _Optional[_Iterable[int]] = ..., differ: _Optional[_Iterable[int]] = ..., labelled: _Optional[_Iterable[int]] = ..., wrong: _Optional[_Iterable[int]] = ...) -> None: ...
+    open: _containers.RepeatedScalarFieldContainer[int]
+    lost: _containers.RepeatedScalarFieldContainer[int]
+    won: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, model: _Optional[int] = ..., chance: _Optional[_Iterable[float]] = ..., is_event: _Optional[_Iterable[int]] = ..., exits: _Optional[_Iterable[int]] = ..., drawn: _Optional[_Iterable[int]] = ..., answered: _Optional[_Iterable[int]] = ..., waiting: _Optional[_Iterable[int]] = ..., differ: _Optional[_Iterable[int]] = ..., labelled: _Optional[_Iterable[int]] = ..., wrong: _Optional[_Iterable[int]] = ..., open: _Optional[_Iterable[int]] = ..., lost: _Optional[_Iterable[int]] = ..., won: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class AuditedAnswers(_message.Message):
+    __slots__ = ("chance", "is_event", "device_class", "cloud_class")
+    CHANCE_FIELD_NUMBER: _ClassVar[int]
+    IS_EVENT_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_CLASS_FIELD_NUMBER: _ClassVar[int]
+    CLOUD_CLASS_FIELD_NUMBER: _ClassVar[int]
+    chance: _containers.RepeatedScalarFieldContainer[float]
+    is_event: _containers.RepeatedScalarFieldContainer[int]
+    device_class: _containers.RepeatedScalarFieldContainer[int]
+    cloud_class: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, chance: _Optional[_Iterable[float]] = ..., is_event: _Optional[_Iterable[int]] = ..., device_class: _Optional[_Iterable[int]] = ..., cloud_class: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class ReportedUsage(_message.Message):
     __slots__ = ("frames", "exits", "offloads", "answers_cloud", "skipped_compute", "bytes_sent", "bytes_received", "macs_little", "macs_big", "waiting", "events", "events_offloaded", "budgets")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,17 @@ from classifier_parts import LABELS
 from server_parts import GATED, Home, serving
 from settings_parts import Operator
 
+from cloud_server.fleet.database.opening import open_database
 from cloud_server.fleet.exit_accuracy import exit_accuracy
+from cloud_server.fleet.fleet import Fleet
 from edge_sdk import EdgeClassifier, Preferences, RemoteSettings, ReportSettings
 from edge_sdk.errors import StorageError
+from edge_sdk.fleet.audits import ReportedAudits
 from edge_sdk.fleet.remote import HeldSettings, read_kept
 from edge_sdk.fleet.report_file import DeviceRow, ReportFile
+from edge_sdk.store.truths import write_truths
 from edge_sdk.testing.server import ScriptedServer, answer, taken
-from edge_sdk.types import Origin
+from edge_sdk.types import Frame, Origin
 from edge_sdk.wire import offload_pb2 as wire
 
 BIG = ReportSettings(most_bytes_per_day=100_000)
@@ -108,6 +113,53 @@ def test_audits_reach_the_server_with_their_chances(tmp_path: Path) -> None:
     assert found.agree is not None and evidence.differs is not None
     assert found.agree.share == pytest.approx(1 - evidence.differs.share)
     assert found.agree.low == pytest.approx(1 - evidence.differs.high, abs=1e-4)
+
+
+def test_labels_on_the_page_say_what_they_say_on_the_device(tmp_path: Path) -> None:
+    home, reports, state = Home(tmp_path), tmp_path / "reports", tmp_path / "state"
+    with (
+        serving(tmp_path / "log", *home.options, "--reports", reports) as (_, target),
+        EdgeClassifier(
+            cloud=target,
+            state_dir=state,
+            threshold=0.0,
+            preferences=Preferences(audit=0.5),
+            security=home.security(),
+            reports=BIG,
+        ) as edge,
+    ):
+        begin = datetime(2026, 6, 1, tzinfo=UTC)  # frames of visits of their own: one of a visit is drawn at most
+        hours = [begin + timedelta(hours=number) for number in range(30)]
+        answers = [edge.classify(Frame(picture(seed), captured_at=at)) for seed, at in enumerate(hours)]
+        until(lambda: edge.waiting == 0)
+        until(lambda: edge.evidence().answered == edge.evidence().drawn > 0)
+        edge.report()
+        until(lambda: told_audits(reports) == edge.evidence().answered and answers_of(reports) == len(answers))
+        audits = [one for one in edge.journal.query() if one.audit]
+        truths = {one.answer.frame_id: one.device.label or "" for one in audits[::3]}  # of the rest nobody looks at all
+        truths |= {one.answer.frame_id: "-" for one in audits[1::4]}
+        engine = open_database(tmp_path / "fleet.db")
+        fleet = Fleet(engine, reports=reports)
+        for frame_id, truth in truths.items():
+            fleet.labels.add("cam-1", frame_id, truth, "ada")
+        labelled = fleet.labelled_audits.read()["cam-1"]
+        assert len(labelled) == len(truths) > 0
+        found = exit_accuracy(told(reports), labelled)
+        assert write_truths(state, truths) == []
+        wrong = edge.evidence().wrong
+        assert found.right is not None and wrong is not None and 0 < wrong.share < 1
+        assert found.labelled == wrong.frames
+        assert found.right.share == pytest.approx(1 - wrong.share)
+        edge.report()
+        until(lambda: exit_accuracy(told(reports)).labelled == len(truths))
+        assert exit_accuracy(told(reports), labelled) == exit_accuracy(told(reports)) == found
+        engine.dispose()
+
+
+def told(folder: Path) -> ReportedAudits:
+    row = device_row(folder)
+    assert row is not None and row.status.audits is not None
+    return row.status.audits
 
 
 def told_audits(folder: Path) -> int:

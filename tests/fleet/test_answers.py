@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from edge_sdk.fleet.answers import (
     MOST_ROWS,
     REASONS,
+    AuditedAs,
     ReportedAnswer,
     meaning_of,
     moment_of,
@@ -35,6 +36,11 @@ moments = st.builds(
 )
 
 
+audited = st.builds(
+    AuditedAs, st.sampled_from([0.5, 0.125, 1.0]), st.just("") | labels, st.just("") | labels, st.booleans()
+)
+
+
 @st.composite
 def answers(draw: st.DrawFn) -> ReportedAnswer:
     frame_id = draw(ids)
@@ -53,7 +59,8 @@ def answers(draw: st.DrawFn) -> ReportedAnswer:
         draw(labels) if cloud else label,
         draw(shares) if cloud else confidence,
         draw(st.sampled_from([frame_id, "0" * 32, "f" * 32])),
-        draw(st.booleans()),
+        audit := draw(st.booleans()),
+        draw(st.none() | audited) if audit else None,
     )
 
 

@@ -10,7 +10,7 @@ from edge_sdk.wire import offload_pb2 as wire
 
 COUNTS = (
     AuditCounts(0.25, 900, 210, 200, 4, 10, 8, 3),
-    AuditCounts(0.5, 100, 50, 49, differ=9),
+    AuditCounts(0.5, 100, 50, 49, differ=9, labelled=5, wrong=3, lost=2, won=1, open=5),
     AuditCounts(0.125, 40, 5, 5, events=True),
 )
 
@@ -37,6 +37,7 @@ def test_counts_come_back_and_cost_little() -> None:
         wire.ReportedAudits(chance=[0.5], exits=[9], drawn=[2], answered=[2], waiting=[1]),
         wire.ReportedAudits(chance=[0.5], exits=[9], drawn=[2], differ=[1]),
         wire.ReportedAudits(chance=[0.5], exits=[9], drawn=[2], labelled=[1], wrong=[2]),
+        wire.ReportedAudits(chance=[0.5], exits=[9], drawn=[2], answered=[2], differ=[1], open=[1], won=[1]),
         wire.ReportedAudits(chance=[0.5], exits=[1 << 63]),
         wire.ReportedAudits(model=3),
     ],

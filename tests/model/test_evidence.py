@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from store_parts import NOON
 
 from edge_sdk.model.agreement import Agreement
-from edge_sdk.model.evidence import stratified, weigh
+from edge_sdk.model.evidence import stratified, weigh, wrong
 from edge_sdk.model.policy import EventRule, Policy
 from edge_sdk.store.audits import OTHERS, AuditCounts, Audits, Difference
 
@@ -110,8 +110,18 @@ def test_people_say_what_is_lost() -> None:
     assert evidence.loss is not None
     assert evidence.loss.share == pytest.approx(20 / 500 * (8 - 2) / 10)
     assert evidence.loss.low < evidence.loss.share < evidence.loss.high
-    assert evidence.wrong is not None and evidence.wrong.share == 0.75
+    assert evidence.wrong is not None and evidence.wrong.share == pytest.approx(0.04 * 8 / 10 + 0.96 * 7 / 10)
     assert weigh(Audits((AuditCounts(0.5, 10, 5, 5, differ=2, open=2),), (), ()), PROMISE).loss is None
+
+
+def test_audits_on_which_the_models_differ_do_not_stand_for_all() -> None:
+    """People who look where the models differ find the device wrong more often than it is."""
+    looked = wrong((AuditCounts(0.5, 1000, 500, 500, differ=20, labelled=20, wrong=10, lost=10, won=10),))
+    assert looked is not None and looked.share == pytest.approx(0.02) and looked.low < 0.02 < looked.high
+    others = wrong((AuditCounts(0.5, 1000, 500, 500, differ=20, labelled=10, wrong=1, open=20),))
+    assert others is not None and others.share == pytest.approx(0.04 + 0.96 * 0.1), "where nobody looked, the big model"
+    unanswered = wrong((AuditCounts(0.5, 1000, 500, labelled=10, wrong=1),))
+    assert unanswered is not None and unanswered.share == 0.1
 
 
 BOTH = msgspec.structs.replace(

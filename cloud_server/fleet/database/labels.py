@@ -111,6 +111,11 @@ class Labels:
             rows = connection.execute(wanted.order_by(labels.c.number)).all()
         return map(_label, rows)
 
+    def latest(self) -> int:
+        """A number that rises with each word that is kept; 0: there is none."""
+        with transaction(self._engine) as connection:
+            return int(connection.execute(select(func.max(labels.c.number))).scalar_one() or 0)
+
     def history(self, device: str, frame_id: str) -> list[Label]:
         """All that was said of one frame, the oldest first."""
         wanted = select(labels).where(labels.c.device == device, labels.c.frame_id == frame_id)

@@ -63,6 +63,7 @@ class AuditsReply(Form):
     audits: int
     answered: int
     agree: ShareReply | None
+    labelled: int
     right: ShareReply | None
 
 

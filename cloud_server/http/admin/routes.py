@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from cloud_server.fleet.database.cards import Card
 from cloud_server.fleet.exit_accuracy import exit_accuracy
 from cloud_server.fleet.fleet import Fleet
+from cloud_server.fleet.labelled_audits import LabelledAudit
 from cloud_server.fleet.report_pages import Place, ReportPages
 from cloud_server.http.admin import forms
 from cloud_server.http.admin.access import Desk, Labeller, Looker, Operator, TheDesk
@@ -146,7 +147,8 @@ def devices(
     found = ReportFile(rows).devices(limit, after=(int(at_ms), name) if before else None)
     if limit is not None and len(found) == limit:
         _link(request, response, f"{found[-1].last_ms}.{found[-1].device}")
-    return [_device(row, cards.get(row.device)) for row in found]
+    labelled = desk.fleet.labelled_audits.read()
+    return [_device(row, cards.get(row.device), labelled.get(row.device, ())) for row in found]
 
 
 @ROUTES.get("/devices/{device}/card")
@@ -314,7 +316,7 @@ def _pages(desk: Desk) -> ReportPages | None:
     return None if rows is None else ReportPages(rows)
 
 
-def _device(row: DeviceRow, its: Card | None) -> forms.DeviceReply:
+def _device(row: DeviceRow, its: Card | None, labelled: tuple[LabelledAudit, ...]) -> forms.DeviceReply:
     usage, health, audits = row.status.usage, row.status.health, row.status.audits
     return forms.DeviceReply(
         device=row.device,
@@ -336,6 +338,6 @@ def _device(row: DeviceRow, its: Card | None) -> forms.DeviceReply:
         clock_unset=health.clock_unset,
         measures=dict(health.own),
         settings_version=row.status.held.version,
-        audits=None if audits is None else forms.AuditsReply.model_validate(exit_accuracy(audits)),
+        audits=None if audits is None else forms.AuditsReply.model_validate(exit_accuracy(audits, labelled)),
         card=None if its is None else forms.CardReply.model_validate(its),
     )

@@ -12,6 +12,7 @@ import numpy as np
 from cloud_server.devices_command import health_words, settings_words
 from cloud_server.fleet.database.cards import Card
 from cloud_server.fleet.exit_accuracy import exit_accuracy
+from cloud_server.fleet.labelled_audits import LabelledAudit
 from cloud_server.fleet.report_queries import HistoryRow
 from cloud_server.http.page.drawing import DAY_MS, Dot
 from edge_sdk.fleet.report_file import BATTERY, DeviceRow, Status, Tally
@@ -65,7 +66,7 @@ class DeviceView:
         seen: how long ago it reported.
         cells: what is shown, by name.
         budgets: of its upload.
-        said: its latest report, and the counts of its audits and events.
+        said: its latest report, the counts of its audits and events, and its audits that people labelled.
         place: latitude and longitude; None: not known.
     """
 
@@ -75,7 +76,7 @@ class DeviceView:
     seen: str
     cells: Mapping[str, Cell]
     budgets: tuple[BudgetView, ...]
-    said: tuple[Status, Tally]
+    said: tuple[Status, Tally, tuple[LabelledAudit, ...]]
     place: tuple[float, float] | None
 
     @property
@@ -107,13 +108,16 @@ class FleetView:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.now_s = clock
 
-    def of(self, row: DeviceRow, tally: Tally | None, card: Card | None) -> DeviceView:
+    def of(
+        self, row: DeviceRow, tally: Tally | None, card: Card | None, labelled: tuple[LabelledAudit, ...] = ()
+    ) -> DeviceView:
         """A device's view.
 
         Args:
             row: what its reports say.
             tally: its audits; None: it has none.
             card: what people say of it; coordinates that it reports itself go before theirs.
+            labelled: its audits that people labelled.
         """
         place = None
         if card is not None and card.latitude is not None and card.longitude is not None:
@@ -133,7 +137,7 @@ class FleetView:
             for one in row.status.usage.budgets
         )
         cells = {cell.name: cell for cell in self._cells(row)}
-        said = row.status, tally or Tally()
+        said = row.status, tally or Tally(), labelled
         return DeviceView(row.device, state, _STATES[state], ago(silent_s), cells, budgets, said, place)
 
     def _cells(self, row: DeviceRow) -> list[Cell]:
@@ -184,8 +188,10 @@ def dots_of(views: list[DeviceView]) -> list[Dot]:
     return [Dot(one.name, *one.place, one.state) for one in views if one.place is not None]
 
 
-def audits_words(status: Status, tally: Tally) -> str:
+def audits_words(status: Status, tally: Tally, labelled: tuple[LabelledAudit, ...] = ()) -> str:
     """How accurate all exits are, with an interval of 95% that holds at all times together.
+
+    Where people labelled audits, the share that is right by their labels stands beside that on which the cloud agrees.
 
     Of a device that does not tell the chances of its audits, how often the cloud agrees with those that it audited.
     """
@@ -193,7 +199,7 @@ def audits_words(status: Status, tally: Tally) -> str:
         said = _agreement(tally)
         unsaid = "; of all its exits nothing can be said: it does not tell its audits' chances"
         return said + unsaid if tally.audits else said
-    found = exit_accuracy(status.audits)
+    found = exit_accuracy(status.audits, labelled)
     of = _count(found.exits, "exit", "exits")
     if found.agree is None:
         waits = _count(found.audits, "audit", "audits")
@@ -201,7 +207,7 @@ def audits_words(status: Status, tally: Tally) -> str:
     else:
         said = f"the cloud agrees on {_share(found.agree)} of {of}, by {_count(found.answered, 'audit', 'audits')}"
     if found.right is not None:
-        said += f"; right by people's labels: {_share(found.right)}, by {found.right.frames:,}"
+        said += f"; right by people's labels: {_share(found.right)}, by {found.labelled:,} of {found.audits:,} audits"
     model = status.health.bundle
     return f"{said} (of {found.model}, before {model})" if model and found.model and model != found.model else said
 

@@ -91,18 +91,22 @@ class Page:
         if reports is None:
             return []
         tallies, cards = self.parts.tallies.read(), self.parts.fleet.cards.all()
-        views = [self.view.of(row, tallies.get(row.device), cards.get(row.device)) for row in reports.devices()]
+        labelled = self.parts.fleet.labelled_audits.read()
+        views = [
+            self.view.of(row, tallies.get(row.device), cards.get(row.device), labelled.get(row.device, ()))
+            for row in reports.devices()
+        ]
         return sorted(views, key=lambda one: one.rank)
 
     def device(self, name: str) -> DeviceView | None:
         """One device; None: it has not reported."""
         reports = self.reports()
         row = None if reports is None else reports.device(name)
-        return (
-            None
-            if row is None
-            else self.view.of(row, self.parts.tallies.read().get(name), self.parts.fleet.cards.get(name))
-        )
+        if row is None:
+            return None
+        fleet = self.parts.fleet
+        labelled = fleet.labelled_audits.read().get(name, ())
+        return self.view.of(row, self.parts.tallies.read().get(name), fleet.cards.get(name), labelled)
 
     def frames(
         self,

@@ -15,6 +15,7 @@ import pytest
 from gated_model import picture
 from prometheus_client import generate_latest
 
+from cloud_server.fleet.labelled_audits import LabelledAudit
 from cloud_server.fleet.stats import Stats
 from cloud_server.http.metrics import MOST_LABELS, OTHER_LABELS, Gauges, StatsCollector, registry_of
 from edge_sdk.budget.limits import Budget
@@ -108,11 +109,20 @@ def test_promtool_finds_nothing_to_complain_of() -> None:
         audits=ReportedAudits("trailcam 3", (AuditCounts(0.5, 100, 50, 50, differ=5),)),
     )
     tally = Tally(audits=3, answered=2, differ=1, events={"fox": 4})
-    gauges = replace(NO_GAUGES, devices=lambda: [("cam-1", 1.8e9, told)], tallies=lambda: {"cam-1": tally})
+    labelled = {"cam-1": tuple(LabelledAudit("trailcam 3", 0.5, False, "fox", "deer", "fox") for _ in range(5))}
+    labelled = {"cam-1": (*labelled["cam-1"][1:], LabelledAudit("trailcam 3", 0.5, False, "fox", "deer", "deer"))}
+    gauges = replace(
+        NO_GAUGES,
+        devices=lambda: [("cam-1", 1.8e9, told)],
+        tallies=lambda: {"cam-1": tally},
+        labelled=lambda: labelled,
+    )
     text = "\n".join(lines_of(stats, gauges)) + "\n"
     for line in (
         'edge_sdk_device_budget_spent_bytes{device="cam-1",period_seconds="60"} 40.0',
         'edge_sdk_device_exit_agreement_ratio{device="cam-1"} 0.9',
+        'edge_sdk_device_exit_right_ratio{device="cam-1"} 0.98',
+        'edge_sdk_device_audits_labelled{device="cam-1"} 5.0',
         'edge_sdk_device_audits_differ{device="cam-1"} 1.0',
         'edge_sdk_device_events{device="cam-1",label="fox"} 4.0',
         'edge_sdk_refused_frames_total{device="cam-1",reason="OVERLOADED"} 1.0',

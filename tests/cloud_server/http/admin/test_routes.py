@@ -20,7 +20,14 @@ def test_devices_are_told_with_their_cards(api: Api) -> None:
     assert {name: one["card"][name] for name in card} == card
     assert (found["cam-2"]["exit_ratio"], found["cam-2"]["card"]) == (None, None)
     agree = one["audits"].pop("agree")
-    assert one["audits"] == {"model": "trailcam 3", "exits": 100, "audits": 50, "answered": 50, "right": None}
+    assert one["audits"] == {
+        "model": "trailcam 3",
+        "exits": 100,
+        "audits": 50,
+        "answered": 50,
+        "labelled": 0,
+        "right": None,
+    }
     assert (agree["share"], agree["frames"]) == (0.9, 50) and 0.5 < agree["low"] < 0.9 < agree["high"] < 1
     assert found["cam-2"]["audits"] is None
     assert api.ask("GET", "/devices/cam-2/card", Role.LOOK).json()["group"] == ""

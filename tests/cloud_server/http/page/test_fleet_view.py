@@ -52,7 +52,7 @@ def test_audits_with_their_chances_say_how_accurate_all_exits_are() -> None:
     status = Status(health=Health(bundle="trailcam 3"), audits=ReportedAudits("trailcam 3", counts))
     text = audits_words(status, Tally(audits=190, answered=190, differ=10))
     assert text.startswith("the cloud agrees on 99.0% (") and " of 10,000 exits, by 190 audits" in text
-    assert "; right by people's labels: 50.0% (" in text and text.endswith(", by 10")
+    assert "; right by people's labels: 50.0% (" in text and text.endswith(", by 10 of 190 audits")
     later = msgspec.structs.replace(status, health=Health(bundle="trailcam 4"))
     assert audits_words(later, Tally()).endswith(" (of trailcam 3, before trailcam 4)")
     none = Status(audits=ReportedAudits("trailcam 3", (AuditCounts(0.5, 3, 1, 0, 1),)))
