@@ -39,14 +39,28 @@ class ReportDesk:
 
     def __init__(self, store: Reports, *settings: SettingsSource) -> None:
         self._store, self._settings = store, settings
+        self._is_off = False
 
     async def take(self, request: wire.ReportRequest, device: str) -> wire.ReportReply:
         """The reply to a report of a device.
 
         Raises:
             BadRequest: it is not as the wire says; nothing of it is kept.
-            StorageError: it cannot be kept now.
+            StorageError: it cannot be kept now. Why is for the log: a device is not told where reports are kept.
         """
+        try:
+            reply = await self._take(request, device)
+        except StorageError as error:
+            if not self._is_off:
+                _log.error("reports are not kept for now, devices send them again: %s", error)
+            self._is_off = True
+            raise StorageError("the server cannot keep reports now: send it again later") from error
+        if self._is_off:
+            self._is_off = False
+            _log.info("reports are kept again")
+        return reply
+
+    async def _take(self, request: wire.ReportRequest, device: str) -> wire.ReportReply:
         _check_size(request)
         news = [one_line(word, LONGEST_WORD) for word in request.words]
         words = await self._store.words(device, request.word_list, request.first_word, news)

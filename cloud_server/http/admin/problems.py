@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import Any
@@ -17,7 +18,11 @@ from edge_sdk.errors import ConfigError, StorageError
 from edge_sdk.terminal.line import one_line
 
 _TYPE = "application/problem+json"
+_log = logging.getLogger(__name__)
+
 _MOST = 5
+_NOT_NOW = "the server cannot read or keep this now; what it confirmed is kept: ask again later"
+"""Why is for the log: whoever calls, with a known key or without, is not told where the database is."""
 _WORDS = {"content": {_TYPE: {"schema": Problem.model_json_schema()}}}
 REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {**_WORDS, "description": "What is asked cannot be done; the detail says why."},
@@ -49,7 +54,8 @@ class ProblemRoute(APIRoute):
             except ConfigError as error:
                 return problem(400, str(error))
             except StorageError as error:
-                return problem(503, str(error), {"Retry-After": "5"})
+                _log.error("the admin API cannot answer %s: %s", one_line(request.url.path, 100), error)
+                return problem(503, _NOT_NOW, {"Retry-After": "5"})
 
         return handle
 

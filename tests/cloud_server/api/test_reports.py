@@ -9,8 +9,9 @@ import grpc
 import pytest
 from gated_model import GatedModel
 
-from cloud_server.api.reports import MOST_BYTES
+from cloud_server.api.reports import MOST_BYTES, ReportDesk
 from cloud_server.server import CloudServer, ServerConfig
+from edge_sdk.errors import StorageError
 from edge_sdk.fleet.answers import ReportedAnswer, pack_answers
 from edge_sdk.fleet.audits import ReportedAudits, pack_audits
 from edge_sdk.fleet.report_file import ReportFile
@@ -128,3 +129,29 @@ async def test_a_device_that_reports_without_end_is_held_back(tmp_path: Path) ->
         for _ in range(3):
             await stub.Report(wire.ReportRequest())
         assert (await refused(stub.Report(wire.ReportRequest()))).code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_a_device_is_told_that_reports_cannot_be_kept_and_the_log_why(caplog: pytest.LogCaptureFixture) -> None:
+    class Store:
+        why = "the database postgresql://edge@db.internal/fleet does not answer"
+
+        async def words(self, *_: object) -> list[str]:
+            if self.why:
+                raise StorageError(self.why)
+            return []
+
+        async def keep(self, *_: object) -> None: ...
+
+    store = Store()
+    desk = ReportDesk(store)  # type: ignore[arg-type]
+    for _ in range(3):
+        with pytest.raises(StorageError, match=r"^the server cannot keep reports now: send it again later$"):
+            await desk.take(wire.ReportRequest(), "cam-1")
+    assert [one.getMessage() for one in caplog.records] == [
+        f"reports are not kept for now, devices send them again: {store.why}"
+    ]
+    store.why = ""
+    with caplog.at_level("INFO"):
+        for _ in range(2):
+            assert (await desk.take(wire.ReportRequest(), "cam-1")).taken
+    assert [one.getMessage() for one in caplog.records][1:] == ["reports are kept again"]

@@ -15,10 +15,14 @@ def test_what_is_not_as_described_is_told_by_its_place(api: Api) -> None:
     assert api.ask("POST", "/tokens", content=b"{").status_code == 422
 
 
-def test_a_database_that_does_not_answer_is_a_reply(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_does_not_answer_is_a_reply_and_where_it_is_stays_in_the_log(
+    api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def gone(*_: object) -> None:
-        raise Unavailable("the database does not answer")
+        raise Unavailable("the database postgresql://edge@db.internal/fleet does not answer")
 
     monkeypatch.setattr(api.fleet.labels, "all", gone)
     refused = api.ask("GET", "/labels", Role.LOOK)
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+    assert "ask again later" in refused.json()["detail"] and "db.internal" not in refused.text
+    assert "db.internal" in caplog.text
