@@ -29,7 +29,6 @@ from functools import partial
 from typing import Any
 
 import grpc
-import numpy as np
 
 from cloud_server.access.authenticator import Authenticator, Caller, TooManyStreams, Unauthenticated
 from cloud_server.access.rates import RateLimited, RateLimiter
@@ -288,11 +287,12 @@ class OffloadService(wire_grpc.OffloadServicer):  # type: ignore[misc]
         probabilities = self._labels.apply(output.probabilities)
         self._stats.count_answer(self._clock() - began)
         exit_place = self.count(output)
-        top = int(np.argmax(probabilities))
+        values = probabilities.tolist()
+        top = values.index(max(values))
         classification = wire.Classification(
             label=self._labels.labels[top],
-            confidence=float(probabilities[top]),
-            probabilities=probabilities.tolist(),
+            confidence=values[top],
+            probabilities=values,
             macs=output.macs,
             exit=exit_place,
         )

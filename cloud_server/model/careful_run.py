@@ -35,13 +35,16 @@ def run_carefully(
         # A model that has died fails thousands of frames: the first of them is told in full.
         _log.log(logging.DEBUG if is_suspect else logging.ERROR, "the model failed on a frame", exc_info=True)
         return [ModelFailed(f"the model failed on this frame ({why})")]
-    ends = np.cumsum([len(looks) for looks, _ in frames])
+    finite = np.all(np.isfinite(ran.rows).reshape(len(inputs), -1), axis=1)
+    macs = ran.macs.tolist()
     found: list[Answered | ModelFailed] = []
-    for begin, end in zip((0, *ends[:-1]), ends, strict=True):
-        one = ran.rows[begin:end]
-        if not np.isfinite(one).all():
+    end = 0
+    for looks, _ in frames:
+        begin, end = end, end + len(looks)
+        if not all(finite[begin:end]):
             found.append(ModelFailed("the model's output for this frame is not finite"))
             continue
+        row = ran.rows[begin] if len(looks) == 1 else ran.rows[begin:end].mean(axis=0, dtype=np.float32)
         left_at = None if ran.exits is None else int(ran.exits[begin:end].max())
-        found.append(Answered(one.mean(axis=0, dtype=np.float32), int(ran.macs[begin:end].sum()), left_at))
+        found.append(Answered(row, sum(macs[begin:end]), left_at))
     return found

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from dataclasses import dataclass
+from queue import SimpleQueue
+from threading import Thread
 
 from cloud_server.model.fair_queue import FairQueue
 from cloud_server.model.ticket import Looks, Ticket
@@ -15,6 +17,30 @@ COST, QUANTUM = 16 << 10, 64 << 10
 """Of fair queueing: what a picture costs beside its bytes, and the credit of one turn."""
 _WEIGHT = 0.2
 """Of the latest picture in the moving mean of the time that one takes."""
+_PER_THREAD = 2
+"""Pictures that a thread has been given and has not decoded: it finds the next one without waiting for the loop."""
+
+
+@dataclass(slots=True, eq=False)
+class _Order:
+    """A ticket in the threads' hands; `job` until it is done, `looks` or `error` from then on."""
+
+    ticket: Ticket
+    is_heavy: bool
+    job: Callable[[], Looks | None] | None
+    looks: Looks | None = None
+    error: Exception | None = None
+    took_s: float = 0.0
+
+    def do(self, clock: Callable[[], float]) -> None:
+        job, self.job = self.job, None
+        assert job is not None
+        began = clock()
+        try:
+            self.looks = job()
+        except Exception as error:
+            self.error = error
+        self.took_s = clock() - began
 
 
 class Decoders:
@@ -38,7 +64,12 @@ class Decoders:
     ) -> None:
         self.threads, self._clock, self._is_late = threads, clock, is_late
         self._has_room, self._on_ready = has_room, on_ready
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+        self._orders: SimpleQueue[_Order | None] = SimpleQueue()
+        self._done: deque[_Order] = deque()
+        self._is_told = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pool: list[Thread] = []
+        self._is_open = True
         self._encoded: FairQueue[Ticket] = FairQueue(QUANTUM)
         self._heavy: FairQueue[Ticket] = FairQueue(QUANTUM)
         self._decoding = self._decoding_heavy = 0
@@ -62,7 +93,7 @@ class Decoders:
 
     def go_on(self) -> None:
         """Begin to decode as long as there are threads, and room."""
-        while self._decoding < self.threads and self._has_room(self._decoding):
+        while self._is_open and self._decoding < _PER_THREAD * self.threads and self._has_room(self._decoding):
             first, second = (self._encoded, self._heavy) if self._had_heavy else (self._heavy, self._encoded)
             ticket = None
             for queue in (first, second):  # in turn: neither kind of picture waits for the other's end
@@ -74,40 +105,61 @@ class Decoders:
                 continue
             self._had_heavy = is_heavy
             job = ticket.heavy_job if is_heavy else ticket.job
-            assert job is not None
             if is_heavy:
                 ticket.heavy_job = None
             ticket.job = None
             self._decoding += 1
             self._decoding_heavy += is_heavy
-            decoded = asyncio.get_running_loop().run_in_executor(self._pool, _timed, self._clock, job)
-            decoded.add_done_callback(partial(self._on_decoded, ticket, is_heavy))
+            self._begin(_Order(ticket, is_heavy, job))
 
     def shutdown(self) -> None:
         """Begin nothing more; what runs is left to end."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._is_open = False
+        for _ in self._pool:
+            self._orders.put(None)
 
-    def _on_decoded(self, ticket: Ticket, was_heavy: bool, decoded: asyncio.Future[tuple[Looks | None, float]]) -> None:
-        self._decoding -= 1
-        self._decoding_heavy -= was_heavy
-        error = None if decoded.cancelled() else decoded.exception()
-        if decoded.cancelled() or ticket.result.done():
-            pass  # the server ends, or its caller has gone
-        elif error is not None:
-            ticket.result.set_exception(error)
+    def _begin(self, order: _Order) -> None:
+        self._loop = asyncio.get_running_loop()
+        if len(self._pool) < min(self.threads, self._decoding):
+            thread = Thread(target=self._decode, name=f"decode_{len(self._pool)}", daemon=True)
+            self._pool.append(thread)
+            thread.start()
+        self._orders.put(order)
+
+    def _decode(self) -> None:
+        """The life of one thread."""
+        while (order := self._orders.get()) is not None:
+            if not self._is_open:
+                continue
+            order.do(self._clock)
+            self._done.append(order)
+            del order  # an idle thread holds no picture
+            if not self._is_told:  # else the loop has been woken, and has not looked yet
+                self._is_told = True
+                assert self._loop is not None
+                try:
+                    self._loop.call_soon_threadsafe(self._collect)
+                except RuntimeError:  # the loop has ended
+                    return
+
+    def _collect(self) -> None:
+        """Hand on what is decoded; on the loop."""
+        self._is_told = False  # before looking: what is done from now on wakes the loop once more
+        while self._done:
+            order = self._done.popleft()
+            self._decoding -= 1
+            self._decoding_heavy -= order.is_heavy
+            if self._is_open and not order.ticket.result.done():  # else the server ends, or its caller has gone
+                self._hand_on(order)
+        self.go_on()
+
+    def _hand_on(self, order: _Order) -> None:
+        ticket = order.ticket
+        if order.error is not None:
+            ticket.result.set_exception(order.error)
+        elif order.looks is None:
+            self._heavy.add(ticket.caller, ticket, QUANTUM)
         else:
-            looks, took_s = decoded.result()
-            if looks is None:
-                self._heavy.add(ticket.caller, ticket, QUANTUM)
-            else:
-                self.one_s += _WEIGHT * (took_s - self.one_s) if self.one_s else took_s
-                ticket.looks, ticket.heavy_job = looks, None
-                self._on_ready(ticket)
-        if not decoded.cancelled():
-            self.go_on()
-
-
-def _timed(clock: Callable[[], float], job: Callable[[], Looks | None]) -> tuple[Looks | None, float]:
-    began = clock()
-    looks = job()
-    return looks, clock() - began
+            self.one_s += _WEIGHT * (order.took_s - self.one_s) if self.one_s else order.took_s
+            ticket.looks, ticket.heavy_job = order.looks, None
+            self._on_ready(ticket)

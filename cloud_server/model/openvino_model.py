@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from cloud_server.model.conversion_store import About
 from cloud_server.model.ticket import Little
+from cloud_server.model.trial import quicker
 from edge_sdk.errors import ConfigError
 from edge_sdk.model.inputs import prepare
 from edge_sdk.types import Image
 
-_PARTS = 4
+_PARTS = 2
 """Of a batch for each lane: few enough that a part is worth its beginning, many enough that lanes end together."""
 _one_core = Lock()
 INSTALL = "pip install '.[cloud,openvino]'"
@@ -59,6 +60,19 @@ class OpenVinoModel:
         threads = threads or usable_cores()
         self._whole = compiled(self._network, threads, at_once=1).create_infer_request()
         self._lanes = Lanes(self._network, threads) if threads > 1 else None
+        self._alone_in_lane = False
+
+    def make_ready(self, most: int) -> None:
+        """Find whether a picture alone is quicker on one thread: threads wait for one another."""
+        if self._lanes is None:
+            return
+        blank = np.zeros((self.input_height, self.input_width, 3), np.uint8)
+
+        def run_in(lane: bool) -> None:
+            self._alone_in_lane = lane
+            self.run([blank], [None])
+
+        self._alone_in_lane = quicker((False, True), run_in)
 
     def prepare(self, image: Image) -> Image:
         """Bring a picture to the input size, by the function that training used."""
@@ -66,7 +80,7 @@ class OpenVinoModel:
 
     def run(self, images: Sequence[Image], little: Sequence[Little]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Classify N prepared pictures; the little model's probabilities are not used."""
-        if self._lanes is not None and len(images) >= self._lanes.count:
+        if self._lanes is not None and (len(images) > 1 or self._alone_in_lane):
             rows = self._lanes.run(images, len(self.labels))
         else:
             rows = np.array(self._whole.infer([np.stack(images)], share_inputs=True)[0], np.float32)

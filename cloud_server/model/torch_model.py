@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cloud_server.model.crew import Crew
 from cloud_server.model.folding import fold_batch_norms
 from cloud_server.model.gpu_memory import Staging, WithinMemory
 from cloud_server.model.ticket import Little, Ran, Rows
+from cloud_server.model.trial import quicker
 from edge_sdk.model.inputs import prepare
 from edge_sdk.types import Image
 
@@ -29,7 +31,8 @@ class TorchModel:
         on_gpu: whether it runs on a GPU.
         arch: timm's name of the architecture.
         spec: its input.
-        overlaps: a large batch goes to a GPU in two parts, the second while the first is computed.
+        overlaps: a large batch goes to a GPU in two parts, the second while the first is computed; on the CPU a batch
+            goes in small parts over several threads.
     """
 
     overlaps = True
@@ -47,6 +50,7 @@ class TorchModel:
         self._device = torch.device(device)
         self.on_gpu = on_gpu = self._device.type == "cuda"
         self._staging, self._within = Staging(self._device), WithinMemory()
+        self._crew: Crew | None = None
         self._half = on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
         self.device = (torch.cuda.get_device_name(self._device) if on_gpu else "cpu") + (", bf16" if self._half else "")
         sample = torch.rand((1, 3, self.input_height, self.input_width), generator=torch.Generator().manual_seed(0))
@@ -55,6 +59,7 @@ class TorchModel:
         self._call: Callable[[torch.Tensor], torch.Tensor] = self._module
         self._scale = 1 / (255 * torch.tensor(info.input.std, device=self._device))[:, None, None]
         self._shift = (torch.tensor(info.input.mean) / torch.tensor(info.input.std)).to(self._device)[:, None, None]
+        self.use_threads(torch.get_num_threads())
 
     @property
     def fingerprint(self) -> str:
@@ -83,8 +88,22 @@ class TorchModel:
         return Whole().eval()
 
     def use_threads(self, threads: int) -> None:
-        """Run on so many threads of the CPU from now on."""
+        """Run on so many threads of the CPU from now on; called on the thread that runs the model."""
+        self._crew = Crew(threads, self._torch.set_num_threads) if threads > 1 and not self.on_gpu else None
         self._torch.set_num_threads(threads)
+
+    def make_ready(self, most: int) -> None:
+        """Find whether a picture alone is quicker on one thread of the CPU: threads wait for one another."""
+        if self._crew is None or not self.overlaps:
+            return
+        blank = np.zeros((self.input_height, self.input_width, 3), np.uint8)
+        threads = self._torch.get_num_threads()
+
+        def run_on(threads: int) -> None:
+            self._torch.set_num_threads(threads)
+            self.run([blank], [None])
+
+        self._torch.set_num_threads(quicker((threads, 1), run_on))
 
     def prepare(self, image: Image) -> Image:
         """Bring a picture to the input size, by the function that training used."""
@@ -92,7 +111,12 @@ class TorchModel:
 
     def run(self, images: Sequence[Image], little: Sequence[Little]) -> Rows:
         """Classify N prepared pictures, in parts where a GPU's memory does not take them at once."""
-        return self._within.run(self._run, images, little)
+        return self._within.run(self._run_over_cores, images, little)
+
+    def _run_over_cores(self, images: Sequence[Image], little: Sequence[Little]) -> Rows:
+        if self._crew is None or not self.overlaps or len(images) == 1:
+            return self._run(images, little)
+        return self._crew.run(self._run, images, little)
 
     def _run(self, images: Sequence[Image], little: Sequence[Any]) -> Rows:
         """The little model's probabilities are not used."""

@@ -13,8 +13,8 @@ from cloud_server.model.big import BigModel, PreparedModel, ThreadedModel
 from cloud_server.model.sizing import sizes_up_to
 
 _log = logging.getLogger(__name__)
-GOOD_ENOUGH = 1.05
-"""A smaller batch is taken where its time for a frame is at most this times the best one's."""
+GOOD_ENOUGH = 1.1
+"""A larger batch is taken where its time for a frame is at most this times the best one's."""
 _TURN_S = 0.0015
 """What each run costs the server beside the model's own time: a batch is taken, answers are handed out."""
 _LONGEST_S = 0.45
@@ -26,8 +26,9 @@ _TURNS = 3
 def warm_up(model: BigModel, most: int) -> int:
     """Run a model until no device waits for allocations and kernel choices, and find its batch.
 
-    A network on the CPU is tried at 1, 2, 4, ... frames a run: the smallest batch is taken whose time for a frame is
-    near the best one's, since frames wait for a batch's end. Anything else gets the largest.
+    A network on the CPU is tried at 1, 2, 4, ... frames a run, as far as half a second goes: the largest batch is taken
+    whose time for a frame is near the best one's. It fills up only while so many frames wait, and each run costs the
+    server work of its own. Anything else gets the largest.
 
     Args:
         model: to run, on the thread that will run it.
@@ -59,7 +60,7 @@ def warm_up(model: BigModel, most: int) -> int:
                 break
             taken[size] = min(taken.get(size, math.inf), run(size) / size)
     costs = {size: one + _TURN_S / size for size, one in taken.items()}
-    batch = min(size for size, one in costs.items() if one <= GOOD_ENOUGH * min(costs.values()))
+    batch = max(size for size, one in costs.items() if one <= GOOD_ENOUGH * min(costs.values()))
     block = keep_blocks_of(lambda: run(batch))
     _log.info(
         "%d frames a run, %.1f ms each (one alone: %.1f ms); memory is kept in blocks below %d MiB",

@@ -11,7 +11,7 @@ import difflib
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -32,13 +32,21 @@ class LabelMap:
     Attributes:
         labels: the C coarse names: those of the file in its order, then the fine ones that keep their name.
         index: `intp (F,)`, for each fine class the index of its coarse one.
+        keeps_all: whether each class stays as it is.
     """
 
     labels: tuple[str, ...]
     index: NDArray[np.intp]
+    keeps_all: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        each = np.arange(len(self.labels))
+        object.__setattr__(self, "keeps_all", np.array_equal(self.index, each))
 
     def apply(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
         """Sum `float32 (F,)` probabilities of fine classes into `float32 (C,)` of coarse ones."""
+        if self.keeps_all:
+            return np.asarray(probabilities, np.float32)
         return np.bincount(self.index, weights=probabilities, minlength=len(self.labels)).astype(np.float32)
 
 

@@ -1,0 +1,60 @@
+"""A batch in small parts, each on a thread of its own: a core waits for no other until the batch ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from cloud_server.model.ticket import Little, Ran, Run
+from edge_sdk.types import Image
+
+MOST = 4
+"""Threads of a crew: each takes its turn at Python's lock between two layers, and more would wait for it."""
+PART = 4
+"""Pictures in a part: few enough that the threads end together, many enough that a part is worth its beginning."""
+
+
+class Crew:
+    """Threads that run a model's parts side by side.
+
+    Threads that share one picture wait for the slowest of them after each layer, which costs most where decoding takes
+    a core now and then. Threads that have parts of their own do not wait, and keep less in memory than a whole batch.
+
+    Args:
+        threads: CPU threads of the model, shared out among the crew.
+        begin: called in each of the crew's threads with the CPU threads that it may use.
+
+    Attributes:
+        count: threads of the crew.
+    """
+
+    def __init__(self, threads: int, begin: Callable[[int], object]) -> None:
+        self.count = min(threads, MOST)
+        self._pool = ThreadPoolExecutor(self.count, "model part", begin, (threads // self.count,))
+
+    def run(self, run: Run, images: Sequence[Image], little: Sequence[Little]) -> Ran:
+        """What `run` gives for N pictures.
+
+        Raises:
+            Exception: whatever `run` raises on the first part that fails, once no part runs any more.
+        """
+        size = max(1, min(PART, len(images) // self.count))
+        spans = [slice(at, at + size) for at in range(0, len(images), size)]
+        begun = [self._pool.submit(run, images[span], little[span]) for span in spans]
+        try:
+            parts = [Ran(*one.result()) for one in begun]
+        except BaseException:
+            for one in begun:
+                one.cancel()
+            for one in begun:
+                if not one.cancelled():
+                    one.exception()  # waits for what still runs
+            raise
+        exits = [part.exits for part in parts if part.exits is not None]
+        return Ran(
+            np.concatenate([part.rows for part in parts]),
+            np.concatenate([part.macs for part in parts]),
+            np.concatenate(exits) if exits else None,
+        )

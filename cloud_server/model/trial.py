@@ -1,0 +1,29 @@
+"""Trying ways to do the same thing, in turns."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+TURNS = 5
+
+
+def quicker(ways: Sequence[T], run: Callable[[T], object], clock: Callable[[], float] = time.perf_counter) -> T:
+    """The way that takes least time, by the median of a few turns; each has one more before that is not counted.
+
+    Args:
+        ways: at least one; of equal ones the first is taken.
+        run: does it once.
+        clock: seconds, monotonic.
+    """
+    taken: dict[int, list[float]] = {number: [] for number in range(len(ways))}
+    for turn in range(TURNS + 1):  # in turns: what disturbs one moment disturbs no way alone
+        for number, way in enumerate(ways):
+            began = clock()
+            run(way)
+            if turn:
+                taken[number].append(clock() - began)
+    return ways[min(taken, key=lambda number: statistics.median(taken[number]))]
