@@ -44,6 +44,8 @@ class Common:
         tell_dates: called with a device's name and its certificate.
         reports: takes what devices tell of themselves; None: nothing does.
         windows: frames of one device in flight.
+        shared_replies: gives the replies that are shared with other servers, from a model's version and how many are
+            kept; None: the settings say where replies are.
     """
 
     config: ServerConfig
@@ -56,6 +58,24 @@ class Common:
     tell_dates: Callable[[str, bytes], None]
     reports: ReportDesk | None
     windows: Windows
+    shared_replies: Callable[[str, int], Replies] | None = None
+
+    @property
+    def shares_replies(self) -> bool:
+        """Whether other servers have the same replies."""
+        return self.shared_replies is not None or (self.fleet is not None and self.fleet.is_shared)
+
+    def reply_cache(self, config: ServerConfig, version: str, labels: LabelMap) -> Replies:
+        """The replies of one model.
+
+        Args:
+            config: the settings of this model.
+            version: of the model and its label map.
+            labels: the label map.
+        """
+        if self.shared_replies is not None:
+            return self.shared_replies(version, parts.cached_rows(config, labels))
+        return parts.reply_cache(config, version, labels, self.fleet)
 
     def service(
         self,

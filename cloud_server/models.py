@@ -248,8 +248,9 @@ class Models:
             raise
         if entry.name and model.device == "cpu":
             model = InTurn(model, self._turn)
-        is_shared = common.fleet is not None and common.fleet.is_shared
-        needs_version = is_shared or bool(entry.name) or config.state is not None or config.archive is not None
+        needs_version = (
+            common.shares_replies or bool(entry.name) or config.state is not None or config.archive is not None
+        )
         version = await asyncio.to_thread(parts.version_of, model, labels) if needs_version else ""
         if entry.name and config.state is not None:
             config = replace(config, state=self._folder(config.state / FOLDER, entry.name, version, config.look))
@@ -265,7 +266,7 @@ class Models:
         if archive is not None and config.archive is not None:
             self._archives[config.archive.resolve()] = archive
         try:
-            cache = await asyncio.to_thread(parts.reply_cache, config, version, labels, common.fleet)
+            cache = await asyncio.to_thread(common.reply_cache, config, version, labels)
         except BaseException:
             if archive is not None:
                 archive.close()

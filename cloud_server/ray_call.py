@@ -9,8 +9,6 @@ from typing import Any
 
 import grpc
 
-from edge_sdk.wire import offload_pb2 as wire
-
 
 class Ended(Exception):
     """A call was ended with a status; Ray sends the status that is set in its context."""
@@ -30,16 +28,16 @@ class NoTracebacks(logging.Filter):
 
 
 class RayCall:
-    """What `OffloadService` and `serve_stream` ask of a gRPC context.
+    """What services ask of a gRPC context.
 
     Args:
         context: Ray's, with the caller's metadata and address (`ray.serve.grpc_util.RayServegRPCContext`).
-        requests: of a stream; None: the call has one message.
+        requests: its messages.
     """
 
-    def __init__(self, context: Any, requests: AsyncIterator[wire.ClassifyRequest] | None = None) -> None:
+    def __init__(self, context: Any, requests: AsyncIterator[Any]) -> None:
         self._context, self._requests = context, requests
-        self._replies: asyncio.Queue[wire.ClassifyReply] = asyncio.Queue(1)  # as gRPC: a write waits until it has left
+        self._replies: asyncio.Queue[Any] = asyncio.Queue(1)  # as gRPC: a write waits until it has left
 
     def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
         """Key and value of each header."""
@@ -55,13 +53,12 @@ class RayCall:
 
     async def read(self) -> Any:
         """The next request; `grpc.aio.EOF` where the device has ended the stream or gone."""
-        assert self._requests is not None
         try:
             return await anext(self._requests)
         except StopAsyncIteration:
             return grpc.aio.EOF
 
-    async def write(self, reply: wire.ClassifyReply) -> None:
+    async def write(self, reply: Any) -> None:
         """Hand a reply on."""
         await self._replies.put(reply)
 
@@ -75,10 +72,10 @@ class RayCall:
         self._context.set_details(details)
         raise Ended(f"{code.name}: {details}")
 
-    async def served_by(self, stream: Callable[[Any, Any], Awaitable[None]]) -> AsyncIterator[wire.ClassifyReply]:
-        """The replies of a stream's handler, as they are written; raises what it raises."""
+    async def served_by(self, stream: Callable[[Any, Any], Awaitable[None]]) -> AsyncIterator[Any]:
+        """The replies of a call's handler, as they are written; raises what it raises."""
         serving = asyncio.ensure_future(stream(self._requests, self))
-        next_one: asyncio.Future[wire.ClassifyReply] | None = None
+        next_one: asyncio.Future[Any] | None = None
         try:
             while True:
                 next_one = next_one or asyncio.ensure_future(self._replies.get())

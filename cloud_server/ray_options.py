@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from cloud_server.config import ServerConfig
+from edge_sdk.errors import ConfigError
 
 
 class Options(BaseModel):
@@ -14,7 +15,9 @@ class Options(BaseModel):
 
     Attributes:
         model: a shipped model's name, the path of a checkpoint or a bundle, or a timm name; the same on all machines.
-        device: "auto", "cpu" or "cuda".
+        models: TOML file of several models in its place, the same on all machines; read when a replica starts.
+        device: "auto", "cpu" or "cuda"; with `gpus`, "auto" is "cuda".
+        engine: "torch", "compile" or "openvino".
         threads: CPU threads of the model; as many as `cpus` where it is left out.
         tokens: file of the devices' token hashes, on each machine; left out: calls need no token.
         database: `postgresql://user@host/name`, which keeps replies, reports and issued tokens of all replicas; left
@@ -22,6 +25,8 @@ class Options(BaseModel):
         require_tokens: calls need a token; those issued in the database are let in.
         label_map: JSON file from the model's labels to the devices'.
         label_group: in its place, a map that comes with the package.
+        look: what of a picture with a region the model looks at; "auto", "frame", "region" or "both".
+        open_inference: answer the Open Inference Protocol too, over Ray's gRPC port and its HTTP port.
         state: without a database: folder of the replies, on the machine of their actor; left out: in memory.
         max_batch: most inputs in one run of the model.
         queue: frames that may wait at one replica.
@@ -41,6 +46,7 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     model: str = "trailcam"
+    models: str | None = None
     device: str = "auto"
     engine: str = "torch"
     threads: int | None = None
@@ -49,6 +55,8 @@ class Options(BaseModel):
     require_tokens: bool = False
     label_map: str | None = None
     label_group: str = ""
+    look: str = "auto"
+    open_inference: bool = False
     state: str | None = None
     max_batch: int = 32
     queue: int = 128
@@ -68,11 +76,15 @@ class Options(BaseModel):
         """The settings of one replica.
 
         Raises:
-            ConfigError: a value is out of range.
+            ConfigError: a value is out of range, or GPUs are asked for and not used.
         """
+        if self.gpus and self.device == "cpu":
+            raise ConfigError(f"expected device auto or cuda with gpus {self.gpus:g}; got cpu: leave one of them out")
         return ServerConfig(
             model=self.model,
-            device=self.device,
+            models=None if self.models is None else Path(self.models),
+            # A replica that was given a GPU and cannot use it must not answer slowly instead.
+            device="cuda" if self.gpus and self.device == "auto" else self.device,
             engine=self.engine,
             threads=self.threads or max(1, int(self.cpus)),
             tokens=None if self.tokens is None else Path(self.tokens),
@@ -80,6 +92,8 @@ class Options(BaseModel):
             require_tokens=self.require_tokens,
             label_map=None if self.label_map is None else Path(self.label_map),
             label_group=self.label_group,
+            look=self.look,
+            open_inference=self.open_inference,
             max_batch=self.max_batch,
             queue=self.queue,
             max_frames_per_s=self.max_frames_per_s,

@@ -1,42 +1,57 @@
-"""A replica of the cloud server on Ray Serve: the model, the batcher and the service of `cloud-server`, unchanged."""
+"""A replica of the cloud server on Ray Serve: the models and services of `cloud-server`, unchanged."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
-from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from ray.serve.handle import DeploymentHandle
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from cloud_server import parts
 from cloud_server.access.rates import RateLimiter
 from cloud_server.access.refusals import RefusalLog
-from cloud_server.api.offload import OffloadService
+from cloud_server.api.interceptor import TokenInterceptor
 from cloud_server.api.reports import ReportDesk
+from cloud_server.api.routed import RoutedService
 from cloud_server.api.windows import Windows
 from cloud_server.common import Common
 from cloud_server.fleet.fleet import Fleet
-from cloud_server.fleet.seams import Replies
 from cloud_server.fleet.stats import Stats
+from cloud_server.health import Health
 from cloud_server.http.metrics import Gauges, StatsCollector
+from cloud_server.lookout import Lookout
 from cloud_server.memory import return_large_blocks
-from cloud_server.model.batching import Draining, model_thread
-from cloud_server.model.big import load_model
-from cloud_server.model.tuning import warm_up
-from cloud_server.ray_call import NoTracebacks, RayCall
+from cloud_server.model.batching import Draining
+from cloud_server.models import Models
+from cloud_server.open_inference import open_inference_pb2 as oip
+from cloud_server.ray_call import NoTracebacks
+from cloud_server.ray_http import response_of
 from cloud_server.ray_metrics import RayMetrics
 from cloud_server.ray_options import Options
 from cloud_server.ray_replies import AskedReplies
+from cloud_server.ray_services import RayServices, single
 from cloud_server.tracing import NoTraces
 from edge_sdk.wire import offload_pb2 as wire
+from edge_sdk.wire import offload_pb2_grpc as wire_grpc
+
+if TYPE_CHECKING:
+    from cloud_server.open_inference.http_form import HttpForm
 
 _log = logging.getLogger(__name__)
 
+_HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+_OPEN_INFERENCE = oip.DESCRIPTOR.services_by_name["GRPCInferenceService"]
+_REFUSALS_EVERY_S = 60.0
+
 
 class Offload:
-    """One replica: the methods of `edge_sdk.v1.Offload`, with the names by which Ray's proxy calls them.
+    """One replica: the methods of all services, by which Ray's proxy calls them, and the requests of its HTTP port.
 
     Args:
         options: of all replicas.
@@ -47,101 +62,152 @@ class Offload:
     """
 
     def __init__(self, options: Options, replies: DeploymentHandle | None) -> None:
-        self._options, self._handle, self.stats = options, replies, Stats()
+        self._config, self._handle, self.stats = options.config(), replies, Stats()
         self._fleet: Fleet | None = None
+        self._reports: ReportDesk | None = None
+        self._models: Models | None = None
+        self._starting: asyncio.Task[None] | None = None
+        self._form: HttpForm | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._is_open = True
         for handler in logging.getLogger("ray.serve").handlers:
             handler.addFilter(NoTracebacks())
-        self._starting: asyncio.Task[None] | None = None
-        self._service: OffloadService | None = None
-        self._reports: ReportDesk | None = None
 
     async def _start(self) -> None:
-        config = self._options.config()
+        config, stats, refusals = self._config, self.stats, RefusalLog()
         return_large_blocks()
-        loop, thread = asyncio.get_running_loop(), model_thread()
-        load = partial(load_model, config.model, config.device, config.threads, config.engine)
-        model = await loop.run_in_executor(thread, load)
-        labels, stats = parts.label_map_of(config, model), self.stats
-        version = await asyncio.to_thread(parts.version_of, model, labels)
         self._fleet = fleet = await asyncio.to_thread(parts.fleet, config)
         self._reports = reports = await asyncio.to_thread(parts.report_desk, config, fleet)
         authenticator = await asyncio.to_thread(parts.authenticator, config, parts.access_limits(config), fleet)
-        self._issued = authenticator.issued
-        if self._handle is None:
-            cache: Replies = await asyncio.to_thread(parts.reply_cache, config, version, labels, fleet)
-        else:
-            cache = asked = AskedReplies(self._handle, version, parts.cached_rows(config, labels))
-            await asked.start()
-        self._batcher = parts.batcher(config, model, stats, thread)
-        await self._batcher.start(partial(warm_up, model, config.max_batch))
-        common = Common(
-            config=config,
-            fleet=fleet,
-            authenticator=authenticator,
-            limiter=RateLimiter(config.max_frames_per_s, config.burst),
-            stats=stats,
-            refusals=RefusalLog(),
-            traces=NoTraces(),
-            tell_dates=lambda device, pem: None,
-            reports=reports,
-            windows=Windows(config.stream_window, config.queue),
-        )
-        self._service = common.service(config, model, self._batcher, labels, version, cache=cache)
-        gauges = Gauges(
-            waiting=lambda: self._batcher.waiting, streams=authenticator.open_streams, cached=lambda: len(cache)
-        )
-        self._metrics = RayMetrics(StatsCollector(stats, gauges, model.name))
-        _log.info("%s on %s is ready", model.name, model.device)
+        versions: list[str] = []
 
-    async def _ready(self) -> OffloadService:
-        """Loads the model at the first call, on the loop that answers them all."""
+        def asked(version: str, rows: int) -> AskedReplies:
+            versions.append(version)
+            return AskedReplies(self._handle, version, rows)
+
+        models = self._models = Models(
+            Common(
+                config=config,
+                fleet=fleet,
+                authenticator=authenticator,
+                limiter=RateLimiter(config.max_frames_per_s, config.burst),
+                stats=stats,
+                refusals=refusals,
+                traces=NoTraces(),
+                tell_dates=lambda device, pem: None,
+                reports=reports,
+                windows=Windows(config.stream_window, config.queue),
+                shared_replies=None if self._handle is None else asked,
+            )
+        )
+        await models.load(None)
+        if self._handle is not None:
+            await self._handle.hold.remote(versions)
+        await models.start()
+        health = Health()
+        refresh = None if authenticator.issued is None else authenticator.issued.refresh
+        lookout = Lookout(models, health, grace_s=config.model_grace_s, refresh=refresh, clock=time.monotonic)
+        await lookout.tell_health()
+        guard = TokenInterceptor(parts.guarded_services(config), authenticator, stats, refusals)
+        self._services = RayServices(guard)
+        routed = RoutedService(lambda name, device: models.of(name, device).service, authenticator)
+        wire_grpc.add_OffloadServicer_to_server(routed, self._services)
+        health_pb2_grpc.add_HealthServicer_to_server(health.servicer, self._services)
+        if config.open_inference:
+            from cloud_server.open_inference.grpc_service import OpenInferenceService, add_to_server
+            from cloud_server.open_inference.http_form import HttpForm
+            from cloud_server.open_inference.repository import Repository
+
+            repository = Repository(models.offers)
+            who = authenticator, stats, refusals, lambda: self._is_serving(models), lambda: self._is_open
+            add_to_server(OpenInferenceService(repository, *who), self._services)
+            self._form = HttpForm(repository, *who, parts.max_message(config))
+        gauges = Gauges(
+            waiting=lambda: sum(served.batcher.waiting for served in models),
+            streams=authenticator.open_streams,
+            cached=lambda: sum(len(served.cache) for served in models),
+        )
+        self._metrics = RayMetrics(StatsCollector(stats, gauges, models.first.model.name))
+        self._tasks = [asyncio.create_task(lookout.run()), asyncio.create_task(_tell_refusals(refusals))]
+        _log.info("%s on %s is ready", models.first.model.name, models.first.model.device)
+
+    def _is_serving(self, models: Models) -> bool:
+        return self._is_open and models.first.batcher.watch.is_alive
+
+    async def _ready(self) -> Models:
+        """Loads the models at the first call, on the loop that answers them all."""
         self._starting = self._starting or asyncio.ensure_future(self._start())
         await asyncio.shield(self._starting)
-        assert self._service is not None
-        return self._service
+        assert self._models is not None
+        return self._models
+
+    async def services(self) -> RayServices:
+        """The gRPC services, once the models are ready."""
+        await self._ready()
+        return self._services
 
     async def check_health(self) -> None:
         """Asked by Ray again and again; a replica that fails three times is replaced. Ray is told the counts each time.
 
         Raises:
-            Draining: the model hangs, or fails on everything.
+            Draining: a model hangs, or fails on everything.
         """
-        await self._ready()
+        models = await self._ready()
         await asyncio.to_thread(self._metrics.publish)
-        if self._issued is not None:
-            await asyncio.to_thread(self._issued.refresh)
-        watch = self._batcher.watch
-        if watch.wants_check:
-            await self._batcher.check()
-        if not watch.is_alive:
-            raise Draining("the model does not answer")
+        for served in models:
+            if not served.batcher.watch.is_alive:
+                raise Draining(f"the model {served.name or served.model.name} does not answer")
 
     async def stop(self) -> None:
-        """Let go of the model and the database; Ray ends the process of a replica without it."""
-        if self._service is not None:
-            await self._service.close()
-            await self._batcher.stop()
+        """Let go of the models and the database; Ray ends the process of a replica without it."""
+        self._is_open = False
+        for task in self._tasks:
+            task.cancel()
+        for served in self._models or ():
+            await served.stop()
         if self._reports is not None:
             await self._reports.close()
         if self._fleet is not None:
             self._fleet.close()
 
-    async def Describe(self, request: wire.DescribeRequest, grpc_context: Any) -> wire.Description:
-        """The model's name, size and labels."""
-        return await (await self._ready()).Describe(request, RayCall(grpc_context))
-
-    async def Classify(self, request: wire.ClassifyRequest, grpc_context: Any) -> wire.ClassifyReply:
-        """One frame, one reply."""
-        return await (await self._ready()).Classify(request, RayCall(grpc_context))
+    async def __call__(self, request: Request) -> Response:
+        """A request of the HTTP port: the Open Inference Protocol, where it is served."""
+        await self._ready()
+        if self._form is None or not f"{request.url.path}/".startswith("/v2/"):
+            return JSONResponse({"error": "nothing is served at this path"}, 404)
+        return await response_of(self._form, request)
 
     async def Stream(
         self, requests: AsyncIterator[wire.ClassifyRequest], grpc_context: Any
     ) -> AsyncIterator[wire.ClassifyReply]:
         """Many frames; replies come as they are ready."""
-        service = await self._ready()
-        async for reply in RayCall(grpc_context, requests).served_by(service.Stream):
+        services = await self.services()
+        async for reply in services.serve(f"/{parts.OFFLOAD}/Stream", requests, grpc_context):
             yield reply
 
-    async def Report(self, request: wire.ReportRequest, grpc_context: Any) -> wire.ReportReply:
-        """What a device tells of itself: kept in the database, and not taken without one."""
-        return await (await self._ready()).Report(request, RayCall(grpc_context))
+    async def Watch(
+        self, request: health_pb2.HealthCheckRequest, grpc_context: Any
+    ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
+        """The health of this replica, or of one of its models, now and whenever it changes."""
+
+        async def one() -> AsyncIterator[health_pb2.HealthCheckRequest]:
+            yield request
+
+        services = await self.services()
+        async for status in services.serve(f"/{_HEALTH}/Watch", one(), grpc_context):
+            yield status
+
+    Describe = single(parts.OFFLOAD, "Describe")
+    Classify = single(parts.OFFLOAD, "Classify")
+    Report = single(parts.OFFLOAD, "Report")
+    Check = single(_HEALTH, "Check")
+
+
+for _method in _OPEN_INFERENCE.methods:
+    setattr(Offload, _method.name, single(_OPEN_INFERENCE.full_name, _method.name))
+
+
+async def _tell_refusals(refusals: RefusalLog) -> None:
+    while True:
+        await asyncio.sleep(_REFUSALS_EVERY_S)
+        refusals.take()

@@ -36,7 +36,7 @@ async def _requests(count: int) -> AsyncIterator[wire.ClassifyRequest]:
 
 
 def test_who_calls() -> None:
-    call = RayCall(_Context())
+    call = RayCall(_Context(), _requests(0))
     assert call.invocation_metadata() == (("authorization", "Bearer x"),)
     assert call.peer() == "ipv4:192.0.2.7:5" and call.auth_context() == {}
 

@@ -15,3 +15,11 @@ def test_options_become_the_settings_of_each_replica() -> None:
         Options(max_batch=0).config()
     with pytest.raises(ValueError, match="Extra inputs"):
         Options.model_validate({"tokns": "x"})
+
+
+def test_a_replica_with_a_gpu_never_answers_without_it() -> None:
+    assert Options(gpus=0.5).config().device == "cuda"
+    assert Options(gpus=1, device="cuda").config().device == "cuda"
+    assert Options().config().device == "auto"
+    with pytest.raises(ConfigError, match="expected device auto or cuda with gpus 1; got cpu"):
+        Options(gpus=1, device="cpu").config()
