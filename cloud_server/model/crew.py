@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
-from cloud_server.model.ticket import Little, Ran, Run
+from cloud_server.model.ticket import Little, Ran, Rows, Run
 from edge_sdk.types import Image
 
 MOST = 4
@@ -21,6 +21,7 @@ class Crew:
 
     Threads that share one picture wait for the slowest of them after each layer, which costs most where decoding takes
     a core now and then. Threads that have parts of their own do not wait, and keep less in memory than a whole batch.
+    One thread alone runs one part after the other, where it is called.
 
     Args:
         threads: CPU threads of the model, shared out among the crew.
@@ -32,7 +33,9 @@ class Crew:
 
     def __init__(self, threads: int, begin: Callable[[int], object]) -> None:
         self.count = min(threads, MOST)
-        self._pool = ThreadPoolExecutor(self.count, "model part", begin, (threads // self.count,))
+        self._pool = None
+        if threads > 1:
+            self._pool = ThreadPoolExecutor(self.count, "model part", begin, (threads // self.count,))
 
     def run(self, run: Run, images: Sequence[Image], little: Sequence[Little]) -> Ran:
         """What `run` gives for N pictures.
@@ -42,19 +45,25 @@ class Crew:
         """
         size = max(1, min(PART, len(images) // self.count))
         spans = [slice(at, at + size) for at in range(0, len(images), size)]
-        begun = [self._pool.submit(run, images[span], little[span]) for span in spans]
-        try:
-            parts = [Ran(*one.result()) for one in begun]
-        except BaseException:
-            for one in begun:
-                one.cancel()
-            for one in begun:
-                if not one.cancelled():
-                    one.exception()  # waits for what still runs
-            raise
+        if self._pool is None:
+            parts = [Ran(*run(images[span], little[span])) for span in spans]
+        else:
+            begun = [self._pool.submit(run, images[span], little[span]) for span in spans]
+            parts = [Ran(*rows) for rows in _all_of(begun)]
         exits = [part.exits for part in parts if part.exits is not None]
         return Ran(
             np.concatenate([part.rows for part in parts]),
             np.concatenate([part.macs for part in parts]),
             np.concatenate(exits) if exits else None,
         )
+
+
+def _all_of(begun: Sequence[Future[Rows]]) -> list[Rows]:
+    """What all of them give, or the first error once none of them runs any more."""
+    try:
+        return [one.result() for one in begun]
+    except BaseException:
+        for one in begun:
+            if not one.cancel():
+                one.exception()  # waits for its end
+        raise

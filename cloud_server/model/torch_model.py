@@ -89,12 +89,12 @@ class TorchModel:
 
     def use_threads(self, threads: int) -> None:
         """Run on so many threads of the CPU from now on; called on the thread that runs the model."""
-        self._crew = Crew(threads, self._torch.set_num_threads) if threads > 1 and not self.on_gpu else None
+        self._crew = None if self.on_gpu else Crew(threads, self._torch.set_num_threads)
         self._torch.set_num_threads(threads)
 
     def make_ready(self, most: int) -> None:
         """Find whether a picture alone is quicker on one thread of the CPU: threads wait for one another."""
-        if self._crew is None or not self.overlaps:
+        if self._crew is None or self._crew.count == 1 or not self.overlaps:
             return
         blank = np.zeros((self.input_height, self.input_width, 3), np.uint8)
         threads = self._torch.get_num_threads()

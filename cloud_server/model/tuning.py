@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 
 import numpy as np
@@ -13,22 +12,16 @@ from cloud_server.model.big import BigModel, PreparedModel, ThreadedModel
 from cloud_server.model.sizing import sizes_up_to
 
 _log = logging.getLogger(__name__)
-GOOD_ENOUGH = 1.1
-"""A larger batch is taken where its time for a frame is at most this times the best one's."""
-_TURN_S = 0.0015
-"""What each run costs the server beside the model's own time: a batch is taken, answers are handed out."""
-_LONGEST_S = 0.45
-"""Seconds after which no further run is tried, once each size had one; no larger size after as long again."""
-_TURNS = 3
-"""Most runs of each size."""
+LONGEST_RUN_S = 0.4
+"""A batch is no larger than what runs within this time: a frame may have to wait for a run to end, and for its own."""
 
 
 def warm_up(model: BigModel, most: int) -> int:
     """Run a model until no device waits for allocations and kernel choices, and find its batch.
 
-    A network on the CPU is tried at 1, 2, 4, ... frames a run, as far as half a second goes: the largest batch is taken
-    whose time for a frame is near the best one's. It fills up only while so many frames wait, and each run costs the
-    server work of its own. Anything else gets the largest.
+    A network on the CPU is tried at 1, 2, 4, ... frames a run, as far as a run is short enough. A larger batch costs no
+    more for a frame, since its parts are as large as those of a smaller one (`crew`), and the server less: it fills up
+    only while so many frames wait. Anything else gets the largest.
 
     Args:
         model: to run, on the thread that will run it.
@@ -50,22 +43,24 @@ def warm_up(model: BigModel, most: int) -> int:
         for size in {1, most}:
             run(size)
         return most
-    began = time.monotonic()
     run(1)
     return_large_blocks(MOST_KEPT_BYTES)
     taken: dict[int, float] = {}
-    for turn in range(_TURNS):  # in turns: what disturbs one moment, such as a busy neighbour, disturbs no size alone
-        for size in sizes_up_to(most):
-            if time.monotonic() - began > _LONGEST_S * (1 if turn else 2) and (turn or size > 1):
-                break
-            taken[size] = min(taken.get(size, math.inf), run(size) / size)
-    costs = {size: one + _TURN_S / size for size, one in taken.items()}
-    batch = max(size for size, one in costs.items() if one <= GOOD_ENOUGH * min(costs.values()))
+    for size in sizes_up_to(most):
+        took_s = run(size)
+        if took_s > LONGEST_RUN_S / 2:  # something else may have had the processor
+            took_s = min(took_s, run(size))
+        if taken and took_s > LONGEST_RUN_S:
+            break
+        taken[size] = took_s
+        if took_s > LONGEST_RUN_S * 2 / 3:  # twice as many take too long
+            break
+    batch = max(taken)
     block = keep_blocks_of(lambda: run(batch))
     _log.info(
         "%d frames a run, %.1f ms each (one alone: %.1f ms); memory is kept in blocks below %d MiB",
         batch,
-        1e3 * taken[batch],
+        1e3 * taken[batch] / batch,
         1e3 * taken[1],
         block >> 20,
     )

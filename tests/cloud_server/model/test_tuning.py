@@ -17,36 +17,41 @@ from edge_sdk.types import Image
 
 
 class Paced:
-    """A network's run that takes so long for a batch of each size, in the clock's eyes."""
+    """A network's run that takes so long for a batch of each size, in the clock's eyes; the `slow`th one longer."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: dict[int, float]) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: dict[int, float], slow: int = 0) -> None:
         self.now, self.sizes, self._seconds = 0.0, list[int](), seconds
+        self._slow = slow
         monkeypatch.setattr(time, "perf_counter", lambda: self.now)
 
     def run(self, images: Sequence[Image], little: Sequence[Any]) -> tuple[Any, Any]:
         self.sizes.append(len(images))
-        self.now += self._seconds[len(images)]
+        self.now += self._seconds[len(images)] + 5 * (len(self.sizes) == self._slow)
         return np.zeros((len(images), 2), np.float32), np.zeros(len(images), np.int64)
 
 
 @pytest.mark.parametrize(
-    ("seconds", "best"),
+    ("one_s", "best", "tried"),
     [
-        ({1: 10, 2: 16, 4: 28, 8: 40, 16: 79, 20: 98}, 20),  # of those that are alike the largest
-        ({1: 10, 2: 19, 4: 36, 8: 60, 16: 100, 20: 110}, 20),
-        ({1: 10, 2: 21, 4: 43, 8: 90, 16: 220, 20: 290}, 4),
-        ({1: 10, 2: 26, 4: 60, 8: 120, 16: 260, 20: 330}, 1),
+        (0.001, 20, 20),
+        (0.01, 20, 20),
+        (0.03, 8, 16),
+        (0.035, 8, 8),  # 16 are known to take too long
+        (0.055, 4, 8),
+        (0.3, 1, 1),
+        (9.0, 1, 1),
     ],
 )
-def test_the_largest_batch_near_the_best_is_taken(
-    seconds: dict[int, float], best: int, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("hiccups", [0, 1, 2, 3])
+def test_the_largest_batch_that_runs_shortly_is_taken_whatever_disturbs_one_run(
+    one_s: float, best: int, tried: int, hiccups: int, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = load_model(str(checkpoint), "cpu", 1)
     assert isinstance(model, TorchModel)
-    paced = Paced(monkeypatch, seconds)
+    paced = Paced(monkeypatch, {size: size * one_s for size in (1, 2, 4, 8, 16, 20)}, slow=hiccups)
     monkeypatch.setattr(model, "run", paced.run)
     assert warm_up(model, 20) == best
-    assert set(paced.sizes) == set(seconds)
+    assert max(paced.sizes) == tried
 
 
 def test_other_models_get_the_largest_batch(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
