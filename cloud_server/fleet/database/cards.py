@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, select
 
-from cloud_server.fleet.database.opening import transaction
+from cloud_server.fleet.database.opening import check_latest, one_writer, transaction
 from cloud_server.fleet.database.tables import cards
 from edge_sdk.errors import ConfigError
 from edge_sdk.security.tokens import check_device_name
@@ -66,14 +66,16 @@ class Cards:
             row = connection.execute(select(cards).where(cards.c.device == device)).one_or_none()
         return Card(device) if row is None else _card(row)
 
-    def put(self, card: Card, by: str) -> Card:
+    def put(self, card: Card, by: str, since_ms: int | None = None) -> Card:
         """Write a card in place of the one before.
 
         Args:
             card: what it says; by whom and when is set here.
             by: the user's name.
+            since_ms: `changed_ms` of the card that this one goes out from; None: whatever holds.
 
         Raises:
+            Overtaken: somebody else has written the card meanwhile.
             ConfigError: a coordinate is out of range or alone, the group is no name, or the note is too long.
         """
         if (card.latitude is None) != (card.longitude is None):
@@ -89,10 +91,22 @@ class Cards:
             )
         now_ms = round(self._clock() * 1000)
         place = {"latitude": card.latitude, "longitude": card.longitude}
-        said = {"device": card.device, "note": card.note, "team": card.group, "changed_by": by, "changed_ms": now_ms}
-        before = select(cards.c.team, cards.c.team_ms).where(cards.c.device == card.device)
+        said: dict[str, Any] = {
+            "device": card.device,
+            "note": card.note,
+            "team": card.group,
+            "changed_by": by,
+            "changed_ms": now_ms,
+        }
+        before = select(cards).where(cards.c.device == card.device)
         with transaction(self._engine) as connection:
-            group, grouped_ms = connection.execute(before).one_or_none() or ("", 0)
+            one_writer(connection, cards)
+            row = connection.execute(before).one_or_none()
+            group, grouped_ms, whose, then_ms = (
+                ("", 0, "", 0) if row is None else (row.team, row.team_ms, row.changed_by, row.changed_ms)
+            )
+            check_latest("place, group and note", whose, then_ms, since_ms)
+            now_ms = said["changed_ms"] = max(now_ms, then_ms + 1)
             grouped_ms = grouped_ms if group == card.group else max(now_ms, grouped_ms + 1)
             connection.execute(delete(cards).where(cards.c.device == card.device))
             connection.execute(insert(cards).values(place | said | {"team_ms": grouped_ms}))

@@ -29,6 +29,27 @@ class Unavailable(StorageError):
     """The database does not answer, or cannot write: the same may work a little later."""
 
 
+class Overtaken(ConfigError):
+    """Somebody else changed the same meanwhile: nothing of this change holds."""
+
+
+def check_latest(what: str, changed_by: str, changed_ms: int, since_ms: int | None) -> None:
+    """Refuse a change that was made from what no longer holds.
+
+    Args:
+        what: is changed, in words.
+        changed_by: who changed it last.
+        changed_ms: when, milliseconds since 1970; 0: nobody did.
+        since_ms: the change that the caller has seen; None: it does not matter.
+
+    Raises:
+        Overtaken: it was changed after that.
+    """
+    if since_ms is not None and since_ms != changed_ms:
+        who = one_line(changed_by, 64) or "somebody"
+        raise Overtaken(f"expected {what} as they were when you looked; {who} has changed them meanwhile: look again")
+
+
 def open_database(where: str | Path) -> Engine:
     """Open a database, and make the tables that it lacks.
 

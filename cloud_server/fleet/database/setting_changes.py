@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import func, insert, select
 
-from cloud_server.fleet.database.opening import one_writer, transaction
+from cloud_server.fleet.database.opening import check_latest, one_writer, transaction
 from cloud_server.fleet.database.tables import cards, setting_changes
 from edge_sdk.errors import ConfigError
 from edge_sdk.fleet.signed import EVERY_DEVICE, Body, sign
@@ -69,10 +69,17 @@ class SettingChanges:
         """Whether settings can be changed here."""
         return self._key is not None
 
-    def put(self, target: str, settings: Mapping[str, Any], by: str) -> Change:
+    def put(self, target: str, settings: Mapping[str, Any], by: str, since_ms: int | None = None) -> Change:
         """Want these settings of a target from now on, in place of all that it had; {}: none of its own.
 
+        Args:
+            target: a device's name, "group:NAME", or "*" for all devices.
+            settings: by kind.
+            by: the user.
+            since_ms: `Change.changed_ms` of the change that this one goes out from, 0: of none; None: whatever holds.
+
         Raises:
+            Overtaken: somebody else has changed the target's meanwhile.
             ConfigError: this server has no settings key, the target is no name, or a setting is not as expected.
         """
         if self._key is None:
@@ -88,6 +95,10 @@ class SettingChanges:
             raise ConfigError(f"expected settings of whole characters; {one_line(error)}") from None
         with transaction(self._engine) as connection:
             one_writer(connection, setting_changes)
+            mine = select(setting_changes).where(setting_changes.c.target == target)
+            last = connection.execute(mine.order_by(setting_changes.c.number.desc()).limit(1)).one_or_none()
+            who, when_ms = ("", 0) if last is None else (last.changed_by, last.changed_ms)
+            check_latest("settings", who, when_ms, since_ms)
             latest = connection.scalar(select(func.max(setting_changes.c.changed_ms))) or 0
             changed_ms = max(round(self._clock() * 1000), latest + 1)
             row = {"target": target, "settings": wanted, "changed_by": by, "changed_ms": changed_ms}
@@ -104,8 +115,12 @@ class SettingChanges:
 
     def of(self, target: str) -> dict[str, Any]:
         """What is wanted of a target by its own name, without what its group or all devices have."""
+        return self.latest(target).settings
+
+    def latest(self, target: str) -> Change:
+        """The latest change of a target; an empty one at 0 where there is none."""
         found = self.history(target, 1)
-        return found[0].settings if found else {}
+        return found[0] if found else Change(target, {}, "", 0)
 
     def wanted(self, device: str) -> dict[str, Any]:
         """What is wanted of a device in all."""

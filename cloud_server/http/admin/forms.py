@@ -11,6 +11,8 @@ from cloud_server.fleet.database.users import LONGEST as LONGEST_PASSWORD
 from cloud_server.fleet.database.users import SHORTEST, Role
 
 DeviceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Since = Annotated[int | None, Field(ge=0, le=1 << 62)]
+"""`changed_ms` of what a change goes out from: it is refused if that was changed since. None: whatever holds."""
 PAGE, MOST = 100, 1000
 """Rows that one request gets, and the most that it may ask for."""
 
@@ -36,6 +38,12 @@ class CardForm(Form):
     longitude: float | None = Field(default=None, ge=-180, le=180)
     group: str = Field(default="", pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$")
     note: str = Field(default="", max_length=500)
+
+
+class CardChange(CardForm):
+    """A card, in place of the one before."""
+
+    since_ms: Since = None
 
 
 class CardReply(CardForm):
@@ -152,6 +160,15 @@ class SettingsForm(Form):
     """Settings by kind, in place of all that the target had: threshold, budget, private, audit, archive."""
 
     settings: dict[str, Any]
+    since_ms: Since = None
+
+
+class SettingsReply(Form):
+    """What is wanted of a target by its own name, and who wanted it; empty at 0 where nobody did."""
+
+    settings: dict[str, Any]
+    changed_by: str
+    changed_ms: int
 
 
 class ChangeReply(Form):

@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException as StarletteException
 
+from cloud_server.fleet.database.opening import Overtaken
 from cloud_server.http.admin.forms import Problem
 from edge_sdk.errors import ConfigError, StorageError
 from edge_sdk.terminal.line import one_line
@@ -29,6 +30,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {**_WORDS, "description": "No key, or one that is not known."},
     403: {**_WORDS, "description": "The user's role does not allow it."},
     404: {**_WORDS, "description": "There is no such thing."},
+    409: {**_WORDS, "description": "Somebody else changed the same since `since_ms`: read it again."},
     413: {**_WORDS, "description": "The body is too large."},
     422: {**_WORDS, "description": "The request is not as described."},
     429: {**_WORDS, "description": "Too many calls."},
@@ -51,6 +53,8 @@ class ProblemRoute(APIRoute):
                 return problem(422, "; ".join(map(_fault, error.errors()[:_MOST])))
             except (HTTPException, StarletteException) as error:
                 return problem(error.status_code, str(error.detail), error.headers)
+            except Overtaken as error:
+                return problem(409, str(error))
             except ConfigError as error:
                 return problem(400, str(error))
             except StorageError as error:

@@ -158,10 +158,10 @@ def card(desk: TheDesk, user: Looker, device: Device) -> forms.CardReply:
 
 
 @ROUTES.put("/devices/{device}/card")
-def put_card(desk: TheDesk, user: Operator, device: Device, form: forms.CardForm) -> forms.CardReply:
+def put_card(desk: TheDesk, user: Operator, device: Device, form: forms.CardChange) -> forms.CardReply:
     """Say where a device stands, its group and a note, in place of what was said before."""
     said = Card(device, form.latitude, form.longitude, form.group, form.note)
-    return forms.CardReply.model_validate(desk.fleet.cards.put(said, user.name))
+    return forms.CardReply.model_validate(desk.fleet.cards.put(said, user.name, form.since_ms))
 
 
 @ROUTES.get("/answers")
@@ -209,15 +209,16 @@ def changes(desk: TheDesk, user: Looker, limit: Limit = forms.PAGE) -> list[form
 
 
 @ROUTES.get("/settings/{target}")
-def settings(desk: TheDesk, user: Looker, target: Target) -> forms.SettingsForm:
+def settings(desk: TheDesk, user: Looker, target: Target) -> forms.SettingsReply:
     """What is wanted of a device, a group or all, by its own name."""
-    return forms.SettingsForm(settings=desk.fleet.settings.of(target))
+    return forms.SettingsReply.model_validate(desk.fleet.settings.latest(target))
 
 
 @ROUTES.put("/settings/{target}")
 def put_settings(desk: TheDesk, user: Operator, target: Target, form: forms.SettingsForm) -> forms.ChangeReply:
     """Want these settings, in place of all that the target had; {}: none of its own."""
-    return forms.ChangeReply.model_validate(desk.fleet.settings.put(target, form.settings, user.name))
+    change = desk.fleet.settings.put(target, form.settings, user.name, form.since_ms)
+    return forms.ChangeReply.model_validate(change)
 
 
 @ROUTES.get("/tokens")

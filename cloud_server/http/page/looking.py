@@ -15,7 +15,7 @@ from cloud_server.fleet.database.users import Role
 from cloud_server.fleet.report_pages import Place
 from cloud_server.http.page.drawing import DAY_MS, curve, fleet_map
 from cloud_server.http.page.fleet_view import curves_of, dots_of
-from cloud_server.http.page.forms import Text, tried
+from cloud_server.http.page.forms import Text, seen, tried
 from cloud_server.http.page.page import Page
 
 _EVENTS = 60
@@ -87,6 +87,7 @@ def add_looking(router: APIRouter, page: Page) -> None:
         longitude: Text = "",
         group: Text = "",
         note: Text = "",
+        since: Text = "",
     ) -> Response:
         access.check_form(request, key)
         person = access.need(request, Role.OPERATE)
@@ -95,7 +96,7 @@ def add_looking(router: APIRouter, page: Page) -> None:
         except ValueError:
             raise HTTPException(422, "expected degrees as numbers, such as 46.5 and 9.8") from None
         given = Card(device, degrees[0], degrees[1], group.strip(), note.strip())
-        tried(lambda: cards.put(given, person.name))
+        tried(lambda: cards.put(given, person.name, seen(since)))
         return RedirectResponse(f"/devices/{quote(device, safe='')}", 303)
 
     @router.get("/events")

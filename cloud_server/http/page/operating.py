@@ -9,10 +9,11 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
+from cloud_server.fleet.database.opening import Overtaken
 from cloud_server.fleet.database.setting_changes import GROUP
 from cloud_server.fleet.database.users import Role
 from cloud_server.http.page.device_keys import Keys
-from cloud_server.http.page.forms import Text, tried
+from cloud_server.http.page.forms import Text, seen, tried
 from cloud_server.http.page.page import Page
 from cloud_server.http.page.settings_form import fields_of, wanted_of, words_of
 from edge_sdk.errors import EdgeError
@@ -38,7 +39,8 @@ def add_operating(router: APIRouter, page: Page) -> None:
             (one, dict(targets).get(one.target, one.target), words_of(one.settings)) for one in changes.history()
         ]
         values = {"target": target, "targets": targets, "can_sign": changes.can_sign, "history": history}
-        values["fields"] = fields_of(changes.of(target))
+        latest = changes.latest(target)
+        values |= {"fields": fields_of(latest.settings), "since": latest.changed_ms}
         return page.render(request, "settings.html", status=status, **(values | more))
 
     @router.get("/settings")
@@ -57,15 +59,20 @@ def add_operating(router: APIRouter, page: Page) -> None:
         compute: Text = "",
         cloud: Text = "",
         never_upload: Text = "",
+        since: Text = "",
     ) -> Response:
         access.check_form(request, key)
         person = access.need(request, Role.OPERATE)
         fields = {"threshold": threshold, "audit": audit, "upload": upload, "compute": compute, "cloud": cloud}
         fields["never_upload"] = never_upload
         try:
-            changes.put(target, wanted_of(fields, changes.of(target)), person.name)
+            changes.put(target, wanted_of(fields, changes.of(target)), person.name, seen(since))
+        except Overtaken as error:
+            why = f"{error}. What you typed stands below, what holds now in the list: sign again to put yours over it"
+            return settings_page(request, target[:100], 409, why=why, fields=fields)
         except EdgeError as error:
-            return settings_page(request, target[:100], 422, why=str(error), fields=fields)
+            more = {"since": since} if since else {}
+            return settings_page(request, target[:100], 422, why=str(error), fields=fields, **more)
         return RedirectResponse(f"/settings?{urlencode({'target': target})}", 303)
 
     def tokens_page(request: Request, status: int = 200, **more: Any) -> Response:

@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import Engine
 
 from cloud_server.fleet.database.cards import Card, Cards
+from cloud_server.fleet.database.opening import Overtaken
 from edge_sdk.errors import ConfigError
 
 
@@ -13,7 +14,7 @@ def test_a_card_takes_the_place_of_the_one_before(engine: Engine) -> None:
     made = cards.put(Card("cam-1", 47.5, -8.25, "north", "by the stream"), "ada")
     assert made == cards.get("cam-1") == Card("cam-1", 47.5, -8.25, "north", "by the stream", "ada", 7000)
     cards.put(Card("cam-1"), "bob")
-    assert cards.all() == {"cam-1": Card("cam-1", changed_by="bob", changed_ms=7000)}
+    assert cards.all() == {"cam-1": Card("cam-1", changed_by="bob", changed_ms=7001)}
 
 
 @pytest.mark.parametrize(
@@ -31,3 +32,15 @@ def test_a_card_that_says_nonsense_is_refused(engine: Engine, card: Card, words:
     with pytest.raises(ConfigError, match=words):
         cards.put(card, "ada")
     assert cards.all() == {}
+
+
+def test_a_card_that_somebody_else_has_written_meanwhile_is_not_written_over(engine: Engine) -> None:
+    cards = Cards(engine, clock=lambda: 7.0)
+    seen = cards.get("cam-1")
+    cards.put(Card("cam-1", note="ada's"), "ada", seen.changed_ms)
+    with pytest.raises(Overtaken, match="ada has changed them meanwhile"):
+        cards.put(Card("cam-1", note="bob's"), "bob", seen.changed_ms)
+    assert cards.get("cam-1").note == "ada's"
+    cards.put(Card("cam-1", note="bob's"), "bob", cards.get("cam-1").changed_ms)
+    cards.put(Card("cam-1", note="a program's"), "program")
+    assert cards.get("cam-1").note == "a program's"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from settings_parts import Operator
 from sqlalchemy import Engine
 
 from cloud_server.fleet.database.cards import Card, Cards
+from cloud_server.fleet.database.opening import Overtaken
 from cloud_server.fleet.database.setting_changes import Change, SettingChanges
 from edge_sdk.errors import ConfigError
 from edge_sdk.fleet.signed import Body, SettingsKey, read_signed
@@ -103,3 +105,32 @@ def test_without_a_key_nothing_is_changed_and_the_command_is_told(engine: Engine
     (tmp_path / "key").chmod(0o600)
     with pytest.raises(ConfigError, match="expected an Ed25519 key"):
         SettingChanges(engine, tmp_path / "key")
+
+
+def test_settings_that_somebody_else_has_changed_meanwhile_are_not_put_over(engine: Engine, operator: Operator) -> None:
+    changes = SettingChanges(engine, operator.key)
+    seen = changes.latest("cam-1")
+    assert seen == Change("cam-1", {}, "", 0)
+    changes.put("*", {"audit": 0.1}, "eve")  # another target's
+    changes.put("cam-1", {"threshold": 0.5}, "ada", seen.changed_ms)
+    with pytest.raises(Overtaken, match="ada has changed them meanwhile"):
+        changes.put("cam-1", {"audit": 0.2}, "bob", seen.changed_ms)
+    assert changes.of("cam-1") == {"threshold": 0.5}
+    changes.put("cam-1", {"audit": 0.2}, "bob", changes.latest("cam-1").changed_ms)
+    changes.put("cam-1", {"audit": 0.3}, "program")
+    assert changes.of("cam-1") == {"audit": 0.3}
+
+
+def test_of_changes_at_one_time_that_go_out_from_the_same_one_holds(engine: Engine, operator: Operator) -> None:
+    changes = SettingChanges(engine, operator.key)
+
+    def change(number: int) -> bool:
+        try:
+            changes.put("cam-1", {"audit": number / 10}, f"user-{number}", 0)
+        except Overtaken:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(change, range(8))) == 1
+    assert len(changes.history("cam-1")) == 1

@@ -94,7 +94,8 @@ def test_a_label_is_said_told_with_its_frame_and_taken_back(api: Api) -> None:
 def test_settings_are_wanted_and_their_history_is_told(api: Api) -> None:
     reply = api.ask("PUT", "/settings/cam-1", json={"settings": {"threshold": 0.7}})
     assert (reply.json()["target"], reply.json()["changed_by"]) == ("cam-1", "operate")
-    assert api.ask("GET", "/settings/cam-1", Role.LOOK).json() == {"settings": {"threshold": 0.7}}
+    told = api.ask("GET", "/settings/cam-1", Role.LOOK).json()
+    assert told["settings"] == {"threshold": 0.7} and told["changed_by"] == reply.json()["changed_by"]
     assert [one["target"] for one in api.ask("GET", "/settings", Role.LOOK).json()] == ["cam-1"]
     content = api.fleet.settings.newest("cam-1", 0)
     assert content is not None and read_signed(content).body.settings == {"threshold": 0.7}
@@ -156,3 +157,12 @@ def test_the_description_needs_no_key_and_health_tells(api: Api) -> None:
     described = api.ask("GET", "/openapi.json", None).json()
     assert f"{V1}/devices" in described["paths"]
     assert api.ask("GET", "/health", Role.LOOK).json()["serving"] is True
+
+
+def test_a_change_of_what_was_changed_meanwhile_is_a_conflict(api: Api) -> None:
+    for path, form in (("/settings/cam-1", {"settings": {"audit": 0.1}}), ("/devices/cam-1/card", {"note": "a"})):
+        seen = api.ask("GET", path).json()["changed_ms"]
+        assert api.ask("PUT", path, json=form | {"since_ms": seen}).status_code == 200
+        late = api.ask("PUT", path, json=form | {"since_ms": seen})
+        assert late.status_code == 409 and "meanwhile" in late.json()["detail"]
+        assert api.ask("PUT", path, json=form).status_code == 200

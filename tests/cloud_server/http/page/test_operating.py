@@ -62,3 +62,27 @@ def test_settings_travel_back_with_a_report(fleet: Fleet) -> None:
         "private": {"never_upload": ["person"]},
     }
     assert fleet.cameras["ridge"].report(held=wire.HeldSettings(takes=True)).settings == b""
+
+
+def test_what_somebody_else_has_changed_meanwhile_is_not_put_over_unseen(fleet: Fleet) -> None:
+    with fleet.client("operate-er") as client:
+        for seen, path, field, given in (
+            ("/settings?target=ridge", "/settings", "threshold", {"target": "ridge"}),
+            ("/devices/ridge", "/card", "note", {"device": "ridge"}),
+        ):
+            old = client.get(seen).text
+
+            def field_of(text: str, name: str) -> str:
+                found = re.search(rf'name="{name}"[^>]* value="([^"]*)"', text)
+                return found[1] if found else ""
+
+            form = {"key": field_of(old, "key"), "since": field_of(old, "since"), **given}
+            assert client.post(path, data=form | {field: "0.25"}).status_code == 303
+            late = client.post(path, data=form | {field: "0.75"})
+            assert late.status_code == 409 and "operate-er has changed them meanwhile" in late.text
+            assert field_of(client.get(seen).text, field) == "0.25"
+            if path == "/settings":  # what was typed stands, and holds where it is signed again
+                assert field_of(late.text, field) == "0.75"
+                again = form | {field: "0.75", "since": field_of(late.text, "since")}
+                assert client.post(path, data=again).status_code == 303
+                assert field_of(client.get(seen).text, field) == "0.75"
