@@ -16,7 +16,7 @@ import grpc
 
 from edge_sdk.budget.limits import Budget
 from edge_sdk.budget.usage import BudgetState, Usage
-from edge_sdk.fleet.answers import ReportedAnswer, pack_answers
+from edge_sdk.fleet.answers import AuditedAs, ReportedAnswer, pack_answers
 from edge_sdk.fleet.audits import ReportedAudits, pack_audits
 from edge_sdk.fleet.events import ReportedEvent, pack_events
 from edge_sdk.fleet.health import Health
@@ -147,11 +147,12 @@ def answer(
     device_confidence: float = 0.7,
     audit: bool = False,
     event_id: str = "",
+    audited: AuditedAs | None = None,
 ) -> ReportedAnswer:
     """What the cloud said of a frame, beside what the device had said."""
     return ReportedAnswer(
         frame_id, captured_at, "front", MODEL, label, confidence, Origin.CLOUD, Reason.CLOUD, device_label,
-        device_confidence, event_id or frame_id, audit,
+        device_confidence, event_id or frame_id, audit, audited,
     )  # fmt: skip
 
 

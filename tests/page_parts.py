@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from fleet_parts import Camera, FleetServer, answer, event
+from fleet_parts import MODEL, Camera, FleetServer, answer, event
 from gated_model import picture
 
 from cloud_server.fleet.database.opening import open_database
 from cloud_server.fleet.database.users import Role, Users
+from edge_sdk.fleet.answers import AuditedAs
+from edge_sdk.fleet.audits import ReportedAudits
 from edge_sdk.fleet.signed import new_settings_key
+from edge_sdk.store.audits import AuditCounts
 from edge_sdk.types import new_frame_id
 from edge_sdk.wire import offload_pb2 as wire
 
@@ -74,11 +77,17 @@ def tell(cameras: list[Camera], count: int = 3) -> list[str]:
             reply = camera.classify(frame_id, picture(9, 64), region=region)
             assert reply.HasField("classification")
             captured = now - timedelta(minutes=number + 1)
-            answers.append(answer(frame_id, captured, "fox", "deer" if number % 2 else "fox", audit=number % 3 == 1))
+            audit = number % 3 == 1
+            audited = AuditedAs(0.5) if audit else None
+            said = "deer" if number % 2 else "fox"
+            answers.append(answer(frame_id, captured, "fox", said, audit=audit, audited=audited))
             events.append(event(frame_id, captured, "fox"))
             frames.append(frame_id)
         camera.report()
-        camera.report(answers, events)
+        audits = [one for one in answers if one.audit]
+        differ = sum(one.label != one.device_label for one in audits)
+        counts = AuditCounts(0.5, 2 * len(audits), len(audits), len(audits), differ=differ, open=differ)
+        camera.report(answers, events, audits=ReportedAudits(MODEL, (counts,)))
     return frames
 
 

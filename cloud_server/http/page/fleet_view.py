@@ -7,22 +7,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import numpy as np
-
 from cloud_server.devices_command import health_words, settings_words
 from cloud_server.fleet.database.cards import Card
-from cloud_server.fleet.exit_accuracy import exit_accuracy
 from cloud_server.fleet.labelled_audits import LabelledAudit
 from cloud_server.fleet.report_queries import HistoryRow
+from cloud_server.http.page.audit_words import audits_in_short, audits_words, count_of
 from cloud_server.http.page.drawing import DAY_MS, Dot
 from edge_sdk.fleet.report_file import BATTERY, DeviceRow, Status, Tally
-from edge_sdk.model.betting import bounds
-from edge_sdk.model.evidence import Estimate
 
 FRESH_S, SILENT_S = 26 * 3_600.0, 3 * 86_400.0
 """Seconds since the last report up to which a device is fresh, and from which on it is silent: one a day is due."""
 HOT, LOW_BATTERY, FULL = 75.0, 0.2, 0.9
-_DELTA = 0.05
 _COORDINATES = ("latitude", "longitude")
 _STATES = {"fresh": "reports", "late": "report overdue", "silent": "silent"}
 
@@ -35,11 +30,13 @@ class Cell:
         name: of it.
         text: in words.
         is_bad: it needs a look.
+        more: what stands below it, smaller; "": nothing.
     """
 
     name: str
     text: str
     is_bad: bool = False
+    more: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +80,11 @@ class DeviceView:
     def audits(self) -> str:
         """What audits say of its exits; weighed where it is shown, since it takes milliseconds."""
         return audits_words(*self.said)
+
+    @property
+    def audits_in_short(self) -> list[tuple[str, str]]:
+        """The same for a list: shares, each with what it is of."""
+        return audits_in_short(*self.said)
 
     @property
     def rank(self) -> tuple[bool, str]:
@@ -143,16 +145,15 @@ class FleetView:
     def _cells(self, row: DeviceRow) -> list[Cell]:
         usage, health, status = row.status.usage, row.status.health, row.status
         ratio = f"{usage.exit_ratio:.1%}" if usage.frames else "no frames yet"
-        if row.day and row.day[0]:
-            ratio += f", {row.day[1] / row.day[0]:.1%} in the last day"
+        of_day = f"last day: {row.day[1] / row.day[0]:.1%}" if row.day and 0 < row.day[0] >= row.day[1] else ""
         battery = health.own.get(BATTERY)
         wrong_s = abs(status.sent_ms - row.last_ms) / 1000 if status.sent_ms else 0.0
         clock = "not set" if health.clock_unset else f"wrong by {span(wrong_s)}" if wrong_s > 300 else "right"
         throttled = health_words(row) if health.throttled else ""
         cells = [
-            Cell("exit ratio", ratio),
+            Cell("exit ratio", ratio, more=of_day),
             Cell("frames", f"{usage.frames:,}"),
-            Cell("queue", _count(status.waiting, "frame waits", "frames wait") if status.waiting else "nothing waits"),
+            Cell("queue", count_of(status.waiting, "frame", "frames") if status.waiting else "empty"),
             Cell(
                 "battery",
                 "not told" if battery is None else f"{battery:.0%}" if battery <= 1.5 else f"{battery:g}",
@@ -174,8 +175,12 @@ class FleetView:
             if name not in (BATTERY, *_COORDINATES):
                 cells.append(Cell(name, f"{value:g}"))
         cells += [
-            Cell("software", ", ".join(filter(None, (f"sdk {health.sdk}" if health.sdk else "", health.bundle)))),
-            Cell("settings", settings_words(row), bool(status.held.refused or status.held.reason)),
+            Cell("software", health.bundle, more=f"sdk {health.sdk}" if health.sdk else ""),
+            Cell(
+                "settings",
+                settings_words(row) if status.held.takes else "its own; takes none from here",
+                bool(status.held.refused or status.held.reason),
+            ),
         ]
         full = [one for one in usage.budgets if one.share >= FULL]
         if full:
@@ -186,46 +191,6 @@ class FleetView:
 def dots_of(views: list[DeviceView]) -> list[Dot]:
     """Those whose place is known, for the map."""
     return [Dot(one.name, *one.place, one.state) for one in views if one.place is not None]
-
-
-def audits_words(status: Status, tally: Tally, labelled: tuple[LabelledAudit, ...] = ()) -> str:
-    """How accurate all exits are, with an interval of 95% that holds at all times together.
-
-    Where people labelled audits, the share that is right by their labels stands beside that on which the cloud agrees.
-
-    Of a device that does not tell the chances of its audits, how often the cloud agrees with those that it audited.
-    """
-    if status.audits is None:
-        said = _agreement(tally)
-        unsaid = "; of all its exits nothing can be said: it does not tell its audits' chances"
-        return said + unsaid if tally.audits else said
-    found = exit_accuracy(status.audits, labelled)
-    of = _count(found.exits, "exit", "exits")
-    if found.agree is None:
-        waits = _count(found.audits, "audit", "audits")
-        said = f"of {of} {waits} and no answer yet" if found.audits else f"no audits yet of {of}"
-    else:
-        said = f"the cloud agrees on {_share(found.agree)} of {of}, by {_count(found.answered, 'audit', 'audits')}"
-    if found.right is not None:
-        said += f"; right by people's labels: {_share(found.right)}, by {found.labelled:,} of {found.audits:,} audits"
-    model = status.health.bundle
-    return f"{said} (of {found.model}, before {model})" if model and found.model and model != found.model else said
-
-
-def _share(one: Estimate) -> str:
-    return f"{one.share:.1%} ({one.low:.1%} to {one.high:.1%})"
-
-
-def _agreement(tally: Tally) -> str:
-    if not tally.answered:
-        return (
-            f"{_count(tally.audits, 'audit waits', 'audits wait')} for the cloud" if tally.audits else "no audits yet"
-        )
-    ones, doubts = np.array([tally.differ]), np.array([tally.audits - tally.answered])
-    low, high = bounds(tally.audits, ones, doubts, np.array([1.0]), 1.0, _DELTA)
-    share = 1 - tally.differ / tally.answered
-    many = _count(tally.answered, "audit agrees", "audits agree")
-    return f"{share:.1%} of {many} ({1 - high:.1%} to {1 - low:.1%})"
 
 
 Points = list[tuple[int, float]]
@@ -245,7 +210,7 @@ def curves_of(rows: list[HistoryRow]) -> list[tuple[str, str, Points]]:
         assert start is not None
         frames, exits, sent = row.frames - start.frames, row.exits - start.exits, row.bytes_sent - start.bytes_sent
         span_ms = row.at_ms - start.at_ms
-        if frames > 0 and span_ms > 0 and sent >= 0:
+        if frames > 0 and span_ms > 0 and sent >= 0 and 0 <= exits <= frames:
             found["Exit ratio", "%"].append((row.at_ms, 100 * exits / frames))
             found["Sent per day", "B"].append((row.at_ms, sent / max(span_ms, 1) * DAY_MS))
         start = row
@@ -269,10 +234,6 @@ def thinned(points: Points, most: int = 400) -> Points:
     return [(group[-1][0], sum(value for _, value in group) / len(group)) for group in groups]
 
 
-def _count(number: int, one: str, more: str) -> str:
-    return f"{number:,} {one if number == 1 else more}"
-
-
 def size(count: float) -> str:
     """Bytes in words."""
     for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
@@ -286,7 +247,9 @@ def span(seconds: float) -> str:
     for unit, name in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
         if seconds >= 2 * unit:
             return f"{seconds / unit:.0f} {name}"
-    return f"{seconds:.0f} seconds" if seconds >= 1 else "a moment"
+    if seconds >= 60:
+        return "1 minute"
+    return count_of(int(seconds), "second", "seconds") if seconds >= 1 else "a moment"
 
 
 def ago(seconds: float) -> str:

@@ -1,16 +1,12 @@
 from __future__ import annotations
 
-import msgspec
-
 from cloud_server.fleet.database.cards import Card
 from cloud_server.fleet.report_queries import HistoryRow
-from cloud_server.http.page.fleet_view import FleetView, ago, audits_words, curves_of, size, thinned
+from cloud_server.http.page.fleet_view import FleetView, ago, curves_of, size, thinned
 from edge_sdk.budget.limits import Budget
 from edge_sdk.budget.usage import BudgetState, Usage
-from edge_sdk.fleet.audits import ReportedAudits
 from edge_sdk.fleet.health import Health
-from edge_sdk.fleet.report_file import DeviceRow, Status, Tally
-from edge_sdk.store.audits import AuditCounts
+from edge_sdk.fleet.report_file import DeviceRow, Status
 
 NOW_S = 1_800_000_000.0
 
@@ -39,24 +35,12 @@ def test_a_device_that_tells_little() -> None:
     assert FleetView(lambda: NOW_S).of(row(), None, None).place is None
 
 
-def test_a_device_that_does_not_tell_its_chances_has_the_agreement_of_its_audits_alone() -> None:
-    known = "; of all its exits nothing can be said: it does not tell its audits' chances"
-    assert audits_words(Status(), Tally(audits=1)) == f"1 audit waits for the cloud{known}"
-    text = audits_words(Status(), Tally(audits=400, answered=400, differ=8))
-    assert text.startswith("98.0% of 400 audits agree (9") and text.endswith(known)
-    assert audits_words(Status(), Tally(audits=2, answered=1)).startswith("100.0% of 1 audit agrees (0.0% to 100.0%);")
-
-
-def test_audits_with_their_chances_say_how_accurate_all_exits_are() -> None:
-    counts = (AuditCounts(0.01, 9000, 90, 90), AuditCounts(0.1, 1000, 100, 100, differ=10, labelled=10, wrong=5))
-    status = Status(health=Health(bundle="trailcam 3"), audits=ReportedAudits("trailcam 3", counts))
-    text = audits_words(status, Tally(audits=190, answered=190, differ=10))
-    assert text.startswith("the cloud agrees on 99.0% (") and " of 10,000 exits, by 190 audits" in text
-    assert "; right by people's labels: 50.0% (" in text and text.endswith(", by 10 of 190 audits")
-    later = msgspec.structs.replace(status, health=Health(bundle="trailcam 4"))
-    assert audits_words(later, Tally()).endswith(" (of trailcam 3, before trailcam 4)")
-    none = Status(audits=ReportedAudits("trailcam 3", (AuditCounts(0.5, 3, 1, 0, 1),)))
-    assert audits_words(none, Tally(audits=1)) == "of 3 exits 1 audit and no answer yet"
+def test_an_exit_ratio_that_cannot_be_is_not_shown() -> None:
+    """As after a device began anew, whose counters went back."""
+    given = DeviceRow("cam-1", 0, round(NOW_S * 1000), Status(usage=Usage(frames=10, exits=9)), 3, day=(4, 9))
+    assert FleetView(lambda: NOW_S).of(given, None, None).cells["exit ratio"].more == ""
+    rows = [HistoryRow(at, frames, exits, 0, None, None, None) for at, frames, exits in ((0, 10, 9), (1, 12, 4))]
+    assert curves_of([*rows, HistoryRow(2, 14, 6, 0, None, None, None)]) == []
 
 
 def test_curves_are_of_what_was_done_between_reports() -> None:
@@ -74,7 +58,7 @@ def test_words() -> None:
     assert [size(count) for count in (5, 1500, 2.5e6, 3e9)] == ["5 B", "1.5 kB", "2.5 MB", "3 GB"]
     assert [ago(seconds) for seconds in (0.2, 90, 7_300, 200_000)] == [
         "a moment ago",
-        "90 seconds ago",
+        "1 minute ago",
         "2 hours ago",
         "2 days ago",
     ]

@@ -48,6 +48,17 @@ def test_keys_label_and_what_was_confirmed_outlives_browser_and_server(
         assert len(found) <= 4
 
 
+def test_a_label_of_an_audit_counts_at_once(fleet: Fleet) -> None:
+    audit = fleet.frames[1]
+    with fleet.client("label-er") as client:
+        assert fleet.post(client, "/label", "/label", device="ridge", frame_id=audit, answer="fox").status_code == 303
+        device = client.get("/devices/ridge").text
+        assert "right by people&#39;s labels: 0.0% (0.0% to 100.0%), by 1 of 1 audits" in device
+        assert "0.0% right" in client.get("/").text
+        assert fleet.post(client, "/label", "/label/undo").status_code == 303
+        assert "right by people" not in client.get("/devices/ridge").text
+
+
 def test_frames_that_were_not_reported_get_no_label(fleet: Fleet) -> None:
     with fleet.client("label-er") as client:
         for fields in ({"frame_id": "0" * 32, "answer": "fox"}, {"frame_id": fleet.frames[0], "answer": ""}):

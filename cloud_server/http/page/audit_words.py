@@ -1,0 +1,74 @@
+"""What audits and people's labels say of how accurate a device's exits are, in words."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cloud_server.fleet.exit_accuracy import exit_accuracy
+from cloud_server.fleet.labelled_audits import LabelledAudit
+from edge_sdk.fleet.report_file import Status, Tally
+from edge_sdk.model.betting import bounds
+from edge_sdk.model.evidence import Estimate
+
+_DELTA = 0.05
+
+
+def audits_words(status: Status, tally: Tally, labelled: tuple[LabelledAudit, ...] = ()) -> str:
+    """How accurate all exits are, with an interval of 95% that holds at all times together.
+
+    Where people labelled audits, the share that is right by their labels stands beside that on which the cloud agrees.
+
+    Of a device that does not tell the chances of its audits, how often the cloud agrees with those that it audited.
+    """
+    if status.audits is None:
+        said = _agreement(tally)
+        unsaid = "; of all its exits nothing can be said: it does not tell its audits' chances"
+        return said + unsaid if tally.audits else said
+    found = exit_accuracy(status.audits, labelled)
+    of = count_of(found.exits, "exit", "exits")
+    if found.agree is None:
+        waits = count_of(found.audits, "audit", "audits")
+        said = f"of {of} {waits} and no answer yet" if found.audits else f"no audits yet of {of}"
+    else:
+        said = f"the cloud agrees on {_share(found.agree)} of {of}, by {count_of(found.answered, 'audit', 'audits')}"
+    if found.right is not None:
+        said += f"; right by people's labels: {_share(found.right)}, by {found.labelled:,} of {found.audits:,} audits"
+    model = status.health.bundle
+    return f"{said} (of {found.model}, before {model})" if model and found.model and model != found.model else said
+
+
+def audits_in_short(status: Status, tally: Tally, labelled: tuple[LabelledAudit, ...] = ()) -> list[tuple[str, str]]:
+    """What `audits_words` says in two or three words each, and how sure that is; nothing: too little is known."""
+    if status.audits is None:
+        share = 1 - tally.differ / tally.answered if tally.answered else None
+        return (
+            [] if share is None else [(f"{share:.1%} agree", count_of(tally.answered, "audit alone", "audits alone"))]
+        )
+    found = exit_accuracy(status.audits, labelled)
+    short = []
+    if found.agree is not None:
+        short.append((f"{found.agree.share:.1%} agree", f"{found.agree.low:.0%} to {found.agree.high:.0%}"))
+    if found.right is not None:
+        short.append((f"{found.right.share:.1%} right", count_of(found.labelled, "label", "labels")))
+    return short
+
+
+def _share(one: Estimate) -> str:
+    return f"{one.share:.1%} ({one.low:.1%} to {one.high:.1%})"
+
+
+def _agreement(tally: Tally) -> str:
+    if not tally.answered:
+        return (
+            f"{count_of(tally.audits, 'audit waits', 'audits wait')} for the cloud" if tally.audits else "no audits yet"
+        )
+    ones, doubts = np.array([tally.differ]), np.array([tally.audits - tally.answered])
+    low, high = bounds(tally.audits, ones, doubts, np.array([1.0]), 1.0, _DELTA)
+    share = 1 - tally.differ / tally.answered
+    many = count_of(tally.answered, "audit agrees", "audits agree")
+    return f"{share:.1%} of {many} ({1 - high:.1%} to {1 - low:.1%})"
+
+
+def count_of(number: int, one: str, more: str) -> str:
+    """A number of things in words."""
+    return f"{number:,} {one if number == 1 else more}"
