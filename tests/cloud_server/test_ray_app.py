@@ -7,11 +7,23 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from gated_model import GatedModel, picture
+from grpc_health.v1 import health_pb2
+from ray_parts import Context
 
+from cloud_server import models
+from cloud_server.model.batching import Little
+from cloud_server.model.ticket import Ran
+from cloud_server.open_inference import open_inference_pb2 as oip
 from edge_sdk.errors import ConfigError
+from edge_sdk.types import Image, new_frame_id
+from edge_sdk.wire import offload_pb2 as wire
 
 TESTS = Path(__file__).resolve().parent.parent
 pytest.importorskip("ray", reason='needs Ray: pip install ".[cloud,ray]"')
@@ -27,6 +39,42 @@ def test_the_application_names_its_deployments() -> None:
         app(Options(queue=0))
     with pytest.raises(ConfigError, match="cannot share"):
         app(Options(database="fleet.db"))
+
+
+class Exiting(GatedModel):
+    """Every picture leaves at its second exit."""
+
+    exits = ("blocks.1", "blocks.3", "big model")
+
+    def run(self, images: Sequence[Image], little: Sequence[Little] = ()) -> Ran:  # type: ignore[override]
+        rows, macs = super().run(images, little)
+        return Ran(rows, macs, np.full(len(images), 1))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_rays_own_handles_reach_the_methods_of_a_replica(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ray import serve
+
+    from cloud_server.ray_app import Options, app
+
+    monkeypatch.setattr(models, "load_model", lambda *_: Exiting())
+    # Ray's handles and wrappers, without its processes.
+    handle: Any = serve.run(app(Options(open_inference=True)), _local_testing_mode=True, name="local")
+
+    def said(method: str, request: Any) -> Any:
+        return getattr(handle, method).remote(request, grpc_context=Context()).result(timeout_s=60)
+
+    request = wire.ClassifyRequest(frame_id=new_frame_id(), image=picture(1))
+    reply = said("Classify", request)
+    assert (reply.classification.label, reply.classification.exit) == ("grey fox", 2)
+    assert said("Classify", request) == reply
+    described = said("Describe", wire.DescribeRequest())
+    assert (described.model, list(described.exits)) == ("gated", list(Exiting.exits))
+    assert said("Check", health_pb2.HealthCheckRequest()).status == health_pb2.HealthCheckResponse.SERVING
+    assert said("ServerReady", oip.ServerReadyRequest()).ready
+    told = said("ModelStatistics", oip.ModelStatisticsRequest(name="gated"))
+    assert told.model_stats[0].name == "gated"
+    handle.stop.remote().result(timeout_s=60)
 
 
 @pytest.mark.slow
