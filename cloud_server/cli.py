@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from functools import partial
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Any
 
@@ -142,9 +143,14 @@ def _proxy_of(ctx: click.Context, parameter: click.Parameter, text: str | None) 
     if text is None:
         return None
     match = re.fullmatch(r"([0-9a-fA-F.:]+)=([A-Za-z0-9-]+)", text)
-    if match is None:
+    try:
+        address = ip_address(match[1]) if match else None
+    except ValueError:
+        address = None
+    if match is None or address is None:
         raise click.BadParameter(f"expected ADDRESS=HEADER, such as 127.0.0.1=X-Forwarded-User; got {text!r}")
-    return match[1], match[2]
+    plain = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(plain or address), match[2]
 
 
 @click.group(cls=_Command, invoke_without_command=True, context_settings={"show_default": True})

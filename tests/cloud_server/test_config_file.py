@@ -104,6 +104,7 @@ FAULTS = [
     ('look = "frames"', 'got "frames"; did you mean frame?'),
     ("insecure = 1", "expected insecure as true or false; got 1"),
     ('http = "8080"', "http: expected HOST:PORT"),
+    ('page_proxy = "127.0.0.1.5=X-User"', "page_proxy: expected ADDRESS=HEADER"),
     ('archive_limit = "lots"', "archive_limit: expected bytes such as 2GB"),
     ("max-batch = 3", "expected a key of `cloud-server --help`; got 'max-batch'; did you mean max_batch?"),
     ('config = "x"', "expected a key of `cloud-server --help`; got 'config'"),
@@ -179,3 +180,8 @@ def test_whatever_stands_in_a_file_is_a_value_or_a_fault(
     path.write_text("".join(f"{key} = {anything(given_values[key])}\n" for key in values))
     with command.make_context("cloud-server", ["--config", str(path)]) as context:  # what is no fault is taken
         assert context.params["config"] == path
+
+
+@pytest.mark.parametrize(("given", "address"), [("0:0::1", "::1"), ("::ffff:10.0.0.1", "10.0.0.1"), ("::1", "::1")])
+def test_a_proxys_address_is_compared_in_its_usual_form(given: str, address: str) -> None:
+    assert params(["--page-proxy", f"{given}=X-User"])["page_proxy"] == (address, "X-User")

@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -83,8 +83,8 @@ class Access:
         if self.proxy is not None:
             if _peer(request) != self.proxy.address:
                 return None
-            name = request.headers.get(self.proxy.header, "")
-            return self.users.get(name) if name else None
+            names = request.headers.getlist(self.proxy.header)  # a second one is the visitor's own, passed on
+            return self.users.get(names[0]) if len(names) == 1 and names[0] else None
         secret = request.cookies.get(SESSION, "")
         return self.users.by_session(secret) if 0 < len(secret) < 200 else None
 
@@ -94,7 +94,8 @@ class Access:
         if person is None and self.proxy is not None:
             raise HTTPException(403, "the proxy named nobody whom this server knows (`cloud-server admin user add`)")
         if person is None:
-            raise HTTPException(303, headers={"Location": f"/sign-in?to={request.url.path}"})
+            asked = quote(request.scope["path"], safe="/") + (f"?{request.url.query}" if request.url.query else "")
+            raise HTTPException(303, headers={"Location": f"/sign-in?to={quote(asked, safe='/')}"})
         if not person.role.allows(role):
             raise HTTPException(403, f"your role is {person.role}; this needs the role {role}")
         return person

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from cloud_server.fleet.database.opening import open_database
@@ -20,7 +24,7 @@ def test_tries_are_few_by_address_and_by_name() -> None:
 
 
 def request(address: str, **headers: str) -> Request:
-    given = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    given = [(name.replace("_", "-").lower().encode(), value.encode()) for name, value in headers.items()]
     return Request({"type": "http", "headers": given, "client": (address, 1), "path": "/", "query_string": b""})
 
 
@@ -34,5 +38,24 @@ def test_a_header_counts_from_the_proxy_alone(tmp_path: object) -> None:
     assert access.person(request("10.0.0.2", x_forwarded_user="ada@example.org")) is None
     assert access.person(request("10.0.0.1", x_forwarded_user="eve")) is None
     assert access.person(request("10.0.0.1")) is None
+    twice = request("10.0.0.1", x_forwarded_user="ada@example.org", X_Forwarded_User="eve")
+    assert access.person(twice) is None  # the visitor sent one too, and the proxy passed it on
     assert access.address(request("10.0.0.1", x_forwarded_for="9.9.9.9, 1.2.3.4")) == "1.2.3.4"
     assert access.address(request("10.0.0.2", x_forwarded_for="1.2.3.4")) == "10.0.0.2"
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "to"),
+    [
+        ("/events", b"", "/events"),
+        ("/events", b"device=a%26b&which=all", "/events?device=a%26b&which=all"),
+        ("/devices/a&b?c d", b"", "/devices/a%26b%3Fc%20d"),
+    ],
+)
+def test_signing_in_leads_to_what_was_asked_for(tmp_path: object, path: str, query: bytes, to: str) -> None:
+    access = Access(Users(open_database(f"{tmp_path}/fleet.db")))
+    scope = {"type": "http", "headers": [(b"host", b"x")], "client": ("::1", 1), "path": path, "query_string": query}
+    with pytest.raises(HTTPException) as sent:
+        access.need(Request(scope), Role.LOOK)
+    assert sent.value.headers is not None
+    assert parse_qs(urlsplit(sent.value.headers["Location"]).query) == {"to": [to]}
