@@ -40,8 +40,17 @@ def add_operating(router: APIRouter, page: Page) -> None:
         ]
         values = {"target": target, "targets": targets, "can_sign": changes.can_sign, "history": history}
         latest = changes.latest(target)
-        values |= {"fields": fields_of(latest.settings), "since": latest.changed_ms}
+        values |= {"fields": fields_of(latest.settings), "since": latest.changed_ms, "above": words_above(target)}
         return page.render(request, "settings.html", status=status, **(values | more))
+
+    def words_above(target: str) -> str:
+        """What a target gets of all devices, and a device of its group, in words; "": nothing."""
+        group = page.parts.fleet.cards.get(target).group
+        above = [] if target == EVERY_DEVICE else [EVERY_DEVICE, *([GROUP + group] if group else [])]
+        wanted: dict[str, Any] = {}
+        for one in above:
+            wanted |= changes.of(one)
+        return words_of(wanted) if wanted else ""
 
     @router.get("/settings")
     def settings(request: Request, target: str = EVERY_DEVICE) -> Response:

@@ -86,3 +86,13 @@ def test_what_somebody_else_has_changed_meanwhile_is_not_put_over_unseen(fleet: 
                 again = form | {field: "0.75", "since": field_of(late.text, "since")}
                 assert client.post(path, data=again).status_code == 303
                 assert field_of(client.get(seen).text, field) == "0.75"
+
+
+def test_what_a_device_gets_of_all_devices_stands_beside_its_own(fleet: Fleet) -> None:
+    with fleet.client("operate-er") as client:
+        assert "What is left empty here" not in client.get("/settings?target=ridge").text
+        for audit, shown in (("0.02", True), ("", False)):
+            assert fleet.post(client, "/settings", "/settings", target="*", audit=audit).status_code == 303
+            for target in ("ridge", "group:north"):
+                assert ("<b>audit 0.02</b>" in client.get("/settings", params={"target": target}).text) is shown
+            assert "What is left empty here" not in client.get("/settings").text
