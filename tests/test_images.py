@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -30,9 +32,9 @@ CONFINED = [
 ]
 DEVICE = """
 import json
-from edge_sdk import EdgeClassifier, Preferences, open_camera
+from edge_sdk import EdgeClassifier, open_camera
 
-with EdgeClassifier("trailcam", cloud="127.0.0.1:50051", preferences=Preferences(audit=1.0)) as edge:
+with EdgeClassifier("trailcam", cloud="127.0.0.1:50051", threshold=1.01) as edge:
     for frame in open_camera("simulated://trailcam?seed=1&frames=5"):
         edge.classify(frame, wait_s=60)
     print(json.dumps({"answered": edge.usage.answers_cloud}))
@@ -52,16 +54,26 @@ def engine(*words: str, given: str | None = None) -> str:
     return done.stdout.strip()
 
 
+def described() -> dict[str, Any]:
+    """What the engine tells of the image."""
+    found: dict[str, Any] = json.loads(engine("image", "inspect", IMAGE))[0]
+    return found
+
+
+def health_check() -> list[str]:
+    """The command of the image's health check; podman names it beside the image's config, docker in it."""
+    found = described()
+    words: list[str] = (found.get("Healthcheck") or found["Config"]["Healthcheck"])["Test"]
+    return words[1:]
+
+
 @contextmanager
 def running(volume: str, *command: str) -> Iterator[str]:
     """A container that is ready, as its own health check says."""
     mount = f"--volume={volume}:/var/lib/cloud-server"
-    name = engine("run", "--detach", "--network=none", *CONFINED, mount, IMAGE, *command)
+    name = engine("run", "--detach", "--network=none", "--no-healthcheck", *CONFINED, mount, IMAGE, *command)
     try:
-        until_ready = "until {check}; do [ -d /proc/1 ] || exit 1; done 2>/dev/null"
-        check = engine("inspect", "--format", "{{json .Config.Healthcheck.Test}}", IMAGE)
-        words = " ".join(f"'{word.replace(chr(39), chr(34))}'" for word in json.loads(check)[1:])
-        engine("exec", name, "sh", "-c", until_ready.format(check=words))
+        engine("exec", name, "sh", "-c", f"until {shlex.join(health_check())}; do sleep 0.2; done 2>/dev/null")
         yield name
     finally:
         engine("rm", "--force", name)
@@ -89,14 +101,13 @@ def test_a_confined_container_answers_a_device_ends_in_time_and_keeps_its_state(
         add = ("cloud-server", "admin", "user", "add", "ada", "--role", "operate", "--password-stdin")
         engine("exec", "--interactive", name, *add, given="a long password\n")
         assert ended(name) == 0
-        assert "5 frames answered" in engine("logs", name)
     with running(volume) as name:
         assert "ada" in engine("exec", name, "cloud-server", "admin", "user", "list")
         assert ended(name) == 0
 
 
 def test_a_model_is_converted_once(volume: str) -> None:
-    options = json.loads(engine("inspect", "--format", "{{json .Config.Cmd}}", IMAGE))
+    options = described()["Config"]["Cmd"]
     if subprocess.run([ENGINE, "run", "--rm", "--entrypoint=python", IMAGE, "-c", "import openvino"]).returncode != 0:
         pytest.skip("the image has no OpenVINO")
     times = []
