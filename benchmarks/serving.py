@@ -4,11 +4,12 @@
     python benchmarks/serving.py --python VENV/bin/python --turns 3 --only ours,mosec
     python benchmarks/serving.py --engine openvino     # all of them with OpenVINO in place of torch
     python benchmarks/serving.py --ours-engine openvino  # ours alone with it, the others with torch
+    python benchmarks/serving.py --engine plain        # ours as it is, the others with the network as timm gives it
     python benchmarks/serving.py --streams 1000        # ours alone: so many streams at once, one frame after the other
 
-All serve the shipped big model as our server loads it, with the same decoder. The servers take turns; the table has the
-median of the turns, the memory (PSS) of all processes of a server at its highest load, and the bare ceiling: decoding
-and the model in one process without a server. Clients share the cores with the servers.
+All serve the shipped big model with one decoder and, but for `--engine plain`, as our server loads and runs it. The
+servers take turns; the table has the median of the turns, the memory (PSS) of all processes of a server at its highest
+load, and the bare ceiling: decoding and the model in one process without a server. Clients share the cores.
 """
 
 from __future__ import annotations
@@ -283,7 +284,13 @@ def rivals_python() -> str:
 @click.command()
 @click.option("--python", help="Python of an environment with mosec, LitServe and Ray Serve.  [default: one is made]")
 @click.option("--threads", default=2, show_default=True, help="CPU threads of each server's model.")
-@click.option("--engine", type=click.Choice(["torch", "openvino"]), default="torch", show_default=True)
+@click.option(
+    "--engine",
+    type=click.Choice(["torch", "openvino", "plain"]),
+    default="torch",
+    show_default=True,
+    help="What runs the model: as our server loads and runs it, or for the others the network as timm gives it.",
+)
 @click.option("--ours-engine", type=click.Choice(["torch", "openvino"]), help="Of ours.  [default: as --engine]")
 @click.option("--turns", default=3, show_default=True)
 @click.option("--seconds", default=4.0, show_default=True, help="About how long each measurement takes.")
@@ -300,6 +307,8 @@ def main(
     many: int | None,
 ) -> None:
     """Print frames a second and memory of each server as a table."""
+    if engine == "plain":
+        ours_engine = ours_engine or "torch"
     images, console = pictures(), Console(width=120)
     if many is not None:
         console.print(asyncio.run(many_streams(many, images, threads)))
@@ -314,7 +323,7 @@ def main(
         for size, found in bare.items():
             found.append(ceiling(size, images[0], threads, engine))
         for name in names:
-            of_this = ours_engine or engine if name == "ours" else engine
+            of_this = ours_engine or engine if name.startswith("ours") else engine
             with server(name, python or sys.executable, threads, engine=of_this) as (address, mark):
                 for way, (whose, ask) in WAYS.items():
                     if whose == name:
