@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import threading
 from pathlib import Path
@@ -17,6 +18,18 @@ def probe(folder: Path, body: str, monkeypatch: pytest.MonkeyPatch) -> str:
     (folder / "a_probe.py").write_text(f"import os, signal\ndef run(given, tell):\n    {body}\n")
     monkeypatch.setenv("PYTHONPATH", str(folder))
     return "a_probe:run"
+
+
+def ends(process: int) -> bool:
+    """Whether a process has ended, or does so at once: what was killed takes its time on a busy machine."""
+    try:
+        handle = os.pidfd_open(process)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([handle], [], [], 60)[0])
+    finally:
+        os.close(handle)
 
 
 @pytest.mark.parametrize("name", ["SIGILL", "SIGSEGV", "SIGBUS", "SIGABRT"])
@@ -38,8 +51,7 @@ def test_a_hang_is_ended_with_what_it_has_started(tmp_path: Path, monkeypatch: p
     told = Machine().ask(probe(tmp_path, body, monkeypatch), {}, limit_s=1.5)
     assert told.kind == "timeout" and "1.5 s" in told.error and not told.crashed
     if "pid" in told.values:  # a busy machine may not have come so far
-        state = Path(f"/proc/{told.values['pid']}/stat")
-        assert not state.exists() or state.read_text().split()[2] == "Z"
+        assert ends(told.values["pid"])
 
 
 def test_what_libraries_print_is_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
