@@ -13,7 +13,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -65,6 +65,8 @@ _AHEAD = 2
 """Batches that are decoded ahead of the model; what waits behind them waits encoded, which is smaller."""
 _CHECK_RUNS = 3
 """A check waits for the batch that runs and for its own, each as long as the longest run at most."""
+Warmed = tuple[int, Mapping[int, float]]
+"""Inputs in one run, and seconds of runs by their inputs."""
 _OWN = "\0the server"
 """The caller of checks: no device has this name."""
 
@@ -146,15 +148,20 @@ class Batcher:
         """Frames that have arrived and are not answered yet."""
         return len(self._tickets)
 
-    async def start(self, warm_up: Callable[[], int | None] = lambda: None) -> None:
+    async def start(self, warm_up: Callable[[], Warmed | None] = lambda: None) -> None:
         """Begin to take frames, after `warm_up` has run on the model's thread.
 
         Args:
-            warm_up: may give the number of inputs in one run that suits the model; at most `max_batch` are taken.
+            warm_up: may give the number of inputs in one run that suits the model, of which at most `max_batch` are
+                taken, and how long runs took: else nothing is known of how long frames will wait.
         """
         began = time.monotonic()
         found = await asyncio.get_running_loop().run_in_executor(self._model, warm_up)
-        self._max_batch = min(self._max_batch, found or self._max_batch)
+        if found is not None:
+            batch, runs_s = found
+            self._max_batch = min(self._max_batch, batch)
+            for size, run_s in runs_s.items():
+                self.pace.times.add(size, run_s)
         self.watch.warmed_up(time.monotonic() - began)
         self._worker = asyncio.create_task(self._work(), name="batcher")
 

@@ -16,7 +16,7 @@ LONGEST_RUN_S = 0.4
 """A batch is no larger than what runs within this time: a frame may have to wait for a run to end, and for its own."""
 
 
-def warm_up(model: BigModel, most: int) -> int:
+def warm_up(model: BigModel, most: int) -> tuple[int, dict[int, float]]:
     """Run a model until no device waits for allocations and kernel choices, and find its batch.
 
     A network on the CPU is tried at 1, 2, 4, ... frames a run, as far as a run is short enough. A larger batch costs no
@@ -28,7 +28,7 @@ def warm_up(model: BigModel, most: int) -> int:
         most: frames in one run.
 
     Returns:
-        Frames in one run that suit it, from 1 to `most`.
+        Frames in one run that suit it, from 1 to `most`, and the seconds of a run by its frames, where they are known.
     """
     blank = model.prepare(np.zeros((model.input_height, model.input_width, 3), np.uint8))
 
@@ -42,7 +42,7 @@ def warm_up(model: BigModel, most: int) -> int:
     if not isinstance(model, ThreadedModel) or model.on_gpu:
         for size in {1, most}:
             run(size)
-        return most
+        return most, {}
     run(1)
     return_large_blocks(MOST_KEPT_BYTES)
     taken: dict[int, float] = {}
@@ -64,4 +64,4 @@ def warm_up(model: BigModel, most: int) -> int:
         1e3 * taken[1],
         block >> 20,
     )
-    return batch
+    return batch, taken

@@ -460,3 +460,13 @@ async def test_batches_of_a_model_that_is_slow_to_begin_stay_whole() -> None:
     await asyncio.gather(*tasks)
     await batcher.stop()
     assert [len(batch) for batch in model.batches] == [4]
+
+
+async def test_how_long_runs_take_is_known_from_the_start() -> None:
+    batcher = Batcher(prepare, GatedModel().run, max_batch=8, max_queue=100)
+    await batcher.start(lambda: (4, {1: 1.0, 2: 1.5, 4: 2.0}))
+    try:
+        assert [batcher.pace.times.of(size) for size in (1, 2, 3, 4)] == [1.0, 1.5, 1.75, 2.0]
+        assert batcher._max_batch == 4
+    finally:
+        await batcher.stop()

@@ -31,7 +31,7 @@ def compiled(checkpoint: Path, backend: str) -> CompiledModel:
 def check(model: CompiledModel, checkpoint: Path, most: int) -> None:
     plain = load_model(str(checkpoint), "cpu")
     assert isinstance(model, PreparedModel) and model.fingerprint == plain.fingerprint
-    assert 1 <= warm_up(model, most) <= most
+    assert 1 <= warm_up(model, most)[0] <= most
     coarse = np.random.default_rng(1).integers(0, 256, (2 * LARGEST + 3, 8, 8, 3), np.uint8)
     pictures = list(coarse.repeat(8, axis=1).repeat(8, axis=2))
     for count in (1, 2, 3, most, most + 1, len(pictures)):

@@ -50,7 +50,9 @@ def test_the_largest_batch_that_runs_shortly_is_taken_whatever_disturbs_one_run(
     assert isinstance(model, TorchModel)
     paced = Paced(monkeypatch, {size: size * one_s for size in (1, 2, 4, 8, 16, 20)}, slow=hiccups)
     monkeypatch.setattr(model, "run", paced.run)
-    assert warm_up(model, 20) == best
+    batch, runs_s = warm_up(model, 20)
+    assert batch == best
+    assert sorted(runs_s) == [size for size in (1, 2, 4, 8, 16, 20) if size <= best]
     assert max(paced.sizes) == tried
 
 
@@ -60,8 +62,8 @@ def test_other_models_get_the_largest_batch(checkpoint: Path, monkeypatch: pytes
     model.on_gpu = True
     paced = Paced(monkeypatch, {1: 1.0, 8: 9.0})
     monkeypatch.setattr(model, "run", paced.run)
-    assert warm_up(model, 8) == 8 and sorted(paced.sizes) == [1, 8]
+    assert warm_up(model, 8) == (8, {}) and sorted(paced.sizes) == [1, 8]
 
 
 def test_a_real_network_gets_some_batch(checkpoint: Path) -> None:
-    assert 1 <= warm_up(load_model(str(checkpoint), "cpu", 1), 4) <= 4
+    assert 1 <= warm_up(load_model(str(checkpoint), "cpu", 1), 4)[0] <= 4
