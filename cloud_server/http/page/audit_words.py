@@ -11,6 +11,8 @@ from edge_sdk.model.betting import bounds
 from edge_sdk.model.evidence import Estimate
 
 _DELTA = 0.05
+_VAGUE = 0.9
+"""Width of an interval that says nothing."""
 
 
 def audits_words(status: Status, tally: Tally, labelled: tuple[LabelledAudit, ...] = ()) -> str:
@@ -54,6 +56,8 @@ def audits_in_short(status: Status, tally: Tally, labelled: tuple[LabelledAudit,
 
 
 def _share(one: Estimate) -> str:
+    if one.high - one.low > _VAGUE:
+        return f"{one.share:.1%} (too few to be sure of anything)"
     return f"{one.share:.1%} ({one.low:.1%} to {one.high:.1%})"
 
 

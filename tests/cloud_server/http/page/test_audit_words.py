@@ -23,6 +23,8 @@ def test_audits_with_their_chances_say_how_accurate_all_exits_are() -> None:
     text = audits_words(status, Tally(audits=190, answered=190, differ=10))
     assert text.startswith("the cloud agrees on 99.0% (") and " of 10,000 exits, by 190 audits" in text
     assert "; right by people's labels: 50.0% (" in text and text.endswith(", by 10 of 190 audits")
+    few = ReportedAudits("trailcam 3", (AuditCounts(0.1, 200, 25, 25, differ=1, labelled=5, wrong=1),))
+    assert "96.0% (too few to be sure of anything), by 5 of 25 audits" in audits_words(Status(audits=few), Tally())
     short = audits_in_short(status, Tally())
     assert [share for share, _ in short] == ["99.0% agree", "50.0% right"]
     assert short[1][1] == "10 labels"
