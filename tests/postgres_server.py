@@ -9,6 +9,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from ipaddress import ip_interface
 from pathlib import Path
 from uuid import uuid4
 
@@ -35,10 +36,14 @@ class Postgres:
 
     Attributes:
         port: it listens there on 127.0.0.1, without passwords.
+
+    Args:
+        folder: of its own.
+        network: in CIDR form, the address of this machine in it: it listens there too; "": nowhere else.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, network: str = "") -> None:
+        self._folder, self._network = folder, network
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
@@ -59,12 +64,16 @@ class Postgres:
             "--no-sync",
         ]
         subprocess.run([*_user(), *made], check=True, capture_output=True, cwd="/")
+        if network:
+            with (folder / "pg_hba.conf").open("a") as rules:
+                rules.write(f"host all all {ip_interface(network).network} trust\n")
         self.start()
 
     def start(self) -> None:
         """Start it, and return once it answers."""
         options = " ".join(f"-c {name}={value}" for name, value in _OPTIONS.items())
-        where = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self._folder} {options}"
+        addresses = ",".join(["127.0.0.1", *filter(None, [self._network.partition("/")[0]])])
+        where = f"-p {self.port} -c listen_addresses={addresses} -c unix_socket_directories={self._folder} {options}"
         self._pg_ctl("start", "-w", "-t", "60", "-l", self._folder / "log", "-o", where)
 
     def kill(self) -> None:
@@ -94,14 +103,15 @@ class Postgres:
 
 
 @contextmanager
-def postgres(parent: Path) -> Iterator[Postgres]:
+def postgres(parent: Path, network: str = "") -> Iterator[Postgres]:
     """A server while the block lasts.
 
     Args:
         parent: a folder that every user may enter; those of pytest are the user's own, so root takes another.
+        network: as of `Postgres`.
     """
     folder = parent / "postgres" if os.geteuid() else Path("/tmp") / f"postgres-{uuid4().hex[:12]}"
-    server = Postgres(folder)
+    server = Postgres(folder, network)
     try:
         yield server
     finally:

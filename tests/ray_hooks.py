@@ -11,14 +11,22 @@ from gated_model import GatedModel
 
 from cloud_server import models
 from cloud_server.model.big import BigModel
+from edge_sdk.model.bundle import open_bundle
+
+
+def load_gated_trailcam() -> None:
+    """Replicas load a gated model with the labels of the shipped bundle."""
+    GatedModel.labels = open_bundle("trailcam").manifest.labels
+    load_gated_models()
 
 
 def load_gated_models() -> None:
-    """Replicas load a gated model; where and for which device stands in a file of the folder `RAY_HOOKS_FOLDER`."""
+    """Replicas load a gated model; a file of the folder `RAY_HOOKS_FOLDER`, if it is set, says on which device."""
 
     def load(weights: str, device: str, threads: int | None, engine: str) -> BigModel:
-        told = {"device": device, "visible": os.environ.get("CUDA_VISIBLE_DEVICES", "")}
-        (Path(os.environ["RAY_HOOKS_FOLDER"]) / f"{uuid4()}.json").write_text(json.dumps(told))
+        if "RAY_HOOKS_FOLDER" in os.environ:
+            told = {"device": device, "visible": os.environ.get("CUDA_VISIBLE_DEVICES", "")}
+            (Path(os.environ["RAY_HOOKS_FOLDER"]) / f"{uuid4()}.json").write_text(json.dumps(told))
         model = GatedModel()
         model.fingerprint = weights
         return model
