@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, cast
 
 import grpc
@@ -18,6 +20,7 @@ from cloud_server.config import ServerConfig
 from cloud_server.fleet.reply_cache import ReplyCache
 from cloud_server.fleet.stats import Stats
 from cloud_server.model.batching import Batcher, Little, Looks, Probabilities
+from cloud_server.model.decoders import Decoders, Order
 from edge_sdk.networks.label_map import make_label_map
 from edge_sdk.types import Image, Region
 from edge_sdk.wire import offload_pb2 as wire
@@ -70,6 +73,31 @@ class Call:
         raise Refused(f"{code.name}: {details}")
 
 
+class _Hands:
+    """Decodes as the threads of `Decoders` do, in simulated time: so many pictures at once, one after the other."""
+
+    def __init__(self, decoders: Decoders, loop: VirtualLoop) -> None:
+        self._decoders, self._loop = decoders, loop
+        self._waiting: deque[Order] = deque()
+        self._busy = 0
+
+    def begin(self, order: Order) -> None:
+        """Take an order."""
+        self._waiting.append(order)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        while self._waiting and self._busy < self._decoders.threads:
+            self._busy += 1
+            order = self._waiting.popleft()
+            self._loop.run_in_executor(None, order.do, self._loop.time).add_done_callback(partial(self._end, order))
+
+    def _end(self, order: Order, done: asyncio.Future[None]) -> None:
+        self._busy -= 1
+        self._go_on()
+        self._decoders.done(order)
+
+
 class Server:
     """`OffloadService` and `Batcher` as the process builds them, with simulated time for decoding and the model.
 
@@ -97,6 +125,7 @@ class Server:
             on_batch=self.runs.append,
             clock=loop.time,
         )
+        self.batcher.decoders.begin = _Hands(self.batcher.decoders, loop).begin  # type: ignore[method-assign]
         self.service = OffloadService(
             self.batcher,
             make_label_map(LABELS, {}),

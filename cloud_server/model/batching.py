@@ -102,6 +102,7 @@ class Batcher:
     Attributes:
         watch: tells whether the model still answers.
         pace: what is known of its runs and callers.
+        decoders: the pool that decodes.
     """
 
     def __init__(
@@ -129,7 +130,7 @@ class Batcher:
         self._model = model_thread() if thread is None else thread
         self._places: Places[Ticket] = Places(max_queue, max_bytes)
         self._ready: FairQueue[Ticket] = FairQueue()
-        self._decoders = Decoders(decoders, self._has_room, self._on_ready, clock, self._is_late)
+        self.decoders = Decoders(decoders, self._has_room, self._on_ready, clock, self._is_late)
         self._arrived = asyncio.Event()
         self._tickets: set[Ticket] = set()
         self._nothing_pending = asyncio.Event()
@@ -250,7 +251,7 @@ class Batcher:
             await asyncio.gather(self._worker, return_exceptions=True)
         for ticket in tuple(self._tickets):
             ticket.result.cancel()
-        self._decoders.shutdown()
+        self.decoders.shutdown()
         self._model.shutdown(wait=False, cancel_futures=True)
 
     async def _pass_through(self, ticket: Ticket) -> Answered:
@@ -260,7 +261,7 @@ class Batcher:
             other.fail(Overloaded("the queue is full, and this device has most of it: send this frame again later"))
         self._tickets.add(ticket)
         self._nothing_pending.clear()
-        self._decoders.add(ticket)
+        self.decoders.add(ticket)
         try:
             return await ticket.result
         finally:
@@ -272,7 +273,7 @@ class Batcher:
     def _forget(self, ticket: Ticket) -> None:
         """Take a frame out of whichever queue it stands in, and free its place."""
         self._places.leave(ticket)
-        self._decoders.remove(ticket)
+        self.decoders.remove(ticket)
         self._ready.remove(ticket.caller, ticket)
         ticket.drop()
 
@@ -329,7 +330,7 @@ class Batcher:
             self._places.leave(ticket)
             ticket.looks = None
             ticket.on_start()
-        self._decoders.go_on()
+        self.decoders.go_on()
         self.watch.begin()
         self.pace.begin(len(batch), self._clock())
         job = partial(run_carefully, self._run, frames, is_suspect=self.watch.is_suspect)
@@ -352,7 +353,7 @@ class Batcher:
         ready, room = len(self._ready), self._max_batch - len(self._ready)
         if not ready or room <= 0:
             return 0.0
-        decoders = self._decoders
+        decoders = self.decoders
         return self.pace.company_s(
             ready, len(decoders), room, self._clock(), one_s=decoders.one_s, at_once=decoders.threads
         )

@@ -22,8 +22,14 @@ _PER_THREAD = 2
 
 
 @dataclass(slots=True, eq=False)
-class _Order:
-    """A ticket in the threads' hands; `job` until it is done, `looks` or `error` from then on."""
+class Order:
+    """A ticket in the threads' hands; `job` until it is done, `looks` or `error` from then on.
+
+    Attributes:
+        ticket: the frame.
+        is_heavy: whether it is one of those that are decoded one at a time.
+        took_s: seconds that it took.
+    """
 
     ticket: Ticket
     is_heavy: bool
@@ -33,6 +39,7 @@ class _Order:
     took_s: float = 0.0
 
     def do(self, clock: Callable[[], float]) -> None:
+        """Decode; raises nothing."""
         job, self.job = self.job, None
         assert job is not None
         began = clock()
@@ -64,8 +71,8 @@ class Decoders:
     ) -> None:
         self.threads, self._clock, self._is_late = threads, clock, is_late
         self._has_room, self._on_ready = has_room, on_ready
-        self._orders: SimpleQueue[_Order | None] = SimpleQueue()
-        self._done: deque[_Order] = deque()
+        self._orders: SimpleQueue[Order | None] = SimpleQueue()
+        self._done: deque[Order] = deque()
         self._is_told = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pool: list[Thread] = []
@@ -110,7 +117,7 @@ class Decoders:
             ticket.job = None
             self._decoding += 1
             self._decoding_heavy += is_heavy
-            self._begin(_Order(ticket, is_heavy, job))
+            self.begin(Order(ticket, is_heavy, job))
 
     def shutdown(self) -> None:
         """Begin nothing more; what runs is left to end."""
@@ -118,7 +125,8 @@ class Decoders:
         for _ in self._pool:
             self._orders.put(None)
 
-    def _begin(self, order: _Order) -> None:
+    def begin(self, order: Order) -> None:
+        """Give an order to the threads."""
         self._loop = asyncio.get_running_loop()
         if len(self._pool) < min(self.threads, self._decoding):
             thread = Thread(target=self._decode, name=f"decode_{len(self._pool)}", daemon=True)
@@ -142,6 +150,11 @@ class Decoders:
                 except RuntimeError:  # the loop has ended
                     return
 
+    def done(self, order: Order) -> None:
+        """Hand on what was decoded by other hands than the threads; on the loop."""
+        self._done.append(order)
+        self._collect()
+
     def _collect(self) -> None:
         """Hand on what is decoded; on the loop."""
         self._is_told = False  # before looking: what is done from now on wakes the loop once more
@@ -153,7 +166,7 @@ class Decoders:
                 self._hand_on(order)
         self.go_on()
 
-    def _hand_on(self, order: _Order) -> None:
+    def _hand_on(self, order: Order) -> None:
         ticket = order.ticket
         if order.error is not None:
             ticket.result.set_exception(order.error)

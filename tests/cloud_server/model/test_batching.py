@@ -453,7 +453,7 @@ async def test_batches_of_a_model_that_is_slow_to_begin_stay_whole() -> None:
     for size, took_s in ((1, 3600.0), (8, 3600.1)):
         for _ in range(50):
             batcher.pace.times.add(size, took_s)
-    batcher._decoders.one_s = 1.0
+    batcher.decoders.one_s = 1.0
     tasks = [submit(batcher, level) for level in range(4)]
     for _ in range(4):
         decoding.release()
