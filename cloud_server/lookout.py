@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from cloud_server.access.issued_tokens import IssuedTokens
 from cloud_server.health import Health
 from cloud_server.memory import Trimmer
 from cloud_server.model.batching import Draining
@@ -26,7 +27,7 @@ class Lookout:
         models: that are served.
         health: told what serves.
         grace_s: a model that does not answer for so long is broken.
-        refresh: called now and then in a thread, one call at a time: reads what others may have changed; None: nothing.
+        issued: tokens that others may have changed, read again now and then; None: there are none.
         clock: seconds, monotonic.
 
     Attributes:
@@ -39,11 +40,11 @@ class Lookout:
         health: Health,
         *,
         grace_s: float,
-        refresh: Callable[[], None] | None,
+        issued: IssuedTokens | None,
         clock: Callable[[], float],
     ) -> None:
         self._models, self._health = models, health
-        self._grace_s, self._refresh, self._clock = grace_s, refresh, clock
+        self._grace_s, self._issued, self._clock = grace_s, issued, clock
         self.broken = asyncio.Event()
         self._dead: dict[Served, float] = {}
         self._checks: dict[Served, asyncio.Task[None]] = {}
@@ -61,8 +62,8 @@ class Lookout:
         while True:
             await asyncio.sleep(WATCH_EVERY_S)
             trimmer.look()
-            if self._refresh is not None and (refreshing is None or refreshing.done()):
-                refreshing = asyncio.create_task(asyncio.to_thread(self._refresh), name="tokens")
+            if self._issued is not None and (refreshing is None or refreshing.done()):
+                refreshing = asyncio.create_task(asyncio.to_thread(self._issued.refresh), name="tokens")
             served = list(self._models)
             for one in served:
                 await self._look(one)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cloud_server.access.authenticator import Authenticator
 from cloud_server.access.limits import AccessLimits, read_limits
 from cloud_server.access.rates import RateLimiter
+from cloud_server.access.refusals import RefusalLog
 from cloud_server.api.call_times import methods_of
 from cloud_server.api.reports import ReportDesk
 from cloud_server.config import ServerConfig
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
     from cloud_server.api.offload import OffloadService
     from cloud_server.fleet.fleet import Fleet
     from cloud_server.http.page.page import PageParts
+    from cloud_server.open_inference.http_form import HttpForm
     from cloud_server.open_inference.inference import Inference
+    from cloud_server.open_inference.repository import Offer
 
 VERSION_SHOWN = 16
 """Digits of a version that devices are told."""
@@ -272,6 +275,39 @@ def open_inference(
         batches=batches,
         on_answer=service.count,
     )
+
+
+def standard_clients(
+    config: ServerConfig,
+    server: Any,
+    offers: Callable[[], Iterable[Offer]],
+    *,
+    authenticator: Authenticator,
+    stats: Stats,
+    refusals: RefusalLog,
+    is_serving: Callable[[], bool],
+    is_open: Callable[[], bool],
+) -> HttpForm:
+    """Offer the Open Inference Protocol over gRPC on a server; returns what answers its HTTP form.
+
+    Args:
+        config: its settings.
+        server: what the generated functions `add_...Servicer_to_server` take.
+        offers: the models that answer now.
+        authenticator: lets calls in.
+        stats: counts what happens.
+        refusals: logs who is refused.
+        is_serving: whether the server answers.
+        is_open: whether it takes calls.
+    """
+    from cloud_server.open_inference.grpc_service import OpenInferenceService, add_to_server
+    from cloud_server.open_inference.http_form import HttpForm
+    from cloud_server.open_inference.repository import Repository
+
+    repository = Repository(offers)
+    who = authenticator, stats, refusals, is_serving, is_open
+    add_to_server(OpenInferenceService(repository, *who), server)
+    return HttpForm(repository, *who, max_message(config))
 
 
 def max_message(config: ServerConfig) -> int:

@@ -105,8 +105,9 @@ class Offload:
             await self._handle.hold.remote(versions)
         await models.start()
         health = Health()
-        refresh = None if authenticator.issued is None else authenticator.issued.refresh
-        lookout = Lookout(models, health, grace_s=config.model_grace_s, refresh=refresh, clock=time.monotonic)
+        lookout = Lookout(
+            models, health, grace_s=config.model_grace_s, issued=authenticator.issued, clock=time.monotonic
+        )
         await lookout.tell_health()
         guard = TokenInterceptor(parts.guarded_services(config), authenticator, stats, refusals)
         self._services = RayServices(guard)
@@ -114,14 +115,16 @@ class Offload:
         wire_grpc.add_OffloadServicer_to_server(routed, self._services)
         health_pb2_grpc.add_HealthServicer_to_server(health.servicer, self._services)
         if config.open_inference:
-            from cloud_server.open_inference.grpc_service import OpenInferenceService, add_to_server
-            from cloud_server.open_inference.http_form import HttpForm
-            from cloud_server.open_inference.repository import Repository
-
-            repository = Repository(models.offers)
-            who = authenticator, stats, refusals, lambda: self._is_serving(models), lambda: self._is_open
-            add_to_server(OpenInferenceService(repository, *who), self._services)
-            self._form = HttpForm(repository, *who, parts.max_message(config))
+            self._form = parts.standard_clients(
+                config,
+                self._services,
+                models.offers,
+                authenticator=authenticator,
+                stats=stats,
+                refusals=refusals,
+                is_serving=lambda: self._is_serving(models),
+                is_open=lambda: self._is_open,
+            )
         gauges = Gauges(
             waiting=lambda: sum(served.batcher.waiting for served in models),
             streams=authenticator.open_streams,

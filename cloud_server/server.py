@@ -180,9 +180,8 @@ class CloudServer:
             if reports is not None:
                 await reports.close()
             raise
-        refresh = None if authenticator.issued is None else authenticator.issued.refresh
         self._lookout = Lookout(
-            self._models, self._health, grace_s=config.model_grace_s, refresh=refresh, clock=self._clock
+            self._models, self._health, grace_s=config.model_grace_s, issued=authenticator.issued, clock=self._clock
         )
         renewal = Renewal(
             config,
@@ -199,14 +198,16 @@ class CloudServer:
             service = RoutedService(lambda name, device: self._models.of(name, device).service, authenticator)
         wire_grpc.add_OffloadServicer_to_server(service, self._server)
         if config.open_inference:
-            from cloud_server.open_inference.grpc_service import OpenInferenceService, add_to_server
-            from cloud_server.open_inference.http_form import HttpForm
-            from cloud_server.open_inference.repository import Repository
-
-            repository = Repository(self._models.offers)
-            who = authenticator, self.stats, self._refusals, lambda: self.is_serving, lambda: self._serving
-            add_to_server(OpenInferenceService(repository, *who), self._server)
-            self._form = HttpForm(repository, *who, parts.max_message(config))
+            self._form = parts.standard_clients(
+                config,
+                self._server,
+                self._models.offers,
+                authenticator=authenticator,
+                stats=self.stats,
+                refusals=self._refusals,
+                is_serving=lambda: self.is_serving,
+                is_open=lambda: self._serving,
+            )
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._server)
         try:
             await self._models.start()

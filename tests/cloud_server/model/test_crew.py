@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from own_answers import pictures_that_differ
 
 from cloud_server.model.big import load_model
 from cloud_server.model.crew import MOST, PART, Crew
@@ -79,10 +80,7 @@ def test_torch_gives_each_picture_its_own_answer_whatever_the_batch_and_the_thre
 ) -> None:
     model = load_model(str(checkpoint), "cpu")
     assert isinstance(model, TorchModel)
-    coarse = np.random.default_rng(1).integers(0, 256, (29, 8, 8, 3), np.uint8)
-    pictures = list(coarse.repeat(model.input_height // 8, axis=1).repeat(model.input_width // 8, axis=2))
-    alone = np.concatenate([model.run([one], [None])[0] for one in pictures])
-    assert np.ptp(alone, axis=0).max() > 1e-4, "they differ"
+    pictures, alone = pictures_that_differ(model, 29)
     for threads in (1, 2, 3, 5):
         model.use_threads(threads)
         model.make_ready(29)
