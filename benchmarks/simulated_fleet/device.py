@@ -166,12 +166,12 @@ class Device:
                     return True
                 await self._await_change(pause_s)
                 continue
-            resting = retries.resting()
+            rests = retries.rests()
             window = 1 if retries.probing else settings.window
-            leaving = next((one for one in self._frames.made_at if one not in sent and one not in resting), None)
+            leaving = next((one for one in self._frames.made_at if one not in sent and one not in rests), None)
             if leaving is None or len(sent) >= window:
-                wait_s = settings.idle_s if retries.rest_s is None else min(settings.idle_s, retries.rest_s + 1e-3)
-                if not await self._await_change(wait_s) and not sent and retries.rest_s is None:
+                wait_s = min(settings.idle_s, min(rests.values(), default=settings.idle_s) + 1e-3)
+                if not await self._await_change(wait_s) and not sent and not rests:
                     return True
                 continue
             sent[leaving] = loop.time()

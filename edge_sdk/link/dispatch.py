@@ -41,6 +41,21 @@ class Hold:
         return f"the {self.resource} budget has room again in {self.wait_s:.0f} s"
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What one look at the frames that wait has found.
+
+    Attributes:
+        item: the frame that leaves next; None: none may.
+        rest_s: seconds until the first of those that failed may leave again; None: none rests.
+        dear: frames wait that do not rest: where there is no item, they are not worth their price.
+    """
+
+    item: SpoolItem | None = None
+    rest_s: float | None = None
+    dear: bool = False
+
+
 class Dispatch:
     """Chooses frames and charges the ledger for them. For one thread.
 
@@ -78,24 +93,23 @@ class Dispatch:
         """Frames in the spool."""
         return len(self._spool)
 
-    def choose(self, busy: Set[str] = frozenset()) -> SpoolItem | None:
-        """The first frame in the spool's order that may leave and is worth its price; None: none of the first eight is.
+    def choose(self, busy: Set[str] = frozenset()) -> Choice:
+        """Look for the first frame in the spool's order that may leave and is worth its price.
+
+        Where none of the first eight is, the rests are those of this look: what ended since then is not passed over.
 
         Args:
             busy: ids of frames that are in flight; they are not chosen.
         """
-        passed_over = self.retries.resting() | busy
+        rests = self.retries.rests()
+        rest_s, dear = min(rests.values(), default=None), len(rests) < len(self._spool)
+        passed_over = rests.keys() | busy
         for _ in range(_LOOK_AT_MOST):
             item = self._spool.next(passed_over)
             if item is None or self._worth(item):
-                return item
+                return Choice(item, rest_s, dear)
             passed_over.add(item.frame_id)
-        return None
-
-    @property
-    def dear(self) -> bool:
-        """Frames wait that do not rest after a failure: those that `choose` passes over are not worth their price."""
-        return len(self.retries.resting()) < len(self._spool)
+        return Choice(None, rest_s, dear)
 
     def hold_opening(self, first: SpoolItem) -> Hold | None:
         """The budget that has no room for a new connection and its first frame; None: all have room."""

@@ -106,18 +106,11 @@ class Retries:
         """Whether a frame has failed before: nothing else is on its way beside it."""
         return self._spool.tries(frame_id) > 0
 
-    def resting(self) -> set[str]:
-        """Frames that may not leave yet."""
+    def rests(self) -> dict[str, float]:
+        """Frames that may not leave yet, and for how many seconds more (over 0): one look at the clock for all."""
         now_s = self._now()
         self._failed = {frame_id: entry for frame_id, entry in self._failed.items() if frame_id in self._spool}
-        return {frame_id for frame_id, (_, _, until_s) in self._failed.items() if until_s > now_s}
-
-    @property
-    def rest_s(self) -> float | None:
-        """Seconds until the first of them may; None: there are none."""
-        now_s = self._now()
-        waits = [until_s - now_s for _, _, until_s in self._failed.values() if until_s > now_s]
-        return min(waits, default=None)
+        return {frame_id: until_s - now_s for frame_id, (_, _, until_s) in self._failed.items() if until_s > now_s}
 
     def sentence(self) -> str:
         """Why frames rest, for a person."""

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from edge_sdk.config import UplinkSettings
-from edge_sdk.link.dispatch import LONGEST_HOLD_S, SAVING, Dispatch
+from edge_sdk.link.dispatch import LONGEST_HOLD_S, SAVING, Choice, Dispatch
 from edge_sdk.link.retries import Cause
 from edge_sdk.link.transport import Connection, Refusal, Reply, StreamFailed
 from edge_sdk.link.wakeup import Wakeup
@@ -120,9 +120,11 @@ class Session:
                     return
                 await self._wakeup.wait(None)
                 continue
-            item = self._dispatch.choose(self._in_flight.keys()) if self._has_room() else None
+            pause_s = self._retries.pause_s
+            choice = self._dispatch.choose(self._in_flight.keys()) if pause_s <= 0 and self._has_room() else Choice()
+            item = choice.item
             if item is None or (self._in_flight and self._retries.tried(item.frame_id)):
-                if not await self._wait_for_work():
+                if not await self._wait_for_work(choice, pause_s):
                     return
                 continue
             if self._leaves is not None and self._leaves(item):
@@ -144,19 +146,19 @@ class Session:
 
     def _has_room(self) -> bool:
         """Whether another frame may be on its way: one that has failed before travels alone."""
-        if self._retries.pause_s > 0 or any(self._retries.tried(frame_id) for frame_id in self._in_flight):
+        if any(self._retries.tried(frame_id) for frame_id in self._in_flight):
             return False
         return len(self._in_flight) < (1 if self._retries.probing else self._settings.window)
 
-    async def _wait_for_work(self) -> bool:
-        """Wait until a frame may leave; False: there is none for `settings.idle_s`."""
-        pause_s, rest_s = self._retries.pause_s, self._retries.rest_s
+    async def _wait_for_work(self, choice: Choice, pause_s: float) -> bool:
+        """Wait until a frame may leave, after a look that found none; False: there is none for `settings.idle_s`."""
+        rest_s = choice.rest_s
         if self._in_flight or pause_s > 0:
             waits = [pause_s] if pause_s > 0 else [] if rest_s is None else [rest_s]
             await self._wakeup.wait(min(waits, default=None))
             return True
         if self._dispatch.waiting:
-            if self._dispatch.dear:
+            if choice.dear:
                 self._tell(LinkState.SAVING, SAVING)
             else:
                 self._tell(LinkState.RETRYING, self._retries.sentence())

@@ -185,13 +185,13 @@ class Uplink:
 
         Else wait a while, or report what is due, and return False.
         """
-        first = dispatch.choose()
-        if first is None:
-            rest_s = dispatch.retries.rest_s
+        choice = dispatch.choose()
+        if (first := choice.item) is None:
+            rest_s = choice.rest_s
             if dispatch.waiting and (full := full_table()):  # the frames cannot be read now
                 self._set(LinkState.OFFLINE, str(full))
                 rest_s = min(_PRICE_CHECK_S, rest_s or _PRICE_CHECK_S)
-            elif dispatch.waiting and dispatch.dear:
+            elif dispatch.waiting and choice.dear:
                 self._set(LinkState.SAVING, SAVING)
                 rest_s = min(_PRICE_CHECK_S, rest_s or _PRICE_CHECK_S)
             elif dispatch.waiting:

@@ -11,7 +11,7 @@ from link_parts import item
 from edge_sdk.budget.ledger import Ledger
 from edge_sdk.budget.limits import Budget, Resource
 from edge_sdk.config import UplinkSettings
-from edge_sdk.link.dispatch import Dispatch
+from edge_sdk.link.dispatch import Choice, Dispatch
 from edge_sdk.link.retries import Retries
 from edge_sdk.link.wire_account import WireAccount
 from edge_sdk.store.spool import Spool
@@ -45,11 +45,11 @@ def test_the_first_frame_that_is_worth_its_price_and_not_under_way(tmp_path: Pat
         low, middle, high = (item(gain) for gain in (0.1, 0.5, 0.9))
         for one in (low, middle, high):
             spool.put(one)
-        assert (first := dispatch.choose()) is not None
+        assert (first := dispatch.choose().item) is not None
         assert first.frame_id == high.frame_id
-        assert (second := dispatch.choose({high.frame_id})) is not None
+        assert (second := dispatch.choose({high.frame_id}).item) is not None
         assert second.frame_id == middle.frame_id
-        assert dispatch.choose({high.frame_id, middle.frame_id}) is None
+        assert dispatch.choose({high.frame_id, middle.frame_id}) == Choice(None, None, dear=True)
 
 
 def test_a_frame_that_is_sent_again_is_charged_once_as_a_frame(tmp_path: Path, spool: Spool) -> None:

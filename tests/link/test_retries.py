@@ -35,10 +35,10 @@ def test_a_frame_rests_longer_after_each_failure_and_steps_back(store: Store) ->
     rests = []
     for _ in range(3):
         assert retries.failed(bad, "no", Cause.FRAME) is None
-        assert retries.resting() == {bad}
-        rests.append(retries.rest_s or 0.0)
+        assert retries.rests().keys() == {bad}
+        rests.append(retries.rests()[bad])
         clock.pass_s(rests[-1])
-        assert retries.resting() == set()
+        assert retries.rests() == {}
     assert rests == [4, 16, 64]
     assert store.spool.ids() == (good, bad)
 
@@ -124,5 +124,4 @@ def test_a_frame_that_has_left_rests_no_more(store: Store) -> None:
     bad = put(store)
     retries.failed(bad, "no", Cause.FRAME)
     store.spool.ack(bad)
-    assert retries.resting() == set()
-    assert retries.rest_s is None
+    assert retries.rests() == {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,6 +36,7 @@ async def run(
     *budgets: Budget,
     frames: int = 6,
     until: Callable[[Handler], bool] = lambda handler: False,
+    now: Callable[[], float] = time.monotonic,
 ) -> tuple[Handler, FakeTransport, list[LinkState]]:
     """A session over a fake connection, ended when `until` holds or by itself."""
     states: list[LinkState] = []
@@ -43,7 +46,8 @@ async def run(
         for _ in range(frames):
             store.spool.put(item())
         account = WireAccount(ledger)
-        dispatch = Dispatch(store.spool, ledger, account, transport, lambda item: True, Retries(store.spool, settings))
+        retries = Retries(store.spool, settings, now)
+        dispatch = Dispatch(store.spool, ledger, account, transport, lambda item: True, retries)
 
         def tell(state: LinkState, message: str) -> None:
             states.append(state)
@@ -98,6 +102,23 @@ async def test_a_refused_frame_is_final_and_one_put_off_comes_again(tmp_path: Pa
     )
     assert handler.refusals == [(seen[0], "never")]
     assert seen.count(seen[1]) == 2
+
+
+@pytest.mark.parametrize("tick_s", [0.0003 + k * 0.0002 for k in range(16)])
+async def test_a_rest_that_ends_between_two_looks_at_the_clock_ends_no_session(tmp_path: Path, tick_s: float) -> None:
+    """A clock that moves at each look, and hardly else: on a busy machine any look may be the one that finds it over."""
+    clock, put_off = itertools.count(), set[str]()
+
+    def script(item: SpoolItem, server: ServerInfo) -> Reply | Refusal:
+        if item.frame_id not in put_off:
+            put_off.add(item.frame_id)
+            return Refusal(item.frame_id, "later", retryable=True)
+        return first_label(item, server)
+
+    settings = UplinkSettings(backoff_s=0.001, max_backoff_s=0.001, idle_s=0.02)
+    handler, _, states = await run(tmp_path, script, settings, frames=3, now=lambda: next(clock) * tick_s)
+    assert len(handler.replies) == 3
+    assert LinkState.SAVING not in states
 
 
 async def test_a_budget_that_does_not_pay_ends_the_idle_session(tmp_path: Path) -> None:
