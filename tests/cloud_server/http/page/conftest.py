@@ -26,6 +26,6 @@ def browser() -> Iterator[Any]:
         pytest.skip("no chromium: sudo apt install chromium")
     playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install playwright")
     with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=PROGRAM, args=["--no-sandbox"])
+        opened = started.chromium.launch(executable_path=PROGRAM, args=["--no-sandbox"], timeout=0)
         yield opened
         opened.close()

@@ -119,12 +119,13 @@ def test_over_tls_cookies_are_for_encrypted_links_alone(tmp_path: Path, checkpoi
     with fleet_server(tmp_path, str(checkpoint), *options_of(tmp_path), *tls) as server:
         address = f"https://{server.http}"
         trusted = ssl.create_default_context(cafile=str(authority.files.cert))
-        with httpx.Client(base_url=address, verify=trusted, trust_env=False) as client:
+        with httpx.Client(base_url=address, verify=trusted, trust_env=False, timeout=None) as client:
             assert Fleet.post(client, "/sign-in", "/sign-in", name="look-er", password=PASSWORD).status_code == 303
             assert client.get("/").status_code == 200
             assert len(client.cookies.jar) == 2 and all(cookie.secure for cookie in client.cookies.jar)
             assert client.get("/readyz").text == "serving\n"
         context = browser.new_context(base_url=address, ignore_https_errors=True)
+        context.set_default_timeout(0)
         tab = context.new_page()
         tab.goto("/sign-in")
         tab.get_by_label("Name").fill("look-er")
