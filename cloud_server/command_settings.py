@@ -23,6 +23,8 @@ _EITHER = (
     (("model", "arch"), ("models",)),
 )
 """Options that say the same in two ways: where the command line has one, the file's other is not looked at."""
+_OF_ONE_MODEL = ("model", "arch", "label_map", "label_group")
+"""Options that say nothing where there are several models, each with words of its own."""
 _ABSENT = {"http_host": "127.0.0.1", "model": "trailcam"}
 
 
@@ -83,7 +85,11 @@ def state_folder(state: str | None, port: int) -> Path | None:
 
 
 def _effective(context: click.Context) -> dict[str, Any]:
-    """The options' values; of two that say the same, the one that the file has gives way to the command line's."""
+    """The options' values; of two that say the same, the one that the file has gives way to the command line's.
+
+    Raises:
+        click.UsageError: there are several models, and options that hold for one alone.
+    """
     values = dict(context.params)
 
     def come_from(names: tuple[str, ...], source: ParameterSource) -> bool:
@@ -92,6 +98,16 @@ def _effective(context: click.Context) -> dict[str, Any]:
     for one, other in (pair for sides in _EITHER for pair in (sides, sides[::-1])):
         if come_from(one, ParameterSource.COMMANDLINE) and come_from(other, ParameterSource.DEFAULT_MAP):
             values |= {name: _ABSENT.get(name) for name in other}
+    if values["models"] is not None:
+        is_file_left = come_from(("models",), ParameterSource.COMMANDLINE)
+        for name in _OF_ONE_MODEL:
+            if is_file_left and come_from((name,), ParameterSource.DEFAULT_MAP):
+                values[name] = _ABSENT.get(name)
+            elif come_from((name,), ParameterSource.COMMANDLINE) or come_from((name,), ParameterSource.DEFAULT_MAP):
+                raise click.UsageError(
+                    f"expected --{name.replace('_', '-')} or several models, not both; got it beside "
+                    f"{values['models']}, where each model has its own"
+                )
     return values
 
 

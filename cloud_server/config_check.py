@@ -55,7 +55,7 @@ def check(path: Path, command: click.Command) -> Checked:
     if not file.faults:
         _check_together(file, command)
     models = entries_of(file) if isinstance(file.data.get(TABLE), list) and not file.faults else []
-    for key, look in itertools.chain(_named(values), _named_by_models(file)):
+    for key, look in itertools.chain(_named(values), _named_by_models(file, values)):
         try:
             look()
         except (EdgeError, OSError) as error:
@@ -117,13 +117,14 @@ def _named(values: dict[str, Any]) -> Iterator[_Look]:
         yield "client_ca", lambda: check_authority(path_of("client_ca"))
 
 
-def _named_by_models(file: TomlFile) -> Iterator[_Look]:
+def _named_by_models(file: TomlFile, values: dict[str, Any]) -> Iterator[_Look]:
     """Likewise for what the models name, of tables that have another fault too; a models file is read as a whole."""
     from edge_sdk.networks.label_map import read_mapping
 
     tables = file.data.get(TABLE)
     if isinstance(tables, str):
-        yield TABLE, lambda: read_models(file.folder / tables)
+        archive = Path(values["archive"]) if "archive" in values else None
+        yield TABLE, lambda: read_models(file.folder / tables, archive=archive)
     for number, table in enumerate(tables if isinstance(tables, list) else ()):
         for key, look in (("weights", _find_model), ("label_map", lambda name: read_mapping(Path(name)))):
             value = table.get(key) if isinstance(table, dict) else None

@@ -50,13 +50,19 @@ def read_config(path: Path, command: click.Command) -> tuple[TomlFile, dict[str,
             near = meant(key.replace("-", "_"), options)
             file.blame(f"expected a key of `cloud-server --help`; got {key!r}{near}", key)
         elif key == TABLE and not isinstance(value, str):
-            if entries_of(file):
+            if entries_of(file, _archive_of(file)):
                 values[key] = str(path.absolute())
         elif fault := _fault(option, value):
             file.blame(fault, key)
         else:
             values[key] = _placed(option, value, file.folder)
     return file, values
+
+
+def _archive_of(file: TomlFile) -> Path | None:
+    """The server's frame archive, as far as the file names one."""
+    named = file.data.get("archive")
+    return file.folder / Path(named).expanduser() if isinstance(named, str) and named and "\0" not in named else None
 
 
 def _fault(option: click.Option, value: object) -> str:

@@ -99,6 +99,12 @@ class Models:
         """The one that answers devices that ask for none."""
         return self._registry.first
 
+    @property
+    def archived_bytes(self) -> int | None:
+        """Bytes of the disk that frame archives take, each counted once; None: there are none."""
+        folders = {one.archive.folder: one.archive.size for one in self if one.archive is not None}
+        return sum(folders.values()) if folders else None
+
     def of(self, name: str, device: str) -> Served:
         """What answers a device that asks for this name."""
         return self._registry.of(name, device)
@@ -142,7 +148,8 @@ class Models:
 
     def _read_entries(self, file: Path) -> list[ModelEntry]:
         config_file = self._common.config.config_file
-        return read_models(file, alone=config_file is None or file.absolute() != config_file.absolute())
+        is_alone = config_file is None or file.absolute() != config_file.absolute()
+        return read_models(file, alone=is_alone, archive=self._common.config.archive)
 
     def _forget_others(self, parent: Path) -> None:
         """Remove the replies of models that are no longer there."""
@@ -231,7 +238,7 @@ class Models:
             look=entry.look or config.look,
             engine=entry.engine or config.engine,
             max_batch=entry.max_batch or config.max_batch,
-            archive=entry.archive,
+            archive=entry.archive or config.archive,
         )
 
     async def _make(self, config: ServerConfig, entry: ModelEntry, given: BigModel | None = None) -> Served:

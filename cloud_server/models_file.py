@@ -41,7 +41,7 @@ class ModelEntry:
         look: as there; "": the server's.
         engine: as there; "": the server's.
         max_batch: as there; 0: the server's.
-        archive: folder of its frame archive; None: it has none.
+        archive: folder of its own frame archive; None: its frames go to the server's, where there is one.
         share: of the devices that ask for this name; None: all that no share takes.
     """
 
@@ -56,12 +56,13 @@ class ModelEntry:
     share: float | None = None
 
 
-def read_models(path: Path, *, alone: bool = True) -> list[ModelEntry]:
+def read_models(path: Path, *, alone: bool = True, archive: Path | None = None) -> list[ModelEntry]:
     """Read the file.
 
     Args:
         path: the file.
         alone: it has models and nothing else; False: it is a config file, whose other keys are not looked at.
+        archive: folder of the server's frame archive, for models that have none of their own; None: there is none.
 
     Raises:
         ConfigError: it cannot be read, or something in it cannot be used: each with its line.
@@ -70,13 +71,18 @@ def read_models(path: Path, *, alone: bool = True) -> list[ModelEntry]:
     for name in file.data if alone else ():
         if name != TABLE:
             file.blame(f"expected [[{TABLE}]] tables alone; got {name!r}", name)
-    found = entries_of(file)
+    found = entries_of(file, archive)
     file.refuse()
     return found
 
 
-def entries_of(file: TomlFile) -> list[ModelEntry]:
-    """The models of a file; what cannot be used is written down as its fault, and then there is none."""
+def entries_of(file: TomlFile, archive: Path | None = None) -> list[ModelEntry]:
+    """The models of a file; what cannot be used is written down as its fault, and then there is none.
+
+    Args:
+        file: the file.
+        archive: as `read_models`.
+    """
     before = len(file.faults)
     tables = file.data.get(TABLE, [])
     if not isinstance(tables, list) or not tables or not all(isinstance(one, dict) for one in tables):
@@ -88,7 +94,7 @@ def entries_of(file: TomlFile) -> list[ModelEntry]:
         return []
     found = [_entry(file.folder, table) for table in tables]
     _check_shares(file, found)
-    _check_archives(file, found)
+    _check_archives(file, found, archive)
     return found if len(file.faults) == before else []
 
 
@@ -154,15 +160,15 @@ def _check_shares(file: TomlFile, found: list[ModelEntry]) -> None:
             file.blame(f"expected shares of {name!r} below 1 in all; got {shares:g}", *(TABLE, places[-1]))
 
 
-def _check_archives(file: TomlFile, found: list[ModelEntry]) -> None:
+def _check_archives(file: TomlFile, found: list[ModelEntry], archive: Path | None) -> None:
     """A frame archive has one writer, and counts all that lies in its folder."""
-    taken: list[tuple[Path, str]] = []
+    taken: list[tuple[Path, str]] = [] if archive is None else [(archive.resolve(), "the server")]
     for number, one in enumerate(found):
         if one.archive is None:
             continue
         folder = one.archive.resolve()
         for other, name in taken:
             if folder == other or folder in other.parents or other in folder.parents:
-                words = f"expected a folder of its own as archive of {one.name!r}, outside that of {name!r}"
+                words = f"expected a folder of its own as archive of {one.name!r}, outside that of {name}"
                 file.blame(f"{words}; got {one.archive} beside {other}", TABLE, number, "archive")
-        taken.append((folder, one.name))
+        taken.append((folder, repr(one.name)))

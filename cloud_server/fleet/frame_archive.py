@@ -116,6 +116,11 @@ class FrameArchive:
         self._keeper = _Keeper(folder, limit_bytes, fraction, clock)
 
     @property
+    def folder(self) -> Path:
+        """Where its frames lie."""
+        return self._keeper.path
+
+    @property
     def size(self) -> int:
         """Bytes of the disk that the folder takes."""
         return self._keeper.folder.bytes
@@ -145,7 +150,7 @@ class _Keeper:
     """The folder and its thread, for one model or for several."""
 
     def __init__(self, folder: Path, limit_bytes: int, fraction: float, clock: Callable[[], float]) -> None:
-        self._path = folder
+        self.path = folder
         self._limit, self._fraction, self._clock = limit_bytes, fraction, clock
         self._off = ""  # why nothing is archived for now: "limit", "disk" or, where frames are archived, ""
         self._look_again_s = 0.0
@@ -188,7 +193,7 @@ class _Keeper:
             if not is_too_much:
                 self._waiting += len(frame.image)
         if is_news:
-            _log.warning("frames come faster than %s takes them: some are not archived", self._path)
+            _log.warning("frames come faster than %s takes them: some are not archived", self.path)
         if not is_too_much:
             self._thread.submit(self._archive, frame, words)
 
@@ -222,12 +227,12 @@ class _Keeper:
         self.folder.write(file, frame.image, line)
         if self._off:
             self._off = ""
-            _log.info("frames are archived in %s again", self._path)
+            _log.info("frames are archived in %s again", self.path)
 
     def _turn_off(self, kind: str, why: str) -> None:
         self._look_again_s = self._clock() + LOOK_AGAIN_S
         if kind != self._off:
-            _log.error("frames are not archived in %s for now, answers go on: %s", self._path, why)
+            _log.error("frames are not archived in %s for now, answers go on: %s", self.path, why)
         self._off = kind
 
 

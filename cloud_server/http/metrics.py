@@ -31,7 +31,7 @@ class Gauges:
         waiting: frames that have come and are not in a batch yet.
         streams: open streams.
         cached: replies in the reply cache.
-        archived_bytes: of the frame archive; None: there is none.
+        archived_bytes: of the frame archives; gives None where there is none.
         tallies: audits and events of the last day, by device; None: reports are not taken.
         labelled: audits that people labelled here, by device; None: nobody can.
         devices: those that reported last: name, when in seconds since 1970, what; None: reports are not taken.
@@ -40,7 +40,7 @@ class Gauges:
     waiting: Callable[[], int]
     streams: Callable[[], int]
     cached: Callable[[], int]
-    archived_bytes: Callable[[], int] | None = None
+    archived_bytes: Callable[[], int | None] = lambda: None
     devices: Callable[[], list[tuple[str, float, Status]]] | None = None
     tallies: Callable[[], Mapping[str, Tally]] | None = None
     labelled: Callable[[], Mapping[str, tuple[LabelledAudit, ...]]] | None = None
@@ -83,8 +83,8 @@ class StatsCollector(Collector):
         yield GaugeMetricFamily("cloud_server_waiting_frames", "Frames not in a batch yet.", gauges.waiting())
         yield GaugeMetricFamily("cloud_server_open_streams", "Open streams.", gauges.streams())
         yield GaugeMetricFamily("cloud_server_cached_replies", "Replies in the reply cache.", gauges.cached())
-        if gauges.archived_bytes is not None:
-            yield GaugeMetricFamily("cloud_server_archive_bytes", "Size of the frame archive.", gauges.archived_bytes())
+        if (archived := gauges.archived_bytes()) is not None:
+            yield GaugeMetricFamily("cloud_server_archive_bytes", "Size of the frame archives.", archived)
         if gauges.devices is not None:
             latest = gauges.devices()
             yield from _of_devices(latest)

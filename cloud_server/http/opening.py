@@ -60,7 +60,7 @@ def open_endpoint(
         waiting=lambda: sum(served.batcher.waiting for served in models),
         streams=authenticator.open_streams,
         cached=lambda: sum(len(served.cache) for served in models),
-        archived_bytes=(lambda: _archived_bytes(models)) if any(served.archive for served in models) else None,
+        archived_bytes=lambda: models.archived_bytes,
         devices=None if reports is None else reports.latest,
         tallies=None if place is None else Tallies(place).read,
         labelled=None if fleet is None else fleet.labelled_audits.read,
@@ -82,7 +82,3 @@ def open_endpoint(
         _log.info("the page on %s://%s/", scheme, endpoint.address)
     _log.info("metrics on %s://%s/metrics", scheme, endpoint.address)
     return endpoint
-
-
-def _archived_bytes(models: Models) -> int:
-    return sum(served.archive.size for served in models if served.archive is not None)

@@ -46,18 +46,35 @@ def test_options_that_do_not_go_together(arguments: list[str], error: type[Excep
 
 def test_the_command_line_goes_over_what_the_file_says_in_another_way(tmp_path: Path) -> None:
     path = tmp_path / "cloud-server.toml"
-    path.write_text(
-        'http_host = "127.0.0.2"\nhttp_port = 9\nlabel_map = "map.json"\n[[models]]\nname = "a"\nweights = "trailcam"\n'
-    )
+    path.write_text('http_host = "127.0.0.2"\nhttp_port = 9\n[[models]]\nname = "a"\nweights = "trailcam"\n')
     config = settings("--config", str(path)).config
     assert (config.http_host, config.http_port, config.models) == ("127.0.0.2", 9, path)
     assert config.config_file == path
     config = settings("--config", str(path), "--http", "127.0.0.1:8", "--label-group", "coarse", "--model", "x").config
     assert (config.http_host, config.http_port, config.models, config.model) == ("127.0.0.1", 8, None, "x")
     assert (config.label_map, config.label_group) == (None, "coarse")
+    path.write_text('label_map = "map.json"\nmodel = "x"\n')
+    config = settings("--config", str(path), "--models", "models.toml").config
+    assert (config.models, config.model, config.label_map) == (Path("models.toml"), "trailcam", None)
     path.write_text('http = "127.0.0.2:9"\n')
     config = settings("--config", str(path), "--http-port", "8").config
     assert (config.http_host, config.http_port) == ("127.0.0.1", 8)
     path.write_text('http = "127.0.0.2:9"\nhttp_port = 8\n')
     with pytest.raises(click.UsageError, match="got both"):
         settings("--config", str(path))
+
+
+@pytest.mark.parametrize("key", ["model", "arch", "label_map", "label_group"])
+def test_what_holds_for_one_model_alone_is_refused_beside_several(tmp_path: Path, key: str) -> None:
+    option, value = f"--{key.replace('_', '-')}", {"model": "trailcam", "label_group": "coarse"}.get(key, "resnet18")
+    models = '[[models]]\nname = "a"\nweights = "trailcam"\n'
+    path = tmp_path / "cloud-server.toml"
+    path.write_text(f'{key} = "{value}"\n{models}')
+    with pytest.raises(click.UsageError, match=f"expected {option} or several models, not both"):
+        settings("--config", str(path))
+    with pytest.raises(click.UsageError, match=f"expected {option} or several models, not both"):
+        settings(option, value, "--models", str(path))
+    if key.startswith("label"):
+        path.write_text(models)
+        with pytest.raises(click.UsageError, match=f"expected {option} or several models, not both"):
+            settings("--config", str(path), option, value)

@@ -56,11 +56,18 @@ MODELS = '\n[[models]]\nname = "a"\nweights = "trailcam"\n'
             MODELS + 'archive = "frames"\n[[models]]\nname = "b"\nweights = "trailcam"\narchive = "./frames/b"\n',
             ["9: expected a folder of its own as archive of 'b', outside that of 'a'"],
         ),
+        (
+            'archive = "frames"\n' + MODELS + 'archive = "frames/a"\n',
+            ["6: expected a folder of its own as archive of 'a', outside that of the server"],
+        ),
+        ('port = 0\nlabel_map = "map.json"\n' + MODELS, ["2: expected --label-map or several models, not both"]),
+        ('model = "trailcam"\n' + MODELS, ["1: expected --model or several models, not both"]),
     ],
 )
 def test_all_faults_are_told_with_their_lines(tmp_path: Path, text: str, faults: list[str]) -> None:
     (tmp_path / "list.json").write_text("[]")
     (tmp_path / "limits.toml").write_text("speed = 1\n")
+    (tmp_path / "map.json").write_text('{"*": "other"}')
     path = tmp_path / "cloud-server.toml"
     path.write_text(text)
     found = check(path, command).faults

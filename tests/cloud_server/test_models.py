@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -223,3 +224,23 @@ def test_a_server_does_not_start_with_a_fault(tmp_path: Path) -> None:
     ended = subprocess.run(command, capture_output=True, text=True, env=os.environ)
     assert ended.returncode == 2
     assert "models.toml:1: expected name in each [[models]]" in ended.stderr
+
+
+async def test_models_without_an_archive_of_their_own_keep_their_frames_in_the_servers(tmp_path: Path) -> None:
+    file, log = tmp_path / "cloud-server.toml", tmp_path / "log"
+    models = "".join(f'[[models]]\nname = "{name}"\nweights = "{name}.pth"\n' for name in ("a", "b", "own"))
+    file.write_text(f'archive = "frames"\n{models}archive = "of-its-own"\n')
+    metadata = {name: ((MODEL_HEADER, name),) for name in ("a", "b", "own")}
+    with serving(log, "--config", file, "--state", "none", program=PROGRAM) as (process, address):
+        async with grpc.aio.insecure_channel(address) as channel:
+            stub = wire_grpc.OffloadStub(channel)
+            for name in ("a", "b", "own"):
+                assert (await stub.Classify(frame(), metadata=metadata[name])).HasField("classification")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    assert [json.loads(line)["model"] for line in (tmp_path / "frames/answers.jsonl").read_text().splitlines()] == [
+        "a.pth",
+        "b.pth",
+    ]
+    (line,) = (tmp_path / "of-its-own/answers.jsonl").read_text().splitlines()
+    assert json.loads(line)["model"] == "own.pth"
