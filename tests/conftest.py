@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,33 @@ settings.load_profile("no deadlines")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("EDGE_SDK_DATA", REPOSITORY.parent / "shared" / "data"))
+
+# Coverage is measured of the device, by its own tests: tracing would make the workbench's tests 40% longer.
+OF_THE_DEVICE = {
+    "alerts",
+    "budget",
+    "camera",
+    "cli",
+    "device_config",
+    "doctor",
+    "duty",
+    "durable",
+    "fleet",
+    "formats",
+    "images",
+    "link",
+    "model",
+    "native",
+    "pipeline",
+    "preview",
+    "report",
+    "security",
+    "service",
+    "store",
+    "systemd",
+    "terminal",
+    "testing",
+}
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +67,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "slow" in item.keywords:
             item.add_marker(slow)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    """Measure no coverage (`--cov`) while a test that is not the device's own runs, with its fixtures."""
+    controller = getattr(item.config.pluginmanager.get_plugin("_cov"), "cov_controller", None)
+    if controller is None or item.path.relative_to(Path(__file__).parent).parts[0] in OF_THE_DEVICE:
+        return (yield)
+    controller.pause()
+    try:
+        return (yield)
+    finally:
+        controller.resume()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -53,7 +53,7 @@ class CompiledModel(TorchModel):
         super().__init__(module, info, name=name, device=device)
         self.device += ", compiled"
         options: dict[str, Any] = {"mode": "reduce-overhead"} if self.on_gpu and backend == "inductor" else {}
-        self._call = torch.compile(self._module, backend=backend, dynamic=False, **options)
+        self._compiled = torch.compile(self._module, backend=backend, dynamic=False, **options)
         self._buckets = buckets_up_to(1)
 
     def make_ready(self, most: int) -> None:
@@ -76,6 +76,9 @@ class CompiledModel(TorchModel):
                     f"{error!s:.300}. --engine torch runs it as it is"
                 ) from error
         _log.info("compiled in %.0f s", time.monotonic() - began)
+
+    def _network(self) -> Any:
+        return self._compiled
 
     def _run(self, images: Sequence[Image], little: Sequence[Any]) -> Rows:
         largest = self._buckets[-1]

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cloud_server.model.ticket import Little, Ran, Rows, Run
 from edge_sdk.types import Image
+
+if TYPE_CHECKING:
+    import torch
 
 MOST = 4
 """Threads of a crew: each takes its turn at Python's lock between two layers, and more would wait for it."""
@@ -56,6 +62,15 @@ class Crew:
             np.concatenate([part.macs for part in parts]),
             np.concatenate(exits) if exits else None,
         )
+
+
+def of_its_own(module: torch.nn.Module) -> torch.nn.Module:
+    """A copy of a network for one thread, with the weights of the first: they are in memory once.
+
+    What a network notes or hooks on itself while it runs, as an exit sequence does, is then no other thread's.
+    """
+    shared = {id(tensor): tensor for tensor in chain(module.parameters(), module.buffers())}
+    return copy.deepcopy(module, shared)
 
 
 def _all_of(begun: Sequence[Future[Rows]]) -> list[Rows]:

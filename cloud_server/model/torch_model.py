@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud_server.model.crew import Crew
+from cloud_server.model.crew import Crew, of_its_own
 from cloud_server.model.folding import fold_batch_norms
 from cloud_server.model.gpu_memory import Staging, WithinMemory
 from cloud_server.model.ticket import Little, Ran, Rows
@@ -54,12 +55,15 @@ class TorchModel:
         self._half = on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
         self.device = (torch.cuda.get_device_name(self._device) if on_gpu else "cpu") + (", bf16" if self._half else "")
         sample = torch.rand((1, 3, self.input_height, self.input_width), generator=torch.Generator().manual_seed(0))
-        self._module, _ = fold_batch_norms(module.eval().to(self._device), sample.to(self._device))
+        self._module = self._folded(module.eval().to(self._device), sample.to(self._device))
         self._module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._call: Callable[[torch.Tensor], torch.Tensor] = self._module
+        self._own = threading.local()
         self._scale = 1 / (255 * torch.tensor(info.input.std, device=self._device))[:, None, None]
         self._shift = (torch.tensor(info.input.mean) / torch.tensor(info.input.std)).to(self._device)[:, None, None]
         self.use_threads(torch.get_num_threads())
+
+    def _folded(self, module: torch.nn.Module, sample: torch.Tensor) -> torch.nn.Module:
+        return fold_batch_norms(module, sample)[0]
 
     @property
     def fingerprint(self) -> str:
@@ -89,12 +93,21 @@ class TorchModel:
 
     def use_threads(self, threads: int) -> None:
         """Run on so many threads of the CPU from now on; called on the thread that runs the model."""
-        self._crew = None if self.on_gpu else Crew(threads, self._torch.set_num_threads)
+        self._crew = None if self.on_gpu or not self.overlaps else Crew(threads, self._begin_part)
         self._torch.set_num_threads(threads)
+
+    def _begin_part(self, threads: int) -> None:
+        """In a thread of the crew, before its first part."""
+        self._torch.set_num_threads(threads)
+        self._own.module = of_its_own(self._module)
+
+    def _network(self) -> Any:
+        """The network for this thread."""
+        return getattr(self._own, "module", self._module)
 
     def make_ready(self, most: int) -> None:
         """Find whether a picture alone is quicker on one thread of the CPU: threads wait for one another."""
-        if self._crew is None or self._crew.count == 1 or not self.overlaps:
+        if self._crew is None or self._crew.count == 1:
             return
         blank = np.zeros((self.input_height, self.input_width, 3), np.uint8)
         threads = self._torch.get_num_threads()
@@ -114,19 +127,19 @@ class TorchModel:
         return self._within.run(self._run_over_cores, images, little)
 
     def _run_over_cores(self, images: Sequence[Image], little: Sequence[Little]) -> Rows:
-        if self._crew is None or not self.overlaps or len(images) == 1:
+        if self._crew is None or len(images) == 1:
             return self._run(images, little)
         return self._crew.run(self._run, images, little)
 
     def _run(self, images: Sequence[Image], little: Sequence[Any]) -> Rows:
         """The little model's probabilities are not used."""
-        torch = self._torch
+        torch, network = self._torch, self._network()
         with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
             if self.on_gpu and self.overlaps:  # what runs there is waited for at the end alone
-                said = [self._call(self._normal(part)) for part in self._staging.parts(images)]
+                said = [network(self._normal(part)) for part in self._staging.parts(images)]
                 logits = said[0] if len(said) == 1 else torch.cat(said)
             else:
-                logits = self._call(self._inputs(images))
+                logits = network(self._inputs(images))
             probabilities: NDArray[np.float32] = logits.float().softmax(dim=1).cpu().numpy()
         return probabilities, np.full(len(images), self.macs, np.int64)
 
@@ -154,7 +167,11 @@ class SequenceModel(TorchModel):
         super().__init__(sequence, sequence.info.big, name=name, device=device)
         self._info = repr(sequence.info)
         self.exits = sequence.info.exit_names
-        self._sequence = sequence
+
+    def _folded(self, module: Any, sample: torch.Tensor) -> torch.nn.Module:
+        big, count = fold_batch_norms(module.big, sample)
+        whole: torch.nn.Module = type(module)(big, module.exits, module.info) if count else module
+        return whole
 
     def _run(self, images: Sequence[Image], little: Sequence[Any]) -> Rows:
         """Each picture starts from the little model's probabilities."""
@@ -166,7 +183,7 @@ class SequenceModel(TorchModel):
             np.float32,
         )
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
-            said = self._sequence.run(
+            said = self._network().run(
                 self._inputs(images), torch.from_numpy(told).to(self._device), torch.from_numpy(knows).to(self._device)
             )
         return Ran(said.probabilities.float().cpu().numpy(), said.macs.cpu().numpy(), said.exits.cpu().numpy())

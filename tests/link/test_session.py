@@ -106,7 +106,7 @@ async def test_a_refused_frame_is_final_and_one_put_off_comes_again(tmp_path: Pa
 
 @pytest.mark.parametrize("tick_s", [0.0003 + k * 0.0002 for k in range(16)])
 async def test_a_rest_that_ends_between_two_looks_at_the_clock_ends_no_session(tmp_path: Path, tick_s: float) -> None:
-    """A clock that moves at each look, and hardly else: on a busy machine any look may be the one that finds it over."""
+    """A clock that moves at each look, hardly else: on a busy machine any look may be the one that finds it over."""
     clock, put_off = itertools.count(), set[str]()
 
     def script(item: SpoolItem, server: ServerInfo) -> Reply | Refusal:

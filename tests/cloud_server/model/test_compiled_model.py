@@ -69,6 +69,6 @@ def test_what_cannot_be_compiled_is_told(checkpoint: Path, monkeypatch: pytest.M
     def fail(*args: object) -> None:
         raise RuntimeError("no g++ here")
 
-    monkeypatch.setattr(model, "_call", fail)
+    monkeypatch.setattr(model, "_compiled", fail)
     with pytest.raises(ConfigError, match=r"that torch can compile here.*no g\+\+ here.*--engine torch"):
         model.make_ready(1)

@@ -5,17 +5,22 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from own_answers import pictures_that_differ
+from sequence_parts import features, made
 
 from cloud_server.model.big import load_model
-from cloud_server.model.crew import MOST, PART, Crew
+from cloud_server.model.crew import MOST, PART, Crew, of_its_own
 from cloud_server.model.ticket import Ran, Rows
-from cloud_server.model.torch_model import TorchModel
+from cloud_server.model.torch_model import SequenceModel, TorchModel
+from edge_sdk.networks.sequence import SequenceModel as ExitSequence
+from edge_sdk.networks.sequence_file import save_sequence
+from edge_sdk.workbench.sequence.train import train_exits
 
 
 def picture(value: int) -> np.ndarray:
@@ -87,3 +92,37 @@ def test_torch_gives_each_picture_its_own_answer_whatever_the_batch_and_the_thre
         for count in (1, 2, 3, 4, 12, 29):
             rows, macs = model.run(pictures[:count], [None] * count)[:2]
             assert np.abs(rows - alone[:count]).max() < 1e-5 and macs.tolist() == [model.macs] * count
+
+
+def test_a_copy_for_a_thread_has_the_same_weights_in_memory_and_hooks_of_its_own() -> None:
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.BatchNorm2d(4)).eval()
+    copied = of_its_own(network)
+    assert [one.data_ptr() for one in copied.state_dict().values()] == [
+        one.data_ptr() for one in network.state_dict().values()
+    ]
+    copied[0].register_forward_hook(lambda *_: pytest.fail("another thread's hook"))  # type: ignore[index]
+    assert network(torch.zeros(1, 3, 2, 2)).shape == (1, 4, 2, 2)
+
+
+def test_parts_of_an_exit_sequence_leave_each_at_its_own_exit(tmp_path: Path, threads_as_before: None) -> None:
+    model = made()
+    train_exits(model, features(model), epochs=2)
+    sure = (0.55, 0.6, float("inf"))[: len(model.info.modules)]
+    info = msgspec.structs.replace(model.info, thresholds=sure)
+    path = save_sequence(tmp_path / "seq.safetensors", ExitSequence(model.big, model.exits, info))
+    served = load_model(str(path), "cpu")
+    assert isinstance(served, SequenceModel)
+    rng = np.random.default_rng(0)
+    pictures = [served.prepare(rng.integers(0, 256, (48, 64, 3), np.uint8)) for _ in range(29)]
+    little = [row if at % 3 else None for at, row in enumerate(rng.dirichlet(np.full(3, 0.4), 29).astype(np.float32))]
+    served.use_threads(1)
+    alone = [Ran(*served.run([one], [chances])) for one, chances in zip(pictures, little, strict=True)]
+    left = [one.exits[0] for one in alone if one.exits is not None]
+    assert len(set(left)) > 1
+    for threads in (2, 4):
+        served.use_threads(threads)
+        for _ in range(20):
+            said = Ran(*served.run(pictures, little))
+            assert said.exits is not None and said.exits.tolist() == left
+            assert said.macs.tolist() == [one.macs[0] for one in alone]
+            assert np.abs(said.rows - np.concatenate([one.rows for one in alone])).max() < 1e-5
