@@ -10,7 +10,8 @@ import click
 
 from edge_sdk.cli.config import STARTING
 from edge_sdk.cli.options import FILE, option
-from edge_sdk.systemd.install import put
+from edge_sdk.systemd.install import Named, put
+from edge_sdk.systemd.places import searched
 from edge_sdk.systemd.unit import device_unit
 from edge_sdk.terminal.text import literal
 
@@ -30,8 +31,11 @@ def install_service(path: Path, user: str, journal_in_memory: bool, only_print: 
 
     Run it as root with the Python that shall run the device. A config file that is not there yet is begun.
     """
-    unit = device_unit(sys.executable, os.path.abspath(path), user=user)
-    put(unit, "edge-sdk", journal_in_memory=journal_in_memory, only_print=only_print)
+    packages = searched(sys.executable, "edge_sdk")
+    config = Path(os.path.abspath(path))
+    unit = device_unit(sys.executable, str(config), user=user, reads=packages)
+    named = [Named("--config", config)]
+    put(unit, "edge-sdk", journal_in_memory=journal_in_memory, only_print=only_print, packages=packages, named=named)
     if only_print:
         return
     if not path.exists():

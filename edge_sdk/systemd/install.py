@@ -7,13 +7,15 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from edge_sdk.durable.files import write_whole
 from edge_sdk.errors import ConfigError
+from edge_sdk.systemd.places import by_itself, mounts, not_there_at_boot
 from edge_sdk.systemd.unit import Unit, mark, volatile_journal
 from edge_sdk.terminal.command import warn
 
@@ -97,22 +99,56 @@ def out_of_reach(path: Path) -> Path | None:
     return None
 
 
-def put(unit: Unit, program: str, *, only_print: bool, journal_in_memory: bool = False) -> None:
-    """Print or write the files of a service, and say what systemd finds in them.
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A file or folder of a service.
+
+    Attributes:
+        what: says who names it, such as "--config".
+        path: absolute.
+    """
+
+    what: str
+    path: Path
+
+
+def put(
+    unit: Unit,
+    program: str,
+    *,
+    only_print: bool,
+    packages: Sequence[Path],
+    named: Sequence[Named] = (),
+    journal_in_memory: bool = False,
+) -> None:
+    """Print or write the files of a service, and say what systemd finds in them and what the service will not find.
+
+    Args:
+        unit: the service.
+        program: that says so.
+        only_print: nothing is written.
+        packages: of the interpreter.
+        named: files and folders that its options name.
+        journal_in_memory: the system's log is kept in memory.
 
     Raises:
-        ConfigError: they cannot be written.
+        ConfigError: they cannot be written, or the service would not find its interpreter and packages at a start.
     """
     files = files_of(unit, release=systemd_release(), journal_in_memory=journal_in_memory)
+    program_files = [Named("the interpreter", Path(unit.command[0])), *(Named("its packages", one) for one in packages)]
     if only_print:
         for path, text in files.items():
             click.echo(f"# {path}\n{text}")
     else:
+        if lost := next(_lost(program_files), ""):
+            raise ConfigError(f"{lost}; install into a folder that stays, such as /opt/{unit.name}")
         install(files)
         announce(unit)
         for path in files:
             click.echo(f"wrote {path}")
     for line in complaints(unit):
+        warn(program, line)
+    for line in _lost([*program_files, *named] if only_print else named):
         warn(program, line)
     if (folder := out_of_reach(Path(unit.command[0]))) is not None:
         warn(
@@ -120,6 +156,17 @@ def put(unit: Unit, program: str, *, only_print: bool, journal_in_memory: bool =
             f"the user {unit.user} cannot enter {folder}, and so not reach {unit.command[0]}: install into a folder "
             "that others may enter, such as /opt/edge-sdk",
         )
+    for one in (*program_files[1:], *named):
+        if os.path.lexists(one.path) and (closed := out_of_reach(one.path)) not in (None, folder):
+            warn(program, f"the user {unit.user} cannot enter {closed}, and so not reach {one.path} ({one.what})")
+
+
+def _lost(named: Iterable[Named]) -> Iterator[str]:
+    """What the service will not find once the machine has started again, in words."""
+    mounted, kept = mounts(), by_itself()
+    for one in named:
+        if why := not_there_at_boot(one.path, mounted=mounted, kept=kept):
+            yield f"the service will not find {one.path} ({one.what}): {why}"
 
 
 def _run(command: list[str]) -> str:

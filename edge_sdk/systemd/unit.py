@@ -61,6 +61,7 @@ class Unit:
         groups: further groups of the user.
         devices: what of /dev it may reach, as `DeviceAllow=` has it.
         writable: folders beside its state that it writes.
+        reads: files and folders that it reads; homes are not hidden from it where one of them lies there.
         start_s: longest time until it is ready.
         stop_s: longest time until it has ended.
         watchdog_s: longest time without a sign of life.
@@ -75,6 +76,7 @@ class Unit:
     groups: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     writable: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
     start_s: int = 120
     stop_s: int = 60
     watchdog_s: int = 120
@@ -131,7 +133,8 @@ class Unit:
         yield "LogRateLimitBurst=300"
         yield from self.extra
         yield ""
-        yield f"ProtectHome={'read-only' if in_a_home(self.command[0]) else 'yes'}"
+        at_home = any(map(in_a_home, (self.command[0], *self.reads, *self.writable)))
+        yield f"ProtectHome={'read-only' if at_home else 'yes'}"
         yield _HARDENING
         yield from (f"DeviceAllow={device}" for device in self.devices)
         yield from (f"ReadWritePaths=-{quoted(path)}" for path in self.writable)
@@ -140,20 +143,27 @@ class Unit:
         yield "WantedBy=multi-user.target"
 
 
-def device_unit(python: str, config: str, *, user: str = "edge-sdk") -> Unit:
+def device_unit(python: str, config: str, *, user: str = "edge-sdk", reads: Sequence[Path] = ()) -> Unit:
     """The service of a device, `edge-sdk run`.
 
     Args:
         python: the interpreter, absolute.
         config: the config file, absolute.
         user: who it runs as.
+        reads: what else it reads, absolute.
     """
     command = python, "-m", "edge_sdk", "run", "--config", config
-    return Unit("edge-sdk", "Camera of edge-sdk", command, user, groups=("video",), devices=_CAMERA_DEVICES)
+    read = config, *map(str, reads)
+    return Unit("edge-sdk", "Camera of edge-sdk", command, user, groups=("video",), devices=_CAMERA_DEVICES, reads=read)
 
 
 def server_unit(
-    python: str, arguments: Sequence[str], *, user: str = "cloud-server", writes: Sequence[Path] = ()
+    python: str,
+    arguments: Sequence[str],
+    *,
+    user: str = "cloud-server",
+    writes: Sequence[Path] = (),
+    reads: Sequence[Path] = (),
 ) -> Unit:
     """The service of a server, `cloud-server`.
 
@@ -162,6 +172,7 @@ def server_unit(
         arguments: of cloud-server.
         user: who it runs as.
         writes: folders beside its state folder that it writes, absolute.
+        reads: what it reads, absolute.
     """
     return Unit(
         "cloud-server",
@@ -170,6 +181,7 @@ def server_unit(
         user,
         devices=_GPU_DEVICES,
         writable=tuple(str(path) for path in writes if not path.is_relative_to("/var/lib/cloud-server")),
+        reads=tuple(map(str, reads)),
         start_s=600,  # a large model takes a while to load
         watchdog_s=60,
         needs_network=True,

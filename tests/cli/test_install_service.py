@@ -33,10 +33,11 @@ def test_what_the_server_writes_by_options_and_config_file_it_may(tmp_path: Path
         '[[models]]\nname = "a"\nweights = "trailcam"\narchive = "/srv/a"\n'
     )
     given = ["install-service", "--print", "--", "--config", str(path), "--reports=/srv/my reports"]
+    given += ["--database", "/srv/db/fleet.db"]
     done = CliRunner().invoke(cloud_server, given)
     assert done.exit_code == 0
     may = [line.partition("=-")[2] for line in done.output.splitlines() if line.startswith("ReadWritePaths")]
-    assert may == ["/srv/archive", '"/srv/my reports"', "/srv/a"]
+    assert may == ["/srv/archive", '"/srv/my reports"', "/srv/db", "/srv/a"]
     assert f" -m cloud_server --config {path} " in done.output
 
 
@@ -47,9 +48,20 @@ def test_a_config_file_of_a_service_has_an_absolute_path_and_no_fault(
     Path("server.toml").write_text("port = 1\n")
     done = CliRunner().invoke(cloud_server, ["install-service", "--print", "--", "--config", "server.toml"])
     assert done.exit_code == 2 and "expected an absolute path of --config" in done.output
+    for option in ("--tls-cert", "--archive", "--state", "--database", "--port-file"):
+        done = CliRunner().invoke(cloud_server, ["install-service", "--print", "--", option, "here"])
+        assert done.exit_code == 2
+        assert f"expected an absolute path of {option}, since a service runs in /" in done.output
     Path("server.toml").write_text("prot = 1\n")
     done = CliRunner().invoke(cloud_server, ["install-service", "--print", "--", "--config", f"{tmp_path}/server.toml"])
     assert done.exit_code == 2 and "did you mean port?" in done.output
+
+
+def test_files_that_the_service_would_not_find_are_told() -> None:
+    given = ["install-service", "--print", "--", "--tokens", "/tmp/tokens", "--database", "postgresql://db/fleet"]
+    done = CliRunner().invoke(cloud_server, given)
+    assert done.exit_code == 0
+    assert "the service will not find /tmp/tokens (--tokens): /tmp is hidden from it" in done.stderr
 
 
 def test_options_that_the_server_would_refuse_are_refused() -> None:

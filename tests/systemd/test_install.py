@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from edge_sdk.errors import ConfigError
-from edge_sdk.systemd.install import complaints, files_of, install, out_of_reach, systemd_release
+from edge_sdk.systemd.install import Named, complaints, files_of, install, out_of_reach, put, systemd_release
 from edge_sdk.systemd.unit import device_unit
 
 UNIT = device_unit("/usr/bin/python3", "/etc/edge-sdk/edge-sdk.toml")
@@ -56,3 +57,26 @@ def test_a_program_that_others_cannot_reach(tmp_path: Path) -> None:
     link = tmp_path / "python"
     link.symlink_to(program)
     assert out_of_reach(link) == tmp_path / "home"
+
+
+def test_a_service_that_the_next_start_does_not_find_is_not_installed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    passing = device_unit("/tmp/venv/bin/python", "/etc/edge-sdk/edge-sdk.toml")
+    said = "the service will not find /tmp/venv/bin/python (the interpreter): /tmp is hidden from it"
+    with pytest.raises(ConfigError, match=f"{re.escape(said)}.*a folder that stays, such as /opt/edge-sdk"):
+        put(passing, "edge-sdk", only_print=False, packages=[])
+    with pytest.raises(ConfigError, match=r"will not find /run/packages \(its packages\)"):
+        put(UNIT, "edge-sdk", only_print=False, packages=[Path("/run/packages")])
+    put(passing, "edge-sdk", only_print=True, packages=[], named=[Named("--tls-key", Path("/var/tmp/server.key"))])
+    warned = capsys.readouterr().err
+    assert said in warned and "will not find /var/tmp/server.key (--tls-key): /var/tmp is hidden" in warned
+
+
+def test_a_named_file_that_the_user_cannot_reach_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    (closed / "tokens").touch()
+    put(UNIT, "edge-sdk", only_print=True, packages=[], named=[Named("--tokens", closed / "tokens")])
+    told = capsys.readouterr().err
+    assert "the user edge-sdk cannot enter /" in told and f"not reach {closed / 'tokens'} (--tokens)" in told

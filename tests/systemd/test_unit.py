@@ -89,6 +89,8 @@ def test_homes_are_hidden_unless_the_program_lies_there(tmp_path: Path) -> None:
     assert in_a_home(str(link))
     assert "ProtectHome=read-only" in device_unit(str(link), "/etc/x.toml").text()
     assert "ProtectHome=yes" in UNITS[0].text()
+    package = Path("/home/pi/edge-sdk/edge_sdk/__init__.py")  # installed by `pip install -e`
+    assert "ProtectHome=read-only" in device_unit("/opt/python", "/etc/x.toml", reads=[package]).text()
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
