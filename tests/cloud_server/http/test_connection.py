@@ -14,7 +14,6 @@ from cloud_server.http import connection
 from cloud_server.http.app import make_app
 from cloud_server.http.endpoint import Endpoint
 
-
 SHORT_S, LONG_S = 0.05, 3600.0
 
 
