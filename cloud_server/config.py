@@ -9,7 +9,7 @@ from cloud_server.access.limits import AccessLimits
 from cloud_server.access.tls import TlsFiles
 from cloud_server.fleet.frame_archive import LIMIT_BYTES
 from cloud_server.fleet.reply_cache import ROWS
-from cloud_server.listening import bare_host
+from cloud_server.listening import bare_host, meet
 from cloud_server.model.decode import Limits
 from cloud_server.model.looks import Look
 from edge_sdk.errors import ConfigError
@@ -154,6 +154,11 @@ class ServerConfig:
         for port in (self.port, self.http_port or 0):
             if not 0 <= port <= 65535:
                 raise ConfigError(f"expected a port from 0 to 65535; got {port}")
+        if self.http_port and self.http_port == self.port and meet(self.host, self.http_host):
+            raise ConfigError(
+                f"expected another port for --http than this server's own for devices, --port {self.port}; got the "
+                "same: devices speak gRPC there, browsers HTTP; give --http a port of its own, such as 8080"
+            )
         for name in ("max_wait_ms", "max_queue_s", "drain_s", "model_grace_s"):
             if not getattr(self, name) >= 0:  # NaN is refused too
                 raise ConfigError(f"expected {name} of at least 0; got {getattr(self, name)}")

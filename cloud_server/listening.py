@@ -19,6 +19,8 @@ _log = logging.getLogger(__name__)
 _MOST_DESCRIPTORS = 1 << 20
 _OWN_DESCRIPTORS = 128
 """Descriptors of the process itself: libraries, the reply cache, the archive, the log."""
+_EVERY_V4 = "0.0.0.0"
+_ALSO = {"localhost": ("127.0.0.1", "::1")}
 _ELSEWHERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
@@ -39,6 +41,19 @@ def bare_host(host: str) -> str:
             f"expected a host name or an address to listen on, such as 0.0.0.0 or ::, without a port; got {host!r}"
         )
     return text
+
+
+def meet(host: str, other: str) -> bool:
+    """Whether two hosts, as they are written, have an address in common, so that one port on both is one port.
+
+    Names are not looked up, but for "localhost".
+    """
+    mine, theirs = ({bare_host(one), *_ALSO.get(bare_host(one), ())} for one in (host, other))
+    if mine & theirs or "::" in mine | theirs:  # which takes IPv4 too
+        return True
+    return any(
+        _EVERY_V4 in one and not all(":" in host for host in rest) for one, rest in ((mine, theirs), (theirs, mine))
+    )
 
 
 def addresses_of(host: str, port: int) -> list[str]:

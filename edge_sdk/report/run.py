@@ -99,7 +99,7 @@ class RunReport:
         self._history.finish(account)
         score = self._scorecard.score()
         link = f"{self._edge.link}{f': {self._edge.link_message}' if self._edge.link_message else ''}"
-        self._console.print(summary_table(account, score, self._edge.waiting, link))
+        self._console.print(summary_table(account, score, self._edge.waiting, link, self._history))
         for note in filter(None, (*self._edge.settings_from, *notes)):
             say(self._console, note)
         drift = self._edge.drift()

@@ -24,6 +24,11 @@ _ACROSS = 8
 TILES = 2 * _ACROSS
 """Events in the picture at most."""
 _GROUPS = {"device": "answered by the device", "cloud": "answered by the cloud", "waits": "waits for the cloud"}
+_GROUPS_OF_VISITS = {
+    "device": "visits that the device answered",
+    "cloud": "visits that the cloud answered",
+    "waits": "visits that wait for the cloud",
+}
 _COLOURS = {"device": "#2a9d8f", "cloud": "#e76f51", "waits": "#b8b8b8", "all": "#264653"}
 
 
@@ -34,22 +39,23 @@ class RunHistory:
     Attributes:
         accounts: the ledger after each kept frame.
         answers: the newest answer on each kept frame, by frame id.
+        stride: of so many frames one is kept.
     """
 
     accounts: list[Usage] = field(default_factory=list)
     answers: dict[str, Answer] = field(default_factory=dict)
-    _stride: int = 1
+    stride: int = 1
     _seen: int = 0
     _events: dict[str, Event] = field(default_factory=dict)
 
     def add(self, frame: Frame, answer: Answer, account: Usage) -> None:
         """Record the device's answer on a frame."""
-        if self._seen % self._stride == 0:
+        if self._seen % self.stride == 0:
             self.accounts.append(account)
             self.answers[frame.frame_id] = answer
         self._seen += 1
         if len(self.accounts) > _POINTS:
-            self._stride *= 2
+            self.stride *= 2
             self.accounts = self.accounts[::2]
             self.answers = dict(list(self.answers.items())[::2])
 
@@ -67,6 +73,19 @@ class RunHistory:
         """The answers; of a frame whose event is answered as a whole, with who answered that."""
         return [self._settled(answer) for answer in self.answers.values()]
 
+    @property
+    def per_event(self) -> bool:
+        """Whether visits are answered as a whole."""
+        return any(answer.event is not None for answer in self.answers.values())
+
+    def count(self, group: str) -> int | None:
+        """Frames of the visits that the cloud answered, say; None: not all frames of the run are known any more.
+
+        Args:
+            group: "device", "cloud" or "waits".
+        """
+        return sum(_group(answer) == group for answer in self.settled) if self.stride == 1 else None
+
     def _settled(self, answer: Answer) -> Answer:
         event = self._events.get(answer.event.event_id) if answer.event else None
         return answer if event is None else replace(answer, final=event.final, origin=event.origin)
@@ -77,15 +96,27 @@ class RunHistory:
             self.accounts[-1] = account
 
 
-def summary_table(account: Usage, score: Score | None, waiting: int, link: str) -> Facts:
-    """The run in one table."""
+def summary_table(
+    account: Usage, score: Score | None, waiting: int, link: str, history: RunHistory | None = None
+) -> Facts:
+    """The run in one table.
+
+    Args:
+        account: the ledger at the end.
+        score: accuracies, where the truth was known.
+        waiting: frames that wait for the cloud.
+        link: how it is.
+        history: what was collected during the run; None: nothing.
+    """
     table = Facts("Summary")
     table.add("frames answered", account.frames)
     table.add("exit ratio", f"{account.exit_ratio:.1%} ({account.exits} exits, {account.offloads} offloads)")
     if account.events:
         sent = f", of which {account.events_offloaded} sent one frame each" if account.events_offloaded else ""
         table.add("events", f"{account.events}{sent}")
-    table.add("answers from the cloud", f"{account.answers_cloud}; {waiting} frames wait")
+    answered = history.count("cloud") if history is not None and history.per_event else None
+    visits = "" if answered is None else f" to frames that stand for visits of {frames_text(answered)}"
+    table.add("answers from the cloud", f"{account.answers_cloud}{visits}; {waiting} frames wait")
     table.add("upload", upload_text(account))
     table.add("compute", compute_text(account))
     if account.skipped_compute:
@@ -191,13 +222,16 @@ def _draw_answers(axis: Any, history: RunHistory, threshold: float | None) -> No
     for number, answer in zip(numbers, history.settled, strict=True):
         groups[_group(answer)][0].append(number)
         groups[_group(answer)][1].append(answer.confidence)
+    per_event = history.per_event
+    drawn = f"; 1 of {history.stride} is drawn" if history.stride > 1 else ""
     for group, (x, y) in groups.items():
         if x:
-            label = f"{_GROUPS[group]} ({len(x)})"
+            label = f"{_GROUPS[group]} ({len(x)}{drawn})"
+            if per_event:
+                label = f"{_GROUPS_OF_VISITS[group]} ({frames_text(len(x))}{drawn})"
             axis.scatter(x, y, s=14, color=_COLOURS[group], label=label, alpha=0.8, linewidths=0)
     if threshold is not None:
         axis.axhline(threshold, color="black", linewidth=0.8, linestyle=":", label=f"threshold {threshold:.2f}")
-    per_event = any(answer.event is not None for answer in history.answers.values())
     ratios = [account.exit_ratio for account in history.accounts]
     if per_event:  # of no event nothing is known
         ratios = [one.event_exit_ratio if one.events else float("nan") for one in history.accounts]

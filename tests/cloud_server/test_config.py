@@ -49,6 +49,24 @@ def test_other_machines_are_served_with_encryption_or_on_request() -> None:
         ServerConfig(host=host)
 
 
+def test_its_own_port_for_devices_is_not_called_another_programs() -> None:
+    own = "another port for --http than this server's own for devices, --port 8080; got the same"
+    for host, http_host in (
+        ("127.0.0.1", "127.0.0.1"),
+        ("localhost", "127.0.0.1"),
+        ("::1", "localhost"),
+        ("[::]", "127.0.0.1"),
+        ("127.0.0.1", "0.0.0.0"),
+        ("cloud.example", "cloud.example"),
+    ):
+        with pytest.raises(ConfigError, match=own):
+            ServerConfig(host=host, port=8080, http_host=http_host, http_port=8080, insecure=True)
+    ServerConfig(host="192.168.1.7", port=8080, http_host="127.0.0.1", http_port=8080, insecure=True)
+    ServerConfig(host="0.0.0.0", port=8080, http_host="::1", http_port=8080, insecure=True)
+    ServerConfig(port=8080, http_port=8081)
+    ServerConfig(port=0, http_port=0)
+
+
 def test_the_command_has_the_same_bounds() -> None:
     options = {one.name: one for one in command.params}
     for name, most in (MOST | {"max_image_bytes": MOST_IMAGE_BYTES}).items():

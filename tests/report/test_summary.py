@@ -15,7 +15,7 @@ from edge_sdk.budget.usage import Usage
 from edge_sdk.errors import EdgeError
 from edge_sdk.report.scorecard import Score
 from edge_sdk.report.summary import RunHistory, draw_summary, summary_table
-from edge_sdk.types import Answer
+from edge_sdk.types import Answer, Event
 
 
 def history(frames: int) -> RunHistory:
@@ -56,6 +56,44 @@ def test_the_picture_is_drawn_whatever_is_known(tmp_path: Path, score: Score | N
 def test_a_picture_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     with pytest.raises(EdgeError, match="cannot write"):
         draw_summary(tmp_path / "no" / "summary.png", history(3), Usage(), None, 0.7, "a run")
+
+
+def told(history: RunHistory, account: Usage) -> str:
+    console = Console(record=True, width=160, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(summary_table(account, None, 0, "online", history))
+    console.file.close()
+    return console.export_text()
+
+
+def visits(*lengths: int) -> RunHistory:
+    """A run of visits of so many frames; the cloud answers every second one by one frame that travels."""
+    made, number = RunHistory(), 0
+    for place, length in enumerate(lengths):
+        frames = [Frame(np.zeros((8, 8, 3), np.uint8)) for _ in range(length)]
+        first = frames[0]
+        whole = Event(first.frame_id, "", first.captured_at, first.captured_at, length, "deer", 0.5, first.frame_id)
+        for frame in frames:
+            number += 1
+            answer = Answer(
+                frame.frame_id, frame.captured_at, "", "deer", 0.5, Origin.DEVICE, True, Reason.CONFIDENT, event=whole
+            )
+            made.add(frame, answer, Usage(frames=number, events=place + 1))
+        if place % 2:
+            made.hear(replace(whole, origin=Origin.CLOUD, reason=Reason.CLOUD, revision=2))
+    return made
+
+
+def test_table_and_picture_count_the_same_frames_of_visits(tmp_path: Path) -> None:
+    made = visits(3, 4, 2, 5)
+    account = Usage(frames=14, events=4, events_offloaded=2, answers_cloud=2)
+    assert (made.count("cloud"), made.count("device"), made.count("waits")) == (9, 5, 0)
+    assert "2 to frames that stand for visits of 9 frames; 0 frames wait" in told(made, account)
+    assert "2 to frames that stand for visits of 9 frames" not in told(history(30), account)  # frames one by one
+    draw_summary(tmp_path / "summary.png", made, account, None, 0.7, "a run of visits")
+    long = visits(*[5] * 900)
+    assert long.count("cloud") is None  # what was thinned is not told as if it were all
+    assert "visits of" not in told(long, account)
+    draw_summary(tmp_path / "long.png", long, account, None, 0.7, "a long run")
 
 
 def test_the_table_says_it_all() -> None:
