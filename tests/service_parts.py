@@ -20,28 +20,30 @@ class Running:
 
     Attributes:
         process: the process.
-        heard: the words of all messages so far, one message each.
     """
 
     def __init__(self, process: subprocess.Popen[str], server: socket.socket) -> None:
         self.process, self._server = process, server
-        self.heard: list[str] = []
+        self._passed_over: list[str] = []
 
     def hears(self, wanted: Callable[[str], bool]) -> str:
-        """Wait for a message."""
-        while True:
-            message = self._server.recv(4096).decode()
-            self.heard.append(message)
-            if wanted(message):
-                return message
+        """Wait for a message; those before it are passed over for good, since they come in a set order."""
+        while not wanted(message := self._server.recv(4096).decode()):
+            pass
+        return message
 
     def reads(self, wanted: str) -> str:
-        """Wait for a line of the log."""
+        """Wait for a line of the log. Each line is found once, in any order: threads write them."""
         assert self.process.stderr is not None
+        for at, line in enumerate(self._passed_over):
+            if wanted in line:
+                return self._passed_over.pop(at)
         for line in self.process.stderr:
             if wanted in line:
                 return line
-        raise AssertionError(f"the service ended without {wanted!r}; code {self.process.wait()}")
+            self._passed_over.append(line)
+        log = "".join(self._passed_over)
+        raise AssertionError(f"the service ended without {wanted!r}; code {self.process.wait()}; its log:\n{log}")
 
     def waiting(self) -> list[str]:
         """The messages that have come and were not heard."""
@@ -55,11 +57,19 @@ class Running:
         finally:
             self._server.settimeout(MOST_S)
 
-    def end(self, number: int = signal.SIGTERM) -> int:
-        """Ask it to end; its exit code."""
+    def ask_to_end(self, number: int = signal.SIGTERM) -> None:
+        """Ask it to end; a second time ends it at once."""
         self.process.send_signal(number)
+
+    def ended(self) -> int:
+        """Wait for its end; its exit code."""
         self.process.communicate(timeout=MOST_S)
         return self.process.returncode
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Ask it to end; its exit code."""
+        self.ask_to_end(number)
+        return self.ended()
 
 
 @contextmanager

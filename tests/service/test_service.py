@@ -36,8 +36,9 @@ def test_it_says_when_it_is_ready_and_that_it_lives_and_ends_cleanly(folder: Pat
         running.hears(lambda word: word == "WATCHDOG=1")
         running.hears(lambda word: word.startswith("STATUS=watching; "))
         running.hears(lambda word: word == "WATCHDOG=1")
-        assert running.end() == 0
+        running.ask_to_end()
         running.hears(lambda word: word == "STOPPING=1\nSTATUS=writing everything down")
+        assert running.ended() == 0
     with Journal(folder / "state") as journal:
         assert list(journal.query())
 
@@ -103,7 +104,7 @@ def test_a_camera_that_ends_ends_the_service(folder: Path) -> None:
     with service(folder) as running:
         running.reads("the camera has ended")
         assert "5 frames" in running.reads("ended: ")
-        assert running.process.wait(60) == 0
+        assert running.ended() == 0
 
 
 def test_a_file_that_cannot_be_used_has_an_exit_code_of_its_own(folder: Path) -> None:
