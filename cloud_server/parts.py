@@ -19,6 +19,7 @@ from cloud_server.api.call_times import methods_of
 from cloud_server.api.reports import ReportDesk
 from cloud_server.config import ServerConfig
 from cloud_server.fleet.frame_archive import ARCHIVED_VERSION, FrameArchive
+from cloud_server.fleet.remembered_replies import RememberedReplies
 from cloud_server.fleet.reply_cache import ReplyCache, rows_within
 from cloud_server.fleet.report_store import ReportStore
 from cloud_server.fleet.seams import Replies, SettingsSource
@@ -97,7 +98,7 @@ def reply_cache(config: ServerConfig, version: str, labels: LabelMap, fleet: Fle
 
         return SharedReplies(fleet.engine, version, rows=rows)
     if config.state is None:
-        return ReplyCache(None, "", rows=rows)
+        return RememberedReplies(rows)
     return ReplyCache(config.state / "answers.db", version, rows=rows)
 
 

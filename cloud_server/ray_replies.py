@@ -11,6 +11,7 @@ from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
+from cloud_server.fleet.remembered_replies import RememberedReplies
 from cloud_server.fleet.reply_cache import CachedReply, ReplyCache
 
 _log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ class KeptReplies:
 
     def __init__(self, state: str | None) -> None:
         self._state = None if state is None else Path(state)
-        self._caches: dict[str, ReplyCache] = {}
+        self._caches: dict[str, ReplyCache | RememberedReplies] = {}
         self._held: frozenset[str] | None = None
         self._kept = 0
 
@@ -63,14 +64,15 @@ class KeptReplies:
     def _folder(self, version: str) -> Path | None:
         return None if self._state is None else self._state / version[:_FOLDER_DIGITS]
 
-    def _of(self, version: str, rows: int) -> ReplyCache | None:
+    def _of(self, version: str, rows: int) -> ReplyCache | RememberedReplies | None:
         """The replies of a version; None: it is none of those that are held."""
         if self._held is not None and version not in self._held:
             return None
         if version not in self._caches:
             folder = self._folder(version)
-            path = None if folder is None else folder / "answers.db"
-            self._caches[version] = ReplyCache(path, version, rows=rows)
+            self._caches[version] = (
+                RememberedReplies(rows) if folder is None else ReplyCache(folder / "answers.db", version, rows=rows)
+            )
         return self._caches[version]
 
 

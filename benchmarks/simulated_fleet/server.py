@@ -17,7 +17,7 @@ from cloud_server.access.refusals import RefusalLog
 from cloud_server.api.offload import OffloadService
 from cloud_server.api.windows import Windows
 from cloud_server.config import ServerConfig
-from cloud_server.fleet.reply_cache import ReplyCache
+from cloud_server.fleet.remembered_replies import RememberedReplies
 from cloud_server.fleet.stats import Stats
 from cloud_server.model.batching import Batcher, Little, Looks, Probabilities
 from cloud_server.model.decoders import Decoders, Order
@@ -130,7 +130,7 @@ class Server:
             self.batcher,
             make_label_map(LABELS, {}),
             wire.Description(model="simulated", labels=LABELS),
-            cache=ReplyCache(None, "", rows=1000),
+            cache=RememberedReplies(1000),
             authenticator=self._authenticator,
             limiter=RateLimiter(config.max_frames_per_s, config.burst, max_devices=1_000_000, clock=loop.time),
             stats=self.stats,

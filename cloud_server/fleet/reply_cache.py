@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_sdk.durable.ballast import is_full
-from edge_sdk.durable.database import MEMORY, Database, transaction
+from edge_sdk.durable.database import Database, transaction
 from edge_sdk.errors import ConfigError, EdgeError, StorageError
 
 _log = logging.getLogger(__name__)
@@ -67,13 +67,13 @@ def rows_within(labels: int, *, rows: int = ROWS, max_bytes: int = MAX_BYTES) ->
 
 
 class ReplyCache:
-    """The latest replies, durable where it has a file. Used on one event loop; its disk work runs elsewhere.
+    """The latest replies, durable. Used on one event loop; its disk work runs elsewhere.
 
     A damaged file is set aside as `NAME.damaged` and a fresh one begun. Where the disk fails, or is full from the
     start, replies are sent without being cached, and the log says so once.
 
     Args:
-        path: the SQLite file; None: memory only.
+        path: the SQLite file.
         fingerprint: of the model and its labels; replies of another one are dropped.
         rows: replies that are cached; the oldest leave first.
 
@@ -81,7 +81,7 @@ class ReplyCache:
         ConfigError: another server holds the file, or it cannot be written.
     """
 
-    def __init__(self, path: Path | None, fingerprint: str, *, rows: int = ROWS) -> None:
+    def __init__(self, path: Path, fingerprint: str, *, rows: int = ROWS) -> None:
         self._path, self._fingerprint, self._rows = path, fingerprint, rows
         self._found: dict[bytes, None] = {}
         self._queue: list[_Write] = []
@@ -174,8 +174,6 @@ class ReplyCache:
                         write.done.set_result(None)
 
     def _open(self) -> Database:
-        if self._path is None:
-            return Database(MEMORY, schema=_SCHEMA, version=1, read=self._prepare)
         folder = self._path.parent
         try:
             try:

@@ -73,19 +73,17 @@ async def test_answers_that_come_together_are_committed_together(tmp_path: Path)
     await store.close()
 
 
-@pytest.mark.parametrize("where", ["file", "memory"])
-async def test_only_the_latest_rows_are_kept(tmp_path: Path, where: str) -> None:
-    path = tmp_path / "answers.db" if where == "file" else None
+async def test_only_the_latest_rows_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "answers.db"
     store = ReplyCache(path, "model", rows=3)
     for number in range(5):
         await store.put(key(number), FIRST)
     assert [key(number) in store for number in range(5)] == [False, False, True, True, True]
     assert store._database.connection.execute("SELECT count(*) FROM answer").fetchone() == (3,)
     await store.close()
-    if path is not None:
-        store = ReplyCache(path, "model", rows=1)
-        assert [key(number) in store for number in range(5)] == [False, False, False, False, True]
-        await store.close()
+    store = ReplyCache(path, "model", rows=1)
+    assert [key(number) in store for number in range(5)] == [False, False, False, False, True]
+    await store.close()
 
 
 def test_wide_answers_are_fewer() -> None:
@@ -219,18 +217,17 @@ def test_a_state_folder_that_cannot_be_written_is_explained() -> None:
 
 async def test_another_label_map_drops_what_was_cached_and_what_is_being_written(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
-    for place in (path, None):
-        store = ReplyCache(place, "" if place is None else "model")
-        await store.put(key(1), FIRST)
-        writing = asyncio.ensure_future(store.put(key(2), FIRST))
-        await asyncio.sleep(0)
-        await store.change_source("other", 10)
-        await writing
-        assert len(store) == 0
-        assert await store.get(key(1)) is None
-        await store.put(key(3), FIRST)
-        assert await store.get(key(3)) == FIRST
-        await store.close()
+    store = ReplyCache(path, "model")
+    await store.put(key(1), FIRST)
+    writing = asyncio.ensure_future(store.put(key(2), FIRST))
+    await asyncio.sleep(0)
+    await store.change_source("other", 10)
+    await writing
+    assert len(store) == 0
+    assert await store.get(key(1)) is None
+    await store.put(key(3), FIRST)
+    assert await store.get(key(3)) == FIRST
+    await store.close()
     store = ReplyCache(path, "other")
     assert [key(number) in store for number in (1, 2, 3)] == [False, False, True]
     await store.close()
