@@ -82,6 +82,10 @@ class ThreadedModel(Protocol):
         """Run on so many threads of the CPU from now on."""
         ...
 
+    def at_once(self, size: int) -> int:
+        """Pictures of a run of `size` that are computed at a time: those beyond them take as long again."""
+        ...
+
 
 @runtime_checkable
 class PreparedModel(Protocol):

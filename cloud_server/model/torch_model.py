@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud_server.model.crew import Crew, of_its_own
+from cloud_server.model.crew import PART, Crew, of_its_own
 from cloud_server.model.folding import fold_batch_norms
 from cloud_server.model.gpu_memory import Staging, WithinMemory
 from cloud_server.model.ticket import Little, Ran, Rows
@@ -95,6 +95,10 @@ class TorchModel:
         """Run on so many threads of the CPU from now on; called on the thread that runs the model."""
         self._crew = None if self.on_gpu or not self.overlaps else Crew(threads, self._begin_part)
         self._torch.set_num_threads(threads)
+
+    def at_once(self, size: int) -> int:
+        """A part for each thread of the crew; all on a GPU."""
+        return size if self._crew is None else min(size, PART * self._crew.count)
 
     def _begin_part(self, threads: int) -> None:
         """In a thread of the crew, before its first part."""

@@ -19,9 +19,10 @@ LONGEST_RUN_S = 0.4
 def warm_up(model: BigModel, most: int) -> tuple[int, dict[int, float]]:
     """Run a model until no device waits for allocations and kernel choices, and find its batch.
 
-    A network on the CPU is tried at 1, 2, 4, ... frames a run, as far as a run is short enough. A larger batch costs no
-    more for a frame, since its parts are as large as those of a smaller one (`crew`), and the server less: it fills up
-    only while so many frames wait. Anything else gets the largest.
+    A network on the CPU is tried at 1, 2, 4, ... frames a run, as far as a run is short enough, and as it computes at a
+    time: larger runs take the longer in proportion. A larger batch costs no more for a frame, since its parts are as
+    large as those of a smaller one (`crew`), and the server less: it fills up only while so many frames wait. Anything
+    else gets the largest.
 
     Args:
         model: to run, on the thread that will run it.
@@ -46,17 +47,21 @@ def warm_up(model: BigModel, most: int) -> tuple[int, dict[int, float]]:
     run(1)
     return_large_blocks(MOST_KEPT_BYTES)
     taken: dict[int, float] = {}
+    at_once = model.at_once(most)
     for size in sizes_up_to(most):
-        took_s = run(size)
-        if took_s > LONGEST_RUN_S / 2:  # something else may have had the processor
-            took_s = min(took_s, run(size))
+        if size > at_once:
+            took_s = taken[max(taken)] * size / max(taken)
+        else:
+            took_s = run(size)
+            if took_s > LONGEST_RUN_S / 2 or 2 * size > at_once:  # something else may have had the processor
+                took_s = min(took_s, run(size))
         if taken and took_s > LONGEST_RUN_S:
             break
         taken[size] = took_s
         if took_s > LONGEST_RUN_S * 2 / 3:  # twice as many take too long
             break
     batch = max(taken)
-    block = keep_blocks_of(lambda: run(batch))
+    block = keep_blocks_of(lambda: run(model.at_once(batch)))
     _log.info(
         "%d frames a run, %.1f ms each (one alone: %.1f ms); memory is kept in blocks below %d MiB",
         batch,

@@ -89,6 +89,7 @@ def test_torch_gives_each_picture_its_own_answer_whatever_the_batch_and_the_thre
     for threads in (1, 2, 3, 5):
         model.use_threads(threads)
         model.make_ready(29)
+        assert model.at_once(29) == min(29, PART * min(threads, MOST)) and model.at_once(2) == 2
         for count in (1, 2, 3, 4, 12, 29):
             rows, macs = model.run(pictures[:count], [None] * count)[:2]
             assert np.abs(rows - alone[:count]).max() < 1e-5 and macs.tolist() == [model.macs] * count

@@ -42,18 +42,21 @@ class Paced:
         (9.0, 1, 1),
     ],
 )
+@pytest.mark.parametrize("at_once", [4, 32])
 @pytest.mark.parametrize("hiccups", [0, 1, 2, 3])
 def test_the_largest_batch_that_runs_shortly_is_taken_whatever_disturbs_one_run(
-    one_s: float, best: int, tried: int, hiccups: int, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+    one_s: float, best: int, tried: int, hiccups: int, at_once: int, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = load_model(str(checkpoint), "cpu", 1)
     assert isinstance(model, TorchModel)
     paced = Paced(monkeypatch, {size: size * one_s for size in (1, 2, 4, 8, 16, 20)}, slow=hiccups)
     monkeypatch.setattr(model, "run", paced.run)
+    monkeypatch.setattr(model, "at_once", lambda size: min(size, at_once))
     batch, runs_s = warm_up(model, 20)
     assert batch == best
     assert sorted(runs_s) == [size for size in (1, 2, 4, 8, 16, 20) if size <= best]
-    assert max(paced.sizes) == tried
+    assert runs_s == pytest.approx({size: size * one_s for size in runs_s})
+    assert max(paced.sizes) == min(tried, at_once)  # more at a time are known by these
 
 
 def test_other_models_get_the_largest_batch(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
