@@ -21,6 +21,8 @@ from edge_sdk.store.store import Store
 from edge_sdk.types import LinkState, new_frame_id
 
 FAST = UplinkSettings(connect_timeout_s=30, reply_timeout_s=60, backoff_s=0.01, max_backoff_s=0.05)
+ONCE = UplinkSettings(connect_timeout_s=60, reply_timeout_s=60, backoff_s=1000, max_backoff_s=1000)
+"""No second try within a test."""
 
 
 def item(gain: float = 0.5, size: int = 2000) -> SpoolItem:
@@ -67,8 +69,9 @@ class Handler:
             self.spool.ack(item.frame_id)
 
     def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for a condition on what was collected."""
         with self.changed:
-            assert self.changed.wait_for(condition, 30)
+            self.changed.wait_for(condition)
 
 
 class Device:
@@ -83,7 +86,7 @@ class Device:
         security = options.pop("security", None)
         transport = options.pop("transport", None)
         labels = options.pop("labels", ("a", "b"))
-        self.states: list[LinkState] = []
+        self.told: list[tuple[LinkState, str]] = []
         self.state_changed = threading.Condition()
         self.uplink = Uplink(
             target,
@@ -99,12 +102,22 @@ class Device:
 
     def _tell(self, state: LinkState, message: str) -> None:
         with self.state_changed:
-            self.states.append(state)
+            self.told.append((state, message))
             self.state_changed.notify_all()
 
-    def until_state(self, state: LinkState) -> None:
+    @property
+    def states(self) -> list[LinkState]:
+        """The link's states so far."""
+        return [state for state, _ in self.told]
+
+    def until_state(self, state: LinkState, *words: str) -> str:
+        """Wait until the link has been in a state with all words in its message, however shortly; the message."""
         with self.state_changed:
-            assert self.state_changed.wait_for(lambda: state in self.states, 30)
+            self.state_changed.wait_for(lambda: self._messages(state, words))
+            return self._messages(state, words)[0]
+
+    def _messages(self, state: LinkState, words: tuple[str, ...]) -> list[str]:
+        return [said for one, said in self.told if one is state and all(word in said for word in words)]
 
     def until_empty(self) -> None:
         self.handler.until(lambda: len(self.spool) == 0)

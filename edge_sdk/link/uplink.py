@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -249,7 +250,7 @@ class Uplink:
         route = routes.current
         settings = replace(self._settings, idle_s=min(self._settings.idle_s, route.relay.longest_idle_s))
         self._set(LinkState.CONNECTING)
-        slow = self._loop.call_later(_PATIENCE_S, self._say_slow, route.relay)
+        slow = asyncio.create_task(self._say_slow(route.relay))
         for_long = False
         try:
             async with route.transport.connect(route.relay) as connection, self._riding(connection, reports):
@@ -296,7 +297,15 @@ class Uplink:
             if isinstance(ended, Exception):
                 _log.error("reports ended on this connection", exc_info=ended)
 
-    def _say_slow(self, relay: Relay) -> None:
-        """Give the state a reason while a try to connect takes longer than a person waits; the try goes on."""
-        doing = relay.doing or f"waiting for {self.target}"
-        self._set(LinkState.OFFLINE, relay.trouble or f"{doing} ({_PATIENCE_S:g} s so far)")
+    async def _say_slow(self, relay: Relay) -> None:
+        """Give the state a reason while a try to connect takes longer than a person waits; the try goes on.
+
+        A further one where the try has come further since, as to a server that is connected to and says nothing.
+        """
+        said = ""
+        for looks in itertools.count(1):
+            await asyncio.sleep(_PATIENCE_S)
+            doing = relay.trouble or relay.doing or f"waiting for {self.target}"
+            if doing != said:
+                said = doing
+                self._set(LinkState.OFFLINE, relay.trouble or f"{doing} ({looks * _PATIENCE_S:g} s so far)")

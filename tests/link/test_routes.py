@@ -8,6 +8,7 @@ import socketserver
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -31,7 +32,7 @@ from edge_sdk.types import LinkState
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire.cost import CONNECTION_BYTES, frame_bytes
 
-SOON = UplinkSettings(connect_timeout_s=1, reply_timeout_s=1, backoff_s=0.01, max_backoff_s=0.05, return_s=1e6)
+SOON = replace(FAST, return_s=1e6)
 AT_ONCE = UplinkSettings(connect_timeout_s=30, reply_timeout_s=60, backoff_s=0.01, max_backoff_s=0.01, return_s=0.01)
 
 
@@ -103,7 +104,8 @@ def test_a_black_hole_is_left_in_time(device: Callable[..., Device], backlog: in
             fillers.append(filler)
     try:
         with ScriptedServer() as second:
-            edge = device(f"127.0.0.1:{hole.getsockname()[1]}", second.target, settings=SOON)
+            settings = replace(SOON, connect_timeout_s=1)
+            edge = device(f"127.0.0.1:{hole.getsockname()[1]}", second.target, settings=settings)
             ids = put(edge)
             edge.uplink.start()
             edge.until_empty()
@@ -116,7 +118,7 @@ def test_a_black_hole_is_left_in_time(device: Callable[..., Device], backlog: in
 
 def test_frames_without_a_reply_go_to_the_next_server_and_count_once(device: Callable[..., Device]) -> None:
     with ScriptedServer(lambda *_: None) as silent, ScriptedServer() as second:
-        edge = device(silent.target, second.target, settings=SOON)
+        edge = device(silent.target, second.target, settings=replace(SOON, reply_timeout_s=1))
         ids = put(edge, 5)
         edge.uplink.start()
         edge.until_empty()
@@ -182,8 +184,7 @@ def test_where_all_servers_deny_a_person_must_act(device: Callable[..., Device])
         edge = device(first.target, second.target, settings=SOON)
         put(edge)
         edge.uplink.start()
-        edge.until_state(LinkState.DENIED)
-        assert edge.uplink.message == f"{first.target}: no such token; {second.target}: no such token"
+        edge.until_state(LinkState.DENIED, f"{first.target}: no such token; {second.target}: no such token")
 
 
 def test_a_server_with_other_labels_is_passed_over(device: Callable[..., Device]) -> None:
@@ -253,11 +254,7 @@ def test_all_down_and_back(device: Callable[..., Device]) -> None:
     edge = device(first.target, second.target, settings=FAST)
     ids = put(edge)
     edge.uplink.start()
-    with edge.state_changed:
-        assert edge.state_changed.wait_for(
-            lambda: all(one.target in edge.uplink.message for one in (first, second)), 30
-        )
-    assert edge.uplink.state is LinkState.OFFLINE
+    edge.until_state(LinkState.OFFLINE, first.target, second.target)
     with second:
         edge.until_empty()
         assert sorted(second.ids) == sorted(ids)
@@ -279,9 +276,7 @@ def test_a_transport_of_ones_own_dials_each_server_by_its_way(device: Callable[.
     edge = device("127.0.0.1:1", "127.0.0.1:2", settings=FAST, transport=transport)
     put(edge, 1)
     edge.uplink.start()
-    edge.until_state(LinkState.OFFLINE)
-    with edge.state_changed:
-        assert edge.state_changed.wait_for(lambda: "127.0.0.1:2: down" in edge.uplink.message, 30)
+    edge.until_state(LinkState.OFFLINE, "127.0.0.1:2: down")
 
 
 def test_what_a_day_of_failing_servers_costs_stays_within_the_budget(

@@ -17,16 +17,18 @@ from pathlib import Path
 
 import grpc
 import pytest
-from link_parts import Device, item, tls
+from link_parts import ONCE, Device, item, tls
 
 from edge_sdk.budget.limits import Budget, Resource
 from edge_sdk.config import UplinkSettings
 from edge_sdk.errors import ConfigError
+from edge_sdk.link.transport import Reply, ServerInfo
 from edge_sdk.security.certificates import Authority
 from edge_sdk.security.credentials import Security
 from edge_sdk.security.tokens import new_token
+from edge_sdk.store.frames import SpoolItem
 from edge_sdk.testing.server import ScriptedServer, answer, failure
-from edge_sdk.testing.transport import FakeTransport
+from edge_sdk.testing.transport import FakeTransport, first_label
 from edge_sdk.types import LinkState
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire.cost import CONNECTION_BYTES, frame_bytes
@@ -188,11 +190,13 @@ def test_a_silent_server_is_left_after_the_reply_timeout(device: Callable[..., D
 
     with ScriptedServer(script) as server:
         edge = device(server.target, settings=UplinkSettings(reply_timeout_s=0.3, backoff_s=0.01))
-        edge.spool.put(item())
+        one = item()
+        edge.spool.put(one)
         edge.uplink.start()
         edge.until_empty()
-        assert server.streams == 2
-        assert LinkState.OFFLINE in edge.states
+        assert server.streams >= 2  # on a busy machine a reply may take too long as well
+        assert edge.handler.replies == [one.frame_id]
+        edge.until_state(LinkState.OFFLINE, "no reply within 0.3 s")
 
 
 def test_no_server_is_a_state_and_its_coming_is_noticed(device: Callable[..., Device]) -> None:
@@ -203,8 +207,7 @@ def test_no_server_is_a_state_and_its_coming_is_noticed(device: Callable[..., De
     edge = device(server.target)
     edge.spool.put(item())
     edge.uplink.start()
-    edge.until_state(LinkState.OFFLINE)
-    assert "no cloud server answers" in edge.uplink.message
+    edge.until_state(LinkState.OFFLINE, "no cloud server answers")
     with server:
         edge.until_empty()
 
@@ -229,9 +232,7 @@ def test_wrong_labels_send_nothing_and_say_what_to_change(device: Callable[..., 
         edge = device(server.target)
         edge.spool.put(item())
         edge.uplink.start()
-        edge.until_state(LinkState.MISMATCH)
-        assert "not with b" in edge.uplink.message
-        assert "--label-map" in edge.uplink.message
+        edge.until_state(LinkState.MISMATCH, "not with b", "--label-map")
         assert server.requests == []
         assert len(edge.spool) == 1
 
@@ -264,24 +265,19 @@ def test_a_frame_that_ends_each_connection_is_given_up_and_the_others_are_answer
 def test_a_server_that_never_answers_is_probed_with_one_frame(device: Callable[..., Device]) -> None:
     """The first connection takes a window of frames; each later one a single frame, until one is answered."""
     seen: list[int] = []
-    enough = threading.Event()
 
-    def script(request: wire.ClassifyRequest, _: object) -> wire.ClassifyReply | None:
-        seen.append(server.streams)
-        if len(seen) == 4 + 4:
-            enough.set()
-        return None
+    def script(frame: SpoolItem, server: ServerInfo) -> Reply | None:
+        seen.append(transport.connections)
+        return first_label(frame, server) if len(seen) > 4 + 4 else None
 
-    settings = UplinkSettings(window=4, reply_timeout_s=0.2, backoff_s=0.01, max_backoff_s=0.05)
-    with ScriptedServer(script) as server:
-        edge = device(server.target, settings=settings)
-        for _ in range(30):
-            edge.spool.put(item())
-        edge.uplink.start()
-        assert enough.wait(30)
-        assert seen == [1, 1, 1, 1, 2, 3, 4, 5]
-        server.script = lambda request, _: answer(request)
-        edge.until_empty()
+    settings = UplinkSettings(window=4, reply_timeout_s=0.05, backoff_s=0.01, max_backoff_s=0.05)
+    transport = FakeTransport(("a", "b"), script)  # what is sent has come at once, however busy the machine is
+    edge = device("127.0.0.1:9", settings=settings, transport=transport)
+    for _ in range(30):
+        edge.spool.put(item())
+    edge.uplink.start()
+    edge.until_empty()
+    assert seen[: 4 + 4] == [1, 1, 1, 1, 2, 3, 4, 5]
     assert len(edge.handler.replies) == 30
     assert not edge.handler.given_up
 
@@ -339,8 +335,7 @@ def test_why_a_stream_ended_is_one_short_line_of_the_state(device: Callable[...,
         edge = device(server.target)
         edge.spool.put(item())
         edge.uplink.start()
-        edge.until_state(LinkState.OFFLINE)
-        said = edge.uplink.message
+        said = edge.until_state(LinkState.OFFLINE, "[31m")
     assert said.isprintable()
     assert len(said) < 1000
 
@@ -355,11 +350,10 @@ def test_the_upload_budget_holds_frames_back(device: Callable[..., Device]) -> N
         for one in [item() for _ in range(20)]:
             edge.spool.put(one)
         edge.uplink.start()
-        edge.until_state(LinkState.BUDGET)
+        edge.until_state(LinkState.BUDGET, "upload budget")
         edge.handler.until(lambda: bool(edge.handler.replies))
         assert len(server.requests) < 10
         assert edge.ledger.snapshot().spent(Resource.UPLOAD) <= limit
-        assert "upload budget" in edge.uplink.message
 
 
 def test_the_cloud_budget_holds_frames_back(device: Callable[..., Device]) -> None:
@@ -461,13 +455,10 @@ def test_a_link_that_cannot_be_trusted_says_why_and_sends_nothing(
     words: str,
 ) -> None:
     with ScriptedServer(credentials=served(authority)) as server:
-        edge = device(
-            server.target, security=security(authority), settings=UplinkSettings(backoff_s=1000, max_backoff_s=1000)
-        )
+        edge = device(server.target, security=security(authority), settings=ONCE)
         edge.spool.put(item())
         edge.uplink.start()
-        edge.until_state(state)
-        assert words in edge.uplink.message
+        edge.until_state(state, words)
         assert server.describes == 0
         assert len(edge.spool) == 1
 
@@ -495,8 +486,7 @@ def test_a_refused_token_is_a_state_and_not_tried_again_soon(
 
         monkeypatch.setattr(edge.uplink._wakeup, "pause", pause)
         edge.uplink.start()
-        edge.until_state(LinkState.DENIED)
-        assert edge.uplink.message == "no such token"
+        assert edge.until_state(LinkState.DENIED) == "no such token"
         assert server.describes == 1
         path.write_text(new)  # read again with the next connection
         again.set()
@@ -511,16 +501,11 @@ def test_a_token_file_that_is_gone_is_a_state(device: Callable[..., Device], tmp
     path.write_text(new_token())
     path.chmod(0o600)
     with ScriptedServer() as server:
-        edge = device(
-            server.target,
-            security=Security(token_file=path),
-            settings=UplinkSettings(backoff_s=1000, max_backoff_s=1000),
-        )
+        edge = device(server.target, security=Security(token_file=path), settings=ONCE)
         path.unlink()
         edge.spool.put(item())
         edge.uplink.start()
-        edge.until_state(LinkState.DENIED)
-        assert "cannot read the token file" in edge.uplink.message
+        edge.until_state(LinkState.DENIED, "cannot read the token file")
 
 
 def test_other_machines_are_not_dialled_in_the_clear(tmp_path: Path) -> None:
@@ -612,7 +597,7 @@ def stranger(said: bytes) -> Iterator[str]:
             r"not a cloud server \(HTTP/1.1 302 Found, ",
         ),
         (b"<html>Welcome to the hotel", r"<html>Welcome to the hotel.*captive portal"),
-        (b"", r"connected to 127.0.0.1:\d+, which does not answer \(0.3 s so far\)"),
+        (b"", r"connected to 127.0.0.1:\d+, which does not answer \([0-9.]+ s so far\)"),
     ],
     ids=["redirect", "page", "silence"],
 )
@@ -625,14 +610,13 @@ def test_a_stranger_at_the_address_is_told(
     words: str,
     encrypted: bool,
 ) -> None:
-    monkeypatch.setattr("edge_sdk.link.uplink._PATIENCE_S", 10.0 if said else 0.3)
+    monkeypatch.setattr("edge_sdk.link.uplink._PATIENCE_S", 1000.0 if said else 0.3)
     security = same_authority(authority) if encrypted else Security()
     with stranger(said) as target:
-        edge = device(target, security=security, settings=UplinkSettings(backoff_s=1000, max_backoff_s=1000))
+        edge = device(target, security=security, settings=ONCE)
         edge.spool.put(item())
         edge.uplink.start()
-        edge.until_state(LinkState.OFFLINE)
-        message = edge.uplink.message
+        message = edge.until_state(LinkState.OFFLINE, "" if said else "does not answer")
         edge.uplink.close(grace_s=0)
     assert re.search(words, message), message
     assert message.isprintable()
@@ -645,17 +629,17 @@ def test_a_closed_port_says_so(device: Callable[..., Device]) -> None:
     edge = device(target)
     edge.spool.put(item())
     edge.uplink.start()
-    edge.until_state(LinkState.OFFLINE)
-    assert edge.uplink.message.startswith(f"no cloud server answers at {target}: the port is closed")
+    edge.until_state(LinkState.OFFLINE, f"no cloud server answers at {target}: the port is closed")
 
 
 _CROWDED = """
 import os, resource, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
+from edge_sdk.store.frames import SpoolItem
 from edge_sdk.testing.server import ScriptedServer
 from edge_sdk.types import LinkState
-from link_parts import Device, item, tls
+from link_parts import ONCE, Device, item, tls
 
 with ScriptedServer() as server:
     edge = Device(Path(sys.argv[2]), server.target)
@@ -669,8 +653,7 @@ with ScriptedServer() as server:
         for _ in range(int(sys.argv[3])):
             os.close(held.pop())
     edge.uplink.start()
-    edge.until_state(LinkState.OFFLINE)
-    print(edge.uplink.message)
+    print(edge.until_state(LinkState.OFFLINE, "too many files"))
     for one in held:
         os.close(one)
     edge.until_empty()
@@ -682,7 +665,7 @@ with ScriptedServer() as server:
 @pytest.mark.parametrize("free", [0, 1, 2, 4])
 def test_a_full_table_of_files_is_a_state_and_ends_when_there_is_room(tmp_path: Path, free: int) -> None:
     command = [sys.executable, "-c", _CROWDED, str(Path(__file__).resolve().parents[1]), str(tmp_path), str(free)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("no connection can be opened: too many files are open"), done.stderr
 
@@ -726,8 +709,8 @@ class ConnectProxy:
     def _copy(self, source: socket.socket, sink: socket.socket, *, count: bool = False) -> None:
         with suppress(OSError):
             while data := source.recv(65_536):
+                self.carried += len(data) if count else 0  # before the server can answer it
                 sink.sendall(data)
-                self.carried += len(data) if count else 0
 
 
 def test_a_proxy_that_is_asked_for_carries_the_link_charged_and_unseen(
@@ -754,6 +737,5 @@ def test_a_proxy_that_refuses_says_what_is_missing(device: Callable[..., Device]
         edge = device(server.target, settings=UplinkSettings(proxy=f"http://{proxy.address}", backoff_s=100))
         edge.spool.put(item())
         edge.uplink.start()
-        edge.until_state(LinkState.OFFLINE)
-        assert f"the proxy {proxy.address} demands a user and password" in edge.uplink.message
+        edge.until_state(LinkState.OFFLINE, f"the proxy {proxy.address} demands a user and password")
         assert server.describes == 0

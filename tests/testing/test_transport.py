@@ -57,7 +57,7 @@ def test_a_refusal_is_final_or_tried_again(tmp_path: Path) -> None:
 )
 def test_what_a_transport_raises_is_a_state(tmp_path: Path, error: Exception, state: LinkState) -> None:
     edge = run(tmp_path, FakeTransport(("a", "b"), error=error), lambda edge: edge.until_state(state))
-    assert edge.uplink.message == str(error)
+    assert edge.until_state(state) == str(error)
     assert not edge.handler.replies
 
 
@@ -69,6 +69,6 @@ def test_other_labels_are_a_mismatch(tmp_path: Path) -> None:
 
 def test_a_frame_dearer_than_the_budget_is_never_sent(tmp_path: Path) -> None:
     transport = FakeTransport(("a", "b"))
-    edge = run(tmp_path, transport, lambda edge: edge.until_state(LinkState.BUDGET), budgets=[Budget(500, 86_400)])
-    assert "more than the whole upload budget" in edge.uplink.message
+    words = "more than the whole upload budget"
+    run(tmp_path, transport, lambda edge: edge.until_state(LinkState.BUDGET, words), budgets=[Budget(500, 86_400)])
     assert not transport.sent
