@@ -13,11 +13,17 @@ from edge_sdk.errors import EdgeError
 from edge_sdk.fleet.audits import ReportedAudits
 from edge_sdk.fleet.report_rows import Rows
 from edge_sdk.store.audits import AuditCounts
+from edge_sdk.types import Origin
 
 FRESH_S = 30.0
 """Seconds for which rows are given again while nobody labels: reports add to them seldom."""
 _AT_ONCE = 500
-_COLUMNS = "frame_id, number, model, audit_chance, audit_event, device_class, cloud_class"
+UNTOLD = 0.0
+"""In place of a chance: an older device does not tell it, so its audits stand for no other exits."""
+_COLUMNS = (
+    f"frame_id, number, model, coalesce(audit_chance, {UNTOLD}), audit_event, coalesce(device_class, device_label), "
+    f"CASE WHEN audit_chance > 0 THEN cloud_class WHEN origin = '{Origin.CLOUD.value}' THEN label END"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +32,7 @@ class LabelledAudit:
 
     Attributes:
         model: the little model's name, version and label set.
-        chance: with which it was drawn.
+        chance: with which it was drawn; `UNTOLD`: not known.
         is_event: it stands for an event that was answered as a whole.
         device: the device's class; None: none.
         cloud: the cloud's class; None: it has not answered.
@@ -64,8 +70,7 @@ class LabelledAudits:
     def read(self) -> Mapping[str, tuple[LabelledAudit, ...]]:
         """By device, those that were reported first at first; of a frame the latest word counts, at once.
 
-        Audits whose chance is not known, as of older devices, are left out. What was read last, where the reports or
-        the labels cannot be read.
+        What was read last, where the reports or the labels cannot be read.
         """
         with self._guard:
             try:
@@ -91,7 +96,7 @@ def with_labels(audits: ReportedAudits, labelled: Iterable[LabelledAudit]) -> tu
 
     A device counts the labels that were imported there, which may be the same ones. So of each chance those of one side
     count, of the side that knows more: nothing counts twice. The device's counts are up to a day old; audits beyond
-    those that it counted wait for its next count.
+    those that it counted wait for its next count. Audits whose chance is not known count nowhere.
 
     Args:
         audits: as reported.
@@ -125,7 +130,7 @@ def _audits(rows: Rows, device: str, labels: Iterable[Label]) -> tuple[LabelledA
     for first in range(0, len(wanted), _AT_ONCE):
         some = wanted[first : first + _AT_ONCE]
         places = ", ".join("?" * len(some))
-        sql = f"SELECT {_COLUMNS} FROM answers WHERE device = ? AND frame_id IN ({places}) AND audit_chance > 0"
+        sql = f"SELECT {_COLUMNS} FROM answers WHERE device = ? AND frame_id IN ({places}) AND audit <> 0"
         for frame_id, number, model, chance, is_event, own, cloud in rows(sql, device, *some):
             found.append((number, LabelledAudit(model, chance, bool(is_event), own, cloud, truths[frame_id])))
     return tuple(audit for _, audit in sorted(found, key=lambda one: one[0]))

@@ -12,7 +12,7 @@ from edge_sdk.types import Origin
 
 _COLUMNS = (
     "device, frame_id, captured_ms, utc_offset, source, event_id, label, confidence, origin, reason, device_label, "
-    "device_confidence, audit, number"
+    "device_confidence, audit, number, audit_chance"
 )
 
 
@@ -34,6 +34,7 @@ class FrameRow:
         device_confidence: of that.
         audit: a confident frame that was sent all the same.
         number: of its row.
+        chance: with which the audit was drawn; None: it is none, or the device does not tell it.
     """
 
     device: str
@@ -49,6 +50,7 @@ class FrameRow:
     device_confidence: float
     audit: bool
     number: int = 0
+    chance: float | None = None
 
     @property
     def place(self) -> Place:
@@ -143,8 +145,9 @@ def _frame(
     device_confidence: float,
     audit: int,
     number: int,
+    chance: float | None,
 ) -> FrameRow:
     moment = moment_of(captured_ms, offset)
     is_cloud = origin == Origin.CLOUD.value
     said = label, confidence, is_cloud, reason, device_label, device_confidence, bool(audit)
-    return FrameRow(device, frame_id, moment, source, event_id, *said, number)
+    return FrameRow(device, frame_id, moment, source, event_id, *said, number, chance)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -16,11 +16,16 @@ from cloud_server.fleet.exit_accuracy import exit_accuracy
 from cloud_server.fleet.labelled_audits import LabelledAudit
 from cloud_server.fleet.measures import Measures
 from cloud_server.fleet.stats import BUCKETS_S, Stats
+from cloud_server.http.series import LabelValues
 from edge_sdk.fleet.report_file import Status, Tally
 
 MOST_LABELS = 40
-"""Labels of events that are counted apart."""
+"""Labels of events that are counted apart, beside those of the server's own models."""
 OTHER_LABELS = "other labels"
+MOST_PERIODS = 20
+"""Periods of budgets that have series of their own, beside the usual ones."""
+OTHER_PERIODS = "other"
+_PERIODS_S = (1.0, 60.0, 3_600.0, 86_400.0, 604_800.0, 2_592_000.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,7 @@ class Gauges:
         tallies: audits and events of the last day, by device; None: reports are not taken.
         labelled: audits that people labelled here, by device; None: nobody can.
         devices: those that reported last: name, when in seconds since 1970, what; None: reports are not taken.
+        labels: those of the models that are served.
     """
 
     waiting: Callable[[], int]
@@ -44,6 +50,7 @@ class Gauges:
     devices: Callable[[], list[tuple[str, float, Status]]] | None = None
     tallies: Callable[[], Mapping[str, Tally]] | None = None
     labelled: Callable[[], Mapping[str, tuple[LabelledAudit, ...]]] | None = None
+    labels: Callable[[], Collection[str]] = tuple
 
 
 class StatsCollector(Collector):
@@ -57,6 +64,8 @@ class StatsCollector(Collector):
 
     def __init__(self, stats: Stats, gauges: Gauges, model: str) -> None:
         self._stats, self._gauges, self._model = stats, gauges, model
+        self._labels = LabelValues(MOST_LABELS, OTHER_LABELS)
+        self._periods = LabelValues(MOST_PERIODS, OTHER_PERIODS, map("{:g}".format, _PERIODS_S))
 
     def collect(self) -> Iterator[Metric]:
         """All metrics."""
@@ -87,10 +96,12 @@ class StatsCollector(Collector):
             yield GaugeMetricFamily("cloud_server_archive_bytes", "Size of the frame archives.", archived)
         if gauges.devices is not None:
             latest = gauges.devices()
+            yield from _of_budgets(latest, self._periods)
             yield from _of_devices(latest)
             yield from _of_accuracy(latest, {} if gauges.labelled is None else gauges.labelled())
             if gauges.tallies is not None:
-                yield from _of_tallies([device for device, *_ in latest], gauges.tallies())
+                known = frozenset(gauges.labels())
+                yield from _of_tallies([device for device, *_ in latest], gauges.tallies(), self._labels, known)
 
 
 def _of_measures(measures: Measures) -> Iterator[Metric]:
@@ -142,7 +153,6 @@ def _of_devices(latest: list[tuple[str, float, Status]]) -> Iterator[Metric]:
         "disk_free_bytes": ("Free bytes of its disk.", lambda _, status: status.health.disk_free),
         "settings_version": ("Version of the signed settings it holds.", lambda _, status: status.held.version),
     }
-    yield from _of_budgets(latest)
     ratio = GaugeMetricFamily(
         "edge_sdk_device_exit_ratio", "Its exits by its frames, since its first day.", labels=["device"]
     )
@@ -188,21 +198,26 @@ def _shares(name: str, text: str) -> tuple[GaugeMetricFamily, ...]:
     return tuple(GaugeMetricFamily(f"{name}_{end}", said, labels=["device"]) for end, said in texts.items())
 
 
-def _of_budgets(latest: list[tuple[str, float, Status]]) -> Iterator[Metric]:
+def _of_budgets(latest: list[tuple[str, float, Status]], periods: LabelValues) -> Iterator[Metric]:
+    """Budgets by their periods, of which a device may tell any; of several without series of their own the first."""
     labels = ["device", "period_seconds"]
     limits = GaugeMetricFamily("edge_sdk_device_budget_bytes", "A budget of its upload: the limit.", labels=labels)
     spent = GaugeMetricFamily("edge_sdk_device_budget_spent_bytes", "What it spent of that budget.", labels=labels)
     for device, _, status in latest:
-        for one in {one.budget.period_s: one for one in status.usage.budgets}.values():
-            values = [device, f"{one.budget.period_s:g}"]
+        by_period = {f"{one.budget.period_s:g}": one for one in status.usage.budgets}
+        periods.let_in(by_period)
+        for period, one in {periods.shown(period): one for period, one in reversed(by_period.items())}.items():
+            values = [device, period]
             limits.add_metric(values, one.budget.limit)
             spent.add_metric(values, one.spent)
     yield limits
     yield spent
 
 
-def _of_tallies(devices: list[str], tallies: Mapping[str, Tally]) -> Iterator[Metric]:
-    """Audits and events of devices; labels beyond the most frequent ones are counted together."""
+def _of_tallies(
+    devices: list[str], tallies: Mapping[str, Tally], labels: LabelValues, served: frozenset[str]
+) -> Iterator[Metric]:
+    """Audits and events of devices; labels that few say, once there are many, are counted together."""
     known = [(device, tallies[device]) for device in devices if device in tallies]
     text = "Its audits that the cloud answered."
     audits = GaugeMetricFamily("edge_sdk_device_audits", text, labels=["device"])
@@ -213,16 +228,18 @@ def _of_tallies(devices: list[str], tallies: Mapping[str, Tally]) -> Iterator[Me
         differ.add_metric([device], tally.differ)
     yield audits
     yield differ
-    total: Counter[str] = Counter()
+    told_by, total = Counter[str](), Counter[str]()
     for _, tally in known:
+        told_by.update(tally.events.keys())
         total.update(tally.events)
-    shown = {label for label, _ in total.most_common(MOST_LABELS)}
+    # What many devices say comes first: one alone, whatever it says and how often, crowds nobody out.
+    labels.let_in(sorted(total.keys() - served, key=lambda label: (-told_by[label], -total[label], label)))
     text = "Its events that began within the last day, by label."
     events = GaugeMetricFamily("edge_sdk_device_events", text, labels=["device", "label"])
     for device, tally in known:
         counts: Counter[str] = Counter()
         for label, count in tally.events.items():
-            counts[label if label in shown else OTHER_LABELS] += count
+            counts[label if label in served else labels.shown(label)] += count
         for label, count in sorted(counts.items()):
             events.add_metric([device, label], count)
     yield events

@@ -63,6 +63,7 @@ def open_endpoint(
         archived_bytes=lambda: models.archived_bytes,
         devices=None if reports is None else reports.latest,
         tallies=None if place is None else Tallies(place).read,
+        labels=lambda: {label for served in models for label in served.labels.labels},
         labelled=None if fleet is None else fleet.labelled_audits.read,
     )
     registry = registry_of(StatsCollector(stats, gauges, models.first.model.name))

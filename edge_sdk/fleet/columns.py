@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
 
+MOST_COUNT = (1 << 31) - 1
+"""Greatest count that a report may have, so that any database can hold it."""
 REST_BYTES = 10
 """Bytes of an id after its first 48 bits."""
 ID_BYTES = 16

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from edge_sdk.fleet.answers import MOST_MS, MOST_ROWS, meaning_of, milliseconds, moment_of, offset_of, said_of
-from edge_sdk.fleet.columns import ID_BYTES, byte_of, differences, packed, rows_of, share_of, sums, unpacked
+from edge_sdk.fleet.columns import ID_BYTES, MOST_COUNT, byte_of, differences, packed, rows_of, share_of, sums, unpacked
 from edge_sdk.fleet.words import WordList, word_of
 from edge_sdk.types import Origin, Reason
 from edge_sdk.wire import offload_pb2 as wire
@@ -85,7 +85,7 @@ def unpack_events(rows: wire.ReportedEvents, words: Sequence[str]) -> list[Repor
                 word_of(words, source[n]),
                 moment_of(began[n], offset[n]),
                 moment_of(began[n] + lasted[n], offset[n]),
-                frames[n],
+                min(frames[n], MOST_COUNT),
                 word_of(words, label[n]) or None,
                 share_of(confidence[n]),
                 origin,

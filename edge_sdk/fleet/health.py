@@ -25,7 +25,8 @@ _THROTTLES = (UNDER_VOLTAGE, "frequency capped", "slowed down", "at its soft tem
 _BEFORE = 16  # the same bits, since the start
 _THERMAL = "sys/class/thermal"
 _THROTTLED = "sys/devices/platform/soc*/soc*firmware/get_throttled"  # soc:firmware, soc@107c000000:firmware
-_LONGEST_NAME = 40
+LONGEST_NAME = 40
+"""Characters of the name of a measure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ class HealthReader:
             return {}
         try:
             given = dict(self._measure())
-            found = {str(name)[:_LONGEST_NAME]: float(value) for name, value in given.items()}
+            found = {str(name)[:LONGEST_NAME]: float(value) for name, value in given.items()}
         except Exception:
             _log.exception("health= failed; the report goes without it")
             return {}

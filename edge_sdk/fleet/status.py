@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from edge_sdk.budget.limits import MAX_LIMIT, MAX_PERIOD_S, Budget, Resource
 from edge_sdk.budget.usage import COUNTERS, BudgetState, Usage
-from edge_sdk.fleet.columns import MalformedReport
-from edge_sdk.fleet.health import MOST_MEASURES, Health
+from edge_sdk.fleet.columns import MOST_COUNT, MalformedReport
+from edge_sdk.fleet.health import LONGEST_NAME, MOST_MEASURES, Health
 from edge_sdk.fleet.remote import HeldSettings
 from edge_sdk.fleet.words import WordList, word_of
 from edge_sdk.terminal.line import one_line
@@ -38,7 +38,8 @@ def unpack_usage(came: wire.ReportedUsage) -> tuple[Usage, int]:
         for one in came.budgets[:MOST_BUDGETS]
         if 1 <= one.period_s <= MAX_PERIOD_S
     )
-    return Usage(**{name: min(getattr(came, name), _MOST) for name in COUNTERS}, budgets=budgets), came.waiting
+    counters = {name: min(getattr(came, name), _MOST) for name in COUNTERS}
+    return Usage(**counters, budgets=budgets), min(came.waiting, MOST_COUNT)
 
 
 def pack_held(held: HeldSettings) -> wire.HeldSettings:
@@ -98,5 +99,9 @@ def unpack_health(came: wire.ReportedHealth, words: Sequence[str]) -> Health:
         throttled=came.throttled if came.HasField("throttled") else None,
         disk_free=min(came.disk_free, _MOST) if came.HasField("disk_free") else None,
         clock_unset=came.clock_unset,
-        own={word_of(words, name): value for name, value in measures if math.isfinite(value)},
+        own={_measure_name(words, name): value for name, value in measures if name and math.isfinite(value)},
     )
+
+
+def _measure_name(words: Sequence[str], number: int) -> str:
+    return one_line(word_of(words, number), LONGEST_NAME)

@@ -212,7 +212,9 @@ def wrong(counts: Sequence[AuditCounts], delta: float = DELTA) -> Estimate | Non
         wrong_others = _weighted(counts, lambda one: one.wrong - _looked(one) + one.won)
         share = differ * among_differing + (1 - differ) * (wrong_others / others if others else 0.0)
     doubts = [one.drawn - one.labelled for one in counts]
-    return Estimate(share, *_bounds(counts, [one.wrong for one in counts], doubts, delta), labelled)
+    low, high = _bounds(counts, [one.wrong for one in counts], doubts, delta)
+    # Labels of audits that the big model did not answer say nothing of `share`, but bound it.
+    return Estimate(min(max(share, low), high), low, high, labelled)
 
 
 def _looked(one: AuditCounts) -> int:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine, Row
 
 LONGEST_NOTE = 500
+LONGEST_NAME = 200
+"""Characters of a device's name: one that a certificate gives may have blanks, and be longer than a token's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,10 @@ class Cards:
 
         Raises:
             Overtaken: somebody else has written the card meanwhile.
-            ConfigError: a coordinate is out of range or alone, the group is no name, or the note is too long.
+            ConfigError: a coordinate is out of range or alone, the device or the group is no name, or the note is too
+                long.
         """
+        check_name(card.device)
         if (card.latitude is None) != (card.longitude is None):
             raise ConfigError("expected both coordinates, or neither; got one")
         for name, value, most in (("latitude", card.latitude, 90), ("longitude", card.longitude, 180)):
@@ -111,6 +115,21 @@ class Cards:
             connection.execute(delete(cards).where(cards.c.device == card.device))
             connection.execute(insert(cards).values(place | said | {"team_ms": grouped_ms}))
         return Card(card.device, card.latitude, card.longitude, card.group, card.note, by, now_ms)
+
+    def remove(self, device: str) -> None:
+        """Forget a card, if there is one."""
+        with transaction(self._engine) as connection:
+            connection.execute(delete(cards).where(cards.c.device == device))
+
+
+def check_name(device: str) -> None:
+    """Check that a text can be a device's name, by its token, its certificate or its address.
+
+    Raises:
+        ConfigError: it is empty, too long, not on one line, or begins or ends with a blank.
+    """
+    if not device or len(device) > LONGEST_NAME or one_line(device, LONGEST_NAME) != device or device.strip() != device:
+        raise ConfigError(f"expected a device's name of 1 to {LONGEST_NAME} characters on one line; got {device!r:.99}")
 
 
 def _card(row: Row[Any]) -> Card:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import func, insert, select
 
+from cloud_server.fleet.database.cards import check_name
 from cloud_server.fleet.database.opening import check_latest, one_writer, transaction
 from cloud_server.fleet.database.tables import cards, setting_changes
 from edge_sdk.errors import ConfigError
@@ -87,8 +88,10 @@ class SettingChanges:
                 "expected a settings key to sign with (--settings-key); without one sign them with `edge-sdk settings "
                 "sign`, and put them into the folder of --settings"
             )
-        if target != EVERY_DEVICE:
+        if target.startswith(GROUP):
             check_device_name(target.removeprefix(GROUP))
+        elif target != EVERY_DEVICE:
+            check_name(target)
         try:
             wanted = msgspec.json.encode(check_wanted(settings)).decode()
         except UnicodeError as error:
@@ -121,6 +124,16 @@ class SettingChanges:
         """The latest change of a target; an empty one at 0 where there is none."""
         found = self.history(target, 1)
         return found[0] if found else Change(target, {}, "", 0)
+
+    def of_devices(self) -> list[Change]:
+        """The latest change of each device that has settings of its own, by name."""
+        newest = select(func.max(setting_changes.c.number)).group_by(setting_changes.c.target)
+        wanted = select(setting_changes).where(setting_changes.c.number.in_(newest))
+        with transaction(self._engine) as connection:
+            found = [_change(row) for row in connection.execute(wanted.order_by(setting_changes.c.target))]
+        return [
+            one for one in found if one.settings and one.target != EVERY_DEVICE and not one.target.startswith(GROUP)
+        ]
 
     def wanted(self, device: str) -> dict[str, Any]:
         """What is wanted of a device in all."""

@@ -47,9 +47,10 @@ class CardChange(CardForm):
 
 
 class CardReply(CardForm):
-    """A card, and who wrote it."""
+    """A card, and who wrote it; `reported` is false of a device whose reports are still to come, or a wrong name."""
 
     device: str
+    reported: bool
     changed_by: str
     changed_ms: int
 

@@ -41,7 +41,7 @@ SomeDevices = Annotated[
 ]
 Device = Annotated[str, Path(max_length=200, pattern=r"^[^\x00]+$")]
 FrameId = Annotated[str, Path(max_length=64, pattern=r"^[^\x00]+$")]
-Target = Annotated[str, Path(min_length=1, max_length=80, description='A device, "group:NAME", or "*" for all.')]
+Target = Annotated[str, Path(min_length=1, max_length=200, description='A device, "group:NAME", or "*" for all.')]
 UserName = Annotated[str, Path(min_length=1, max_length=64)]
 
 ROUTES = APIRouter(prefix=PREFIX, route_class=ProblemRoute, responses=REFUSALS)
@@ -151,17 +151,23 @@ def devices(
     return [_device(row, cards.get(row.device), labelled.get(row.device, ())) for row in found]
 
 
-@ROUTES.get("/devices/{device}/card")
+@ROUTES.get("/devices/{device:path}/card")
 def card(desk: TheDesk, user: Looker, device: Device) -> forms.CardReply:
     """Where a device stands, its group and a note; empty where nobody said."""
-    return forms.CardReply.model_validate(desk.fleet.cards.get(device))
+    return _card(desk.fleet.cards.get(device), _has_reported(desk, device))
 
 
-@ROUTES.put("/devices/{device}/card")
+@ROUTES.put("/devices/{device:path}/card")
 def put_card(desk: TheDesk, user: Operator, device: Device, form: forms.CardChange) -> forms.CardReply:
-    """Say where a device stands, its group and a note, in place of what was said before."""
+    """Say where a device stands, its group and a note, in place of what was said before; also before it reports."""
     said = Card(device, form.latitude, form.longitude, form.group, form.note)
-    return forms.CardReply.model_validate(desk.fleet.cards.put(said, user.name, form.since_ms))
+    return _card(desk.fleet.cards.put(said, user.name, form.since_ms), _has_reported(desk, device))
+
+
+@ROUTES.delete("/devices/{device:path}/card", status_code=204)
+def remove_card(desk: TheDesk, user: Operator, device: Device) -> None:
+    """Forget what was said of a device."""
+    desk.fleet.cards.remove(device)
 
 
 @ROUTES.get("/answers")
@@ -194,7 +200,7 @@ def labels(desk: TheDesk, user: Looker, device: OfDevice = "") -> list[forms.Lab
     return [forms.LabelReply.model_validate(one) for one in desk.fleet.labels.all(device)]
 
 
-@ROUTES.put("/labels/{device}/{frame_id}")
+@ROUTES.put("/labels/{device:path}/{frame_id}")
 def put_label(
     desk: TheDesk, user: Labeller, device: Device, frame_id: FrameId, form: forms.LabelForm
 ) -> forms.LabelReply:
@@ -208,13 +214,13 @@ def changes(desk: TheDesk, user: Looker, limit: Limit = forms.PAGE) -> list[form
     return [forms.ChangeReply.model_validate(one) for one in desk.fleet.settings.history("", limit)]
 
 
-@ROUTES.get("/settings/{target}")
+@ROUTES.get("/settings/{target:path}")
 def settings(desk: TheDesk, user: Looker, target: Target) -> forms.SettingsReply:
     """What is wanted of a device, a group or all, by its own name."""
     return forms.SettingsReply.model_validate(desk.fleet.settings.latest(target))
 
 
-@ROUTES.put("/settings/{target}")
+@ROUTES.put("/settings/{target:path}")
 def put_settings(desk: TheDesk, user: Operator, target: Target, form: forms.SettingsForm) -> forms.ChangeReply:
     """Want these settings, in place of all that the target had; {}: none of its own."""
     change = desk.fleet.settings.put(target, form.settings, user.name, form.since_ms)
@@ -317,6 +323,15 @@ def _pages(desk: Desk) -> ReportPages | None:
     return None if rows is None else ReportPages(rows)
 
 
+def _has_reported(desk: Desk, device: str) -> bool:
+    rows = desk.fleet.rows()
+    return rows is not None and ReportFile(rows).device(device) is not None
+
+
+def _card(card: Card, reported: bool) -> forms.CardReply:
+    return forms.CardReply(**asdict(card), reported=reported)
+
+
 def _device(row: DeviceRow, its: Card | None, labelled: tuple[LabelledAudit, ...]) -> forms.DeviceReply:
     usage, health, audits = row.status.usage, row.status.health, row.status.audits
     return forms.DeviceReply(
@@ -340,5 +355,5 @@ def _device(row: DeviceRow, its: Card | None, labelled: tuple[LabelledAudit, ...
         measures=dict(health.own),
         settings_version=row.status.held.version,
         audits=None if audits is None else forms.AuditsReply.model_validate(exit_accuracy(audits, labelled)),
-        card=None if its is None else forms.CardReply.model_validate(its),
+        card=None if its is None else _card(its, True),
     )

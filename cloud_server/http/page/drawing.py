@@ -114,21 +114,17 @@ def fleet_map(dots: Sequence[Dot], links: Mapping[str, str]) -> Markup:
         if 60 < x(degrees) < width - 50:
             text = _degrees(degrees, step_east, "EW")
             parts.append(f'<text class="degrees" x="{x(degrees) + 4:.1f}" y="16">{text}</text>')
-    taken: list[tuple[float, float, float]] = []
-    for dot in sorted(dots, key=lambda one: (one.latitude, one.name), reverse=True):
-        at, up, name = x(dot.longitude), y(dot.latitude), str(escape(dot.name[:24]))
-        wide = 9.0 * len(dot.name[:24])
-        to_left = at > width - wide - 24
-        begin = at - 12 - wide if to_left else at + 12
-        beside = up + 5
-        while any(abs(beside - other) < 16 and begin < end and begin + wide > start for start, end, other in taken):
-            beside += 16
-        taken.append((begin, begin + wide, beside))
-        anchor, place = ("end", at - 12) if to_left else ("start", at + 12)
+    order = sorted(dots, key=lambda one: (one.state == "fresh", -one.latitude, one.name))  # those in trouble have names
+    places = {dot.name: (x(dot.longitude), y(dot.latitude)) for dot in order}
+    names = _names_beside(places, width, height)
+    for dot in reversed(order):
+        (at, up), name, said = places[dot.name], str(escape(dot.name[:24])), ""
+        if found := names.get(dot.name):
+            anchor, begin, line = found
+            said = f'<text class="name" x="{begin:.1f}" y="{line:.1f}" text-anchor="{anchor}">{name}</text>'
         parts.append(
             f'<a href="{escape(links[dot.name])}"><title>{name}: {dot.state}</title>'
-            f'<circle class="dot {dot.state}" cx="{at:.1f}" cy="{up:.1f}" r="8"/>'
-            f'<text class="name" x="{place:.1f}" y="{beside:.1f}" text-anchor="{anchor}">{name}</text></a>'
+            f'<circle class="dot {dot.state}" cx="{at:.1f}" cy="{up:.1f}" r="8"/>{said}</a>'
         )
     kilometres = _nice(across * 110.574 * 120)
     long = kilometres / 110.574 / across
@@ -140,6 +136,30 @@ def fleet_map(dots: Sequence[Dot], links: Mapping[str, str]) -> Markup:
     size = f'viewBox="0 0 {width:.0f} {height:.0f}"'
     told = f"Map of {len(dots)} devices, north up"
     return Markup(f'<svg class="map" {size} role="group" aria-label="{told}">{"".join(parts)}</svg>')
+
+
+def _names_beside(
+    places: Mapping[str, tuple[float, float]], width: float, height: float
+) -> dict[str, tuple[str, float, float]]:
+    """Where the names of dots stand: anchor, x and y; a name that would lie on a dot or on another is left out."""
+    found, taken = dict[str, tuple[str, float, float]](), list[tuple[float, float, float, float]]()
+    dots = [(at - 9, at + 9, up - 9, up + 9) for at, up in places.values()]
+    for name, (at, up) in places.items():
+        wide = 9.0 * len(name[:24])
+        for line in (up + 5, up + 21, up - 11, up + 37, up - 27):
+            for anchor, begin in (("start", at + 12), ("end", at - 12)):
+                left = begin if anchor == "start" else begin - wide
+                box = left, left + wide, line - 12, line + 3
+                is_inside = left >= 2 and left + wide <= width - 2 and 14 <= line <= height - 4
+                if name not in found and is_inside and not any(_meet(box, other) for other in (*taken, *dots)):
+                    found[name] = anchor, begin, line
+                    taken.append(box)
+    return found
+
+
+def _meet(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
+    """Whether two boxes (left, right, upper, lower) overlap."""
+    return one[0] < other[1] and other[0] < one[1] and one[2] < other[3] and other[2] < one[3]
 
 
 def _scale(low: float, high: float, floor: float | None) -> tuple[float, float, float]:

@@ -171,9 +171,6 @@ class FleetView:
             cells.append(Cell("free disk", size(health.disk_free), health.disk_free < 500_000_000))
         if throttled:
             cells.append(Cell("processor", throttled, True))
-        for name, value in health.own.items():
-            if name not in (BATTERY, *_COORDINATES):
-                cells.append(Cell(name, f"{value:g}"))
         cells += [
             Cell("software", health.bundle, more=f"sdk {health.sdk}" if health.sdk else ""),
             Cell(
@@ -185,6 +182,10 @@ class FleetView:
         full = [one for one in usage.budgets if one.share >= FULL]
         if full:
             cells.append(Cell("budget", f"{full[0].share:.0%} spent", True))
+        taken = {cell.name for cell in cells}
+        for name, value in health.own.items():
+            if name not in (BATTERY, *_COORDINATES):  # one that is named as what stands above hides nothing of it
+                cells.append(Cell(f"{name}, as it measures" if name in taken else name, f"{value:g}"))
         return cells
 
 

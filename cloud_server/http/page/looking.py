@@ -12,6 +12,7 @@ from starlette.responses import FileResponse, RedirectResponse, Response
 
 from cloud_server.fleet.database.cards import Card
 from cloud_server.fleet.database.users import Role
+from cloud_server.fleet.expected import forget
 from cloud_server.fleet.report_pages import Place
 from cloud_server.http.page.drawing import DAY_MS, curve, fleet_map
 from cloud_server.http.page.fleet_view import curves_of, dots_of
@@ -48,6 +49,7 @@ def add_looking(router: APIRouter, page: Page) -> None:
             placed=len(dots),
             after=after,
             is_last=is_last,
+            expected=page.expected() if is_last else [],
         )
 
     @router.get("/devices/{name:path}")
@@ -56,7 +58,10 @@ def add_looking(router: APIRouter, page: Page) -> None:
         view = page.device(name)
         reports = page.reports()
         if view is None or reports is None:
-            raise HTTPException(404, f"no device {name[:80]} has reported")
+            waits = next((one for one in page.expected() if one.name == name), None)
+            if waits is None:
+                raise HTTPException(404, f"no device {name[:80]} has reported, and nobody expects one of that name")
+            return page.render(request, "expected.html", device=waits, card=waits.card or Card(name))
         until_ms = round(page.view.now_s() * 1000)
         since_ms = until_ms - _SPANS.get(span, 7) * DAY_MS
         curves = [
@@ -98,6 +103,15 @@ def add_looking(router: APIRouter, page: Page) -> None:
         given = Card(device, degrees[0], degrees[1], group.strip(), note.strip())
         tried(lambda: cards.put(given, person.name, seen(since)))
         return RedirectResponse(f"/devices/{quote(device, safe='')}", 303)
+
+    @router.post("/forget")
+    def forgotten(request: Request, key: Text, device: Text) -> Response:
+        access.check_form(request, key)
+        person = access.need(request, Role.OPERATE)
+        if page.device(device) is not None:
+            raise HTTPException(409, f"{device[:80]} has reported meanwhile: it is no longer a device that is expected")
+        tried(lambda: forget(page.parts.fleet, device, person.name))
+        return RedirectResponse("/", 303)
 
     @router.get("/events")
     def events(

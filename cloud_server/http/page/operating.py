@@ -12,7 +12,6 @@ from starlette.responses import RedirectResponse, Response
 from cloud_server.fleet.database.opening import Overtaken
 from cloud_server.fleet.database.setting_changes import GROUP
 from cloud_server.fleet.database.users import Role
-from cloud_server.http.page.device_keys import Keys
 from cloud_server.http.page.forms import Text, seen, tried
 from cloud_server.http.page.page import Page
 from cloud_server.http.page.settings_form import fields_of, wanted_of, words_of
@@ -26,7 +25,7 @@ _log = logging.getLogger(__name__)
 def add_operating(router: APIRouter, page: Page) -> None:
     """Put these addresses into a router."""
     access, changes = page.access, page.parts.fleet.settings
-    keys = Keys(page.parts.fleet.tokens if page.parts.issues_tokens else None, page.parts.tokens)
+    keys = page.keys
 
     def settings_page(request: Request, target: str, status: int = 200, **more: Any) -> Response:
         groups = sorted({card.group for card in page.parts.fleet.cards.all().values() if card.group})

@@ -14,11 +14,13 @@ from starlette.responses import HTMLResponse, Response
 
 from cloud_server.fleet.archive_index import ArchiveIndex
 from cloud_server.fleet.database.users import Role
+from cloud_server.fleet.expected import Expected, expected
 from cloud_server.fleet.fleet import Fleet
 from cloud_server.fleet.report_pages import Place
 from cloud_server.fleet.report_queries import FrameRow, ReportQueries
 from cloud_server.fleet.tallies import Tallies
 from cloud_server.http.page.access import Access, Proxy
+from cloud_server.http.page.device_keys import Keys
 from cloud_server.http.page.fleet_view import DeviceView, FleetView, moment
 from edge_sdk.errors import EdgeError
 
@@ -56,6 +58,7 @@ class Page:
     def __init__(self, parts: PageParts) -> None:
         self.parts = parts
         self.access = Access(parts.fleet.users, parts.proxy)
+        self.keys = Keys(parts.fleet.tokens if parts.issues_tokens else None, parts.tokens)
         self.view = FleetView()
         self._reports: ReportQueries | None = None
         self.index = None if parts.archive is None else ArchiveIndex(parts.archive)
@@ -107,6 +110,12 @@ class Page:
         fleet = self.parts.fleet
         labelled = fleet.labelled_audits.read().get(name, ())
         return self.view.of(row, self.parts.tallies.read().get(name), fleet.cards.get(name), labelled)
+
+    def expected(self) -> list[Expected]:
+        """Devices that people expect, of which no report is kept."""
+        reports = self.reports()
+        tokens = {one.name for one in self.keys.known()}
+        return expected(self.parts.fleet, tokens, reports.names() if reports else ())
 
     def frames(
         self,

@@ -8,8 +8,12 @@ from typing import Any
 import grpc
 import pytest
 from gated_model import GatedModel
+from sqlalchemy import Engine
 
 from cloud_server.api.reports import MOST_BYTES, ReportDesk
+from cloud_server.fleet.database.opening import is_postgresql
+from cloud_server.fleet.database.reports import SharedReports
+from cloud_server.fleet.report_store import ReportStore
 from cloud_server.server import CloudServer, ServerConfig
 from edge_sdk.errors import StorageError
 from edge_sdk.fleet.answers import ReportedAnswer, pack_answers
@@ -155,3 +159,42 @@ async def test_a_device_is_told_that_reports_cannot_be_kept_and_the_log_why(capl
         for _ in range(2):
             assert (await desk.take(wire.ReportRequest(), "cam-1")).taken
     assert [one.getMessage() for one in caplog.records][1:] == ["reports are kept again"]
+
+
+async def test_the_most_that_the_wire_carries_is_bounded_and_kept_by_any_database(
+    engine: Engine, tmp_path: Path
+) -> None:
+    """Texts of any length, counts of 32 and 64 bits: brought to what can be kept and shown; no report is for ever."""
+    store = SharedReports(engine) if is_postgresql(engine) else ReportStore(tmp_path)
+    long, whole, half = "w" * 9000 + "\0\x1b\n", (1 << 64) - 1, (1 << 32) - 1
+    answers = pack_answers([answer()], WordList(1, ["cam", "m", "fox"]))
+    events = wire.ReportedEvents(event_ids=b"e" * 16, began=[0], lasted=[half], frames=[half], label=[4], source=[4])
+    told = wire.ReportRequest(
+        sent_ms=whole,
+        word_list=half,
+        words=["cam", "m", "fox", long],
+        answers=answers,
+        events=events,
+        usage=wire.ReportedUsage(
+            **{field.name: half for field in wire.ReportedUsage.DESCRIPTOR.fields if field.name != "budgets"},
+            budgets=[wire.ReportedBudget(limit=whole, spent=whole, period_s=86_400)] * 9,
+        ),
+        health=wire.ReportedHealth(
+            sdk=4, python=4, bundle=4, celsius=(1 << 31) - 1, throttled=half, disk_free=whole, own_names=[4, 0],
+            own_values=[3e38, 1.0],
+        ),
+        settings=wire.HeldSettings(takes=True, version=whole, refused=[long] * 9, reason=long),
+    )  # fmt: skip
+    reply = await ReportDesk(store).take(told, "cam-1")
+    assert reply.taken
+    await store.close()
+    where = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    file = ReportFile(where if is_postgresql(engine) else tmp_path)
+    (row,), (event,) = file.devices(), file.events("cam-1")
+    assert event.frames == row.status.waiting == (1 << 31) - 1
+    health, held = row.status.health, row.status.held
+    assert len(event.label or "") == len(event.source) == len(health.bundle) == 200
+    assert [len(name) for name in health.own] == [40]
+    assert (len(held.refused), max(map(len, held.refused)), len(held.reason)) == (1, 40, 200)
+    assert len(row.status.usage.budgets) == 4
+    assert all(text.isprintable() for text in (event.source, health.sdk, held.reason, *health.own, *held.refused))

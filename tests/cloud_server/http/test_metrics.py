@@ -17,7 +17,7 @@ from prometheus_client import generate_latest
 
 from cloud_server.fleet.labelled_audits import LabelledAudit
 from cloud_server.fleet.stats import Stats
-from cloud_server.http.metrics import MOST_LABELS, OTHER_LABELS, Gauges, StatsCollector, registry_of
+from cloud_server.http.metrics import MOST_LABELS, MOST_PERIODS, OTHER_LABELS, Gauges, StatsCollector, registry_of
 from edge_sdk.budget.limits import Budget
 from edge_sdk.budget.usage import BudgetState, Usage
 from edge_sdk.fleet.audits import ReportedAudits
@@ -138,6 +138,33 @@ def test_labels_of_events_are_bounded() -> None:
     lines = [line for line in lines_of(Stats(), gauges) if line.startswith("edge_sdk_device_events{")]
     assert len(lines) == MOST_LABELS + 1
     assert f'edge_sdk_device_events{{device="cam-1",label="{OTHER_LABELS}"}} 820.0' in lines
+
+
+def test_no_device_makes_ever_more_series_nor_crowds_out_what_others_say() -> None:
+    said, day = {}, [0]
+    for name in ("cam-1", "cam-2", "hostile"):
+        said[name] = Tally(events={"fox": 3, "a pine marten": 1})
+
+    def latest() -> list[tuple[str, float, Status]]:
+        budgets = tuple(BudgetState(Budget(100, 1000.0 + 4 * day[0] + n), 40) for n in range(4))
+        usual = (BudgetState(Budget(100, 86_400.0), 40),)
+        return [(name, 1.8e9, Status(usage=Usage(budgets=budgets if name == "hostile" else usual))) for name in said]
+
+    served = ["fox", "roe deer"]
+    gauges = replace(NO_GAUGES, devices=latest, tallies=lambda: said, labels=lambda: served)
+    registry, series = registry_of(StatsCollector(Stats(), gauges, "big")), set[str]()
+    for day[0] in range(30):
+        said["hostile"] = Tally(events={f"label {day[0]} {n}": 10**6 for n in range(100)})
+        if day[0] == 20:
+            said["cam-1"].events["roe deer"] = 2
+        for line in generate_latest(registry).decode().splitlines():
+            if line.startswith(("edge_sdk_device_events{", "edge_sdk_device_budget_bytes{")):
+                series.add(line.rpartition(" ")[0])
+    assert 'edge_sdk_device_events{device="cam-1",label="a pine marten"}' in series
+    assert 'edge_sdk_device_events{device="cam-1",label="roe deer"}' in series
+    assert 'edge_sdk_device_budget_bytes{device="cam-1",period_seconds="86400"}' in series
+    assert len([one for one in series if "_events{" in one and "hostile" in one]) <= MOST_LABELS + 3
+    assert len([one for one in series if "_budget_" in one and "hostile" in one]) <= MOST_PERIODS + 1
 
 
 def test_a_real_server_is_measured(checkpoint: Path, tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_who_changed_what_and_when_is_kept(engine: Engine, operator: Operator) -
     [
         ("cam-1", {"speed": 3}),
         ("cam-1", {"threshold": 2}),
-        ("cam 1", {}),
+        ("cam 1 ", {}),
         ("group:", {}),
         ("cam-1", {"budget": {"upload": "much"}}),
         ("cam-1", {"private": {"never_upload": ["half \ud800"]}}),
@@ -134,3 +134,16 @@ def test_of_changes_at_one_time_that_go_out_from_the_same_one_holds(engine: Engi
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(change, range(8))) == 1
     assert len(changes.history("cam-1")) == 1
+
+
+def test_devices_known_by_certificate_have_settings_whatever_their_names(engine: Engine, operator: Operator) -> None:
+    changes = SettingChanges(engine, operator.key)
+    for name in ("Gänsemarkt, 3rd lamp", "site a/b?c=d", "2001:db8::"):
+        Cards(engine).put(Card(name, group="north"), "ada")
+        changes.put(name, {"threshold": 0.6}, "ada")
+        signed = body(operator, changes.newest(name, 0))
+        assert (signed.device, signed.settings) == (name, {"threshold": 0.6})
+    assert [one.target for one in changes.of_devices()] == ["2001:db8::", "Gänsemarkt, 3rd lamp", "site a/b?c=d"]
+    for name in ("", "two\nlines", " cam-1", "group:", "group:a b", "c" * 201):
+        with pytest.raises(ConfigError, match="expected a device"):
+            changes.put(name, {"threshold": 0.6}, "ada")

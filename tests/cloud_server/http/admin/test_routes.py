@@ -166,3 +166,14 @@ def test_a_change_of_what_was_changed_meanwhile_is_a_conflict(api: Api) -> None:
         late = api.ask("PUT", path, json=form | {"since_ms": seen})
         assert late.status_code == 409 and "meanwhile" in late.json()["detail"]
         assert api.ask("PUT", path, json=form).status_code == 200
+
+
+def test_a_card_of_a_device_that_never_reported_says_so_and_can_be_taken_away(api: Api) -> None:
+    for name, reported in (("cam-1", True), ("cam-l", False), ("gate%2F3%20east", False)):
+        assert api.ask("PUT", f"/devices/{name}/card", json={"group": "north"}).json()["reported"] is reported
+        assert api.ask("GET", f"/devices/{name}/card", Role.LOOK).json()["reported"] is reported
+    assert api.fleet.cards.get("gate/3 east").group == "north"
+    assert api.ask("PUT", "/settings/gate%2F3%20east", json={"settings": {"threshold": 0.7}}).status_code == 200
+    assert api.ask("DELETE", "/devices/cam-l/card", Role.LABEL).status_code == 403
+    assert api.ask("DELETE", "/devices/cam-l/card").status_code == 204
+    assert "cam-l" not in api.fleet.cards.all()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import msgspec
 
+from cloud_server.fleet.labelled_audits import UNTOLD, LabelledAudit
 from cloud_server.http.page.audit_words import audits_in_short, audits_words
 from edge_sdk.fleet.audits import ReportedAudits
 from edge_sdk.fleet.health import Health
@@ -10,11 +11,27 @@ from edge_sdk.store.audits import AuditCounts
 
 
 def test_a_device_that_does_not_tell_its_chances_has_the_agreement_of_its_audits_alone() -> None:
-    known = "; of all its exits nothing can be said: it does not tell its audits' chances"
+    known = "; of all its exits nothing can be said: its older software does not tell its audits' chances"
     assert audits_words(Status(), Tally(audits=1)) == f"1 audit waits for the cloud{known}"
     text = audits_words(Status(), Tally(audits=400, answered=400, differ=8))
     assert text.startswith("98.0% of 400 audits agree (9") and text.endswith(known)
     assert audits_words(Status(), Tally(audits=2, answered=1)).startswith("100.0% of 1 audit agrees (0.0% to 100.0%);")
+
+
+def test_labels_of_audits_without_chances_count_among_these_alone() -> None:
+    chances = (UNTOLD, UNTOLD, UNTOLD, 0.1)
+    labelled = tuple(
+        LabelledAudit("m 3", one, False, "fox", "deer", truth) for one, truth in zip(chances, "adfd", strict=True)
+    )
+    right = (*labelled, LabelledAudit("m 3", UNTOLD, False, "fox", "deer", "fox"))
+    older = audits_words(Status(), Tally(audits=5, answered=5, differ=5), right)
+    assert "; right on 1 of 4 audits that people labelled; of all its exits nothing can be said: " in older
+    assert audits_in_short(Status(), Tally(), right) == [("25.0% right", "4 labels, audits alone")]
+    counts = (AuditCounts(0.1, 100, 10, 10, differ=1, open=1),)
+    told = Status(audits=ReportedAudits("m 3", counts))
+    text = audits_words(told, Tally(), right)
+    assert "; 4 labels of audits whose chances it did not tell yet do not count" in text
+    assert "by 1 of 10 audits" in text
 
 
 def test_audits_with_their_chances_say_how_accurate_all_exits_are() -> None:

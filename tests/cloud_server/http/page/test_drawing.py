@@ -36,3 +36,25 @@ def test_every_device_is_on_the_map(found: list[tuple[str, float, float]]) -> No
         assert 0 <= float(circle.get("cx", "")) <= 720
         assert 0 <= float(circle.get("cy", "")) <= 360
     assert {title.text for title in drawn.iter("title")} == {f"{dot.name[:24]}: fresh" for dot in dots}
+
+
+def test_names_lie_on_no_dot_and_on_no_other_name_and_those_in_trouble_have_theirs_first() -> None:
+    states = ("fresh", "silent", "late")
+    dots = [
+        Dot(f"camera-{n:03}", 46 + n * 37 % 100 / 100, 10 + n * 61 % 97 / 97, states[n % 25 % 3]) for n in range(200)
+    ]
+    drawn = ElementTree.fromstring(str(fleet_map(dots, {dot.name: f"/devices/{dot.name}" for dot in dots})))
+    links = [one for one in drawn if one.tag == "a"]
+    assert {one.get("href") for one in links} == {f"/devices/{dot.name}" for dot in dots}
+    circles = [(float(one.get("cx", "")), float(one.get("cy", ""))) for one in drawn.iter("circle")]
+    boxes = []
+    for text in (text for link in links for text in link if text.tag == "text"):
+        begin, line, wide = float(text.get("x", "")), float(text.get("y", "")), 9 * len(text.text or "")
+        boxes.append((begin - (wide if text.get("text-anchor") == "end" else 0), line, wide))
+    assert 10 < len(boxes) < 200
+    for left, line, wide in boxes:
+        assert not any(left < x + 8 and x - 8 < left + wide and line - 12 < y + 8 and y - 8 < line for x, y in circles)
+        others = [one for one in boxes if one != (left, line, wide)]
+        assert not any(left < x + w and x < left + wide and abs(line - y) < 15 for x, y, w in others)
+    few = fleet_map([Dot(f"cam-{n}", 46.5, 10.0, "fresh") for n in range(3)], {f"cam-{n}": "/" for n in range(3)})
+    assert str(few).count('class="name"') == 3

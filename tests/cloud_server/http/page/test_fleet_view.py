@@ -35,6 +35,15 @@ def test_a_device_that_tells_little() -> None:
     assert FleetView(lambda: NOW_S).of(row(), None, None).place is None
 
 
+def test_measures_of_the_application_hide_nothing() -> None:
+    health = Health(celsius=80.0, own={"temperature": 21.5, "clock": 1.0, "budget": 2.0, "soil": 0.25})
+    usage = Usage(frames=10, exits=9, budgets=(BudgetState(Budget(100, 86_400.0), 95),))
+    view = FleetView(lambda: NOW_S).of(row(NOW_S - 90_000, NOW_S, health=health, usage=usage), None, None)
+    assert {cell.name for cell in view.troubles} == {"clock", "temperature", "budget"}
+    assert (view.cells["temperature"].text, view.cells["temperature, as it measures"].text) == ("80 °C", "21.5")
+    assert view.cells["soil"].text == "0.25"
+
+
 def test_an_exit_ratio_that_cannot_be_is_not_shown() -> None:
     """As after a device began anew, whose counters went back."""
     given = DeviceRow("cam-1", 0, round(NOW_S * 1000), Status(usage=Usage(frames=10, exits=9)), 3, day=(4, 9))

@@ -103,6 +103,27 @@ def test_a_place_is_typed_and_drawn(fleet: Fleet) -> None:
             assert wrong.status_code == 422
 
 
+def test_devices_that_are_expected_are_listed_until_they_report(fleet: Fleet) -> None:
+    token = {"device": "barn-7"}
+    with fleet.client("operate-er") as client:
+        assert client.get("/devices/barn-7").status_code == 404
+        assert fleet.post(client, "/tokens", "/tokens", **token).status_code == 200
+        assert "Expected, not heard of" in client.get("/").text
+        assert "It has a token" in client.get("/devices/barn-7").text
+        assert fleet.post(client, "/devices/barn-7", "/card", **token, group="north").status_code == 303
+        slip = {"device": "bern-7", "note": "a slip of the pen"}
+        assert fleet.post(client, "/devices/barn-7", "/card", **slip).status_code == 303
+        assert "slip of the pen, forget it" in client.get("/devices/bern-7").text
+        assert fleet.post(client, "/devices/bern-7", "/forget", device="bern-7").status_code == 303
+        assert "bern-7" not in client.get("/").text and "/devices/barn-7" in client.get("/").text
+        assert fleet.post(client, "/devices/barn-7", "/forget", device="ridge").status_code == 409
+        fleet.server.camera("barn-8").report()
+        assert "barn-8" not in client.get("/").text.partition("Expected, not heard of")[2]
+    with fleet.client("look-er") as client:
+        assert "Forget" not in client.get("/devices/barn-7").text
+        assert fleet.post(client, "/sign-out-is-not-a-page", "/forget", device="barn-7").status_code == 403
+
+
 def test_events_go_on_page_by_page_and_back(tmp_path: Path, engine: Engine) -> None:
     reports = tmp_path / "reports"
     asyncio.run(many(Reported(engine, reports=reports), reports))
