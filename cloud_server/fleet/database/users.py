@@ -218,6 +218,11 @@ class Users:
         with transaction(self._engine) as connection:
             connection.execute(delete(passes).where(passes.c.hash == _hash(secret)))
 
+    def end_sessions(self, name: str) -> None:
+        """End all sessions of a user, on whichever browser."""
+        with transaction(self._engine) as connection:
+            connection.execute(delete(passes).where(passes.c.name == name, passes.c.kind == _SESSION))
+
     def _new_pass(self, name: str, kind: str, note: str, lasts_s: float | None) -> str:
         secret, now_ms = secrets.token_urlsafe(32), self._now_ms()
         until_ms = None if lasts_s is None else now_ms + round(lasts_s * 1000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import secrets
@@ -16,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cloud_server.fleet.database.users import SESSION_S, Role, User, Users
+from cloud_server.http.connection import LOOPBACK
 
 SESSION, VISITOR = "edge-sdk-session", "edge-sdk-visitor"
 TRIES, TRIES_S = 10, 600.0
@@ -77,6 +79,7 @@ class Access:
     def __init__(self, users: Users, proxy: Proxy | None = None) -> None:
         self.users, self.proxy = users, proxy
         self.tries = Tries()
+        self.turn = asyncio.Semaphore(1)  # one check of a password takes 19 MiB and a while
 
     def person(self, request: Request) -> User | None:
         """Who is signed in; None: nobody."""
@@ -101,9 +104,12 @@ class Access:
         return person
 
     def address(self, request: Request) -> str:
-        """Where a request comes from; behind the trusted proxy, the address that it names last."""
+        """Where a request comes from; behind the proxy that signs people in, or one on this machine, what that names.
+
+        Else all who come through a proxy that encrypts would be one, and ten wrong passwords would keep everybody out.
+        """
         peer = _peer(request)
-        if self.proxy is not None and peer == self.proxy.address:
+        if peer in LOOPBACK or (self.proxy is not None and peer == self.proxy.address):
             return request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip() or peer
         return peer
 
@@ -112,11 +118,15 @@ class Access:
         return _key_of(request.state.visitor)
 
     def check_form(self, request: Request, key: str) -> None:
-        """Refuse a form that another site made."""
-        origin = request.headers.get("origin")
+        """Refuse a form that another site made.
+
+        Browsers say themselves whether the form is of this site, over encrypted links and on this machine; only where
+        one does not, the name of the site is compared with the one that was asked, which some proxies change.
+        """
+        origin, said = request.headers.get("origin"), request.headers.get("sec-fetch-site")
         is_ours = origin in (None, "null") or urlsplit(origin).netloc == request.headers.get("host")
-        is_same = request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
-        if not (is_ours and is_same and hmac.compare_digest(key.encode(), self.form_key(request).encode())):
+        is_same = is_ours if said is None else said in ("same-origin", "none")
+        if not (is_same and hmac.compare_digest(key.encode(), self.form_key(request).encode())):
             raise HTTPException(403, "this form is not of this page, or too old: load the page again")
 
     def begin(self, request: Request) -> None:

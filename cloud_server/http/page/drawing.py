@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
+from unicodedata import east_asian_width
 
 from markupsafe import Markup, escape
 
@@ -117,11 +118,13 @@ def fleet_map(dots: Sequence[Dot], links: Mapping[str, str]) -> Markup:
     order = sorted(dots, key=lambda one: (one.state == "fresh", -one.latitude, one.name))  # those in trouble have names
     places = {dot.name: (x(dot.longitude), y(dot.latitude)) for dot in order}
     names = _names_beside(places, width, height)
+    roomy = _with_room(names, places, width, height)
     for dot in reversed(order):
         (at, up), name, said = places[dot.name], str(escape(dot.name[:24])), ""
         if found := names.get(dot.name):
             anchor, begin, line = found
-            said = f'<text class="name" x="{begin:.1f}" y="{line:.1f}" text-anchor="{anchor}">{name}</text>'
+            kind = "name" if dot.name in roomy else "name roomy"
+            said = f'<text class="{kind}" x="{begin:.1f}" y="{line:.1f}" text-anchor="{anchor}">{name}</text>'
         parts.append(
             f'<a href="{escape(links[dot.name])}"><title>{name}: {dot.state}</title>'
             f'<circle class="dot {dot.state}" cx="{at:.1f}" cy="{up:.1f}" r="8"/>{said}</a>'
@@ -138,27 +141,52 @@ def fleet_map(dots: Sequence[Dot], links: Mapping[str, str]) -> Markup:
     return Markup(f'<svg class="map" {size} role="group" aria-label="{told}">{"".join(parts)}</svg>')
 
 
-def _names_beside(
-    places: Mapping[str, tuple[float, float]], width: float, height: float
-) -> dict[str, tuple[str, float, float]]:
+_Box = tuple[float, float, float, float]
+_Name = tuple[str, float, float]
+_LARGER = 26 / 15
+"""Names on phones, which show the map smaller, by those on screens (`page.css`)."""
+
+
+def _names_beside(places: Mapping[str, tuple[float, float]], width: float, height: float) -> dict[str, _Name]:
     """Where the names of dots stand: anchor, x and y; a name that would lie on a dot or on another is left out."""
-    found, taken = dict[str, tuple[str, float, float]](), list[tuple[float, float, float, float]]()
-    dots = [(at - 9, at + 9, up - 9, up + 9) for at, up in places.values()]
+    found, taken = dict[str, _Name](), [(at - 9, at + 9, up - 9, up + 9) for at, up in places.values()]
     for name, (at, up) in places.items():
-        wide = 9.0 * len(name[:24])
         for line in (up + 5, up + 21, up - 11, up + 37, up - 27):
-            for anchor, begin in (("start", at + 12), ("end", at - 12)):
-                left = begin if anchor == "start" else begin - wide
-                box = left, left + wide, line - 12, line + 3
-                is_inside = left >= 2 and left + wide <= width - 2 and 14 <= line <= height - 4
-                if name not in found and is_inside and not any(_meet(box, other) for other in (*taken, *dots)):
-                    found[name] = anchor, begin, line
+            for place in (("start", at + 12, line), ("end", at - 12, line)):
+                box = _box(name, place)
+                if name not in found and _is_inside(box, width, height) and not any(_meet(box, one) for one in taken):
+                    found[name] = place
                     taken.append(box)
     return found
 
 
-def _meet(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
-    """Whether two boxes (left, right, upper, lower) overlap."""
+def _with_room(
+    names: Mapping[str, _Name], places: Mapping[str, tuple[float, float]], width: float, height: float
+) -> set[str]:
+    """Those of the names that lie on no dot and on no other name where names and dots are larger."""
+    found, taken = set[str](), [(at - 12, at + 12, up - 12, up + 12) for at, up in places.values()]
+    for name, place in names.items():
+        box = _box(name, place, _LARGER)
+        if _is_inside(box, width, height) and not any(_meet(box, one) for one in taken):
+            found.add(name)
+            taken.append(box)
+    return found
+
+
+def _box(name: str, place: _Name, larger: float = 1.0) -> _Box:
+    """Left, right, upper and lower edge of a name."""
+    anchor, begin, line = place
+    wide = larger * sum(15.0 if east_asian_width(letter) in "WF" else 9.0 for letter in name[:24])
+    left = begin if anchor == "start" else begin - wide
+    return left, left + wide, line - 12 * larger, line + 3 * larger
+
+
+def _is_inside(box: _Box, width: float, height: float) -> bool:
+    return box[0] >= 2 and box[1] <= width - 2 and box[2] >= 2 and box[3] <= height - 1
+
+
+def _meet(one: _Box, other: _Box) -> bool:
+    """Whether two boxes overlap."""
     return one[0] < other[1] and other[0] < one[1] and one[2] < other[3] and other[2] < one[3]
 
 

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
+from cloud_server.http.page.account import add_account
 from cloud_server.http.page.label_view import add_labelling
 from cloud_server.http.page.looking import add_looking
 from cloud_server.http.page.operating import add_operating
@@ -70,6 +71,7 @@ def add_page(api: FastAPI, parts: PageParts) -> None:
 
     router = APIRouter(include_in_schema=False)
     add_sign_in(router, page)
+    add_account(router, page)
     add_looking(router, page)
     add_labelling(router, page)
     add_operating(router, page)

@@ -18,7 +18,7 @@ _STATIC = {"page.css": "text/css", "label.js": "text/javascript", "icon.svg": "i
 def add_sign_in(router: APIRouter, page: Page) -> None:
     """Put these addresses into a router."""
     access, users = page.access, page.parts.fleet.users
-    turn = asyncio.Semaphore(1)  # one check of a password takes 19 MiB and a while
+    turn = access.turn
 
     @router.get("/static/{name}")
     def static(name: str) -> Response:
@@ -46,6 +46,7 @@ def add_sign_in(router: APIRouter, page: Page) -> None:
             access.tries.failed(*keys)
             why = "this name and this password do not belong together"
             return page.render(request, "sign_in.html", status=401, to=_inside(to), why=why, name=name)
+        await asyncio.to_thread(users.end_session, request.cookies.get(SESSION, ""))  # this browser's earlier one
         response = RedirectResponse(_inside(to), 303)
         set_cookie(request, response, SESSION, await asyncio.to_thread(users.open_session, user.name))
         return response

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -42,6 +43,37 @@ def test_a_header_counts_from_the_proxy_alone(tmp_path: object) -> None:
     assert access.person(twice) is None  # the visitor sent one too, and the proxy passed it on
     assert access.address(request("10.0.0.1", x_forwarded_for="9.9.9.9, 1.2.3.4")) == "1.2.3.4"
     assert access.address(request("10.0.0.2", x_forwarded_for="1.2.3.4")) == "10.0.0.2"
+
+
+def test_behind_a_proxy_on_this_machine_visitors_are_told_apart(tmp_path: object) -> None:
+    access = Access(Users(open_database(f"{tmp_path}/fleet.db")))
+    for here in ("127.0.0.1", "::1", "::ffff:127.0.0.1"):
+        assert access.address(request(here, x_forwarded_for="6.6.6.6, 1.2.3.4")) == "1.2.3.4"
+    assert access.address(request("127.0.0.1")) == "127.0.0.1"
+    assert access.address(request("10.0.0.2", x_forwarded_for="1.2.3.4")) == "10.0.0.2"
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_let_in"),
+    [
+        ({"host": "127.0.0.1:8080", "origin": "https://fleet.example", "sec_fetch_site": "same-origin"}, True),
+        ({"host": "fleet.example", "origin": "https://fleet.example"}, True),
+        ({"host": "127.0.0.1:8080", "origin": "https://fleet.example"}, False),
+        ({"host": "fleet.example", "origin": "https://fleet.example", "sec_fetch_site": "cross-site"}, False),
+        ({"host": "fleet.example", "origin": "https://evil.fleet.example", "sec_fetch_site": "same-site"}, False),
+        ({"host": "fleet.example", "origin": "null", "sec_fetch_site": "cross-site"}, False),
+    ],
+)
+def test_a_form_is_of_this_site_by_the_browsers_own_word(
+    tmp_path: object, headers: dict[str, str], is_let_in: bool
+) -> None:
+    """A proxy may change the host that was asked, as nginx does."""
+    access, sent = Access(Users(open_database(f"{tmp_path}/fleet.db"))), request("127.0.0.1", **headers)
+    access.begin(sent)
+    with pytest.raises(HTTPException) if not is_let_in else nullcontext():
+        access.check_form(sent, access.form_key(sent))
+    with pytest.raises(HTTPException):
+        access.check_form(sent, "0" * 64)
 
 
 @pytest.mark.parametrize(

@@ -57,4 +57,4 @@ def test_names_lie_on_no_dot_and_on_no_other_name_and_those_in_trouble_have_thei
         others = [one for one in boxes if one != (left, line, wide)]
         assert not any(left < x + w and x < left + wide and abs(line - y) < 15 for x, y, w in others)
     few = fleet_map([Dot(f"cam-{n}", 46.5, 10.0, "fresh") for n in range(3)], {f"cam-{n}": "/" for n in range(3)})
-    assert str(few).count('class="name"') == 3
+    assert str(few).count('class="name') == 3

@@ -52,7 +52,7 @@ UNNAMED = """() => [...document.querySelectorAll("input:not([type=hidden]), sele
 @pytest.mark.parametrize("look", LOOKS, ids=["phone", "phone, dark", "screen", "screen, dark"])
 def test_every_page_fits_is_legible_and_has_names(fleet: Fleet, browser: Any, look: dict[str, Any]) -> None:
     tab = signed_in(browser, fleet, "operate-er", **look)
-    for path in ("/", "/devices/ridge", "/events", "/events?which=all", "/label", "/settings", "/tokens"):
+    for path in ("/", "/devices/ridge", "/events", "/events?which=all", "/label", "/settings", "/tokens", "/account"):
         assert tab.goto(path).status == 200
         assert tab.evaluate("document.documentElement.scrollWidth") <= look["viewport"]["width"], path
         assert tab.evaluate(CONTRAST) == [], path
