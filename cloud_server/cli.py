@@ -257,12 +257,14 @@ def main(context: click.Context, /, **options: Any) -> None:
         settings, path = settings_of(context), options["config"]
         raise_descriptor_limit(settings.config.max_streams)
         reread = None if path is None else Reread(path, settings, partial(_read_again, context))
-        code = asyncio.run(serve(settings.config, options["port_file"], reread))
+        with asyncio.Runner() as runner:
+            code = runner.run(serve(settings.config, options["port_file"], reread))
+            # All is on the disk. The runner and the interpreter would wait for threads that may hang: in the model, or
+            # in a question to a database.
+            logging.shutdown()
+            os._exit(code)
     except EdgeError as error:
         raise click.ClickException(str(error)) from error
-    if code is not None:  # the interpreter would wait for the model's thread
-        logging.shutdown()
-        os._exit(code)
 
 
 def _read_again(context: click.Context) -> Settings:

@@ -23,8 +23,8 @@ BROKEN = 70
 """Exit code of a server whose model hangs or fails on everything."""
 
 
-async def serve(config: ServerConfig, port_file: Path | None, reread: Reread | None = None) -> int | None:
-    """Serve until a signal comes or the model breaks; returns the code to end with at once, None: nothing is left.
+async def serve(config: ServerConfig, port_file: Path | None, reread: Reread | None = None) -> int:
+    """Serve until a signal comes or the model breaks; returns the code to end with at once: threads may hang.
 
     Args:
         config: the settings.
@@ -86,11 +86,11 @@ async def serve(config: ServerConfig, port_file: Path | None, reread: Reread | N
     was_broken = broken.done()
     broken.cancel()
     stopping.cancel()
-    drained = await server.stop()
+    await server.stop()
     if was_broken:
         say(f"ended with code {BROKEN}, so that a supervisor starts it again: the model hung or failed on everything")
     say(f"ended: {server.stats.total()}")
-    return BROKEN if was_broken else None if drained else 0
+    return BROKEN if was_broken else 0
 
 
 async def _beat(server: CloudServer, supervisor: Supervisor) -> None:

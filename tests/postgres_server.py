@@ -84,17 +84,44 @@ class Postgres:
             while True:
                 os.kill(pid, 0)
 
+    def hold(self) -> None:
+        """Stop all its processes where they are: it takes connections and questions, and answers none."""
+        self._signal_all(signal.SIGSTOP)
+
+    def release(self) -> None:
+        """Let them go on."""
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        pid = int((self._folder / "postmaster.pid").read_text().split()[0])
+        os.kill(pid, number)  # the one that starts the others comes first
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for child in map(int, children):
+            with suppress(ProcessLookupError):
+                os.kill(child, number)
+
     def stop(self) -> None:
         """End it, if it runs."""
         with suppress(subprocess.CalledProcessError):
             self._pg_ctl("stop", "-m", "immediate", "-w")
 
-    def new_database(self) -> str:
+    def new_database(self, name: str = "") -> str:
         """The URL of an empty database."""
-        name = f"fleet_{uuid4().hex[:12]}"
+        name = name or f"fleet_{uuid4().hex[:12]}"
         command = [str(_tool("createdb")), "-h", "127.0.0.1", "-p", str(self.port), "-U", "edge", name]
         subprocess.run(command, check=True, capture_output=True, cwd="/")
+        return self.url(name)
+
+    def url(self, name: str) -> str:
+        """The URL of a database."""
         return f"postgresql://edge@127.0.0.1:{self.port}/{name}"
+
+    def may_write(self, name: str, can: bool) -> None:
+        """Let transactions of a database write or not, also those of connections that are open, as a standby does."""
+        said = f"ALTER SYSTEM SET default_transaction_read_only = {'off' if can else 'on'}"
+        for sql in (said, "SELECT pg_reload_conf()"):
+            command = [str(_tool("psql")), "-q", "-h", "127.0.0.1", "-p", str(self.port), "-U", "edge", "-c", sql, name]
+            subprocess.run(command, check=True, capture_output=True, cwd="/")
 
     def _pg_ctl(self, *arguments: object) -> None:
         command = [*_user(), str(_tool("pg_ctl")), "-D", str(self._folder), *map(str, arguments)]

@@ -106,6 +106,14 @@ def test_an_image_installs_what_the_project_asks_for(path: Path) -> None:
     assert set(pins) <= set(extras["cloud"])
 
 
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
+def test_a_build_tries_the_installed_module_not_the_source_beside_it(path: Path) -> None:
+    """The build's folder has `edge_sdk/` without the native module, which `python -c` would find first."""
+    (check,) = re.findall(r'\bpython (.*)-c "(import edge_sdk\._native)"', path.read_text())
+    done = subprocess.run([sys.executable, *check[0].split(), "-c", "import sys; sys.exit(not sys.flags.safe_path)"])
+    assert done.returncode == 0
+
+
 def test_the_build_gets_what_the_wheel_is_made_of_and_nothing_else() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and line[0] != "#"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cloud_server.fleet.database.cards import Cards
 from cloud_server.fleet.database.device_tokens import DeviceTokens
 from cloud_server.fleet.database.labels import Labels
-from cloud_server.fleet.database.opening import FILE, is_postgresql, open_database, told
+from cloud_server.fleet.database.opening import FILE, address_of, is_postgresql, open_database, told
 from cloud_server.fleet.database.setting_changes import SettingChanges
 from cloud_server.fleet.database.users import Users
 from cloud_server.fleet.labelled_audits import LabelledAudits
@@ -51,7 +51,7 @@ class Fleet:
         self.tokens, self.settings = DeviceTokens(engine), SettingChanges(engine, settings_key)
         self.reports: Path | str | None = reports
         if is_postgresql(engine):
-            self.reports = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+            self.reports = address_of(engine)
         self._rows: Rows | None = None
         self.labelled_audits = LabelledAudits(self.labels, self.rows)
 

@@ -14,7 +14,14 @@ from edge_sdk.errors import ConfigError, StorageError
 from edge_sdk.terminal.line import one_line
 
 _SCHEMES = ("postgresql", "postgres")
-_CONNECT_S = 5
+PATIENCE = {
+    "connect_timeout": "5",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "15000",
+}
+"""How long PostgreSQL's library waits for a network that drops everything, in seconds, and milliseconds the last."""
 
 
 class Rows(Protocol):
@@ -76,7 +83,7 @@ class _DatabaseRows:
             import psycopg
         except ImportError:
             raise ConfigError("PostgreSQL needs the package psycopg: pip install '.[postgres]'") from None
-        self._url, self._connect, self._error = url, psycopg.connect, psycopg.Error
+        self._url, self._psycopg, self._error = url, psycopg, psycopg.Error
         self._guard = threading.Lock()
         self._connection: Any = None
 
@@ -104,6 +111,8 @@ class _DatabaseRows:
     def _ask(self, sql: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         if self._connection is None or self._connection.broken or self._connection.closed:
             # In autocommit mode a connection that waits for questions holds no snapshot.
-            self._connection = self._connect(self._url, autocommit=True, connect_timeout=_CONNECT_S)
+            info = self._psycopg.conninfo
+            said: dict[str, Any] = PATIENCE | info.conninfo_to_dict(self._url)
+            self._connection = self._psycopg.connect(info.make_conninfo("", **said), autocommit=True)
         found: list[tuple[Any, ...]] = self._connection.execute(sql.replace("?", "%s"), values).fetchall()
         return found

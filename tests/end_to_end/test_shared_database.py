@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,15 @@ from server_parts import serving
 from edge_sdk.fleet.answers import ReportedAnswer, pack_answers
 from edge_sdk.fleet.report_file import ReportFile
 from edge_sdk.fleet.words import WordList
+from edge_sdk.security.tokens import add_token, new_token
 from edge_sdk.types import Origin, Reason, new_frame_id
 from edge_sdk.wire import offload_pb2 as wire
 from edge_sdk.wire import offload_pb2_grpc as wire_grpc
 
 FRAMES = 60
+TOKEN = new_token()
+REPLY_TIMEOUT_S = 30.0
+"""As devices have it."""
 RETRIES = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.INTERNAL)
 
 
@@ -82,4 +87,43 @@ async def test_a_database_that_dies_costs_no_answer_and_counts_nothing_twice(tmp
             found = [answer.frame_id for answer in ReportFile(url).answers()]
     assert set(replies) == set(ids)
     assert sorted(found) == sorted(ids)
+    assert all("replies are not kept for now" in log.read_text() for log in logs)
+
+
+async def test_a_database_that_hangs_costs_no_answer_and_keeps_no_server_from_its_end(tmp_path: Path) -> None:
+    """It takes questions and answers none, as one behind a network that drops everything, or on a disk that hangs."""
+    with postgres(tmp_path) as database:
+        url = database.new_database()
+        logs = tmp_path / "one.log", tmp_path / "two.log"
+        options = "--database", url, "--require-tokens", "--tokens", tmp_path / "tokens"
+        add_token(tmp_path / "tokens", "cam", TOKEN)
+        told = (("authorization", f"Bearer {TOKEN}"),)
+        with serving(logs[0], *options) as (one_process, one), serving(logs[1], *options) as (_, two):
+            async with grpc.aio.insecure_channel(one) as first, grpc.aio.insecure_channel(two) as second:
+                stubs = [wire_grpc.OffloadStub(channel) for channel in (first, second)]
+
+                async def classify(requests: list[wire.ClassifyRequest], stubs: list[Any]) -> list[wire.Classification]:
+                    calls = [
+                        stubs[place % len(stubs)].Classify(request, timeout=REPLY_TIMEOUT_S, metadata=told)
+                        for place, request in enumerate(requests)
+                    ]
+                    return [(await call).classification for call in calls]
+
+                sent = [frame() for _ in range(FRAMES)]
+                before = await classify(sent[:20], stubs)
+                try:
+                    database.hold()
+                    for start in range(20, FRAMES, 10):
+                        await classify(sent[start : start + 10], stubs)
+                    with suppress(grpc.aio.AioRpcError):  # refused, to be sent again
+                        await stubs[0].Report(report(["f" * 32]), timeout=REPLY_TIMEOUT_S, metadata=told)
+                        raise AssertionError("a report was taken that nothing keeps")
+                    one_process.terminate()
+                    assert await asyncio.to_thread(one_process.wait, 60) == 0
+                finally:
+                    database.release()
+                after = await classify(sent[:20], stubs[1:])
+                while "the database answers again: replies are kept" not in logs[1].read_text():
+                    await classify([frame()], stubs[1:])
+    assert [one.label for one in before] == [one.label for one in after]
     assert all("replies are not kept for now" in log.read_text() for log in logs)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from edge_sdk.errors import ConfigError, StorageError
+from edge_sdk.fleet.report_rows import PATIENCE
 from edge_sdk.terminal.line import one_line
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Table
+
+T = TypeVar("T")
 
 FILE = "fleet.db"
 """In the state folder, where no other database is named."""
@@ -20,9 +24,12 @@ VARIABLE = "EDGE_SDK_DATABASE"
 """The environment variable that names a database, so that its password stands in no command line."""
 _LOCK = 0x65_64_67_65  # PostgreSQL's advisory lock while tables are made: "edge"
 _BUSY_S = 10.0
-_CONNECT_S = 5
+_PATIENCE = PATIENCE | {"application_name": "cloud-server", "options": "-cstatement_timeout=20s"}
+"""What holds of a PostgreSQL where its address says nothing else."""
 _POOL = 4
 _STALE_S = 300
+_READ_ONLY = "25006"
+"""PostgreSQL's code: a standby, or a server that was one's primary and is no longer."""
 
 
 class Unavailable(StorageError):
@@ -90,7 +97,13 @@ def told(engine: Engine) -> str:
     """The database's address for people, without its password; of SQLite the path."""
     if not is_postgresql(engine):
         return str(engine.url.database)
-    return engine.url.set(drivername=engine.dialect.name).render_as_string(hide_password=True)
+    return address_of(engine, hide_password=True)
+
+
+def address_of(engine: Engine, *, hide_password: bool = False) -> str:
+    """The address of a PostgreSQL, as it was given."""
+    query = {name: value for name, value in engine.url.query.items() if _PATIENCE.get(name) != value}
+    return engine.url.set(drivername=engine.dialect.name, query=query).render_as_string(hide_password=hide_password)
 
 
 def is_postgresql(engine: Engine) -> bool:
@@ -117,7 +130,27 @@ def transaction(engine: Engine) -> Iterator[Connection]:
         raise ConfigError(f"expected values that a database can hold; {one_line(error, 200)}") from error
     except (DBAPIError, TimeoutError) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
+        if getattr(cause, "sqlstate", None) == _READ_ONLY:
+            engine.dispose()  # connections to come look again which of several servers can write
         raise Unavailable(f"the database {told(engine)} does not answer: {one_line(cause)}") from error
+
+
+async def in_time(asked: asyncio.Future[T], engine: Engine, longest_s: float) -> T:
+    """What a question to a database gives; the thread that asked a database which hangs is left behind.
+
+    Args:
+        asked: on a thread.
+        engine: of the database.
+        longest_s: seconds to wait for it.
+
+    Raises:
+        Unavailable: it takes longer.
+    """
+    try:
+        async with asyncio.timeout(longest_s):
+            return await asked
+    except TimeoutError:
+        raise Unavailable(f"the database {told(engine)} does not answer within {longest_s:g} s") from None
 
 
 def one_writer(connection: Connection, table: Table) -> None:
@@ -130,7 +163,7 @@ def one_writer(connection: Connection, table: Table) -> None:
 
 def _engine(where: str | Path) -> Engine:
     try:
-        from sqlalchemy import create_engine, event
+        from sqlalchemy import create_engine, event, make_url
         from sqlalchemy.exc import ArgumentError
     except ImportError:
         raise ConfigError("a database of the fleet needs the package sqlalchemy: pip install '.[cloud]'") from None
@@ -149,14 +182,14 @@ def _engine(where: str | Path) -> Engine:
     if scheme not in ("postgresql", "postgres", "postgresql+psycopg"):
         raise ConfigError(f"expected a path, or postgresql://user@host/name; got the scheme {one_line(scheme, 40)!r}")
     try:
+        url = make_url(f"postgresql+psycopg://{rest}")
         return create_engine(
-            f"postgresql+psycopg://{rest}",
+            url.update_query_dict({name: value for name, value in _PATIENCE.items() if name not in url.query}),
             pool_size=_POOL,
             max_overflow=_POOL,
             pool_timeout=_BUSY_S,
             pool_pre_ping=True,  # a database that was started again costs no request
             pool_recycle=_STALE_S,
-            connect_args={"connect_timeout": _CONNECT_S, "application_name": "cloud-server"},
         )
     except (ArgumentError, ValueError) as error:
         raise ConfigError("expected postgresql://user@host/name; got an address of another form") from error
@@ -183,6 +216,7 @@ def _upgrade(connection: Connection) -> None:
     from sqlalchemy import text
 
     if connection.dialect.name == "postgresql":
+        connection.execute(text("SET LOCAL statement_timeout = 0"))  # a step over many rows takes its time
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from cloud_server.fleet.database.opening import Unavailable, transaction
+from cloud_server.fleet.database.opening import Unavailable, in_time, transaction
 from cloud_server.fleet.database.tables import replies
 from cloud_server.fleet.reply_cache import CachedReply
 
@@ -27,8 +27,10 @@ _log = logging.getLogger(__name__)
 
 _THREADS = 4
 _TRIM_EVERY_S = 60.0
+_LONGEST_S = 5.0
+"""Seconds for which a frame waits for the database."""
 _AGAIN_S = 5.0
-"""Seconds without questions to a database that did not answer: frames do not wait for it one after the other."""
+"""Seconds between two questions to a database that did not answer: frames do not wait for it one after the other."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,10 +77,12 @@ class SharedReplies:
 
     async def get(self, key: bytes) -> CachedReply | None:
         """The reply to a frame that any server answered before, or None."""
-        if self._monotonic() < self._down_until:
+        if not self._may_ask():
             return None
         try:
-            return await self._run(partial(self._read, key))
+            found = await self._run(partial(self._read, key))
+            self._down_until = float("-inf")
+            return found
         except Unavailable as error:
             self._tell(error)
             return None
@@ -97,18 +101,19 @@ class SharedReplies:
         self._fingerprint, self._rows = fingerprint, rows
 
     async def close(self) -> None:
-        """Write what is left."""
+        """Write what is left, if the database answers."""
         if self._writer is not None:
             await asyncio.gather(self._writer, return_exceptions=True)
-        self._pool.shutdown()
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _write_in_groups(self) -> None:
         """Commit groups of replies; while one is committed, the next one gathers."""
         while self._queue:
             group, self._queue = self._queue, []
             try:
-                if self._monotonic() >= self._down_until:
+                if self._may_ask():
                     await self._run(partial(self._commit, self._fingerprint, group))
+                    self._down_until = float("-inf")
                     if self._is_down:
                         self._is_down = False
                         _log.info("the database answers again: replies are kept")
@@ -119,8 +124,17 @@ class SharedReplies:
                     if not write.done.done():
                         write.done.set_result(None)
 
+    def _may_ask(self) -> bool:
+        """Whether to ask the database; one that did not answer is asked once in a while."""
+        now = self._monotonic()
+        if now < self._down_until:
+            return False
+        if self._is_down:
+            self._down_until = now + _AGAIN_S
+        return True
+
     async def _run(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        return await in_time(asyncio.get_running_loop().run_in_executor(self._pool, work), self._engine, _LONGEST_S)
 
     def _tell(self, error: Unavailable) -> None:
         self._down_until = self._monotonic() + _AGAIN_S

@@ -16,7 +16,7 @@ from sqlalchemy import delete, func, select, text
 from sqlalchemy import insert as plain_insert
 from sqlalchemy.dialects.postgresql import insert
 
-from cloud_server.fleet.database.opening import Unavailable, transaction
+from cloud_server.fleet.database.opening import Unavailable, in_time, transaction
 from cloud_server.fleet.database.tables import answers, devices, events, history, words
 from cloud_server.fleet.report_store import DAYS, DEVICES, ROWS, SHOWN, Latest, Report
 from edge_sdk.fleet.report_file import ANSWER_COLUMNS, EVENT_COLUMNS, Status, answer_row, event_row
@@ -28,6 +28,8 @@ T = TypeVar("T")
 
 FRESH_S = 10.0
 """Seconds for which the devices that reported last are given again, but for those that report here."""
+_LONGEST_S = 10.0
+"""Seconds for which a report waits for the database."""
 _THREADS = 4
 _TRIM_EVERY_S = 3_600.0
 
@@ -60,13 +62,19 @@ class SharedReports:
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="reports")
 
     def latest(self) -> list[tuple[str, float, Status]]:
-        """Devices that reported last, to whichever server; without the database, those known before. Any thread."""
-        with self._guard:
-            now_s = self._clock()
-            if not 0 <= now_s - self._read_s < FRESH_S:
-                self._read_s = now_s
-                with suppress(Unavailable):
-                    self._latest = self._read()
+        """Devices that reported last, to whichever server; without the database, those known before. Any thread.
+
+        While one thread asks the database, the others are given what was known before.
+        """
+        if self._guard.acquire(blocking=False):
+            try:
+                now_s = self._clock()
+                if not 0 <= now_s - self._read_s < FRESH_S:
+                    self._read_s = now_s
+                    with suppress(Unavailable):
+                        self._latest = self._read()
+            finally:
+                self._guard.release()
         return self._latest.all()
 
     def _read(self) -> Latest:
@@ -99,12 +107,16 @@ class SharedReports:
         self._latest.put(device, self._clock(), status)
 
     async def apart(self, work: Callable[[], T]) -> T:
-        """Do a little work with files or the database on a thread of the reports'."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        """Do a little work with files or the database on a thread of the reports'.
+
+        Raises:
+            Unavailable: it takes too long.
+        """
+        return await in_time(asyncio.get_running_loop().run_in_executor(self._pool, work), self._engine, _LONGEST_S)
 
     async def close(self) -> None:
-        """End the threads."""
-        await asyncio.to_thread(self._pool.shutdown)
+        """End the threads; those that wait for a database which hangs are left behind."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _words(self, device: str, word_list: int, first: int, news: Sequence[str]) -> list[str]:
         with transaction(self._engine) as connection:

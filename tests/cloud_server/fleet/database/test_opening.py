@@ -9,9 +9,17 @@ from alembic.migration import MigrationContext
 from postgres_server import Postgres, postgres
 from sqlalchemy import Engine, insert, select, text
 
-from cloud_server.fleet.database.opening import Unavailable, is_postgresql, open_database, told, transaction
+from cloud_server.fleet.database.opening import (
+    Unavailable,
+    address_of,
+    is_postgresql,
+    open_database,
+    told,
+    transaction,
+)
 from cloud_server.fleet.database.tables import METADATA, cards
 from edge_sdk.errors import ConfigError
+from edge_sdk.fleet.report_rows import rows_of
 
 CARD = {"device": "cam-1", "changed_by": "ada", "changed_ms": 1}
 
@@ -109,4 +117,39 @@ def test_a_postgresql_that_dies_is_an_outcome_and_one_that_comes_back_is_used_ag
         with transaction(engine) as connection:
             assert len(connection.execute(select(cards)).all()) == 1
         assert told(engine).startswith("postgresql://edge@127.0.0.1")
+        engine.dispose()
+
+
+def test_of_two_postgresqls_the_one_that_can_write_is_used_and_the_other_once_it_can(tmp_path: Path) -> None:
+    """As a primary and its standby, whose parts change: `target_session_attrs` of libpq, without a restart here."""
+    with postgres(tmp_path) as first, postgres(tmp_path) as second:
+        name = first.new_database().rpartition("/")[2]
+        second.new_database(name)
+        second.may_write(name, False)
+        hosts = f"host=127.0.0.1,127.0.0.1&port={first.port},{second.port}&target_session_attrs=read-write"
+        engine = open_database(f"postgresql://edge@/{name}?{hosts}")
+        with transaction(engine) as connection:
+            connection.execute(insert(cards).values(CARD))
+        second.may_write(name, True)
+        open_database(second.url(name)).dispose()
+        first.may_write(name, False)
+        with pytest.raises(Unavailable, match="read-only transaction"), transaction(engine) as connection:
+            connection.execute(insert(cards).values(CARD | {"device": "cam-2"}))
+        with transaction(engine) as connection:
+            connection.execute(insert(cards).values(CARD | {"device": "cam-3"}))
+        assert rows_of(address_of(engine), "")("SELECT device FROM cards") == [("cam-3",)]
+        assert told(engine) == f"postgresql://edge@/{name}?{hosts.replace(',', '%2C')}"
+        engine.dispose()
+
+
+def test_what_an_address_says_of_patience_goes_before_what_holds_else(postgres_process: Postgres) -> None:
+    url = postgres_process.new_database()
+    shown = text("SELECT current_setting('statement_timeout'), current_setting('search_path')")
+    for where, wanted in (
+        (url, ("20s", '"$user", public')),
+        (f"{url}?options=-csearch_path%3Dpublic", ("0", "public")),
+    ):
+        engine = open_database(where)
+        with transaction(engine) as connection:
+            assert tuple(connection.execute(shown).one()) == wanted
         engine.dispose()
