@@ -95,6 +95,7 @@ class ReportQueries(ReportFile):
         *,
         device: str = "",
         only_cloud: bool = False,
+        only_audits: bool = False,
         before: Place | None = None,
         after: Place | None = None,
     ) -> list[FrameRow]:
@@ -104,12 +105,15 @@ class ReportQueries(ReportFile):
             limit: of frames.
             device: of this device alone; "": of all.
             only_cloud: those that the cloud answered.
+            only_audits: those that are audits.
             before: earlier ones than this.
             after: the next later ones than this.
         """
         conditions, values = conditions_of("captured_ms", device, before, after)
         if only_cloud:
             conditions.append(f"origin = '{Origin.CLOUD.value}'")
+        if only_audits:
+            conditions.append("audit <> 0")
         order = "DESC" if after is None else "ASC"
         where = " AND ".join(conditions)
         sql = f"SELECT {_COLUMNS} FROM answers WHERE {where} ORDER BY captured_ms {order}, number {order} LIMIT ?"

@@ -21,7 +21,7 @@ from edge_sdk.fleet.report_rows import Rows, rows_of
 from edge_sdk.types import Origin, Reason
 
 FILE = "reports.db"
-VERSION = 5
+VERSION = 6
 SCHEMA = (
     # One row a device: what its latest report says, as JSON.
     """CREATE TABLE IF NOT EXISTS devices (
@@ -45,6 +45,7 @@ SCHEMA = (
     )""",
     "CREATE INDEX IF NOT EXISTS answers_captured ON answers (device, captured_ms)",
     "CREATE INDEX IF NOT EXISTS answers_time ON answers (captured_ms, number)",
+    "CREATE INDEX IF NOT EXISTS answers_audits ON answers (captured_ms, number) WHERE audit <> 0",
     """CREATE TABLE IF NOT EXISTS events (
         number INTEGER PRIMARY KEY,
         device TEXT NOT NULL, event_id TEXT NOT NULL, received_ms INTEGER NOT NULL,

@@ -111,6 +111,14 @@ class Labels:
             rows = connection.execute(wanted.order_by(labels.c.number)).all()
         return map(_label, rows)
 
+    def counts(self) -> dict[tuple[str, str], int]:
+        """How many labels count, by class and by who said them."""
+        newest = select(func.max(labels.c.number)).group_by(labels.c.device, labels.c.frame_id)
+        said = labels.c.label, labels.c.made_by
+        wanted = select(*said, func.count()).where(labels.c.number.in_(newest), labels.c.label.is_not(None))
+        with transaction(self._engine) as connection:
+            return {(label, by): count for label, by, count in connection.execute(wanted.group_by(*said))}
+
     def latest(self) -> int:
         """A number that rises with each word that is kept; 0: there is none."""
         with transaction(self._engine) as connection:

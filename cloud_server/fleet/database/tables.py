@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 METADATA = MetaData()
@@ -142,6 +143,7 @@ answers = Table(
     UniqueConstraint("device", "frame_id", name="answers_frame"),
     Index("answers_captured", "device", "captured_ms"),
     Index("answers_time", "captured_ms", "number"),
+    Index("answers_audits", "captured_ms", "number", postgresql_where=text("audit <> 0")),
     info=SHARED_INFO,
 )
 events = Table(

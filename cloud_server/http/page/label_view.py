@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,35 +13,59 @@ from starlette.responses import RedirectResponse, Response
 
 from cloud_server.fleet.database.users import Role
 from cloud_server.fleet.label_files import labels_table
+from cloud_server.fleet.report_pages import Place
+from cloud_server.fleet.report_queries import FrameRow
 from cloud_server.http.page import labelling
+from cloud_server.http.page.drawing import DAY_MS
 from cloud_server.http.page.forms import Text, tried
 from cloud_server.http.page.page import Page
 
-_ASKED = 2000
-"""The latest frames that the cloud answered, of which people are asked about some."""
+_ASKED, _AUDITS, _AHEAD = 2000, 500, 100
+"""People are asked about the latest audits and other frames that the cloud answered, and about some whose device's clock
+runs ahead: these stand before all others, and are not to be all that is asked.
+"""
+
+
+def said_by_all(counts: Mapping[tuple[str, str], int]) -> Counter[str]:
+    """How often each class was said, of counts by class and by who said it."""
+    found = Counter[str]()
+    for (label, _), count in counts.items():
+        found[label] += count
+    return found
 
 
 def add_labelling(router: APIRouter, page: Page) -> None:
     """Put these addresses into a router."""
     access, kept = page.access, page.parts.fleet.labels
 
+    def candidates(device: str) -> list[FrameRow]:
+        now = Place(round(page.view.now_s() * 1000) + DAY_MS, 0)
+        audits = page.frames(_AUDITS, device=device, only_audits=True, before=now)
+        ahead = page.frames(_AHEAD, device=device, after=now)
+        return [*audits, *page.frames(_ASKED, device=device, before=now), *ahead]
+
+    def has_picture(frame_id: str) -> bool:
+        return page.index is not None and page.index.has(frame_id)
+
     @router.get("/label")
     def label(request: Request, device: str = "", said: str = "") -> Response:
         person = access.need(request, Role.LABEL)
-        frames = page.frames(_ASKED, device=device)
-        labels = list(kept.all())
-        asked = labelling.waiting(frames, labels, page.index) if page.index is not None else []
+        counts = kept.counts()
+        frames = candidates(device)
+        asked = labelling.waiting(frames, kept.of((one.device, one.frame_id) for one in frames), has_picture)
         frame = asked[0] if asked else None
-        mine = sum(one.made_by == person.name for one in labels)
+        mine = sum(count for (_, by), count in counts.items() if by == person.name)
         values: dict[str, Any] = {"frame": frame, "left": len(asked), "mine": mine, "device": device, "said": said[:80]}
         if frame is not None and page.index is not None:
             values |= {
                 "picture": page.index.find(frame.frame_id, frame.device),
                 "why": labelling.why(frame),
-                "choices": labelling.choices(frame, frames, labels),
+                "choices": labelling.choices(frame, frames, said_by_all(counts)),
                 "next": asked[1] if len(asked) > 1 else None,
             }
-        return page.render(request, "label.html", has_archive=page.index is not None, total=len(labels), **values)
+        return page.render(
+            request, "label.html", has_archive=page.index is not None, total=sum(counts.values()), **values
+        )
 
     @router.post("/label")
     def labelled(

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 
-from cloud_server.fleet.archive_index import ArchiveIndex
-from cloud_server.fleet.database.labels import Label
 from cloud_server.fleet.report_queries import FrameRow
 
 MOST_CHOICES = 24
@@ -14,12 +12,19 @@ NO_CLASS = "-"
 """The label of a picture that no class fits, as in the sheets of `edge-sdk audit`."""
 
 
-def waiting(frames: Iterable[FrameRow], labels: Iterable[Label], index: ArchiveIndex) -> list[FrameRow]:
+def waiting(
+    frames: Iterable[FrameRow], done: Collection[tuple[str, str]], has_picture: Callable[[str], bool]
+) -> list[FrameRow]:
     """Frames with a picture that nobody has labelled: audits on which the models differ, other audits, other frames on
     which they differ, the rest; among alike ones, what the cloud is least sure of first.
+
+    Args:
+        frames: some may come twice.
+        done: devices and ids of those that have a label.
+        has_picture: whether the frame with this id has one.
     """
-    done = {(one.device, one.frame_id) for one in labels}
-    open_ones = [one for one in frames if (one.device, one.frame_id) not in done and index.has(one.frame_id)]
+    each = {(one.device, one.frame_id): one for one in frames}
+    open_ones = [one for key, one in each.items() if key not in done and has_picture(one.frame_id)]
     return sorted(open_ones, key=rank)
 
 
@@ -36,11 +41,17 @@ def why(frame: FrameRow) -> str:
     return "the models differ" if frame.differs else "the cloud's answer"
 
 
-def choices(frame: FrameRow, frames: Iterable[FrameRow], labels: Iterable[Label]) -> list[str]:
-    """The classes that a person may choose: the frequent ones, without those of the frame itself."""
+def choices(frame: FrameRow, frames: Iterable[FrameRow], said: Mapping[str, int]) -> list[str]:
+    """The classes that a person may choose: the frequent ones, without those of the frame itself.
+
+    Args:
+        frame: what is asked about.
+        frames: the models' classes are theirs.
+        said: how often people said each class.
+    """
     seen: Counter[str] = Counter()
     for one in frames:
         seen.update(label for label in (one.label, one.device_label) if label)
-    seen.update(one.label for one in labels if one.label and one.label != NO_CLASS)
+    seen.update({label: count for label, count in said.items() if label != NO_CLASS})
     others = [label for label, _ in seen.most_common() if label not in (frame.label, frame.device_label)]
     return others[:MOST_CHOICES]

@@ -123,6 +123,7 @@ class Page:
         *,
         device: str = "",
         only_cloud: bool = True,
+        only_audits: bool = False,
         before: Place | None = None,
         after: Place | None = None,
     ) -> list[FrameRow]:
@@ -132,7 +133,8 @@ class Page:
             self.index.look()
         if reports is None:
             return []
-        return reports.latest(limit, device=device, only_cloud=only_cloud, before=before, after=after)
+        which = {"only_cloud": only_cloud, "only_audits": only_audits}
+        return reports.latest(limit, device=device, **which, before=before, after=after)
 
     def shown(self, frames: list[FrameRow]) -> list[dict[str, Any]]:
         """Frames with their pictures and people's labels, those of one visit once: the one with a picture first."""

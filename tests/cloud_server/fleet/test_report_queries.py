@@ -44,6 +44,7 @@ async def asked_of(store: Reports, queries: ReportQueries, now: list[float]) -> 
     assert queries.latest(9, device="cam-1", before=latest[0].place) == [latest[1]]
     assert [one.frame_id for one in queries.latest(1, device="cam-1")] == [frames[0]]
     assert queries.latest(10, only_cloud=True) == latest
+    assert queries.latest(10, only_audits=True) == queries.latest(10, device="cam-2", only_audits=True) == latest[2:]
     assert queries.frame("cam-1", frames[0]) == latest[0]
     assert queries.frame("cam-2", frames[0]) is None
     since_ms = round((NOON.timestamp() + 25 * 3600) * 1000)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from itertools import count
 
 import pytest
@@ -32,6 +33,8 @@ def test_the_latest_word_counts_and_all_are_kept(
     assert {frame: one.label for frame, one in labels.of(FRAMES).items()} == holds
     assert {(one.device, one.frame_id): one.label for one in labels.all()} == holds
     assert {one.frame_id for one in labels.all("cam-1")} == {frame[1] for frame in holds if frame[0] == "cam-1"}
+    counts = Counter((one.label, one.made_by) for one in labels.all())
+    assert labels.counts() == counts
     for frame in FRAMES:
         assert [one.label for one in labels.history(*frame)] == [label for which, label in said if which == frame]
 

@@ -2,11 +2,28 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from fleet_parts import fleet_server
+from fastapi import FastAPI
+from fleet_parts import answer, fleet_server
 from page_parts import Fleet, options_of, signed_in, tell
+from sqlalchemy import Engine
+from starlette.testclient import TestClient
+
+from cloud_server.fleet.archive_folder import ANSWERS
+from cloud_server.fleet.database.reports import SharedReports
+from cloud_server.fleet.database.users import Role
+from cloud_server.fleet.fleet import Fleet as Reported
+from cloud_server.fleet.report_store import Report, ReportStore
+from cloud_server.fleet.tallies import Tallies
+from cloud_server.http.page.access import Proxy
+from cloud_server.http.page.page import PageParts
+from cloud_server.http.page.routes import add_page
+from edge_sdk.fleet.report_file import Status
+from edge_sdk.types import new_frame_id
 
 
 def labels_of(fleet: Fleet) -> list[tuple[str, str]]:
@@ -74,3 +91,41 @@ def test_nothing_to_label(tmp_path: Path, checkpoint: Path) -> None:
         assert "Issue a token for the first device" in client.get("/").text
         assert "No events yet" in client.get("/events").text
         assert "Nothing was changed here yet" in client.get("/settings").text
+
+
+async def test_audits_come_first_however_many_frames_came_since_and_wherever_a_clock_stands(
+    engine: Engine, tmp_path: Path
+) -> None:
+    now, folder = datetime.now(UTC), tmp_path / "archive"
+    reported = Reported(engine, reports=tmp_path / "reports")
+    where = reported.reports
+    store = ReportStore(where) if isinstance(where, Path) else SharedReports(engine)
+    audit = answer(new_frame_id(), now - timedelta(days=3), "fox", "fox", audit=True)
+    old = [answer(new_frame_id(), now - timedelta(days=2), "fox", "fox")]
+    busy = [answer(new_frame_id(), now - timedelta(minutes=n), "fox", "deer") for n in range(2100)]
+    ahead = [answer(new_frame_id(), now + timedelta(days=4000, minutes=n), "fox", "deer") for n in range(2100)]
+    await store.keep("cam-1", Report(Status(), [audit, *old]))
+    await store.keep("busy", Report(Status(), busy))
+    await store.keep("ahead", Report(Status(), ahead))
+    await store.close()
+    day = folder / "2026-11-28"
+    day.mkdir(parents=True)
+    with open(folder / ANSWERS, "w") as file:
+        for device, rows in (("cam-1", [audit, *old]), ("busy", busy), ("ahead", ahead)):
+            for one in rows:
+                file.write(json.dumps({"file": f"2026-11-28/{one.frame_id}.jpg", "device": device}) + "\n")
+    reported.users.add("ada", Role.LABEL, None, "a test")
+    api, proxy = FastAPI(), Proxy("testclient", "x-user")
+    tallies = Tallies(where if isinstance(where, Path) else str(where))
+    add_page(api, PageParts(reported, tallies, archive=folder, proxy=proxy))
+    with TestClient(api, headers={"x-user": "ada"}, follow_redirects=False) as client:
+        text = client.get("/label").text
+        assert f'name="frame_id" value="{audit.frame_id}"' in text and "2101 to go, 0 by you" in text
+        key = text.partition('name="key" value="')[2].partition('"')[0]
+        form = {"key": key, "device": "cam-1", "frame_id": audit.frame_id, "answer": "boar"}
+        assert client.post("/label", data=form).status_code == 303
+        text = client.get("/label").text
+        assert 'name="device" value="busy"' in text and "2100 to go, 1 by you" in text and ">boar<" in text
+        assert 'name="device" value="ahead"' in client.get("/label?device=ahead").text
+        assert client.post("/label/undo", data={"key": key}).status_code == 303
+        assert f'name="frame_id" value="{audit.frame_id}"' in client.get("/label").text

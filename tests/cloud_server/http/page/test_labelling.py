@@ -1,10 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from types import SimpleNamespace
-from typing import Any, cast
 
-from cloud_server.fleet.database.labels import Label
 from cloud_server.fleet.report_queries import FrameRow
 from cloud_server.http.page.labelling import choices, waiting, why
 
@@ -25,9 +22,7 @@ def test_audits_and_differences_come_first() -> None:
         frame("done", "fox", "deer", audit=True),
         frame("no picture", "fox", "deer", audit=True),
     ]
-    done = [Label("cam-1", "done", "fox", "ada", 1)]
-    index = cast(Any, SimpleNamespace(has=lambda frame_id: frame_id != "no picture"))
-    asked = waiting(frames, done, index)
+    asked = waiting([*frames, frames[0]], {("cam-1", "done")}, lambda frame_id: frame_id != "no picture")
     assert [one.frame_id for one in asked] == ["audit differs", "audit", "differs", "unsure", "sure"]
     assert [why(one) for one in asked[:3]] == ["an audit on which the models differ", "an audit", "the models differ"]
-    assert choices(frames[2], [*frames, frame("x", "hare", "hare")], done) == ["hare"]
+    assert choices(frames[2], [*frames, frame("x", "hare", "hare")], {"fox": 9, "boar": 9, "-": 9}) == ["boar", "hare"]
