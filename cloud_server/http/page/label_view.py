@@ -21,8 +21,8 @@ from cloud_server.http.page.forms import Text, tried
 from cloud_server.http.page.page import Page
 
 _ASKED, _AUDITS, _AHEAD = 2000, 500, 100
-"""People are asked about the latest audits and other frames that the cloud answered, and about some whose device's clock
-runs ahead: these stand before all others, and are not to be all that is asked.
+"""People are asked about the latest audits and other frames that the cloud answered. Those of devices whose clock runs
+ahead stand before all others: some of them, so that they are not all that is asked.
 """
 
 

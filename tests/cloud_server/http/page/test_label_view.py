@@ -110,10 +110,10 @@ async def test_audits_come_first_however_many_frames_came_since_and_wherever_a_c
     await store.close()
     day = folder / "2026-11-28"
     day.mkdir(parents=True)
-    with open(folder / ANSWERS, "w") as file:
-        for device, rows in (("cam-1", [audit, *old]), ("busy", busy), ("ahead", ahead)):
-            for one in rows:
-                file.write(json.dumps({"file": f"2026-11-28/{one.frame_id}.jpg", "device": device}) + "\n")
+    rows = [("cam-1", audit), *(("cam-1", one) for one in old), *(("busy", one) for one in busy)]
+    rows += [("ahead", one) for one in ahead]
+    lines = [json.dumps({"file": f"2026-11-28/{one.frame_id}.jpg", "device": device}) + "\n" for device, one in rows]
+    (folder / ANSWERS).write_text("".join(lines))
     reported.users.add("ada", Role.LABEL, None, "a test")
     api, proxy = FastAPI(), Proxy("testclient", "x-user")
     tallies = Tallies(where if isinstance(where, Path) else str(where))
