@@ -7,12 +7,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 WATCHDOG_S = 2.0
-MOST_S = 60.0
 
 
 class Running:
@@ -55,15 +55,23 @@ class Running:
         except BlockingIOError:
             return came
         finally:
-            self._server.settimeout(MOST_S)
+            self._server.setblocking(True)
 
     def ask_to_end(self, number: int = signal.SIGTERM) -> None:
         """Ask it to end; a second time ends it at once."""
         self.process.send_signal(number)
 
     def ended(self) -> int:
-        """Wait for its end; its exit code."""
-        self.process.communicate(timeout=MOST_S)
+        """Wait for its end, and take what it tells meanwhile; its exit code."""
+        over = b"over"
+        taking = threading.Thread(target=lambda: self.hears(lambda word: word == over.decode()))
+        taking.start()
+        try:
+            self.process.communicate()
+        finally:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
+                out.sendto(over, self._server.getsockname())
+            taking.join()
         return self.process.returncode
 
     def end(self, number: int = signal.SIGTERM) -> int:
@@ -84,7 +92,6 @@ def service(folder: Path, *, before: str = "", **environment: str) -> Iterator[R
     program = f"{before}\nfrom edge_sdk.cli import main\nmain()"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
         server.bind(str(folder / "notify"))
-        server.settimeout(MOST_S)
         told = {"NOTIFY_SOCKET": str(folder / "notify"), "WATCHDOG_USEC": str(int(WATCHDOG_S * 1e6))}
         with subprocess.Popen(
             [sys.executable, "-c", program, "run"],
@@ -102,6 +109,5 @@ def service(folder: Path, *, before: str = "", **environment: str) -> Iterator[R
 
 
 def write_config(folder: Path, text: str) -> None:
-    """An `edge-sdk.toml` whose bundle and state lie beside it."""
-    whole = f"[bundle]\npath = 'bundle'\n[storage]\nstate_dir = 'state'\n{text}"
-    (folder / "edge-sdk.toml").write_text(whole)
+    """An `edge-sdk.toml` of the bundle that ships, whose state lies beside it."""
+    (folder / "edge-sdk.toml").write_text(f"[storage]\nstate_dir = 'state'\n{text}")

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from chromium import PHONE, chromium, needs_chromium
-from service_parts import Running, service
+from service_parts import Running, service, write_config
 
 from edge_sdk import open_bundle
 from edge_sdk.images.read import decode_image
@@ -25,11 +25,6 @@ NAME = "[deployment]\nname = 'cam-7'\n"
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path
-
-
-def write(folder: Path, text: str) -> None:
-    """A config file of the bundle that ships."""
-    (folder / "edge-sdk.toml").write_text(f"[storage]\nstate_dir = 'state'\n{text}")
 
 
 class Served:
@@ -55,7 +50,9 @@ class Served:
 
 @contextmanager
 def served(folder: Path, http: str, more: str = "", *, before: str = "") -> Iterator[Served]:
-    write(folder, f"{NAME}{CAMERA if '[camera]' not in more else ''}[preview]\nhttp = '{http}'\nfps = 20\n{more}")
+    write_config(
+        folder, f"{NAME}{CAMERA if '[camera]' not in more else ''}[preview]\nhttp = '{http}'\nfps = 20\n{more}"
+    )
     with service(folder, before=before) as running:
         yield Served(running)
 
@@ -120,7 +117,7 @@ def test_a_token_that_others_may_read_serves_nobody_and_stops_nothing(folder: Pa
     token = folder / "my.token"
     token.write_text("x" * 43)
     token.chmod(0o644)
-    write(folder, f"{CAMERA}[preview]\nhttp = '0.0.0.0:0'\ntoken_file = 'my.token'\n")
+    write_config(folder, f"{CAMERA}[preview]\nhttp = '0.0.0.0:0'\ntoken_file = 'my.token'\n")
     with service(folder) as running:
         assert "chmod 600" in running.reads("there is no preview")
         running.hears(lambda word: word.startswith("STATUS=watching; "))
@@ -131,7 +128,7 @@ def test_a_port_that_is_taken_stops_nothing(folder: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        write(folder, f"{CAMERA}[preview]\nhttp = '127.0.0.1:{other.getsockname()[1]}'\n")
+        write_config(folder, f"{CAMERA}[preview]\nhttp = '127.0.0.1:{other.getsockname()[1]}'\n")
         with service(folder) as running:
             assert "the port is taken" in running.reads("there is no preview")
             running.hears(lambda word: word.startswith("STATUS=watching; "))
@@ -197,7 +194,7 @@ def test_an_option_goes_over_the_file_and_over_each_reload(folder: Path) -> None
     import subprocess
     import sys
 
-    write(folder, f"{CAMERA}[preview]\nhttp = '127.0.0.1:1'\n")
+    write_config(folder, f"{CAMERA}[preview]\nhttp = '127.0.0.1:1'\n")
     command = [sys.executable, "-m", "edge_sdk", "run", "--http", "127.0.0.1:0"]
     with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
@@ -211,14 +208,14 @@ def test_an_option_goes_over_the_file_and_over_each_reload(folder: Path) -> None
 
 
 def test_nothing_of_it_is_loaded_unless_asked_for(folder: Path) -> None:
-    write(folder, "[camera]\naddress = 'simulated://trailcam?seed=1&frames=3'\n")
+    write_config(folder, "[camera]\naddress = 'simulated://trailcam?seed=1&frames=3'\n")
     look = (
         "import atexit, sys\n"
         "atexit.register(lambda: print(sorted({'http.server', 'edge_sdk.preview.preview'} & set(sys.modules)), "
         "file=sys.stderr))\n"
     )
     with service(folder, before=look) as running:
-        _, errors = running.process.communicate(timeout=60)
+        _, errors = running.process.communicate()
         assert errors.splitlines()[-1] == "[]"
 
 

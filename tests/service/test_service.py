@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import time
 from pathlib import Path
@@ -11,28 +10,24 @@ from pathlib import Path
 import cv2
 import pytest
 from service_parts import service, write_config
-from tiny_network import picture, write_tiny_bundle
+from tiny_network import picture
 
 from edge_sdk.store.journal import Journal
 
 ENDLESS = "[camera]\naddress = 'simulated://trailcam?seed=1'\nfps = 20\n"
 
 
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_bundle(tmp_path_factory.mktemp("service") / "bundle").path
-
-
 @pytest.fixture
-def folder(tmp_path: Path, bundle: Path) -> Path:
-    shutil.copytree(bundle, tmp_path / "bundle")
+def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
 def test_it_says_when_it_is_ready_and_that_it_lives_and_ends_cleanly(folder: Path) -> None:
     write_config(folder, ENDLESS)
     with service(folder) as running:
-        running.hears(lambda word: word.startswith("READY=1\nSTATUS=simulated://trailcam?seed=1 -> tiny -> no cloud"))
+        running.hears(
+            lambda word: word.startswith("READY=1\nSTATUS=simulated://trailcam?seed=1 -> trailcam -> no cloud")
+        )
         running.hears(lambda word: word == "WATCHDOG=1")
         running.hears(lambda word: word.startswith("STATUS=watching; "))
         running.hears(lambda word: word == "WATCHDOG=1")
@@ -110,7 +105,7 @@ def test_a_camera_that_ends_ends_the_service(folder: Path) -> None:
 def test_a_file_that_cannot_be_used_has_an_exit_code_of_its_own(folder: Path) -> None:
     (folder / "edge-sdk.toml").write_text("[camera]\nfsp = 3\n")
     with service(folder) as running:
-        _, errors = running.process.communicate(timeout=60)
+        _, errors = running.process.communicate()
         assert running.process.returncode == os.EX_CONFIG
         assert errors == "edge-sdk.toml:2: camera.fsp: there is no such key; did you mean camera.fps?\n"
     assert not (folder / "state").exists()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +34,34 @@ def test_the_supervisor_hears_each_word_as_one_datagram(heard: tuple[str, socket
         b"STATUS=the model hangs",
         b"STOPPING=1\nSTATUS=draining",
     ]
+
+
+def fill(supervisor: Supervisor) -> None:
+    """The socket has room for some ten messages."""
+    for _ in range(1000):
+        supervisor.alive()
+
+
+@pytest.mark.parametrize("word", ["READY", "STOPPING"])
+def test_a_supervisor_that_is_busy_hears_all_the_same(heard: tuple[str, socket.socket], word: str) -> None:
+    name, server = heard
+    supervisor = Supervisor({"NOTIFY_SOCKET": name}, patience_s=1000.0)
+    fill(supervisor)
+    telling = threading.Thread(target=lambda: supervisor.ready("x") if word == "READY" else supervisor.stopping())
+    telling.start()
+    server.setblocking(True)
+    said = [server.recv(1000)]
+    while said[-1] == b"WATCHDOG=1":
+        said.append(server.recv(1000))
+    telling.join()
+    assert said[-1].startswith(f"{word}=1\n".encode()) and len(said) < 1000
+
+
+def test_one_that_never_listens_holds_up_nothing(heard: tuple[str, socket.socket]) -> None:
+    supervisor = Supervisor({"NOTIFY_SOCKET": heard[0]}, patience_s=0.01)
+    fill(supervisor)
+    supervisor.ready("x")
+    supervisor.stopping()
 
 
 @pytest.mark.parametrize("name", ["", "/nowhere/at/all", "vsock:2:1234", "relative"])
