@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,6 +22,12 @@ def answer(label: str | None = "fox", confidence: float = 0.9, *, final: bool = 
 
 def alert(text: str = "fox", rule: str = "fox") -> Alert:
     return Alert(Kind.CLASS, "cam-1", text, NOON, rule=rule)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for what a thread does without telling."""
+    while not condition():
+        threading.Event().wait(0.001)
 
 
 class Receiver:

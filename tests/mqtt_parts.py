@@ -43,18 +43,27 @@ class Broker:
         return f"127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        if not self.port:
+        if self.port:
+            assert self._starts(), "mosquitto has ended"
+            return
+        for _ in range(20):
             with socket.create_server(("127.0.0.1", 0)) as free:
                 self.port = free.getsockname()[1]
+            if self._starts():  # else another process has taken the port
+                return
+        raise AssertionError("mosquitto ends on every port")
+
+    def _starts(self) -> bool:
+        """Start it on its port and wait until it takes connections; False: it has ended."""
         lines = [f"listener {self.port} 127.0.0.1", "user root", "log_type none", *self.settings]
         (self.folder / "mosquitto.conf").write_text("\n".join(lines) + "\n")
         assert MOSQUITTO is not None
         self.process = subprocess.Popen([MOSQUITTO, "-c", str(self.folder / "mosquitto.conf")])
-        while True:
-            assert self.process.poll() is None, "mosquitto has ended"
+        while self.process.poll() is None:
             with suppress(OSError):
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return
+                return True
+        return False
 
     def stop(self) -> None:
         if self.process is not None:
@@ -91,12 +100,12 @@ class Listener:
         client.connect("127.0.0.1", port)
         client.loop_start()
         client.subscribe("#", qos=1)
-        subscribed.get(timeout=20)
+        subscribed.get()
 
     def wait(self, topic: str, payload: bytes | None = None) -> bytes:
         """The next message of a topic, with this payload if one is given."""
         while True:
-            came, found, _ = self._came.get(timeout=20)
+            came, found, _ = self._came.get()
             self.latest[came] = found
             if came == topic and payload in (None, found):
                 return found

@@ -56,7 +56,7 @@ class FakeChannel:
             self.shown.append(status)
             self._news.notify_all()
 
-    def wait(self, delivered: int = 0, *, shown: int = 0, tried: int = 0, wait_s: float = 20.0) -> bool:
+    def wait(self, delivered: int = 0, *, shown: int = 0, tried: int = 0, wait_s: float = 60.0) -> bool:
         """Wait until that many alerts were delivered or tried, and that many states shown; False: they were not."""
         with self._news:
             return self._news.wait_for(

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from alert_parts import answer, receiver
+from alert_parts import answer, receiver, until
 
 from edge_sdk import AlertRule, Alerts, EdgeClassifier, Resource, Webhook
 from edge_sdk.alerts.alert import Alert, Kind, Phase
@@ -68,8 +68,8 @@ def test_a_link_that_fails_is_told_and_shown(tmp_path: Path) -> None:
         assert channel.wait(1)
         assert (channel.delivered[0].kind, channel.delivered[0].phase) == (Kind.FAULT, Phase.BEGAN)
         assert channel.delivered[0].text.startswith("link: label mismatch")
-        assert channel.wait(shown=2)
-        assert channel.shown[-1].problem
+        while not channel.shown[-1].problem:  # at first the link is connecting
+            assert channel.wait(shown=len(channel.shown) + 1)
 
 
 def test_faults_of_the_program_begin_and_end(tmp_path: Path) -> None:
@@ -92,14 +92,14 @@ def test_what_is_not_delivered_waits_for_the_next_start_and_rates_go_on(tmp_path
     with Alerts(rules=rules, channels=[first], state_dir=tmp_path, clock=clock) as alerts:
         for _ in range(3):
             alerts.take(answer())
+        until(lambda: alerts.held == 1)
         assert first.wait(tried=1)
-    assert alerts.held == 1
     second = FakeChannel()
     with Alerts(rules=rules, channels=[second], state_dir=tmp_path, clock=clock) as alerts:
         assert second.wait(2)
         alerts.take(answer())
+        until(lambda: alerts.held == 1)
     assert len(second.delivered) == 2
-    assert alerts.held == 1
     assert first.tried[0] in second.delivered
 
 
@@ -174,7 +174,7 @@ time.sleep(600)
         hook = Webhook(server.url, name="hook")
         with Alerts(rules=[AlertRule()], channels=[hook], state_dir=tmp_path):
             for _ in range(20):
-                assert server.arrived.acquire(timeout=20)
+                server.arrived.acquire()
         ids = [json.loads(body)["alert_id"] for _, _, body in server.requests]
     assert len(set(ids)) == 20
 
@@ -186,7 +186,7 @@ def test_a_receiver_that_fails_gets_each_alert_at_least_once(tmp_path: Path) -> 
             for _ in range(3):
                 alerts.take(answer())
             for _ in range(5):
-                assert server.arrived.acquire(timeout=30)
+                server.arrived.acquire()
         ids = [json.loads(body)["alert_id"] for _, _, body in server.requests]
         assert (len(ids), len(set(ids))) == (5, 3)
 
@@ -195,7 +195,7 @@ def test_metered_alerts_count_against_the_budget_of_the_device(tmp_path: Path) -
     with receiver() as server, device(tmp_path, budget="100kB/day") as edge:
         with Alerts(edge, rules=[AlertRule()], channels=[Webhook(server.url)], metered=True):
             edge.classify(BLACK)
-            assert server.arrived.acquire(timeout=20)
+            server.arrived.acquire()
         assert 1_000 < edge.usage.spent(Resource.UPLOAD) < 6_000
 
 
@@ -203,7 +203,7 @@ def test_unmetered_alerts_cost_nothing(tmp_path: Path) -> None:
     with receiver() as server, device(tmp_path, budget="100kB/day") as edge:
         with Alerts(edge, rules=[AlertRule()], channels=[Webhook(server.url)]):
             edge.classify(BLACK)
-            assert server.arrived.acquire(timeout=20)
+            server.arrived.acquire()
         assert edge.usage.spent(Resource.UPLOAD) == 0
 
 

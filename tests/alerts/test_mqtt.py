@@ -35,7 +35,7 @@ def running(tmp_path: Path) -> Iterator[Broker]:
 
 @contextmanager
 def connected(address: str, toll: Toll | None = None, **settings: Any) -> Iterator[MqttAlerts]:
-    channel = MqttAlerts(address, **settings)
+    channel = MqttAlerts(address, **{"timeout_s": 120.0, **settings})
     channel.open("cam-1", toll or Toll())
     with closing(channel):
         yield channel
@@ -70,7 +70,8 @@ def test_home_assistant_finds_device_state_and_availability_retained(running: Br
             sensor = json.loads(late.wait("homeassistant/sensor/edge-sdk-cam-1/last_class/config"))
             assert sensor["state_topic"] == f"{BASE}/state"
             channel.show(Status("offline", ("link: offline",), "fox", 0.93, NOON))
-            assert json.loads(late.wait(f"{BASE}/state"))["problem"] == "ON"
+            while json.loads(late.wait(f"{BASE}/state"))["problem"] != "ON":
+                pass  # what was shown before may come twice
             channel.close()
             late.wait(f"{BASE}/availability", b"offline")
 
@@ -95,7 +96,7 @@ def test_a_device_that_is_killed_is_offline(running: Broker) -> None:
 @needs_paho
 @needs_broker
 def test_a_broker_that_comes_back_gets_what_waits(running: Broker) -> None:
-    with connected(running.address, timeout_s=30.0) as channel:
+    with connected(running.address) as channel:
         assert channel.deliver(alert("one")).fate is Fate.DELIVERED
         running.stop()
         running.start()
@@ -106,7 +107,7 @@ def test_a_broker_that_comes_back_gets_what_waits(running: Broker) -> None:
 @needs_paho
 @needs_broker
 def test_a_message_that_paho_took_without_a_connection_is_delivered_on_the_next(running: Broker) -> None:
-    with connected(running.address, timeout_s=30.0) as channel:
+    with connected(running.address) as channel:
         assert channel.deliver(alert("one")).fate is Fate.DELIVERED
         running.stop()
         while channel._client.is_connected():
@@ -116,7 +117,7 @@ def test_a_message_that_paho_took_without_a_connection_is_delivered_on_the_next(
         delivery = threading.Thread(target=lambda: outcomes.append(channel.deliver(made)))
         delivery.start()
         running.start()
-        delivery.join(60)
+        delivery.join()
         assert [one.fate for one in outcomes] == [Fate.DELIVERED]
 
 
@@ -138,7 +139,7 @@ def test_closing_ends_a_delivery_that_waits() -> None:
         delivery.start()
         silent.accept()[0].close()
         channel.close()
-        delivery.join(20)
+        delivery.join()
         assert outcomes[0].fate is Fate.LATER
 
 

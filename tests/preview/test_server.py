@@ -122,8 +122,9 @@ def test_too_many_fields_in_a_query(server: Server, site: Site) -> None:
 
 
 def test_who_says_nothing_is_let_go(server: Server, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_HEAD_S", 0.05)
-    assert raw(site, b"GET / HT") == b""
+    with monkeypatch.context() as soon:
+        soon.setattr(module, "_HEAD_S", 0.05)
+        assert raw(site, b"GET / HT") == b""
     assert get(site, "/after")[0] == 200
 
 
@@ -135,14 +136,18 @@ def test_who_leaves_ends_a_stream(server: Server, site: Site) -> None:
 
 
 def test_who_does_not_read_is_let_go(server: Server, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_SEND_S", 0.1)
     with socket.create_connection(("127.0.0.1", site.port), timeout=30) as client:
-        client.sendall(b"GET /stream HTTP/1.1\r\n\r\n")
-        assert site.left.wait(30)
+        with monkeypatch.context() as soon:
+            soon.setattr(module, "_SEND_S", 0.1)
+            client.sendall(b"GET /stream HTTP/1.1\r\n\r\n")
+            assert site.left.wait(30)
         assert get(site, "/after")[0] == 200
 
 
-def test_more_connections_than_may_be_are_turned_away(server: Server, site: Site) -> None:
+def test_more_connections_than_may_be_are_turned_away(
+    server: Server, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_HEAD_S", 1000.0)
     clients = [socket.create_connection(("127.0.0.1", site.port), timeout=30) for _ in range(100)]
     try:
         for client in clients[MOST_CONNECTIONS:]:
@@ -169,7 +174,9 @@ def test_close_cuts_what_is_open(site: Site) -> None:
         assert site.streaming.wait(30)
         server.close()
         server.close()
-        assert site.left.wait(30) and server.connections == 0
+        assert site.left.wait(30)
+        while server.connections:  # on a busy machine the end is not waited for
+            site.left.wait(0.001)
     with pytest.raises(OSError):
         socket.create_connection(("127.0.0.1", site.port), timeout=5)
 
@@ -181,23 +188,25 @@ def test_a_port_that_is_taken_is_had_once_it_is_free(site: Site, caplog: pytest.
         port = other.getsockname()[1]
         server = Server("127.0.0.1", port, site, retry_s=0.05)
         try:
-            assert not site.is_up.wait(0.2)
+            until_logged(caplog, f"there is no preview: cannot listen on 127.0.0.1:{port}: the port is taken")
+            assert not site.is_up.is_set()
             other.close()
             assert site.is_up.wait(30)
         finally:
             server.close()
-    assert f"there is no preview: cannot listen on 127.0.0.1:{port}: the port is taken" in caplog.text
+
+
+def until_logged(caplog: pytest.LogCaptureFixture, words: str) -> None:
+    while words not in caplog.text:
+        threading.Event().wait(0.001)
 
 
 @pytest.mark.parametrize(
     ("host", "said"), [("192.0.2.1", "the address is not this machine's"), ("no.such.name.invalid", "cannot listen on")]
 )
 def test_hosts_that_are_not_this_machine(host: str, said: str, site: Site, caplog: pytest.LogCaptureFixture) -> None:
-    told = threading.Event()
-    caplog.handler.addFilter(lambda record: told.set() or True)  # type: ignore[func-returns-value]
     server = Server(host, 8080, site)
     try:
-        assert told.wait(60)
-        assert said in caplog.text
+        until_logged(caplog, said)
     finally:
         server.close()
