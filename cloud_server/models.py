@@ -81,10 +81,13 @@ class Models:
 
     Args:
         common: what they share.
+
+    Attributes:
+        common: the same.
     """
 
     def __init__(self, common: Common) -> None:
-        self._common = common
+        self.common = common
         self._registry: Registry[Served] = Registry(())
         self._turn = threading.Lock()
         self._retiring: set[asyncio.Task[None]] = set()
@@ -98,6 +101,16 @@ class Models:
     def first(self) -> Served:
         """The one that answers devices that ask for none."""
         return self._registry.first
+
+    @property
+    def waiting(self) -> int:
+        """Frames that have come and are not in a batch yet."""
+        return sum(served.batcher.waiting for served in self)
+
+    @property
+    def cached(self) -> int:
+        """Replies in the reply caches."""
+        return sum(len(served.cache) for served in self)
 
     @property
     def archived_bytes(self) -> int | None:
@@ -128,10 +141,10 @@ class Models:
         Raises:
             ConfigError: one of them cannot be used.
         """
-        file = self._common.config.models
+        file = self.common.config.models
         if file is None:
-            entry = ModelEntry("", self._common.config.model)
-            self._registry = Registry([Entry("", None, await self._make(self._common.config, entry, given))])
+            entry = ModelEntry("", self.common.config.model)
+            self._registry = Registry([Entry("", None, await self._make(self.common.config, entry, given))])
             return
         entries = await asyncio.to_thread(self._read_entries, file)
         found: list[Entry[Served]] = []
@@ -143,13 +156,13 @@ class Models:
                 await loaded.value.stop()
             raise
         self._registry = Registry(found)
-        if self._common.config.state is not None:
-            await asyncio.to_thread(self._forget_others, self._common.config.state / FOLDER)
+        if self.common.config.state is not None:
+            await asyncio.to_thread(self._forget_others, self.common.config.state / FOLDER)
 
     def _read_entries(self, file: Path) -> list[ModelEntry]:
-        config_file = self._common.config.config_file
+        config_file = self.common.config.config_file
         is_alone = config_file is None or file.absolute() != config_file.absolute()
-        return read_models(file, alone=is_alone, archive=self._common.config.archive)
+        return read_models(file, alone=is_alone, archive=self.common.config.archive)
 
     def _forget_others(self, parent: Path) -> None:
         """Remove the replies of models that are no longer there."""
@@ -160,7 +173,7 @@ class Models:
     async def start(self) -> None:
         """Warm all models up, and take frames."""
         for served in self:
-            await served.start(self._common.config.max_batch)
+            await served.start(self.common.config.max_batch)
 
     async def renew(self) -> str:
         """Read the models file again: what changed is loaded and warmed up beside the old, which then leaves.
@@ -171,8 +184,8 @@ class Models:
         Raises:
             ConfigError: the file or a model cannot be used; all is as before.
         """
-        assert self._common.config.models is not None
-        entries = await asyncio.to_thread(self._read_entries, self._common.config.models)
+        assert self.common.config.models is not None
+        entries = await asyncio.to_thread(self._read_entries, self.common.config.models)
         left = list(self)  # entries that differ in their share alone have the same source
         fresh: list[Served] = []
         found: list[Entry[Served]] = []
@@ -185,7 +198,7 @@ class Models:
                 else:
                     served = await self._make(self._config_of(one), one)
                     fresh.append(served)
-                    await served.start(self._common.config.max_batch)
+                    await served.start(self.common.config.max_batch)
                 found.append(Entry(one.name, one.share, served))
         except BaseException:
             for served in fresh:
@@ -206,7 +219,7 @@ class Models:
         """Let a model answer what it has, and end it."""
         await served.service.renew()
         try:
-            async with asyncio.timeout(self._common.config.drain_s):
+            async with asyncio.timeout(self.common.config.drain_s):
                 if served.inference is not None:  # requests that have found this model, and go to no other
                     await served.inference.finished()
                 served.batcher.close()
@@ -229,7 +242,7 @@ class Models:
         return folder
 
     def _config_of(self, entry: ModelEntry) -> ServerConfig:
-        config = self._common.config
+        config = self.common.config
         return replace(
             config,
             model=entry.weights,
@@ -242,7 +255,7 @@ class Models:
         )
 
     async def _make(self, config: ServerConfig, entry: ModelEntry, given: BigModel | None = None) -> Served:
-        common, model, thread, source = self._common, given, model_thread(), _source_of(entry)
+        common, model, thread, source = self.common, given, model_thread(), _source_of(entry)
         try:
             if model is None:
                 load = partial(load_model, config.model, config.device, config.threads, config.engine)

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 from ray.serve.handle import DeploymentHandle
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -17,10 +17,7 @@ from cloud_server import parts
 from cloud_server.access.rates import RateLimiter
 from cloud_server.access.refusals import RefusalLog
 from cloud_server.api.interceptor import TokenInterceptor
-from cloud_server.api.reports import ReportDesk
-from cloud_server.api.routed import RoutedService
-from cloud_server.api.windows import Windows
-from cloud_server.common import Common
+from cloud_server.begin import load_models, offer
 from cloud_server.fleet.fleet import Fleet
 from cloud_server.fleet.stats import Stats
 from cloud_server.health import Health
@@ -38,7 +35,6 @@ from cloud_server.ray_replies import AskedReplies
 from cloud_server.ray_services import RayServices, single
 from cloud_server.tracing import NoTraces
 from edge_sdk.wire import offload_pb2 as wire
-from edge_sdk.wire import offload_pb2_grpc as wire_grpc
 
 if TYPE_CHECKING:
     from cloud_server.open_inference.http_form import HttpForm
@@ -64,7 +60,6 @@ class Offload:
     def __init__(self, options: Options, replies: DeploymentHandle | None) -> None:
         self._config, self._handle, self.stats = options.config(), replies, Stats()
         self._fleet: Fleet | None = None
-        self._reports: ReportDesk | None = None
         self._models: Models | None = None
         self._starting: asyncio.Task[None] | None = None
         self._form: HttpForm | None = None
@@ -77,7 +72,6 @@ class Offload:
         config, stats, refusals = self._config, self.stats, RefusalLog()
         return_large_blocks()
         self._fleet = fleet = await asyncio.to_thread(parts.fleet, config)
-        self._reports = reports = await asyncio.to_thread(parts.report_desk, config, fleet)
         authenticator = await asyncio.to_thread(parts.authenticator, config, parts.access_limits(config), fleet)
         versions: list[str] = []
 
@@ -85,22 +79,17 @@ class Offload:
             versions.append(version)
             return AskedReplies(self._handle, version, rows)
 
-        models = self._models = Models(
-            Common(
-                config=config,
-                fleet=fleet,
-                authenticator=authenticator,
-                limiter=RateLimiter(config.max_frames_per_s, config.burst),
-                stats=stats,
-                refusals=refusals,
-                traces=NoTraces(),
-                tell_dates=lambda device, pem: None,
-                reports=reports,
-                windows=Windows(config.stream_window, config.queue),
-                shared_replies=None if self._handle is None else asked,
-            )
+        models = self._models = await load_models(
+            config,
+            fleet=fleet,
+            authenticator=authenticator,
+            limiter=RateLimiter(config.max_frames_per_s, config.burst),
+            stats=stats,
+            refusals=refusals,
+            traces=NoTraces(),
+            tell_dates=lambda device, pem: None,
+            shared_replies=None if self._handle is None else asked,
         )
-        await models.load(None)
         if self._handle is not None:
             await self._handle.hold.remote(versions)
         await models.start()
@@ -111,24 +100,17 @@ class Offload:
         await lookout.tell_health()
         guard = TokenInterceptor(parts.guarded_services(config), authenticator, stats, refusals)
         self._services = RayServices(guard)
-        routed = RoutedService(lambda name, device: models.of(name, device).service, authenticator)
-        wire_grpc.add_OffloadServicer_to_server(routed, self._services)
-        health_pb2_grpc.add_HealthServicer_to_server(health.servicer, self._services)
-        if config.open_inference:
-            self._form = parts.standard_clients(
-                config,
-                self._services,
-                models.offers,
-                authenticator=authenticator,
-                stats=stats,
-                refusals=refusals,
-                is_serving=lambda: self._is_serving(models),
-                is_open=lambda: self._is_open,
-            )
+        self._form = offer(
+            models,
+            health,
+            self._services,
+            is_serving=lambda: self._is_serving(models),
+            is_open=lambda: self._is_open,
+        )
         gauges = Gauges(
-            waiting=lambda: sum(served.batcher.waiting for served in models),
+            waiting=lambda: models.waiting,
             streams=authenticator.open_streams,
-            cached=lambda: sum(len(served.cache) for served in models),
+            cached=lambda: models.cached,
         )
         self._metrics = RayMetrics(StatsCollector(stats, gauges, models.first.model.name))
         self._tasks = [asyncio.create_task(lookout.run()), asyncio.create_task(_tell_refusals(refusals))]
@@ -168,8 +150,8 @@ class Offload:
             task.cancel()
         for served in self._models or ():
             await served.stop()
-        if self._reports is not None:
-            await self._reports.close()
+        if self._models is not None and (reports := self._models.common.reports) is not None:
+            await reports.close()
         if self._fleet is not None:
             self._fleet.close()
 

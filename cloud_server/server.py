@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 import grpc
-from grpc_health.v1 import health_pb2_grpc
 
 from cloud_server import parts
 from cloud_server.access.authenticator import Authenticator
@@ -23,9 +22,7 @@ from cloud_server.access.tls import ServerCertificate
 from cloud_server.api.call_times import CallTimes
 from cloud_server.api.interceptor import TokenInterceptor
 from cloud_server.api.offload import OffloadService
-from cloud_server.api.routed import RoutedService
-from cloud_server.api.windows import Windows
-from cloud_server.common import Common
+from cloud_server.begin import load_models, offer
 from cloud_server.config import ServerConfig
 from cloud_server.fleet.stats import Stats
 from cloud_server.health import Health
@@ -34,14 +31,12 @@ from cloud_server.lookout import DEAD, Lookout
 from cloud_server.memory import return_large_blocks
 from cloud_server.model.batching import Batcher, Draining
 from cloud_server.model.big import BigModel
-from cloud_server.models import Models
 from cloud_server.reload import Reload
 from cloud_server.renewal import Renewal
 from cloud_server.reread import Reread
 from cloud_server.tracing import open_traces
 from edge_sdk.durable.clock import RELEASED_S
 from edge_sdk.security.place import authority
-from edge_sdk.wire import offload_pb2_grpc as wire_grpc
 
 if TYPE_CHECKING:
     from cloud_server.fleet.fleet import Fleet
@@ -159,27 +154,17 @@ class CloudServer:
     async def _prepare(self, authenticator: Authenticator, limits: AccessLimits) -> None:
         config = self._config
         limiter = RateLimiter(limits.max_frames_per_s, limits.burst)
-        self._reports = reports = await asyncio.to_thread(parts.report_desk, config, self._fleet)
-        self._models = Models(
-            Common(
-                config=config,
-                fleet=self._fleet,
-                authenticator=authenticator,
-                limiter=limiter,
-                stats=self.stats,
-                refusals=self._refusals,
-                traces=self._traces,
-                tell_dates=self._certificate.tell_date_of if self._certificate is not None else _tell_nobody,
-                reports=reports,
-                windows=Windows(config.stream_window, config.queue),
-            )
+        self._models = await load_models(
+            config,
+            fleet=self._fleet,
+            authenticator=authenticator,
+            limiter=limiter,
+            stats=self.stats,
+            refusals=self._refusals,
+            traces=self._traces,
+            tell_dates=self._certificate.tell_date_of if self._certificate is not None else _tell_nobody,
+            given=self._given,
         )
-        try:
-            await self._models.load(self._given)
-        except BaseException:
-            if reports is not None:
-                await reports.close()
-            raise
         self._lookout = Lookout(
             self._models, self._health, grace_s=config.model_grace_s, issued=authenticator.issued, clock=self._clock
         )
@@ -193,22 +178,13 @@ class CloudServer:
             reread=self._reread,
         )
         self._reload = Reload(renewal.parts)
-        service: wire_grpc.OffloadServicer = self._service
-        if config.models is not None:
-            service = RoutedService(lambda name, device: self._models.of(name, device).service, authenticator)
-        wire_grpc.add_OffloadServicer_to_server(service, self._server)
-        if config.open_inference:
-            self._form = parts.standard_clients(
-                config,
-                self._server,
-                self._models.offers,
-                authenticator=authenticator,
-                stats=self.stats,
-                refusals=self._refusals,
-                is_serving=lambda: self.is_serving,
-                is_open=lambda: self._serving,
-            )
-        health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._server)
+        self._form = offer(
+            self._models,
+            self._health,
+            self._server,
+            is_serving=lambda: self.is_serving,
+            is_open=lambda: self._serving,
+        )
         try:
             await self._models.start()
             if config.http_port is not None:
@@ -222,7 +198,7 @@ class CloudServer:
                     stats=self.stats,
                     is_serving=lambda: self.is_serving,
                     fleet=self._fleet,
-                    reports=reports,
+                    reports=self._models.common.reports,
                     certificate=self._certificate,
                     open_inference=self._form,
                 )
@@ -244,8 +220,8 @@ class CloudServer:
         await self._models.finished()
         for served in self._models:
             await served.stop()
-        if self._reports is not None:
-            await self._reports.close()
+        if (reports := self._models.common.reports) is not None:
+            await reports.close()
 
     @property
     def is_serving(self) -> bool:

@@ -57,9 +57,9 @@ def open_endpoint(
     """
     place = parts.reports_place(config, fleet)
     gauges = Gauges(
-        waiting=lambda: sum(served.batcher.waiting for served in models),
+        waiting=lambda: models.waiting,
         streams=authenticator.open_streams,
-        cached=lambda: sum(len(served.cache) for served in models),
+        cached=lambda: models.cached,
         archived_bytes=lambda: models.archived_bytes,
         devices=None if reports is None else reports.latest,
         tallies=None if place is None else Tallies(place).read,
