@@ -27,7 +27,7 @@ def environment(*packages: str, dependencies: bool = True) -> Path:
         venv.create(folder, clear=True, with_pip=True)
         install = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         alone = [] if dependencies else ["--no-deps"]
-        installed = subprocess.run([*install, *alone, *packages], capture_output=True, text=True, timeout=1000)
+        installed = subprocess.run([*install, *alone, *packages], capture_output=True, text=True)
         assert installed.returncode == 0, installed.stderr[-3000:]
         (folder / "installed").touch()
     return folder
@@ -37,7 +37,7 @@ def said(folder: Path, code: str, *arguments: str) -> str:
     """What a program prints in an environment."""
     command = [str(folder / "bin" / "python"), "-W", "ignore", "-c", code, *arguments]
     kept = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=kept)
+    done = subprocess.run(command, capture_output=True, text=True, env=kept)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     return done.stdout
 

@@ -49,7 +49,7 @@ pytestmark = [
 
 
 def engine(*words: str, given: str | None = None) -> str:
-    done = subprocess.run([ENGINE, *words], input=given, capture_output=True, text=True, timeout=250)
+    done = subprocess.run([ENGINE, *words], input=given, capture_output=True, text=True)
     assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
     return done.stdout.strip()
 

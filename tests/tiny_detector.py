@@ -26,7 +26,7 @@ def program() -> Path:
     folder = tempfile.TemporaryDirectory(prefix="tiny-detector-")
     _kept.append(folder)
     path = Path(folder.name) / "detector.pte"
-    subprocess.run([sys.executable, __file__, str(path)], check=True, capture_output=True, timeout=280)
+    subprocess.run([sys.executable, __file__, str(path)], check=True, capture_output=True)
     return path
 
 

@@ -48,5 +48,5 @@ def test_it_decodes_no_further_than_there_is_room_and_ends_with_its_reader(tmp_p
 def test_what_is_no_video_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.avi").write_bytes(b"no video")
     with started(tmp_path / "a.avi") as process:
-        said, _ = process.communicate(timeout=30)
+        said, _ = process.communicate()
     assert MESSAGE.unpack(said)[0] == b"N"

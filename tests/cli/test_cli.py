@@ -32,7 +32,7 @@ from edge_sdk.terminal.command import run
 
 def without_extras(code: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-P", "-c", WITHOUT_EXTRAS + code]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100)
+    return subprocess.run(command, capture_output=True, text=True)
 
 
 def test_help_of_all_commands_needs_no_extra_and_loads_nothing_heavy() -> None:
@@ -119,7 +119,7 @@ def test_without_a_command_there_is_the_list(capsys: pytest.CaptureFixture[str])
 
 def test_the_module_is_the_command(tmp_path: Path) -> None:
     command = [sys.executable, "-P", "-m", "edge_sdk", "info", str(tmp_path / "no [/b] bundle")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.startswith("edge-sdk: ") and "no [/b] bundle" in done.stderr
     assert done.stderr.count("\n") == 1

@@ -61,7 +61,6 @@ def test_the_blocks_of_a_page_run(page: Path, belongings: Path, tmp_path: Path, 
         env={"XDG_STATE_HOME": str(tmp_path / "state"), "HOME": str(tmp_path), "PATH": "", "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=280,  # a page exports a network
         check=False,
     )
     assert done.returncode == 0, (

@@ -54,7 +54,6 @@ def ran(command: str, folder: Path, environment: dict[str, str]) -> str:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=280,
         check=False,
     )
     assert done.returncode == 0, f"{command}{done.stderr}"
@@ -93,6 +92,6 @@ def test_the_commands_print_what_the_page_shows(tmp_path: Path) -> None:
                     assert line == "..." or steady(line) in lines, f"{line}\n\nis not in\n\n{printed}"
     finally:
         server.terminate()
-        server.communicate(timeout=60)
+        server.communicate()
     page = (tmp_path / "out" / "events.html").read_text()
     assert f'id="{event}"' in page

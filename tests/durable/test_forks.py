@@ -53,7 +53,6 @@ def run(tmp_path: Path, program: str, *arguments: str) -> None:
         [sys.executable, "-c", HEAD + textwrap.dedent(program), str(tmp_path), *arguments],
         capture_output=True,
         text=True,
-        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

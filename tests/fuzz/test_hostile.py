@@ -87,7 +87,7 @@ async def test_a_bomb_is_answered_in_band(tmp_path: Path, number: int, victim: V
             request_serializer=wire.ClassifyRequest.SerializeToString,
             response_deserializer=wire.ClassifyReply.FromString,
         )
-        reply = await call(wire.ClassifyRequest(frame_id=new_frame_id(), image=bombs()[number]), timeout=10)
+        reply = await call(wire.ClassifyRequest(frame_id=new_frame_id(), image=bombs()[number]), timeout=120)
     assert reply.WhichOneof("result") is not None
     assert victim.memory("VmHWM") < 1_000_000_000
 

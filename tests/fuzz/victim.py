@@ -59,7 +59,7 @@ def serving(log: Path, *options: Path) -> Iterator[Victim]:
         assert process.stdout is not None
         yield Victim(process, process.stdout.readline().strip())
         assert process.poll() is None, "the server ended"
-        process.communicate(timeout=60)
+        process.communicate()
         assert process.returncode == 0
     finally:
         process.kill()

@@ -160,7 +160,7 @@ def run_device(
             assert server.stdout is not None
             server.stdout.readline()
             run = device.start(PROGRAMS / "frames.py", folder, f"{cloud.address}:50051", pause_s, frames)
-            said, _ = run.communicate(timeout=120)
+            said, _ = run.communicate()
             return dict(json.loads(said))
         finally:
             server.kill()

@@ -66,7 +66,7 @@ def test_a_sure_event_that_is_drawn_is_sent_and_the_journal_has_both_words(tmp_p
             ("deer", Reason.AUDIT, Origin.DEVICE, False),
             ("fox", Reason.CLOUD, Origin.CLOUD, True),
         ]
-        (late,) = edge.late_answers(wait_s=5)
+        (late,) = edge.late_answers(wait_s=60)
         assert (late.frame_id, late.event) == (said[2].frame_id, events[-1])
         (entry,) = edge.journal.events()
         assert (entry.device_label, entry.event.label, entry.state) == ("deer", "fox", State.ANSWERED)
