@@ -26,7 +26,7 @@ def main() -> None:
             if number:
                 time.sleep(float(pause_s))
             edge.classify(chance.integers(0, 256, (200, 200, 3), np.uint8))
-            end = time.monotonic() + 40
+            end = time.monotonic() + 600
             while edge.waiting and time.monotonic() < end:
                 if edge.link_message not in ("", *messages[-1:]):
                     messages.append(edge.link_message)

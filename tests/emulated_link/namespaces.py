@@ -74,6 +74,15 @@ class Side:
         said = ip("-n", self.namespace, "-s", "-j", "link", "show", self.interface)
         return int(json.loads(said)[0]["stats64"]["tx"]["bytes"])
 
+    @property
+    def queued_bytes(self) -> int:
+        """Bytes that wait in the interface's queue."""
+        if _TC is None:
+            return 0  # none was made
+        command = [_TC, "-n", self.namespace, "-s", "-j", "qdisc", "show", "dev", self.interface]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return sum(int(one["backlog"]) for one in json.loads(said or "[]"))
+
 
 class Emulator:
     """The process between the two ends; its settings can be changed while it runs."""
