@@ -62,7 +62,7 @@ def digest_camera() -> Iterator[int]:
 def test_digest_is_asked_for_once_a_nonce() -> None:
     with digest_camera() as port:
         url = f"http://me:se%2Fcret%23%C3%9F@127.0.0.1:{port}/a b?c=1&d=%C3%9F"
-        client = HttpClient(StreamAddress.parse(url), timeout_s=5)
+        client = HttpClient(StreamAddress.parse(url), timeout_s=60)
         for _ in range(5):
             client.get()
             assert client.body(10) == b"good"
@@ -71,7 +71,7 @@ def test_digest_is_asked_for_once_a_nonce() -> None:
 
 def test_a_wrong_password_is_said_and_not_shown() -> None:
     with digest_camera() as port:
-        client = HttpClient(StreamAddress.parse(f"http://me:wrong@127.0.0.1:{port}/"), timeout_s=5)
+        client = HttpClient(StreamAddress.parse(f"http://me:wrong@127.0.0.1:{port}/"), timeout_s=60)
         with pytest.raises(CameraError, match="does not accept the user name or password") as caught:
             client.get()
         assert "wrong" not in str(caught.value)
@@ -81,7 +81,7 @@ def test_the_environments_proxy_is_not_asked(monkeypatch: pytest.MonkeyPatch) ->
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     with digest_camera() as port:
-        client = HttpClient(StreamAddress.parse(f"http://me:se%2Fcret%23ß@127.0.0.1:{port}/x"), timeout_s=5)
+        client = HttpClient(StreamAddress.parse(f"http://me:se%2Fcret%23ß@127.0.0.1:{port}/x"), timeout_s=60)
         assert client.get().status == 200
         client.close()
 
@@ -89,7 +89,7 @@ def test_the_environments_proxy_is_not_asked(monkeypatch: pytest.MonkeyPatch) ->
 def test_nobody_there() -> None:
     with digest_camera() as port:
         pass
-    client = HttpClient(StreamAddress.parse(f"https://me:cret@127.0.0.1:{port}/x?token=cret"), timeout_s=5)
+    client = HttpClient(StreamAddress.parse(f"https://me:cret@127.0.0.1:{port}/x?token=cret"), timeout_s=60)
     with pytest.raises(CameraError, match="cannot be reached or hung up: Connection refused") as caught:
         client.get()
     assert "cret" not in str(caught.value)
