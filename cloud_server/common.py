@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cloud_server import parts
 from cloud_server.access.authenticator import Authenticator
@@ -20,7 +20,7 @@ from cloud_server.fleet.seams import Replies
 from cloud_server.fleet.stats import Stats
 from cloud_server.model.batching import Batcher, Little
 from cloud_server.model.big import BigModel
-from cloud_server.model.ticket import Rows
+from cloud_server.model.ticket import Rows, Run
 from cloud_server.tracing import Traces
 from edge_sdk.networks.label_map import LabelMap
 from edge_sdk.types import Image
@@ -116,21 +116,16 @@ class Common:
         )
 
 
-class InTurn:
-    """A model that shares the processor with others: one runs at a time.
+def in_turn(run: Run, turn: threading.Lock) -> Run:
+    """A model's run, for a processor that it shares with others: one runs at a time.
 
     Args:
-        model: the model.
+        run: the model's.
         turn: held by the one that runs.
     """
 
-    def __init__(self, model: BigModel, turn: threading.Lock) -> None:
-        self._model, self._turn = model, turn
+    def run_in_turn(images: Sequence[Image], little: Sequence[Little]) -> Rows:
+        with turn:
+            return run(images, little)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._model, name)
-
-    def run(self, images: Sequence[Image], little: Sequence[Little]) -> Rows:
-        """As the model's, in turn."""
-        with self._turn:
-            return self._model.run(images, little)
+    return run_in_turn

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from cloud_server import parts
 from cloud_server.api.offload import OffloadService
-from cloud_server.common import Common, InTurn
+from cloud_server.common import Common, in_turn
 from cloud_server.config import ServerConfig
 from cloud_server.fleet.frame_archive import FrameArchive
 from cloud_server.fleet.seams import Replies
@@ -54,6 +54,8 @@ class Served:
         archive: keeps its frames; None: nothing does.
         source: changes whenever its files or its entry do.
         inference: answers standard clients; None: nothing does.
+        max_batch: most frames in one run.
+        turn: held by the model that runs, where several share a processor; None: it has one of its own.
     """
 
     name: str
@@ -65,10 +67,12 @@ class Served:
     archive: FrameArchive | None
     source: object = None
     inference: Inference | None = None
+    max_batch: int = 1
+    turn: threading.Lock | None = None
 
-    async def start(self, max_batch: int) -> None:
+    async def start(self) -> None:
         """Warm the model up, and take frames."""
-        await self.batcher.start(partial(warm_up, self.model, max_batch))
+        await self.batcher.start(partial(warm_up, self.model, self.max_batch, self.turn))
 
     async def stop(self) -> None:
         """End: what still runs is cancelled, the replies that were given are on the disk."""
@@ -173,7 +177,7 @@ class Models:
     async def start(self) -> None:
         """Warm all models up, and take frames."""
         for served in self:
-            await served.start(self.common.config.max_batch)
+            await served.start()
 
     async def renew(self) -> str:
         """Read the models file again: what changed is loaded and warmed up beside the old, which then leaves.
@@ -198,7 +202,7 @@ class Models:
                 else:
                     served = await self._make(self._config_of(one), one)
                     fresh.append(served)
-                    await served.start(self.common.config.max_batch)
+                    await served.start()
                 found.append(Entry(one.name, one.share, served))
         except BaseException:
             for served in fresh:
@@ -266,8 +270,7 @@ class Models:
             if entry.name and isinstance(error, EdgeError):
                 raise ConfigError(f"{common.config.models}: {entry.name} of {entry.weights}: {error}") from error
             raise
-        if entry.name and model.device == "cpu":
-            model = InTurn(model, self._turn)
+        turn = self._turn if entry.name and not getattr(model, "on_gpu", False) else None
         needs_version = (
             common.shares_replies or bool(entry.name) or config.state is not None or config.archive is not None
         )
@@ -280,7 +283,8 @@ class Models:
             nonlocal runs
             runs += 1
 
-        batcher = parts.batcher(config, model, common.stats, thread, ran)
+        run = model.run if turn is None else in_turn(model.run, turn)
+        batcher = parts.batcher(config, model, common.stats, thread, ran, run=run)
         before = None if config.archive is None else self._archives.get(config.archive.resolve())
         archive = await asyncio.to_thread(parts.frame_archive, config, model, labels, version, before)
         if archive is not None and config.archive is not None:
@@ -297,7 +301,18 @@ class Models:
             f"{model.input_width}x{model.input_height}, {model.macs / 1e6:.0f} M MACs, {model.parameters / 1e6:.1f} M"
         )
         _log.info("%s on %s: %s parameters, %d labels", model.name, model.device, size, len(labels.labels))
-        served = Served(entry.name, model, batcher, service, labels, cache, archive, source)
+        served = Served(
+            entry.name,
+            model,
+            batcher,
+            service,
+            labels,
+            cache,
+            archive,
+            source,
+            max_batch=config.max_batch,
+            turn=turn,
+        )
         if config.open_inference:
             served.inference = parts.open_inference(
                 config, entry.name, model, batcher, service, common.limiter, common.stats, lambda: runs

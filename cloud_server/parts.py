@@ -29,6 +29,7 @@ from cloud_server.model.batching import Batcher, Looks
 from cloud_server.model.big import BigModel
 from cloud_server.model.decode import Picture, decode, weigh
 from cloud_server.model.looks import Look, looks_of
+from cloud_server.model.ticket import Run
 from edge_sdk.networks.label_groups import label_group
 from edge_sdk.networks.label_map import LabelMap, make_label_map, read_label_map
 from edge_sdk.types import Image, Region
@@ -186,8 +187,12 @@ def batcher(
     stats: Stats,
     thread: ThreadPoolExecutor | None = None,
     on_batch: Callable[[int], None] = lambda size: None,
+    run: Run | None = None,
 ) -> Batcher:
-    """The batcher, which decodes and prepares pictures and runs `model` on `thread`; it tells each run's size."""
+    """The batcher, which decodes and prepares pictures and runs `model` on `thread`; it tells each run's size.
+
+    `run` stands for the model's own, where it has to wait for others.
+    """
 
     def count(size: int) -> None:
         stats.count_batch(size)
@@ -206,7 +211,7 @@ def batcher(
 
     return Batcher(
         stats.measures.timed("decode", prepare),
-        model.run,
+        run or model.run,
         weigh=partial(weigh, limits=config.limits),
         sample=sample,
         max_batch=config.max_batch,

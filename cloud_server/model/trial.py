@@ -27,3 +27,21 @@ def quicker(ways: Sequence[T], run: Callable[[T], object], clock: Callable[[], f
             if turn:
                 taken[number].append(clock() - began)
     return ways[min(taken, key=lambda number: statistics.median(taken[number]))]
+
+
+def least_s(run: Callable[[], object], for_s: float, clock: Callable[[], float] = time.perf_counter) -> float:
+    """Seconds of the quickest run; one more before is not counted.
+
+    Args:
+        run: does it once.
+        for_s: it is run for so long, and at least twice.
+        clock: seconds, monotonic.
+    """
+    run()
+    taken: list[float] = []
+    until = clock() + for_s
+    while len(taken) < 2 or clock() < until:
+        began = clock()
+        run()
+        taken.append(clock() - began)
+    return min(taken)

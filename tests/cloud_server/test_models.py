@@ -14,10 +14,13 @@ from typing import Any
 
 import grpc
 import pytest
-from gated_model import picture
+from gated_model import GatedModel, picture
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from server_parts import serving
 
+from cloud_server import models
+from cloud_server.config import ServerConfig
+from cloud_server.server import CloudServer
 from edge_sdk.security.tokens import add_token, new_token
 from edge_sdk.types import new_frame_id
 from edge_sdk.wire import offload_pb2 as wire
@@ -244,3 +247,27 @@ async def test_models_without_an_archive_of_their_own_keep_their_frames_in_the_s
     ]
     (line,) = (tmp_path / "of-its-own/answers.jsonl").read_text().splitlines()
     assert json.loads(line)["model"] == "own.pth"
+
+
+async def test_models_take_turns_on_a_cpu_whatever_runs_them_each_with_its_own_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(weights: str, *others: Any) -> Any:
+        model: Any = GatedModel()
+        model.name, model.on_gpu = weights, weights == "gpu"
+        model.device = {"gpu": "NVIDIA", "openvino": "cpu, OpenVINO", "bundle": "cpu, int8"}.get(weights, "cpu")
+        return model
+
+    warmed: dict[str, tuple[int, Any]] = {}
+    monkeypatch.setattr(models, "load_model", load)
+    monkeypatch.setattr(models, "warm_up", lambda model, most, turn: warmed.update({model.name: (most, turn)}))
+    file = tmp_path / "models.toml"
+    kinds = {"torch": 16, "openvino": 64, "bundle": 32, "gpu": 32}
+    file.write_text(
+        "".join(f'[[models]]\nname = "{one}"\nweights = "{one}"\nmax_batch = {most}\n' for one, most in kinds.items())
+    )
+    async with CloudServer(ServerConfig(port=0, models=file)):
+        assert {name: most for name, (most, _) in warmed.items()} == kinds
+    turns = {name: turn for name, (_, turn) in warmed.items()}
+    assert turns.pop("gpu") is None
+    assert None not in turns.values() and len(set(turns.values())) == 1

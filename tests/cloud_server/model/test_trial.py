@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from cloud_server.model.trial import TURNS, quicker
+from cloud_server.model.trial import TURNS, least_s, quicker
 
 
 def test_the_way_that_is_mostly_quicker_is_taken_whatever_one_turn_says() -> None:
@@ -19,3 +19,14 @@ def test_the_way_that_is_mostly_quicker_is_taken_whatever_one_turn_says() -> Non
 
 def test_of_equal_ways_the_first_is_taken() -> None:
     assert quicker((3, 1), lambda way: None, lambda: 0.0) == 3
+
+
+def test_the_quickest_run_counts_and_the_first_does_not() -> None:
+    now, left = [0.0], [1.0, 9.0, 3.0, 5.0, 2.0]
+
+    def run() -> None:
+        now[0] += left.pop(0)
+
+    assert least_s(run, 0.0, lambda: now[0]) == 3.0 and left == [5.0, 2.0]
+    left[:] = [1.0, 9.0, 3.0, 5.0, 2.0]
+    assert least_s(run, 15.0, lambda: now[0]) == 3.0 and left == [2.0]

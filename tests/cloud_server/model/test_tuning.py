@@ -70,3 +70,20 @@ def test_other_models_get_the_largest_batch(checkpoint: Path, monkeypatch: pytes
 
 def test_a_real_network_gets_some_batch(checkpoint: Path) -> None:
     assert 1 <= warm_up(load_model(str(checkpoint), "cpu", 1), 4)[0] <= 4
+
+
+def test_waiting_for_other_models_is_no_time_of_a_run(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Busy:
+        """A turn that another model has for three seconds, each time that it is asked for."""
+
+        def __enter__(self) -> None:
+            paced.now += 3.0
+
+        def __exit__(self, *error: object) -> None:
+            pass
+
+    model = load_model(str(checkpoint), "cpu", 1)
+    paced = Paced(monkeypatch, {1: 0.01, 2: 0.02, 4: 0.04, 8: 0.08})
+    monkeypatch.setattr(model, "run", paced.run)
+    batch, runs_s = warm_up(model, 8, Busy())
+    assert batch == 8 and runs_s == pytest.approx({1: 0.01, 2: 0.02, 4: 0.04, 8: 0.08})
