@@ -83,13 +83,13 @@ def bench(model: str, device: str, latency_goal: float | None, max_batch: int, c
             except ConfigError as error:
                 console.print(f"without OpenVINO: {error}", soft_wrap=True)
     if isinstance(big, ThreadedModel) and compile_limit:
-        threads = best([expected(way, picture_s, cores) for way in measured if way.engine == "torch"], None).measured
+        suits = best([expected(way, picture_s, cores) for way in measured if way.engine == "torch"], None).measured
         tried = compiled_runs(
-            model, device, threads.threads, max_batch, limit_s=compile_limit, for_s=RUNS_S, tell=console.print
+            model, device, suits.threads, max_batch, limit_s=compile_limit, for_s=RUNS_S, tell=console.print
         )
         try:
-            for way in tried:
-                measured.append(way)
+            for run in tried:  # those before an error count
+                measured.append(run)
         except ConfigError as error:
             console.print(f"without torch.compile: {error}", soft_wrap=True)
     ways = [expected(way, picture_s, cores) for way in measured]

@@ -74,11 +74,11 @@ def compiled_runs(
 
         timer = threading.Timer(limit_s, give_up)
         timer.start()
+        assert process.stdout is not None
         told: dict[str, object] = {}
         done = 0
         try:
             tell(f"compile, {where}, {sizes[0]} a run; at most {limit_s:.0f} s to go")
-            assert process.stdout is not None
             for line in process.stdout:
                 told = json.loads(line)
                 if "run_s" not in told:

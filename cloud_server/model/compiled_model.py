@@ -52,6 +52,8 @@ class CompiledModel(TorchModel):
 
         super().__init__(module, info, name=name, device=device)
         self.device += ", compiled"
+        # While another model is loaded, and traced, this one runs as it is in place of refusing to run.
+        torch._dynamo.config.error_on_nested_fx_trace = False
         options: dict[str, Any] = {"mode": "reduce-overhead"} if self.on_gpu and backend == "inductor" else {}
         self._compiled = torch.compile(self._module, backend=backend, dynamic=False, **options)
         self._buckets = buckets_up_to(1)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import copy
 import logging
-from typing import TYPE_CHECKING
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
@@ -53,10 +55,28 @@ def _fold(module: torch.nn.Module) -> int:
     leaves = (nn.Conv2d, nn.BatchNorm2d)
 
     class Tracer(fx.Tracer):
+        """Traces this thread alone: torch lets a tracer see the modules of all threads, which may serve meanwhile."""
+
+        thread: int | None = threading.get_ident()
+
         def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
             return isinstance(m, leaves) or super().is_leaf_module(m, module_qualified_name)
 
-    graph = Tracer().trace(module)
+        def call_module(self, m: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+            if threading.get_ident() != self.thread:
+                return forward(*args, **kwargs)
+            return super().call_module(m, forward, args, kwargs)
+
+        def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
+            if threading.get_ident() != self.thread:
+                return attr_val
+            return super().getattr(attr, attr_val, parameter_proxy_cache)
+
+    tracer = Tracer()
+    try:
+        graph = tracer.trace(module)
+    finally:
+        tracer.thread = None
     modules = dict(module.named_modules())
     calls = [node for node in graph.nodes if node.op == "call_module"]
     uses = {target: sum(node.target == target for node in calls) for target in {str(node.target) for node in calls}}

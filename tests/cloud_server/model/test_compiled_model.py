@@ -56,6 +56,15 @@ def test_each_size_is_compiled_before_it_serves_and_none_after(checkpoint: Path)
             model.run([blank] * count, [None] * count)
 
 
+def test_it_answers_while_another_network_is_traced(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = compiled(checkpoint, "aot_eager")
+    model.make_ready(1)
+    blank = np.zeros((64, 64, 3), np.uint8)
+    expected = model.run([blank], [None])[0]
+    monkeypatch.setattr(torch.fx._symbolic_trace, "_is_fx_tracing_flag", True)
+    assert np.abs(model.run([blank], [None])[0] - expected).max() < 1e-5
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 
@@ -95,3 +97,30 @@ def test_a_norm_without_weights_is_folded_too() -> None:
     for one in (network, plain):
         folded, count = fold_batch_norms(one, torch.rand(1, 3, 8, 8))
         assert (count, norms(folded)) == (1, 0)
+
+
+class Meanwhile(torch.nn.Module):
+    """While it is traced, another thread runs another network, as a server does that loads one beside those it has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = torch.nn.Conv2d(3, 3, 1), torch.nn.BatchNorm2d(3)
+        self.others = (lived_in(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))),)
+
+    def run_other(self) -> torch.Tensor:
+        with torch.inference_mode():
+            said: torch.Tensor = self.others[0](torch.rand(1, 3, 8, 8))
+            return said
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with ThreadPoolExecutor(1) as pool:
+            said = pool.submit(self.run_other).result()
+        assert type(said) is torch.Tensor and said.shape == (1, 4, 6, 6)
+        result: torch.Tensor = self.norm(self.conv(x)).mean((2, 3))
+        return result
+
+
+def test_networks_of_other_threads_run_on_while_one_is_folded() -> None:
+    network = lived_in(Meanwhile())
+    folded, count = fold_batch_norms(network, torch.rand(1, 3, 8, 8))
+    assert (count, norms(folded)) == (1, 0)
