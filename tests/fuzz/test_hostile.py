@@ -20,7 +20,7 @@ from fuzz.victim import GoodDevice, Victim, serving
 
 SERVICE = "/edge_sdk.v1.Offload/"
 IN_FLIGHT = 32
-TIMEOUT_S = 60
+TIMEOUT_S = 600
 STATUSES = {
     grpc.StatusCode.UNIMPLEMENTED,  # no such method
     grpc.StatusCode.INTERNAL,  # no protobuf of ours

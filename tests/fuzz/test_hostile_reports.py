@@ -100,7 +100,7 @@ async def attack(address: str, count: int, seed: int) -> Counter[str]:
         async def send() -> None:
             for content in pending:
                 try:
-                    reply = wire.ReportReply.FromString(await report(content, timeout=60))
+                    reply = wire.ReportReply.FromString(await report(content, timeout=600))
                 except grpc.aio.AioRpcError as error:
                     assert error.code() in STATUSES, f"{error.code()}: {error.details()}"
                     said[error.code().name] += 1
