@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from edge_sdk.fleet.report_file import DeviceRow
 
 _FOLDER = "Folder of the server's reports (cloud-server --reports), or its database (--database postgresql://...)."
+
+_FIRST_MS, _LAST_MS = 1_500_000_000_000, 9_999_999_999_999
+"""Versions that are times: from 2017 on."""
 
 
 @click.command()
@@ -95,10 +99,17 @@ def settings_words(row: DeviceRow) -> str:
     held = row.status.held
     if not held.takes:
         return "takes none"
-    words = [f"version {held.version}" if held.version else "its own"]
+    words = [_version_words(held.version) if held.version else "its own"]
     if held.refused:
         words.append(f"without {', '.join(held.refused)}")
     return "; ".join(words) + (f" ({held.reason})" if held.reason else "")
+
+
+def _version_words(version: int) -> str:
+    """Settings that are made on the page have the time of their making as version, milliseconds since 1970."""
+    if not _FIRST_MS <= version <= _LAST_MS:
+        return f"version {version}"
+    return f"those of {datetime.fromtimestamp(version / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _ago(seconds: float) -> str:

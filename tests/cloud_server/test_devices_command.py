@@ -63,6 +63,8 @@ def test_settings_are_shown_with_what_is_not_followed() -> None:
     expected = "version 3; without budget (budget: this device does not accept it)"
     assert settings_words(row(Status(held=held))) == expected
     assert settings_words(row(Status(held=HeldSettings(takes=True)))) == "its own"
+    page = HeldSettings(takes=True, version=1_795_892_014_921)
+    assert settings_words(row(Status(held=page))) == "those of 2026-11-28 18:53:34 UTC"
 
 
 def test_a_folder_without_reports_is_told(tmp_path: Path) -> None:

@@ -140,6 +140,19 @@ class SettingChanges:
         with transaction(self._engine) as connection:
             return self._merged(connection, device)[0]
 
+    def on_the_way(self, device: str, held: int) -> dict[str, Any] | None:
+        """What is wanted of a device in all, and goes out with its next report; None: it has that, or nothing goes out.
+
+        Args:
+            device: its name.
+            held: the version that it has.
+        """
+        if self._key is None:
+            return None
+        with transaction(self._engine) as connection:
+            settings, version = self._merged(connection, device)
+        return settings if version > held else None
+
     def newest(self, device: str, above: int) -> bytes | None:
         """The signed settings for a device, of a version above one that it has; None: there are none.
 

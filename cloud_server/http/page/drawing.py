@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 480, 170, 52, 24, 10
 _STEPS = (1, 2, 5)
-DAY_MS = 86_400_000
+DAY_MS, HOUR_MS = 86_400_000, 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,11 +226,12 @@ def _distance(kilometres: float) -> str:
 
 
 def _days(since_ms: int, until_ms: int) -> list[tuple[int, str]]:
-    """Up to five dates (UTC) between, or times of one day."""
+    """Up to five dates (UTC) between, or up to eight times of a shorter span."""
     span = until_ms - since_ms
     every = next((days for days in (1, 2, 7, 14, 30, 90, 365) if span / (days * DAY_MS) <= 5), 1000) * DAY_MS
     if span <= 2 * DAY_MS:
-        every, form = DAY_MS // 4, "%H:%M"
+        minutes = next((one for one in (10, 30, 60, 120, 180) if span <= 6 * one * HOUR_MS // 60), 360)
+        every, form = minutes * HOUR_MS // 60, "%H:%M"
     else:
         form = "%-d %b"
     first = -(-since_ms // every) * every

@@ -18,6 +18,8 @@ from edge_sdk.fleet.report_file import BATTERY, DeviceRow, Status, Tally
 FRESH_S, SILENT_S = 26 * 3_600.0, 3 * 86_400.0
 """Seconds since the last report up to which a device is fresh, and from which on it is silent: one a day is due."""
 HOT, LOW_BATTERY, FULL = 75.0, 0.2, 0.9
+_RATE_MS = 600_000
+"""Milliseconds between reports that say how much is sent in a day: of moments a day would be made up."""
 _COORDINATES = ("latitude", "longitude")
 _STATES = {"fresh": "reports", "late": "report overdue", "silent": "silent"}
 
@@ -65,6 +67,7 @@ class DeviceView:
         budgets: of its upload.
         said: its latest report, the counts of its audits and events, and its audits that people labelled.
         place: latitude and longitude; None: not known.
+        first_ms: its first report, milliseconds since 1970.
     """
 
     name: str
@@ -75,6 +78,7 @@ class DeviceView:
     budgets: tuple[BudgetView, ...]
     said: tuple[Status, Tally, tuple[LabelledAudit, ...]]
     place: tuple[float, float] | None
+    first_ms: int
 
     @property
     def audits(self) -> str:
@@ -140,7 +144,7 @@ class FleetView:
         )
         cells = {cell.name: cell for cell in self._cells(row)}
         said = row.status, tally or Tally(), labelled
-        return DeviceView(row.device, state, _STATES[state], ago(silent_s), cells, budgets, said, place)
+        return DeviceView(row.device, state, _STATES[state], ago(silent_s), cells, budgets, said, place, row.first_ms)
 
     def _cells(self, row: DeviceRow) -> list[Cell]:
         usage, health, status = row.status.usage, row.status.health, row.status
@@ -209,12 +213,19 @@ def curves_of(rows: list[HistoryRow]) -> list[tuple[str, str, Points]]:
     start = rows[0] if rows else None
     for row in rows[1:]:
         assert start is not None
-        frames, exits, sent = row.frames - start.frames, row.exits - start.exits, row.bytes_sent - start.bytes_sent
-        span_ms = row.at_ms - start.at_ms
-        if frames > 0 and span_ms > 0 and sent >= 0 and 0 <= exits <= frames:
+        frames, exits, span_ms = row.frames - start.frames, row.exits - start.exits, row.at_ms - start.at_ms
+        if frames > 0 and span_ms > 0 and 0 <= exits <= frames:
             found["Exit ratio", "%"].append((row.at_ms, 100 * exits / frames))
-            found["Sent per day", "B"].append((row.at_ms, sent / max(span_ms, 1) * DAY_MS))
         start = row
+    start = rows[0] if rows else None
+    for row in rows[1:]:
+        assert start is not None
+        sent, span_ms = row.bytes_sent - start.bytes_sent, row.at_ms - start.at_ms
+        if sent < 0:  # the device began anew
+            start = row
+        elif span_ms >= _RATE_MS:
+            found["Sent per day", "B"].append((row.at_ms, sent / span_ms * DAY_MS))
+            start = row
     for row in rows:
         for key, value, factor in (
             (("Frames that wait", ""), row.waiting, 1.0),

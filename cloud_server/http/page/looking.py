@@ -14,10 +14,11 @@ from cloud_server.fleet.database.cards import Card
 from cloud_server.fleet.database.users import Role
 from cloud_server.fleet.expected import forget
 from cloud_server.fleet.report_pages import Place
-from cloud_server.http.page.drawing import DAY_MS, curve, fleet_map
+from cloud_server.http.page.drawing import DAY_MS, HOUR_MS, curve, fleet_map
 from cloud_server.http.page.fleet_view import curves_of, dots_of
 from cloud_server.http.page.forms import Text, seen, tried
 from cloud_server.http.page.page import Page
+from cloud_server.http.page.settings_form import words_of
 
 _EVENTS = 60
 """Frames of which the latest visits are shown."""
@@ -58,22 +59,26 @@ def add_looking(router: APIRouter, page: Page) -> None:
         view = page.device(name)
         reports = page.reports()
         if view is None or reports is None:
-            waits = next((one for one in page.expected() if one.name == name), None)
-            if waits is None:
+            found = next((one for one in page.expected() if one.name == name), None)
+            if found is None:
                 raise HTTPException(404, f"no device {name[:80]} has reported, and nobody expects one of that name")
-            return page.render(request, "expected.html", device=waits, card=waits.card or Card(name))
+            return page.render(request, "expected.html", device=found, card=found.card or Card(name))
         until_ms = round(page.view.now_s() * 1000)
         since_ms = until_ms - _SPANS.get(span, 7) * DAY_MS
+        began_ms = max(since_ms, min(view.first_ms, until_ms - HOUR_MS))  # of a device that began within the span
         curves = [
-            (title, curve([(max(at, since_ms), value) for at, value in points], since_ms, until_ms, title, unit))
+            (title, curve([(max(at, began_ms), value) for at, value in points], began_ms, until_ms, title, unit))
             for title, unit, points in curves_of(reports.history(name, since_ms))
         ]
         events = page.shown(page.frames(12, device=name))
         tally = page.parts.tallies.read().get(name)
         counts = sorted(tally.events.items(), key=lambda one: -one[1])[:12] if tally else []
+        held = view.said[0].held
+        waits = page.parts.fleet.settings.on_the_way(name, held.version) if held.takes else None
         return page.render(
             request,
             "device.html",
+            on_the_way=None if waits is None else words_of(waits),
             device=view,
             curves=curves,
             events=events,

@@ -35,6 +35,7 @@ def test_a_device_gets_its_own_over_its_groups_over_those_for_all(engine: Engine
     changes.put("group:north", {"threshold": 0.6, "budget": {"upload": "1MB/day"}}, "ada")
     changes.put("cam-1", {"budget": {"upload": "2MB/day"}}, "bob")
     first = body(operator, changes.newest("cam-1", 0))
+    assert changes.on_the_way("cam-1", 0) == first.settings and changes.on_the_way("cam-1", first.version) is None
     assert (first.device, first.settings) == (
         "cam-1",
         {"threshold": 0.5, "audit": 0.1, "budget": {"upload": "2MB/day"}},

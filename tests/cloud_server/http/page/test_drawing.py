@@ -26,6 +26,14 @@ def test_any_values_make_a_curve_within_its_picture(points: list[tuple[int, floa
     assert all(0 <= x <= 480 and -1 <= y <= 171 for x, y in places)
 
 
+@given(st.integers(60, 400 * 1440))
+def test_every_span_has_dates_or_times(minutes: int) -> None:
+    since = 1_795_000_000_000
+    drawn = ElementTree.fromstring(str(curve([(since, 1.0)], since, since + minutes * 60_000, "a")))
+    dates = [one.text for one in drawn.iter("text") if one.get("text-anchor") != "end" or ":" in (one.text or "")]
+    assert 1 <= len(dates) <= 9
+
+
 @given(PLACES)
 def test_every_device_is_on_the_map(found: list[tuple[str, float, float]]) -> None:
     dots = [Dot(name, north, east, "fresh") for name, north, east in found]

@@ -60,6 +60,11 @@ def test_curves_are_of_what_was_done_between_reports() -> None:
     assert found["Sent per day"] == [(day, 1000.0), (2 * day, 1000.0)]
     assert found["Battery"] == [(number * day, 50.0) for number in range(3)]
     assert "Temperature" not in found
+    often = [
+        HistoryRow(number * 60_000, 100 * number, 90 * number, 1000 * number, 2, None, 0.5) for number in range(31)
+    ]
+    rates = dict((title, points) for title, _, points in curves_of(often))["Sent per day"]
+    assert rates == [(number * 600_000, 1_440_000.0) for number in (1, 2, 3)]  # not one from one minute to the next
     assert curves_of([]) == []
 
 
