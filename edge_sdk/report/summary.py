@@ -115,7 +115,7 @@ def summary_table(
         sent = f", of which {account.events_offloaded} sent one frame each" if account.events_offloaded else ""
         table.add("events", f"{account.events}{sent}")
     answered = history.count("cloud") if history is not None and history.per_event else None
-    visits = "" if answered is None else f" to frames that stand for visits of {frames_text(answered)}"
+    visits = "" if not answered else f" to frames that stand for visits of {frames_text(answered)}"
     table.add("answers from the cloud", f"{account.answers_cloud}{visits}; {waiting} frames wait")
     table.add("upload", upload_text(account))
     table.add("compute", compute_text(account))

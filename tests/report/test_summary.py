@@ -90,6 +90,7 @@ def test_table_and_picture_count_the_same_frames_of_visits(tmp_path: Path) -> No
     assert "2 to frames that stand for visits of 9 frames; 0 frames wait" in told(made, account)
     assert "2 to frames that stand for visits of 9 frames" not in told(history(30), account)  # frames one by one
     draw_summary(tmp_path / "summary.png", made, account, None, 0.7, "a run of visits")
+    assert "answers from the cloud │ 0; 0 frames wait" in " ".join(told(visits(3), Usage(frames=3, events=1)).split())
     long = visits(*[5] * 900)
     assert long.count("cloud") is None  # what was thinned is not told as if it were all
     assert "visits of" not in told(long, account)
