@@ -31,7 +31,8 @@ def prepare(data: bytes, region: Region | None = None) -> tuple[Image, ...]:
 
 @asynccontextmanager
 async def running(model: GatedModel, **options: Any) -> AsyncIterator[Batcher]:
-    batcher = Batcher(prepare, model.run, **{"max_batch": 4, "max_queue": 8, **options})
+    """A batcher; its one decoder keeps frames in their order."""
+    batcher = Batcher(prepare, model.run, **{"max_batch": 4, "max_queue": 8, "decoders": 1, **options})
     await batcher.start()
     try:
         yield batcher
