@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ async def load_models(
     tell_dates: Callable[[str, bytes], None],
     given: BigModel | None = None,
     shared_replies: Callable[[str, int], Replies] | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Models:
     """Open what takes reports, and load the models; `Models.common` has all that they share.
 
@@ -55,6 +57,7 @@ async def load_models(
         tell_dates: called with a device's name and its certificate.
         given: a model in place of the one that the settings name.
         shared_replies: as of `Common`.
+        clock: seconds, monotonic.
 
     Raises:
         ConfigError: a setting cannot be used. Nothing of this is left open.
@@ -73,6 +76,7 @@ async def load_models(
             reports=reports,
             windows=Windows(config.stream_window, config.queue),
             shared_replies=shared_replies,
+            clock=clock,
         )
     )
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -46,6 +47,7 @@ class Common:
         windows: frames of one device in flight.
         shared_replies: gives the replies that are shared with other servers, from a model's version and how many are
             kept; None: the settings say where replies are.
+        clock: seconds, monotonic.
     """
 
     config: ServerConfig
@@ -59,6 +61,7 @@ class Common:
     reports: ReportDesk | None
     windows: Windows
     shared_replies: Callable[[str, int], Replies] | None = None
+    clock: Callable[[], float] = time.monotonic
 
     @property
     def shares_replies(self) -> bool:

@@ -284,7 +284,7 @@ class Models:
             runs += 1
 
         run = model.run if turn is None else in_turn(model.run, turn)
-        batcher = parts.batcher(config, model, common.stats, thread, ran, run=run)
+        batcher = parts.batcher(config, model, common.stats, thread, ran, run=run, clock=common.clock)
         before = None if config.archive is None else self._archives.get(config.archive.resolve())
         archive = await asyncio.to_thread(parts.frame_archive, config, model, labels, version, before)
         if archive is not None and config.archive is not None:

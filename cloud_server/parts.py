@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -188,6 +189,7 @@ def batcher(
     thread: ThreadPoolExecutor | None = None,
     on_batch: Callable[[int], None] = lambda size: None,
     run: Run | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Batcher:
     """The batcher, which decodes and prepares pictures and runs `model` on `thread`; it tells each run's size.
 
@@ -221,6 +223,7 @@ def batcher(
         decoders=config.decoders,
         on_batch=count,
         thread=thread,
+        clock=clock,
     )
 
 

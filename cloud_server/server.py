@@ -164,6 +164,7 @@ class CloudServer:
             traces=self._traces,
             tell_dates=self._certificate.tell_date_of if self._certificate is not None else _tell_nobody,
             given=self._given,
+            clock=self._clock,
         )
         self._lookout = Lookout(
             self._models, self._health, grace_s=config.model_grace_s, issued=authenticator.issued, clock=self._clock
