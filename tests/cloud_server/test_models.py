@@ -68,9 +68,8 @@ class Server:
         """Send SIGHUP, and return once the log has these words anew."""
         before = self.log.read_text().count(words)
         self.process.send_signal(signal.SIGHUP)
-        async with asyncio.timeout(60):
-            while self.log.read_text().count(words) == before:  # noqa: ASYNC110 - the log of another process
-                await asyncio.sleep(0.02)
+        while self.log.read_text().count(words) == before:  # noqa: ASYNC110 - the log of another process
+            await asyncio.sleep(0.02)
 
 
 @pytest.fixture
@@ -139,7 +138,7 @@ async def test_a_swap_under_a_stream_drops_no_frame_and_answers_none_twice(serve
     for number in range(3):
         server.write(("trailcam", f"a{number}.pth", None), ("birds", "b.pth", None))
         await server.reload("2 models, 1 of them loaded, 1 leave")
-    await asyncio.wait_for(running, 60)
+    await running
     assert len(answers) == 300 and set(answers.values()) == {1}
     async with grpc.aio.insecure_channel(server.address) as channel:
         stub = wire_grpc.OffloadStub(channel)
@@ -197,9 +196,8 @@ async def test_a_model_whose_files_change_goes_on_with_the_same_archive(server: 
         write("frames")
         await server.reload("1 models, 1 of them loaded, 1 leave")
         assert (await stub.Classify(frame(), metadata=server.metadata("cam-1"))).HasField("classification")
-        async with asyncio.timeout(30):
-            while len(answers.read_text().splitlines()) < 5:  # noqa: ASYNC110 - the file of another process
-                await asyncio.sleep(0.02)
+        while len(answers.read_text().splitlines()) < 5:  # noqa: ASYNC110 - the file of another process
+            await asyncio.sleep(0.02)
 
 
 async def test_two_entries_that_differ_in_their_share_alone_are_both_kept_and_both_leave(server: Server) -> None:

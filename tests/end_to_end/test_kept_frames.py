@@ -63,11 +63,9 @@ def test_offloaded_frames_become_samples(tmp_path: Path) -> None:
 
 def read_when_written(folder: Path, count: int) -> list[PseudoLabel]:
     """The kept frames once there are `count`: they are written after their answers have left."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+    while True:
         if (folder / "answers.jsonl").exists() and len(
             frames := read_pseudo_labels(folder, min_confidence=0.0)
         ) == count:
             return frames
         time.sleep(0.02)
-    raise AssertionError(f"expected {count} frames in {folder}")
