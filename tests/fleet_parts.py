@@ -116,21 +116,21 @@ def fleet_server(folder: Path, model: str, *options: str, http: str = "127.0.0.1
     given = ["--model", model, "--port", "0", "--http", http, "--threads", "1", "--tokens", str(tokens)]
     given += ["--state", str(folder / "state"), "--reports", str(folder / "reports")]
     given += ["--archive", str(folder / "archive"), *options]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cloud_server", *given],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "no_proxy": "*"},
-    )
-    assert process.stdout and process.stderr
+    with (folder / "log").open("a+") as log:
+        begun = log.tell()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cloud_server", *given],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env={**os.environ, "no_proxy": "*"},
+        )
+    assert process.stdout
     try:
-        log = ""
-        while "metrics on" not in log and (line := process.stderr.readline()):
-            log += line
-        found = re.search(r"https?://(\S+:\d+)/metrics", log)
         said = process.stdout.readline().split()
-        assert found and said, log
+        logged = (folder / "log").read_text()[begun:]
+        found = re.search(r"https?://(\S+:\d+)/metrics", logged)
+        assert found and said, logged
         yield FleetServer(said[-1], found[1], folder, process)
     finally:
         process.kill()

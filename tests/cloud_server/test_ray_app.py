@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from free_ports import free_port
 from gated_model import GatedModel, picture
 from grpc_health.v1 import health_pb2
 from ray_parts import Context
@@ -81,10 +81,7 @@ def test_rays_own_handles_reach_the_methods_of_a_replica(monkeypatch: pytest.Mon
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("throughput_optimized", ["0", "1"])
 def test_a_killed_replica_loses_nothing_and_counts_nothing_twice(tmp_path: Path, throughput_optimized: str) -> None:
-    with socket.socket() as first, socket.socket() as second:
-        for taken in (first, second):
-            taken.bind(("127.0.0.1", 0))
-        ports = [str(taken.getsockname()[1]) for taken in (first, second)]
+    ports = [str(free_port()), str(free_port())]
     environment = {
         **os.environ,
         "PYTHONPATH": f"{TESTS}:{TESTS.parent}",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from urllib.request import ProxyHandler, build_opener
 
 import pytest
 from fleet_parts import MODEL, answer, event, fleet_server
+from free_ports import free_port
 from gated_model import picture
 
 from edge_sdk.fleet.audits import ReportedAudits
@@ -48,12 +48,10 @@ def queries() -> dict[str, str]:
 @contextmanager
 def prometheus(folder: Path, target: str) -> Iterator[str]:
     """The address of a Prometheus that scrapes `target`."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     config = folder / "prometheus.yml"
     config.write_text(
-        "global: {scrape_interval: 200ms, scrape_timeout: 200ms}\n"
+        "global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
         f"scrape_configs: [{{job_name: cloud-server, static_configs: [{{targets: ['{target}']}}]}}]\n"
     )
     options = [f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address={address}"]
@@ -108,13 +106,10 @@ def test_each_query_gives_series(tmp_path: Path, checkpoint: Path) -> None:
         )
         with prometheus(tmp_path, server.http) as address:
             waiting = {name: text for name, text in queries().items() if not any(map(text.count, ONLY_OF_SEQUENCES))}
-            rounds = 0
             while waiting:
                 camera.classify(new_frame_id(), picture(9))  # rates need something that goes on
                 camera.classify(new_frame_id(), b"no picture")
                 told = {name: ask(address, query) for name, query in waiting.items()}
                 waiting = {name: waiting[name] for name, found in told.items() if not found or isinstance(found, str)}
-                rounds += 1
-                assert rounds < 2000, waiting
             rest = [text for text in queries().values() if any(map(text.count, ONLY_OF_SEQUENCES))]
             assert [ask(address, text) for text in rest] == [[]]

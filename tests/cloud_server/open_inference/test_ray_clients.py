@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from free_ports import free_port
 from gated_model import picture
 from standard_clients import KSERVE, KSERVE_CODE, TRITON, TRITON_CODE, environment, said
 
@@ -26,10 +26,7 @@ def test_standard_clients_are_answered_by_replicas_with_a_gpu_each(tmp_path: Pat
     photo.write_bytes(picture(1))
     add_token(tmp_path / "tokens", "lab", token)
     (tmp_path / "replicas").mkdir()
-    with socket.socket() as first, socket.socket() as second:
-        for taken in (first, second):
-            taken.bind(("127.0.0.1", 0))
-        ports = [taken.getsockname()[1] for taken in (first, second)]
+    ports = [free_port(), free_port()]
     addresses = [f"127.0.0.1:{port}" for port in ports]
     command = [sys.executable, str(TESTS / "ray_open_inference.py"), str(tmp_path), *map(str, ports)]
     more = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "300"}
