@@ -42,6 +42,7 @@ ELSEWHERE = {
     "cloud_server/fleet/database/migrations/versions/v0001_first.py": "fleet/database/test_opening.py runs the steps",
     "cloud_server/fleet/database/migrations/versions/v0002_by_time.py": "fleet/database/test_opening.py runs the steps",
     "cloud_server/fleet/database/migrations/versions/v0003_audited.py": "fleet/database/test_opening.py runs the steps",
+    "cloud_server/fleet/database/migrations/versions/v0004_audits.py": "fleet/database/test_opening.py runs the steps",
     "cloud_server/http/admin/forms.py": "tests/cloud_server/http/admin/test_schema.py",
     "edge_sdk/terminal/cell.py": "tests/formats/test_text.py",
     "edge_sdk/wire/names.py": "names alone",
