@@ -10,8 +10,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from link_parts import ONCE, Device, item, tls
 from edge_sdk.budget.limits import Budget, Resource
 from edge_sdk.config import UplinkSettings
 from edge_sdk.errors import ConfigError
-from edge_sdk.link.transport import Reply, ServerInfo
+from edge_sdk.link.transport import Connection, Reply, ServerInfo, Way
 from edge_sdk.security.certificates import Authority
 from edge_sdk.security.credentials import Security
 from edge_sdk.security.tokens import new_token
@@ -621,6 +621,30 @@ def test_a_stranger_at_the_address_is_told(
     assert re.search(words, message), message
     assert message.isprintable()
     assert len(edge.spool) == 1
+
+
+def test_a_link_that_is_slow_to_come_up_says_anew_when_the_try_has_got_further(
+    device: Callable[..., Device], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_sdk.link.uplink._PATIENCE_S", 0.01)
+
+    class Hanging(FakeTransport):
+        @asynccontextmanager
+        async def connect(self, way: Way) -> AsyncIterator[Connection]:
+            await asyncio.Event().wait()
+            async with super().connect(way) as connection:
+                yield connection
+
+    edge = device("127.0.0.1:9", settings=ONCE, transport=Hanging(("a", "b")))
+    dialler = edge.uplink._routes.current.relay._dialler
+    dialler.doing = "waiting for a server to accept"
+    edge.spool.put(item())
+    edge.uplink.start()
+    edge.until_state(LinkState.OFFLINE, "waiting for a server to accept (")
+    dialler.doing = "connected, and no answer"
+    edge.until_state(LinkState.OFFLINE, "connected, and no answer (")
+    edge.uplink.close(grace_s=0)
+    assert [state for state in edge.states if state is LinkState.OFFLINE] == [LinkState.OFFLINE] * 2  # each said once
 
 
 def test_a_closed_port_says_so(device: Callable[..., Device]) -> None:
