@@ -39,7 +39,7 @@ class Served:
         self.host = f"127.0.0.1:{self.port}"
 
     def open(self, path: str = "/", **headers: str) -> HTTPResponse:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = HTTPConnection("127.0.0.1", self.port)
         connection.request("GET", path, headers=headers)
         return connection.getresponse()
 
