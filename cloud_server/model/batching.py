@@ -94,7 +94,7 @@ class Batcher:
         weigh: encoded picture -> bytes of memory that `prepare` takes for it; runs in the same pool. Of the pictures
             over `HEAVY_BYTES` one at a time is prepared.
         sample: gives an input of the server's own, by which `check` asks whether the model works.
-        on_batch: called with the size of each batch, on the event loop.
+        on_batch: called with the frames of each batch, on the event loop; not for checks of the server's own.
         clock: seconds, monotonic.
         thread: the one thread that runs the model, which ends with the batcher; best the one that loaded it, whose
             threads of OpenMP are then the model's own. None: a new one.
@@ -322,7 +322,8 @@ class Batcher:
 
     async def _answer(self, batch: list[Ticket]) -> None:
         """Run the model on a batch and answer its frames."""
-        self._on_batch(len(batch))
+        if of_callers := sum(ticket.caller != _OWN for ticket in batch):
+            self._on_batch(of_callers)
         frames = []
         for ticket in batch:
             assert ticket.looks is not None

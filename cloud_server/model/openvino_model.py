@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cloud_server.model.conversion_store import About
 from cloud_server.model.ticket import Little
-from cloud_server.model.trial import quicker
+from cloud_server.model.trial import use_quicker_alone
 from edge_sdk.errors import ConfigError
 from edge_sdk.model.inputs import prepare
 from edge_sdk.types import Image
@@ -68,15 +68,11 @@ class OpenVinoModel:
 
     def make_ready(self, most: int) -> None:
         """Find whether a picture alone is quicker on one thread: threads wait for one another."""
-        if self._lanes is None:
-            return
-        blank = np.zeros((self.input_height, self.input_width, 3), np.uint8)
+        if self._lanes is not None:
+            use_quicker_alone(self, (False, True), self._use_lane_alone)
 
-        def run_in(lane: bool) -> None:
-            self._alone_in_lane = lane
-            self.run([blank], [None])
-
-        self._alone_in_lane = quicker((False, True), run_in)
+    def _use_lane_alone(self, lane: bool) -> None:
+        self._alone_in_lane = lane
 
     def prepare(self, image: Image) -> Image:
         """Bring a picture to the input size, by the function that training used."""

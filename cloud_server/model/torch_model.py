@@ -14,7 +14,7 @@ from cloud_server.model.crew import PART, Crew, of_its_own
 from cloud_server.model.folding import fold_batch_norms
 from cloud_server.model.gpu_memory import Staging, WithinMemory
 from cloud_server.model.ticket import Little, Ran, Rows
-from cloud_server.model.trial import quicker
+from cloud_server.model.trial import use_quicker_alone
 from edge_sdk.model.inputs import prepare
 from edge_sdk.types import Image
 
@@ -113,14 +113,7 @@ class TorchModel:
         """Find whether a picture alone is quicker on one thread of the CPU: threads wait for one another."""
         if self._crew is None or self._crew.count == 1:
             return
-        blank = np.zeros((self.input_height, self.input_width, 3), np.uint8)
-        threads = self._torch.get_num_threads()
-
-        def run_on(threads: int) -> None:
-            self._torch.set_num_threads(threads)
-            self.run([blank], [None])
-
-        self._torch.set_num_threads(quicker((threads, 1), run_on))
+        use_quicker_alone(self, (self._torch.get_num_threads(), 1), self._torch.set_num_threads)
 
     def prepare(self, image: Image) -> Image:
         """Bring a picture to the input size, by the function that training used."""

@@ -5,7 +5,12 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from cloud_server.model.big import BigModel
 
 T = TypeVar("T")
 TURNS = 5
@@ -27,6 +32,23 @@ def quicker(ways: Sequence[T], run: Callable[[T], object], clock: Callable[[], f
             if turn:
                 taken[number].append(clock() - began)
     return ways[min(taken, key=lambda number: statistics.median(taken[number]))]
+
+
+def use_quicker_alone(model: BigModel, ways: Sequence[T], use: Callable[[T], object]) -> None:
+    """Use the quickest of a few ways to run a picture that comes alone.
+
+    Args:
+        model: to run.
+        ways: at least one; of equal ones the first is taken.
+        use: makes the model run so from now on.
+    """
+    blank = np.zeros((model.input_height, model.input_width, 3), np.uint8)
+
+    def run(way: T) -> None:
+        use(way)
+        model.run([blank], [None])
+
+    use(quicker(ways, run))
 
 
 def least_s(run: Callable[[], object], for_s: float, clock: Callable[[], float] = time.perf_counter) -> float:

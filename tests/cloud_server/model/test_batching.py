@@ -264,6 +264,14 @@ async def test_one_poisoned_frame_spoils_no_other() -> None:
     assert model.batches[1:] == [[1, POISON, 2, NAN], [1], [POISON], [2], [NAN]]
 
 
+async def test_checks_of_the_servers_own_are_no_batches_that_count() -> None:
+    sizes: list[int] = []
+    async with running(GatedModel(), on_batch=sizes.append) as batcher:
+        await batcher.check()
+        await submit(batcher, 1)
+    assert sizes == [1]
+
+
 def submit_twice(batcher: Batcher, first: int, second: int) -> asyncio.Task[Any]:
     return asyncio.create_task(batcher.submit(bytes([first, second]), region=Region(0, 0, 1, 1, 1.0)))
 

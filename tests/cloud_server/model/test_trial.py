@@ -2,7 +2,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from cloud_server.model.trial import TURNS, least_s, quicker
+from gated_model import GatedModel
+
+from cloud_server.model.trial import TURNS, least_s, quicker, use_quicker_alone
 
 
 def test_the_way_that_is_mostly_quicker_is_taken_whatever_one_turn_says() -> None:
@@ -30,3 +32,10 @@ def test_the_quickest_run_counts_and_the_first_does_not() -> None:
     assert least_s(run, 0.0, lambda: now[0]) == 3.0 and left == [5.0, 2.0]
     left[:] = [1.0, 9.0, 3.0, 5.0, 2.0]
     assert least_s(run, 15.0, lambda: now[0]) == 3.0 and left == [2.0]
+
+
+def test_the_quicker_way_to_run_a_picture_alone_is_in_use_afterwards() -> None:
+    model, used = GatedModel(), list[str]()
+    use_quicker_alone(model, ("all", "one"), used.append)
+    assert len(model.batches) == 2 * (TURNS + 1) and {len(batch) for batch in model.batches} == {1}
+    assert len(used) == 2 * (TURNS + 1) + 1 and used[:2] == ["all", "one"]
