@@ -160,8 +160,25 @@ class Models:
                 await loaded.value.stop()
             raise
         self._registry = Registry(found)
+        self._compare_labels()
         if self.common.config.state is not None:
             await asyncio.to_thread(self._forget_others, self.common.config.state / FOLDER)
+
+    def _compare_labels(self) -> None:
+        """Tell which canaries lack labels of the model beside them: devices that know one of those send nothing."""
+        whole = {entry.name: entry.value for entry in self._registry if entry.share is None}
+        for entry in self._registry:
+            known = entry.value.labels.labels
+            if lacking := [label for label in whole[entry.name].labels.labels if label not in known]:
+                _log.warning(
+                    "%s, which answers a share of %s, lacks %d labels of %s (%s): devices that know them send it "
+                    "nothing; label_map leads to them",
+                    entry.value.model.name,
+                    entry.name,
+                    len(lacking),
+                    whole[entry.name].model.name,
+                    ", ".join(lacking[:3]) + ", ..." * (len(lacking) > 3),
+                )
 
     def _read_entries(self, file: Path) -> list[ModelEntry]:
         config_file = self.common.config.config_file
@@ -210,6 +227,8 @@ class Models:
             raise
         shares = [(entry.name, entry.share) for entry in self._registry] != [(one.name, one.share) for one in entries]
         self._registry = Registry(found)
+        if fresh:
+            self._compare_labels()
         for served in left:
             task = asyncio.create_task(self._retire(served), name="retire")
             self._retiring.add(task)

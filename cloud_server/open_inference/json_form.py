@@ -51,13 +51,13 @@ def read_request(body: bytes, json_size: int | None) -> tuple[oip.ModelInferRequ
     if len(inputs) != 1:
         raise BadRequest(f"expected one input; got {len(inputs):,}")
     tensor = _as(dict, inputs[0], "an input")
-    request = oip.ModelInferRequest(id=_as(str, given.get("id", ""), "id"))
+    request = oip.ModelInferRequest(id=_given(str, given, "id"))
     request.inputs.add(
         name=_as(str, tensor.get("name"), "name"),
         datatype=_as(str, tensor.get("datatype"), "datatype"),
         shape=[_integer(one) for one in _as(list, tensor.get("shape"), "shape")[:8]],
     )
-    parameters = _as(dict, tensor.get("parameters", {}), "parameters")
+    parameters = _given(dict, tensor, "parameters")
     if "shared_memory_region" in parameters:
         request.inputs[0].parameters["shared_memory_region"].string_param = "-"
     binary = body[size:]
@@ -70,15 +70,15 @@ def read_request(body: bytes, json_size: int | None) -> tuple[oip.ModelInferRequ
     else:
         binary = _packed(tensor.get("data"), request.inputs[0].datatype)
     request.raw_input_contents.append(binary)
-    all_binary = bool(_as(dict, given.get("parameters", {}), "parameters").get("binary_data_output"))
-    return request, _add_outputs(request, _as(list, given.get("outputs", []), "outputs"), all_binary)
+    all_binary = bool(_given(dict, given, "parameters").get("binary_data_output"))
+    return request, _add_outputs(request, _given(list, given, "outputs"), all_binary)
 
 
 def _add_outputs(request: oip.ModelInferRequest, outputs: list[Any], all_binary: bool) -> set[str] | None:
     binary: set[str] = set()
     for output in outputs[:8]:
         output = _as(dict, output, "an output")
-        parameters = _as(dict, output.get("parameters", {}), "parameters")
+        parameters = _given(dict, output, "parameters")
         added = request.outputs.add(name=_as(str, output.get("name"), "name"))
         if "classification" in parameters:
             added.parameters["classification"].int64_param = _integer(parameters["classification"])
@@ -171,6 +171,12 @@ def _as(kind: type[Any], value: Any, what: str) -> Any:
     if not isinstance(value, kind):
         raise BadRequest(f"expected {what} as {_KINDS[kind.__name__]} in JSON; got {type(value).__name__}")
     return value
+
+
+def _given(kind: type[Any], fields: dict[str, Any], name: str) -> Any:
+    """A field that may be left out, which some clients write as null: then it is empty."""
+    value = fields.get(name)
+    return kind() if value is None else _as(kind, value, name)
 
 
 def _integer(value: Any) -> int:

@@ -269,3 +269,21 @@ async def test_models_take_turns_on_a_cpu_whatever_runs_them_each_with_its_own_b
     turns = {name: turn for name, (_, turn) in warmed.items()}
     assert turns.pop("gpu") is None
     assert None not in turns.values() and len(set(turns.values())) == 1
+
+
+async def test_a_canary_that_lacks_labels_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def load(weights: str, *others: Any) -> Any:
+        model = GatedModel()
+        model.labels = {"same": model.labels[::-1], "other": ("bird", *model.labels[1:])}.get(weights, model.labels)
+        model.name = model.fingerprint = weights
+        return model
+
+    monkeypatch.setattr(models, "load_model", load)
+    file = tmp_path / "models.toml"
+    text = "".join(f'[[models]]\nname = "a"\nweights = "{one}"\nshare = 0.1\n' for one in ("same", "other"))
+    file.write_text(f'[[models]]\nname = "a"\nweights = "whole"\n{text}')
+    async with CloudServer(ServerConfig(port=0, models=file)):
+        (told,) = [record.message for record in caplog.records if "lacks" in record.message]
+    assert told.startswith(f"other, which answers a share of a, lacks 1 labels of whole ({GatedModel.labels[0]})")

@@ -34,6 +34,19 @@ def test_json_and_binary_give_the_same_contents(files: list[bytes], values: list
             assert list(found.raw_input_contents) == [raw]
 
 
+def test_what_may_be_left_out_may_be_null() -> None:
+    """As clients write it that build requests of optional fields."""
+    tensor = {"name": "a", "shape": [1], "datatype": "UINT8", "data": [7], "parameters": None}
+    output = {"name": "label", "parameters": None}
+    found, binary = read_request(
+        json.dumps({"id": None, "parameters": None, "inputs": [tensor], "outputs": [output]}).encode(), None
+    )
+    assert (found.id, binary, [one.name for one in found.outputs]) == ("", set(), ["label"])
+    assert read_request(json.dumps({"inputs": [tensor], "outputs": None}).encode(), None)[1] == set()
+    with pytest.raises(BadRequest, match="expected outputs as a list in JSON; got int"):
+        read_request(json.dumps({"inputs": [tensor], "outputs": 0}).encode(), None)
+
+
 def test_too_much_json_is_not_read() -> None:
     with pytest.raises(BadRequest, match="send the tensor in binary"):
         read_request(b" " * (MAX_JSON + 1), None)
