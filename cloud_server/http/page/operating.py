@@ -84,7 +84,7 @@ def add_operating(router: APIRouter, page: Page) -> None:
         return RedirectResponse(f"/settings?{urlencode({'target': target})}", 303)
 
     def tokens_page(request: Request, status: int = 200, **more: Any) -> Response:
-        values = {"names": keys.known(), "can_issue": keys.can_issue, **more}
+        values = {"names": tried(keys.known), "can_issue": keys.can_issue, **more}
         return page.render(request, "tokens.html", status=status, **values)
 
     @router.get("/tokens")

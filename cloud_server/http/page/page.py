@@ -22,7 +22,7 @@ from cloud_server.fleet.tallies import Tallies
 from cloud_server.http.page.access import Access, Proxy
 from cloud_server.http.page.device_keys import Keys
 from cloud_server.http.page.fleet_view import DeviceView, FleetView, moment
-from edge_sdk.errors import EdgeError
+from edge_sdk.errors import ConfigError, EdgeError
 
 FOLDER = Path(__file__).parent
 
@@ -114,7 +114,9 @@ class Page:
     def expected(self) -> list[Expected]:
         """Devices that people expect, of which no report is kept."""
         reports = self.reports()
-        tokens = {one.name for one in self.keys.known()}
+        tokens = set[str]()
+        with suppress(ConfigError):  # of a tokens file that cannot be read, the page of tokens and the log tell
+            tokens = {one.name for one in self.keys.known()}
         return expected(self.parts.fleet, tokens, reports.names() if reports else ())
 
     def frames(

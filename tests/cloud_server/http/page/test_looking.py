@@ -124,6 +124,21 @@ def test_devices_that_are_expected_are_listed_until_they_report(fleet: Fleet) ->
         assert fleet.post(client, "/sign-out-is-not-a-page", "/forget", device="barn-7").status_code == 403
 
 
+def test_a_tokens_file_that_cannot_be_read_hides_no_devices(tmp_path: Path, engine: Engine) -> None:
+    reports, broken = tmp_path / "reports", tmp_path / "tokens"
+    broken.mkdir()
+    fleet, api = Reported(engine, reports=reports), FastAPI()
+    asyncio.run(many(fleet, reports))
+    fleet.users.add("ada", Role.OPERATE, None, "a test")
+    where = Tallies(reports if fleet.reports == reports else str(fleet.reports))
+    add_page(api, PageParts(fleet, where, tokens=broken, proxy=Proxy("testclient", "x-user")))
+    with TestClient(api, headers={"x-user": "ada"}) as client:
+        assert "cam-000" in client.get("/").text
+        assert client.get("/devices/nobody").status_code == 404
+        refused = client.get("/tokens")
+        assert refused.status_code == 422 and "tokens file" in refused.text
+
+
 def test_events_go_on_page_by_page_and_back(tmp_path: Path, engine: Engine) -> None:
     reports = tmp_path / "reports"
     asyncio.run(many(Reported(engine, reports=reports), reports))
