@@ -103,10 +103,11 @@ class Postgres:
         with suppress(subprocess.CalledProcessError):
             self._pg_ctl("stop", "-m", "immediate", "-w")
 
-    def new_database(self, name: str = "") -> str:
+    def new_database(self, name: str = "", encoding: str = "UTF8") -> str:
         """The URL of an empty database."""
         name = name or f"fleet_{uuid4().hex[:12]}"
         command = [str(_tool("createdb")), "-h", "127.0.0.1", "-p", str(self.port), "-U", "edge", name]
+        command += ["-T", "template0", "-E", encoding]
         subprocess.run(command, check=True, capture_output=True, cwd="/")
         return self.url(name)
 

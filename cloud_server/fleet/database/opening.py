@@ -24,7 +24,11 @@ VARIABLE = "EDGE_SDK_DATABASE"
 """The environment variable that names a database, so that its password stands in no command line."""
 _LOCK = 0x65_64_67_65  # PostgreSQL's advisory lock while tables are made: "edge"
 _BUSY_S = 10.0
-_PATIENCE = PATIENCE | {"application_name": "cloud-server", "options": "-cstatement_timeout=20s"}
+_PATIENCE = PATIENCE | {
+    "application_name": "cloud-server",
+    "options": "-cstatement_timeout=20s",
+    "client_encoding": "utf8",
+}
 """What holds of a PostgreSQL where its address says nothing else."""
 _POOL = 4
 _STALE_S = 300
@@ -216,6 +220,12 @@ def _upgrade(connection: Connection) -> None:
     from sqlalchemy import text
 
     if connection.dialect.name == "postgresql":
+        encoding = connection.scalar(text("SHOW server_encoding"))
+        if encoding != "UTF8":
+            raise ConfigError(
+                f"expected a database in UTF8, which holds all texts; got {one_line(encoding, 40)}: make one by "
+                "createdb -T template0 -E UTF8 --locale=C.UTF-8 NAME"
+            )
         connection.execute(text("SET LOCAL statement_timeout = 0"))  # a step over many rows takes its time
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     config = Config()

@@ -153,3 +153,10 @@ def test_what_an_address_says_of_patience_goes_before_what_holds_else(postgres_p
         with transaction(engine) as connection:
             assert tuple(connection.execute(shown).one()) == wanted
         engine.dispose()
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_database_that_cannot_hold_all_texts_is_refused(postgres_process: Postgres, encoding: str) -> None:
+    """As an initdb without a locale makes them, in a container for instance."""
+    with pytest.raises(ConfigError, match=f"expected a database in UTF8.*got {encoding}: make one by createdb"):
+        open_database(postgres_process.new_database(encoding=encoding))
