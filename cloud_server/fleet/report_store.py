@@ -23,20 +23,17 @@ from edge_sdk.durable.database import Database
 from edge_sdk.errors import ConfigError, StorageError
 from edge_sdk.fleet.answers import ReportedAnswer
 from edge_sdk.fleet.events import ReportedEvent
-from edge_sdk.fleet.report_file import (
+from edge_sdk.fleet.report_file import BATTERY, FILE, Status, status_of
+from edge_sdk.fleet.report_tables import (
     ANSWERS_ADDED,
-    BATTERY,
     EVENTS_ADDED,
-    FILE,
     HISTORY_ADDED,
     PUT_ANSWER,
     PUT_EVENT,
     SCHEMA,
     VERSION,
-    Status,
     answer_row,
     event_row,
-    status_of,
 )
 
 T = TypeVar("T")

@@ -19,7 +19,8 @@ from sqlalchemy.dialects.postgresql import insert
 from cloud_server.fleet.database.opening import Unavailable, in_time, transaction
 from cloud_server.fleet.database.tables import answers, devices, events, history, words
 from cloud_server.fleet.report_store import DAYS, DEVICES, ROWS, SHOWN, Latest, Report
-from edge_sdk.fleet.report_file import ANSWER_COLUMNS, EVENT_COLUMNS, Status, answer_row, event_row
+from edge_sdk.fleet.report_file import Status
+from edge_sdk.fleet.report_tables import ANSWER_COLUMNS, EVENT_COLUMNS, answer_row, event_row
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Table
