@@ -38,6 +38,8 @@ def add_labelling(router: APIRouter, page: Page) -> None:
     """Put these addresses into a router."""
     access, kept = page.access, page.parts.fleet.labels
 
+    desks = labelling.Desks(lambda: page.view.now_s())
+
     def candidates(device: str) -> list[FrameRow]:
         now = Place(round(page.view.now_s() * 1000) + DAY_MS, 0)
         audits = page.frames(_AUDITS, device=device, only_audits=True, before=now)
@@ -53,6 +55,7 @@ def add_labelling(router: APIRouter, page: Page) -> None:
         counts = kept.counts()
         frames = candidates(device)
         asked = labelling.waiting(frames, kept.of((one.device, one.frame_id) for one in frames), has_picture)
+        asked = desks.order(person.name, asked)
         frame = asked[0] if asked else None
         mine = sum(count for (_, by), count in counts.items() if by == person.name)
         values: dict[str, Any] = {"frame": frame, "left": len(asked), "mine": mine, "device": device, "said": said[:80]}

@@ -3,13 +3,42 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from cloud_server.fleet.report_queries import FrameRow
 
 MOST_CHOICES = 24
+BUSY_S = 120.0
+"""Seconds for which a picture that somebody looks at is not shown to others who label."""
 NO_CLASS = "-"
 """The label of a picture that no class fits, as in the sheets of `edge-sdk audit`."""
+
+
+class Desks:
+    """Who looks at which picture, so that two who label at once are not asked the same; from any thread.
+
+    Args:
+        clock: seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._shown: dict[str, tuple[tuple[str, str], float]] = {}
+
+    def order(self, name: str, asked: Sequence[FrameRow]) -> list[FrameRow]:
+        """Those that others look at come last; the first one is this person's from now on.
+
+        Args:
+            name: of the person.
+            asked: in the order in which people are asked.
+        """
+        now_s = self._clock()
+        shown = self._shown.copy()
+        busy = {key for by, (key, at_s) in shown.items() if by != name and 0 <= now_s - at_s < BUSY_S}
+        found = sorted(asked, key=lambda one: (one.device, one.frame_id) in busy)  # which keeps the order otherwise
+        if found:
+            self._shown[name] = (found[0].device, found[0].frame_id), now_s
+        return found
 
 
 def waiting(
