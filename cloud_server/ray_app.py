@@ -19,7 +19,6 @@ from cloud_server.fleet.reply_cache import ROWS
 from cloud_server.ray_options import Options
 from cloud_server.ray_replica import Offload
 from cloud_server.ray_replies import KeptReplies
-from edge_sdk.errors import ConfigError
 
 __all__ = ["Options", "app"]
 
@@ -33,14 +32,9 @@ def app(args: Options | dict[str, Any]) -> serve.Application:
         args: the options, or their names and values as Ray read them.
 
     Raises:
-        ConfigError: a value is out of range, or the database is none that replicas can share.
+        ConfigError: a name is none, a value is out of range, or the database is none that replicas can share.
     """
-    options = Options.model_validate(args)
-    if options.database and "://" not in options.database:
-        raise ConfigError(
-            f"expected a database as postgresql://USER@HOST/NAME; got {options.database!r:.200}, which replicas on "
-            "several machines cannot share: name a PostgreSQL, or none"
-        )
+    options = Options.of(args)
     options.config()  # refuses here what each replica would refuse
     actor: dict[str, Any] = {"num_cpus": options.cpus, "num_gpus": options.gpus}
     if options.accelerator:

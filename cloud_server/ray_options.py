@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cloud_server.config import ServerConfig
+from cloud_server.fleet.database.opening import check_address
+from cloud_server.toml_file import meant
 from edge_sdk.errors import ConfigError
 
 
@@ -43,41 +47,70 @@ class Options(BaseModel):
         accelerator: kind of GPU, as Ray names it ("L4", "H100"); empty: any.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     model: str = "trailcam"
     models: str | None = None
-    device: str = "auto"
-    engine: str = "torch"
-    threads: int | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    engine: Literal["torch", "compile", "openvino"] = "torch"
+    threads: int | None = Field(default=None, ge=1)
     tokens: str | None = None
     database: str = ""
     require_tokens: bool = False
     label_map: str | None = None
     label_group: str = ""
-    look: str = "auto"
+    look: Literal["auto", "frame", "region", "both"] = "auto"
     open_inference: bool = False
     state: str | None = None
     max_batch: int = 32
     queue: int = 128
     max_frames_per_s: float | None = None
     max_streams: int = 1000
-    min_replicas: int = 1
-    max_replicas: int = 8
-    streams_per_replica: float = 100.0
-    upscale_delay_s: float = 30.0
-    downscale_delay_s: float = 600.0
-    drain_s: float = 20.0
-    cpus: float = 1.0
-    gpus: float = 0.0
+    min_replicas: int = Field(default=1, ge=0)
+    max_replicas: int = Field(default=8, ge=1)
+    streams_per_replica: float = Field(default=100.0, gt=0)
+    upscale_delay_s: float = Field(default=30.0, ge=0)
+    downscale_delay_s: float = Field(default=600.0, ge=0)
+    drain_s: float = Field(default=20.0, ge=0)
+    cpus: float = Field(default=1.0, ge=0)
+    gpus: float = Field(default=0.0, ge=0)
     accelerator: str = ""
+
+    @classmethod
+    def of(cls, args: Options | Mapping[str, Any]) -> Options:
+        """The options that names and values give, as Ray reads them from a command line or a config file.
+
+        Raises:
+            ConfigError: a name is none, or a value is not what is expected.
+        """
+        try:
+            return cls.model_validate(args)
+        except ValidationError as error:
+            raise ConfigError("; ".join(_told(one["type"], dict(one)) for one in error.errors())) from None
 
     def config(self) -> ServerConfig:
         """The settings of one replica.
 
         Raises:
-            ConfigError: a value is out of range, or GPUs are asked for and not used.
+            ConfigError: a value is out of range, or what is asked for does not go together.
         """
+        if self.max_replicas < self.min_replicas:
+            raise ConfigError(
+                f"expected max_replicas of at least min_replicas, {self.min_replicas}; got {self.max_replicas}"
+            )
+        if self.gpus > 1 and self.gpus % 1:
+            raise ConfigError(f"expected gpus as a part of one GPU or as whole GPUs; got {self.gpus:g}")
+        if self.require_tokens and not self.database:
+            raise ConfigError(
+                "expected database with require_tokens: tokens that people issue are there; or give tokens, a file"
+            )
+        if self.database and "://" not in self.database:
+            raise ConfigError(
+                f"expected a database as postgresql://USER@HOST/NAME; got {self.database!r:.200}, which replicas on "
+                "several machines cannot share: name a PostgreSQL, or none"
+            )
+        if self.database:
+            check_address(self.database)
         if self.gpus and self.device == "cpu":
             raise ConfigError(f"expected device auto or cuda with gpus {self.gpus:g}; got cpu: leave one of them out")
         return ServerConfig(
@@ -99,3 +132,12 @@ class Options(BaseModel):
             max_frames_per_s=self.max_frames_per_s,
             max_streams=self.max_streams,
         )
+
+
+def _told(kind: str, fault: Mapping[str, Any]) -> str:
+    """A fault of pydantic's in the words of this package."""
+    name = ".".join(map(str, fault["loc"]))
+    if kind == "extra_forbidden":
+        return f"expected a name of an option; got {name!r:.100}{meant(name, Options.model_fields)}"
+    said = str(fault["msg"])
+    return f"{name}: {said[:1].lower()}{said[1:]}; got {fault['input']!r:.100}"
