@@ -1,10 +1,8 @@
 """Frames into batches: decode in a pool, then one thread that owns the model.
 
-An idle model takes what is there at once, so a lone frame never waits for company, unless more is about to be ready and
-running together answers all sooner (`company`); while a batch runs, the next one fills up behind it. What waits is
-bounded in frames, bytes and time (`queue_time`); further frames are refused. Callers take turns (`fair_queue`) at the
-decoders and in the batches, and a full queue still has a place for a caller with less than its share: the latest frame
-of the greediest caller gives way.
+While a batch runs, the next one fills up behind it (`ready_frames`). What waits is bounded in frames, bytes and time
+(`queue_time`); further frames are refused. Callers take turns (`fair_queue`) at the decoders and in the batches, and a
+full queue still has a place for a caller with less than its share: the latest frame of the greediest caller gives way.
 """
 
 from __future__ import annotations
@@ -23,10 +21,10 @@ import numpy as np
 from cloud_server.model.careful_run import run_carefully
 from cloud_server.model.decode import Picture
 from cloud_server.model.decoders import Decoders
-from cloud_server.model.fair_queue import FairQueue
 from cloud_server.model.pace import Pace
 from cloud_server.model.places import Overloaded, Places
 from cloud_server.model.queue_time import TooLate, refusal
+from cloud_server.model.ready_frames import ReadyFrames
 from cloud_server.model.ticket import (
     Answered,
     Draining,
@@ -61,8 +59,6 @@ QUEUE_BYTES = 48 << 20
 """Encoded pictures that wait, of all devices."""
 HEAVY_BYTES = 32 << 20
 """Memory for decoding one picture beyond which pictures are decoded one at a time."""
-_AHEAD = 2
-"""Batches that are decoded ahead of the model; what waits behind them waits encoded, which is smaller."""
 _CHECK_RUNS = 3
 """A check waits for the batch that runs and for its own, each as long as the longest run at most."""
 Warmed = tuple[int, Mapping[int, float]]
@@ -123,15 +119,14 @@ class Batcher:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._prepare, self._run, self._weigh, self._sample = prepare, run, weigh, sample
-        self._max_batch, self._max_wait_s, self._max_queue_s = max_batch, max_wait_s, max_queue_s
+        self._max_queue_s = max_queue_s
         self._on_batch, self._clock = on_batch, clock
         self.watch = ModelWatch()
         self.pace = Pace()
         self._model = model_thread() if thread is None else thread
         self._places: Places[Ticket] = Places(max_queue, max_bytes)
-        self._ready: FairQueue[Ticket] = FairQueue()
-        self.decoders = Decoders(decoders, self._has_room, self._on_ready, clock, self._is_late)
-        self._arrived = asyncio.Event()
+        self._ready = ReadyFrames(max_batch, max_wait_s, self.pace, lambda: self.decoders, clock, self._is_late)
+        self.decoders = Decoders(decoders, self._ready.has_room, self._ready.add, clock, self._is_late)
         self._tickets: set[Ticket] = set()
         self._nothing_pending = asyncio.Event()
         self._nothing_pending.set()
@@ -160,7 +155,7 @@ class Batcher:
         found = await asyncio.get_running_loop().run_in_executor(self._model, warm_up)
         if found is not None:
             batch, runs_s = found
-            self._max_batch = min(self._max_batch, batch)
+            self._ready.max_batch = min(self._ready.max_batch, batch)
             for size, run_s in runs_s.items():
                 self.pace.times.add(size, run_s)
         self.watch.warmed_up(time.monotonic() - began)
@@ -198,7 +193,7 @@ class Batcher:
             raise self._refusal
         now = self._clock()
         self.pace.arrived(now)
-        expected_s = self.pace.answer_s(self._places.frames_ahead(caller), self._max_batch, now)
+        expected_s = self.pace.answer_s(self._places.frames_ahead(caller), self._ready.max_batch, now)
         if too_late := refusal(expected_s, wait_s, self._max_queue_s):
             raise TooLate(too_late)
         result: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
@@ -274,31 +269,12 @@ class Batcher:
         """Take a frame out of whichever queue it stands in, and free its place."""
         self._places.leave(ticket)
         self.decoders.remove(ticket)
-        self._ready.remove(ticket.caller, ticket)
+        self._ready.remove(ticket)
         ticket.drop()
 
     def _prepare_light(self, data: Picture, region: Region | None) -> Looks | None:
         """The picture as the model's inputs; None where it takes too much memory for two at a time."""
         return None if self._weigh(data) > HEAVY_BYTES else self._prepare(data, region)
-
-    def _has_room(self, decoding: int) -> bool:
-        return decoding + len(self._ready) < _AHEAD * self._max_batch
-
-    def _on_ready(self, ticket: Ticket) -> None:
-        assert ticket.looks is not None
-        self._ready.add(ticket.caller, ticket, len(ticket.looks))
-        self._arrived.set()
-
-    def _take(self) -> list[Ticket]:
-        """The next batch: callers in turn, the frames of each in order of arrival; what is too late is told so."""
-        batch: list[Ticket] = []
-        inputs = 0
-        while inputs < self._max_batch and (ticket := self._ready.take()) is not None:
-            if self._is_late(ticket):
-                continue
-            batch.append(ticket)
-            inputs += len(ticket.looks or ())
-        return batch
 
     def _is_late(self, ticket: Ticket) -> bool:
         """Whether an answer is worth nothing any more; such a frame is told so, and costs no more work."""
@@ -310,13 +286,7 @@ class Batcher:
 
     async def _work(self) -> None:
         while True:
-            await self._arrived.wait()
-            if len(self._ready) < self._max_batch:
-                await (self._fill() if self._max_wait_s else self._await_company())
-            batch = self._take()
-            if not self._ready:
-                self._arrived.clear()
-            if batch:
+            if batch := await self._ready.batch():
                 await self._answer(batch)
             del batch  # an idle worker holds no pictures
 
@@ -344,34 +314,3 @@ class Batcher:
                 ticket.fail(result)
             elif not ticket.result.done():  # its caller has not gone
                 ticket.result.set_result(result)
-
-    async def _await_company(self) -> None:
-        """Wait for frames that are about to be ready, where all are answered sooner by it."""
-        while (wait_s := self._company_s()) > 0 and await self._another(wait_s):
-            pass
-
-    def _company_s(self) -> float:
-        ready, room = len(self._ready), self._max_batch - len(self._ready)
-        if not ready or room <= 0:
-            return 0.0
-        decoders = self.decoders
-        return self.pace.company_s(
-            ready, len(decoders), room, self._clock(), one_s=decoders.one_s, at_once=decoders.threads
-        )
-
-    async def _fill(self) -> None:
-        """Wait until the batch is full or the window has passed."""
-        until = self._clock() + self._max_wait_s
-        while len(self._ready) < self._max_batch and await self._another(until - self._clock()):
-            pass
-
-    async def _another(self, timeout_s: float) -> bool:
-        """Wait until one more frame is ready; False: none was within `timeout_s`."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                self._arrived.clear()
-                await self._arrived.wait()
-        except TimeoutError:
-            self._arrived.set()
-            return False
-        return True

@@ -476,6 +476,6 @@ async def test_how_long_runs_take_is_known_from_the_start() -> None:
     await batcher.start(lambda: (4, {1: 1.0, 2: 1.5, 4: 2.0}))
     try:
         assert [batcher.pace.times.of(size) for size in (1, 2, 3, 4)] == [1.0, 1.5, 1.75, 2.0]
-        assert batcher._max_batch == 4
+        assert batcher._ready.max_batch == 4
     finally:
         await batcher.stop()
