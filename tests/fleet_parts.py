@@ -40,7 +40,7 @@ class Camera:
     words: WordList = field(default_factory=WordList)
 
     def _call(self) -> dict[str, object]:
-        return {"metadata": [("authorization", f"Bearer {self.token}")], "timeout": 60}
+        return {"metadata": [("authorization", f"Bearer {self.token}")], "timeout": 300}
 
     def classify(
         self, frame_id: str, image: bytes, *, event: str = "", region: wire.Region | None = None

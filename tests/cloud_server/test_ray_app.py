@@ -62,7 +62,7 @@ def test_rays_own_handles_reach_the_methods_of_a_replica(monkeypatch: pytest.Mon
     handle: Any = serve.run(app(Options(open_inference=True)), _local_testing_mode=True, name="local")
 
     def said(method: str, request: Any) -> Any:
-        return getattr(handle, method).remote(request, grpc_context=Context()).result(timeout_s=60)
+        return getattr(handle, method).remote(request, grpc_context=Context()).result(timeout_s=300)
 
     request = wire.ClassifyRequest(frame_id=new_frame_id(), image=picture(1))
     reply = said("Classify", request)
@@ -74,7 +74,7 @@ def test_rays_own_handles_reach_the_methods_of_a_replica(monkeypatch: pytest.Mon
     assert said("ServerReady", oip.ServerReadyRequest()).ready
     told = said("ModelStatistics", oip.ModelStatisticsRequest(name="gated"))
     assert told.model_stats[0].name == "gated"
-    handle.stop.remote().result(timeout_s=60)
+    handle.stop.remote().result(timeout_s=300)
 
 
 @pytest.mark.slow

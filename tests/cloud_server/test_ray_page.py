@@ -66,7 +66,7 @@ def test_the_page_issues_tokens_for_replicas_and_shows_what_they_were_told(
     with serving(log, "--database", url, "--page", "--http", "127.0.0.1:0", "--require-tokens"):
         found = re.search(r"http://(\S+:\d+)/metrics", log.read_text())
         assert found, log.read_text()
-        with httpx.Client(base_url=f"http://{found[1]}", trust_env=False, timeout=60) as client:
+        with httpx.Client(base_url=f"http://{found[1]}", trust_env=False, timeout=None) as client:
             assert Fleet.post(client, "/sign-in", "/sign-in", name="ada", password=PASSWORD).status_code == 303
             issued = Fleet.post(client, "/tokens", "/tokens", device="cam-1")
             token = re.search(r"<code[^>]*>([^<\s]{20,})</code>", issued.text)

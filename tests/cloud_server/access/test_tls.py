@@ -144,7 +144,7 @@ async def test_a_renewed_authority_lets_its_devices_in(tmp_path: Path) -> None:
             async with open_channel(
                 server.address, server.address, security, [("grpc.use_local_subchannel_pool", 1)]
             ) as channel:
-                said = await wire_grpc.OffloadStub(channel).Describe(wire.DescribeRequest(), timeout=30)
+                said = await wire_grpc.OffloadStub(channel).Describe(wire.DescribeRequest())
                 return str(said.model)
 
         with pytest.raises(grpc.aio.AioRpcError):
