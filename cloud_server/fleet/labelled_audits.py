@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from cloud_server.fleet.database.labels import Label, Labels
+from cloud_server.fleet.turn import turn
 from edge_sdk.errors import EdgeError
 from edge_sdk.fleet.audits import ReportedAudits
 from edge_sdk.fleet.report_rows import Rows
@@ -70,9 +71,11 @@ class LabelledAudits:
     def read(self) -> Mapping[str, tuple[LabelledAudit, ...]]:
         """By device, those that were reported first at first; of a frame the latest word counts, at once.
 
-        What was read last, where the reports or the labels cannot be read.
+        What was read last, where the reports or the labels cannot be read, or not now.
         """
-        with self._guard:
+        with turn(self._guard) as is_ours:
+            if not is_ours:
+                return self._found
             try:
                 known, now_s = self._labels.latest(), self._clock()
                 if known != self._known or not 0 <= now_s - self._read_s < FRESH_S:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from cloud_server.fleet.turn import turn
 from edge_sdk.errors import StorageError
 from edge_sdk.fleet.report_file import ReportFile, Tally
 
@@ -31,10 +32,10 @@ class Tallies:
         self._found: Mapping[str, Tally] = {}
 
     def read(self) -> Mapping[str, Tally]:
-        """By device; events are those of the last day. What was read last, where the file cannot be read."""
-        with self._guard:
+        """By device; events are those of the last day. What was read last, where it cannot be read now."""
+        with turn(self._guard) as is_ours:
             now_s = self._clock()
-            if not 0 <= now_s - self._read_s < FRESH_S:
+            if is_ours and not 0 <= now_s - self._read_s < FRESH_S:
                 try:
                     self._file = self._file or ReportFile(self._where)
                     self._found = self._file.tallies(round((now_s - DAY_S) * 1000))

@@ -19,6 +19,7 @@ from sqlalchemy.dialects.postgresql import insert
 from cloud_server.fleet.database.opening import Unavailable, in_time, transaction
 from cloud_server.fleet.database.tables import answers, devices, events, history, words
 from cloud_server.fleet.report_store import DAYS, DEVICES, ROWS, SHOWN, Latest, Report
+from cloud_server.fleet.turn import turn
 from edge_sdk.fleet.report_file import Status
 from edge_sdk.fleet.report_tables import ANSWER_COLUMNS, EVENT_COLUMNS, answer_row, event_row
 
@@ -65,17 +66,14 @@ class SharedReports:
     def latest(self) -> list[tuple[str, float, Status]]:
         """Devices that reported last, to whichever server; without the database, those known before. Any thread.
 
-        While one thread asks the database, the others are given what was known before.
+        While one thread asks a database that hangs, the others are given what was known before.
         """
-        if self._guard.acquire(blocking=False):
-            try:
-                now_s = self._clock()
-                if not 0 <= now_s - self._read_s < FRESH_S:
-                    self._read_s = now_s
-                    with suppress(Unavailable):
-                        self._latest = self._read()
-            finally:
-                self._guard.release()
+        with turn(self._guard) as is_ours:
+            now_s = self._clock()
+            if is_ours and not 0 <= now_s - self._read_s < FRESH_S:
+                self._read_s = now_s
+                with suppress(Unavailable):
+                    self._latest = self._read()
         return self._latest.all()
 
     def _read(self) -> Latest:
