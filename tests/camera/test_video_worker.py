@@ -41,7 +41,7 @@ def test_it_decodes_no_further_than_there_is_room_and_ends_with_its_reader(tmp_p
             assert told[:2] == (b"F", pytest.approx(position_s))
             assert told[5:] == (160, 120)
         process.stdin.close()
-        assert process.wait(30) == 0
+        assert process.wait() == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="needs Linux")

@@ -52,7 +52,7 @@ async def dial(relay: Relay) -> tuple[asyncio.StreamReader, asyncio.StreamWriter
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(600):
         while not condition():  # noqa: ASYNC110 - the socket is another task
             await asyncio.sleep(0)
 

@@ -72,7 +72,7 @@ def connected(tmp_path: Path) -> Connect:
                 remote.close()
 
             running = asyncio.create_task(run())
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(600):
                 yield ends
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)

@@ -77,7 +77,7 @@ def test_a_confident_frame_that_is_drawn_is_sent_and_the_journal_has_both_words(
             on_answer=told.append,
         ) as edge,
     ):
-        firsts = [edge.classify(frame(number), wait_s=30) for number in range(3)]
+        firsts = [edge.classify(frame(number), wait_s=300) for number in range(3)]
         assert {(one.origin, one.reason, one.final) for one in firsts} == {(Origin.DEVICE, Reason.AUDIT, False)}
         lates = list(edge.late_answers(wait_s=30))
         assert {late.frame_id for late in lates} == {one.frame_id for one in firsts}

@@ -198,10 +198,10 @@ def test_waiting_for_an_answer_waits_for_the_events_last_word(tmp_path: Path) ->
     transport = FakeTransport(LABELS, says_fox)
     settings = replace(AS_A_WHOLE, gap_s=0.05)
     with classifier(tmp_path, events=settings, cloud="localhost:1", transport=transport) as edge:
-        said = edge.classify(frame(UNSURE, start=now()), wait_s=30)
+        said = edge.classify(frame(UNSURE, start=now()), wait_s=300)
         assert (said.label, said.origin, said.final) == ("fox", Origin.CLOUD, True)
         assert said.event is not None and said.event.final and said.event.label == "fox"
-        sure = edge.classify(frame(SURE, start=now()), wait_s=30)
+        sure = edge.classify(frame(SURE, start=now()), wait_s=300)
         assert (sure.label, sure.origin, sure.final, sure.reason) == ("deer", Origin.DEVICE, True, Reason.EVENT)
         assert sure.event is not None and sure.event.reason is Reason.CONFIDENT
         assert list(edge.late_answers()) == []
