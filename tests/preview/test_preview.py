@@ -183,8 +183,9 @@ def test_the_camera_is_away(folder: Path) -> None:
 
 def test_the_camera_sleeps(folder: Path) -> None:
     asleep = f"{CAMERA}[duty]\nschedule = '03:00 to 03:01'\n"
-    with served(folder, "127.0.0.1:0", asleep, before="import time\nreal = time.time\n"
-                "time.time = lambda: real() // 86400 * 86400 + 43200\n") as device:  # fmt: skip
+    at_noon = "import os, time\nos.environ['TZ'] = 'UTC'\ntime.tzset()\nreal = time.time\n"
+    at_noon += "time.time = lambda: real() // 86400 * 86400 + 43200\n"
+    with served(folder, "127.0.0.1:0", asleep, before=at_noon) as device:
         device.running.reads("asleep at least until")
         assert "Asleep at least until" in device.get("/now")[1]
 
