@@ -68,14 +68,14 @@ def open_endpoint(
     )
     registry = registry_of(StatsCollector(stats, gauges, models.first.model.name))
     api, app = make_app(registry, is_serving, open_inference)
-    if config.page and fleet is not None:
-        from cloud_server.http.page.routes import add_page
-
-        add_page(api, parts.page(config, fleet))
     if fleet is not None:
         from cloud_server.http.admin.routes import mount_admin
 
         mount_admin(api, fleet, is_serving)
+    if config.page and fleet is not None:
+        from cloud_server.http.page.routes import add_page
+
+        add_page(api, parts.page(config, fleet))
     tls = certificate.for_browsers() if certificate is not None and config.http_tls else None
     endpoint = Endpoint(config.http_host, port, app, tls)
     scheme = "http" if tls is None else "https"

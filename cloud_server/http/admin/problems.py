@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import HTTPException, Request
+from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
@@ -62,6 +63,14 @@ class ProblemRoute(APIRoute):
                 return problem(503, _NOT_NOW, {"Retry-After": "5"})
 
         return handle
+
+
+async def refused(request: Request, error: Exception) -> Response:
+    """The reply where no route takes a request, or none by this method: a problem below `/api`, else FastAPI's own."""
+    assert isinstance(error, StarletteException)
+    if request.url.path.startswith("/api/"):
+        return problem(error.status_code, str(error.detail), error.headers)
+    return await http_exception_handler(request, error)
 
 
 def problem(status: int, detail: str, headers: Any = None) -> JSONResponse:

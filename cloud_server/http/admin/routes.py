@@ -9,6 +9,7 @@ from typing import Annotated, Any, ParamSpec, TypeVar
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Path, Query, Request, Response
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException as StarletteException
 
 from cloud_server.fleet.database.cards import Card
 from cloud_server.fleet.exit_accuracy import exit_accuracy
@@ -17,7 +18,7 @@ from cloud_server.fleet.labelled_audits import LabelledAudit
 from cloud_server.fleet.report_pages import Place, ReportPages
 from cloud_server.http.admin import forms
 from cloud_server.http.admin.access import Desk, Labeller, Looker, Operator, TheDesk
-from cloud_server.http.admin.problems import REFUSALS, ProblemRoute
+from cloud_server.http.admin.problems import REFUSALS, ProblemRoute, refused
 from edge_sdk import __version__
 from edge_sdk.errors import ConfigError
 from edge_sdk.fleet.report_file import DeviceRow, ReportFile
@@ -113,6 +114,7 @@ def mount_admin(app: FastAPI, fleet: Fleet, is_serving: Callable[[], bool]) -> N
         fleet: what is asked and changed.
         is_serving: whether the server answers devices.
     """
+    app.add_exception_handler(StarletteException, refused)
     app.state.admin = Desk(fleet, is_serving)
     app.include_router(ROUTES)
 

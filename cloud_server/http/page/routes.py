@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
+from cloud_server.http.admin.problems import problem
 from cloud_server.http.page.account import add_account
 from cloud_server.http.page.label_view import add_labelling
 from cloud_server.http.page.looking import add_looking
@@ -56,7 +57,7 @@ def add_page(api: FastAPI, parts: PageParts) -> None:
         if 300 <= error.status_code < 400:
             return RedirectResponse((error.headers or {})["Location"], error.status_code)
         if request.url.path.startswith("/api/"):
-            return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+            return problem(error.status_code, str(error.detail), error.headers)
         return page.render(request, "refused.html", status=error.status_code, why=error.detail)
 
     @api.exception_handler(RequestValidationError)

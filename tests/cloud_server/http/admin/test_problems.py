@@ -26,3 +26,16 @@ def test_a_database_that_does_not_answer_is_a_reply_and_where_it_is_stays_in_the
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
     assert "ask again later" in refused.json()["detail"] and "db.internal" not in refused.text
     assert "db.internal" in caplog.text
+
+
+def test_what_no_route_takes_is_a_problem_too(api: Api) -> None:
+    for method, path, status in (
+        ("GET", "/none", 404),
+        ("PUT", "/devices/a%0Ab/card", 404),  # no device has a line break in its name
+        ("DELETE", "/labels", 405),
+    ):
+        refused = api.ask(method, path, json={})
+        assert (refused.status_code, refused.json()["status"]) == (status, status)
+        assert refused.headers["content-type"] == "application/problem+json"
+    elsewhere = api.client.get("/none")
+    assert (elsewhere.status_code, elsewhere.json()) == (404, {"detail": "Not Found"})

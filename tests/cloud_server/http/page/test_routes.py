@@ -30,5 +30,6 @@ async def test_a_database_that_fails_is_said_and_what_is_there_again_works(tmp_p
         missing = await http.get("/none")
         assert missing.status_code == 404
         assert "default-src 'none'" in missing.headers["content-security-policy"]
-        assert (await http.get("/api/v1/none")).json() == {"detail": "Not Found"}
+        none = await http.get("/api/v1/none")
+        assert none.json()["detail"] == "Not Found" and none.headers["content-type"] == "application/problem+json"
     engine.dispose()
