@@ -10,6 +10,7 @@ environment that an option reads.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ def read_config(path: Path, command: click.Command) -> tuple[TomlFile, dict[str,
 def _archive_of(file: TomlFile) -> Path | None:
     """The server's frame archive, as far as the file names one."""
     named = file.data.get("archive")
-    return file.folder / Path(named).expanduser() if isinstance(named, str) and named and "\0" not in named else None
+    return file.folder / os.path.expanduser(named) if isinstance(named, str) and named and "\0" not in named else None
 
 
 def _fault(option: click.Option, value: object) -> str:
@@ -121,7 +122,7 @@ def _placed(option: click.Option, value: Any, folder: Path) -> Any:
         return beside(folder, value)
     is_path = isinstance(option.type, click.Path) and not (option.name == "state" and value == "none")
     is_database = option.name == "database" and "://" not in value
-    return str(folder / Path(value).expanduser()) if is_path or is_database else value
+    return str(folder / os.path.expanduser(value)) if is_path or is_database else value
 
 
 def _shown(value: object) -> str:

@@ -182,6 +182,14 @@ def test_whatever_stands_in_a_file_is_a_value_or_a_fault(
         assert context.params["config"] == path
 
 
+def test_a_home_that_nobody_has_stays_as_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "server.toml"
+    path.write_text('archive = "~nobody-of-this-name/frames"\nreports = "~/reports"\n')
+    file, values = read_config(path, command)
+    assert not file.faults and values["archive"] == str(tmp_path / "~nobody-of-this-name/frames")
+    assert values["reports"] == str(Path.home() / "reports")
+
+
 @pytest.mark.parametrize(("given", "address"), [("0:0::1", "::1"), ("::ffff:10.0.0.1", "10.0.0.1"), ("::1", "::1")])
 def test_a_proxys_address_is_compared_in_its_usual_form(given: str, address: str) -> None:
     assert params(["--page-proxy", f"{given}=X-User"])["page_proxy"] == (address, "X-User")
