@@ -111,7 +111,7 @@ def _open_path(address: Address, fps: float | None, on_fault: OnFault | None) ->
     from edge_sdk.camera.folder import FolderCamera
     from edge_sdk.images.read import IMAGE_SUFFIXES
 
-    path = Path(address.target).expanduser()
+    path = Path(os.path.expanduser(address.target))
     if not os.path.exists(path):
         raise CameraError(f"there is no file or folder {without_secrets(str(path))}")
     times = "zone", "clock_offset"

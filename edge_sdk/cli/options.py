@@ -182,7 +182,7 @@ def from_file(ctx: click.Context, parameter: click.Parameter, value: str | None)
     if value is None or not value.startswith("@"):
         return value
     try:
-        return read_first_line(Path(value[1:]).expanduser(), "address")
+        return read_first_line(Path(os.path.expanduser(value[1:])), "address")
     except ConfigError as error:
         raise click.BadParameter(literal(error)) from None
 

@@ -293,7 +293,7 @@ def _plain(error: ConfigError, part: type, named: str | None = None) -> str:
 
 
 def _absolute(value: str, folder: Path) -> Path:
-    path = Path(value).expanduser()
+    path = Path(os.path.expanduser(value))
     return path if path.is_absolute() else folder / path
 
 

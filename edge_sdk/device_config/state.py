@@ -21,7 +21,7 @@ def state_folder(named: str | Path | None, bundle: str | Path | None = None) -> 
         bundle: folder of the little model, or the name of one that ships; None: the one that is used by default.
     """
     if named is not None:
-        return Path(os.path.abspath(Path(named).expanduser()))
+        return Path(os.path.abspath(os.path.expanduser(named)))
     own = default_state_dir(_name_of(str(bundle or DEFAULT_BUNDLE)))
     of_service = SERVICES / own.parent.name / own.name
     return of_service if not os.path.isdir(own) and os.path.isdir(of_service) else own
